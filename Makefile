@@ -1,0 +1,180 @@
+# media-server: captures, records and plays fleets of IP cameras.
+#
+#   make              build the programs into build/bin
+#   make demo         install what is needed, build, run four simulated cameras and the server
+#   make check        install what tests need and run lint and every test
+#   make unit         build and run the unit tests and the fuzz corpora (no packages installed)
+#   make e2e          end-to-end tests (PYTEST_ARGS='-k name' picks some)
+#   make lint         layers, doors, sizes, format, clang-tidy, cppcheck, shellcheck, luacheck
+#   make format       run clang-format over the tree
+#   make bench        the figures: CPU per Gbit, private memory, restart times (long)
+#   make fuzz         fuzz every target for FUZZ_SECONDS (60)
+#   make deps         install the packages a build needs; deps-test: those the tests need
+#   make install      PREFIX=/usr/local DESTDIR= SYSCONFDIR=/etc/media-server
+#   make clean
+#
+#   SAN=plain|asan|tsan|cov|fuzz   variant, each in a build folder of its own
+#   O=build                        where to build
+#   WERROR=1                       warnings are errors (CI)
+
+SAN ?= plain
+O ?= build
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc/media-server
+LOCALSTATEDIR ?= /var
+FUZZ_SECONDS ?= 60
+B := $(if $(filter plain,$(SAN)),$(O),$(O)/$(SAN))
+
+VERSION := $(shell cat VERSION)
+REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+
+CC_plain := gcc
+CC_asan := gcc
+CC_tsan := gcc
+CC_cov := gcc
+CC_fuzz := clang-14
+ifeq ($(origin CC),default)
+CC := $(CC_$(SAN))
+endif
+SAN_plain := -O2 -D_FORTIFY_SOURCE=3
+SAN_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SAN_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer
+SAN_cov := -O0 --coverage
+SAN_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+LD_asan := -fsanitize=address,undefined
+LD_tsan := -fsanitize=thread
+LD_cov := --coverage
+LD_fuzz := -fsanitize=address,undefined
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wvla -Wcast-qual -Wpointer-arith -Wwrite-strings \
+  -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wformat=2 -Wimplicit-fallthrough \
+  -Wswitch-enum -Wconversion -Wno-sign-conversion -Wnull-dereference -Wdouble-promotion
+CPPFLAGS := -D_GNU_SOURCE -I. -include common/base/banned.h
+CFLAGS := -std=gnu17 -g $(SAN_$(SAN)) $(WARN) $(if $(WERROR),-Werror) \
+  -fstack-protector-strong -fPIE -ffunction-sections -fdata-sections -fno-strict-aliasing -pthread
+LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed -pthread $(LD_$(SAN))
+
+# --- rooms: every folder of C code is one library; main.c of a room is its program ---
+ROOMS := common/base common/net common/wire common/proto common/media common/ring common/ipc common/conf \
+  archive worker httpd master master/connector scripts/msctl tests/camera tests/support
+room_src = $(filter-out $(1)/main.c,$(wildcard $(1)/*.c))
+room_lib = $(B)/lib/$(subst /,_,$(1)).a
+COMMON := common/conf common/ipc common/ring common/media common/proto common/wire common/net common/base
+SRC := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c))
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+# program: room, libraries of ours beside its own, foreign libraries
+PROGS := media-server ms-worker ms-keeper ms-httpd ms-connector msctl ms-camera
+ROOM_media-server := master
+ROOM_ms-worker := worker
+ROOM_ms-keeper := archive
+ROOM_ms-httpd := httpd
+ROOM_ms-connector := master/connector
+ROOM_msctl := scripts/msctl
+ROOM_ms-camera := tests/camera
+WITH_ms-worker := archive
+WITH_ms-httpd := archive
+# The worker takes the digests from the static libcrypto: 104 KB of private memory instead of 560 KB.
+LIBS_media-server := -lev -lmsgpackc -linih -l:libcrypto.a
+LIBS_ms-worker := -l:libev.a -l:libmsgpackc.a -l:libcrypto.a -llmdb -lm
+LIBS_ms-keeper := -lev -lmsgpackc -llmdb -l:libcrypto.a
+LIBS_ms-httpd := -lev -lmsgpackc -llmdb -lcrypto -lz
+LIBS_ms-connector := -lev -lmsgpackc -lcares -l:libcrypto.a
+LIBS_msctl := -lev -lmsgpackc -l:libcrypto.a
+LIBS_ms-camera := -lev -lmsgpackc -l:libcrypto.a -lm
+LIBS_TEST := -lcmocka -lev -lmsgpackc -llmdb -linih -lcares -lcrypto -lz -lm
+
+HAVE_PROGS := $(foreach p,$(PROGS),$(if $(wildcard $(ROOM_$(p))/main.c),$(p)))
+BINS := $(addprefix $(B)/bin/,$(HAVE_PROGS))
+
+TEST_SRC := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/test_*.c))
+TESTS := $(patsubst tests/unit/%.c,$(B)/test/%,$(TEST_SRC))
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
+TEST_LIBS := $(foreach r,tests/support worker httpd archive master master/connector $(COMMON),$(call room_lib,$(r)))
+
+.PHONY: all demo check unit e2e lint format bench fuzz deps deps-test install clean help tests FORCE
+.SECONDARY:
+.DELETE_ON_ERROR:
+all: $(BINS)
+
+help:
+	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
+
+# Objects are rebuilt when the compiler or its flags change.
+FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS)
+$(B)/flags: FORCE
+	@mkdir -p $(@D); echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' > $@
+$(B)/obj/common/base/version.o: CPPFLAGS += -DMS_VERSION='"$(VERSION)"' -DMS_REVISION='"$(REVISION)"'
+$(B)/version: FORCE
+	@mkdir -p $(@D); echo '$(VERSION) $(REVISION)' | cmp -s - $@ || echo '$(VERSION) $(REVISION)' > $@
+$(B)/obj/common/base/version.o: $(B)/version
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+define ROOM_RULE
+$(call room_lib,$(1)): $(call obj,$(call room_src,$(1))) | $(B)/lib
+	@rm -f $$@
+	ar rcsD $$@ $$(filter %.o,$$^)
+endef
+$(foreach r,$(ROOMS),$(eval $(call ROOM_RULE,$(r))))
+$(B)/lib $(B)/bin:
+	@mkdir -p $@
+
+define PROG_RULE
+$(B)/bin/$(1): $(call obj,$(ROOM_$(1))/main.c) $(foreach r,$(ROOM_$(1)) $(WITH_$(1)) $(COMMON),$(call room_lib,$(r))) | $(B)/bin
+	$(CC) $(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS_$(1))
+endef
+$(foreach p,$(PROGS),$(eval $(call PROG_RULE,$(p))))
+
+$(B)/test/%: $(B)/obj/tests/unit/%.o $(TEST_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(LIBS_TEST)
+
+# A fuzz target is run over its corpus by our own driver; SAN=fuzz links libFuzzer instead.
+FUZZ_MAIN := $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer,$(B)/obj/tests/fuzz/driver.o)
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_MAIN)) $(TEST_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(LIBS_TEST)
+
+tests: $(TESTS) $(FUZZERS)
+unit: all tests
+	scripts/run-unit $(B)
+
+e2e: all
+	scripts/run-e2e $(B) $(PYTEST_ARGS)
+
+lint:
+	scripts/lint
+
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format-14 -i
+
+deps:
+	scripts/deps build
+deps-test:
+	scripts/deps test
+
+demo: deps
+	$(MAKE) all
+	scripts/demo $(B)
+
+check:
+	scripts/check
+
+bench: all
+	scripts/bench $(B)
+
+fuzz:
+	$(MAKE) SAN=fuzz tests
+	scripts/run-fuzz $(O)/fuzz $(FUZZ_SECONDS)
+
+install: all
+	B=$(B) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) LOCALSTATEDIR=$(LOCALSTATEDIR) scripts/install
+
+clean:
+	rm -rf $(O)
+
+-include $(patsubst %.o,%.d,$(call obj,$(SRC) $(TEST_SRC) $(FUZZ_SRC) $(wildcard tests/fuzz/driver.c)))

@@ -1,0 +1,52 @@
+#include "common/base/rd.h"
+
+struct span rd_bytes(struct rd *r, size_t n)
+{
+    struct span got;
+
+    if (r->bad || n > r->s.n - r->at) {
+        r->bad = true;
+        return SPAN_NONE;
+    }
+    got = span_sub(r->s, r->at, n);
+    r->at += n;
+    return got;
+}
+
+struct span rd_rest(struct rd *r)
+{
+    return rd_bytes(r, rd_left(r));
+}
+
+static uint64_t be(struct rd *r, size_t n)
+{
+    struct span s = rd_bytes(r, n);
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < s.n; i++) v = v << 8 | s.p[i];
+    return v;
+}
+
+static uint64_t le(struct rd *r, size_t n)
+{
+    struct span s = rd_bytes(r, n);
+    uint64_t v = 0;
+
+    for (size_t i = s.n; i > 0; i--) v = v << 8 | s.p[i - 1];
+    return v;
+}
+
+uint8_t rd_u8(struct rd *r) { return (uint8_t)be(r, 1); }
+uint16_t rd_u16(struct rd *r) { return (uint16_t)be(r, 2); }
+uint32_t rd_u24(struct rd *r) { return (uint32_t)be(r, 3); }
+uint32_t rd_u32(struct rd *r) { return (uint32_t)be(r, 4); }
+uint64_t rd_u64(struct rd *r) { return be(r, 8); }
+uint16_t rd_u16le(struct rd *r) { return (uint16_t)le(r, 2); }
+uint32_t rd_u32le(struct rd *r) { return (uint32_t)le(r, 4); }
+uint64_t rd_u64le(struct rd *r) { return le(r, 8); }
+void rd_skip(struct rd *r, size_t n) { rd_bytes(r, n); }
+
+struct span rd_peek(const struct rd *r, size_t n)
+{
+    return rd_left(r) < n ? SPAN_NONE : span_sub(r->s, r->at, n);
+}

@@ -1,0 +1,106 @@
+/* Every message between our processes: one row a message. On the wire: u32 length (big-endian) | msgpack array of
+ * [number, map]. Over-long or unknown is that peer's end. Descriptors travel with the message (SCM_RIGHTS); their
+ * number is part of the row. A map's keys stand in the comment; a key in [] may be missing.
+ *
+ *   MESSAGE(name, number, from, to, most bytes, descriptors)
+ */
+#ifndef IPC_MESSAGES_H
+#define IPC_MESSAGES_H
+
+#define IPC_PROTO   1
+#define IPC_FDS_MAX 8
+
+enum role { ROLE_MASTER = 1, ROLE_WORKER = 2, ROLE_KEEPER = 3, ROLE_HTTPD = 4, ROLE_CONNECTOR = 5, ROLE_CTL = 6 };
+/* Bits for the rows. */
+enum { TO_MASTER = 1 << 1, TO_WORKER = 1 << 2, TO_KEEPER = 1 << 3, TO_HTTPD = 1 << 4, TO_CONNECTOR = 1 << 5, TO_CTL = 1 << 6, TO_CHILD = TO_WORKER | TO_KEEPER | TO_HTTPD | TO_CONNECTOR };
+
+/* clang-format off */
+#define MESSAGES(MESSAGE) \
+    /* --- every child and the master ------------------------------------------------------------------------ */ \
+    /* first of a child: proto, role, gen (of this start), pid, [uid] (worker's stream), [hash] settings */ \
+    MESSAGE(HELLO, 1, TO_CHILD, TO_MASTER, 512, 0) \
+    /* first of the master: log_level, log_json, log_journal, node, state_dir, time_zone */ \
+    MESSAGE(WELCOME, 2, TO_MASTER, TO_CHILD, 4096, 0) \
+    MESSAGE(STOP, 3, TO_MASTER, TO_CHILD, 64, 0)              /* flush and exit within 2 s */ \
+    MESSAGE(LOG_FD, 4, TO_MASTER, TO_CHILD, 64, 1)            /* log there from now on */ \
+    MESSAGE(LOG_LEVEL, 5, TO_MASTER, TO_CHILD, 64, 0)         /* level */ \
+    MESSAGE(LOG_LINE, 6, TO_CHILD, TO_MASTER, 2048, 0)        /* level, line: kept for msctl logs */ \
+    MESSAGE(BEAT, 7, TO_CHILD, TO_MASTER, 64, 0)              /* keeper, httpd, connector: every second. Workers beat in their ring */ \
+    /* --- worker and master ---------------------------------------------------------------------------------- */ \
+    /* settings of its stream: uid, url, tracks (video,audio,data), on_demand, invalid_after, retry_first_us, retry_most_us, \
+       record (bool), chunk_us, archive (text of dvr-archive), user_agent, transport (auto,tcp,udp), event_before_us, ring_max, \
+       camera_uid, name, sync_us */ \
+    MESSAGE(STREAM, 10, TO_MASTER, TO_WORKER, 16384, 0) \
+    /* gen (ring generation); descriptors: ring (read-write), demand page (read-only), eventfd of new frames, eventfd of new demand */ \
+    MESSAGE(RING, 11, TO_MASTER, TO_WORKER, 64, 4) \
+    MESSAGE(RING_WANT, 12, TO_WORKER, TO_MASTER, 64, 0)       /* bytes, frames: answered by RING with the next generation */ \
+    MESSAGE(RING_MOVED, 13, TO_WORKER, TO_MASTER, 64, 0)      /* gen: the old ring is no longer written */ \
+    MESSAGE(CONNECTOR_SOCK, 14, TO_MASTER, TO_WORKER, 64, 1)  /* after start and after a new connector */ \
+    MESSAGE(KEEPER_SOCK, 15, TO_MASTER, TO_WORKER, 64, 1)     /* after start and after a new keeper */ \
+    MESSAGE(STATE, 16, TO_WORKER, TO_MASTER, 512, 0)          /* state, reason, since_us: on every change */ \
+    /* --- connector ------------------------------------------------------------------------------------------ */ \
+    /* a worker's socket: uid, host, port (as configured; others are redirects); policy: allow, deny (CIDR lists) */ \
+    MESSAGE(CONN_PEER, 20, TO_MASTER, TO_CONNECTOR, 8192, 1) \
+    MESSAGE(CONN_PEER_GONE, 21, TO_MASTER, TO_CONNECTOR, 128, 0) /* uid */ \
+    MESSAGE(DIAL, 22, TO_WORKER, TO_CONNECTOR, 1024, 0)       /* id, host, port, timeout_us; a new DIAL ends the one before */ \
+    /* id, err (0, or positive errno; EACCES: refused by policy; ENOENT: no such name), text, addr ("192.168.1.5:554"), dns_us, tcp_us; descriptor when err is 0 */ \
+    MESSAGE(DIALED, 23, TO_CONNECTOR, TO_WORKER, 1024, 1) \
+    MESSAGE(UDP_BIND, 24, TO_WORKER, TO_CONNECTOR, 64, 0)     /* id: an even and odd port pair towards the last dialled address */ \
+    MESSAGE(UDP_BOUND, 25, TO_CONNECTOR, TO_WORKER, 256, 2)   /* id, err, port (of RTP), two descriptors when err is 0 */ \
+    MESSAGE(UDP_CONNECT, 26, TO_WORKER, TO_CONNECTOR, 64, 0)  /* id, port, rtcp_port: the camera's; both ends get connected */ \
+    MESSAGE(UDP_CONNECTED, 27, TO_CONNECTOR, TO_WORKER, 64, 0) /* id, err */ \
+    MESSAGE(UDP_CLOSE, 28, TO_WORKER, TO_CONNECTOR, 64, 0)    /* id: the connector forgets its copies */ \
+    /* --- keeper --------------------------------------------------------------------------------------------- */ \
+    /* name, path, index_path, free (bytes or percent as text), uuid (expected by state-dir, "" = never seen), sync_us */ \
+    MESSAGE(STORAGE, 30, TO_MASTER, TO_KEEPER | TO_HTTPD, 4096, 0) \
+    MESSAGE(STORAGE_GONE, 31, TO_MASTER, TO_KEEPER | TO_HTTPD, 256, 0) /* name */ \
+    MESSAGE(STORAGE_INIT, 32, TO_MASTER, TO_KEEPER, 256, 0)   /* name: accept this path as it is (msctl storage init) */ \
+    /* name, state (ok, missing, refused, full, readonly, failed), errno, uuid, total, free: on change and every 10 s */ \
+    MESSAGE(STORAGE_STATE, 33, TO_KEEPER, TO_MASTER, 1024, 0) \
+    MESSAGE(INDEX_READY, 34, TO_KEEPER | TO_MASTER, TO_MASTER | TO_HTTPD, 2048, 0) /* name, path, gen: httpd (re)opens it */ \
+    MESSAGE(KEEP_PEER, 35, TO_MASTER, TO_KEEPER, 1024, 1)     /* a worker's socket: uid, os_uid (owner of its folder), os_gid, archive */ \
+    MESSAGE(KEEP_PEER_GONE, 36, TO_MASTER, TO_KEEPER, 128, 0) /* uid */ \
+    MESSAGE(ARCHIVE_ASK, 37, TO_WORKER, TO_KEEPER, 64, 0)     /* give me my folder, please */ \
+    /* state (ok, wait), errno, storage, sync_us; descriptor of <storage>/<uid>/records when ok. Pushed again on every change: \
+       a worker that holds a folder and is told wait closes its segment */ \
+    MESSAGE(ARCHIVE, 38, TO_KEEPER, TO_WORKER, 512, 1) \
+    MESSAGE(SEG_OPENED, 39, TO_WORKER, TO_KEEPER, 512, 0)     /* id, path, start_us */ \
+    MESSAGE(SEG_CLOSED, 40, TO_WORKER, TO_KEEPER, 65536, 0)   /* id, info: seg_info as archive/seginfo.h writes it */ \
+    MESSAGE(SEG_STORED, 41, TO_KEEPER, TO_WORKER, 64, 0)      /* id: it is in the index, durably */ \
+    MESSAGE(WRITE_FAILED, 42, TO_WORKER, TO_KEEPER, 64, 0)    /* errno: the keeper looks at the storage and answers by ARCHIVE */ \
+    /* --- httpd ---------------------------------------------------------------------------------------------- */ \
+    MESSAGE(LISTEN, 50, TO_MASTER, TO_HTTPD, 512, 1)          /* kind (web, rtsp, publish, module), base: a listening socket */ \
+    /* threads, web_dir (cpanel files), allow_origin */ \
+    MESSAGE(HTTPD_CONF, 51, TO_MASTER, TO_HTTPD, 8192, 0) \
+    /* uid, name, enabled, access (public, protected, private, none), whitelist, proto, on_demand, archive, record, \
+       camera_uid, state (when the master decided it: disabled, down), reason */ \
+    MESSAGE(VIEW, 52, TO_MASTER, TO_HTTPD, 8192, 0) \
+    /* uid, gen; descriptors: ring (read-only), demand page (read-write), eventfd of new frames, eventfd of new demand */ \
+    MESSAGE(VIEW_RING, 53, TO_MASTER, TO_HTTPD, 128, 4) \
+    MESSAGE(VIEW_GONE, 54, TO_MASTER, TO_HTTPD, 128, 0)       /* uid */ \
+    MESSAGE(CONF_DONE, 55, TO_MASTER, TO_HTTPD | TO_KEEPER | TO_CONNECTOR, 64, 0) /* the first table is complete */ \
+    MESSAGE(HTTPD_STATS, 56, TO_HTTPD, TO_MASTER, 512, 0)     /* connections, viewers, bytes_out, requests: every second */ \
+    /* --- msctl ---------------------------------------------------------------------------------------------- */ \
+    MESSAGE(CTL, 60, TO_CTL, TO_MASTER, 4096, 0)              /* proto, cmd, args (array of text) */ \
+    MESSAGE(CTL_ROW, 61, TO_MASTER, TO_CTL, 65536, 0)         /* rows: array of maps, at most 100 */ \
+    MESSAGE(CTL_END, 62, TO_MASTER, TO_CTL, 4096, 0)          /* code (exit code of msctl), text */
+/* clang-format on */
+
+enum message {
+#define MESSAGE(name, number, from, to, most, fds) MSG_##name = (number),
+    MESSAGES(MESSAGE)
+#undef MESSAGE
+};
+
+#define IPC_MESSAGE_MAX 65536
+
+struct message_row {
+    const char *name;
+    unsigned number, from, to;
+    size_t most;
+    int fds;
+};
+/* NULL: unknown. */
+const struct message_row *message_row(unsigned number);
+
+#endif

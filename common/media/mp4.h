@@ -1,0 +1,36 @@
+/* ISO base media files: what we write (fragmented MP4) and what we read back (our own segments, boxes in general).
+ * Source: ISO 14496-12, 14496-14 (AAC), 14496-15 (AVC, HEVC), Opus in ISOBMFF, ISO 23000-19 (CMAF) for fragments.
+ * Media time base of a track: its clock_hz. Track ids: index + 1. */
+#ifndef MEDIA_MP4_H
+#define MEDIA_MP4_H
+
+#include "common/base/buf.h"
+#include "common/media/frame.h"
+#include "common/media/track.h"
+
+/* Which tracks of a set a player of MP4 gets. */
+#define MP4_ALL      0xffu /* recording: G.711 as alaw/ulaw, ONVIF metadata as metx */
+#define MP4_PLAYABLE 0xfeu /* what browsers play: H.264, H.265, AAC, Opus */
+/* Bit i set: track i is written. `which` of the functions below is such a mask, from here: */
+unsigned mp4_mask(const struct track_set *s, unsigned which);
+
+/* One sample of a table. */
+struct mp4_sample {
+    uint64_t offset; /* of its bytes, in the file or in the mdat's payload, as the function says */
+    uint32_t size;
+    int64_t dts;
+    int32_t cts;
+    uint32_t dur;
+    uint16_t flags; /* frame_flag */
+    uint8_t track;
+};
+
+/* ftyp + moov with mvex, without samples. false: does not fit the buf. */
+bool mp4_init_segment(struct buf *to, const struct track_set *s, unsigned mask);
+
+/* moof and the header of its mdat. Samples are in file order: sample data follow the mdat header one behind the other
+ * in exactly that order, sum of sizes = mdat payload. tfdt of each track = dts of its first sample - base_dts(track).
+ * base: per track index, subtracted from dts; NULL = zeros. seq: mfhd sequence number. */
+bool mp4_fragment_head(struct buf *to, uint32_t seq, const struct mp4_sample *s, size_t n, const int64_t *base);
+
+#endif
