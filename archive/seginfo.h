@@ -1,4 +1,5 @@
-/* What the index knows of a segment, and what the segment says of itself in its footer: one structure, one byte form. */
+/* What the index knows of a segment, and what the segment says of itself in its footer: one structure, one
+ * byte form. */
 #ifndef ARCHIVE_SEGINFO_H
 #define ARCHIVE_SEGINFO_H
 
@@ -11,7 +12,11 @@ struct seg_key {
     uint32_t at_ms;  /* from the segment's start, wall clock */
     uint32_t sample; /* number in the per-sample table */
 };
-enum seg_flag { SEG_DISCONT = 1 /* footage is missing before it */, SEG_DAMAGED = 2, SEG_RECOVERED = 4 /* footer rebuilt by the keeper */ };
+enum seg_flag {
+    SEG_DISCONT = 1 /* footage is missing before it */,
+    SEG_DAMAGED = 2,
+    SEG_RECOVERED = 4 /* footer rebuilt by the keeper */
+};
 
 struct seg_info {
     uint64_t id; /* unique in the stream: wall clock ms of the start << 8 | counter */
@@ -22,7 +27,7 @@ struct seg_info {
     uint64_t table_at;       /* file offset of the per-sample table */
     uint32_t samples;
     uint32_t flags;
-    uint64_t tracks_hash; /* same hash: same init segment, no discontinuity between two segments */
+    uint64_t tracks_hash;        /* same hash: same init segment, no discontinuity between two segments */
     int64_t base_dts[TRACK_MAX]; /* media time of each track at the segment's tfdt 0 */
     uint32_t damaged, repaired;  /* frames */
     uint16_t n_keys;

@@ -41,8 +41,8 @@
 #define select(...)    BANNED(select, loop)
 #define signal(...)    BANNED(signal, sigaction)
 #undef alloca
-#define alloca(...)    BANNED(alloca, mem_new)
-#define tmpnam(...)    BANNED(tmpnam, openat)
-#define mktemp(...)    BANNED(mktemp, openat)
+#define alloca(...) BANNED(alloca, mem_new)
+#define tmpnam(...) BANNED(tmpnam, openat)
+#define mktemp(...) BANNED(mktemp, openat)
 
 #endif

@@ -17,7 +17,10 @@ struct bits {
 
 struct bits bits_of(struct span s);
 struct bits bits_of_nal(struct span s); /* 00 00 03 read as 00 00 */
-static inline bool bits_ok(const struct bits *b) { return !b->bad; }
+static inline bool bits_ok(const struct bits *b)
+{
+    return !b->bad;
+}
 
 uint32_t bits_u(struct bits *b, unsigned n); /* n <= 32 */
 bool bits_flag(struct bits *b);

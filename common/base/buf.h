@@ -17,12 +17,21 @@ struct buf {
 
 void buf_init(struct buf *b, size_t limit);
 void buf_done(struct buf *b); /* frees; may be called twice, and on a zeroed one */
-static inline struct span buf_span(const struct buf *b) { return span(b->mem ? b->mem + b->from : NULL, b->to - b->from); }
-static inline size_t buf_n(const struct buf *b) { return b->to - b->from; }
+static inline struct span buf_span(const struct buf *b)
+{
+    return span(b->mem ? b->mem + b->from : NULL, b->to - b->from);
+}
+static inline size_t buf_n(const struct buf *b)
+{
+    return b->to - b->from;
+}
 
 /* Room for n more bytes behind the end: the caller writes there and calls buf_added. NULL: see above. */
 uint8_t *buf_room(struct buf *b, size_t n);
-static inline void buf_added(struct buf *b, size_t n) { b->to += n; }
+static inline void buf_added(struct buf *b, size_t n)
+{
+    b->to += n;
+}
 bool buf_put(struct buf *b, struct span s);
 bool buf_text(struct buf *b, const char *s);
 bool buf_fmt(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -32,7 +32,7 @@ const char *clock_iso(usec_t wall_us, char *dst)
     struct tm tm = clock_utc(wall_us);
     int ms = (int)((wall_us % US_PER_S + US_PER_S) % US_PER_S / US_PER_MS);
 
-    snprintf(dst, CLOCK_ISO_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (tm.tm_year + 1900) % 10000, tm.tm_mon + 1,
-        tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ms);
+    snprintf(dst, CLOCK_ISO_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (tm.tm_year + 1900) % 10000,
+        tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ms);
     return dst;
 }

@@ -6,8 +6,8 @@
 
 static uint32_t by_table(uint32_t crc, struct span s)
 {
-    static const uint32_t table[16] = {T(0), T(1), T(2), T(3), T(4), T(5), T(6), T(7), T(8), T(9), T(10), T(11), T(12),
-        T(13), T(14), T(15)};
+    static const uint32_t table[16] = {
+        T(0), T(1), T(2), T(3), T(4), T(5), T(6), T(7), T(8), T(9), T(10), T(11), T(12), T(13), T(14), T(15)};
 
     for (size_t i = 0; i < s.n; i++) {
         crc ^= s.p[i];

@@ -8,8 +8,14 @@ struct list {
     struct list *next, *prev;
 };
 
-static inline void list_init(struct list *l) { l->next = l->prev = l; }
-static inline bool list_empty(const struct list *l) { return l->next == l || l->next == NULL; }
+static inline void list_init(struct list *l)
+{
+    l->next = l->prev = l;
+}
+static inline bool list_empty(const struct list *l)
+{
+    return l->next == l || l->next == NULL;
+}
 
 static inline void list_push(struct list *l, struct list *item)
 {
@@ -30,8 +36,8 @@ static inline void list_remove(struct list *item)
 
 #define LIST_ITEM(link, type, member) CONTAINER(link, type, member)
 /* The current item may be removed in the body. */
-#define LIST_EACH(list_, link)                                                                                         \
-    for (struct list *link = (list_)->next, *link##_next = link->next; link != (list_);                                \
+#define LIST_EACH(list_, link)                                                                               \
+    for (struct list *link = (list_)->next, *link##_next = link->next; link != (list_);                      \
          link = link##_next, link##_next = link->next)
 
 #endif

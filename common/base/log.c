@@ -98,13 +98,14 @@ static bool next_field(struct span *rest, struct span *ret_key, struct span *ret
     return true;
 }
 
-static void write_json(struct wr *w, enum log_level level, const char *id, const char *event, struct span fields)
+static void write_json(
+    struct wr *w, enum log_level level, const char *id, const char *event, struct span fields)
 {
     char iso[CLOCK_ISO_MAX];
     struct span key, value;
 
-    wr_fmt(w, "{\"ts\":\"%s\",\"level\":\"%s\",\"process\":\"%s\",\"pid\":%d", clock_iso(clock_wall_us(), iso),
-        level_name(level), state.process, (int)getpid());
+    wr_fmt(w, "{\"ts\":\"%s\",\"level\":\"%s\",\"process\":\"%s\",\"pid\":%d",
+        clock_iso(clock_wall_us(), iso), level_name(level), state.process, (int)getpid());
     if (id[0]) {
         wr_text(w, ",\"stream\":");
         json_string(w, span_of(id));

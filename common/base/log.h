@@ -3,8 +3,8 @@
  *   2026-11-22T17:03:20.123Z warn worker[4711] cam-1 rtp-loss packets=12 track=0
  *
  * As text, or as JSON lines with the fields as members; with journald priorities ("<4>") where stderr is the
- * journal. Libraries return, processes log. What a remote side caused goes through log_limited(). A value that
- * came from outside is written with log_q(), a secret cannot be written at all (secret.h). */
+ * journal. Libraries return, processes log. What a remote side caused goes through log_limited(). A value
+ * that came from outside is written with log_q(), a secret cannot be written at all (secret.h). */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -25,7 +25,8 @@ struct log_setup {
 
 void log_init(const struct log_setup *s);
 void log_set_level(enum log_level level);
-void log_set_fd(int fd); /* after the log file was reopened; takes it, closes the one before unless it is 1 or 2 */
+void log_set_fd(
+    int fd); /* after the log file was reopened; takes it, closes the one before unless it is 1 or 2 */
 bool log_wants(enum log_level level);
 /* Called with every line that is written, without line end: the worker's way to the master's recent lines. */
 void log_set_mirror(void (*fn)(enum log_level level, const char *line, size_t n));
@@ -33,7 +34,8 @@ void log_set_mirror(void (*fn)(enum log_level level, const char *line, size_t n)
 /* event: a fixed word such as "rtsp-connect"; fmt: "key=%d other=%s". */
 void log_event(enum log_level level, const char *event, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The same with another id than the process's own, as the master does for its streams. */
-void log_event_of(enum log_level level, const char *id, const char *event, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void log_event_of(enum log_level level, const char *id, const char *event, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 
 #define log_error(event, ...) log_event(LOG_ERROR, event, __VA_ARGS__)
 #define log_warn(event, ...)  log_event(LOG_WARN, event, __VA_ARGS__)

@@ -36,15 +36,42 @@ static uint64_t le(struct rd *r, size_t n)
     return v;
 }
 
-uint8_t rd_u8(struct rd *r) { return (uint8_t)be(r, 1); }
-uint16_t rd_u16(struct rd *r) { return (uint16_t)be(r, 2); }
-uint32_t rd_u24(struct rd *r) { return (uint32_t)be(r, 3); }
-uint32_t rd_u32(struct rd *r) { return (uint32_t)be(r, 4); }
-uint64_t rd_u64(struct rd *r) { return be(r, 8); }
-uint16_t rd_u16le(struct rd *r) { return (uint16_t)le(r, 2); }
-uint32_t rd_u32le(struct rd *r) { return (uint32_t)le(r, 4); }
-uint64_t rd_u64le(struct rd *r) { return le(r, 8); }
-void rd_skip(struct rd *r, size_t n) { rd_bytes(r, n); }
+uint8_t rd_u8(struct rd *r)
+{
+    return (uint8_t)be(r, 1);
+}
+uint16_t rd_u16(struct rd *r)
+{
+    return (uint16_t)be(r, 2);
+}
+uint32_t rd_u24(struct rd *r)
+{
+    return (uint32_t)be(r, 3);
+}
+uint32_t rd_u32(struct rd *r)
+{
+    return (uint32_t)be(r, 4);
+}
+uint64_t rd_u64(struct rd *r)
+{
+    return be(r, 8);
+}
+uint16_t rd_u16le(struct rd *r)
+{
+    return (uint16_t)le(r, 2);
+}
+uint32_t rd_u32le(struct rd *r)
+{
+    return (uint32_t)le(r, 4);
+}
+uint64_t rd_u64le(struct rd *r)
+{
+    return le(r, 8);
+}
+void rd_skip(struct rd *r, size_t n)
+{
+    rd_bytes(r, n);
+}
 
 struct span rd_peek(const struct rd *r, size_t n)
 {

@@ -11,10 +11,22 @@ struct rd {
     bool bad;
 };
 
-static inline struct rd rd_of(struct span s) { return (struct rd){s, 0, false}; }
-static inline bool rd_ok(const struct rd *r) { return !r->bad; }
-static inline size_t rd_left(const struct rd *r) { return r->bad ? 0 : r->s.n - r->at; }
-static inline void rd_fail(struct rd *r) { r->bad = true; }
+static inline struct rd rd_of(struct span s)
+{
+    return (struct rd){s, 0, false};
+}
+static inline bool rd_ok(const struct rd *r)
+{
+    return !r->bad;
+}
+static inline size_t rd_left(const struct rd *r)
+{
+    return r->bad ? 0 : r->s.n - r->at;
+}
+static inline void rd_fail(struct rd *r)
+{
+    r->bad = true;
+}
 
 struct span rd_bytes(struct rd *r, size_t n);
 struct span rd_rest(struct rd *r); /* everything left */

@@ -11,7 +11,10 @@ struct secret {
 
 struct secret secret_of(struct span s); /* copies */
 void secret_done(struct secret *s);     /* wipes and frees; zeroed and done ones too */
-static inline bool secret_set(const struct secret *s) { return s->n > 0; }
+static inline bool secret_set(const struct secret *s)
+{
+    return s->n > 0;
+}
 /* For signing and sending only. Never log what this returns. */
 struct span secret_reveal(const struct secret *s);
 

@@ -17,12 +17,18 @@ struct span {
 /* For "%.*s". */
 #define SPAN_FMT(s) (int)(s).n, (const char *)(s).p
 
-static inline struct span span(const void *p, size_t n) { return (struct span){p, n}; }
+static inline struct span span(const void *p, size_t n)
+{
+    return (struct span){p, n};
+}
 struct span span_of(const char *s); /* s may be NULL: empty */
 
 /* Bytes from `at`, at most n of them; out of range gives less, never an error. */
 struct span span_sub(struct span s, size_t at, size_t n);
-static inline struct span span_from(struct span s, size_t at) { return span_sub(s, at, SIZE_MAX); }
+static inline struct span span_from(struct span s, size_t at)
+{
+    return span_sub(s, at, SIZE_MAX);
+}
 
 bool span_eq(struct span a, struct span b);
 bool span_is(struct span a, const char *text);
@@ -45,7 +51,7 @@ bool span_split(struct span *rest, uint8_t sep, struct span *ret_piece);
 
 /* Whole span as a decimal number without sign, at most `max`. false: empty, other characters, too large. */
 bool span_u64(struct span s, uint64_t max, uint64_t *ret_v);
-bool span_i64(struct span s, int64_t *ret_v);  /* an optional '-' or '+' first */
+bool span_i64(struct span s, int64_t *ret_v);    /* an optional '-' or '+' first */
 bool span_hex64(struct span s, uint64_t *ret_v); /* 1 to 16 hexadecimal digits */
 
 /* Copies into a C string of at most cap-1 bytes, always terminated, NUL bytes become '?'. false: was cut. */

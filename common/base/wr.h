@@ -14,10 +14,22 @@ struct wr {
     bool bad;
 };
 
-static inline struct wr wr_of(void *p, size_t cap) { return (struct wr){p, cap, 0, false}; }
-static inline bool wr_ok(const struct wr *w) { return !w->bad; }
-static inline size_t wr_left(const struct wr *w) { return w->bad ? 0 : w->cap - w->n; }
-static inline struct span wr_span(const struct wr *w) { return span(w->p, w->bad ? 0 : w->n); }
+static inline struct wr wr_of(void *p, size_t cap)
+{
+    return (struct wr){p, cap, 0, false};
+}
+static inline bool wr_ok(const struct wr *w)
+{
+    return !w->bad;
+}
+static inline size_t wr_left(const struct wr *w)
+{
+    return w->bad ? 0 : w->cap - w->n;
+}
+static inline struct span wr_span(const struct wr *w)
+{
+    return span(w->p, w->bad ? 0 : w->n);
+}
 
 /* n bytes to be filled in by the caller, or NULL. */
 uint8_t *wr_reserve(struct wr *w, size_t n);

@@ -1,6 +1,7 @@
-/* A channel: messages over a Unix stream socket, on a loop. Checks each message against its row: known, long enough
- * ago allowed in this direction, not too long, no more descriptors than the row says. A peer that breaks this, or
- * that does not read (queue above CHANNEL_QUEUE_MAX), is closed: on_close comes once, from the loop. */
+/* A channel: messages over a Unix stream socket, on a loop. Checks each message against its row: known, long
+ * enough ago allowed in this direction, not too long, no more descriptors than the row says. A peer that
+ * breaks this, or that does not read (queue above CHANNEL_QUEUE_MAX), is closed: on_close comes once, from
+ * the loop. */
 #ifndef IPC_CHANNEL_H
 #define IPC_CHANNEL_H
 
@@ -23,14 +24,16 @@ struct channel_ops {
     void (*on_close)(struct channel *ch, int err); /* the owner frees it */
 };
 /* me: our role, peer: whose messages are accepted. Takes fd. */
-struct channel *channel_new(struct loop *l, int fd, enum role me, enum role peer, const struct channel_ops *ops, void *arg);
+struct channel *channel_new(
+    struct loop *l, int fd, enum role me, enum role peer, const struct channel_ops *ops, void *arg);
 void channel_free(struct channel *ch); /* unsent messages get one last try; NULL is harmless */
 void *channel_arg(const struct channel *ch);
 int channel_fd(const struct channel *ch);
 /* pid and uid of the peer (SO_PEERCRED). */
 bool channel_peer(const struct channel *ch, int *ret_pid, unsigned *ret_uid);
 
-/* channel_begin, pack the pairs of the map, channel_end: struct packer *p = channel_begin(ch, MSG_BEAT, 1); ... */
+/* channel_begin, pack the pairs of the map, channel_end: struct packer *p = channel_begin(ch, MSG_BEAT, 1);
+ * ... */
 struct packer *channel_begin(struct channel *ch, enum message type, uint32_t pairs);
 /* fds are duplicated by the kernel, they stay the caller's. */
 void channel_end(struct channel *ch, const int *fds, int n_fds);
@@ -38,6 +41,7 @@ void channel_send0(struct channel *ch, enum message type); /* an empty map */
 
 /* Without a loop, for msctl: blocking. 0, -errno, -EPROTO. */
 int channel_write_blocking(int fd, struct span message);
-int channel_read_blocking(int fd, struct buf *into, enum message *ret_type, struct unpack **ret, usec_t timeout_us);
+int channel_read_blocking(
+    int fd, struct buf *into, enum message *ret_type, struct unpack **ret, usec_t timeout_us);
 
 #endif

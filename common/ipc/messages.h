@@ -1,6 +1,7 @@
-/* Every message between our processes: one row a message. On the wire: u32 length (big-endian) | msgpack array of
- * [number, map]. Over-long or unknown is that peer's end. Descriptors travel with the message (SCM_RIGHTS); their
- * number is part of the row. A map's keys stand in the comment; a key in [] may be missing.
+/* Every message between our processes: one row a message. On the wire: u32 length (big-endian) | msgpack
+ * array of [number, map]. Over-long or unknown is that peer's end. Descriptors travel with the message
+ * (SCM_RIGHTS); their number is part of the row. A map's keys stand in the comment; a key in [] may be
+ * missing.
  *
  *   MESSAGE(name, number, from, to, most bytes, descriptors)
  */
@@ -10,9 +11,24 @@
 #define IPC_PROTO   1
 #define IPC_FDS_MAX 8
 
-enum role { ROLE_MASTER = 1, ROLE_WORKER = 2, ROLE_KEEPER = 3, ROLE_HTTPD = 4, ROLE_CONNECTOR = 5, ROLE_CTL = 6 };
+enum role {
+    ROLE_MASTER = 1,
+    ROLE_WORKER = 2,
+    ROLE_KEEPER = 3,
+    ROLE_HTTPD = 4,
+    ROLE_CONNECTOR = 5,
+    ROLE_CTL = 6
+};
 /* Bits for the rows. */
-enum { TO_MASTER = 1 << 1, TO_WORKER = 1 << 2, TO_KEEPER = 1 << 3, TO_HTTPD = 1 << 4, TO_CONNECTOR = 1 << 5, TO_CTL = 1 << 6, TO_CHILD = TO_WORKER | TO_KEEPER | TO_HTTPD | TO_CONNECTOR };
+enum {
+    TO_MASTER = 1 << 1,
+    TO_WORKER = 1 << 2,
+    TO_KEEPER = 1 << 3,
+    TO_HTTPD = 1 << 4,
+    TO_CONNECTOR = 1 << 5,
+    TO_CTL = 1 << 6,
+    TO_CHILD = TO_WORKER | TO_KEEPER | TO_HTTPD | TO_CONNECTOR
+};
 
 /* clang-format off */
 #define MESSAGES(MESSAGE) \

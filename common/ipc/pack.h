@@ -1,6 +1,6 @@
-/* msgpack behind a sticky, bounded face. A message is a map of short text keys; both sides ignore keys they do not
- * know. The reader scans sizes and depth before anything is unpacked: at most PACK_DEPTH_MAX deep, no count that the
- * bytes left cannot hold. */
+/* msgpack behind a sticky, bounded face. A message is a map of short text keys; both sides ignore keys they
+ * do not know. The reader scans sizes and depth before anything is unpacked: at most PACK_DEPTH_MAX deep, no
+ * count that the bytes left cannot hold. */
 #ifndef IPC_PACK_H
 #define IPC_PACK_H
 
@@ -31,7 +31,8 @@ void pack_kv_text(struct packer *p, const char *key, const char *s); /* NULL as 
 void pack_kv_bin(struct packer *p, const char *key, struct span s);
 void pack_key(struct packer *p, const char *key);
 
-/* Reading. An unpacked value and everything in it lives until unpack_done; text and bin point into the input. */
+/* Reading. An unpacked value and everything in it lives until unpack_done; text and bin point into the input.
+ */
 struct unpack;
 struct packed; /* a value */
 /* 0 or a positive condition: UNPACK_E_BAD, UNPACK_E_DEEP, UNPACK_E_MANY. */
@@ -46,9 +47,10 @@ uint64_t packed_u64(const struct packed *map, const char *key, uint64_t otherwis
 int64_t packed_i64(const struct packed *map, const char *key, int64_t otherwise);
 bool packed_bool(const struct packed *map, const char *key, bool otherwise);
 struct span packed_str(const struct packed *map, const char *key); /* text or bin; SPAN_NONE: not there */
-bool packed_text(const struct packed *map, const char *key, char *dst, size_t cap); /* false: not there or too long */
-size_t packed_n(const struct packed *v);                                  /* items of an array, pairs of a map */
-const struct packed *packed_at(const struct packed *array, size_t i);     /* NULL: out of range */
+bool packed_text(
+    const struct packed *map, const char *key, char *dst, size_t cap); /* false: not there or too long */
+size_t packed_n(const struct packed *v);                               /* items of an array, pairs of a map */
+const struct packed *packed_at(const struct packed *array, size_t i);  /* NULL: out of range */
 bool packed_pair(const struct packed *map, size_t i, struct span *ret_key, const struct packed **ret_v);
 bool packed_is_str(const struct packed *v);
 struct span packed_as_str(const struct packed *v);

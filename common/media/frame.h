@@ -13,10 +13,10 @@ enum frame_flag {
 };
 
 struct frame {
-    uint64_t seq;  /* number in the ring, counts over all tracks and over ring generations */
-    int64_t dts;   /* decode time, ticks of the track's clock, strictly rising within a track */
-    int32_t cts;   /* presentation minus decode time, ticks */
-    uint32_t dur;  /* ticks, as far as known when it was written: 0 = not known */
+    uint64_t seq;      /* number in the ring, counts over all tracks and over ring generations */
+    int64_t dts;       /* decode time, ticks of the track's clock, strictly rising within a track */
+    int32_t cts;       /* presentation minus decode time, ticks */
+    uint32_t dur;      /* ticks, as far as known when it was written: 0 = not known */
     usec_t wall_us;    /* wall clock of its capture, as good as we know it */
     usec_t arrival_us; /* CLOCK_MONOTONIC when its last byte was read */
     uint32_t gen;      /* of the track_set that describes it */

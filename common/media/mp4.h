@@ -1,6 +1,6 @@
-/* ISO base media files: what we write (fragmented MP4) and what we read back (our own segments, boxes in general).
- * Source: ISO 14496-12, 14496-14 (AAC), 14496-15 (AVC, HEVC), Opus in ISOBMFF, ISO 23000-19 (CMAF) for fragments.
- * Media time base of a track: its clock_hz. Track ids: index + 1. */
+/* ISO base media files: what we write (fragmented MP4) and what we read back (our own segments, boxes in
+ * general). Source: ISO 14496-12, 14496-14 (AAC), 14496-15 (AVC, HEVC), Opus in ISOBMFF, ISO 23000-19 (CMAF)
+ * for fragments. Media time base of a track: its clock_hz. Track ids: index + 1. */
 #ifndef MEDIA_MP4_H
 #define MEDIA_MP4_H
 
@@ -28,9 +28,10 @@ struct mp4_sample {
 /* ftyp + moov with mvex, without samples. false: does not fit the buf. */
 bool mp4_init_segment(struct buf *to, const struct track_set *s, unsigned mask);
 
-/* moof and the header of its mdat. Samples are in file order: sample data follow the mdat header one behind the other
- * in exactly that order, sum of sizes = mdat payload. tfdt of each track = dts of its first sample - base_dts(track).
- * base: per track index, subtracted from dts; NULL = zeros. seq: mfhd sequence number. */
-bool mp4_fragment_head(struct buf *to, uint32_t seq, const struct mp4_sample *s, size_t n, const int64_t *base);
+/* moof and the header of its mdat. Samples are in file order: sample data follow the mdat header one behind
+ * the other in exactly that order, sum of sizes = mdat payload. tfdt of each track = dts of its first sample
+ * - base_dts(track). base: per track index, subtracted from dts; NULL = zeros. seq: mfhd sequence number. */
+bool mp4_fragment_head(
+    struct buf *to, uint32_t seq, const struct mp4_sample *s, size_t n, const int64_t *base);
 
 #endif

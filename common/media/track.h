@@ -1,8 +1,8 @@
 /* What a stream's tracks are: the one description that worker, ring, segments and httpd share.
- * Media time of a track counts in its clock_hz (the RTP clock: 90000 for video, the sample rate for most audio).
- * All tracks of a stream share one origin: media time 0 is 1970-01-01 UTC as the stream's clock saw it when its
- * timeline was anchored, so dts / clock_hz of two tracks compare, and roughly tell the wall clock; after the
- * anchor media time runs on its own and is not pulled by the wall clock. */
+ * Media time of a track counts in its clock_hz (the RTP clock: 90000 for video, the sample rate for most
+ * audio). All tracks of a stream share one origin: media time 0 is 1970-01-01 UTC as the stream's clock saw
+ * it when its timeline was anchored, so dts / clock_hz of two tracks compare, and roughly tell the wall
+ * clock; after the anchor media time runs on its own and is not pulled by the wall clock. */
 #ifndef MEDIA_TRACK_H
 #define MEDIA_TRACK_H
 
@@ -28,8 +28,8 @@ struct track {
     enum codec codec;
     enum track_kind kind;
     uint32_t clock_hz;
-    uint32_t sample_rate; /* audio */
-    uint16_t channels;    /* audio */
+    uint32_t sample_rate;   /* audio */
+    uint16_t channels;      /* audio */
     uint16_t width, height; /* video, after cropping; 0 until known */
     uint16_t sar_w, sar_h;  /* sample aspect ratio, 1:1 where not stated */
     /* H.264 AVCDecoderConfigurationRecord, H.265 HEVCDecoderConfigurationRecord (ISO 14496-15), AAC
@@ -57,10 +57,10 @@ bool track_set_same(const struct track_set *a, const struct track_set *b);
 /* First track of a kind, or -1. */
 int track_find(const struct track_set *s, enum track_kind kind);
 
-const char *codec_name(enum codec c);         /* "H264", as the API says it */
+const char *codec_name(enum codec c); /* "H264", as the API says it */
 enum track_kind codec_kind(enum codec c);
-/* RFC 6381 string for playlists and MediaSource ("avc1.64001f", "hvc1.1.6.L93.B0", "mp4a.40.2", "opus"); empty
- * for what MP4 players cannot play (G.711, metadata). Needs `cap` of at least 48. Returns dst. */
+/* RFC 6381 string for playlists and MediaSource ("avc1.64001f", "hvc1.1.6.L93.B0", "mp4a.40.2", "opus");
+ * empty for what MP4 players cannot play (G.711, metadata). Needs `cap` of at least 48. Returns dst. */
 const char *codec_rfc6381(const struct track *t, char *dst, size_t cap);
 
 #endif

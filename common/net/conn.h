@@ -1,9 +1,11 @@
-/* A byte stream connection on a loop: reads into a bounded buffer, writes from a queue of shared chunks. Plain TCP
- * or Unix now; TLS comes through the same face. Used by httpd's servers; the worker reads its camera itself.
+/* A byte stream connection on a loop: reads into a bounded buffer, writes from a queue of shared chunks.
+ * Plain TCP or Unix now; TLS comes through the same face. Used by httpd's servers; the worker reads its
+ * camera itself.
  *
  * on_data gets all unread bytes and returns how many it took (what it leaves is offered again with more).
  * on_sent is called when the queue falls below the low mark after having been above it, and when it is empty.
- * on_close is called once, not from within a call into conn; afterwards the conn is freed. err 0: the peer closed. */
+ * on_close is called once, not from within a call into conn; afterwards the conn is freed. err 0: the peer
+ * closed. */
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
@@ -30,13 +32,14 @@ struct conn_ops {
     void (*on_close)(struct conn *c, int err);
 };
 struct conn_limits {
-    size_t read_max;    /* unread bytes kept; reading stops above */
-    size_t queue_high;  /* conn_congested() above this */
-    usec_t idle_us;     /* nothing read and nothing to write for so long: closed. 0: never */
-    usec_t stall_us;    /* bytes queued and none accepted by the peer for so long: closed */
+    size_t read_max;   /* unread bytes kept; reading stops above */
+    size_t queue_high; /* conn_congested() above this */
+    usec_t idle_us;    /* nothing read and nothing to write for so long: closed. 0: never */
+    usec_t stall_us;   /* bytes queued and none accepted by the peer for so long: closed */
 };
 
-struct conn *conn_new(struct loop *l, int fd, const struct conn_ops *ops, const struct conn_limits *limits, void *arg);
+struct conn *conn_new(
+    struct loop *l, int fd, const struct conn_ops *ops, const struct conn_limits *limits, void *arg);
 void *conn_arg(struct conn *c);
 void conn_set_arg(struct conn *c, void *arg);
 struct loop *conn_loop(struct conn *c);
@@ -54,15 +57,17 @@ uint64_t conn_bytes_out(const struct conn *c);
 /* Stop and go on with on_data: a request at a time, while an answer is being made. */
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
-/* Lends the socket for direct writing (sendfile by a pool thread) while the queue is empty: until conn_lend_end the
- * conn neither writes nor is freed. want_write: calls on_sent once when the socket takes bytes again. */
+/* Lends the socket for direct writing (sendfile by a pool thread) while the queue is empty: until
+ * conn_lend_end the conn neither writes nor is freed. want_write: calls on_sent once when the socket takes
+ * bytes again. */
 int conn_lend(struct conn *c);
 void conn_lend_end(struct conn *c, uint64_t bytes_written);
 void conn_wait_writable(struct conn *c);
 
 void conn_close_after_send(struct conn *c); /* flushes, half-closes, waits shortly for the peer */
 void conn_close(struct conn *c, int err);
-/* Moves to another loop; fn(conn) runs there. The caller must not touch it afterwards. Queue must be empty. */
+/* Moves to another loop; fn(conn) runs there. The caller must not touch it afterwards. Queue must be empty.
+ */
 void conn_migrate(struct conn *c, struct loop *to, void (*fn)(struct conn *c));
 
 #endif

@@ -1,5 +1,6 @@
-/* The event loop (libev behind this one door). A loop belongs to one thread; only loop_post and loop_break_from
- * may be called from another. Callbacks may stop, free or re-arm anything, their own watcher too. */
+/* The event loop (libev behind this one door). A loop belongs to one thread; only loop_post and
+ * loop_break_from may be called from another. Callbacks may stop, free or re-arm anything, their own watcher
+ * too. */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
 
@@ -9,7 +10,7 @@ struct loop;
 
 struct loop *loop_new(void);
 void loop_free(struct loop *l);
-void loop_run(struct loop *l);   /* until loop_break */
+void loop_run(struct loop *l); /* until loop_break */
 void loop_break(struct loop *l);
 usec_t loop_now_us(struct loop *l); /* CLOCK_MONOTONIC at the start of this turn */
 
@@ -27,7 +28,8 @@ struct loop_io {
     void *ev; /* libev's watcher */
 };
 /* All of these: zeroed memory is a stopped watcher; stop is harmless on a stopped one. */
-void loop_io_start(struct loop *l, struct loop_io *io, int fd, unsigned events, void (*fn)(struct loop_io *, unsigned), void *arg);
+void loop_io_start(struct loop *l, struct loop_io *io, int fd, unsigned events,
+    void (*fn)(struct loop_io *, unsigned), void *arg);
 void loop_io_events(struct loop_io *io, unsigned events); /* 0 pauses it */
 void loop_io_stop(struct loop_io *io);
 
@@ -38,8 +40,10 @@ struct loop_timer {
     void *ev;
 };
 /* Once, after_us from now; set again moves it. */
-void loop_timer_set(struct loop *l, struct loop_timer *t, usec_t after_us, void (*fn)(struct loop_timer *), void *arg);
-void loop_timer_every(struct loop *l, struct loop_timer *t, usec_t every_us, void (*fn)(struct loop_timer *), void *arg);
+void loop_timer_set(
+    struct loop *l, struct loop_timer *t, usec_t after_us, void (*fn)(struct loop_timer *), void *arg);
+void loop_timer_every(
+    struct loop *l, struct loop_timer *t, usec_t every_us, void (*fn)(struct loop_timer *), void *arg);
 void loop_timer_stop(struct loop_timer *t);
 bool loop_timer_armed(const struct loop_timer *t);
 
@@ -49,7 +53,8 @@ struct loop_signal {
     struct loop *loop;
     void *ev;
 };
-void loop_signal_start(struct loop *l, struct loop_signal *s, int signo, void (*fn)(struct loop_signal *, int), void *arg);
+void loop_signal_start(
+    struct loop *l, struct loop_signal *s, int signo, void (*fn)(struct loop_signal *, int), void *arg);
 void loop_signal_stop(struct loop_signal *s);
 
 #endif
