@@ -16,6 +16,7 @@
 #   SAN=plain|asan|tsan|cov|fuzz   variant, each in a build folder of its own
 #   O=build                        where to build
 #   WERROR=1                       warnings are errors (CI)
+#   V=1                            show the commands
 
 SAN ?= plain
 O ?= build
@@ -23,6 +24,7 @@ PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc/media-server
 LOCALSTATEDIR ?= /var
 FUZZ_SECONDS ?= 60
+Q := $(if $(V),,@)
 B := $(if $(filter plain,$(SAN)),$(O),$(O)/$(SAN))
 
 VERSION := $(shell cat VERSION)
@@ -57,7 +59,8 @@ LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed -pthread $
 # --- rooms: every folder of C code is one library; main.c of a room is its program ---
 ROOMS := common/base common/net common/wire common/proto common/media common/ring common/ipc common/conf \
   archive worker httpd master master/connector scripts/msctl tests/camera tests/support
-room_src = $(filter-out $(1)/main.c,$(wildcard $(1)/*.c))
+# version.c changes with every commit: it is linked into its program alone, so that nothing else is.
+room_src = $(filter-out $(1)/main.c %/version.c,$(wildcard $(1)/*.c))
 room_lib = $(B)/lib/$(subst /,_,$(1)).a
 COMMON := common/conf common/ipc common/ring common/media common/proto common/wire common/net common/base
 SRC := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c))
@@ -105,39 +108,40 @@ help:
 FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS)
 $(B)/flags: FORCE
 	@mkdir -p $(@D); echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' > $@
-$(B)/obj/common/base/version.o: CPPFLAGS += -DMS_VERSION='"$(VERSION)"' -DMS_REVISION='"$(REVISION)"'
+$(B)/obj/master/version.o: CPPFLAGS += -DMS_VERSION='"$(VERSION)"' -DMS_REVISION='"$(REVISION)"'
 $(B)/version: FORCE
 	@mkdir -p $(@D); echo '$(VERSION) $(REVISION)' | cmp -s - $@ || echo '$(VERSION) $(REVISION)' > $@
-$(B)/obj/common/base/version.o: $(B)/version
+$(B)/obj/master/version.o: $(B)/version
 
 $(B)/obj/%.o: %.c $(B)/flags
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@mkdir -p $(@D); echo '  CC   $<'
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 define ROOM_RULE
 $(call room_lib,$(1)): $(call obj,$(call room_src,$(1))) | $(B)/lib
 	@rm -f $$@
-	ar rcsD $$@ $$(filter %.o,$$^)
+	$(Q)ar rcsD $$@ $$(filter %.o,$$^)
 endef
 $(foreach r,$(ROOMS),$(eval $(call ROOM_RULE,$(r))))
 $(B)/lib $(B)/bin:
 	@mkdir -p $@
 
 define PROG_RULE
-$(B)/bin/$(1): $(call obj,$(ROOM_$(1))/main.c) $(foreach r,$(ROOM_$(1)) $(WITH_$(1)) $(COMMON),$(call room_lib,$(r))) | $(B)/bin
-	$(CC) $(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS_$(1))
+$(B)/bin/$(1): $(call obj,$(ROOM_$(1))/main.c $(wildcard $(ROOM_$(1))/version.c)) $(foreach r,$(ROOM_$(1)) $(WITH_$(1)) $(COMMON),$(call room_lib,$(r))) | $(B)/bin
+	@echo '  LD   $$@'
+	$(Q)$(CC) $(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS_$(1))
 endef
 $(foreach p,$(PROGS),$(eval $(call PROG_RULE,$(p))))
 
 $(B)/test/%: $(B)/obj/tests/unit/%.o $(TEST_LIBS)
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(LIBS_TEST)
+	@mkdir -p $(@D); echo '  LD   $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(LIBS_TEST)
 
 # A fuzz target is run over its corpus by our own driver; SAN=fuzz links libFuzzer instead.
 FUZZ_MAIN := $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer,$(B)/obj/tests/fuzz/driver.o)
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_MAIN)) $(TEST_LIBS)
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(LIBS_TEST)
+	@mkdir -p $(@D); echo '  LD   $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(LIBS_TEST)
 
 tests: $(TESTS) $(FUZZERS)
 unit: all tests

@@ -22,7 +22,7 @@ uint8_t *buf_room(struct buf *b, size_t n)
 
     if (n > b->limit || used > b->limit - n) return NULL;
     if (b->cap - b->to >= n && b->mem) return b->mem + b->to;
-    if (b->from > 0 && b->cap - used >= n) {
+    if (b->mem && b->from > 0 && b->cap - used >= n) {
         memmove(b->mem, b->mem + b->from, used);
         b->from = 0;
         b->to = used;
@@ -31,7 +31,7 @@ uint8_t *buf_room(struct buf *b, size_t n)
     while (cap < used + n) cap *= 2;
     mem = mem_retry(NULL, cap);
     if (!mem) return NULL;
-    if (used > 0) memcpy(mem, b->mem + b->from, used);
+    if (b->mem) memcpy(mem, b->mem + b->from, used);
     mem_free(b->mem);
     b->mem = mem;
     b->cap = cap;

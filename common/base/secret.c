@@ -3,7 +3,8 @@
 
 struct secret secret_of(struct span s)
 {
-    return s.n == 0 ? (struct secret){0} : (struct secret){mem_dup(s.p, s.n), s.n};
+    if (s.n == 0) return (struct secret){0};
+    return (struct secret){mem_dup(s.p, s.n), s.n};
 }
 
 void secret_done(struct secret *s)

@@ -1,4 +1,4 @@
-#include "common/base/version.h"
+#include "master/version.h"
 
 const char version_number[] = MS_VERSION;
 const char version_revision[] = MS_REVISION;

@@ -1,5 +1,5 @@
-#ifndef BASE_VERSION_H
-#define BASE_VERSION_H
+#ifndef MASTER_VERSION_H
+#define MASTER_VERSION_H
 
 extern const char version_number[];   /* "0.1.0" */
 extern const char version_revision[]; /* commit it was built from */
