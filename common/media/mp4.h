@@ -34,4 +34,8 @@ bool mp4_init_segment(struct buf *to, const struct track_set *s, unsigned mask);
 bool mp4_fragment_head(
     struct buf *to, uint32_t seq, const struct mp4_sample *s, size_t n, const int64_t *base);
 
+/* A whole MP4 of one video frame, up to the frame's bytes: ftyp, moov, header of the mdat. The caller sends
+ * `size` bytes of the frame (as the ring and the segments hold it) behind it. track: index in s. */
+bool mp4_one_frame(struct buf *to, const struct track_set *s, unsigned track, uint32_t size);
+
 #endif

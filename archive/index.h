@@ -1,0 +1,62 @@
+/* The index of one storage: which segments and continuous ranges each stream has. LMDB behind its only door;
+ * one environment a storage, the keeper is its only writer, httpd reads it. What is in it is on the disk: the
+ * keeper puts a segment in after the syncfs that covered it.
+ *
+ *   segments  uid, 0, id (u64, big-endian)        -> seg_info as seginfo.h writes it (with CRC-32C)
+ *   ranges    uid, 0, start_us (u64, big-endian)  -> end_us, CRC-32C
+ *   meta      "version"                           -> number, CRC-32C
+ *
+ * No call leaves a transaction open: everything is copied out. One struct index may be used by several
+ * threads for reading (each call takes a reader slot, INDEX_READERS_MAX in all processes together); writing
+ * is one thread's. Never keep it across fork. After INDEX_READY with a new gen: close, open again. Tests:
+ * tests/unit/archive/test_index.c. */
+#ifndef ARCHIVE_INDEX_H
+#define ARCHIVE_INDEX_H
+
+#include "archive/seginfo.h"
+
+#define INDEX_READERS_MAX 256
+#define INDEX_JOIN_US     US_PER_S /* segments at most this far apart are one range */
+#define INDEX_MAP_BYTES   (1ull << 40)
+
+/* Conditions (positive). */
+enum {
+    INDEX_OK = 0,
+    INDEX_E_DAMAGED = 1 /* needs index_rebuild by the keeper */,
+    INDEX_E_NONE = 2 /* nothing there */
+};
+
+struct index;
+struct index_range {
+    usec_t start_us, end_us;
+};
+
+/* dir: exists. The keeper's: creates data.mdb, and lock.mdb fully allocated (-ENOSPC, never a SIGBUS). */
+int index_open(const char *dir, struct index **ret);
+/* httpd's: data.mdb read-only, lock.mdb writable. -ENOENT: no index there yet. */
+int index_open_ro(const char *dir, struct index **ret);
+void index_close(struct index *ix); /* NULL too */
+
+/* Segments that overlap [from_us, to_us), in order of their ids, at most max; *ret_n of them. A full page is
+ * continued by the same call with after_id = id of its last (0: from the first). INDEX_OK, INDEX_E_DAMAGED,
+ * -errno. */
+int index_segments(struct index *ix, const char *uid, usec_t from_us, usec_t to_us, uint64_t after_id,
+    struct seg_info *out, size_t max, size_t *ret_n);
+/* Ranges that overlap [from_us, to_us), not cut to it, in order. A full page is continued with from_us =
+ * end_us of its last + 1. */
+int index_ranges(struct index *ix, const char *uid, usec_t from_us, usec_t to_us, struct index_range *out,
+    size_t max, size_t *ret_n);
+/* First, last segment of a stream. INDEX_OK, INDEX_E_NONE, INDEX_E_DAMAGED, -errno. */
+int index_first(struct index *ix, const char *uid, struct seg_info *ret);
+int index_last(struct index *ix, const char *uid, struct seg_info *ret);
+int index_get(struct index *ix, const char *uid, uint64_t id, struct seg_info *ret);
+
+/* --- the keeper's --- */
+/* Puts n segments and joins the ranges, in one durable transaction. A segment that is there is replaced. */
+int index_put(struct index *ix, const struct seg_info *const *segs, size_t n);
+/* Reader slots of dead processes are freed; *ret_n of them. */
+int index_clear_dead(struct index *ix, int *ret_n);
+/* Walks every record and checks every CRC. May crash on a damaged file: run it in a process of its own. */
+int index_check(const char *dir, uint64_t *ret_segments);
+
+#endif
