@@ -25,4 +25,24 @@ struct frame {
     struct span data;
 };
 
+/* A stretch of a frame's bytes where it lies now: the bytes of `head` first, then those of `s`. nal_n > 0: a
+ * NAL unit of nal_n bytes (heads counted) begins here and goes on over the pieces behind it that have nal_n
+ * == 0; in a frame its length stands before it as u32. A fragmented NAL unit is so written without being
+ * joined before. */
+struct piece {
+    struct span s;
+    uint32_t nal_n;
+    uint8_t head_n;
+    uint8_t head[3];
+};
+
+/* Bytes of the frame that the pieces make. */
+static inline size_t piece_bytes(const struct piece *p, size_t n)
+{
+    size_t sum = 0;
+
+    for (size_t i = 0; i < n; i++) sum += p[i].s.n + p[i].head_n + (p[i].nal_n > 0 ? 4 : 0);
+    return sum;
+}
+
 #endif

@@ -122,10 +122,10 @@ int ring_writer_open(
     int fd, struct ring_writer **ret); /* 0, -errno, RING_E_BAD; fd stays the caller's. Resumes
                                           behind the last whole frame of a ring a dead worker left */
 void ring_writer_close(struct ring_writer *w);
-/* Copies the pieces, one behind the other, as frame f (f->data and f->seq are not read). nals: each piece
- * gets its length as u32 before it. Sets *ret_seq. RING_OK or RING_E_LARGE. */
-int ring_put(struct ring_writer *w, const struct frame *f, const struct span *pieces, size_t n, bool nals,
-    uint64_t *ret_seq);
+/* Copies the pieces (frame.h), one behind the other, as frame f (f->data and f->seq are not read); a piece
+ * with nal_n > 0 gets nal_n as u32 before it. Sets *ret_seq. RING_OK or RING_E_LARGE. */
+int ring_put(
+    struct ring_writer *w, const struct frame *f, const struct piece *pieces, size_t n, uint64_t *ret_seq);
 /* From the next frame on. Bumps s->gen itself (written back) when the content differs from the last. */
 int ring_set_tracks(struct ring_writer *w, struct track_set *s);
 struct ring_status *ring_writer_status(struct ring_writer *w);
