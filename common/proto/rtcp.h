@@ -1,0 +1,79 @@
+/* RTCP packets. Source: RFC 3550 section 6. A compound packet is read piece by piece: what parses is used,
+ * whatever stands behind it (T17). Tests: tests/unit/proto/test_rtcp.c, tests/fuzz/fuzz_rtp.c. */
+#ifndef PROTO_RTCP_H
+#define PROTO_RTCP_H
+
+#include "common/base/rd.h"
+#include "common/base/wr.h"
+
+#define RTCP_SR   200
+#define RTCP_RR   201
+#define RTCP_SDES 202
+#define RTCP_BYE  203
+#define RTCP_APP  204
+
+#define RTCP_BLOCKS_MAX 31
+#define RTCP_CNAME_MAX  255
+
+struct rtcp_block { /* report block, 6.4.1 */
+    uint32_t ssrc;
+    uint8_t fraction;  /* lost, of 256 */
+    int32_t lost;      /* in total, 24 bits */
+    uint32_t high_seq; /* extended highest sequence number */
+    uint32_t jitter;
+    uint32_t lsr, dlsr;
+};
+
+struct rtcp_packet {
+    uint8_t type; /* RTCP_SR, ... or another */
+    uint8_t count;
+    uint32_t ssrc; /* of the sender; for SDES and BYE the first listed; 0 when there is none */
+    /* SR */
+    uint64_t ntp; /* 32.32 since 1900 */
+    uint32_t rtp_ts;
+    uint32_t packets, bytes;
+    /* SR, RR */
+    size_t n_blocks;
+    struct rtcp_block block[RTCP_BLOCKS_MAX];
+    /* SDES */
+    struct span cname;
+    /* BYE */
+    struct span reason;
+};
+
+/* Cuts and reads the next packet of a compound. false: the end, or what is left is not RTCP. A packet whose
+ * length is too long takes what is left; one whose inside is short is left out. Start with *rest = the
+ * compound. */
+bool rtcp_next(struct span *rest, struct rtcp_packet *ret);
+
+/* NTP time as microseconds since 1970 and back; 2036 wraps into era 1 for values below 0x80000000 (RFC 4330
+ * 3). */
+int64_t rtcp_ntp_us(uint64_t ntp);
+uint64_t rtcp_ntp_of_us(int64_t wall_us);
+
+/* Writing; a compound begins with RR or SR and holds an SDES with CNAME (6.1). */
+void rtcp_write_rr(struct wr *w, uint32_t ssrc, const struct rtcp_block *blocks, size_t n);
+void rtcp_write_sr(struct wr *w, const struct rtcp_packet *sr); /* with its blocks */
+void rtcp_write_sdes(struct wr *w, uint32_t ssrc, const char *cname);
+void rtcp_write_bye(struct wr *w, uint32_t ssrc);
+
+/* What a receiver knows of one source, for its reports (6.4.1, appendix A.3, A.8). Fed with every packet in
+ * order of arrival; seq is the extended number. */
+struct rtcp_receiver {
+    bool started;
+    uint32_t ssrc;
+    uint32_t base_seq, high_seq;
+    uint64_t received;
+    uint64_t expected_prior, received_prior;
+    uint32_t transit;
+    uint32_t jitter_16; /* times 16 */
+    uint32_t lsr;
+    int64_t lsr_us; /* when it came, monotonic */
+};
+void rtcp_receiver_packet(struct rtcp_receiver *r, uint32_t ssrc, uint32_t ext_seq, uint32_t rtp_ts,
+    uint32_t clock_hz, int64_t arrival_us);
+void rtcp_receiver_sr(struct rtcp_receiver *r, uint32_t ssrc, uint64_t ntp, int64_t arrival_us);
+/* The block for the next report; starts a new interval. */
+struct rtcp_block rtcp_receiver_report(struct rtcp_receiver *r, int64_t now_us);
+
+#endif
