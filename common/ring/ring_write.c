@@ -133,43 +133,47 @@ static uint64_t place(const struct ring_writer *w, size_t n)
     return (w->pos & mask) + n > w->map.geom.data_bytes ? (w->pos | mask) + 1 : w->pos;
 }
 
-static size_t gather(uint8_t *dst, const struct span *pieces, size_t n, bool nals)
+static uint8_t *append(uint8_t *dst, struct span s)
 {
-    size_t at = 0;
+    ring_copy(dst, s.p, s.n);
+    return dst + s.n;
+}
 
+static void gather(uint8_t *dst, const struct piece *pieces, size_t n)
+{
     for (size_t i = 0; i < n; i++) {
-        if (nals) {
+        const struct piece *p = &pieces[i];
+
+        if (p->nal_n > 0) {
             uint8_t length[NAL_LENGTH_BYTES];
             struct wr wr = wr_of(length, sizeof(length));
 
-            wr_u32(&wr, (uint32_t)pieces[i].n);
-            ring_copy(dst + at, length, sizeof(length));
-            at += sizeof(length);
+            wr_u32(&wr, p->nal_n);
+            dst = append(dst, wr_span(&wr));
         }
-        ring_copy(dst + at, pieces[i].p, pieces[i].n);
-        at += pieces[i].n;
+        dst = append(dst, span(p->head, p->head_n));
+        dst = append(dst, p->s);
     }
-    return at;
 }
 
 /* SIZE_MAX: longer than `most`. */
-static size_t gathered_size(const struct span *pieces, size_t n, bool nals, size_t most)
+static size_t gathered_size(const struct piece *pieces, size_t n, size_t most)
 {
     size_t sum = 0;
 
     for (size_t i = 0; i < n; i++) {
-        size_t add = nals ? NAL_LENGTH_BYTES : 0;
+        size_t add = pieces[i].head_n + (pieces[i].nal_n > 0 ? NAL_LENGTH_BYTES : 0u);
 
-        if (pieces[i].n > most || sum + add + pieces[i].n > most) return SIZE_MAX;
-        sum += add + pieces[i].n;
+        if (pieces[i].s.n > most || sum + add + pieces[i].s.n > most) return SIZE_MAX;
+        sum += add + pieces[i].s.n;
     }
     return sum;
 }
 
-int ring_put(struct ring_writer *w, const struct frame *f, const struct span *pieces, size_t n, bool nals,
-    uint64_t *ret_seq)
+int ring_put(
+    struct ring_writer *w, const struct frame *f, const struct piece *pieces, size_t n, uint64_t *ret_seq)
 {
-    size_t bytes = gathered_size(pieces, n, nals, w->map.geom.data_bytes / 4);
+    size_t bytes = gathered_size(pieces, n, w->map.geom.data_bytes / 4);
     struct ring_meta meta;
     uint8_t *at;
 
@@ -192,7 +196,7 @@ int ring_put(struct ring_writer *w, const struct frame *f, const struct span *pi
     w->pos = align_up(meta.pos + bytes);
     reserve(w, meta.seq, w->pos);
     at = ring_data_at(&w->map, meta.pos);
-    gather(at, pieces, n, nals);
+    gather(at, pieces, n);
     meta.crc = ring_meta_crc(&meta, span(at, bytes));
     publish(w, &meta);
     *ret_seq = meta.seq;
