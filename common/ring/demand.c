@@ -15,6 +15,7 @@ int demand_map(int fd, bool writable, struct demand **ret)
     int err = ring_sealed_size(fd, &bytes);
 
     if (err != 0) return err;
+    if (bytes != RING_PAGE) return RING_E_BAD;
     mem = mmap(NULL, RING_PAGE, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
     if (mem == MAP_FAILED) return -errno;
     *ret = mem;
