@@ -37,9 +37,11 @@ bool channel_peer(const struct channel *ch, int *ret_pid, unsigned *ret_uid);
 struct packer *channel_begin(struct channel *ch, enum message type, uint32_t pairs);
 /* fds are duplicated by the kernel, they stay the caller's. */
 void channel_end(struct channel *ch, const int *fds, int n_fds);
+bool channel_packing(const struct channel *ch);            /* between begin and end */
 void channel_send0(struct channel *ch, enum message type); /* an empty map */
 
-/* Without a loop, for msctl: blocking. 0, -errno, -EPROTO. */
+/* Without a loop, for msctl: blocking, message is the msgpack array [number, map] without its length; what is
+ * read is that array, unpacked, in `into`. 0, -errno, -EPROTO. */
 int channel_write_blocking(int fd, struct span message);
 int channel_read_blocking(
     int fd, struct buf *into, enum message *ret_type, struct unpack **ret, usec_t timeout_us);

@@ -1,12 +1,14 @@
 /* Every message between our processes: one row a message. On the wire: u32 length (big-endian) | msgpack
- * array of [number, map]. Over-long or unknown is that peer's end. Descriptors travel with the message
- * (SCM_RIGHTS); their number is part of the row. A map's keys stand in the comment; a key in [] may be
- * missing.
+ * array of [number, map] or [number, map, descriptors]. Over-long or unknown is that peer's end. Descriptors
+ * travel with the first bytes of their message (SCM_RIGHTS), at most as many as the row says. A map's keys
+ * stand in the comment; a key in [] may be missing.
  *
  *   MESSAGE(name, number, from, to, most bytes, descriptors)
  */
 #ifndef IPC_MESSAGES_H
 #define IPC_MESSAGES_H
+
+#include <stddef.h>
 
 #define IPC_PROTO   1
 #define IPC_FDS_MAX 8

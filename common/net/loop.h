@@ -1,6 +1,7 @@
-/* The event loop (libev behind this one door). A loop belongs to one thread; only loop_post and
- * loop_break_from may be called from another. Callbacks may stop, free or re-arm anything, their own watcher
- * too. */
+/* The event loop (libev behind this one door). A loop belongs to one thread; only loop_post may be called
+ * from another. Callbacks may stop, free or re-arm anything, their own watcher too. Everything on a loop is
+ * stopped before loop_free. A descriptor that is closed here but lives on in another process stays in the
+ * kernel's set: hand out only descriptors that were never watched. Tests: tests/unit/net/test_loop.c. */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
 
@@ -12,10 +13,24 @@ struct loop *loop_new(void);
 void loop_free(struct loop *l);
 void loop_run(struct loop *l); /* until loop_break */
 void loop_break(struct loop *l);
-usec_t loop_now_us(struct loop *l); /* CLOCK_MONOTONIC at the start of this turn */
+usec_t loop_now_us(struct loop *l); /* CLOCK_MONOTONIC, the same during a turn */
 
 /* Runs fn(arg) in the loop's thread, in order; thread-safe. After loop_free nothing runs. */
 void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
+
+/* Runs fn once at the end of this turn, before the loop waits. Zeroed memory is a task that is not queued;
+ * queueing it again while it is queued does nothing. */
+struct loop_task {
+    void (*fn)(struct loop_task *t);
+    struct loop_task *next, **link;
+};
+void loop_defer(struct loop *l, struct loop_task *t, void (*fn)(struct loop_task *t));
+void loop_defer_stop(struct loop *l, struct loop_task *t);
+
+/* Memory for reads of this turn, shared by all who read on this loop: nothing stays there behind a callback.
+ */
+#define LOOP_SCRATCH (64u << 10)
+uint8_t *loop_scratch(struct loop *l);
 
 enum { LOOP_READ = 1, LOOP_WRITE = 2 };
 

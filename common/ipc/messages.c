@@ -1,0 +1,15 @@
+#include "common/ipc/messages.h"
+#include "common/base/types.h"
+
+static const struct message_row rows[] = {
+#define MESSAGE(name, number, from, to, most, fds) {#name, (number), (from), (to), (most), (fds)},
+    MESSAGES(MESSAGE)
+#undef MESSAGE
+};
+
+const struct message_row *message_row(unsigned number)
+{
+    for (size_t i = 0; i < ARRAY_N(rows); i++)
+        if (rows[i].number == number) return &rows[i];
+    return NULL;
+}
