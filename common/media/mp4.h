@@ -14,6 +14,9 @@
 /* Bit i set: track i is written. `which` of the functions below is such a mask, from here: */
 unsigned mp4_mask(const struct track_set *s, unsigned which);
 
+#define MP4_SAMPLES_MAX 100000               /* of one fragment */
+#define MP4_ONVIF_PLAIN "vnd.onvif.metadata" /* subtype of metadata that is not compressed */
+
 /* One sample of a table. */
 struct mp4_sample {
     uint64_t offset; /* of its bytes, in the file or in the mdat's payload, as the function says */
