@@ -5,7 +5,7 @@
  * on_data gets all unread bytes and returns how many it took (what it leaves is offered again with more).
  * on_sent is called when the queue falls below the low mark after having been above it, and when it is empty.
  * on_close is called once, not from within a call into conn; afterwards the conn is freed. err 0: the peer
- * closed. */
+ * closed. Tests: tests/unit/net/test_conn.c. */
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
@@ -58,16 +58,16 @@ uint64_t conn_bytes_out(const struct conn *c);
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
 /* Lends the socket for direct writing (sendfile by a pool thread) while the queue is empty: until
- * conn_lend_end the conn neither writes nor is freed. want_write: calls on_sent once when the socket takes
- * bytes again. */
+ * conn_lend_end the conn neither writes nor is freed. conn_wait_writable: calls on_sent once when the socket
+ * takes bytes again, or when the conn was closed meanwhile: then the next write fails. */
 int conn_lend(struct conn *c);
 void conn_lend_end(struct conn *c, uint64_t bytes_written);
 void conn_wait_writable(struct conn *c);
 
 void conn_close_after_send(struct conn *c); /* flushes, half-closes, waits shortly for the peer */
 void conn_close(struct conn *c, int err);
-/* Moves to another loop; fn(conn) runs there. The caller must not touch it afterwards. Queue must be empty.
- */
+/* Moves to another loop at the end of this turn; fn(conn) runs there. The caller must not touch it
+ * afterwards. Queue must be empty. One that is closing stays: on_close comes instead. */
 void conn_migrate(struct conn *c, struct loop *to, void (*fn)(struct conn *c));
 
 #endif
