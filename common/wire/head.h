@@ -45,8 +45,9 @@ struct head_find {
 enum { HEAD_E_MORE = 1, HEAD_E_LINE_LONG = 2, HEAD_E_LONG = 3, HEAD_E_BAD = 4 };
 
 /* Finds the empty line that ends the head at the front of `in`; each call offers the same bytes and more.
- * Line ends are CRLF or LF; empty lines before the start line belong to the head. Scans each byte once. 0:
- * *ret_n bytes are the head, its empty line included. HEAD_E_MORE, HEAD_E_LINE_LONG, HEAD_E_LONG. */
+ * Line ends are CRLF or LF; empty lines before the start line belong to the head. Looks again at no more than
+ * the line under way. Returns 0 (*ret_n bytes are the head, its empty line included), HEAD_E_MORE,
+ * HEAD_E_LINE_LONG or HEAD_E_LONG. */
 int head_find(struct head_find *f, struct span in, const struct head_limits *limits, size_t *ret_n);
 
 /* Liberal parser (C1, C3, C4, C5, C6). 0 or HEAD_E_BAD: no start line in it. */

@@ -49,6 +49,7 @@ const char *http_reason(unsigned status); /* "Not Found"; "" for a code without 
 struct http_chunked {
     uint64_t left; /* bytes of the chunk that are still to come */
     uint64_t total;
+    uint16_t line; /* bytes of the size or trailer line under way, and of all trailers */
     uint8_t state;
 };
 enum { HTTP_CHUNK_MORE = 1, HTTP_CHUNK_END = 2, HTTP_CHUNK_BAD = 3, HTTP_CHUNK_LARGE = 4 };
