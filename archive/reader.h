@@ -21,10 +21,10 @@ enum {
 };
 
 struct seg_table {
-    struct track_set tracks;
-    struct seg_info info; /* of a scanned one: uid, id, path, start, end, bytes, samples, base_dts; keys as
-                             far as scanned */
-    struct mp4_sample *s; /* file order; offset in the file, dts is media time (base_dts added) */
+    struct track_set tracks; /* one that could not be recorded is CODEC_NONE; gen 0 */
+    struct seg_info info;    /* of a scanned one: uid, id, path, start, end, bytes, samples, base_dts; keys as
+                                far as scanned */
+    struct mp4_sample *s;    /* file order; offset in the file, dts is media time (base_dts added) */
     size_t n, cap;
     uint64_t scanned; /* seg_table_scan: up to this byte */
 };

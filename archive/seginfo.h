@@ -5,8 +5,9 @@
 
 #include "common/media/track.h"
 
-#define SEG_PATH_MAX 64  /* "2026/11/22/170320-<id>.mp4", below <storage>/<uid>/records */
-#define SEG_KEYS_MAX 512 /* key frames listed, at least 4 s apart */
+#define SEG_PATH_MAX     64   /* "2026/11/22/170320-<id>.mp4", below <storage>/<uid>/records */
+#define SEG_KEYS_MAX     512  /* key frames listed */
+#define SEG_KEY_APART_MS 4000 /* at least, between two of them */
 
 struct seg_key {
     uint32_t at_ms;  /* from the segment's start, wall clock */
@@ -45,5 +46,19 @@ struct seg_info {
 
 void seg_info_write(struct wr *w, const struct seg_info *s); /* with a CRC-32C behind it */
 bool seg_info_read(struct span s, struct seg_info *ret);     /* false: damaged or foreign */
+
+/* Same tracks (gen apart) -> same hash. */
+uint64_t seg_tracks_hash(const struct track_set *s);
+/* The track whose key frames divide a segment: the first video track of the mask, else its first track. */
+uint8_t seg_primary(const struct track_set *s, unsigned mask);
+/* Lists a key frame when it lies far enough from the last. *apart_ms begins with SEG_KEY_APART_MS and doubles
+ * each time the list is full and every second one has to go. */
+void seg_keys_add(struct seg_info *s, uint32_t *apart_ms, usec_t wall_us, uint32_t sample);
+/* The path that belongs to an id, into at least SEG_PATH_MAX bytes. */
+void seg_path_of(uint64_t id, char *dst);
+/* Is it the path of a segment, and of which? */
+bool seg_path_parse(const char *path, uint64_t *ret_id);
+/* May a folder of the archive have this name? */
+bool seg_uid_ok(const char *uid);
 
 #endif

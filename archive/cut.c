@@ -1,0 +1,125 @@
+/* Cutting a segment at its key frames. */
+#include "archive/reader.h"
+#include "common/base/mem.h"
+
+#include <errno.h>
+
+static usec_t media_us(const struct seg_table *t, const struct mp4_sample *s)
+{
+    return ticks_us((struct ticks){s->dts, t->tracks.t[s->track].clock_hz});
+}
+
+usec_t seg_wall_us(const struct seg_table *t, size_t sample)
+{
+    const struct mp4_sample *s = &t->s[sample];
+    int64_t since = s->dts - t->info.base_dts[s->track];
+
+    return t->info.start_us + ticks_us((struct ticks){since, t->tracks.t[s->track].clock_hz});
+}
+
+static uint8_t primary(const struct seg_table *t)
+{
+    return seg_primary(&t->tracks, mp4_mask(&t->tracks, MP4_ALL));
+}
+
+static bool is_key(const struct seg_table *t, size_t i, uint8_t track)
+{
+    return t->s[i].track == track && t->s[i].flags & FRAME_KEY;
+}
+
+size_t seg_key_at(const struct seg_table *t, usec_t wall_us)
+{
+    uint8_t track = primary(t);
+    size_t found = t->n;
+
+    for (size_t i = 0; i < t->n; i++) {
+        if (!is_key(t, i, track)) continue;
+        if (found < t->n && seg_wall_us(t, i) > wall_us) break;
+        found = i;
+    }
+    return found < t->n ? found : 0;
+}
+
+size_t seg_key_next(const struct seg_table *t, size_t sample)
+{
+    uint8_t track = primary(t);
+
+    for (size_t i = sample + 1; i < t->n; i++)
+        if (is_key(t, i, track)) return i;
+    return t->n;
+}
+
+/* Which samples belong to a cut. */
+struct part {
+    size_t from, to;
+    usec_t from_us, to_us; /* media time of those key frames */
+    bool first, last;
+    uint8_t track;
+    unsigned mask;
+};
+
+static bool within(const struct seg_table *t, const struct part *p, size_t i)
+{
+    const struct mp4_sample *s = &t->s[i];
+
+    if (!(p->mask & 1u << s->track)) return false;
+    if (s->track == p->track) return (p->first || i >= p->from) && (p->last || i < p->to);
+    return (p->first || media_us(t, s) >= p->from_us) && (p->last || media_us(t, s) < p->to_us);
+}
+
+static bool part_of(const struct seg_table *t, size_t from, size_t to, unsigned mask, struct part *p)
+{
+    size_t first = seg_key_at(t, INT64_MIN);
+
+    if (from > to || to > t->n || t->n == 0) return false;
+    *p = (struct part){.from = from, .to = to, .track = primary(t), .mask = mask};
+    p->first = from <= first;
+    p->last = to == t->n;
+    if (!p->first && !is_key(t, from, p->track)) return false;
+    if (!p->last && !is_key(t, to, p->track)) return false;
+    if (!p->first) p->from_us = media_us(t, &t->s[from]);
+    if (!p->last) p->to_us = media_us(t, &t->s[to]);
+    return true;
+}
+
+int seg_cut(const struct seg_table *t, size_t from, size_t to, unsigned mask, struct seg_cut *ret)
+{
+    struct seg_cut c = {.n = 0};
+    struct part p;
+    size_t n = 0, runs = 0;
+    uint64_t end = UINT64_MAX;
+
+    if (!part_of(t, from, to, mask, &p)) return SEG_E_BAD;
+    for (size_t i = 0; i < t->n; i++) {
+        if (!within(t, &p, i)) continue;
+        if (t->s[i].offset != end) runs++;
+        end = t->s[i].offset + t->s[i].size;
+        n++;
+    }
+    c.s = mem_try(MAX(n, 1) * sizeof(*c.s));
+    c.r = mem_try(MAX(runs, 1) * sizeof(*c.r));
+    if (!c.s || !c.r) {
+        seg_cut_done(&c);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < t->n; i++) {
+        const struct mp4_sample *s = &t->s[i];
+
+        if (!within(t, &p, i)) continue;
+        if (c.n_r == 0 || c.r[c.n_r - 1].at + c.r[c.n_r - 1].n != s->offset) c.r[c.n_r++].at = s->offset;
+        c.r[c.n_r - 1].n += s->size;
+        c.bytes += s->size;
+        c.s[c.n++] = *s;
+    }
+    c.start_us = p.first ? t->info.start_us : seg_wall_us(t, from);
+    c.end_us = p.last ? t->info.end_us : seg_wall_us(t, to);
+    *ret = c;
+    return SEG_OK;
+}
+
+void seg_cut_done(struct seg_cut *c)
+{
+    mem_free(c->s);
+    mem_free(c->r);
+    *c = (struct seg_cut){.n = 0};
+}
