@@ -1,0 +1,48 @@
+/* ms-connector: gives workers their camera's sockets. */
+#include "common/ipc/child.h"
+#include "master/connector/peers.h"
+
+struct connector {
+    struct loop *loop;
+    struct peers *peers;
+};
+
+static int take_peer(struct connector *c, struct incoming *in)
+{
+    if (in->n_fds != 1) return 0;
+    peers_add(c->peers, in->body, in->fds[0]);
+    in->fds[0] = -1;
+    return 0;
+}
+
+static void on_welcome(struct child *ch, const struct packed *body)
+{
+    (void)ch;
+    (void)body;
+}
+
+static int on_message(struct child *ch, struct incoming *in)
+{
+    struct connector *c = child_arg(ch);
+
+    if (in->type == MSG_CONN_PEER) return take_peer(c, in);
+    if (in->type == MSG_CONN_PEER_GONE) peers_remove(c->peers, packed_str(in->body, "uid"));
+    return 0;
+}
+
+static void on_stop(struct child *ch, bool orphaned)
+{
+    child_exit(ch, orphaned ? CHILD_EXIT_ORPHAN : CHILD_EXIT_OK);
+}
+
+static const struct child_ops ops = {.on_welcome = on_welcome, .on_message = on_message, .on_stop = on_stop};
+
+int main(void)
+{
+    struct connector c = {.loop = loop_new()};
+
+    if (!child_start(c.loop, ROLE_CONNECTOR, "connector", NULL, true, &ops, &c)) return CHILD_EXIT_CONFIG;
+    c.peers = peers_new(c.loop);
+    loop_run(c.loop);
+    return CHILD_EXIT_OK;
+}

@@ -1,0 +1,262 @@
+#include "master/connector/peers.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/map.h"
+#include "common/base/mem.h"
+#include "master/connector/dial.h"
+#include "master/connector/udp_pair.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define UID_MAX 64
+
+struct peers {
+    struct loop *loop;
+    struct dialer *dialer;
+    struct map by_uid;
+};
+
+struct peer {
+    struct peers *all;
+    char uid[UID_MAX];
+    struct channel *ch; /* NULL: its worker is gone */
+    struct policy policy;
+    struct bucket bucket;
+    struct log_rate refused;
+    struct dial dial;
+    uint64_t dial_id;
+    bool reached; /* the addresses below are those of the last dial */
+    struct sockaddr_storage addr, local;
+    struct udp_pair pairs[PEER_PAIRS_MAX];
+};
+
+/* --- DIAL --- */
+
+static void say_refused(struct peer *p, const char *host, const char *why)
+{
+    uint32_t held;
+
+    if (log_limited(&p->refused, loop_now_us(p->all->loop), &held))
+        log_event_of(
+            LOG_WARN, p->uid, "dial-refused", "host=%s why=\"%s\" held=%u", log_q(span_of(host)), why, held);
+}
+
+static void dialled(struct dial *d, const struct dial_result *r)
+{
+    struct peer *p = CONTAINER(d, struct peer, dial);
+    char addr[ADDR_TEXT_MAX] = "";
+    struct packer *m;
+    int fd = r->fd;
+
+    if (r->err == 0) {
+        p->reached = true;
+        p->addr = *r->addr;
+        p->local = *r->local;
+        addr_text(r->addr, addr);
+    }
+    if (r->err == EACCES) say_refused(p, d->host, r->text);
+    m = channel_begin(p->ch, MSG_DIALED, 6);
+    pack_kv_u64(m, "id", p->dial_id);
+    pack_kv_u64(m, "err", (uint64_t)r->err);
+    pack_kv_text(m, "text", r->text);
+    pack_kv_text(m, "addr", addr);
+    pack_kv_i64(m, "dns_us", r->dns_us);
+    pack_kv_i64(m, "tcp_us", r->tcp_us);
+    channel_end(p->ch, &fd, fd >= 0 ? 1 : 0);
+    fd_close(&fd);
+}
+
+static int on_dial(struct peer *p, const struct packed *body)
+{
+    usec_t now_us = loop_now_us(p->all->loop), timeout_us = packed_i64(body, "timeout_us", DIAL_TIMEOUT_US);
+    usec_t after_us = bucket_take(&p->bucket, now_us);
+    uint64_t port = packed_u64(body, "port", 0);
+    char host[POLICY_HOST_MAX];
+
+    if (!packed_text(body, "host", host, sizeof(host)) || host[0] == 0 || port == 0 || port > 65535)
+        return -EPROTO;
+    p->dial_id = packed_u64(body, "id", 0);
+    dial_start(p->all->dialer, &p->dial, &p->policy, host, (uint16_t)port, timeout_us, after_us, dialled);
+    return 0;
+}
+
+/* --- UDP --- */
+
+static struct udp_pair *pair_of(struct peer *p, uint64_t id)
+{
+    for (size_t i = 0; i < PEER_PAIRS_MAX; i++)
+        if (p->pairs[i].rtp >= 0 && p->pairs[i].id == id) return &p->pairs[i];
+    return NULL;
+}
+
+static struct udp_pair *free_pair(struct peer *p)
+{
+    for (size_t i = 0; i < PEER_PAIRS_MAX; i++)
+        if (p->pairs[i].rtp < 0) return &p->pairs[i];
+    return NULL;
+}
+
+static int bind_pair(struct peer *p, uint64_t id, struct udp_pair **ret, uint16_t *ret_port)
+{
+    struct udp_pair *pair = pair_of(p, id);
+    int err;
+
+    if (pair) udp_pair_close(pair);
+    pair = free_pair(p);
+    if (!p->reached) return ENOTCONN;
+    if (!pair) return EMFILE;
+    err = udp_pair_bind(&p->local, pair, ret_port);
+    if (err != 0) return err;
+    pair->id = id;
+    *ret = pair;
+    return 0;
+}
+
+static int on_udp_bind(struct peer *p, const struct packed *body)
+{
+    uint64_t id = packed_u64(body, "id", 0);
+    struct udp_pair *pair = NULL;
+    uint16_t port = 0;
+    int err = bind_pair(p, id, &pair, &port), fds[2] = {-1, -1};
+    struct packer *m = channel_begin(p->ch, MSG_UDP_BOUND, 3);
+
+    if (pair) {
+        fds[0] = pair->rtp;
+        fds[1] = pair->rtcp;
+    }
+    pack_kv_u64(m, "id", id);
+    pack_kv_u64(m, "err", (uint64_t)err);
+    pack_kv_u64(m, "port", port);
+    channel_end(p->ch, fds, err == 0 ? 2 : 0);
+    return 0;
+}
+
+static int on_udp_connect(struct peer *p, const struct packed *body)
+{
+    uint64_t id = packed_u64(body, "id", 0), rtp = packed_u64(body, "port", 0);
+    uint64_t rtcp = packed_u64(body, "rtcp_port", 0);
+    struct udp_pair *pair = pair_of(p, id);
+    struct packer *m;
+    int err = EINVAL;
+
+    if (pair && p->reached && rtp > 0 && rtp < 65536 && rtcp > 0 && rtcp < 65536)
+        err = udp_pair_connect(pair, &p->addr, (uint16_t)rtp, (uint16_t)rtcp);
+    m = channel_begin(p->ch, MSG_UDP_CONNECTED, 2);
+    pack_kv_u64(m, "id", id);
+    pack_kv_u64(m, "err", (uint64_t)err);
+    channel_end(p->ch, NULL, 0);
+    return 0;
+}
+
+static int on_udp_close(struct peer *p, const struct packed *body)
+{
+    struct udp_pair *pair = pair_of(p, packed_u64(body, "id", 0));
+
+    if (pair) udp_pair_close(pair);
+    return 0;
+}
+
+/* --- the socket --- */
+
+static const struct {
+    enum message type;
+    int (*fn)(struct peer *p, const struct packed *body);
+} handlers[] = {
+    {MSG_DIAL,        on_dial       },
+    {MSG_UDP_BIND,    on_udp_bind   },
+    {MSG_UDP_CONNECT, on_udp_connect},
+    {MSG_UDP_CLOSE,   on_udp_close  },
+};
+
+static int on_message(struct channel *ch, struct incoming *in)
+{
+    struct peer *p = channel_arg(ch);
+
+    for (size_t i = 0; i < ARRAY_N(handlers); i++)
+        if (handlers[i].type == in->type) return handlers[i].fn(p, in->body);
+    return -EPROTO;
+}
+
+/* What belonged to the worker that was at the other end. */
+static void drop_worker(struct peer *p)
+{
+    dial_stop(&p->dial);
+    for (size_t i = 0; i < PEER_PAIRS_MAX; i++) udp_pair_close(&p->pairs[i]);
+    p->reached = false;
+    channel_free(p->ch);
+    p->ch = NULL;
+}
+
+static void on_close(struct channel *ch, int err)
+{
+    struct peer *p = channel_arg(ch);
+
+    if (err != 0) log_event_of(LOG_WARN, p->uid, "worker-refused", "err=%d", -err);
+    drop_worker(p);
+}
+
+static const struct channel_ops ops = {.on_message = on_message, .on_close = on_close};
+
+static struct peer *peer_of(struct peers *all, struct span uid)
+{
+    struct peer *p = map_get(&all->by_uid, uid);
+
+    if (p) return p;
+    p = NEW(struct peer);
+    p->all = all;
+    span_copy(uid, p->uid, sizeof(p->uid));
+    p->bucket = bucket_of(PEER_DIAL_EVERY_US, PEER_DIAL_BURST);
+    p->dial.fd = -1;
+    for (size_t i = 0; i < PEER_PAIRS_MAX; i++) p->pairs[i].rtp = p->pairs[i].rtcp = -1;
+    map_set(&all->by_uid, uid, p);
+    return p;
+}
+
+void peers_add(struct peers *all, const struct packed *body, int fd)
+{
+    struct peer *p = peer_of(all, packed_str(body, "uid"));
+    char host[POLICY_HOST_MAX];
+
+    drop_worker(p);
+    policy_done(&p->policy);
+    packed_text(body, "host", host, sizeof(host));
+    if (policy_new(host, packed_str(body, "allow"), packed_str(body, "deny"), &p->policy) < 0)
+        log_event_of(LOG_ERROR, p->uid, "bad-policy", "effect=\"nothing is dialled\"");
+    p->ch = channel_new(all->loop, fd, ROLE_CONNECTOR, ROLE_WORKER, &ops, p);
+}
+
+static void peer_free(struct peer *p)
+{
+    drop_worker(p);
+    policy_done(&p->policy);
+    mem_free(p);
+}
+
+void peers_remove(struct peers *all, struct span uid)
+{
+    struct peer *p = map_remove(&all->by_uid, uid);
+
+    if (p) peer_free(p);
+}
+
+struct peers *peers_new(struct loop *l)
+{
+    struct peers *all = NEW(struct peers);
+
+    all->loop = l;
+    all->dialer = dialer_new(l, bucket_of(FLEET_DIAL_EVERY_US, FLEET_DIAL_BURST));
+    return all;
+}
+
+void peers_free(struct peers *all)
+{
+    struct map_slot slot;
+    size_t at = 0;
+
+    if (!all) return;
+    while (map_next(&all->by_uid, &at, &slot)) peer_free(slot.value);
+    map_done(&all->by_uid);
+    dialer_free(all->dialer);
+    mem_free(all);
+}

@@ -1,0 +1,24 @@
+/* The workers' sockets: what each asks of the connector, and what it gets. A peer is known by its stream's
+ * uid and stays until the master says so, so that a worker that dies and dies again is still held to its
+ * stream's rate (cameras.md K10). Tests: tests/unit/connector/test_peers.c. */
+#ifndef CONNECTOR_PEERS_H
+#define CONNECTOR_PEERS_H
+
+#include "common/ipc/channel.h"
+
+/* Dials: of one stream (redirects and UDP tried before TCP need a few at once), and of all streams. */
+#define PEER_DIAL_EVERY_US  (500 * US_PER_MS)
+#define PEER_DIAL_BURST     6
+#define FLEET_DIAL_EVERY_US (5 * US_PER_MS)
+#define FLEET_DIAL_BURST    100
+#define PEER_PAIRS_MAX      8 /* UDP pairs of one stream: one a track, old ones while a session is set up anew */
+
+struct peers;
+struct peers *peers_new(struct loop *l);
+void peers_free(struct peers *p);
+/* CONN_PEER: takes fd. A peer that was there gets the new socket and settings. */
+void peers_add(struct peers *p, const struct packed *body, int fd);
+/* CONN_PEER_GONE */
+void peers_remove(struct peers *p, struct span uid);
+
+#endif
