@@ -87,8 +87,7 @@ enum conf_dvr_mode {
     CONF_DVR_CONTINUOUS,
     CONF_DVR_EVENT,
     CONF_DVR_SCHEDULE,
-    CONF_DVR_ONDEMAND,
-    CONF_DVR_UNSET
+    CONF_DVR_ONDEMAND
 };
 enum conf_source { CONF_SOURCE_RTSP, CONF_SOURCE_PUBLISH };
 enum conf_transport { CONF_TRANSPORT_AUTO, CONF_TRANSPORT_TCP, CONF_TRANSPORT_UDP };
@@ -220,7 +219,7 @@ struct conf_stream {
     struct conf_cidrs whitelist;
     struct conf_reconnect reconnect; /* the stream's own, or the server's */
     bool dvr_enable, dvr_ondemand;
-    enum conf_dvr_mode dvr_mode;     /* derived: never CONF_DVR_UNSET */
+    enum conf_dvr_mode dvr_mode;
     struct conf_archive dvr_archive; /* n is 0 when nothing is recorded and no storage is named */
     usec_t dvr_duration_us;          /* 0: until space is needed */
     struct conf_size dvr_capacity;   /* zeroes: none. Enforced only with dvr.capacity_enforce */
@@ -244,8 +243,7 @@ struct conf {
     size_t n_storages;
     struct conf_stream **streams; /* sorted by uid */
     size_t n_streams;
-    struct map by_uid;                            /* to struct conf_stream */
-    uint64_t hash_restart, hash_httpd, hash_live; /* over the keys of the sections, by reload class */
+    struct map by_uid; /* to struct conf_stream */
 };
 
 /* 0: *ret is the configuration (conf_free). CONF_E_MISTAKES: r says which; *ret is NULL. -errno: the file

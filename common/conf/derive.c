@@ -1,0 +1,344 @@
+/* What follows from what is given: paths, thread numbers, how a stream is recorded, and the remarks about
+ * keys that are accepted without an effect. */
+#include "common/base/mem.h"
+#include "common/base/wr.h"
+#include "common/conf/load.h"
+#include "common/conf/paths.h"
+#include "common/conf/report.h"
+#include "common/conf/value.h"
+#include "common/wire/url.h"
+
+#define THREADS_MAX  64
+#define ARCHIVE_TEXT 512 /* a dvr-archive as a message carries it */
+/* What dvr-capacity is worth is told for a camera of 2 Mbit/s. */
+#define USUAL_BYTES_PER_S 250000
+
+static unsigned line_of(const struct load *l, const char *section, const char *name)
+{
+    return l->given.lines[conf_row_index(conf_row_find(SCOPE_CONF, section, name))];
+}
+
+static void text_set(char **field, const char *text, const char *tail)
+{
+    char whole[PATHS_MAX + 32];
+
+    snprintf(whole, sizeof(whole), "%s%s", text, tail);
+    mem_free(*field);
+    *field = mem_strdup(whole);
+}
+
+static void derive_paths(struct load *l)
+{
+    struct conf_server *v = &l->c->server;
+    struct paths paths;
+
+    if (v->state_dir[0] == 0)
+        text_set(&v->state_dir, paths_find(&paths) == 0 ? paths.state : "/var/lib/media-server", "");
+    if (v->control_socket[0] == 0) text_set(&v->control_socket, v->state_dir, "/control.sock");
+    if (l->c->dvr.record_tmp_dir[0] == 0) text_set(&l->c->dvr.record_tmp_dir, v->state_dir, "/tmp");
+    if (strlen(v->control_socket) > LOAD_SOCKET_MAX)
+        report_add(l->r, CONF_MISTAKE, l->c->file,
+            MAX(line_of(l, "server", "control-socket"), line_of(l, "server", "state-dir")),
+            "server/control-socket", "%s is longer than the %d bytes that a socket's path may have",
+            v->control_socket, LOAD_SOCKET_MAX);
+}
+
+static void derive_threads(struct load *l)
+{
+    struct conf_server *v = &l->c->server;
+    unsigned media = line_of(l, "server", "threads-media");
+
+    if (media == 0) return;
+    if (line_of(l, "server", "threads") == 0) {
+        v->threads = CLAMP(v->threads_media, 1, THREADS_MAX);
+        report_add(l->r, CONF_NOTE, l->c->file, media, "server/threads-media", "taken for threads = %lld",
+            (long long)v->threads);
+    } else
+        report_add(
+            l->r, CONF_NOTE, l->c->file, media, "server/threads-media", "not applied: threads is given");
+}
+
+static void derive_ring(struct load *l)
+{
+    struct conf_size *max = &l->c->server.ring_max;
+    uint64_t power = 1;
+
+    while (power * 2 <= max->bytes) power *= 2;
+    if (power != max->bytes)
+        report_add(l->r, CONF_NOTE, l->c->file, line_of(l, "server", "ring-max"), "server/ring-max",
+            "rounded down to a power of two: %llu bytes", (unsigned long long)power);
+    max->bytes = power;
+}
+
+static void check_zone(struct load *l)
+{
+    const char *zone = l->c->server.time_zone;
+    size_t n = strspn(zone, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/");
+
+    if (zone[n] != 0 || zone[0] == '/')
+        report_add(l->r, CONF_MISTAKE, l->c->file, line_of(l, "server", "time-zone"), "server/time-zone",
+            "%s is not the name of a time zone, such as Europe/Berlin", report_q(span_of(zone)));
+}
+
+/* Two listeners that cannot be bound at once. */
+static void check_listeners(struct load *l)
+{
+    const struct conf_delivery *d = &l->c->delivery;
+    const struct {
+        const char *section, *name;
+        const struct conf_listens *list;
+        bool on;
+    } roads[] = {{"server/stream", "rtsp", &d->rtsp, d->enable & CONF_ROAD_RTSP},
+        {"server/stream", "publish", &d->publish, d->enable & CONF_ROAD_PUBLISH},
+        {"server/stream", "web", &d->web, d->enable & CONF_ROAD_WEB},
+        {"server/module", "listen", &l->c->module.listen, true}};
+    const struct conf_listen *seen[VALUE_ITEMS_MAX * ARRAY_N(roads)];
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_N(roads); i++)
+        for (size_t k = 0; roads[i].on && k < roads[i].list->n; k++) {
+            const struct conf_listen *one = &roads[i].list->v[k];
+            char key[64];
+
+            snprintf(key, sizeof(key), "%s/%s", roads[i].section, roads[i].name);
+            for (size_t j = 0; j < n; j++)
+                if (seen[j]->port == one->port &&
+                    (strcmp(seen[j]->host, one->host) == 0 || strcmp(seen[j]->host, "*") == 0 ||
+                        strcmp(one->host, "*") == 0)) {
+                    report_add(l->r, CONF_MISTAKE, l->c->file, line_of(l, roads[i].section, roads[i].name),
+                        key, "two listeners want port %u of %s", one->port, one->host);
+                    break;
+                }
+            seen[n++] = one;
+        }
+}
+
+void derive_server(struct load *l)
+{
+    struct conf *c = l->c;
+
+    derive_paths(l);
+    derive_threads(l);
+    derive_ring(l);
+    check_zone(l);
+    check_listeners(l);
+    for (size_t i = 0; i < c->n_storages; i++) {
+        struct conf_storage *st = &c->storages[i];
+        char text[32];
+
+        snprintf(text, sizeof(text), "%llu",
+            st->free.percent ? st->free.percent : (unsigned long long)st->free.bytes);
+        text_set(&st->free_text, text, st->free.percent ? "%" : "");
+    }
+}
+
+/* --- streams
+ * -------------------------------------------------------------------------------------------------- */
+
+static size_t row_of(const char *name)
+{
+    return conf_row_index(conf_row_find(SCOPE_STREAM, "", name));
+}
+
+/* tcp://rest and udp://rest are rtsp://rest over that transport. */
+static void url_over(struct conf_stream *st, enum conf_transport transport)
+{
+    struct span text = secret_reveal(&st->url);
+    size_t n = text.n + 4;
+    char *again = mem_new(n);
+    struct wr w = wr_of(again, n);
+
+    wr_text(&w, "rtsp");
+    wr_bytes(&w, span_from(text, (size_t)span_find(text, ':')));
+    secret_done(&st->url);
+    st->url = secret_of(wr_span(&w));
+    explicit_bzero(again, n);
+    mem_free(again);
+    st->transport = transport;
+}
+
+static void derive_url(
+    struct load *l, const struct source *s, struct conf_stream *st, const struct given *given)
+{
+    struct span text = secret_reveal(&st->url);
+    struct url u;
+
+    if (!secret_set(&st->url)) {
+        if (st->enable != CONF_DISABLED && given->lines[row_of("stream-url")] == 0)
+            load_mistake(l, s, st->line, st->uid, "stream-url", "is missing");
+        return;
+    }
+    if (url_parse(text, &u) != 0) return; /* reported where it was read */
+    if (u.scheme == URL_PUBLISH) {
+        st->source = CONF_SOURCE_PUBLISH;
+        st->unready = "publish-unsupported";
+        return;
+    }
+    mem_free(st->host);
+    st->host = span_dup(u.host);
+    st->port = u.port;
+    if (u.scheme == URL_RTSPS) st->unready = "rtsps-unsupported";
+    if (u.scheme == URL_TCP) url_over(st, CONF_TRANSPORT_TCP);
+    if (u.scheme == URL_UDP) url_over(st, CONF_TRANSPORT_UDP);
+}
+
+static void derive_mode(
+    struct load *l, const struct source *s, struct conf_stream *st, const struct given *given)
+{
+    unsigned mode = given->lines[row_of("dvr-mode")];
+
+    if (mode == 0)
+        st->dvr_mode = !st->dvr_enable ? CONF_DVR_OFF
+            : st->dvr_ondemand         ? CONF_DVR_ONDEMAND
+                                       : CONF_DVR_CONTINUOUS;
+    st->record = st->dvr_mode == CONF_DVR_CONTINUOUS && st->enable != CONF_DISABLED && !st->unready;
+    if (st->dvr_mode == CONF_DVR_OFF || st->dvr_mode == CONF_DVR_CONTINUOUS || l->unrecorded.n++ > 0) return;
+    l->unrecorded.file = mem_strdup(s->file);
+    l->unrecorded.line = mode ? mode : given->lines[row_of("dvr-ondemand")];
+    l->unrecorded.key = mem_strdup(st->uid);
+    l->unrecorded.mode = st->dvr_mode;
+}
+
+/* The storage of a path: one of [storages], or one that is added and named by its path. */
+static const char *storage_of_path(struct load *l, const char *path, const struct source *s, unsigned line)
+{
+    for (size_t i = 0; i < l->c->n_storages; i++)
+        if (strcmp(l->c->storages[i].path, path) == 0) return l->c->storages[i].name;
+    if (l->c->n_storages == LOAD_STORAGES_MAX || strlen(path) > LOAD_STORAGE_PATH_MAX) return NULL;
+    load_storage_add(l, path, path, s->file, line);
+    text_set(
+        &l->c->storages[l->c->n_storages - 1].free_text, conf_row_find(SCOPE_STORAGE, "", "free")->def, "");
+    return path;
+}
+
+static void archive_default(struct load *l, struct conf_archive *a)
+{
+    const struct conf_storage *st = conf_storage(l->c, SPAN_LIT("default"));
+
+    if (!st && l->c->n_storages > 0) st = &l->c->storages[0];
+    if (!st) return;
+    a->v = NEW(struct conf_archive_part);
+    a->v[0] = (struct conf_archive_part){mem_strdup(st->name), 1};
+    a->n = 1;
+}
+
+static void archive_text(struct load *l, const struct source *s, struct conf_stream *st, unsigned line)
+{
+    char text[ARCHIVE_TEXT];
+    struct wr w = wr_of(text, sizeof(text));
+
+    for (size_t i = 0; i < st->dvr_archive.n; i++) {
+        const struct conf_archive_part *part = &st->dvr_archive.v[i];
+
+        wr_fmt(&w, "%s%s", i ? ", " : "", part->storage);
+        if (part->weight != 1) wr_fmt(&w, "*%u", part->weight);
+    }
+    wr_cstr(&w);
+    if (!wr_ok(&w))
+        load_mistake(l, s, line, st->uid, "dvr-archive", "is longer than %d bytes in all", ARCHIVE_TEXT - 1);
+    text_set(&st->dvr_archive.text, wr_ok(&w) ? text : "", "");
+}
+
+static void derive_archive(
+    struct load *l, const struct source *s, struct conf_stream *st, const struct given *given)
+{
+    unsigned line = MAX(given->lines[row_of("dvr-archive")], st->line);
+    struct conf_archive *a = &st->dvr_archive;
+
+    if (a->n == 0 && st->dvr_mode != CONF_DVR_OFF) {
+        archive_default(l, a);
+        if (a->n == 0)
+            load_mistake(
+                l, s, st->line, st->uid, "dvr-archive", "is missing, and [storages] names no storage");
+    }
+    if (a->n > LOAD_ARCHIVES_MAX)
+        load_mistake(l, s, line, st->uid, "dvr-archive", "names more than %d storages", LOAD_ARCHIVES_MAX);
+    for (size_t i = 0; i < a->n; i++) {
+        bool path = a->v[i].storage[0] == '/';
+        const struct conf_storage *known = conf_storage(l->c, span_of(a->v[i].storage));
+        const char *name = known ? known->name : path ? storage_of_path(l, a->v[i].storage, s, line) : NULL;
+
+        if (name)
+            text_set(&a->v[i].storage, name, "");
+        else
+            load_mistake(l, s, line, st->uid, "dvr-archive",
+                path ? "%s is too long a path, or one storage too many"
+                     : "%s is no storage of [storages], and no path",
+                report_q(span_of(a->v[i].storage)));
+    }
+    archive_text(l, s, st, line);
+}
+
+static void derive_capacity(
+    struct load *l, const struct source *s, const struct conf_stream *st, const struct given *given)
+{
+    unsigned line = given->lines[row_of("dvr-capacity")];
+    double days = (double)st->dvr_capacity.bytes / USUAL_BYTES_PER_S / 86400,
+           wanted = (double)st->dvr_duration_us / 86400e6;
+
+    if (line == 0 || line_of(l, "dvr", "capacity-enforce") > 0 || st->dvr_mode == CONF_DVR_OFF) return;
+    if (st->dvr_capacity.percent > 0 || st->dvr_capacity.bytes == 0) return;
+    if (l->short_capacity.n++ > 0 && days >= l->short_capacity.days) return;
+    mem_free(l->short_capacity.file);
+    mem_free(l->short_capacity.key);
+    l->short_capacity.file = mem_strdup(s->file);
+    l->short_capacity.key = mem_strdup(st->uid);
+    l->short_capacity.line = line;
+    l->short_capacity.days = days;
+    l->short_capacity.of_days = wanted;
+}
+
+void derive_stream(struct load *l, const struct source *s, struct conf_stream *st, const struct given *given)
+{
+    derive_url(l, s, st, given);
+    derive_mode(l, s, st, given);
+    derive_archive(l, s, st, given);
+    derive_capacity(l, s, st, given);
+    if (st->reconnect.timeout_us > st->reconnect.interval_us)
+        load_mistake(l, s, MAX(given->lines[row_of("reconnect-timeout")], st->line), st->uid,
+            "reconnect-timeout", "the first wait is longer than reconnect-interval, the longest");
+    hash_stream(l->c, st);
+}
+
+/* --- remarks
+ * -------------------------------------------------------------------------------------------------- */
+
+/* One note for all keys that say the same. */
+static void note_accepted(struct load *l, size_t first, bool *said)
+{
+    const struct conf_row *row = &conf_rows[first];
+    unsigned most = l->accepted[first].count;
+    char also[300] = "", streams[48] = "";
+    struct wr w = wr_of(also, sizeof(also));
+
+    for (size_t i = first; i < conf_rows_n; i++) {
+        if (l->accepted[i].count == 0 || conf_rows[i].scope != row->scope ||
+            strcmp(conf_rows[i].accepted, row->accepted) != 0)
+            continue;
+        said[i] = true;
+        most = MAX(most, l->accepted[i].count);
+        if (i > first) wr_fmt(&w, "%s%s", w.n ? ", " : " (also ", conf_rows[i].name);
+    }
+    if (w.n > 0) wr_text(&w, ")");
+    if (row->scope == SCOPE_STREAM && most > 1) snprintf(streams, sizeof(streams), " (%u streams)", most);
+    report_add(l->r, CONF_NOTE, l->accepted[first].file, l->accepted[first].line, l->accepted[first].key,
+        "%s%s%s", row->accepted, wr_cstr(&w), streams);
+}
+
+void derive_remarks(struct load *l)
+{
+    bool said[CONF_ROWS_MAX] = {false};
+
+    if (l->short_capacity.n > 0)
+        report_add(l->r, CONF_WARNING, l->short_capacity.file, l->short_capacity.line, l->short_capacity.key,
+            "dvr-capacity of %u stream(s) deletes nothing, because [dvr] capacity-enforce is not given; "
+            "enforced it would keep this "
+            "one for about %.1f days of the %.1f of dvr-duration (at 2 Mbit/s)",
+            l->short_capacity.n, l->short_capacity.days, l->short_capacity.of_days);
+    if (l->unrecorded.n > 0)
+        report_add(l->r, CONF_WARNING, l->unrecorded.file, l->unrecorded.line, l->unrecorded.key,
+            "%u stream(s) are not recorded: dvr-mode = %s is not part of this version", l->unrecorded.n,
+            conf_dvr_mode_word(l->unrecorded.mode));
+    for (size_t i = 0; i < conf_rows_n; i++)
+        if (l->accepted[i].count > 0 && !said[i]) note_accepted(l, i, said);
+}

@@ -1,0 +1,330 @@
+#include "common/conf/keys.h"
+#include "common/base/log.h"
+
+#define S  US_PER_S
+#define M  (60 * S)
+#define H  (60 * M)
+#define D  (24 * H)
+#define KI ((int64_t)1024)
+#define MI (1024 * KI)
+#define GI (1024 * MI)
+#define TI (1024 * GI)
+
+#define CLUSTER "accepted: clustering is not part of this version, this node works alone"
+#define TLS     "accepted: TLS is not part of this version, put a proxy that does it before this server"
+#define CPANEL  "accepted: the control panel is not part of this version"
+#define API     "accepted: the API is not part of this version"
+#define RTSP    "accepted: viewers over RTSP are not part of this version"
+#define PUSH    "accepted: sources that push are not part of this version"
+#define TOKENS  "accepted: tokens are not part of this version, a stream that is not public answers 403"
+#define KEEPING "accepted: old footage is not deleted by this version"
+#define EVENTS  "accepted: recording of events is not part of this version"
+
+const struct conf_word conf_words_enable[] = {{"true", CONF_ENABLED}, {"false", CONF_DISABLED},
+    {"on-demand", CONF_ON_DEMAND}, {"yes", CONF_ENABLED}, {"no", CONF_DISABLED}, {"on", CONF_ENABLED},
+    {"off", CONF_DISABLED}, {"1", CONF_ENABLED}, {"0", CONF_DISABLED}, {NULL, 0}};
+const struct conf_word conf_words_access[] = {{"public", CONF_PUBLIC}, {"protected", CONF_PROTECTED},
+    {"private", CONF_PRIVATE}, {"none", CONF_NONE}, {NULL, 0}};
+const struct conf_word conf_words_dvr_mode[] = {{"continuous", CONF_DVR_CONTINUOUS},
+    {"event", CONF_DVR_EVENT}, {"schedule", CONF_DVR_SCHEDULE}, {"ondemand", CONF_DVR_ONDEMAND},
+    {"off", CONF_DVR_OFF}, {NULL, 0}};
+const struct conf_word conf_words_transport[] = {
+    {"auto", CONF_TRANSPORT_AUTO}, {"tcp", CONF_TRANSPORT_TCP}, {"udp", CONF_TRANSPORT_UDP}, {NULL, 0}};
+const struct conf_word conf_words_tracks[] = {
+    {"video", CONF_TRACK_VIDEO}, {"audio", CONF_TRACK_AUDIO}, {"data", CONF_TRACK_DATA}, {NULL, 0}};
+const struct conf_word conf_words_proto[] = {{"rtsp", CONF_PROTO_RTSP}, {"hls", CONF_PROTO_HLS},
+    {"mse", CONF_PROTO_MSE}, {"webrtc", CONF_PROTO_WEBRTC}, {NULL, 0}};
+static const struct conf_word words_profile[] = {
+    {"main", CONF_PROFILE_MAIN}, {"sub", CONF_PROFILE_SUB}, {NULL, 0}};
+static const struct conf_word words_format[] = {{"text", CONF_LOG_TEXT}, {"json", CONF_LOG_JSON}, {NULL, 0}};
+static const struct conf_word words_level[] = {{"error", LOG_ERROR}, {"warn", LOG_WARN}, {"note", LOG_NOTE},
+    {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
+#define ROADS_ALL (CONF_ROAD_RTSP | CONF_ROAD_PUBLISH | CONF_ROAD_WEB)
+static const struct conf_word words_roads[] = {{"rtsp", CONF_ROAD_RTSP}, {"publish", CONF_ROAD_PUBLISH},
+    {"web", CONF_ROAD_WEB}, {"true", ROADS_ALL}, {"false", 0}, {NULL, 0}};
+
+/* The field's place, checked against the C type that the kind reads into. */
+#define AT(type, field, want)                                                                                \
+    (offsetof(type, field) +                                                                                 \
+        0 *                                                                                                  \
+            sizeof(                                                                                          \
+                char[__builtin_types_compatible_p(__typeof__(((type *)0)->field), __typeof__(want)) ? 1      \
+                                                                                                    : -1]))
+#define CONF_ROW(section_, name_, kind_, field, want, def_)                                                  \
+    .scope = SCOPE_CONF, .section = (section_), .name = (name_), .kind = (kind_),                            \
+    .at = AT(struct conf, field, want), .def = (def_)
+#define STREAM_ROW(name_, kind_, field, want, def_)                                                          \
+    .scope = SCOPE_STREAM, .section = "<uid>", .name = (name_), .kind = (kind_),                             \
+    .at = AT(struct conf_stream, field, want), .def = (def_)
+#define STORAGE_ROW(name_, kind_, field, want, def_)                                                         \
+    .scope = SCOPE_STORAGE, .section = "storages/<name>", .name = (name_), .kind = (kind_),                  \
+    .at = AT(struct conf_storage, field, want), .def = (def_)
+
+#define SERVER   "server"
+#define DELIVERY "server/stream"
+#define MODULE   "server/module"
+#define USERS    "server/module/users"
+
+/* clang-format off */
+const struct conf_row conf_rows[] = {
+    /* --- [server] --------------------------------------------------------------------------------------------- */
+    {CONF_ROW(SERVER, "node-id", KIND_INT, server.node_id, int64_t, "1"), .min = 1, .max = 65535, .reload = RELOAD_RESTART,
+        .help = "Number of this node, unique in the cluster."},
+    {CONF_ROW(SERVER, "node-host", KIND_TEXT, server.node_host, char *, ""), .reload = RELOAD_RESTART, .accepted = CLUSTER,
+        .help = "This node's host name, as the others know it."},
+    {CONF_ROW(SERVER, "cluster-enable", KIND_BOOL, server.cluster_enable, bool, "false"), .reload = RELOAD_RESTART, .accepted = CLUSTER,
+        .help = "Take part in a cluster."},
+    {CONF_ROW(SERVER, "cluster-id", KIND_INT, server.cluster_id, int64_t, "1"), .max = 65535, .reload = RELOAD_RESTART, .accepted = CLUSTER,
+        .help = "Number of the cluster."},
+    {CONF_ROW(SERVER, "cluster-controller", KIND_URL, server.cluster_controller, struct secret, ""), .unit = "http https",
+        .reload = RELOAD_RESTART, .accepted = CLUSTER, .help = "Receives cluster and stream events (webhook)."},
+    {CONF_ROW(SERVER, "cluster-warming-up", KIND_DURATION, server.cluster_warming_up_us, usec_t, "60s"), .max = H, .reload = RELOAD_LIVE,
+        .accepted = CLUSTER, .help = "After its own start a node takes nothing over for this long."},
+    {CONF_ROW(SERVER, "cluster-tolerance", KIND_DURATION, server.cluster_tolerance_us, usec_t, "180s"), .min = S, .max = D,
+        .reload = RELOAD_LIVE, .accepted = CLUSTER, .help = "Since the last good check of a node, before its streams are taken over."},
+    {CONF_ROW(SERVER, "cluster-ping-interval", KIND_DURATION, server.cluster_ping_interval_us, usec_t, "10s"), .min = US_PER_MS * 100,
+        .max = H, .reload = RELOAD_LIVE, .accepted = CLUSTER, .help = "Period of the health check."},
+    {CONF_ROW(SERVER, "sys-limit", KIND_INT, server.sys_limit, int64_t, "81920"), .min = 256, .max = 1048576, .unit = "descriptors",
+        .reload = RELOAD_RESTART, .help = "Limit of open descriptors, set at the start."},
+    {CONF_ROW(SERVER, "sys-umask", KIND_INT, server.sys_umask, int64_t, "777"), .max = 777, .reload = RELOAD_RESTART,
+        .accepted = "accepted and not applied: folders are 2750, files 0640, of the group of `group`",
+        .help = "Of the original; ours are fixed."},
+    {CONF_ROW(SERVER, "threads", KIND_INT, server.threads, int64_t, "0"), .max = 64, .reload = RELOAD_HTTPD,
+        .help = "Event loops that serve viewers. 0: one a processor, at most 8."},
+    {CONF_ROW(SERVER, "threads-medium", KIND_INT, server.threads_medium, int64_t, "10"), .max = 4096, .reload = RELOAD_LIVE,
+        .accepted = "accepted and not applied: each stream is captured by a process of its own", .help = "Of the original: capture."},
+    {CONF_ROW(SERVER, "threads-media", KIND_INT, server.threads_media, int64_t, "10"), .max = 4096, .reload = RELOAD_HTTPD,
+        .help = "Of the original: delivery. Taken for `threads` when that is absent, at most 64."},
+    {CONF_ROW(SERVER, "threads-web", KIND_INT, server.threads_web, int64_t, "5"), .max = 4096, .reload = RELOAD_HTTPD,
+        .accepted = "accepted: will be the API's share once the API is part of this server", .help = "Of the original: API and control panel."},
+    {CONF_ROW(SERVER, "threads-sched", KIND_INT, server.threads_sched, int64_t, "5"), .max = 4096, .reload = RELOAD_LIVE,
+        .accepted = "accepted and not applied: there is no pool of scheduler threads", .help = "Of the original: scheduler."},
+    {CONF_ROW(SERVER, "state-dir", KIND_PATH, server.state_dir, char *, ""), .reload = RELOAD_RESTART,
+        .help = "What the server remembers: storages' identities, keys, revisions. Default /var/lib/media-server, in a checkout its folder var."},
+    {CONF_ROW(SERVER, "control-socket", KIND_PATH, server.control_socket, char *, ""), .reload = RELOAD_RESTART,
+        .help = "Where msctl asks. Default control.sock in `state-dir`."},
+    {CONF_ROW(SERVER, "time-zone", KIND_TEXT, server.time_zone, char *, ""), .reload = RELOAD_RESTART,
+        .help = "Such as Europe/Berlin, for days and schedules. Empty: the machine's. Files and URLs are in UTC always."},
+    {CONF_ROW(SERVER, "log-file", KIND_PATH, server.log_file, char *, ""), .reload = RELOAD_RESTART,
+        .help = "Written by all processes, opened anew on SIGUSR1. Empty: standard output, errors on standard error."},
+    {CONF_ROW(SERVER, "log-format", KIND_ENUM, server.log_format, enum conf_log_format, "text"), .words = words_format,
+        .reload = RELOAD_RESTART, .help = "Lines as text or as JSON objects."},
+    {CONF_ROW(SERVER, "log-level", KIND_ENUM, server.log_level, int, "info"), .words = words_level, .reload = RELOAD_LIVE,
+        .help = "What is written: this level and the more serious ones. `msctl log-level` changes it until the next reload."},
+    {CONF_ROW(SERVER, "group", KIND_TEXT, server.group, char *, "media-server"), .reload = RELOAD_RESTART,
+        .help = "Group of all processes and of the archive's files. Used when started as root."},
+    {CONF_ROW(SERVER, "user-worker", KIND_TEXT, server.user_worker, char *, "ms-worker"), .reload = RELOAD_RESTART,
+        .help = "User of the workers, when started as root."},
+    {CONF_ROW(SERVER, "user-keeper", KIND_TEXT, server.user_keeper, char *, "ms-keeper"), .reload = RELOAD_RESTART,
+        .help = "User of the keeper of the archive."},
+    {CONF_ROW(SERVER, "user-httpd", KIND_TEXT, server.user_httpd, char *, "ms-httpd"), .reload = RELOAD_RESTART,
+        .help = "User of the process that serves viewers."},
+    {CONF_ROW(SERVER, "user-connector", KIND_TEXT, server.user_connector, char *, "ms-connector"), .reload = RELOAD_RESTART,
+        .help = "User of the process that connects to cameras."},
+    {CONF_ROW(SERVER, "camera-allow", KIND_CIDRS, server.camera_allow, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
+        .help = "Networks in which cameras may be. Empty: everywhere outside `camera-deny`. Checked for the resolved address and the connected peer."},
+    {CONF_ROW(SERVER, "camera-deny", KIND_CIDRS, server.camera_deny, struct conf_cidrs,
+        "0.0.0.0/8, 169.254.169.254/32, 224.0.0.0/4, 240.0.0.0/4, ::/128, ff00::/8"), .reload = RELOAD_LIVE,
+        .help = "Networks in which no camera is looked for, whatever `camera-allow` says."},
+    {CONF_ROW(SERVER, "ring-max", KIND_SIZE, server.ring_max, struct conf_size, "32M"), .min = MI, .max = GI, .reload = RELOAD_STREAM,
+        .help = "Most memory of one stream's frame ring, a power of two (rounded down)."},
+
+    /* --- [server] [[stream]] ------------------------------------------------------------------------------------ */
+    {CONF_ROW(DELIVERY, "enable", KIND_SET, delivery.enable, uint32_t, "true"), .words = words_roads, .reload = RELOAD_HTTPD,
+        .help = "true, false, or a list out of rtsp, publish, web: which listeners are opened."},
+    {CONF_ROW(DELIVERY, "rtsp", KIND_LISTEN, delivery.rtsp, struct conf_listens, "*:554:/"), .reload = RELOAD_HTTPD, .accepted = RTSP,
+        .help = "RTSP for viewers, host:port:base-url."},
+    {CONF_ROW(DELIVERY, "publish", KIND_LISTEN, delivery.publish, struct conf_listens, "*:7554:/"), .reload = RELOAD_HTTPD, .accepted = PUSH,
+        .help = "RTSP for cameras that push."},
+    {CONF_ROW(DELIVERY, "web", KIND_LISTEN, delivery.web, struct conf_listens, "*:444/"), .reload = RELOAD_HTTPD,
+        .help = "HTTP for viewers."},
+    {CONF_ROW(DELIVERY, "whitelist-access", KIND_CIDRS, delivery.whitelist_access, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
+        .help = "Networks from which streams may be watched. Empty: from everywhere. Until whitelists are part of this server, one that is not empty closes all streams (403)."},
+    {CONF_ROW(DELIVERY, "whitelist-publishers", KIND_CIDRS, delivery.whitelist_publishers, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
+        .accepted = PUSH, .help = "Networks from which cameras may push."},
+    {CONF_ROW(DELIVERY, "auth-module", KIND_TEXT, delivery.auth_module, char *, "modules/auth/validate.lua"), .reload = RELOAD_HTTPD,
+        .accepted = TOKENS, .help = "Lua that decides on viewers: looked up in the site's overlay, then in what is shipped."},
+    {CONF_ROW(DELIVERY, "auth-secret", KIND_SECRET, delivery.auth_secret, struct secret, ""), .reload = RELOAD_LIVE, .accepted = TOKENS,
+        .help = "Key 0 of the access tokens, shared by the nodes."},
+    {CONF_ROW(DELIVERY, "ssl-enable", KIND_BOOL, delivery.ssl_enable, bool, "false"), .reload = RELOAD_HTTPD, .accepted = TLS,
+        .help = "TLS for the viewers' listeners."},
+    {CONF_ROW(DELIVERY, "ssl-cert", KIND_PATH, delivery.ssl_cert, char *, ""), .reload = RELOAD_HTTPD, .accepted = TLS,
+        .help = "Certificate and chain, PEM."},
+    {CONF_ROW(DELIVERY, "ssl-key", KIND_PATH, delivery.ssl_key, char *, ""), .reload = RELOAD_HTTPD, .accepted = TLS,
+        .help = "Private key, PEM."},
+    {CONF_ROW(DELIVERY, "reconnect-numbers", KIND_INT, delivery.reconnect.numbers, int64_t, "500"), .max = 1000000, .reload = RELOAD_STREAM,
+        .help = "Failed attempts in a row before a stream counts as down and an alarm is raised. Trying never ends."},
+    {CONF_ROW(DELIVERY, "reconnect-timeout", KIND_DURATION, delivery.reconnect.timeout_us, usec_t, "10s"), .min = 100 * US_PER_MS, .max = H,
+        .reload = RELOAD_STREAM, .help = "Upper bound of the first wait before a reconnect (1 s, doubling to 15 s, +-20 %)."},
+    {CONF_ROW(DELIVERY, "reconnect-interval", KIND_DURATION, delivery.reconnect.interval_us, usec_t, "30m"), .min = 100 * US_PER_MS, .max = D,
+        .reload = RELOAD_STREAM, .help = "Upper bound of the longest wait before a reconnect."},
+    {CONF_ROW(DELIVERY, "reconnect-invalid", KIND_INT, delivery.reconnect.invalid, int64_t, "10"), .min = 1, .max = 1000000,
+        .reload = RELOAD_STREAM, .help = "Bad packets in a row before a camera counts as invalid."},
+    {CONF_ROW(DELIVERY, "web-allow-origin", KIND_TEXT, delivery.web_allow_origin, char *, "*"), .reload = RELOAD_HTTPD,
+        .help = "Access-Control-Allow-Origin of media and playlists. Empty: none."},
+    {CONF_ROW(DELIVERY, "user-agent", KIND_TEXT, delivery.user_agent, char *, "media-server"), .reload = RELOAD_STREAM,
+        .help = "User-Agent towards cameras."},
+
+    /* --- [server] [[module]] ------------------------------------------------------------------------------------ */
+    {CONF_ROW(MODULE, "listen", KIND_LISTEN, module.listen, struct conf_listens, "*:8080"), .reload = RELOAD_HTTPD,
+        .help = "HTTP for API and control panel."},
+    {CONF_ROW(MODULE, "cpanel-enable", KIND_BOOL, module.cpanel_enable, bool, "true"), .reload = RELOAD_HTTPD, .accepted = CPANEL,
+        .help = "Serve the control panel."},
+    {CONF_ROW(MODULE, "cpanel-baseurl", KIND_BASE, module.cpanel_baseurl, char *, "/cpanel"), .reload = RELOAD_HTTPD, .accepted = CPANEL,
+        .help = "Where it stands."},
+    {CONF_ROW(MODULE, "cpanel-module", KIND_TEXT, module.cpanel_module, char *, "modules/cpanel/cpanel.lua"), .reload = RELOAD_HTTPD,
+        .accepted = CPANEL, .help = "Its Lua part."},
+    {CONF_ROW(MODULE, "cpanel-whitelist", KIND_CIDRS, module.cpanel_whitelist, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
+        .accepted = CPANEL, .help = "Networks from which it may be used. Empty: from everywhere."},
+    {CONF_ROW(MODULE, "cpanel-auth", KIND_TEXT, module.cpanel_auth, char *, "basic"), .reload = RELOAD_HTTPD, .accepted = CPANEL,
+        .help = "How users sign in."},
+    {CONF_ROW(MODULE, "api-enable", KIND_BOOL, module.api_enable, bool, "true"), .reload = RELOAD_HTTPD, .accepted = API,
+        .help = "Serve the API."},
+    {CONF_ROW(MODULE, "api-baseurl", KIND_BASE, module.api_baseurl, char *, "/api"), .reload = RELOAD_HTTPD, .accepted = API,
+        .help = "Where it stands."},
+    {CONF_ROW(MODULE, "api-module", KIND_TEXT, module.api_module, char *, "modules/api/api.v2.lua"), .reload = RELOAD_HTTPD,
+        .accepted = API, .help = "Its Lua part."},
+    {CONF_ROW(MODULE, "api-whitelist", KIND_CIDRS, module.api_whitelist, struct conf_cidrs, ""), .reload = RELOAD_LIVE, .accepted = API,
+        .help = "Networks from which it may be used. Empty: from everywhere."},
+    {CONF_ROW(MODULE, "ssl-enable", KIND_BOOL, module.ssl_enable, bool, "false"), .reload = RELOAD_HTTPD, .accepted = TLS,
+        .help = "TLS for API and control panel."},
+    {CONF_ROW(MODULE, "ssl-cert", KIND_PATH, module.ssl_cert, char *, ""), .reload = RELOAD_HTTPD, .accepted = TLS,
+        .help = "Certificate and chain, PEM."},
+    {CONF_ROW(MODULE, "ssl-key", KIND_PATH, module.ssl_key, char *, ""), .reload = RELOAD_HTTPD, .accepted = TLS,
+        .help = "Private key, PEM."},
+    {CONF_ROW(USERS, "root", KIND_USER, module.users[CONF_ROLE_ROOT], struct conf_user, ""), .reload = RELOAD_HTTPD, .accepted = CPANEL,
+        .help = "login:password of the role root. Empty: the role is off."},
+    {CONF_ROW(USERS, "admin", KIND_USER, module.users[CONF_ROLE_ADMIN], struct conf_user, ""), .reload = RELOAD_HTTPD, .accepted = CPANEL,
+        .help = "login:password of the role admin."},
+    {CONF_ROW(USERS, "user", KIND_USER, module.users[CONF_ROLE_USER], struct conf_user, ""), .reload = RELOAD_HTTPD, .accepted = CPANEL,
+        .help = "login:password of the role user."},
+    {CONF_ROW(USERS, "guest", KIND_USER, module.users[CONF_ROLE_GUEST], struct conf_user, ""), .reload = RELOAD_HTTPD, .accepted = CPANEL,
+        .help = "login:password of the role guest."},
+
+    /* --- [dvr], [streams], [nodes] ------------------------------------------------------------------------------ */
+    {CONF_ROW("dvr", "record-tmp-dir", KIND_PATH, dvr.record_tmp_dir, char *, ""), .reload = RELOAD_LIVE,
+        .accepted = "accepted: exports are not part of this version", .help = "Scratch for exports. Default tmp in `state-dir`."},
+    {CONF_ROW("dvr", "capacity-enforce", KIND_BOOL, dvr.capacity_enforce, bool, "false"), .reload = RELOAD_LIVE,
+        .help = "Whether dvr-capacity of the streams deletes footage. It was informational in the original: without this key a warning names what it would keep."},
+    {CONF_ROW("dvr", "dvr-sync", KIND_DURATION, dvr.sync_us, usec_t, "5s"), .min = 100 * US_PER_MS, .max = 10 * M, .reload = RELOAD_STREAM,
+        .help = "How often recorded bytes are made durable: the most a power cut costs."},
+    {CONF_ROW("streams", "include", KIND_LIST, streams_include, struct conf_list, "streams/*.ini"), .reload = RELOAD_LIVE,
+        .help = "Patterns of the stream files, from the ini's folder."},
+    {CONF_ROW("nodes", "include", KIND_PATH, nodes_include, char *, "media-server.nodes"), .reload = RELOAD_LIVE,
+        .help = "File with one `node-id = hostname` a line."},
+
+    /* --- [storages] [[name]] -------------------------------------------------------------------------------------- */
+    {STORAGE_ROW("path", KIND_PATH, path, char *, ""), .reload = RELOAD_LIVE, .help = "The storage's folder. Required."},
+    {STORAGE_ROW("free", KIND_SHARE, free, struct conf_size, "1%"), .max = 1024 * TI, .reload = RELOAD_LIVE,
+        .help = "Space that stays free: below it recording pauses."},
+    {STORAGE_ROW("index-path", KIND_PATH, index_path, char *, ""), .reload = RELOAD_LIVE,
+        .help = "Folder of the index, for an SSD. Empty: on the storage."},
+
+    /* --- streams/<uid>.ini ---------------------------------------------------------------------------------------- */
+    {STREAM_ROW("primary-node", KIND_LIST, primary_node, struct conf_list, ""), .reload = RELOAD_LIVE, .accepted = CLUSTER,
+        .help = "Node that records the stream."},
+    {STREAM_ROW("secondary-node", KIND_LIST, secondary_node, struct conf_list, ""), .reload = RELOAD_LIVE, .accepted = CLUSTER,
+        .help = "Nodes that may take it over."},
+    {STREAM_ROW("camera-uid", KIND_TEXT, camera_uid, char *, ""), .reload = RELOAD_STREAM,
+        .help = "Label of the camera. Streams with the same one are one camera."},
+    {STREAM_ROW("stream-name", KIND_TEXT, name, char *, ""), .reload = RELOAD_STREAM, .help = "Name for people."},
+    {STREAM_ROW("stream-enable", KIND_ENUM, enable, enum conf_enable, "true"), .words = conf_words_enable, .reload = RELOAD_STREAM,
+        .help = "on-demand: connected at the first viewer or event, left 30 s after the last."},
+    {STREAM_ROW("stream-url", KIND_URL, url, struct secret, ""), .unit = "rtsp rtsps tcp udp publish", .reload = RELOAD_STREAM,
+        .help = "The camera: rtsp://user:password@host:port/path. tcp:// and udp:// are RTSP with media over that transport. rtsps:// and publish:// are accepted, and such a stream is down with that reason in this version. Required unless the stream is disabled."},
+    {STREAM_ROW("stream-transport", KIND_ENUM, transport, enum conf_transport, "auto"), .words = conf_words_transport, .reload = RELOAD_STREAM,
+        .help = "Transport of the media. auto: TCP, and UDP where the camera refuses it. tcp:// and udp:// in the URL win."},
+    {STREAM_ROW("stream-profile", KIND_ENUM, profile, enum conf_profile, "main"), .words = words_profile, .reload = RELOAD_LIVE,
+        .help = "Which of its camera's streams this is."},
+    {STREAM_ROW("stream-proto", KIND_SET, proto, uint32_t, "rtsp, hls, mse, webrtc"), .words = conf_words_proto, .reload = RELOAD_LIVE,
+        .help = "By what viewers may watch it."},
+    {STREAM_ROW("stream-tracks", KIND_SET, tracks, uint32_t, "video, audio"), .words = conf_words_tracks, .reload = RELOAD_STREAM,
+        .help = "What is captured. The sample of the original says video."},
+    {STREAM_ROW("stream-limit", KIND_INT, limit, int64_t, "0"), .max = 1000000, .unit = "viewers", .reload = RELOAD_LIVE,
+        .accepted = "accepted: viewers are not counted per stream by this version", .help = "Most viewers. 0: no limit."},
+    {STREAM_ROW("stream-access", KIND_ENUM, access, enum conf_access, "public"), .words = conf_words_access, .reload = RELOAD_LIVE,
+        .help = "public, protected (whitelist), private (token), none (nobody watches). Until tokens and whitelists are part of this server, a stream that is not public answers 403."},
+    {STREAM_ROW("stream-whitelist", KIND_CIDRS, whitelist, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
+        .help = "Networks from which a protected stream may be watched."},
+    {STREAM_ROW("reconnect-numbers", KIND_INT, reconnect.numbers, int64_t, "500"), .max = 1000000, .reload = RELOAD_STREAM, .flags = KEY_INHERITS,
+        .help = "As in [[stream]] of [server]."},
+    {STREAM_ROW("reconnect-timeout", KIND_DURATION, reconnect.timeout_us, usec_t, "10s"), .min = 100 * US_PER_MS, .max = H, .reload = RELOAD_STREAM,
+        .flags = KEY_INHERITS, .help = "As in [[stream]] of [server]."},
+    {STREAM_ROW("reconnect-interval", KIND_DURATION, reconnect.interval_us, usec_t, "30m"), .min = 100 * US_PER_MS, .max = D, .reload = RELOAD_STREAM,
+        .flags = KEY_INHERITS, .help = "As in [[stream]] of [server]."},
+    {STREAM_ROW("reconnect-invalid", KIND_INT, reconnect.invalid, int64_t, "10"), .min = 1, .max = 1000000, .reload = RELOAD_STREAM,
+        .flags = KEY_INHERITS, .help = "As in [[stream]] of [server]."},
+    {STREAM_ROW("dvr-enable", KIND_BOOL, dvr_enable, bool, "false"), .reload = RELOAD_STREAM, .help = "Record. `dvr-mode` wins over it."},
+    {STREAM_ROW("dvr-ondemand", KIND_BOOL, dvr_ondemand, bool, "false"), .reload = RELOAD_STREAM,
+        .help = "Record only while asked to: dvr-mode = ondemand."},
+    {STREAM_ROW("dvr-mode", KIND_ENUM, dvr_mode, enum conf_dvr_mode, ""), .words = conf_words_dvr_mode, .reload = RELOAD_STREAM,
+        .help = "When to record. Default: what dvr-enable and dvr-ondemand say. This version records continuously or not at all: a stream with another mode is not recorded, and a warning says so."},
+    {STREAM_ROW("dvr-archive", KIND_ARCHIVE, dvr_archive, struct conf_archive, ""), .reload = RELOAD_STREAM,
+        .help = "A storage's name or a path; several with weights: a*3, b*1. Default: the storage named default, or the first one."},
+    {STREAM_ROW("dvr-duration", KIND_DURATION, dvr_duration_us, usec_t, "10d"), .max = 36500 * D, .reload = RELOAD_LIVE, .accepted = KEEPING,
+        .help = "How long footage is kept. 0: until space is needed."},
+    {STREAM_ROW("dvr-capacity", KIND_SHARE, dvr_capacity, struct conf_size, "0"), .max = 1024 * TI, .reload = RELOAD_LIVE, .accepted = KEEPING,
+        .help = "Most space of the stream's footage, where [dvr] capacity-enforce = true. 0: no limit."},
+    {STREAM_ROW("dvr-chunk", KIND_DURATION, dvr_chunk_us, usec_t, "2m"), .min = 10 * S, .max = H, .reload = RELOAD_STREAM,
+        .help = "What one segment file spans."},
+    {STREAM_ROW("dvr-event-before", KIND_DURATION, dvr_event_before_us, usec_t, "5s"), .max = 10 * M, .reload = RELOAD_STREAM, .accepted = EVENTS,
+        .help = "What an event's recording holds of the time before it."},
+    {STREAM_ROW("dvr-event-after", KIND_DURATION, dvr_event_after_us, usec_t, "10s"), .max = H, .reload = RELOAD_STREAM, .accepted = EVENTS,
+        .help = "And of the time after it."},
+};
+/* clang-format on */
+const size_t conf_rows_n = ARRAY_N(conf_rows);
+
+const struct conf_free_section conf_free_sections[] = {
+    {"server/stream/keys", "KID = secret[, not-before[, not-after]]",
+        "Further keys of the access tokens; times as 2026-01-31, 2026-01-31T12:00:00Z or unix "
+        "seconds. " TOKENS "."},
+    {"nodes", "NODE-ID = HOSTNAME", "In the nodes file, and here too: the other nodes. " CLUSTER "."},
+    {"storages", "NAME = PATH", "Storages; `[[NAME]]` holds the keys of one that needs more than a path."},
+};
+const size_t conf_free_sections_n = ARRAY_N(conf_free_sections);
+
+const struct conf_row *conf_row_find(enum conf_scope scope, const char *section, const char *name)
+{
+    for (size_t i = 0; i < conf_rows_n; i++) {
+        const struct conf_row *row = &conf_rows[i];
+
+        if (row->scope == scope && (scope != SCOPE_CONF || strcmp(row->section, section) == 0) &&
+            strcmp(row->name, name) == 0)
+            return row;
+    }
+    return NULL;
+}
+
+const char *conf_kind_name(enum conf_kind k)
+{
+    static const char *const names[KINDS] = {[KIND_TEXT] = "text",
+        [KIND_SECRET] = "secret",
+        [KIND_BOOL] = "true, false",
+        [KIND_INT] = "number",
+        [KIND_DURATION] = "duration",
+        [KIND_SIZE] = "size",
+        [KIND_SHARE] = "size or %",
+        [KIND_ENUM] = "word",
+        [KIND_SET] = "words",
+        [KIND_LIST] = "list",
+        [KIND_LISTEN] = "listeners",
+        [KIND_CIDRS] = "networks",
+        [KIND_URL] = "URL",
+        [KIND_PATH] = "path",
+        [KIND_BASE] = "URL path",
+        [KIND_USER] = "login:password",
+        [KIND_ARCHIVE] = "storages"};
+
+    return names[k];
+}
+
+const char *conf_reload_name(enum conf_reload r)
+{
+    static const char *const names[] = {[RELOAD_LIVE] = "live",
+        [RELOAD_STREAM] = "restart-stream",
+        [RELOAD_HTTPD] = "restart-httpd",
+        [RELOAD_RESTART] = "restart"};
+
+    return names[r];
+}

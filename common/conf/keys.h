@@ -1,0 +1,81 @@
+/* The key table: a key of the configuration is one row. From it come reading, defaults, limits, what a reload
+ * has to touch, and the documents (doc.c). */
+#ifndef CONF_KEYS_H
+#define CONF_KEYS_H
+
+#include "common/conf/conf.h"
+
+/* Type of a value, and of the field it is read into. */
+enum conf_kind {
+    KIND_TEXT,     /* char * */
+    KIND_SECRET,   /* struct secret */
+    KIND_BOOL,     /* bool */
+    KIND_INT,      /* int64_t, min and max */
+    KIND_DURATION, /* usec_t, min and max in microseconds */
+    KIND_SIZE,     /* struct conf_size, min and max in bytes */
+    KIND_SHARE,    /* struct conf_size, a percentage too */
+    KIND_ENUM,     /* an enum, words */
+    KIND_SET,      /* uint32_t of bits, words */
+    KIND_LIST,     /* struct conf_list */
+    KIND_LISTEN,   /* struct conf_listens */
+    KIND_CIDRS,    /* struct conf_cidrs */
+    KIND_URL,      /* struct secret, of the schemes in unit */
+    KIND_PATH,     /* char *, made absolute from the ini's folder */
+    KIND_BASE,     /* char *, begins with '/', no '/' at the end */
+    KIND_USER,     /* struct conf_user */
+    KIND_ARCHIVE,  /* struct conf_archive */
+    KINDS
+};
+
+/* What a reload does when the key has changed. */
+enum conf_reload { RELOAD_LIVE, RELOAD_STREAM, RELOAD_HTTPD, RELOAD_RESTART };
+
+enum conf_scope { SCOPE_CONF, SCOPE_STREAM, SCOPE_STORAGE, SCOPES };
+
+struct conf_word {
+    const char *word;
+    uint32_t value;
+};
+
+#define KEY_INHERITS 1 /* absent: the server's key of the same name */
+
+struct conf_row {
+    enum conf_scope scope;
+    const char *section; /* "server/stream", "<uid>", "storages/<name>" */
+    const char *name;
+    enum conf_kind kind;
+    size_t at; /* of the field in struct conf, conf_stream or conf_storage */
+    const char *def;
+    int64_t min, max;
+    const char *unit; /* allowed schemes of a URL; else a word for the documents */
+    const struct conf_word *words;
+    enum conf_reload reload;
+    unsigned flags;
+    const char *accepted; /* NULL: used; else what the log says of it: known, and without effect today */
+    const char *help;
+};
+
+extern const struct conf_row conf_rows[];
+extern const size_t conf_rows_n;
+#define CONF_ROWS_MAX 128 /* checked by a test */
+
+/* NULL: no such key. */
+const struct conf_row *conf_row_find(enum conf_scope scope, const char *section, const char *name);
+static inline size_t conf_row_index(const struct conf_row *row)
+{
+    return (size_t)(row - conf_rows);
+}
+const char *conf_kind_name(enum conf_kind k);
+const char *conf_reload_name(enum conf_reload r);
+/* Sections whose names or keys are free, for the documents and for telling an unknown section. */
+struct conf_free_section {
+    const char *section, *syntax, *help;
+};
+extern const struct conf_free_section conf_free_sections[];
+extern const size_t conf_free_sections_n;
+
+/* Words of the enumerations, ended by NULL. */
+extern const struct conf_word conf_words_enable[], conf_words_access[], conf_words_dvr_mode[],
+    conf_words_transport[], conf_words_tracks[], conf_words_proto[];
+
+#endif

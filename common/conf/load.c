@@ -1,0 +1,277 @@
+#include "common/conf/load.h"
+#include "common/base/err.h"
+#include "common/base/mem.h"
+#include "common/base/wr.h"
+#include "common/conf/report.h"
+#include "common/conf/value.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define KEY_TEXT_MAX 128
+
+void *load_field(const struct conf_row *row, void *base)
+{
+    return (char *)base + row->at;
+}
+
+void load_defaults(enum conf_scope scope, void *base)
+{
+    struct value_why why;
+
+    for (size_t i = 0; i < conf_rows_n; i++) {
+        const struct conf_row *row = &conf_rows[i];
+        struct value_from from = {.text = span_of(row->def), .dir = "/"};
+
+        if (row->scope != scope || value_nothing(row, from.text)) continue;
+        must(value_parse(row, &from, load_field(row, base), &why));
+    }
+}
+
+void load_free_fields(enum conf_scope scope, void *base)
+{
+    for (size_t i = 0; i < conf_rows_n; i++)
+        if (conf_rows[i].scope == scope) value_done(&conf_rows[i], load_field(&conf_rows[i], base));
+}
+
+static const char *key_text(const char *path, const char *key, char dst[static KEY_TEXT_MAX])
+{
+    snprintf(dst, KEY_TEXT_MAX, "%s%s%s", path, path[0] && key[0] ? "/" : "", key);
+    return dst;
+}
+
+void load_mistake(struct load *l, const struct source *s, unsigned line, const char *path, const char *key,
+    const char *fmt, ...)
+{
+    char name[KEY_TEXT_MAX], text[500];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    report_add(l->r, CONF_MISTAKE, s->file, line, key_text(path, key, name), "%s", text);
+}
+
+static void note_accepted(
+    struct load *l, const struct conf_row *row, const struct source *s, unsigned line, const char *name)
+{
+    struct accepted *a = &l->accepted[conf_row_index(row)];
+
+    if (!row->accepted || a->count++ > 0) return;
+    a->line = line;
+    a->file = mem_strdup(s->file);
+    a->key = mem_strdup(name);
+}
+
+static void load_item(struct load *l, const struct source *s, const struct source_section *sec,
+    const struct source_item *item, const struct conf_row *row, void *base, struct given *given)
+{
+    struct value_from from = {item->value, item->quoted, item->torn, l->c->dir};
+    unsigned *line = &given->lines[conf_row_index(row)];
+    char name[KEY_TEXT_MAX];
+    struct value_why why;
+
+    key_text(sec->path, item->key, name);
+    if (*line > 0)
+        report_add(
+            l->r, CONF_WARNING, s->file, item->line, name, "stands in line %u too: this one counts", *line);
+    if (value_nothing(row, item->value)) return;
+    *line = item->line;
+    if (!value_parse(row, &from, load_field(row, base), &why)) {
+        report_add(l->r, CONF_MISTAKE, s->file, item->line, name, "%s", why.text);
+        return;
+    }
+    note_accepted(l, row, s, item->line, name);
+}
+
+void load_items(struct load *l, const struct source *s, const struct source_section *sec,
+    enum conf_scope scope, const char *section, void *base, struct given *given, bool free_keys)
+{
+    char name[KEY_TEXT_MAX];
+
+    for (size_t i = 0; i < sec->n; i++) {
+        const struct source_item *item = &sec->items[i];
+        const struct conf_row *row = conf_row_find(scope, section, item->key);
+
+        if (row)
+            load_item(l, s, sec, item, row, base, given);
+        else if (!free_keys)
+            report_add(l->r, CONF_WARNING, s->file, item->line, key_text(sec->path, item->key, name),
+                "is unknown: ignored");
+    }
+}
+
+static bool section_known(const char *path)
+{
+    for (size_t i = 0; i < conf_rows_n; i++)
+        if (conf_rows[i].scope == SCOPE_CONF && strcmp(conf_rows[i].section, path) == 0) return true;
+    return false;
+}
+
+static void load_section(struct load *l, const struct source *s, const struct source_section *sec)
+{
+    struct span name = span_of(sec->path);
+
+    if (strcmp(sec->path, "server/stream/keys") == 0)
+        load_auth_keys(l, s, sec);
+    else if (strcmp(sec->path, "storages") == 0)
+        load_storages(l, s, sec);
+    else if (span_starts(name, SPAN_LIT("storages/")) && span_find(span_from(name, 9), '/') < 0)
+        load_storage(l, s, sec, sec->path + 9);
+    else if (section_known(sec->path)) {
+        load_items(l, s, sec, SCOPE_CONF, sec->path, l->c, &l->given, strcmp(sec->path, "nodes") == 0);
+        if (strcmp(sec->path, "nodes") == 0) load_nodes(l, s, sec);
+    } else
+        report_add(l->r, CONF_WARNING, s->file, sec->line, sec->path, "is an unknown section: ignored");
+}
+
+static void load_nodes_file(struct load *l)
+{
+    static const struct conf_row *row;
+    struct source s;
+    bool given;
+
+    row = conf_row_find(SCOPE_CONF, "nodes", "include");
+    given = l->given.lines[conf_row_index(row)] > 0;
+    if (l->c->nodes_include[0] == 0) return;
+    if (access(l->c->nodes_include, F_OK) != 0) {
+        if (given)
+            report_add(l->r, CONF_WARNING, l->c->file, l->given.lines[conf_row_index(row)], "nodes/include",
+                "there is no file %s", l->c->nodes_include);
+        return;
+    }
+    if (source_read(&s, l->c->nodes_include, SOURCE_NO_SECTION, l->r) == 0)
+        for (size_t i = 0; i < s.n; i++) load_nodes(l, &s, &s.sections[i]);
+    source_done(&s);
+}
+
+/* The absolute folder of a file, by the text of its name: links are not followed. */
+static int folder_of(const char *file, char dst[VALUE_PATH_MAX])
+{
+    char cwd[VALUE_PATH_MAX];
+    const char *slash;
+    size_t n;
+
+    if (!getcwd(cwd, sizeof(cwd))) return -errno;
+    if (!value_path(cwd, span_of(file), dst)) return -ENAMETOOLONG;
+    slash = strrchr(dst, '/');
+    n = slash ? (size_t)(slash - dst) : 0;
+    dst[n ? n : 1] = 0;
+    return 0;
+}
+
+static void default_paths(struct conf *c)
+{
+    static const char *const names[][2] = {{"nodes", "include"}};
+
+    /* A default that is relative starts at the ini's folder like any other path. */
+    for (size_t i = 0; i < ARRAY_N(names); i++) {
+        const struct conf_row *row = conf_row_find(SCOPE_CONF, names[i][0], names[i][1]);
+        struct value_from from = {.text = span_of(row->def), .dir = c->dir};
+        struct value_why why;
+
+        must(value_parse(row, &from, load_field(row, c), &why));
+    }
+}
+
+static int load_file(struct load *l, const char *file)
+{
+    struct source s;
+    int err = source_read(&s, file, 0, l->r);
+
+    for (size_t i = 0; err == 0 && i < s.n; i++) load_section(l, &s, &s.sections[i]);
+    if (err == 0) {
+        derive_server(l);
+        load_nodes_file(l);
+        load_streams(l);
+        derive_remarks(l);
+    }
+    source_done(&s);
+    return err;
+}
+
+static void load_done(struct load *l)
+{
+    for (size_t i = 0; i < CONF_ROWS_MAX; i++) {
+        mem_free(l->accepted[i].file);
+        mem_free(l->accepted[i].key);
+    }
+    mem_free(l->short_capacity.file);
+    mem_free(l->short_capacity.key);
+    mem_free(l->unrecorded.file);
+    mem_free(l->unrecorded.key);
+}
+
+int conf_load(const char *file, struct conf **ret, struct conf_report *r)
+{
+    struct load l = {.r = r};
+    size_t mistakes = r->mistakes;
+    char dir[VALUE_PATH_MAX];
+    int err = folder_of(file, dir);
+
+    *ret = NULL;
+    if (err < 0) {
+        report_add(r, CONF_MISTAKE, file, 0, "", "cannot be read: %s", err_text(err));
+        return err;
+    }
+    l.c = NEW(struct conf);
+    l.c->file = mem_strdup(file);
+    l.c->dir = mem_strdup(dir);
+    load_defaults(SCOPE_CONF, l.c);
+    default_paths(l.c);
+    err = load_file(&l, file);
+    load_done(&l);
+    if (err == 0 && r->mistakes > mistakes) err = CONF_E_MISTAKES;
+    if (err == 0)
+        *ret = l.c;
+    else
+        conf_free(l.c);
+    return err;
+}
+
+static void stream_free(struct conf_stream *st)
+{
+    load_free_fields(SCOPE_STREAM, st);
+    mem_free(st->uid);
+    mem_free(st->file);
+    mem_free(st->host);
+    mem_free(st);
+}
+
+void conf_free(struct conf *c)
+{
+    if (!c) return;
+    load_free_fields(SCOPE_CONF, c);
+    for (size_t i = 0; i < c->n_streams; i++) stream_free(c->streams[i]);
+    for (size_t i = 0; i < c->n_storages; i++) {
+        load_free_fields(SCOPE_STORAGE, &c->storages[i]);
+        mem_free(c->storages[i].name);
+        mem_free(c->storages[i].free_text);
+        mem_free(c->storages[i].file);
+    }
+    for (size_t i = 0; i < c->n_nodes; i++) mem_free(c->nodes[i].host);
+    for (size_t i = 0; i < c->delivery.n_keys; i++) {
+        mem_free(c->delivery.keys[i].kid);
+        secret_done(&c->delivery.keys[i].secret);
+    }
+    mem_free(c->delivery.keys);
+    mem_free(c->streams);
+    mem_free(c->storages);
+    mem_free(c->nodes);
+    map_done(&c->by_uid);
+    mem_free(c->file);
+    mem_free(c->dir);
+    mem_free(c);
+}
+
+struct conf_stream *conf_stream(const struct conf *c, struct span uid)
+{
+    return map_get(&c->by_uid, uid);
+}
+
+const struct conf_storage *conf_storage(const struct conf *c, struct span name)
+{
+    for (size_t i = 0; i < c->n_storages; i++)
+        if (span_is(name, c->storages[i].name)) return &c->storages[i];
+    return NULL;
+}

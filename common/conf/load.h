@@ -1,0 +1,72 @@
+/* Parts of conf_load: what is known while files are read. */
+#ifndef CONF_LOAD_H
+#define CONF_LOAD_H
+
+#include "common/conf/keys.h"
+#include "common/conf/source.h"
+
+#define LOAD_STORAGES_MAX     64
+#define LOAD_NODES_MAX        256
+#define LOAD_KEYS_MAX         16
+#define LOAD_ARCHIVES_MAX     8   /* storages of one stream */
+#define LOAD_STORAGE_PATH_MAX 200 /* such a path may be a storage's name in a message */
+#define LOAD_SOCKET_MAX       107 /* sun_path */
+
+/* Where a row was given: the line in its file, 0 where it was not. */
+struct given {
+    unsigned lines[CONF_ROWS_MAX];
+};
+/* The first use of a row whose key is only accepted. */
+struct accepted {
+    unsigned count, line;
+    char *file, *key;
+};
+struct load {
+    struct conf *c;
+    struct conf_report *r;
+    struct given given; /* rows of SCOPE_CONF */
+    struct accepted accepted[CONF_ROWS_MAX];
+    struct {
+        unsigned n, line;
+        char *file, *key;
+        double days, of_days;
+    } short_capacity; /* streams whose dvr-capacity would cut their dvr-duration */
+    struct {
+        unsigned n, line;
+        char *file, *key;
+        enum conf_dvr_mode mode;
+    } unrecorded; /* streams whose dvr-mode this version has not */
+};
+
+/* Sets the defaults of a scope; base is the struct of the scope. */
+void load_defaults(enum conf_scope scope, void *base);
+void load_free_fields(enum conf_scope scope, void *base);
+/* The field of a row in base. */
+void *load_field(const struct conf_row *row, void *base);
+/* Reads the items of a section that the table knows. path: as it stands in reports. free_key: keys of any
+ * name are left to the caller, without a warning. */
+void load_items(struct load *l, const struct source *s, const struct source_section *sec,
+    enum conf_scope scope, const char *section, void *base, struct given *given, bool free_keys);
+void load_mistake(struct load *l, const struct source *s, unsigned line, const char *path, const char *key,
+    const char *fmt, ...) PRINTF_LIKE(6, 7);
+
+/* Sections with free names: sections.c. */
+void load_storages(struct load *l, const struct source *s, const struct source_section *sec);
+void load_storage(struct load *l, const struct source *s, const struct source_section *sec, const char *name);
+void load_nodes(struct load *l, const struct source *s, const struct source_section *sec);
+void load_auth_keys(struct load *l, const struct source *s, const struct source_section *sec);
+struct conf_storage *load_storage_add(
+    struct load *l, const char *name, const char *path, const char *file, unsigned line);
+
+/* The files that [streams] includes: stream.c. */
+void load_streams(struct load *l);
+
+/* What follows from what: derive.c. given: of the stream's rows. */
+void derive_server(struct load *l);
+void derive_stream(struct load *l, const struct source *s, struct conf_stream *st, const struct given *given);
+void derive_remarks(struct load *l); /* once all is read */
+
+/* Settings hashes: diff.c. */
+void hash_stream(const struct conf *c, struct conf_stream *st);
+
+#endif

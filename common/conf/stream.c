@@ -1,0 +1,135 @@
+/* The stream files. */
+#include "common/base/err.h"
+#include "common/base/mem.h"
+#include "common/conf/load.h"
+#include "common/conf/report.h"
+#include "common/conf/value.h"
+
+#include <glob.h>
+
+const char *conf_uid_refused(struct span uid)
+{
+    /* First segments of our own URLs. */
+    static const char *const reserved[] = {
+        "live", "dvr", "api", "cpanel", "s", "metrics", "healthz", "readyz"};
+
+    if (uid.n == 0 || uid.n > CONF_UID_MAX) return "a uid has 1 to 36 characters";
+    for (size_t i = 0; i < uid.n; i++) {
+        uint8_t c = uid.p[i];
+        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+
+        if (!word && (i == 0 || (c != '-' && c != '_' && c != '.')))
+            return "a uid is made of letters, digits, '-', '_' and '.', and begins with a letter or digit";
+    }
+    for (size_t i = 0; i < ARRAY_N(reserved); i++)
+        if (span_iis(uid, reserved[i]))
+            return "this uid is reserved: live, dvr, api, cpanel, s, metrics, healthz, readyz";
+    return NULL;
+}
+
+/* What the server says for all streams, until the stream says otherwise. */
+static void inherit(const struct conf *c, struct conf_stream *st)
+{
+    st->reconnect = c->delivery.reconnect;
+}
+
+static void stream_add(struct load *l, const struct source *s, const struct source_section *sec)
+{
+    struct conf *c = l->c;
+    struct conf_stream *st = NEW(struct conf_stream), *other;
+    struct given given = {0};
+
+    st->uid = mem_strdup(sec->path);
+    st->file = mem_strdup(s->file);
+    st->host = mem_strdup("");
+    st->line = sec->line;
+    load_defaults(SCOPE_STREAM, st);
+    inherit(c, st);
+    load_items(l, s, sec, SCOPE_STREAM, "", st, &given, false);
+    derive_stream(l, s, st, &given);
+    if ((c->n_streams & (c->n_streams - 1)) == 0) /* room for a power of two */
+        c->streams = mem_renew(c->streams, MAX(c->n_streams * 2, 1) * sizeof(*c->streams));
+    c->streams[c->n_streams++] = st;
+    other = map_get(&c->by_uid, span_of(st->uid));
+    if (other)
+        load_mistake(
+            l, s, sec->line, "", st->uid, "this stream stands in %s:%u too", other->file, other->line);
+    else
+        map_set(&c->by_uid, span_of(st->uid), st);
+}
+
+static void stream_section(struct load *l, const struct source *s, const struct source_section *sec)
+{
+    const char *refused = conf_uid_refused(span_of(sec->path));
+
+    if (strchr(sec->path, '/'))
+        report_add(l->r, CONF_WARNING, s->file, sec->line, sec->path, "is an unknown section: ignored");
+    else if (refused)
+        load_mistake(l, s, sec->line, "", sec->path, "%s", refused);
+    else if (l->c->n_streams == CONF_STREAMS_MAX)
+        load_mistake(l, s, sec->line, "", sec->path, "there are more than %d streams", CONF_STREAMS_MAX);
+    else
+        stream_add(l, s, sec);
+}
+
+static void stream_file(struct load *l, const char *file)
+{
+    size_t streams = 0, mistakes = l->r->mistakes;
+    struct source s;
+
+    if (source_read(&s, file, SOURCE_BARE_KEYS, l->r) == 0) {
+        for (size_t i = 0; i < s.n; i++) {
+            stream_section(l, &s, &s.sections[i]);
+            streams += strchr(s.sections[i].path, '/') == NULL;
+        }
+        if (streams == 0 && l->r->mistakes == mistakes)
+            report_add(l->r, CONF_WARNING, file, 0, "", "holds no stream: a [uid] and its keys are missing");
+        if (streams > 1)
+            report_add(l->r, CONF_WARNING, file, 0, "",
+                "holds %zu streams: commands that change one stream need a file for each", streams);
+    }
+    source_done(&s);
+}
+
+static bool read_before(char *const *files, size_t n, const char *file)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(files[i], file) == 0) return true;
+    return false;
+}
+
+static int by_uid(const void *a, const void *b)
+{
+    return strcmp((*(struct conf_stream *const *)a)->uid, (*(struct conf_stream *const *)b)->uid);
+}
+
+void load_streams(struct load *l)
+{
+    const struct conf_row *row = conf_row_find(SCOPE_CONF, "streams", "include");
+    unsigned line = l->given.lines[conf_row_index(row)];
+    struct conf *c = l->c;
+    char pattern[VALUE_PATH_MAX];
+    glob_t g = {0};
+    int err = 0;
+
+    for (size_t i = 0; i < c->streams_include.n; i++) {
+        const char *include = c->streams_include.v[i];
+        size_t before = g.gl_pathc;
+
+        if (!value_path(c->dir, span_of(include), pattern)) {
+            report_add(l->r, CONF_MISTAKE, c->file, line, "streams/include",
+                "the path is longer than %d bytes", VALUE_PATH_MAX - 1);
+            continue;
+        }
+        err = glob(pattern, i ? GLOB_APPEND : 0, NULL, &g);
+        if (err != 0 && err != GLOB_NOMATCH)
+            report_add(l->r, CONF_MISTAKE, c->file, line, "streams/include", "%s cannot be read", pattern);
+        else if (g.gl_pathc == before && line > 0)
+            report_add(l->r, CONF_WARNING, c->file, line, "streams/include", "there is no file %s", pattern);
+    }
+    for (size_t i = 0; i < g.gl_pathc; i++)
+        if (c->streams_include.n == 1 || !read_before(g.gl_pathv, i, g.gl_pathv[i]))
+            stream_file(l, g.gl_pathv[i]);
+    globfree(&g);
+    if (c->n_streams > 0) qsort(c->streams, c->n_streams, sizeof(*c->streams), by_uid);
+}
