@@ -98,7 +98,7 @@ enum {
     MESSAGE(VIEW_GONE, 54, TO_MASTER, TO_HTTPD, 128, 0)       /* uid */ \
     MESSAGE(CONF_DONE, 55, TO_MASTER, TO_HTTPD | TO_KEEPER | TO_CONNECTOR, 64, 0) /* the first table is complete */ \
     MESSAGE(HTTPD_STATS, 56, TO_HTTPD, TO_MASTER, 512, 0)     /* connections, viewers, bytes_out, requests: every second */ \
-    /* --- msctl ---------------------------------------------------------------------------------------------- */ \
+    /* --- msctl: commands and rows stand in ctl.h ---------------------------------------------------------------- */ \
     MESSAGE(CTL, 60, TO_CTL, TO_MASTER, 4096, 0)              /* proto, cmd, args (array of text) */ \
     MESSAGE(CTL_ROW, 61, TO_MASTER, TO_CTL, 65536, 0)         /* rows: array of maps, at most 100 */ \
     MESSAGE(CTL_END, 62, TO_MASTER, TO_CTL, 4096, 0)          /* code (exit code of msctl), text */
