@@ -127,17 +127,17 @@ static const struct action {
     bool number;
     const char *help;
 } actions[] = {
-    {"close",    do_close,    false, "closes the connections"                      },
-    {"rst",      do_reset,    false, "resets the connections"                      },
-    {"expire",   do_expire,   false, "ends the sessions as if they had timed out"  },
-    {"ts-jump",  do_ts_jump,  true,  "adds ticks to the RTP time (T5)"             },
-    {"ts-zero",  do_ts_zero,  false, "RTP time goes on from 0 (T5)"                },
-    {"seq-jump", do_seq_jump, true,  "adds to the sequence number (T4)"            },
-    {"ssrc",     do_ssrc,     false, "another SSRC (T6)"                           },
-    {"restart",  do_restart,  false, "another SSRC, sequence number and time (K15)"},
-    {"bye",      do_bye,      false, "RTCP BYE (T17)"                              },
-    {"garbage",  do_garbage,  true,  "so many random bytes (C8)"                   },
-    {"request",  do_request,  false, "sends a request: METHOD|Header: value (C9)"  },
+    {"close", do_close, false, "closes the connections"},
+    {"rst", do_reset, false, "resets the connections"},
+    {"expire", do_expire, false, "ends the sessions as if they had timed out"},
+    {"ts-jump", do_ts_jump, true, "adds ticks to the RTP time (T5)"},
+    {"ts-zero", do_ts_zero, false, "RTP time goes on from 0 (T5)"},
+    {"seq-jump", do_seq_jump, true, "adds to the sequence number (T4)"},
+    {"ssrc", do_ssrc, false, "another SSRC (T6)"},
+    {"restart", do_restart, false, "another SSRC, sequence number and time (K15)"},
+    {"bye", do_bye, false, "RTCP BYE (T17)"},
+    {"garbage", do_garbage, true, "so many random bytes (C8)"},
+    {"request", do_request, false, "sends a request: METHOD|Header: value (C9)"},
 };
 
 const char *play_do(struct stream *s, struct span name, struct span arg)

@@ -134,14 +134,14 @@ static const struct {
     const char *name;
     const char *(*fn)(struct command *k);
 } commands[] = {
-    {"stats",   cmd_stats  },
+    {"stats", cmd_stats},
     {"streams", cmd_streams},
-    {"set",     cmd_set    },
-    {"do",      cmd_do     },
-    {"reset",   cmd_reset  },
-    {"truth",   cmd_truth  },
-    {"log",     cmd_log    },
-    {"quit",    cmd_quit   },
+    {"set", cmd_set},
+    {"do", cmd_do},
+    {"reset", cmd_reset},
+    {"truth", cmd_truth},
+    {"log", cmd_log},
+    {"quit", cmd_quit},
 };
 
 static void run_line(struct span line, struct buf *out)

@@ -17,10 +17,10 @@ static const struct offer {
     bool basic, md5, sha256;
 } offers[] = {
     [AUTH_ONLY_BASIC] = {.basic = true},
-    [AUTH_MD5] = {                                    .md5 = true            },
-    [AUTH_SHA256] = {                       .sha256 = true  },
-    [AUTH_BOTH] = {                        .md5 = true, .sha256 = true},
-    [AUTH_BASIC_MD5] = { .basic = true,                         .md5 = true},
+    [AUTH_MD5] = {.md5 = true},
+    [AUTH_SHA256] = {.sha256 = true},
+    [AUTH_BOTH] = {.md5 = true, .sha256 = true},
+    [AUTH_BASIC_MD5] = {.basic = true, .md5 = true},
 };
 
 static void new_nonce(struct conn *c)

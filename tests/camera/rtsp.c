@@ -44,18 +44,18 @@ static const char *reason_of(unsigned status)
         unsigned status;
         const char *text;
     } reasons[] = {
-        {200, "OK"                   },
-        {302, "Moved Temporarily"    },
-        {400, "Bad Request"          },
-        {401, "Unauthorized"         },
-        {404, "Not Found"            },
-        {453, "Not Enough Bandwidth" },
-        {454, "Session Not Found"    },
-        {455, "Method Not Valid"     },
-        {457, "Invalid Range"        },
+        {200, "OK"},
+        {302, "Moved Temporarily"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {404, "Not Found"},
+        {453, "Not Enough Bandwidth"},
+        {454, "Session Not Found"},
+        {455, "Method Not Valid"},
+        {457, "Invalid Range"},
         {461, "Unsupported Transport"},
-        {501, "Not Implemented"      },
-        {503, "Service Unavailable"  },
+        {501, "Not Implemented"},
+        {503, "Service Unavailable"},
     };
 
     for (size_t i = 0; i < ARRAY_N(reasons); i++)
@@ -326,20 +326,20 @@ static const struct method {
     int64_t alive;  /* knob value under which it alone keeps a session alive */
     bool keepalive;
 } methods[] = {
-    {"OPTIONS",         on_options,                      offsetof(struct stream_counters, options),                       offsetof(struct knobs,                                                                        options_status),
-     ALIVE_OPTIONS, true},
-    {"DESCRIBE",             on_describe,                                            offsetof(struct stream_counters,                                                                  describes),
-     offsetof(struct knobs,                                                                                           describe_status),ALIVE_RTSP, false},
-    {"SETUP", on_setup,                      offsetof(struct stream_counters,                                                setups),                                                                              offsetof(struct knobs,                                                                          setup_status),
-     ALIVE_RTSP, false},
-    {"PLAY",          on_play,                    offsetof(struct stream_counters,plays),                                                                                                          offsetof(struct knobs,                                                                                                                                                                                                 play_status),
-     ALIVE_RTSP, false},
-    {"PAUSE", on_pause,NO_FIELD,                 NO_FIELD,ALIVE_RTSP,false},
-    {"TEARDOWN",                 on_teardown,                                          offsetof(struct stream_counters,                                                                 teardowns),
-     offsetof(struct knobs,                                                                                                                                                                              teardown_status), ALIVE_RTSP, false},
-    {"GET_PARAMETER",                 on_parameter,                                       NO_FIELD,                                           offsetof(struct knobs, get_parameter_status),
-     ALIVE_GET_PARAMETER,true},
-    {"SET_PARAMETER",       on_parameter,                                 NO_FIELD,                                                                NO_FIELD,                                                                                ALIVE_RTSP,                                                                                                                                                true},
+    {"OPTIONS", on_options, offsetof(struct stream_counters, options), offsetof(struct knobs, options_status),
+        ALIVE_OPTIONS, true},
+    {"DESCRIBE", on_describe, offsetof(struct stream_counters, describes),
+        offsetof(struct knobs, describe_status), ALIVE_RTSP, false},
+    {"SETUP", on_setup, offsetof(struct stream_counters, setups), offsetof(struct knobs, setup_status),
+        ALIVE_RTSP, false},
+    {"PLAY", on_play, offsetof(struct stream_counters, plays), offsetof(struct knobs, play_status),
+        ALIVE_RTSP, false},
+    {"PAUSE", on_pause, NO_FIELD, NO_FIELD, ALIVE_RTSP, false},
+    {"TEARDOWN", on_teardown, offsetof(struct stream_counters, teardowns),
+        offsetof(struct knobs, teardown_status), ALIVE_RTSP, false},
+    {"GET_PARAMETER", on_parameter, NO_FIELD, offsetof(struct knobs, get_parameter_status),
+        ALIVE_GET_PARAMETER, true},
+    {"SET_PARAMETER", on_parameter, NO_FIELD, NO_FIELD, ALIVE_RTSP, true},
 };
 
 static const struct method *method_of(struct span name)

@@ -70,12 +70,12 @@ static void write_track(struct buf *to, const struct stream *s, unsigned track, 
         const char *media, *name;
         bool channels;
     } kinds[] = {
-        [CODEC_H264] = {"video",       "H264",               false},
-        [CODEC_H265] = {"video",       "H265",               false},
-        [CODEC_AAC] = {"audio",       "mpeg4-generic",      true },
-        [CODEC_PCMA] = {"audio",       "PCMA",               false},
-        [CODEC_PCMU] = {"audio",       "PCMU",               false},
-        [CODEC_OPUS] = {"audio",       "opus",               true },
+        [CODEC_H264] = {"video", "H264", false},
+        [CODEC_H265] = {"video", "H265", false},
+        [CODEC_AAC] = {"audio", "mpeg4-generic", true},
+        [CODEC_PCMA] = {"audio", "PCMA", false},
+        [CODEC_PCMU] = {"audio", "PCMU", false},
+        [CODEC_OPUS] = {"audio", "opus", true},
         [CODEC_ONVIF] = {"application", "vnd.onvif.metadata", false},
     };
     const struct source *src = s->source[track];

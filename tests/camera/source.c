@@ -15,20 +15,20 @@ static const struct format {
     enum codec codec;
     void (*read)(struct source *s, struct span file);
 } formats[] = {
-    {".h264", CODEC_H264,  source_read_annexb},
-    {".264",  CODEC_H264,  source_read_annexb},
-    {".avc",  CODEC_H264,  source_read_annexb},
-    {".jsv",  CODEC_H264,  source_read_annexb},
-    {".h265", CODEC_H265,  source_read_annexb},
-    {".265",  CODEC_H265,  source_read_annexb},
-    {".hevc", CODEC_H265,  source_read_annexb},
-    {".aac",  CODEC_AAC,   source_read_adts  },
-    {".adts", CODEC_AAC,   source_read_adts  },
-    {".alaw", CODEC_PCMA,  source_read_g711  },
-    {".ulaw", CODEC_PCMU,  source_read_g711  },
-    {".opus", CODEC_OPUS,  source_read_ogg   },
-    {".ogg",  CODEC_OPUS,  source_read_ogg   },
-    {".xml",  CODEC_ONVIF, source_read_xml   },
+    {".h264", CODEC_H264, source_read_annexb},
+    {".264", CODEC_H264, source_read_annexb},
+    {".avc", CODEC_H264, source_read_annexb},
+    {".jsv", CODEC_H264, source_read_annexb},
+    {".h265", CODEC_H265, source_read_annexb},
+    {".265", CODEC_H265, source_read_annexb},
+    {".hevc", CODEC_H265, source_read_annexb},
+    {".aac", CODEC_AAC, source_read_adts},
+    {".adts", CODEC_AAC, source_read_adts},
+    {".alaw", CODEC_PCMA, source_read_g711},
+    {".ulaw", CODEC_PCMU, source_read_g711},
+    {".opus", CODEC_OPUS, source_read_ogg},
+    {".ogg", CODEC_OPUS, source_read_ogg},
+    {".xml", CODEC_ONVIF, source_read_xml},
 };
 
 static struct map loaded;

@@ -10,12 +10,12 @@
 #define STREAM_NAME_MAX 64
 
 /* Of one stream, or summed up. One list for the struct, the sum and the JSON. */
-#define STREAM_COUNTERS(C)                                                                                   \
-    C(connections)                                                                                           \
-    C(requests) C(options) C(describes) C(setups) C(plays) C(teardowns) C(keepalives) C(refused_login)       \
-        C(refused_full) C(sessions_opened) C(sessions_expired) C(sessions_cut) C(rtcp_rr) C(rtcp_bad)        \
-            C(frames_sent) C(frames_dropped) C(packets_sent) C(packets_lost) C(bytes_sent) C(sends)          \
-                C(udp_errors)
+/* clang-format off */
+#define STREAM_COUNTERS(C) \
+    C(connections) C(requests) C(options) C(describes) C(setups) C(plays) C(teardowns) C(keepalives) \
+    C(refused_login) C(refused_full) C(sessions_opened) C(sessions_expired) C(sessions_cut) C(rtcp_rr) C(rtcp_bad) \
+    C(frames_sent) C(frames_dropped) C(packets_sent) C(packets_lost) C(bytes_sent) C(sends) C(udp_errors)
+/* clang-format on */
 
 struct stream_counters {
 #define C(name) uint64_t name;

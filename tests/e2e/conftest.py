@@ -1,0 +1,89 @@
+"""Fixtures of the end-to-end tests. A test that takes longer than its limit fails with a stack, and does not hang."""
+import faulthandler
+import signal
+import sys
+
+import pytest
+
+import tools
+from camera import Camera
+from gst import GstServer
+
+TEST_LIMIT_S = 120
+
+
+def pytest_addoption(parser):
+    parser.addoption("--keep", action="store_true", help="keep the folders of failed tests")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "limit(seconds): most time for this test")
+    config.addinivalue_line("markers", "slow: takes more than ten seconds")
+    if not (tools.BUILD / "bin" / "ms-camera").exists():
+        pytest.exit(f"no {tools.BUILD}/bin/ms-camera: run make first", 2)
+
+
+@pytest.fixture(autouse=True)
+def limit(request):
+    """SIGALRM raises in the test, so that its fixtures still clean up."""
+    marker = request.node.get_closest_marker("limit")
+    seconds = int((marker.args[0] if marker else TEST_LIMIT_S) * tools.SLOW)
+
+    def late(*_):
+        faulthandler.dump_traceback(sys.__stderr__)
+        raise tools.Late(f"test took longer than {seconds} s")
+
+    old = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, old)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Whoever keeps logs shows them in the failure."""
+    outcome = yield
+    report = outcome.get_result()
+    setattr(item, f"report_{report.when}", report)
+    if report.failed:
+        for shown in getattr(item, "logs", []):
+            report.sections.append(shown())
+
+
+@pytest.fixture
+def camera(request):
+    """camera(dict(...), ...) starts ms-camera (camera.py), ended with the test."""
+    started = []
+
+    def start(*groups, **one):
+        c = Camera(*groups, **one) if groups else Camera(one) if one else Camera()
+        started.append(c)
+        return c
+
+    yield start
+    for c in started:
+        c.close()
+
+
+@pytest.fixture
+def gst(request):
+    """gst(launch, ...) starts gst-rtsp-server, an independent camera (gst.py)."""
+    started = []
+
+    def start(*args, **kw):
+        s = GstServer(*args, **kw)
+        started.append(s)
+        return s
+
+    yield start
+    for s in started:
+        s.close()
+
+
+@pytest.fixture
+def corpora():
+    """Folder of foreign footage; the test is skipped without it."""
+    if not tools.CORPORA.is_dir():
+        pytest.skip(f"no corpora at {tools.CORPORA}")
+    return tools.CORPORA
