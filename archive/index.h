@@ -22,7 +22,7 @@
 /* Conditions (positive). */
 enum {
     INDEX_OK = 0,
-    INDEX_E_DAMAGED = 1 /* needs index_rebuild by the keeper */,
+    INDEX_E_DAMAGED = 1 /* the keeper rebuilds it from the segments */,
     INDEX_E_NONE = 2 /* nothing there */
 };
 
@@ -37,13 +37,15 @@ int index_open(const char *dir, struct index **ret);
 int index_open_ro(const char *dir, struct index **ret);
 void index_close(struct index *ix); /* NULL too */
 
-/* Segments that overlap [from_us, to_us), in order of their ids, at most max; *ret_n of them. A full page is
+/* A damaged record is left out, the rest is given, and the call returns INDEX_E_DAMAGED in the end.
+ *
+ * Segments that overlap [from_us, to_us), in order of their ids, at most max; *ret_n of them. A full page is
  * continued by the same call with after_id = id of its last (0: from the first). INDEX_OK, INDEX_E_DAMAGED,
  * -errno. */
 int index_segments(struct index *ix, const char *uid, usec_t from_us, usec_t to_us, uint64_t after_id,
     struct seg_info *out, size_t max, size_t *ret_n);
 /* Ranges that overlap [from_us, to_us), not cut to it, in order. A full page is continued with from_us =
- * end_us of its last + 1. */
+ * end_us of its last. */
 int index_ranges(struct index *ix, const char *uid, usec_t from_us, usec_t to_us, struct index_range *out,
     size_t max, size_t *ret_n);
 /* First, last segment of a stream. INDEX_OK, INDEX_E_NONE, INDEX_E_DAMAGED, -errno. */
@@ -56,7 +58,9 @@ int index_get(struct index *ix, const char *uid, uint64_t id, struct seg_info *r
 int index_put(struct index *ix, const struct seg_info *const *segs, size_t n);
 /* Reader slots of dead processes are freed; *ret_n of them. */
 int index_clear_dead(struct index *ix, int *ret_n);
-/* Walks every record and checks every CRC. May crash on a damaged file: run it in a process of its own. */
+/* Walks every record and checks every CRC; *ret_segments of them. May crash, or never end, on a damaged file:
+ * run it in a process of its own, with a deadline. INDEX_OK, INDEX_E_DAMAGED, -errno (-ENOENT: no index
+ * there). */
 int index_check(const char *dir, uint64_t *ret_segments);
 
 #endif
