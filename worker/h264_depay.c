@@ -100,16 +100,14 @@ static enum video_recovery recovery(struct span nal)
     return r.exact ? RECOVERY_EXACT : RECOVERY_HERE;
 }
 
-static const struct video_codec h264_codec = {
-    .head_n = 1,
+static const struct video_codec h264_codec = {.head_n = 1,
     .classify = classify,
     .slice = slice,
     .params_put = h264_params_put,
     .config = h264_config,
     .describe = describe,
     .recovery = recovery,
-    .kinds = {H264_SPS, H264_PPS}
-};
+    .kinds = {H264_SPS, H264_PPS}};
 
 static int init(struct depay *d, const struct depay_media *m)
 {

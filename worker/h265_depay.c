@@ -114,16 +114,14 @@ static enum video_recovery recovery(struct span nal)
     return frames == 0 ? RECOVERY_HERE : RECOVERY_LATER;
 }
 
-static const struct video_codec h265_codec = {
-    .head_n = HEAD,
+static const struct video_codec h265_codec = {.head_n = HEAD,
     .classify = classify,
     .slice = slice,
     .params_put = h265_params_put,
     .config = h265_config,
     .describe = describe,
     .recovery = recovery,
-    .kinds = {H265_VPS, H265_SPS, H265_PPS}
-};
+    .kinds = {H265_VPS, H265_SPS, H265_PPS}};
 
 /* S14: taken set by set; the store describes the track only when all three kinds are there. */
 static int init(struct depay *d, const struct depay_media *m)

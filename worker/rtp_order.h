@@ -30,7 +30,7 @@ struct rtp_order_packet {
 
 struct rtp_order_out {
     /* lost: packets right before this one are missing. new_run: sequence, timestamps and SR mapping begin
-     * anew (first packet, SSRC change, resynchronisation after a jump). p is valid during the call. */
+     * anew (first packet, SSRC change). p is valid during the call. */
     void (*packet)(void *arg, const struct rtp_order_packet *p, bool lost, bool new_run);
     void *arg;
 };

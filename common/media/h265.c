@@ -12,25 +12,8 @@
 #define SAR_EXTENDED  255
 
 /* Table E.1, the same as in H.264. */
-static const uint8_t sar_table[][2] = {
-    {1,   1 },
-    {1,   1 },
-    {12,  11},
-    {10,  11},
-    {16,  11},
-    {40,  33},
-    {24,  11},
-    {20,  11},
-    {32,  11},
-    {80,  33},
-    {18,  11},
-    {15,  11},
-    {64,  33},
-    {160, 99},
-    {4,   3 },
-    {3,   2 },
-    {2,   1 }
-};
+static const uint8_t sar_table[][2] = {{1, 1}, {1, 1}, {12, 11}, {10, 11}, {16, 11}, {40, 33}, {24, 11},
+    {20, 11}, {32, 11}, {80, 33}, {18, 11}, {15, 11}, {64, 33}, {160, 99}, {4, 3}, {3, 2}, {2, 1}};
 
 /* 7.3.3: the general part is kept as bytes, those of the sub-layers are stepped over. */
 static void read_tier_level(struct bits *b, struct h265_sps *s)

@@ -8,15 +8,15 @@ struct known_entry {
     uint32_t config; /* box of its decoder configuration, 0: none */
 };
 static const struct known_entry known[] = {
-    {MP4_TYPE('a',  'v',        'c',          '1'),                            CODEC_H264,                                  MP4_TYPE('a',                                                          'v', 'c', 'C')},
-    {MP4_TYPE('a',          'v',                'c',                            '3'),                                                CODEC_H264,                                                                               MP4_TYPE('a',                                                                                                                                  'v', 'c', 'C')},
-    {MP4_TYPE('h',   'v', 'c',          '1'),CODEC_H265,MP4_TYPE('h','v', 'c', 'C')},
-    {MP4_TYPE('h',        'e',               'v',              '1'),                                             CODEC_H265,                                                                                                                             MP4_TYPE('h',                                                                                                                                                                                                                                                                                                            'v', 'c', 'C')},
-    {MP4_TYPE('m',         'p',                   '4',                    'a'),                                         CODEC_AAC,                                                                   MP4_TYPE('e',                                                                                                                       's', 'd', 's')},
-    {MP4_TYPE('O', 'p',        'u',                 's'),                                            CODEC_OPUS,MP4_TYPE('d','O', 'p', 's')},
-    {MP4_TYPE('a',          'l','a','w'),CODEC_PCMA,0},
-    {MP4_TYPE('u',             'l',            'a',                     'w'),                                          CODEC_PCMU,                                                                 0                                                                                },
-    {MP4_TYPE('m',          'e',                 't',                         'x'),                                                        CODEC_ONVIF,                                                                                        0                                                                                                                                                                                                                                                                                                                                                                                                                                       },
+    {MP4_TYPE('a', 'v', 'c', '1'), CODEC_H264, MP4_TYPE('a', 'v', 'c', 'C')},
+    {MP4_TYPE('a', 'v', 'c', '3'), CODEC_H264, MP4_TYPE('a', 'v', 'c', 'C')},
+    {MP4_TYPE('h', 'v', 'c', '1'), CODEC_H265, MP4_TYPE('h', 'v', 'c', 'C')},
+    {MP4_TYPE('h', 'e', 'v', '1'), CODEC_H265, MP4_TYPE('h', 'v', 'c', 'C')},
+    {MP4_TYPE('m', 'p', '4', 'a'), CODEC_AAC, MP4_TYPE('e', 's', 'd', 's')},
+    {MP4_TYPE('O', 'p', 'u', 's'), CODEC_OPUS, MP4_TYPE('d', 'O', 'p', 's')},
+    {MP4_TYPE('a', 'l', 'a', 'w'), CODEC_PCMA, 0},
+    {MP4_TYPE('u', 'l', 'a', 'w'), CODEC_PCMU, 0},
+    {MP4_TYPE('m', 'e', 't', 'x'), CODEC_ONVIF, 0},
 };
 
 /* Version and flags of a full box. */

@@ -14,13 +14,13 @@ struct sample_entry {
     bool playable; /* by browsers */
 };
 static const struct sample_entry entries[] = {
-    {CODEC_H264,  "avc1", "avcC", true,  true },
-    {CODEC_H265,  "hvc1", "hvcC", true,  true },
-    {CODEC_AAC,   "mp4a", "esds", true,  true },
-    {CODEC_OPUS,  "Opus", "dOps", true,  true },
-    {CODEC_PCMA,  "alaw", NULL,   false, false},
-    {CODEC_PCMU,  "ulaw", NULL,   false, false},
-    {CODEC_ONVIF, "metx", NULL,   false, false},
+    {CODEC_H264, "avc1", "avcC", true, true},
+    {CODEC_H265, "hvc1", "hvcC", true, true},
+    {CODEC_AAC, "mp4a", "esds", true, true},
+    {CODEC_OPUS, "Opus", "dOps", true, true},
+    {CODEC_PCMA, "alaw", NULL, false, false},
+    {CODEC_PCMU, "ulaw", NULL, false, false},
+    {CODEC_ONVIF, "metx", NULL, false, false},
 };
 
 static const struct sample_entry *entry_of(enum codec c)
@@ -129,8 +129,8 @@ struct kind_boxes {
     size_t zeros;
 };
 static const struct kind_boxes kinds[] = {
-    [TRACK_VIDEO] = {"vide", "video",    "vmhd", 1, 8},
-    [TRACK_AUDIO] = {"soun", "audio",    "smhd", 0, 4},
+    [TRACK_VIDEO] = {"vide", "video", "vmhd", 1, 8},
+    [TRACK_AUDIO] = {"soun", "audio", "smhd", 0, 4},
     [TRACK_DATA] = {"meta", "metadata", "nmhd", 0, 0},
 };
 

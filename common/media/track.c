@@ -5,14 +5,14 @@ static const struct codec_row {
     const char *name;
     enum track_kind kind;
 } codecs[] = {
-    [CODEC_NONE] = {"none",  TRACK_DATA },
-    [CODEC_H264] = {"H264",  TRACK_VIDEO},
-    [CODEC_H265] = {"H265",  TRACK_VIDEO},
-    [CODEC_AAC] = {"AAC",   TRACK_AUDIO},
-    [CODEC_PCMA] = {"PCMA",  TRACK_AUDIO},
-    [CODEC_PCMU] = {"PCMU",  TRACK_AUDIO},
-    [CODEC_OPUS] = {"OPUS",  TRACK_AUDIO},
-    [CODEC_ONVIF] = {"ONVIF", TRACK_DATA },
+    [CODEC_NONE] = {"none", TRACK_DATA},
+    [CODEC_H264] = {"H264", TRACK_VIDEO},
+    [CODEC_H265] = {"H265", TRACK_VIDEO},
+    [CODEC_AAC] = {"AAC", TRACK_AUDIO},
+    [CODEC_PCMA] = {"PCMA", TRACK_AUDIO},
+    [CODEC_PCMU] = {"PCMU", TRACK_AUDIO},
+    [CODEC_OPUS] = {"OPUS", TRACK_AUDIO},
+    [CODEC_ONVIF] = {"ONVIF", TRACK_DATA},
 };
 
 const char *codec_name(enum codec c)
