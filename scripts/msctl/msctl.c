@@ -1,0 +1,181 @@
+#include "scripts/msctl/msctl.h"
+#include "common/base/mem.h"
+#include "common/conf/paths.h"
+#include "common/ipc/ctl.h"
+#include "scripts/msctl/ask.h"
+
+#include <getopt.h>
+
+static const struct show_column status_columns[] = {{"version", "version", SHOW_TEXT},
+    {"revision", "revision", SHOW_TEXT}, {"pid", "pid", SHOW_NUMBER}, {"uptime_s", "up", SHOW_PERIOD},
+    {"node", "node", SHOW_NUMBER}, {"config", "configuration", SHOW_TEXT},
+    {"streams", "streams", SHOW_NUMBER}, {"active", "active", SHOW_NUMBER},
+    {"recording", "recording", SHOW_NUMBER}, {"viewers", "viewers", SHOW_NUMBER},
+    {"storages", "storages", SHOW_NUMBER}, {"storages_ok", "storages in order", SHOW_NUMBER},
+    {"connector_pid", "connector's pid", SHOW_NUMBER}, {"connector_restarts", "its restarts", SHOW_NUMBER},
+    {"keeper_pid", "keeper's pid", SHOW_NUMBER}, {"keeper_restarts", "its restarts", SHOW_NUMBER},
+    {"httpd_pid", "httpd's pid", SHOW_NUMBER}, {"httpd_restarts", "its restarts", SHOW_NUMBER},
+    {NULL, NULL, SHOW_TEXT}};
+static const struct show_column stream_columns[] = {{"uid", "UID", SHOW_TEXT}, {"state", "STATE", SHOW_TEXT},
+    {"reason", "REASON", SHOW_TEXT}, {"since_s", "SINCE", SHOW_TIME}, {"record", "RECORD", SHOW_TEXT},
+    {"bitrate_bps", "BITRATE", SHOW_BITRATE}, {"frames", "FRAMES", SHOW_NUMBER},
+    {"losses", "LOSSES", SHOW_NUMBER}, {"reconnects", "RECONNECTS", SHOW_NUMBER},
+    {"restarts", "RESTARTS", SHOW_NUMBER}, {"viewers", "VIEWERS", SHOW_NUMBER}, {"pid", "PID", SHOW_NUMBER},
+    {"name", "NAME", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
+static const struct show_column storage_columns[] = {{"name", "NAME", SHOW_TEXT},
+    {"state", "STATE", SHOW_TEXT}, {"total", "TOTAL", SHOW_BYTES}, {"free", "FREE", SHOW_BYTES},
+    {"uuid", "UUID", SHOW_TEXT}, {"path", "PATH", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
+static const struct show_column remark_columns[] = {{"level", "LEVEL", SHOW_TEXT},
+    {"file", "FILE", SHOW_TEXT}, {"line", "LINE", SHOW_NUMBER}, {"key", "KEY", SHOW_TEXT},
+    {"text", "TEXT", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
+
+static void print_status(const struct show *s, FILE *out)
+{
+    show_list(s, status_columns, out);
+}
+
+static void print_streams(const struct show *s, FILE *out)
+{
+    show_table(s, stream_columns, out);
+}
+
+static void print_storages(const struct show *s, FILE *out)
+{
+    show_table(s, storage_columns, out);
+}
+
+static void print_lines(const struct show *s, FILE *out)
+{
+    show_lines(s, "line", out);
+}
+
+static void print_remarks(const struct show *s, FILE *out)
+{
+    if (s->n > 0) show_table(s, remark_columns, out);
+}
+
+static void print_nothing(const struct show *s, FILE *out)
+{
+    (void)s;
+    (void)out;
+}
+
+/* Levels of `log-level`, by name; their numbers are the syslog's. */
+static const char *const levels[] = {[3] = "error", [4] = "warn", [5] = "note", [6] = "info", [7] = "debug"};
+
+static const struct command {
+    const char *words; /* "storage init" */
+    const char *syntax, *help;
+    size_t args_min, args_max;
+    void (*print)(const struct show *s, FILE *out);
+} commands[] = {
+    {"status", "status", "what the server is and how it is", 0, 0, print_status},
+    {"streams", "streams [UID]", "state of every camera, and why", 0, 1, print_streams},
+    {"restart", "restart UID", "starts the stream's worker anew", 1, 1, print_nothing},
+    {"logs", "logs [UID]", "the newest log lines of a stream, or of the master", 0, 1, print_lines},
+    {"reload", "reload", "reads the configuration again", 0, 0, print_remarks},
+    {"storage list", "storage list", "storages, their state and space", 0, 0, print_storages},
+    {"storage init", "storage init NAME", "accepts a storage's path as it is", 1, 1, print_nothing},
+    {"log-level", "log-level LEVEL", "error, warn, note, info, debug or 3 to 7, until the next reload", 1, 1,
+        print_nothing},
+};
+
+static int usage(FILE *to, int code)
+{
+    fprintf(to, "usage: msctl [-s SOCKET] [--json] COMMAND\n\n");
+    for (size_t i = 0; i < ARRAY_N(commands); i++)
+        fprintf(to, "  %-20s %s\n", commands[i].syntax, commands[i].help);
+    fprintf(to,
+        "\n  -s SOCKET            control socket of the server (else $MSCTL_SOCKET, else this "
+        "installation's)\n"
+        "  -j, --json           an array of objects, with every field\n\n"
+        "exit code: 0 done, 1 failed, 2 usage, 3 no server answers, 4 no such stream or storage\n");
+    return code;
+}
+
+/* The command that the words begin with; *ret_used of them name it. */
+static const struct command *command_find(char *const *words, int n, int *ret_used)
+{
+    char two[64];
+
+    for (size_t i = 0; i < ARRAY_N(commands); i++) {
+        if (n >= 1 && strcmp(commands[i].words, words[0]) == 0) return *ret_used = 1, &commands[i];
+        if (n < 2) continue;
+        snprintf(two, sizeof(two), "%s %s", words[0], words[1]);
+        if (strcmp(commands[i].words, two) == 0) return *ret_used = 2, &commands[i];
+    }
+    return NULL;
+}
+
+static const char *level_number(const char *word, char dst[4])
+{
+    for (unsigned i = 0; i < ARRAY_N(levels); i++)
+        if (levels[i] && strcmp(levels[i], word) == 0) {
+            snprintf(dst, 4, "%u", i);
+            return dst;
+        }
+    return word;
+}
+
+struct options {
+    const char *socket;
+    bool json, help;
+};
+
+static bool options_take(int argc, char *const *argv, struct options *o)
+{
+    static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'},
+        {"socket", required_argument, NULL, 's'}, {0}};
+    int c;
+
+    optind = 0; /* from the start, also when called twice */
+    while ((c = getopt_long(argc, argv, "s:jh", longs, NULL)) != -1) {
+        if (c == 's') o->socket = optarg;
+        if (c == 'j') o->json = true;
+        if (c == 'h') o->help = true;
+        if (c == '?') return false;
+    }
+    return true;
+}
+
+static int run(
+    const struct command *cmd, char **args, size_t n, const struct options *o, FILE *out, FILE *err)
+{
+    struct show rows = {0};
+    char text[512], level[4], *level_arg[] = {level};
+    int code;
+
+    if (strcmp(cmd->words, "log-level") == 0 && level_number(args[0], level) == level) args = level_arg;
+    code = ask(o->socket, cmd->words, args, n, &rows, text);
+    if (code == CTL_OK || rows.n > 0) {
+        if (o->json)
+            show_json(&rows, out);
+        else
+            cmd->print(&rows, out);
+    }
+    if (text[0])
+        fprintf(code == CTL_OK && !o->json ? out : err, "%s%s\n", code == CTL_OK ? "" : "msctl: ", text);
+    show_done(&rows);
+    return code;
+}
+
+int msctl_run(int argc, char *const *argv, FILE *out, FILE *err)
+{
+    struct options o = {.socket = getenv("MSCTL_SOCKET")};
+    char *args[ASK_ARGS_MAX] = {NULL};
+    const struct command *cmd;
+    struct paths paths;
+    int used = 0, n;
+
+    if (!options_take(argc, argv, &o)) return usage(err, CTL_USAGE);
+    if (o.help) return usage(out, CTL_OK);
+    cmd = command_find(argv + optind, argc - optind, &used);
+    n = argc - optind - used;
+    if (!cmd || (size_t)n < cmd->args_min || (size_t)n > cmd->args_max) return usage(err, CTL_USAGE);
+    for (int i = 0; i < n; i++) args[i] = argv[optind + used + i];
+    if (!o.socket) {
+        if (paths_find(&paths) < 0) return usage(err, CTL_USAGE);
+        o.socket = paths.control;
+    }
+    return run(cmd, args, (size_t)n, &o, out, err);
+}

@@ -1,0 +1,45 @@
+/* Rows of an answer to text. Everything that came from the server is printed without control characters. */
+#ifndef MSCTL_SHOW_H
+#define MSCTL_SHOW_H
+
+#include "common/ipc/pack.h"
+
+#include <stdio.h>
+
+enum show_form {
+    SHOW_TEXT,
+    SHOW_NUMBER,
+    SHOW_BITRATE, /* bits per second */
+    SHOW_BYTES,
+    SHOW_PERIOD, /* seconds */
+    SHOW_TIME,   /* unix seconds */
+};
+struct show_column {
+    const char *key, *title;
+    enum show_form form;
+};
+
+/* Rows are kept as the messages that brought them: their values live until show_done. */
+struct show {
+    const struct packed **rows;
+    size_t n, cap;
+    struct buf **messages;
+    struct unpack **unpacks;
+    size_t n_messages;
+};
+void show_done(struct show *s);
+/* Takes both. false: the message holds no rows. */
+void show_add(struct show *s, struct buf *message, struct unpack *u, const struct packed *rows);
+
+/* Columns ended by a key of NULL. A table has a line of titles; a list has one line for each value. */
+void show_table(const struct show *s, const struct show_column *columns, FILE *out);
+void show_list(const struct show *s, const struct show_column *columns, FILE *out);
+void show_lines(const struct show *s, const char *key, FILE *out);
+/* An array of objects, with every key that came. */
+void show_json(const struct show *s, FILE *out);
+
+/* One value as a cell; at least SHOW_CELL_MAX bytes; returns dst. */
+#define SHOW_CELL_MAX 256
+const char *show_cell(const struct packed *row, const struct show_column *column, char *dst);
+
+#endif
