@@ -66,7 +66,7 @@ void auth_challenge_write(struct wr *w, const struct auth_offer *o);
 
 struct auth_given {
     enum auth_scheme scheme;
-    struct span user; /* may hold escapes; compare with auth_given_user_is */
+    struct span user; /* may hold escapes; auth_verify undoes them */
     struct span realm, nonce, uri, response, cnonce, nc, opaque, qop;
     enum crypto_hash hash;
     bool sess;

@@ -49,7 +49,8 @@ struct interleaved {
     uint8_t n;
     bool searching;
     bool lost;
-    bool flush;       /* the body under way ends here */
+    bool in_body;     /* a message waits for its body */
+    bool flush;       /* that body ends with what is there */
     uint16_t resyncs; /* searches since good frames */
     uint16_t good;
     uint32_t skipped; /* in this search */

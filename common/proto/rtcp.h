@@ -57,23 +57,4 @@ void rtcp_write_sr(struct wr *w, const struct rtcp_packet *sr); /* with its bloc
 void rtcp_write_sdes(struct wr *w, uint32_t ssrc, const char *cname);
 void rtcp_write_bye(struct wr *w, uint32_t ssrc);
 
-/* What a receiver knows of one source, for its reports (6.4.1, appendix A.3, A.8). Fed with every packet in
- * order of arrival; seq is the extended number. */
-struct rtcp_receiver {
-    bool started;
-    uint32_t ssrc;
-    uint32_t base_seq, high_seq;
-    uint64_t received;
-    uint64_t expected_prior, received_prior;
-    uint32_t transit;
-    uint32_t jitter_16; /* times 16 */
-    uint32_t lsr;
-    int64_t lsr_us; /* when it came, monotonic */
-};
-void rtcp_receiver_packet(struct rtcp_receiver *r, uint32_t ssrc, uint32_t ext_seq, uint32_t rtp_ts,
-    uint32_t clock_hz, int64_t arrival_us);
-void rtcp_receiver_sr(struct rtcp_receiver *r, uint32_t ssrc, uint64_t ntp, int64_t arrival_us);
-/* The block for the next report; starts a new interval. */
-struct rtcp_block rtcp_receiver_report(struct rtcp_receiver *r, int64_t now_us);
-
 #endif

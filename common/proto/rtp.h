@@ -18,7 +18,7 @@ enum {
     RTP_E_PADDING = 3,
     RTP_E_EMPTY =
         4, /* well-formed, without payload (T14): its sequence number counts, nothing else; *ret is set */
-    RTP_E_RTCP = 5 /* payload type 64 to 95 with version 2: RTCP on the RTP channel (P9) */
+    RTP_E_RTCP = 5 /* second byte 192 to 223: RTCP on the RTP channel (P9) */
 };
 
 struct rtp_packet {

@@ -46,11 +46,12 @@ int head_find(struct head_find *f, struct span in, const struct head_limits *lim
         if (nl >= 0 && line.n > 0 && line.p[line.n - 1] == '\r') line.n--;
         if (f->at == start && line.n > limits->line_max) return HEAD_E_LINE_LONG;
         if (nl < 0) break;
+        if (f->at + (size_t)nl + 1 > limits->total_max) return HEAD_E_LONG;
+        if (line.n == 0) { /* `at` stays: asked again, the answer is the same */
+            *ret_n = f->at + (size_t)nl + 1;
+            return 0;
+        }
         f->at += (size_t)nl + 1;
-        if (f->at > limits->total_max) return HEAD_E_LONG;
-        if (line.n > 0) continue;
-        *ret_n = f->at;
-        return 0;
     }
     return in.n > limits->total_max ? HEAD_E_LONG : HEAD_E_MORE;
 }
