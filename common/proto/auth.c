@@ -11,13 +11,13 @@ static const struct algorithm {
     bool sess;
     unsigned rank; /* the higher the stronger; Basic has 0 (U1) */
 } ALGORITHMS[] = {
-    {"MD5",              CRYPTO_MD5,        false, 1},
-    {"MD5-sess",         CRYPTO_MD5,        true,  1},
-    {"SHA-256",          CRYPTO_SHA256,     false, 2},
-    {"SHA-256-sess",     CRYPTO_SHA256,     true,  2},
-    {"SHA256",           CRYPTO_SHA256,     false, 2},
-    {"SHA-512-256",      CRYPTO_SHA512_256, false, 3},
-    {"SHA-512-256-sess", CRYPTO_SHA512_256, true,  3},
+    {"MD5", CRYPTO_MD5, false, 1},
+    {"MD5-sess", CRYPTO_MD5, true, 1},
+    {"SHA-256", CRYPTO_SHA256, false, 2},
+    {"SHA-256-sess", CRYPTO_SHA256, true, 2},
+    {"SHA256", CRYPTO_SHA256, false, 2},
+    {"SHA-512-256", CRYPTO_SHA512_256, false, 3},
+    {"SHA-512-256-sess", CRYPTO_SHA512_256, true, 3},
 };
 
 static const struct algorithm *algorithm_named(struct span name)
@@ -348,15 +348,15 @@ static bool given_digest(struct span rest, struct auth_given *g)
             const char *name;
             struct span *to;
         } rows[] = {
-            {"username", &g->user    },
-            {"realm",    &g->realm   },
-            {"nonce",    &g->nonce   },
-            {"uri",      &g->uri     },
+            {"username", &g->user},
+            {"realm", &g->realm},
+            {"nonce", &g->nonce},
+            {"uri", &g->uri},
             {"response", &g->response},
-            {"cnonce",   &g->cnonce  },
-            {"nc",       &g->nc      },
-            {"opaque",   &g->opaque  },
-            {"qop",      &g->qop     },
+            {"cnonce", &g->cnonce},
+            {"nc", &g->nc},
+            {"opaque", &g->opaque},
+            {"qop", &g->qop},
         };
 
         for (size_t i = 0; i < ARRAY_N(rows); i++)

@@ -14,11 +14,11 @@ static const struct {
     const char *name;
     enum sdp_kind kind;
 } KINDS[] = {
-    {"video",       SDP_VIDEO},
-    {"audio",       SDP_AUDIO},
-    {"application", SDP_DATA },
-    {"metadata",    SDP_DATA },
-    {"text",        SDP_DATA },
+    {"video", SDP_VIDEO},
+    {"audio", SDP_AUDIO},
+    {"application", SDP_DATA},
+    {"metadata", SDP_DATA},
+    {"text", SDP_DATA},
 };
 
 static const struct {
@@ -26,21 +26,21 @@ static const struct {
     bool prefix; /* the name may go on */
     enum sdp_codec codec;
 } CODECS[] = {
-    {"H264",               false, SDP_H264          },
-    {"AVC",                false, SDP_H264          },
-    {"H265",               false, SDP_H265          },
-    {"HEVC",               false, SDP_H265          },
-    {"JPEG",               false, SDP_MJPEG         },
-    {"MPEG4-GENERIC",      false, SDP_MPEG4_GENERIC },
-    {"MP4A-LATM",          false, SDP_MP4A_LATM     },
-    {"PCMA",               false, SDP_PCMA          },
-    {"PCMU",               false, SDP_PCMU          },
-    {"OPUS",               false, SDP_OPUS          },
-    {"G726",               true,  SDP_G726          },
-    {"AAL2-G726",          true,  SDP_G726          },
-    {"L16",                false, SDP_L16           },
-    {"VND.ONVIF.METADATA", true,  SDP_ONVIF_METADATA}, /* also +gzip, .gzip, .exi.ext (S19) */
-    {"METADATA",           false, SDP_ONVIF_METADATA},
+    {"H264", false, SDP_H264},
+    {"AVC", false, SDP_H264},
+    {"H265", false, SDP_H265},
+    {"HEVC", false, SDP_H265},
+    {"JPEG", false, SDP_MJPEG},
+    {"MPEG4-GENERIC", false, SDP_MPEG4_GENERIC},
+    {"MP4A-LATM", false, SDP_MP4A_LATM},
+    {"PCMA", false, SDP_PCMA},
+    {"PCMU", false, SDP_PCMU},
+    {"OPUS", false, SDP_OPUS},
+    {"G726", true, SDP_G726},
+    {"AAL2-G726", true, SDP_G726},
+    {"L16", false, SDP_L16},
+    {"VND.ONVIF.METADATA", true, SDP_ONVIF_METADATA}, /* also +gzip, .gzip, .exi.ext (S19) */
+    {"METADATA", false, SDP_ONVIF_METADATA},
 };
 
 /* RFC 3551 table 4 and 5, as far as cameras use it. */
@@ -50,11 +50,11 @@ static const struct {
     uint32_t hz;
     uint8_t channels;
 } STATIC[] = {
-    {0,  SDP_PCMU,  8000,  1},
-    {2,  SDP_G726,  8000,  1},
-    {8,  SDP_PCMA,  8000,  1},
-    {10, SDP_L16,   44100, 2},
-    {11, SDP_L16,   44100, 1},
+    {0, SDP_PCMU, 8000, 1},
+    {2, SDP_G726, 8000, 1},
+    {8, SDP_PCMA, 8000, 1},
+    {10, SDP_L16, 44100, 2},
+    {11, SDP_L16, 44100, 1},
     {26, SDP_MJPEG, 90000, 1},
 };
 
@@ -322,13 +322,18 @@ static void finish_format(enum sdp_kind kind, struct sdp_format *f)
     if (f->channels == 0) f->channels = 1;
 }
 
-/* S16: where every media says sendonly it means that it is sent to us. */
+/* S16: where every media says sendonly it means that it is sent to us; video is always sent to us
+ * (CV-RTSPHandler says sendonly of its video and nothing of its audio). */
 static void back_channels(struct sdp *s)
 {
     size_t sendonly = 0;
 
     for (size_t i = 0; i < s->n; i++) sendonly += s->m[i].direction == SDP_SENDONLY;
-    for (size_t i = 0; i < s->n; i++) s->m[i].back = s->m[i].direction == SDP_SENDONLY && sendonly < s->n;
+    for (size_t i = 0; i < s->n; i++) {
+        struct sdp_media *m = &s->m[i];
+
+        m->back = m->direction == SDP_SENDONLY && m->kind != SDP_VIDEO && sendonly < s->n;
+    }
 }
 
 /* Second pass: a=fmtp may stand before its rtpmap, and in another media's section (S6). */
