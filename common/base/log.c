@@ -125,6 +125,7 @@ static void write_json(
     wr_u8(w, '}');
 }
 
+PRINTF_LIKE(4, 0)
 static void write_line(enum log_level level, const char *id, const char *event, const char *fmt, va_list ap)
 {
     char fields[FIELDS_MAX], line[LOG_LINE_MAX + 8], iso[CLOCK_ISO_MAX];

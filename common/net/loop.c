@@ -272,7 +272,7 @@ void loop_timer_stop(struct loop_timer *t)
 
 bool loop_timer_armed(const struct loop_timer *t)
 {
-    const struct ev_timer *w = t->ev;
+    struct ev_timer *w = t->ev;
 
     return w && ev_is_active(w);
 }

@@ -402,7 +402,8 @@ static enum auth_verdict verify_basic(const struct auth_given *g, const struct a
 
     password = wr_span(&w);
     ok = ok && password.n > 0 && span_split(&password, ':', &user) && password.p != NULL;
-    ok = ok && crypto_equal(user, login->user) & crypto_equal(password, login->password);
+    /* Both are compared, whichever is wrong. */
+    ok = ok && (int)crypto_equal(user, login->user) & (int)crypto_equal(password, login->password);
     explicit_bzero(mem, sizeof(mem));
     return ok ? AUTH_OK : AUTH_E_LOGIN;
 }

@@ -18,7 +18,7 @@ size_t crypto_hash_n(enum crypto_hash h)
     case CRYPTO_SHA256:
     case CRYPTO_SHA512_256: return CRYPTO_SHA256_N;
     }
-    must(!"a known hash");
+    must(false); /* no such hash */
     return 0;
 }
 

@@ -125,14 +125,12 @@ static bool plain(const struct knobs *k)
 static void send_tcp(struct play *p)
 {
     struct stream *s = p->conn->stream;
-    size_t bytes = 0;
 
     if (happens(s->k.tear) && n_pieces > 0) {
         struct iovec *v = &pieces[(uint32_t)n_pieces > 1 ? random_u32() % (uint32_t)n_pieces : 0];
         v->iov_len = 1 + random_u32() % (uint32_t)v->iov_len;
         n_pieces = (int)(v - pieces) + 1;
     }
-    for (int i = 0; i < n_pieces; i++) bytes += pieces[i].iov_len;
     if (s->k.packets != 0) {
         for (int i = 0; i < n_pieces; i++) (void)conn_send_media(p->conn, &pieces[i], 1, pieces[i].iov_len);
         return;
