@@ -8,6 +8,7 @@ import pytest
 import tools
 from camera import Camera
 from gst import GstServer
+from server import MediaServer
 
 TEST_LIMIT_S = 120
 
@@ -78,6 +79,26 @@ def gst(request):
 
     yield start
     for s in started:
+        s.close()
+
+
+@pytest.fixture
+def server(request):
+    """server({uid: url or keys}, record=True, ...) starts the whole server (server.py), ended with the test."""
+    if not (tools.BUILD / "bin" / "media-server").exists():
+        pytest.skip("no media-server in this build")
+    started = []
+    request.node.logs = getattr(request.node, "logs", [])
+
+    def start(*args, **kw):
+        s = MediaServer(*args, **kw, start=False)
+        started.append(s)
+        request.node.logs.append(s.shown)
+        s.start()
+        return s
+
+    yield start
+    for s in reversed(started):
         s.close()
 
 
