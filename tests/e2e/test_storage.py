@@ -1,0 +1,156 @@
+"""Storages that are missing, full, read-only or swapped: recording pauses with a clear state, live goes on, recording comes back."""
+import os
+import pathlib
+import subprocess
+import time
+
+import pytest
+
+import hls
+import tools
+from tools import wait_for
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A mounted file system of 24 MB: its folder. Skipped where mounting is not possible."""
+    image, folder = tmp_path / "image", tmp_path / "disk"
+    tmp_path.chmod(0o755)
+    for p in tmp_path.parents:
+        if str(p).startswith("/tmp/pytest"):
+            p.chmod(0o755)
+    folder.mkdir()
+    with open(image, "wb") as f:
+        f.truncate(24 << 20)
+    tools.run("mkfs.ext4", "-q", "-m", "0", image)
+    p = subprocess.run(["mount", "-o", "loop", image, folder], capture_output=True, text=True)
+    if p.returncode != 0:
+        p = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], capture_output=True, text=True)
+    if p.returncode != 0:
+        pytest.skip(f"cannot mount: {p.stderr.strip()}")
+    folder.chmod(0o755)
+    yield folder
+    wait_for("unmounted", lambda: subprocess.run(["umount", folder], capture_output=True).returncode == 0 or not os.path.ismount(folder), timeout=10)
+
+
+def storage(s, name="default"):
+    return next(r for r in s.rows("storage", "list") if r["name"] == name)
+
+
+@root_only
+def test_full_disk(server, camera, small_disk):
+    cam = camera(dict(group="cam", source="cam.h264"), dict(group="other", source="tiny.h264"))
+    s = server(
+        {
+            "cam": {"stream-url": cam.url("cam0"), "dvr-archive": "small"},
+            "other": {"stream-url": cam.url("other0"), "dvr-archive": "default"},
+        },
+        record=True,
+        storages={"small": str(small_disk), "default": str(small_disk.parent / "large")},
+    )
+    s.wait_state("cam")
+    s.wait_recording("cam", "other")
+    ballast = small_disk / "ballast"
+    room = os.statvfs(small_disk)
+    ballast.write_bytes(b"x" * max(0, room.f_bavail * room.f_bsize - (1 << 20)))
+    wait_for("recording waits", lambda: s.stream("cam").get("record") == "wait", timeout=30)
+    assert storage(s, "small")["state"] in ("full", "failed")
+    s.wait_frames("cam", 50)
+    media, _ = wait_for("live goes on", lambda: (p := hls.open_playlist(s, "cam/index.m3u8")) and p[0].segments and p, timeout=15)
+    assert hls.samples(s, media.segments[-1:]).of("vide")
+    assert s.stream("other")["record"] == "on"
+    ballast.unlink()
+    s.wait_recording("cam", timeout=20)
+    assert storage(s, "small")["state"] == "ok"
+
+
+@root_only
+def test_read_only_disk(server, camera, small_disk):
+    cam = camera(source="tiny.h264")
+    s = server({"cam": cam.url()}, record=True, storages={"default": str(small_disk)})
+    s.wait_state("cam")
+    s.wait_recording("cam")
+    s.wait_frames("cam", 30)
+    # What the kernel does after an error. Refused while files are open for writing on some kernels.
+    if subprocess.run(["mount", "-o", "remount,ro", small_disk], capture_output=True).returncode != 0:
+        pytest.skip("this kernel refuses to remount a file system in use")
+    wait_for("recording waits", lambda: s.stream("cam").get("record") == "wait", timeout=30)
+    s.wait_frames("cam", 30)
+    tools.run("mount", "-o", "remount,rw", small_disk)
+    s.wait_recording("cam", timeout=30)
+
+
+def test_missing_storage_comes_back(server, camera, tmp_path):
+    cam = camera(source="tiny.h264")
+    s = server({"cam": cam.url()}, record=True)
+    s.wait_state("cam")
+    s.wait_recording("cam")
+    wait_for("something recorded", lambda: s.ranges("cam"))
+    s.stop()
+    place = pathlib.Path(s.storages["default"])
+    away = place.with_name("away")
+    place.rename(away)
+    s.start()
+    s.wait_state("cam")
+    wait_for("the storage is missing", lambda: storage(s)["state"] == "missing", timeout=10)
+    assert s.stream("cam")["record"] == "wait"
+    s.wait_frames("cam", 20)
+    away.rename(place)
+    s.wait_recording("cam", timeout=30)
+    wait_for("old and new footage", lambda: len(s.ranges("cam")) == 2, timeout=15)
+
+
+def test_swapped_storage_is_never_written_on(server, camera):
+    """A path that was seen before, without its marker, is refused until the operator says so."""
+    cam = camera(source="tiny.h264")
+    s = server({"cam": cam.url()}, record=True)
+    s.wait_state("cam")
+    s.wait_recording("cam")
+    wait_for("something recorded", lambda: s.ranges("cam"))
+    s.stop()
+    place = pathlib.Path(s.storages["default"])
+    place.rename(place.with_name("away"))
+    place.mkdir()
+    s.start()
+    s.wait_state("cam")
+    wait_for("the storage is refused", lambda: storage(s)["state"] == "refused", timeout=10)
+    s.wait_frames("cam", 40)
+    assert not list(place.rglob("*.mp4"))
+    s.msctl("storage", "init", "default")
+    s.wait_recording("cam", timeout=15)
+    wait_for("footage on it", lambda: list(place.rglob("*.mp4")))
+
+
+def test_index_is_rebuilt_from_segments(server, camera):
+    cam = camera(source="small.h264")
+    s = server({"cam": {"stream-url": cam.url(), "dvr-chunk": "10s"}}, record=True)
+    s.wait_state("cam")
+    wait_for("two segments", lambda: len(s.segments("cam")) >= 2 and sum(d for _, d in s.ranges("cam")) > 12, timeout=40)
+    s.stop()
+    since = min(p.stat().st_mtime for p in s.segments("cam")) - 30
+    place = pathlib.Path(s.storages["default"])
+    found = [p for p in place.rglob("data.mdb")]
+    assert found, "no index on the storage"
+    for p in found:
+        p.write_bytes(b"damaged" * 1000)
+    s.start()
+    wait_for("the archive from its files", lambda: sum(d for _, d in s.ranges("cam", since)) > 12, timeout=30)
+
+
+def test_segments_follow_each_other_without_a_gap(server, camera):
+    cam = camera(source="small.h264")
+    s = server({"cam": {"stream-url": cam.url(), "dvr-chunk": "10s"}}, record=True)
+    s.wait_state("cam")
+    wait_for("three segments", lambda: len(s.segments("cam")) >= 3, timeout=60)
+    truth = [t["sha1"] for t in cam.truth("cam0")]
+    got = [x.sha1 for x in s.recorded("cam")]
+    first = truth.index(got[0])
+    assert got == [truth[(first + i) % len(truth)] for i in range(len(got))]
+    assert len(s.ranges("cam")) == 1, "a continuous stretch is one range"
+    since, length = s.ranges("cam")[0]
+    assert abs(time.time() - since - length) < 5, "ranges reach up to now"
+    media, _ = hls.open_playlist(s, f"cam/archive-{int(since)}-{int(length)}.m3u8")
+    assert not [x for x in media.segments[1:] if x.discontinuity]
+    assert abs(media.duration - length) < 12

@@ -1,0 +1,104 @@
+"""Every URL of the compatibility list: this version's answer as they must, the others refuse without harm."""
+import json
+import socket
+import time
+import urllib.parse
+
+import pytest
+
+import hls
+import mp4
+import urls
+from server import MediaServer
+from camera import Camera
+from tools import wait_for
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """A server with a stream that has been recorded for a while: (server, first second of it)."""
+    with Camera({"source": ["small.h264", "audio.aac"]}) as cam, MediaServer({"cam-1": cam.url()}, record=True) as server:
+        server.wait_state("cam-1")
+        wait_for("ten seconds of archive", lambda: server.ranges("cam-1") and server.ranges("cam-1")[0][1] >= 10, timeout=30)
+        yield server, int(server.ranges("cam-1")[0][0]) + 1
+
+
+def filled(recorded, path):
+    return path.format(uid="cam-1", duration=6, now=int(time.time()), **{"from": recorded[1]})
+
+
+def check_master(server, path):
+    p = hls.Playlist(server.text(path), server.url(path))
+    assert p.variants
+    attributes, url = p.variants[0]
+    assert "avc1." in attributes["CODECS"] and "mp4a.40.2" in attributes["CODECS"]
+    assert attributes["RESOLUTION"] == "640x360"
+    assert hls.Playlist(server.text(url), url).segments
+
+
+def check_media(server, path):
+    p = hls.Playlist(server.text(path), server.url(path))
+    got = hls.samples(server, p.segments[:2])
+    assert got.of("vide")[0].key
+    mp4.check_times(got.of("vide"))
+
+
+def check_live_mp4(server, path):
+    u = urllib.parse.urlsplit(server.url(path))
+    with socket.create_connection((u.hostname, u.port), 10) as s:
+        s.sendall(f"GET {u.path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        data = b""
+        while len(data) < 200000:
+            data += s.recv(65536)
+    assert data.startswith(b"HTTP/1.1 200")
+    assert b"ftyp" in data[:2000] and data.count(b"moof") > 2
+
+
+def check_mp4(server, path):
+    a = server.get(path)
+    assert a["Content-Type"] == "video/mp4"
+    assert a.body[4:8] == b"ftyp"
+
+
+def check_json(server, path):
+    first = json.loads(server.text(path))[0]
+    assert first["stream"] == "cam-1" and first["ranges"][0]["duration"] > 0
+
+
+def check_html(server, path):
+    a = server.get(path)
+    assert a["Content-Type"].startswith("text/html") and b"<video" in a.body
+
+
+CHECKS = {"master": check_master, "media": check_media, "live-mp4": check_live_mp4, "mp4": check_mp4, "json": check_json, "html": check_html}
+
+
+@pytest.mark.parametrize("row", [u for u in urls.ALL if u.issue in urls.DONE], ids=lambda u: u.path)
+def test_answers(recorded, row):
+    CHECKS[row.kind](recorded[0], filled(recorded, row.path))
+
+
+@pytest.mark.parametrize("row", [u for u in urls.ALL if u.issue not in urls.DONE and u.kind != "rtsp"], ids=lambda u: u.path)
+def test_refuses_what_is_not_built(recorded, row):
+    server = recorded[0]
+    before = server.status()["httpd_pid"]
+    assert server.get(filled(recorded, row.path), status=None).status in (404, 501)
+    assert server.status()["httpd_pid"] == before
+
+
+def test_every_road_knows_unknown_streams(recorded):
+    for row in urls.ALL:
+        if row.kind != "rtsp":
+            path = row.path.format(uid="nobody", duration=6, now=int(time.time()), **{"from": recorded[1]})
+            assert recorded[0].get(path, status=None).status in (404, 501), path
+
+
+def test_head_and_methods(recorded):
+    server = recorded[0]
+    for row in urls.ALL:
+        if row.issue not in urls.DONE or row.kind == "live-mp4":
+            continue
+        path = filled(recorded, row.path)
+        a = server.get(path, method="HEAD")
+        assert a.body == b""
+        assert server.get(path, method="POST", body=b"x", status=None).status == 405

@@ -1,0 +1,53 @@
+"""Every URL that viewers and scripts of the original and of Flussonic use, with the issue that owes it.
+
+1: the house, 2: the archive, 3: viewers. {uid} a recorded stream, {from} unix seconds of recorded footage, {duration} seconds,
+{now} unix seconds. Rows of issues that are done must answer as `kind` says; the others must refuse without harm."""
+import dataclasses
+
+DONE = {1}
+
+
+@dataclasses.dataclass
+class Url:
+    path: str
+    issue: int
+    kind: str  # master, media, live-mp4, mp4, json, html, jpeg, ws, rtsp
+    what: str = ""
+
+
+ORIGINAL = [
+    Url("live/{uid}/playlist.m3u8", 1, "master", "live HLS"),
+    Url("live/{uid}/playlist_ios.m3u8", 1, "master", "live HLS"),
+    Url("dvr/{uid}/playlist.m3u8?timestamp={from}&duration={duration}", 1, "media", "archive HLS"),
+    Url("dvr/{uid}/playlist_ios.m3u8?timestamp={from}&duration={duration}", 1, "media", "archive HLS"),
+    Url("dvr/{uid}/record.mp4?timestamp={from}&duration={duration}", 2, "mp4", "export"),
+    Url("live/{uid}/preview.mp4", 1, "mp4", "last live key frame"),
+    Url("dvr/{uid}/screenshot.mp4?timestamp={from}", 2, "mp4", "frame of the archive"),
+    Url("rtsp:live/{uid}/", 3, "rtsp", "RTSP live"),
+    Url("rtsp:dvr/{uid}/?timestamp={from}", 3, "rtsp", "RTSP archive"),
+]
+FLUSSONIC = [
+    Url("{uid}/index.m3u8", 1, "master", "live"),
+    Url("{uid}/video.m3u8", 1, "media", "live"),
+    Url("{uid}/mono.m3u8", 1, "media", "live"),
+    Url("{uid}/archive-{from}-{duration}.m3u8", 1, "media", "archive"),
+    Url("{uid}/index-{from}-{duration}.m3u8", 1, "master", "archive"),
+    Url("{uid}/archive-{from}-now.m3u8", 2, "media", "archive, growing"),
+    Url("{uid}/rewind-60.m3u8", 2, "media", "archive up to now"),
+    Url("{uid}/timeshift_abs-{from}.m3u8", 2, "media", "from a time on"),
+    Url("{uid}/timeshift_rel-10.m3u8", 2, "media", "so many seconds late"),
+    Url("{uid}/archive-{from}-{duration}.mp4", 2, "mp4", "export"),
+    Url("{uid}/preview.mp4", 1, "mp4", "last live key frame"),
+    Url("{uid}/preview.jpg", 3, "jpeg", "last live key frame"),
+    Url("{uid}/{from}-preview.mp4", 2, "mp4", "frame of the archive"),
+    Url("{uid}/{from}-preview.jpg", 3, "jpeg", "frame of the archive"),
+    Url("{uid}/{from}.jpg", 3, "jpeg", "frame of the archive"),
+    Url("{uid}/recording_status.json?from={from}&to={now}&request=ranges,locks", 1, "json", "what was recorded"),
+    Url("{uid}/mse_ld", 3, "ws", "live over WebSocket"),
+    Url("{uid}/embed.html", 1, "html", "player page"),
+    Url("rtsp:{uid}", 3, "rtsp", "RTSP live"),
+]
+OURS = [
+    Url("{uid}/live.mp4", 1, "live-mp4", "endless fragmented MP4"),
+]
+ALL = ORIGINAL + FLUSSONIC + OURS
