@@ -8,7 +8,7 @@ import pytest
 import tools
 from camera import Camera
 from gst import GstServer
-from server import MediaServer
+from server import MediaServer, need_server
 
 TEST_LIMIT_S = 120
 
@@ -85,8 +85,7 @@ def gst(request):
 @pytest.fixture
 def server(request):
     """server({uid: url or keys}, record=True, ...) starts the whole server (server.py), ended with the test."""
-    if not (tools.BUILD / "bin" / "media-server").exists():
-        pytest.skip("no media-server in this build")
+    need_server()
     started = []
     request.node.logs = getattr(request.node, "logs", [])
 

@@ -9,11 +9,20 @@ import tempfile
 import time
 import urllib.parse
 
+import pytest
+
 import mp4
 import tools
 from tools import wait_for
 
 STOP_S = 12.0
+
+
+def need_server():
+    """Skips the test in a build without the server's programs."""
+    for name in ("media-server", "ms-worker", "ms-keeper", "ms-httpd", "ms-connector", "msctl"):
+        if not (tools.BUILD / "bin" / name).exists():
+            pytest.skip(f"no {name} in {tools.BUILD}/bin")
 
 
 class Answer:

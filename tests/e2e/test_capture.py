@@ -9,7 +9,7 @@ import mp4
 import tools
 from camera import Camera
 from gst import GstServer
-from server import MediaServer
+from server import MediaServer, need_server
 from tools import wait_for
 
 LOGIN = dict(user="admin", password="secret-1")
@@ -58,6 +58,7 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def fleet():
+    need_server()
     f = Fleet()
     try:
         yield f

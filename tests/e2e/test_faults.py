@@ -7,7 +7,7 @@ import pytest
 
 import tools
 from camera import Camera
-from server import MediaServer
+from server import MediaServer, need_server
 from tools import wait_for
 
 # Habits under which a camera must be captured without losing a frame: id -> options of ms-camera.
@@ -126,6 +126,7 @@ class Harmless:
 
 @pytest.fixture(scope="module")
 def harmless():
+    need_server()
     h = Harmless()
     try:
         yield h

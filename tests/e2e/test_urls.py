@@ -9,7 +9,7 @@ import pytest
 import hls
 import mp4
 import urls
-from server import MediaServer
+from server import MediaServer, need_server
 from camera import Camera
 from tools import wait_for
 
@@ -17,6 +17,7 @@ from tools import wait_for
 @pytest.fixture(scope="module")
 def recorded():
     """A server with a stream that has been recorded for a while: (server, first second of it)."""
+    need_server()
     with Camera({"source": ["small.h264", "audio.aac"]}) as cam, MediaServer({"cam-1": cam.url()}, record=True) as server:
         server.wait_state("cam-1")
         wait_for("ten seconds of archive", lambda: server.ranges("cam-1") and server.ranges("cam-1")[0][1] >= 10, timeout=30)
