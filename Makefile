@@ -94,7 +94,7 @@ TEST_SRC := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/test_*.c))
 TESTS := $(patsubst tests/unit/%.c,$(B)/test/%,$(TEST_SRC))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
-TEST_LIBS := $(foreach r,tests/support scripts/msctl worker httpd archive master master/connector $(COMMON),$(call room_lib,$(r)))
+TEST_LIBS := $(foreach r,tests/support scripts/msctl worker httpd archive master master/connector $(COMMON) tests/camera,$(call room_lib,$(r)))
 
 .PHONY: all demo check unit e2e lint format bench fuzz deps deps-test install clean help tests FORCE
 .SECONDARY:

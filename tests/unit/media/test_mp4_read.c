@@ -119,9 +119,7 @@ static bool count(void *arg, const struct mp4_sample *s)
 static int read_moof(struct span body, uint64_t bytes, size_t *ret_n)
 {
     static const struct mp4_movie m = {
-        .tracks = {.n = 1, .t = {{.codec = CODEC_PCMA, .clock_hz = 8000}}},
-          .id = {1     }
-    };
+        .tracks = {.n = 1, .t = {{.codec = CODEC_PCMA, .clock_hz = 8000}}}, .id = {1}};
     struct mp4_sink sink = {count, ret_n};
     uint32_t seq;
 
@@ -196,15 +194,13 @@ static void every_cut_of_a_moov_is_refused_or_read(void **state)
     struct buf b;
 
     (void)state;
-    s.t[0] = (struct track){
-        .codec = CODEC_AAC,
+    s.t[0] = (struct track){.codec = CODEC_AAC,
         .kind = TRACK_AUDIO,
         .clock_hz = 8000,
         .sample_rate = 8000,
         .channels = 1,
         .config_n = 2,
-        .config = {0x15, 0x88}
-    };
+        .config = {0x15, 0x88}};
     buf_init(&b, 1u << 20);
     assert_true(mp4_init_segment(&b, &s, 0xff));
     moov = mp4_find(buf_span(&b), MP4_TYPE('m', 'o', 'o', 'v'));
@@ -227,13 +223,12 @@ static const struct corpus_row {
     unsigned tracks;
     size_t samples;
 } corpus[] = {
-    {"androidx/mp4/sample_fragmented.mp4",                        2, 76 },
+    {"androidx/mp4/sample_fragmented.mp4", 2, 76},
     {"androidx/mp4/sample_fragmented_seekable_multiple_sidx.mp4", 1, 600},
-    {"androidx/mp4/sample_fragmented_sgpd_v2.mp4",                0, 0  }, /* encrypted: not ours */
-    {"androidx/mp4/sample_opus_fragmented.mp4",                   1, 250},
-    {"mp4ff/bbb5s_aac_sidx.mp4",                                  1, 235},
-    {"mp4ff/v300_multiple_segments.mp4",                          1, 240},
-    {"mp4ff/bbb_prog_10s.mp4",                                    2, 0  }, /* progressive: tracks only */
+    {"androidx/mp4/sample_fragmented_sgpd_v2.mp4", 0, 0}, /* encrypted: not ours */
+    {"androidx/mp4/sample_opus_fragmented.mp4", 1, 250}, {"mp4ff/bbb5s_aac_sidx.mp4", 1, 235},
+    {"mp4ff/v300_multiple_segments.mp4", 1, 240},
+    {"mp4ff/bbb_prog_10s.mp4", 2, 0}, /* progressive: tracks only */
 };
 
 static void files_of_other_writers(void **state)

@@ -18,13 +18,9 @@ static struct track_set every_codec_by_kind(void)
 {
     struct track_set s = {.n = 4};
 
-    s.t[0] = (struct track){
-        CODEC_H264, TRACK_VIDEO, 90000, .width = 704, .height = 576, .sar_w = 12, .sar_h = 11, .config_n = 3,
-        .config = {1, 2, 3}
-    };
-    s.t[1] = (struct track){
-        CODEC_AAC, TRACK_AUDIO, 16000, 16000, 1, .config_n = 2, .config = {0x14, 0x08}
-    };
+    s.t[0] = (struct track){CODEC_H264, TRACK_VIDEO, 90000, .width = 704, .height = 576, .sar_w = 12,
+        .sar_h = 11, .config_n = 3, .config = {1, 2, 3}};
+    s.t[1] = (struct track){CODEC_AAC, TRACK_AUDIO, 16000, 16000, 1, .config_n = 2, .config = {0x14, 0x08}};
     s.t[2] = (struct track){
         .codec = CODEC_PCMU, .kind = TRACK_AUDIO, .clock_hz = 8000, .sample_rate = 8000, .channels = 1};
     s.t[3] = (struct track){.codec = CODEC_ONVIF,
@@ -181,18 +177,16 @@ static void fragments_come_back(void **state)
 {
     static const int64_t base[TRACK_MAX] = {90000, 16000, 8000, 0};
     static const struct mp4_sample runs[] = {
-        {.size = 5000,  .dts = 90000,       .cts = 7200,        .dur = 3600, .flags = FRAME_KEY},
-        {.size = 100,   .dts = 93600,       .cts = -3600,       .dur = 3600},
-        {.size = 300, .dts = 16000,        .dur = 1024, .flags = FRAME_KEY,  .track = 1                  },
-        {.size = 301, .dts = 17024,        .dur = 1024, .flags = FRAME_KEY,  .track = 1},
-        {.size = 100, .dts = 97300,           .cts = 0,        .dur = 3600           },
-        {.size = 302,  .dts = 18048,  .dur = 1024,         .flags = FRAME_KEY,            .track = 1                  },
-        {.size = 160,   .dts = 8000,   .dur = 160,         .flags = FRAME_KEY,            .track = 2        },
-        {.size = 1, .dts = 7, .dur = 90000,         .flags = FRAME_KEY,            .track = 3},
+        {.size = 5000, .dts = 90000, .cts = 7200, .dur = 3600, .flags = FRAME_KEY},
+        {.size = 100, .dts = 93600, .cts = -3600, .dur = 3600},
+        {.size = 300, .dts = 16000, .dur = 1024, .flags = FRAME_KEY, .track = 1},
+        {.size = 301, .dts = 17024, .dur = 1024, .flags = FRAME_KEY, .track = 1},
+        {.size = 100, .dts = 97300, .cts = 0, .dur = 3600},
+        {.size = 302, .dts = 18048, .dur = 1024, .flags = FRAME_KEY, .track = 1},
+        {.size = 160, .dts = 8000, .dur = 160, .flags = FRAME_KEY, .track = 2},
+        {.size = 1, .dts = 7, .dur = 90000, .flags = FRAME_KEY, .track = 3},
     };
-    static const struct mp4_sample one[] = {
-        {.size = 1, .dts = 1ll << 48, .dur = 1, .flags = FRAME_KEY}
-    };
+    static const struct mp4_sample one[] = {{.size = 1, .dts = 1ll << 48, .dur = 1, .flags = FRAME_KEY}};
 
     (void)state;
     fragment_comes_back(runs, ARRAY_N(runs), base);
