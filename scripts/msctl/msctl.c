@@ -25,10 +25,6 @@ static const struct show_column stream_columns[] = {{"uid", "UID", SHOW_TEXT}, {
 static const struct show_column storage_columns[] = {{"name", "NAME", SHOW_TEXT},
     {"state", "STATE", SHOW_TEXT}, {"total", "TOTAL", SHOW_BYTES}, {"free", "FREE", SHOW_BYTES},
     {"uuid", "UUID", SHOW_TEXT}, {"path", "PATH", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
-static const struct show_column remark_columns[] = {{"level", "LEVEL", SHOW_TEXT},
-    {"file", "FILE", SHOW_TEXT}, {"line", "LINE", SHOW_NUMBER}, {"key", "KEY", SHOW_TEXT},
-    {"text", "TEXT", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
-
 static void print_status(const struct show *s, FILE *out)
 {
     show_list(s, status_columns, out);
@@ -47,11 +43,6 @@ static void print_storages(const struct show *s, FILE *out)
 static void print_lines(const struct show *s, FILE *out)
 {
     show_lines(s, "line", out);
-}
-
-static void print_remarks(const struct show *s, FILE *out)
-{
-    if (s->n > 0) show_table(s, remark_columns, out);
 }
 
 static void print_nothing(const struct show *s, FILE *out)
@@ -73,7 +64,7 @@ static const struct command {
     {"streams", "streams [UID]", "state of every camera, and why", 0, 1, print_streams},
     {"restart", "restart UID", "starts the stream's worker anew", 1, 1, print_nothing},
     {"logs", "logs [UID]", "the newest log lines of a stream, or of the master", 0, 1, print_lines},
-    {"reload", "reload", "reads the configuration again", 0, 0, print_remarks},
+    {"reload", "reload", "reads the configuration again", 0, 0, show_remarks},
     {"storage list", "storage list", "storages, their state and space", 0, 0, print_storages},
     {"storage init", "storage init NAME", "accepts a storage's path as it is", 1, 1, print_nothing},
     {"log-level", "log-level LEVEL", "error, warn, note, info, debug or 3 to 7, until the next reload", 1, 1,

@@ -170,13 +170,36 @@ void show_list(const struct show *s, const struct show_column *columns, FILE *ou
         }
 }
 
+static void text_print(struct span s, FILE *out)
+{
+    for (size_t k = 0; k < s.n; k++)
+        fputc((s.p[k] < 0x20 && s.p[k] != '\t') || s.p[k] == 0x7f ? '?' : s.p[k], out);
+}
+
 void show_lines(const struct show *s, const char *key, FILE *out)
 {
     for (size_t i = 0; i < s->n; i++) {
-        struct span line = packed_str(s->rows[i], key);
+        text_print(packed_str(s->rows[i], key), out);
+        fputc('\n', out);
+    }
+}
 
-        for (size_t k = 0; k < line.n; k++)
-            fputc((line.p[k] < 0x20 && line.p[k] != '\t') || line.p[k] == 0x7f ? '?' : line.p[k], out);
+void show_remarks(const struct show *s, FILE *out)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        struct span level = packed_str(s->rows[i], "level"), key = packed_str(s->rows[i], "key");
+        uint64_t line = packed_u64(s->rows[i], "line", 0);
+
+        text_print(packed_str(s->rows[i], "file"), out);
+        if (line > 0) fprintf(out, ":%llu", (unsigned long long)line);
+        fputs(": ", out);
+        if (!span_is(level, "mistake")) {
+            text_print(level, out);
+            fputs(": ", out);
+        }
+        text_print(key, out);
+        fputs(key.n ? ": " : "", out);
+        text_print(packed_str(s->rows[i], "text"), out);
         fputc('\n', out);
     }
 }

@@ -33,7 +33,7 @@ static void row_of(struct packer *p, int i)
     char uid[32];
 
     snprintf(uid, sizeof(uid), "cam-%d", i);
-    pack_map(p, 9);
+    pack_map(p, 13);
     pack_kv_text(p, "uid", uid);
     pack_kv_text(p, "state", "active");
     pack_kv_u64(p, "bitrate_bps", 2000000);
@@ -43,6 +43,10 @@ static void row_of(struct packer *p, int i)
     pack_kv_str(p, "name", SPAN_LIT("T\xc3\xbcr \"1\"\x1b[31m\xff"));
     pack_kv_text(p, "line", "first\x1b[0m line");
     pack_kv_u64(p, "total", 3ull << 40);
+    pack_kv_text(p, "level", i % 2 ? "warning" : "mistake");
+    pack_kv_text(p, "file", "/etc/a.ini");
+    pack_kv_text(p, "key", i % 2 ? "" : "a/dvr-chunk");
+    pack_kv_text(p, "text", "is wrong");
 }
 
 static void send_body(int fd, struct buf *b)
@@ -167,7 +171,9 @@ static void test_json(void **state)
         "\"offset\": -3, "
         "\"main\": true, \"name\": \"T\xc3\xbcr \\\"1\\\"\\u001b[31m\\ufffd\", \"line\": \"first\\u001b[0m "
         "line\", "
-        "\"total\": 3298534883328}]\n");
+        "\"total\": 3298534883328, \"level\": \"mistake\", \"file\": \"/etc/a.ini\", \"key\": "
+        "\"a/dvr-chunk\", "
+        "\"text\": \"is wrong\"}]\n");
     srv.rows = 0;
     assert_int_equal(run("streams -j", true), CTL_OK);
     assert_string_equal(out, "[]\n");
@@ -206,6 +212,13 @@ static void test_many_rows(void **state)
 static void test_failures(void **state)
 {
     (void)state;
+    srv.rows = 2;
+    srv.code = CTL_FAILED;
+    srv.text = "refused";
+    assert_int_equal(run("reload", true), CTL_FAILED);
+    assert_string_equal(out, "/etc/a.ini: a/dvr-chunk: is wrong\n/etc/a.ini: warning: is wrong\n");
+    assert_string_equal(err, "msctl: refused\n");
+    srv.rows = 0;
     srv.code = CTL_NOT_FOUND;
     srv.text = "no stream nobody";
     assert_int_equal(run("restart nobody", true), CTL_NOT_FOUND);
