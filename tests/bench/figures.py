@@ -1,0 +1,306 @@
+"""The figures, one function each; each prints its lines and returns its numbers."""
+import collections
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import hls
+import measure
+import tools
+from camera import Camera
+from server import MediaServer
+from tools import wait_for
+
+FPS = 25
+LOGIN = dict(auth="digest-md5", user="bench", password="bench")
+
+
+@dataclasses.dataclass
+class Scale:
+    streams: int
+    windows: int
+    window_s: float
+    settle_s: float
+    kills: int
+    stops: int
+    many: int
+    pictures: int
+
+    @classmethod
+    def full(cls, streams):
+        return cls(streams, 3, 20, 12, 100, 5, 1000, 20)
+
+    @classmethod
+    def quick(cls, streams):
+        return cls(min(streams, 200), 2, 5, 6, 10, 1, 300, 5)
+
+
+def line(text):
+    print(f"   {text}", flush=True)
+
+
+@contextlib.contextmanager
+def running(n, record=False, group=None, **sections):
+    """(camera, server) with n streams that all play."""
+    group = {"group": "cam", "source": "cam.h264", "streams": n, "start": "key", **LOGIN, **(group or {})}
+    storage = tools.BUILD / "bench-storage"
+    shutil.rmtree(storage, ignore_errors=True)
+    storage.mkdir()
+    os.chmod(storage, 0o755)
+    camera = Camera(group)
+    try:
+        streams = {f"cam{i}": {"stream-url": camera.url(f"cam{i}"), "stream-tracks": "video", "dvr-chunk": "2m"} for i in range(n)}
+        server = MediaServer(streams, record=record, storages={"default": str(storage)}, sections={"dvr": {"dvr-sync": "5s"}, **sections})
+        try:
+            wait_for(f"{n} sessions", lambda: camera.stats()["sessions"] >= n, timeout=60, every=0.5)
+            wait_for(f"{n} streams active", lambda: server.status()["active"] >= n, timeout=60, every=0.5)
+            yield camera, server
+        finally:
+            server.close()
+    finally:
+        camera.close()
+        shutil.rmtree(storage, ignore_errors=True)
+
+
+def show_windows(what, found, camera_n):
+    s = measure.spread([w["cpu_per_gbit"] for w in found])
+    share = max(w["camera_core"] for w in found)
+    by = collections.Counter()
+    for w in found:
+        by.update({k: v / len(found) for k, v in w["by_process"].items()})
+    parts = ", ".join(f"{k} {v:.3f}" for k, v in by.most_common() if v >= 0.0005)
+    line(f"{what}: {s['median']:.3f} CPU s/Gbit (min {s['min']:.3f}, max {s['max']:.3f}; {len(found)} windows, {found[0]['gbit_per_s']:.2f} Gbit/s)")
+    line(f"    by process: {parts}; the {camera_n} cameras took {share * 100:.0f} % of a core")
+    lost = sum(w["processes_lost"] for w in found)
+    if lost:
+        line(f"    {lost} processes ended within the windows: the figure is too low")
+    return {"n": camera_n, **s, "by_process": dict(by), "camera_core": share, "windows": found}
+
+
+def reference(camera, n, scale, way):
+    """The kernel's own cost: the same cameras, read and thrown away by one small process."""
+    seconds = max(3, int(scale.window_s / 3))
+    p = tools.run(tools.BUILD / "bin" / "bench-reference", camera.port, "cam", n, seconds, scale.windows, way, timeout=seconds * (scale.windows + 2) + 60)
+    found = [json.loads(row) for row in p.stdout.splitlines()]
+    values = [w["cpu_s"] / w["gbit"] for w in found]
+    s = measure.spread(values)
+    line(f"    kernel alone, {way}: {s['median']:.3f} (min {s['min']:.3f}, max {s['max']:.3f}; one process, one read a {'200 ms' if way == 'batch' else 'wake-up'})")
+    return s
+
+
+def ingest(scale):
+    """CPU for capturing, nobody watching, no recording; bar 0.22, goal 0.15"""
+    n, result = scale.streams, {}
+    with running(n) as (camera, server):
+        time.sleep(scale.settle_s)
+        result["frame"] = show_windows("one piece a frame", measure.windows(server, camera, scale.windows, scale.window_s), n)
+        camera.set(packets=1)
+        time.sleep(2)
+        result["packet"] = show_windows("one piece a packet", measure.windows(server, camera, max(1, scale.windows - 1), scale.window_s), n)
+        result["state"] = check_streams(camera, server, n)
+    with Camera(dict(group="cam", source="cam.h264", streams=n, start="key")) as camera:
+        for way in ("batch", "wake"):
+            result[f"kernel_{way}"] = reference(camera, n, scale, way)
+    return result
+
+
+def check_streams(camera, server, n):
+    """A figure only counts when all streams were really captured."""
+    status, stats = server.status(), camera.stats()
+    rows = server.streams().values()
+    state = {
+        "active": status["active"],
+        "losses": sum(r.get("losses", 0) for r in rows),
+        "restarts": sum(r.get("restarts", 0) for r in rows),
+        "reconnects": sum(r.get("reconnects", 0) for r in rows),
+        "frames_dropped": stats["frames_dropped"],
+        "late_max_ms": stats["late_max_us"] / 1000,
+    }
+    line("    " + ", ".join(f"{k} {v:g}" for k, v in state.items()))
+    assert state["active"] == n, f"only {state['active']} of {n} streams are active"
+    return state
+
+
+def record(scale):
+    """CPU for capturing and recording, and memory of its workers; bars 0.40 (goal 0.28), 600 KB, 1.8 MB with ring"""
+    n = scale.streams
+    need = n * 0.27e6 * (scale.settle_s + scale.windows * scale.window_s + 30) * 1.2
+    room = shutil.disk_usage(tools.BUILD).free
+    assert room > need, f"needs {need / 1e9:.0f} GB of disk, {room / 1e9:.0f} GB are free"
+    result = {}
+    with running(n, record=True) as (camera, server):
+        wait_for("all record", lambda: server.status()["recording"] >= n, timeout=60, every=0.5)
+        time.sleep(scale.settle_s)
+        result["frame"] = show_windows("one piece a frame", measure.windows(server, camera, scale.windows, scale.window_s), n)
+        result["memory"] = worker_memory(server)
+        result["state"] = check_streams(camera, server, n)
+        written = sum(p.stat().st_size for p in pathlib.Path(server.storages["default"]).rglob("*.mp4"))
+        line(f"    {written / 1e9:.1f} GB recorded of {camera.stats()['bytes_sent'] / 1e9:.1f} GB sent")
+    return result
+
+
+def worker_memory(server):
+    private, totals, rings = [], [], []
+    for pid, name in server.family().items():
+        if name != "ms-worker":
+            continue
+        p, in_ring, ring = measure.memory(pid)
+        private.append(p)
+        rings.append(ring)
+        totals.append(p + ring)
+    s = {"private_kb": measure.spread(private), "ring_kb": measure.spread(rings), "with_ring_kb": measure.spread(totals), "n": len(private)}
+    line(f"memory of {len(private)} workers: private without ring median {s['private_kb']['median']:.0f} KB, max {s['private_kb']['max']} KB; "
+         f"ring {s['ring_kb']['median']:.0f} KB; together median {s['with_ring_kb']['median']:.0f} KB, max {s['with_ring_kb']['max']} KB")  # fmt: skip
+    return s
+
+
+def growth(scale):
+    """CPU per Gbit must not rise with the number of cameras"""
+    result = {}
+    for n in (50, 200):
+        with running(n) as (camera, server):
+            time.sleep(scale.settle_s)
+            result[n] = show_windows(f"{n} cameras", measure.windows(server, camera, scale.windows, scale.window_s), n)
+    return result
+
+
+def kill(scale):
+    """kill -9 of workers, 50 streams: hand-shake of the next one (bar 25 ms p99), the gap of recording, others untouched"""
+    n = 50
+    with running(n, record=True) as (camera, server):
+        wait_for("all record", lambda: server.status()["recording"] >= n, timeout=60, every=0.5)
+        sent = camera.log_sent("cam")
+        time.sleep(3)
+        kills = []
+        for i in range(scale.kills):
+            uid = f"cam{i % n}"
+            server.wait_state(uid)
+            old = server.pid(uid)
+            before = camera.stats(uid)["sessions_opened"]
+            at = time.time()
+            os.kill(old, signal.SIGKILL)
+            kills.append((uid, at, old))
+            wait_for(f"a new session of {uid}", lambda uid=uid, before=before: camera.stats(uid)["sessions_opened"] > before, timeout=20, every=0.02)
+        time.sleep(4)
+        shakes = handshakes(server, kills)
+        sessions = {f"cam{i}": camera.stats(f"cam{i}")["sessions_opened"] for i in range(n)}
+        server.stop()
+        gaps, tails = recording_gaps(server, camera.truth("cam0"), sent(), kills)
+    want = collections.Counter(uid for uid, _, _ in kills)
+    others = {u: s - 1 - want[u] for u, s in sessions.items() if s - 1 != want[u]}
+    result = {"kills": len(kills), "handshake_ms": shakes, "gap_s": gaps, "unrecorded_before_kill_s": tails, "sessions_too_many": others}
+    if shakes:
+        line(f"hand-shake of the new worker: p50 {measure.percentile(shakes, 50):.1f} ms, p99 {measure.percentile(shakes, 99):.1f} ms ({len(shakes)} of {len(kills)} seen in the log)")
+    line(f"gap of recording: p50 {measure.percentile(gaps, 50):.2f} s, p99 {measure.percentile(gaps, 99):.2f} s (GOP 2 s)")
+    line(f"newest frame recorded before the kill: p50 {measure.percentile(tails, 50) * 1000:.0f} ms, max {max(tails) * 1000:.0f} ms old")
+    line(f"streams with more sessions than kills: {others or 'none'}")
+    return result
+
+
+def handshakes(server, kills):
+    """Milliseconds from the kill to the hand-shake of the next worker, by the master's log."""
+    shook = collections.defaultdict(list)
+    for text in server.log().splitlines():
+        m = re.match(r"(\S+Z) \w+ \S+ (\S+) worker-ready\b", text)
+        if m:
+            shook[m[2]].append(hls.unix_time(m[1]))
+    found = []
+    for uid, at, _ in kills:
+        # The log has whole milliseconds.
+        later = [t for t in shook[uid] if t >= at - 0.001]
+        if later:
+            found.append(max(0.0, (min(later) - at) * 1000))
+    return found
+
+
+def recording_gaps(server, truth, sent, kills):
+    """For each kill: seconds of footage missing, and how old the newest recorded frame was when the worker died."""
+    order = {t["sha1"]: t["au"] for t in truth}
+    loop = len(order)
+    log = collections.defaultdict(list)
+    for f in sent:
+        log[f["stream"]].append(f)
+    gaps, tails = [], []
+    for uid in {k[0] for k in kills}:
+        numbers = [order[s.sha1] for s in server.recorded(uid)]
+        cuts = [i for i in range(1, len(numbers)) if numbers[i] != (numbers[i - 1] + 1) % loop]
+        times = [at for u, at, _ in kills if u == uid]
+        assert len(cuts) == len(times), f"{uid}: {len(times)} kills and {len(cuts)} gaps"
+        for i, at in zip(cuts, times):
+            gaps.append(((numbers[i] - numbers[i - 1] - 1) % loop) / FPS)
+            last = max((f["wall_us"] for f in log[uid] if f["au"] == numbers[i - 1] and f["wall_us"] <= at * 1e6 + 50000), default=None)
+            if last:
+                tails.append(max(0.0, at - last / 1e6))
+    return gaps, tails
+
+
+def stop(scale):
+    """SIGSTOP of a worker: time until the next one plays; bar 7 s"""
+    found = []
+    with running(10, record=True) as (camera, server):
+        for i in range(scale.stops):
+            uid = f"cam{i % 10}"
+            server.wait_state(uid)
+            time.sleep(2)
+            began = time.monotonic()
+            old, wait_new = server.kill(uid, signal.SIGSTOP)
+            wait_new(20)
+            found.append(time.monotonic() - began)
+            assert not tools.alive(old)
+    line(f"replaced after: median {measure.spread(found)['median']:.2f} s, max {max(found):.2f} s of {len(found)}")
+    return {"seconds": found}
+
+
+def start(scale):
+    """Time until every camera has been asked, after a start with many streams; bar 10 s for 1,000"""
+    n = scale.many
+    with Camera(dict(group="cam", source="cam.h264", streams=n, start="key", **LOGIN)) as camera:
+        streams = {f"cam{i}": {"stream-url": camera.url(f"cam{i}"), "stream-tracks": "video"} for i in range(n)}
+        server = MediaServer(streams, start=False)
+        began = time.monotonic()
+        try:
+            server.log_file = open(server.log_path, "ab")
+            server.process = subprocess.Popen([str(tools.BUILD / "bin" / "media-server"), "-c", str(server.ini)], stdout=server.log_file, stderr=subprocess.STDOUT)
+            wait_for(f"{n} cameras asked", lambda: camera.stats()["asked"] >= n, timeout=60, every=0.02)
+            asked = time.monotonic() - began
+            wait_for(f"{n} sessions", lambda: camera.stats()["plays"] >= n, timeout=60, every=0.05)
+            playing = time.monotonic() - began
+            began = time.monotonic()
+            server.stop()
+            ended = time.monotonic() - began
+        finally:
+            server.close()
+    line(f"{n} streams: all asked after {asked:.2f} s, all playing after {playing:.2f} s; ended in {ended:.2f} s")
+    return {"n": n, "asked_s": asked, "playing_s": playing, "ended_s": ended}
+
+
+def picture(scale):
+    """First picture: from the first request for live HLS until the first segment is there; bar 2 s"""
+    result = {}
+    for recorded in (False, True):
+        found = []
+        with running(scale.pictures, record=recorded) as (camera, server):
+            time.sleep(5)
+            for i in range(scale.pictures):
+                began = time.monotonic()
+
+                def first(i=i):
+                    media, _ = hls.open_playlist(server, f"cam{i}/index.m3u8")
+                    return media.segments and server.get(media.segments[-1].url).body
+
+                wait_for("a segment", first, timeout=20, every=0.02)
+                found.append(time.monotonic() - began)
+        what = "recorded" if recorded else "not recorded"
+        line(f"{what} streams: p50 {measure.percentile(found, 50):.2f} s, max {max(found):.2f} s of {len(found)}")
+        result[what] = found
+    return result
+
+
+ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture)}
