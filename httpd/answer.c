@@ -1,0 +1,230 @@
+#include "httpd/answer.h"
+#include "httpd/gzip.h"
+#include "common/base/mem.h"
+
+#define HEAD_MAX  2048
+#define ERROR_MAX 300
+
+#define PAGE_POLICY                                                                                          \
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' "      \
+    "data:; "                                                                                                \
+    "media-src 'self' blob:; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "   \
+    "frame-ancestors "
+
+void body_set(struct body *b, struct chunk *plain)
+{
+    body_done(b);
+    b->plain = plain;
+    snprintf(
+        b->etag, sizeof b->etag, "\"%016llx\"", (unsigned long long)hash_fnv1a(span(plain->data, plain->n)));
+}
+
+void body_done(struct body *b)
+{
+    chunk_unref(b->plain);
+    chunk_unref(b->packed);
+    *b = (struct body){0};
+}
+
+static bool origin_allowed(const char *list, struct span origin)
+{
+    struct span rest = span_of(list), piece;
+
+    while (span_split(&rest, ',', &piece))
+        if (span_ieq(span_trim(piece), origin)) return true;
+    return false;
+}
+
+/* CORS on the roads of media only; none where a page or the panel is served. */
+static void write_cors(struct wr *w, const struct http *h)
+{
+    const struct route *r = h->ask->match.route;
+    struct span origin;
+
+    if (!r || !(r->flags & ROUTE_MEDIA) || h->hub->allow_origin[0] == '\0') return;
+    if (strcmp(h->hub->allow_origin, "*") == 0) {
+        wr_text(w, "Access-Control-Allow-Origin: *\r\n");
+    } else {
+        wr_text(w, "Vary: Origin\r\n");
+        origin = head_get(&h->ask->req.head, "Origin");
+        if (!origin.p || !origin_allowed(h->hub->allow_origin, origin)) return;
+        wr_fmt(w, "Access-Control-Allow-Origin: %.*s\r\n", SPAN_FMT(origin));
+    }
+    wr_text(
+        w, "Access-Control-Expose-Headers: Content-Length, Content-Range, Date, ETag, X-Tracks-Left-Out\r\n");
+}
+
+static void write_policy(struct wr *w, const struct http *h, const struct answer *a)
+{
+    const struct route *r = h->ask ? h->ask->match.route : NULL;
+    bool frame = r && (r->flags & ROUTE_FRAME);
+
+    wr_text(w, "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n");
+    if (a->type && span_starts(span_of(a->type), SPAN_LIT("text/html")))
+        wr_fmt(w, PAGE_POLICY "%s\r\n", frame ? "*" : "'none'");
+}
+
+static void write_head(struct wr *w, struct http *h, const struct answer *a, uint64_t n)
+{
+    char date[HTTP_DATE_MAX];
+
+    wr_fmt(w, "HTTP/1.1 %u %s\r\n", a->status, http_reason(a->status));
+    wr_text(w, hub_date(h->hub));
+    if (a->type) wr_fmt(w, "Content-Type: %s\r\n", a->type);
+    if (n != ANSWER_ENDLESS && a->status != 304 && a->status != 204)
+        wr_fmt(w, "Content-Length: %llu\r\n", (unsigned long long)n);
+    if (a->coding) wr_fmt(w, "Content-Encoding: %s\r\n", a->coding);
+    if (a->vary) wr_text(w, "Vary: Accept-Encoding\r\n");
+    if (a->cache) wr_fmt(w, "Cache-Control: %s\r\n", a->cache);
+    if (a->v.etag.n > 0) wr_fmt(w, "ETag: %.*s\r\n", SPAN_FMT(a->v.etag));
+    if (a->v.modified_us > 0) wr_fmt(w, "Last-Modified: %s\r\n", http_date(a->v.modified_us, date));
+    if (h->ask) write_cors(w, h);
+    write_policy(w, h, a);
+    if (a->extra) wr_text(w, a->extra);
+    if (h->last) wr_text(w, "Connection: close\r\n");
+    wr_text(w, "\r\n");
+}
+
+void answer_head(struct http *h, const struct answer *a, uint64_t n)
+{
+    uint8_t mem[HEAD_MAX];
+    struct wr w = wr_of(mem, sizeof mem);
+
+    if (n == ANSWER_ENDLESS) h->last = true;
+    write_head(&w, h, a, n);
+    if (!wr_ok(&w)) { /* only an absurd Origin list could do that */
+        http_cut(h);
+        return;
+    }
+    conn_send(h->conn, wr_span(&w));
+}
+
+void answer_empty(struct http *h, const struct answer *a)
+{
+    answer_head(h, a, 0);
+    http_done(h);
+}
+
+bool answer_range(
+    struct http *h, struct answer *a, uint64_t n, char *extra, size_t cap, struct http_range *ret_range)
+{
+    const struct head *head = &h->ask->req.head;
+    unsigned status = http_conditions(head, true, &a->v);
+
+    *ret_range = (struct http_range){0, n};
+    if (status == 304) {
+        a->status = 304;
+        a->coding = NULL;
+        answer_empty(h, a);
+        return false;
+    }
+    if (status != 0) {
+        answer_error(h, status, "the precondition does not hold");
+        return false;
+    }
+    snprintf(extra, cap, "Accept-Ranges: bytes\r\n%s", a->extra ? a->extra : "");
+    switch (http_range_of(head, &a->v, n, ret_range)) {
+    case HTTP_RANGE_ONE:
+        a->status = 206;
+        snprintf(extra, cap, "Accept-Ranges: bytes\r\nContent-Range: bytes %llu-%llu/%llu\r\n%s",
+            (unsigned long long)ret_range->from, (unsigned long long)(ret_range->from + ret_range->n - 1),
+            (unsigned long long)n, a->extra ? a->extra : "");
+        break;
+    case HTTP_RANGE_NOT_SATISFIABLE:
+        snprintf(extra, cap, "Content-Range: bytes */%llu\r\n", (unsigned long long)n);
+        answer_error_with(h, 416, extra, "the range lies outside of %llu bytes", (unsigned long long)n);
+        return false;
+    default: *ret_range = (struct http_range){0, n}; break;
+    }
+    a->extra = extra;
+    return true;
+}
+
+void answer_chunk(struct http *h, struct answer *a, struct chunk *c)
+{
+    char extra[ANSWER_EXTRA_MAX];
+    struct http_range range;
+
+    if (!answer_range(h, a, c->n, extra, sizeof extra, &range)) return;
+    answer_head(h, a, range.n);
+    if (!h->ask->head_only && range.n > 0) conn_send_chunk(h->conn, c, range.from, range.n);
+    http_done(h);
+}
+
+static struct chunk *packed_of(struct body *b)
+{
+    uint8_t *p;
+    size_t n;
+
+    if (b->pack_tried) return b->packed;
+    b->pack_tried = true;
+    if (!gzip_pack(span(b->plain->data, b->plain->n), GZIP_QUICK, &p, &n)) return NULL;
+    b->packed = chunk_new(n);
+    if (b->packed) memcpy(b->packed->data, p, n);
+    mem_free(p);
+    return b->packed;
+}
+
+void answer_body(struct http *h, struct answer *a, struct body *b, bool pack)
+{
+    struct chunk *c = b->plain;
+    char etag[ETAG_MAX + 4];
+
+    a->vary = pack;
+    a->v.etag = span_of(b->etag);
+    if (pack && http_accepts_coding(&h->ask->req.head, "gzip") > 0 && packed_of(b)) {
+        c = b->packed;
+        a->coding = "gzip";
+        snprintf(etag, sizeof etag, "%.*s-gz\"", (int)(strlen(b->etag) - 1), b->etag);
+        a->v.etag = span_of(etag);
+    }
+    answer_chunk(h, a, c);
+}
+
+void answer_bytes(struct http *h, const struct answer *a, struct span bytes)
+{
+    answer_head(h, a, bytes.n);
+    if (!h->ask || !h->ask->head_only) conn_send(h->conn, bytes);
+    http_done(h);
+}
+
+static void error_text(struct http *h, unsigned status, const char *extra, const char *fmt, va_list ap)
+{
+    struct answer a = {
+        .status = status, .type = "text/plain; charset=utf-8", .cache = CACHE_NEVER, .extra = extra};
+    uint8_t mem[ERROR_MAX];
+    struct wr w = wr_of(mem, sizeof mem);
+
+    wr_fmt(&w, "%u %s: ", status, http_reason(status));
+    wr_vfmt(&w, fmt, ap);
+    wr_text(&w, "\n");
+    answer_bytes(h, &a, wr_span(&w));
+}
+
+void answer_error(struct http *h, unsigned status, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    error_text(h, status, NULL, fmt, ap);
+    va_end(ap);
+}
+
+void answer_error_with(struct http *h, unsigned status, const char *extra, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    error_text(h, status, extra, fmt, ap);
+    va_end(ap);
+}
+
+void answer_not_live(struct http *h)
+{
+    struct stream_now now;
+
+    stream_now(h->ask->stream, &now);
+    answer_error_with(h, 503, "Retry-After: 2\r\n", "the camera is %s%s%s",
+        now.state == STREAM_ACTIVE ? "captured, but no picture has come yet" : stream_state_name(now.state),
+        now.reason[0] ? ": " : "", now.reason);
+}

@@ -1,0 +1,268 @@
+#include "httpd/control.h"
+#include "httpd/assets.h"
+#include "httpd/doors.h"
+#include "httpd/hub.h"
+#include "httpd/storages.h"
+#include "httpd/stream.h"
+#include "common/base/err.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+
+#include <sys/sysinfo.h>
+
+#define AUTO_THREADS_MAX 8 /* threads = 0: one a processor, at most so many */
+#define WAITING_MAX      16
+
+struct control {
+    struct child *child;
+    struct loop *loop;
+    struct server server;
+    struct storages *storages;
+    bool running;  /* HTTPD_CONF has come */
+    bool complete; /* CONF_DONE has come: requests for known streams find them */
+    struct door_set waiting[WAITING_MAX];
+    size_t n_waiting;
+    struct loop_timer second;
+};
+
+static struct control control;
+
+static int take_fd(struct incoming *in, int i)
+{
+    int fd = i < in->n_fds ? in->fds[i] : -1;
+
+    if (fd >= 0) in->fds[i] = -1;
+    return fd;
+}
+
+/* --- handlers; a negative return ends the channel --- */
+
+static void open_door(struct control *c, const struct door_set *set)
+{
+    log_info("listening", "base=%s module=%d", set->base, set->module);
+    server_each(&c->server, doors_open, mem_dup(set, sizeof *set));
+}
+
+static void open_waiting(struct control *c)
+{
+    if (!c->running || !c->complete) return;
+    for (size_t i = 0; i < c->n_waiting; i++) open_door(c, &c->waiting[i]);
+    c->n_waiting = 0;
+}
+
+static int on_listen(struct control *c, struct incoming *in)
+{
+    struct span kind = packed_str(in->body, "kind"), base = packed_str(in->body, "base");
+    struct door_set set = {.module = span_is(kind, "module")};
+
+    if (!set.module && !span_is(kind, "web")) {
+        log_note("listener-unused", "kind=%s", log_q(kind));
+        return 0;
+    }
+    if (c->n_waiting == WAITING_MAX) return 0;
+    set.fd = take_fd(in, 0);
+    if (set.fd < 0) return -1;
+    /* The panel's base is the panel's business: its files stand below /cpanel/ in any case. */
+    door_base(set.module ? SPAN_NONE : base, set.base, sizeof set.base);
+    c->waiting[c->n_waiting++] = set;
+    open_waiting(c);
+    return 0;
+}
+
+static void set_origin(struct hub *hub, void *arg)
+{
+    span_copy(span_of(arg), hub->allow_origin, sizeof hub->allow_origin);
+}
+
+static int start(struct control *c, const struct packed *body)
+{
+    char dir[1024] = "";
+    uint64_t threads = packed_u64(body, "threads", 0);
+    struct assets *assets;
+    int err = 0;
+
+    if (threads == 0) threads = CLAMP((uint64_t)get_nprocs(), 1, AUTO_THREADS_MAX);
+    packed_text(body, "web_dir", dir, sizeof dir);
+    assets = assets_load(dir, &err);
+    if (err != 0) log_warn("web-dir-unread", "dir=%s err=%s", log_q(span_of(dir)), err_text(err));
+    err = server_start(&c->server, (unsigned)MIN(threads, HUBS_MAX), assets, c->storages);
+    if (err != 0) return err;
+    c->running = true;
+    log_info("httpd-ready", "threads=%u files=%zu", c->server.n_hubs, assets_n(assets));
+    return 0;
+}
+
+static int on_conf(struct control *c, struct incoming *in)
+{
+    struct span origin = packed_str(in->body, "allow_origin");
+    uint64_t threads = packed_u64(in->body, "threads", 0);
+
+    if (!c->running) {
+        int err = start(c, in->body);
+
+        if (err != 0) return err;
+    } else if (threads != 0 && threads != c->server.n_hubs) {
+        log_note("threads-at-restart", "now=%u wanted=%llu", c->server.n_hubs, (unsigned long long)threads);
+    }
+    server_each(&c->server, set_origin, span_dup(span_sub(origin, 0, ALLOW_ORIGIN_MAX - 1)));
+    open_waiting(c);
+    return 0;
+}
+
+static bool uid_of(struct incoming *in, char *dst)
+{
+    return packed_text(in->body, "uid", dst, RING_UID_MAX + 1) && dst[0] != '\0';
+}
+
+static void cut_text(const struct packed *body, const char *key, char *dst, size_t cap)
+{
+    span_copy(packed_str(body, key), dst, cap);
+}
+
+/* A list travels as text or as an array. */
+static bool has_any(const struct packed *body, const char *key)
+{
+    const struct packed *v = packed_get(body, key);
+
+    return v && (packed_is_str(v) ? span_trim(packed_as_str(v)).n > 0 : packed_n(v) > 0);
+}
+
+static int on_view(struct control *c, struct incoming *in)
+{
+    struct view *v = NEW(struct view);
+
+    if (!c->running || !uid_of(in, v->uid)) {
+        mem_free(v);
+        return c->running ? 0 : -1;
+    }
+    cut_text(in->body, "name", v->name, sizeof v->name);
+    cut_text(in->body, "archive", v->archive, sizeof v->archive);
+    cut_text(in->body, "state", v->state, sizeof v->state);
+    cut_text(in->body, "reason", v->reason, sizeof v->reason);
+    v->rule.mode = access_mode_of(packed_str(in->body, "access"));
+    v->rule.whitelist = has_any(in->body, "whitelist");
+    v->rule.enabled = packed_bool(in->body, "enabled", true);
+    v->rule.web = access_proto_web(packed_str(in->body, "proto"));
+    v->on_demand = packed_bool(in->body, "on_demand", false);
+    v->record = packed_bool(in->body, "record", false);
+    hub_post(hub_home(&c->server, span_of(v->uid)), stream_view, v);
+    return 0;
+}
+
+static int on_view_ring(struct control *c, struct incoming *in)
+{
+    struct view_ring *r = NEW(struct view_ring);
+
+    if (!c->running || !uid_of(in, r->uid) || in->n_fds != 4) {
+        mem_free(r);
+        return -1;
+    }
+    r->gen = (uint32_t)packed_u64(in->body, "gen", 0);
+    r->ring_fd = take_fd(in, 0);
+    r->demand_fd = take_fd(in, 1);
+    r->frame_event_fd = take_fd(in, 2);
+    r->demand_event_fd = take_fd(in, 3);
+    hub_post(hub_home(&c->server, span_of(r->uid)), stream_ring, r);
+    return 0;
+}
+
+static int on_view_gone(struct control *c, struct incoming *in)
+{
+    char uid[RING_UID_MAX + 1];
+
+    if (c->running && uid_of(in, uid))
+        hub_post(hub_home(&c->server, span_of(uid)), stream_gone, mem_strdup(uid));
+    return 0;
+}
+
+static int on_storage(struct control *c, struct incoming *in)
+{
+    storage_set(c->storages, packed_str(in->body, "name"), packed_str(in->body, "path"));
+    return 0;
+}
+
+static int on_storage_gone(struct control *c, struct incoming *in)
+{
+    storage_remove(c->storages, packed_str(in->body, "name"));
+    return 0;
+}
+
+static int on_index_ready(struct control *c, struct incoming *in)
+{
+    storage_index_ready(c->storages, packed_str(in->body, "name"), packed_str(in->body, "path"));
+    return 0;
+}
+
+static int on_conf_done(struct control *c, struct incoming *in)
+{
+    (void)in;
+    c->complete = true;
+    open_waiting(c);
+    return 0;
+}
+
+static const struct {
+    enum message type;
+    int (*fn)(struct control *c, struct incoming *in);
+} rows[] = {
+    {MSG_LISTEN, on_listen},
+    {MSG_HTTPD_CONF, on_conf},
+    {MSG_VIEW, on_view},
+    {MSG_VIEW_RING, on_view_ring},
+    {MSG_VIEW_GONE, on_view_gone},
+    {MSG_STORAGE, on_storage},
+    {MSG_STORAGE_GONE, on_storage_gone},
+    {MSG_INDEX_READY, on_index_ready},
+    {MSG_CONF_DONE, on_conf_done},
+};
+
+static int on_message(struct child *child, struct incoming *in)
+{
+    struct control *c = child_arg(child);
+
+    for (size_t i = 0; i < ARRAY_N(rows); i++)
+        if (rows[i].type == in->type) return rows[i].fn(c, in);
+    return 0;
+}
+
+/* Viewers reconnect; there is nothing to flush. Threads that hang on a disk are not waited for. */
+static void on_stop(struct child *child, bool orphaned)
+{
+    child_exit(child, orphaned ? CHILD_EXIT_ORPHAN : CHILD_EXIT_OK);
+}
+
+static void tell_stats(struct loop_timer *t)
+{
+    struct control *c = t->arg;
+    uint64_t viewers = 0, bytes = 0, requests = 0;
+    struct packer *p;
+
+    for (unsigned i = 0; i < c->server.n_hubs; i++) {
+        struct hub_count *n = &c->server.hubs[i].count;
+
+        viewers += atomic_load_explicit(&n->viewers, memory_order_relaxed);
+        bytes += atomic_load_explicit(&n->bytes_out, memory_order_relaxed);
+        requests += atomic_load_explicit(&n->requests, memory_order_relaxed);
+    }
+    p = channel_begin(child_control(c->child), MSG_HTTPD_STATS, 4);
+    pack_kv_u64(p, "connections", atomic_load(&c->server.conns));
+    pack_kv_u64(p, "viewers", viewers);
+    pack_kv_u64(p, "bytes_out", bytes);
+    pack_kv_u64(p, "requests", requests);
+    channel_end(child_control(c->child), NULL, 0);
+}
+
+static const struct child_ops ops = {NULL, on_message, on_stop};
+
+bool control_start(struct loop *loop)
+{
+    struct control *c = &control;
+
+    c->loop = loop;
+    c->storages = storages_new();
+    c->child = child_start(loop, ROLE_HTTPD, "httpd", NULL, true, &ops, c);
+    if (!c->child) return false;
+    loop_timer_every(loop, &c->second, US_PER_S, tell_stats, c);
+    return true;
+}

@@ -1,0 +1,57 @@
+/* Following a ring while somebody watches. Frames are copied out once, become fragments that all viewers of
+ * all formats share, and go to the HLS window and to every endless viewer. Tells the worker through the
+ * demand page that somebody follows, and leaves a little after the last viewer. Tests:
+ * tests/unit/httpd/test_follow.c. */
+#ifndef HTTPD_FOLLOW_H
+#define HTTPD_FOLLOW_H
+
+#include "httpd/fragment.h"
+#include "httpd/stream.h"
+#include "httpd/window.h"
+
+#define FOLLOW_FRESH_US  (30 * US_PER_S) /* footage older than this is no live picture */
+#define FOLLOW_LINGER_US (4 * US_PER_S)  /* behind the last endless viewer or open request */
+#define FOLLOW_HLS_LEAST_US                                                                                  \
+    (15 * US_PER_S) /* behind the last HLS request; three target durations if that is more */
+#define FOLLOW_HLS_KEEP_US (60 * US_PER_S) /* a playlist that stands still is offered so long */
+
+struct follow;
+
+/* An endless viewer. */
+struct viewer {
+    struct list link;
+    /* The next fragment; init is set with the first one, and again when the tracks have changed. */
+    void (*on_fragment)(struct viewer *v, struct fragment *f, const struct init *init);
+    void (*on_end)(struct viewer *v); /* the stream is gone, or its tracks have changed */
+};
+
+/* Starts following, when need be; counts as being watched. NULL: the stream has no ring. */
+struct follow *follow_get(struct stream *s);
+/* Ends it, with its viewers; harmless without one. */
+void follow_end(struct stream *s);
+void follow_new_ring(struct stream *s);
+/* Name, access or state changed: viewers that may no longer watch are ended. */
+void follow_rule_changed(struct stream *s);
+
+/* The window, watched from now on by HLS. */
+struct window *follow_hls(struct follow *f);
+/* Has footage come lately, and is all of it here that the ring held at the start? */
+bool follow_live(const struct follow *f);
+/* Has the stream nothing that MP4 players can play? */
+bool follow_unplayable(const struct follow *f);
+/* Of the newest frames; NULL: none yet. */
+const struct init *follow_init(const struct follow *f);
+/* Frames in 1000 s, as last measured; 0: not known. */
+uint32_t follow_fps_milli(const struct follow *f);
+
+/* Is there a key frame to begin with? Else wait on stream->waiting. */
+bool follow_can_join(const struct follow *f);
+/* From the last key frame on, at once; false: there is none. */
+bool follow_join(struct follow *f, struct viewer *v);
+void follow_leave(struct follow *f, struct viewer *v);
+
+/* A fresh ring position to begin at: the oldest key frame that is not older than FOLLOW_FRESH_US, or the last
+ * key frame while frames are coming. false: nothing fresh. */
+bool follow_start_at(struct ring_reader *r, usec_t now_us, uint64_t *ret_seq);
+
+#endif

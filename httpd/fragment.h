@@ -1,0 +1,61 @@
+/* What viewers share: the init segment of a track description, and fragments (moof and mdat) of a frame or a
+ * few. Counted without atomics: they belong to one hub. Tests: tests/unit/httpd/test_follow.c. */
+#ifndef HTTPD_FRAGMENT_H
+#define HTTPD_FRAGMENT_H
+
+#include "common/media/mp4.h"
+#include "common/net/conn.h"
+
+#define INIT_MAX          (64u << 10) /* bytes of an init segment */
+#define FRAGMENT_HEAD_MAX (1u << 20)
+#define INIT_ID_MAX       20
+
+struct init {
+    uint32_t refs;
+    struct chunk *c;
+    struct track_set tracks;
+    unsigned mask;        /* tracks in it */
+    int video;            /* index of the video track, or -1 */
+    char id[INIT_ID_MAX]; /* the same content has the same id, in every process */
+};
+/* NULL: nothing in it that MP4 players can play, or memory is out. */
+struct init *init_new(const struct track_set *tracks);
+struct init *init_ref(struct init *i);
+void init_unref(struct init *i);
+
+/* A sample on its way into a fragment. */
+struct sample {
+    struct mp4_sample m;
+    usec_t wall_us;
+    struct chunk *data;
+};
+
+struct fragment {
+    uint32_t refs;
+    uint64_t number;
+    struct chunk *c; /* head and samples */
+    size_t head_n;
+    bool key; /* a decoder may start with its video (or with it, where there is no video) */
+    usec_t wall_us;
+    int64_t start_us, end_us; /* media time of the main track: video, else the first */
+    uint8_t n_tfdt;
+    struct {
+        size_t at; /* of the 64-bit time in the head */
+        uint8_t track;
+    } tfdt[TRACK_MAX];
+    size_t n;
+    struct mp4_sample s[];
+};
+/* One fragment of n samples, in order; media times are not shifted. NULL: memory is out. */
+struct fragment *fragment_new(const struct init *init, uint64_t number, const struct sample *s, size_t n);
+struct fragment *fragment_ref(struct fragment *f);
+void fragment_unref(struct fragment *f);
+/* Media time of the earliest sample, in microseconds. */
+int64_t fragment_origin_us(const struct fragment *f, const struct init *init);
+/* The head with media time 0 at origin_us, for a file that begins there; at least head_n bytes at dst. */
+void fragment_head(const struct fragment *f, const struct init *init, int64_t origin_us, uint8_t *dst);
+
+/* Many fragments as one (moof, mdat), copied once and then shared. NULL: memory is out. */
+struct chunk *fragments_join(struct fragment *const *f, size_t n, uint32_t sequence);
+
+#endif

@@ -1,0 +1,12 @@
+/* gzip (RFC 1952) of whole answers; the only door to zlib. Tests: tests/unit/httpd/test_gzip.c. */
+#ifndef HTTPD_GZIP_H
+#define HTTPD_GZIP_H
+
+#include "common/base/span.h"
+
+enum gzip_effort { GZIP_QUICK = 5, GZIP_BEST = 9 };
+
+/* *ret_p (mem_free) and *ret_n. false: memory is out, or it would not get smaller. */
+bool gzip_pack(struct span in, enum gzip_effort effort, uint8_t **ret_p, size_t *ret_n);
+
+#endif

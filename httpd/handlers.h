@@ -1,0 +1,31 @@
+/* The handlers of the route table, by file. Each gets a request whose access was decided; ask->stream is set
+ * where the route belongs to a stream. */
+#ifndef HTTPD_HANDLERS_H
+#define HTTPD_HANDLERS_H
+
+struct http;
+
+/* assets.c */
+void serve_asset(struct http *h);
+void serve_embed(struct http *h);
+
+/* stream_info.c */
+void serve_stream_info(struct http *h);
+
+/* live_hls.c, live_mp4.c, preview.c */
+void serve_master(struct http *h);
+void serve_media_playlist(struct http *h);
+void serve_live_init(struct http *h);
+void serve_live_segment(struct http *h);
+void serve_live_mp4(struct http *h);
+void serve_preview(struct http *h);
+
+/* archive_list.c, archive_play.c */
+void serve_archive_playlist(struct http *h);
+void serve_archive_master(struct http *h);
+void serve_dvr_playlist(struct http *h);
+void serve_archive_init(struct http *h);
+void serve_archive_segment(struct http *h);
+void serve_recording_status(struct http *h);
+
+#endif

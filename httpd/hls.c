@@ -1,0 +1,74 @@
+#include "httpd/hls.h"
+#include "common/base/clock.h"
+
+#define CODECS_MAX          48
+#define BANDWIDTH_LEAST     64000   /* players divide by it */
+#define BANDWIDTH_OTHERWISE 4000000 /* before anything was measured */
+
+unsigned hls_rounded_s(usec_t dur_us)
+{
+    return (unsigned)MAX((dur_us + US_PER_S / 2) / US_PER_S, 1);
+}
+
+void hls_begin(struct text *to, const struct hls_head *h)
+{
+    text_put(to, "#EXTM3U\n#EXT-X-VERSION:7\n");
+    text_fmt(to, "#EXT-X-TARGETDURATION:%u\n", h->target_s);
+    text_fmt(to, "#EXT-X-MEDIA-SEQUENCE:%llu\n", (unsigned long long)h->msn);
+    if (h->discont_seq > 0)
+        text_fmt(to, "#EXT-X-DISCONTINUITY-SEQUENCE:%llu\n", (unsigned long long)h->discont_seq);
+    if (h->vod) text_put(to, "#EXT-X-PLAYLIST-TYPE:VOD\n");
+    if (h->independent) text_put(to, "#EXT-X-INDEPENDENT-SEGMENTS\n");
+    if (h->start_us != 0)
+        text_fmt(to, "#EXT-X-START:TIME-OFFSET=%s%lld.%03u,PRECISE=YES\n", h->start_us < 0 ? "-" : "",
+            (long long)(llabs(h->start_us) / US_PER_S),
+            (unsigned)(llabs(h->start_us) % US_PER_S / US_PER_MS));
+}
+
+void hls_map(struct text *to, const char *uri)
+{
+    text_fmt(to, "#EXT-X-MAP:URI=\"%s\"\n", uri);
+}
+
+void hls_segment(struct text *to, const struct hls_segment *s)
+{
+    char iso[CLOCK_ISO_MAX];
+
+    if (s->discont) text_put(to, "#EXT-X-DISCONTINUITY\n");
+    if (s->wall_us > 0) text_fmt(to, "#EXT-X-PROGRAM-DATE-TIME:%s\n", clock_iso(s->wall_us, iso));
+    text_fmt(to, "#EXTINF:%lld.%06u,\n%s\n", (long long)(s->dur_us / US_PER_S),
+        (unsigned)(s->dur_us % US_PER_S), s->uri);
+}
+
+void hls_end(struct text *to)
+{
+    text_put(to, "#EXT-X-ENDLIST\n");
+}
+
+static void write_codecs(struct text *to, const struct hls_variant *v)
+{
+    char codec[CODECS_MAX];
+    bool first = true;
+
+    for (unsigned i = 0; i < v->tracks->n; i++) {
+        if (!(v->mask & 1u << i) || codec_rfc6381(&v->tracks->t[i], codec, sizeof codec)[0] == '\0') continue;
+        text_fmt(to, "%s%s", first ? ",CODECS=\"" : ",", codec);
+        first = false;
+    }
+    if (!first) text_put(to, "\"");
+}
+
+void hls_master(struct text *to, const struct hls_variant *v)
+{
+    uint32_t bandwidth = v->bandwidth > 0 ? MAX(v->bandwidth, BANDWIDTH_LEAST) : BANDWIDTH_OTHERWISE;
+    int video = track_find(v->tracks, TRACK_VIDEO);
+
+    text_put(to, "#EXTM3U\n#EXT-X-VERSION:7\n");
+    text_fmt(to, "#EXT-X-STREAM-INF:BANDWIDTH=%u", bandwidth);
+    if (v->average > 0) text_fmt(to, ",AVERAGE-BANDWIDTH=%u", MAX(v->average, BANDWIDTH_LEAST));
+    write_codecs(to, v);
+    if (video >= 0 && v->tracks->t[video].width > 0)
+        text_fmt(to, ",RESOLUTION=%ux%u", v->tracks->t[video].width, v->tracks->t[video].height);
+    if (v->fps_milli > 0) text_fmt(to, ",FRAME-RATE=%u.%03u", v->fps_milli / 1000, v->fps_milli % 1000);
+    text_fmt(to, "\n%s\n", v->uri);
+}

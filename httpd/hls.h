@@ -1,0 +1,42 @@
+/* The text of HLS playlists (RFC 8216, version 7: fragmented MP4). Pure: writes a text whose limit is
+ * the limit of the playlist. Tests: tests/unit/httpd/test_hls.c. */
+#ifndef HTTPD_HLS_H
+#define HTTPD_HLS_H
+
+#include "common/media/track.h"
+#include "httpd/text.h"
+
+#define HLS_LIVE_MAX   65536      /* bytes of a live playlist */
+#define HLS_VOD_MAX    (8u << 20) /* of an archive's playlist: about 30 hours of 4 s segments */
+#define HLS_MASTER_MAX 4096
+
+struct hls_head {
+    unsigned target_s; /* no segment is longer, rounded */
+    uint64_t msn;      /* number of the first segment */
+    uint64_t discont_seq;
+    bool vod, independent;
+    int64_t start_us; /* where a player begins, from the start (> 0) or the end (< 0); 0: its own choice */
+};
+struct hls_segment {
+    const char *uri;
+    usec_t dur_us, wall_us; /* wall_us 0: no date */
+    bool discont;
+};
+void hls_begin(struct text *to, const struct hls_head *h);
+void hls_map(struct text *to, const char *uri);
+void hls_segment(struct text *to, const struct hls_segment *s);
+void hls_end(struct text *to); /* of an archive */
+
+struct hls_variant {
+    const struct track_set *tracks;
+    unsigned mask;
+    uint32_t bandwidth, average; /* bit/s; 0: not known */
+    uint32_t fps_milli;          /* frames in 1000 s; 0: not known */
+    const char *uri;
+};
+void hls_master(struct text *to, const struct hls_variant *v);
+
+/* EXT-X-TARGETDURATION: RFC 8216 compares segments rounded to whole seconds. */
+unsigned hls_rounded_s(usec_t dur_us);
+
+#endif

@@ -1,0 +1,448 @@
+#include "httpd/http.h"
+#include "httpd/answer.h"
+#include "common/base/clock.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+static void serve(struct http *h);
+static void next_request(struct http *h);
+
+static const struct conn_limits limits = {
+    .read_max = HTTP_HEAD_MAX + HTTP_LINE_MAX,
+    .queue_high = HTTP_QUEUE_HIGH,
+    .idle_us = 0, /* the timers here know more */
+    .stall_us = HTTP_STALL_TIMEOUT_US,
+};
+
+/* --- timers: one of these at a time --- */
+
+static void head_late(struct loop_timer *t)
+{
+    struct http *h = t->arg;
+
+    h->last = true;
+    if (h->partial)
+        answer_error(h, 408, "the request did not come within %d s", (int)(HTTP_HEAD_TIMEOUT_US / US_PER_S));
+    else
+        conn_close(h->conn, 0);
+}
+
+static void wait_over(struct loop_timer *t)
+{
+    struct http *h = t->arg;
+
+    list_remove(&h->ask->waiting);
+    h->ask->timed_out = true;
+    serve(h);
+}
+
+void http_timer(struct http *h, usec_t after_us, void (*fn)(struct loop_timer *t))
+{
+    loop_timer_set(h->hub->loop, &h->timer, after_us, fn, h);
+}
+
+static void await_request(struct http *h)
+{
+    http_timer(h, h->partial ? HTTP_HEAD_TIMEOUT_US : HTTP_IDLE_TIMEOUT_US, head_late);
+}
+
+/* --- the request in service --- */
+
+static struct ask *ask_new(struct http *h)
+{
+    struct ask *a = NEW(struct ask);
+
+    a->http = h;
+    return a;
+}
+
+static void ask_free(struct ask *a)
+{
+    if (!a) return;
+    list_remove(&a->waiting);
+    mem_free(a->kept);
+    mem_free(a);
+}
+
+/* The head's bytes belong to the connection only until on_data returns. */
+static void keep_head(struct http *h, struct span head)
+{
+    struct head_find find = {0};
+    size_t n;
+
+    h->ask->kept = mem_dup(head.p, head.n);
+    http_request_parse(&find, span(h->ask->kept, head.n), HTTP_BODY_MAX, &h->ask->req, &n);
+}
+
+void http_wait(struct http *h, struct list *on, usec_t most_us)
+{
+    usec_t now = loop_now_us(h->hub->loop);
+
+    if (h->ask->wait_until_us == 0) h->ask->wait_until_us = now + most_us;
+    list_push(on, &h->ask->waiting);
+    http_timer(h, MAX(h->ask->wait_until_us - now, 0), wait_over);
+}
+
+void http_wake(struct list *waiting)
+{
+    struct list all;
+
+    if (list_empty(waiting)) return;
+    /* Handlers may wait again on the same list: take it over first. */
+    all.next = waiting->next;
+    all.prev = waiting->prev;
+    all.next->prev = all.prev->next = &all;
+    list_init(waiting);
+    while (!list_empty(&all)) {
+        struct ask *a = LIST_ITEM(all.next, struct ask, waiting);
+        struct http *h = a->http;
+
+        list_remove(&a->waiting);
+        serve(h);
+    }
+}
+
+static void close_after(struct http *h)
+{
+    h->closing = true;
+    loop_timer_stop(&h->timer);
+    conn_close_after_send(h->conn);
+}
+
+void http_done(struct http *h)
+{
+    ask_free(h->ask);
+    h->ask = NULL;
+    if (h->closing) return;
+    if (h->last) {
+        close_after(h);
+        return;
+    }
+    h->partial = false;
+    await_request(h);
+    if (!h->in_data) next_request(h);
+}
+
+void http_cut(struct http *h)
+{
+    if (h->ask && h->ask->abort) h->ask->abort(h);
+    ask_free(h->ask);
+    h->ask = NULL;
+    h->closing = true;
+    loop_timer_stop(&h->timer);
+    conn_close(h->conn, 0);
+}
+
+static void next_request(struct http *h)
+{
+    if (!h->paused || conn_congested(h->conn)) return;
+    h->paused = false;
+    conn_resume(h->conn);
+}
+
+/* --- from a request to its handler --- */
+
+static void arrived(struct conn *c)
+{
+    struct http *h = conn_arg(c);
+    struct hub *to = hub_home(h->hub->server, h->ask->match.uid);
+
+    h->hub = to;
+    list_push(&to->conns, &h->link);
+    serve(h);
+}
+
+static void move(struct loop_timer *t)
+{
+    struct http *h = t->arg;
+
+    if (conn_queued(h->conn) > 0) {
+        conn_flush(h->conn);
+        if (conn_queued(h->conn) > 0) return; /* on_sent comes back here */
+    }
+    h->moving = false;
+    list_remove(&h->link);
+    loop_timer_stop(&h->timer);
+    conn_migrate(h->conn, hub_home(h->hub->server, h->ask->match.uid)->loop, arrived);
+}
+
+static void preflight(struct http *h)
+{
+    struct answer a = {.status = 204};
+    char allow[64], extra[ANSWER_EXTRA_MAX];
+    const struct route *r = h->ask->match.route;
+
+    route_allow(r, allow, sizeof allow);
+    snprintf(extra, sizeof extra, "Allow: %s\r\n", allow);
+    if (r->flags & ROUTE_MEDIA)
+        snprintf(extra, sizeof extra,
+            "Allow: %s\r\nAccess-Control-Allow-Methods: %s\r\n"
+            "Access-Control-Allow-Headers: Range, If-Range, If-None-Match, If-Modified-Since, Authorization, "
+            "Cache-Control\r\nAccess-Control-Max-Age: 86400\r\n",
+            allow, allow);
+    a.extra = extra;
+    answer_empty(h, &a);
+}
+
+static void run_stream_route(struct http *h)
+{
+    const struct route *r = h->ask->match.route;
+    struct access_answer may;
+
+    h->ask->stream = stream_get(h->hub, h->ask->match.uid);
+    if (!h->ask->stream) {
+        answer_error(h, 404, "no such stream");
+        return;
+    }
+    may = access_decide(&h->ask->stream->v.rule, r->op);
+    if (may.status != 200) {
+        answer_error(h, may.status, "%s", may.why);
+        return;
+    }
+    r->run(h);
+}
+
+/* Also runs again for a request that has waited. */
+static void serve(struct http *h)
+{
+    const struct route *r = h->ask->match.route;
+
+    loop_timer_stop(&h->timer);
+    if (!(r->flags & ROUTE_STREAM)) {
+        r->run(h);
+        return;
+    }
+    if (hub_home(h->hub->server, h->ask->match.uid) != h->hub) {
+        h->moving = true;
+        http_timer(h, 0, move);
+        return;
+    }
+    run_stream_route(h);
+}
+
+static bool below_base(const struct http *h, struct span *path)
+{
+    struct span base = span_of(h->base);
+
+    if (base.n <= 1) return true;
+    if (!span_starts(*path, base)) return false;
+    *path = span_from(*path, base.n - 1);
+    return true;
+}
+
+static void options_star(struct http *h)
+{
+    struct answer a = {.status = 204, .extra = "Allow: GET, HEAD, OPTIONS\r\n"};
+
+    answer_empty(h, &a);
+}
+
+static void route(struct http *h)
+{
+    struct ask *a = h->ask;
+    struct span path;
+    char allow[64], extra[96];
+    unsigned status;
+
+    a->head_only = a->req.method == HTTP_HEAD;
+    if (span_is(a->req.path, "*")) {
+        options_star(h);
+        return;
+    }
+    if (!http_path_decode(a->req.path, a->path, sizeof a->path)) {
+        answer_error(h, 400, "this path cannot be");
+        return;
+    }
+    path = span_of(a->path);
+    if (!below_base(h, &path)) {
+        answer_error(h, 404, "nothing is here");
+        return;
+    }
+    status = route_find(path, a->req.method, h->module, &a->match);
+    if (status == 404) {
+        answer_error(h, 404, "nothing is here");
+    } else if (a->req.method == HTTP_OPTIONS) {
+        preflight(h);
+    } else if (status == 405) {
+        snprintf(extra, sizeof extra, "Allow: %s\r\n", route_allow(a->match.route, allow, sizeof allow));
+        answer_error_with(h, 405, extra, "not by this method");
+    } else {
+        serve(h);
+    }
+}
+
+/* --- bytes from the connection --- */
+
+/* false: more input is needed, or the body is broken. */
+static bool skip_body(struct http *h, struct span *in)
+{
+    struct span piece;
+    int err;
+
+    if (!h->skip_chunked) {
+        size_t n = (size_t)MIN(h->skip, (uint64_t)in->n);
+
+        h->skip -= n;
+        *in = span_from(*in, n);
+        return h->skip == 0;
+    }
+    while ((err = http_chunked_next(&h->chunked, in, HTTP_BODY_MAX, &piece)) == 0) {
+    }
+    if (err == HTTP_CHUNK_END) {
+        h->skip_chunked = false;
+        return true;
+    }
+    if (err != HTTP_CHUNK_MORE) {
+        h->last = true;
+        answer_error(h, err == HTTP_CHUNK_LARGE ? 413 : 400, "broken body");
+    }
+    return false;
+}
+
+static void refuse(struct http *h, unsigned status)
+{
+    static const struct {
+        unsigned status;
+        const char *text;
+    } why[] = {
+        {400, "this is not a request"},
+        {413, "no body is taken here"},
+        {414, "the request line is too long"},
+        {431, "the head is too long"},
+        {501, "method or transfer coding not known here"},
+        {505, "HTTP/1.0 and 1.1 are spoken here"},
+    };
+    const char *text = why[0].text;
+
+    for (size_t i = 0; i < ARRAY_N(why); i++)
+        if (why[i].status == status) text = why[i].text;
+    h->last = true;
+    answer_error(h, status, "%s", text);
+}
+
+/* One request from the front of *in. false: no more for now. */
+static bool take_request(struct http *h, struct span *in)
+{
+    struct ask *a;
+    size_t n;
+    int err;
+
+    if (h->skip > 0 || h->skip_chunked)
+        if (!skip_body(h, in)) return false;
+    if (in->n == 0) return false;
+    a = ask_new(h);
+    err = http_request_parse(&h->find, *in, HTTP_BODY_MAX, &a->req, &n);
+    if (err == HEAD_E_MORE) {
+        ask_free(a);
+        if (!h->partial) {
+            h->partial = true;
+            await_request(h);
+        }
+        return false;
+    }
+    h->ask = a;
+    atomic_fetch_add_explicit(&h->hub->count.requests, 1, memory_order_relaxed);
+    if (err != 0) {
+        ask_free(a);
+        h->ask = NULL;
+        refuse(h, (unsigned)err);
+        return false;
+    }
+    h->find = (struct head_find){0};
+    h->skip = a->req.body_n;
+    h->skip_chunked = a->req.chunked;
+    h->chunked = (struct http_chunked){0};
+    /* Whoever waits for our leave to send a body gets the answer without it. */
+    h->last = !a->req.keep_alive || (a->req.expect_continue && (h->skip > 0 || h->skip_chunked));
+    loop_timer_stop(&h->timer);
+    route(h);
+    if (h->ask && !h->closing) keep_head(h, span_sub(*in, 0, n));
+    *in = span_from(*in, n);
+    return !h->ask && !h->closing;
+}
+
+static size_t on_data(struct conn *c, struct span data)
+{
+    struct http *h = conn_arg(c);
+    struct span in = data;
+
+    if (h->closing) return data.n;
+    if (h->ask) return 0;
+    h->in_data = true;
+    while (!conn_congested(c) && take_request(h, &in)) {
+    }
+    h->in_data = false;
+    if (h->closing) return data.n;
+    if (h->ask || conn_congested(c)) {
+        h->paused = true;
+        conn_pause(c);
+    }
+    return data.n - in.n;
+}
+
+static void on_sent(struct conn *c)
+{
+    struct http *h = conn_arg(c);
+
+    if (h->closing) return;
+    if (h->moving) {
+        if (conn_queued(c) == 0) http_timer(h, 0, move);
+    } else if (h->ask) {
+        if (h->ask->sent) h->ask->sent(h);
+    } else {
+        next_request(h);
+    }
+}
+
+static void on_close(struct conn *c, int err)
+{
+    struct http *h = conn_arg(c);
+
+    (void)err;
+    loop_timer_stop(&h->timer);
+    if (h->ask && h->ask->abort) h->ask->abort(h);
+    ask_free(h->ask);
+    list_remove(&h->link);
+    h->hub->closed_bytes += conn_bytes_out(c);
+    atomic_fetch_sub(&h->hub->server->conns, 1);
+    mem_free(h);
+}
+
+static const struct conn_ops ops = {on_data, on_sent, on_close};
+
+void http_accept(struct door *door, int fd)
+{
+    struct server *server = door->hub->server;
+    struct http *h;
+
+    if (atomic_fetch_add(&server->conns, 1) >= HTTP_CONNS_MAX) {
+        atomic_fetch_sub(&server->conns, 1);
+        fd_close(&fd);
+        return;
+    }
+    h = NEW(struct http);
+    h->hub = door->hub;
+    h->module = door->module;
+    span_copy(span_of(door->base), h->base, sizeof h->base);
+    list_push(&h->hub->conns, &h->link);
+    h->partial = true; /* silence from the start is as slow as a slow head */
+    h->conn = conn_new(h->hub->loop, fd, &ops, &limits, h);
+    await_request(h);
+}
+
+void http_count(struct hub *hub)
+{
+    uint64_t bytes = hub->closed_bytes;
+
+    LIST_EACH(&hub->conns, at) bytes += conn_bytes_out(LIST_ITEM(at, struct http, link)->conn);
+    atomic_store_explicit(&hub->count.bytes_out, bytes, memory_order_relaxed);
+}
+
+void http_close_all(struct hub *hub)
+{
+    LIST_EACH(&hub->conns, at) conn_close(LIST_ITEM(at, struct http, link)->conn, 0);
+}

@@ -1,0 +1,137 @@
+#include "httpd/hub.h"
+#include "httpd/assets.h"
+#include "httpd/doors.h"
+#include "httpd/http.h"
+#include "httpd/stream.h"
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/base/mem.h"
+#include "common/wire/http_fields.h"
+
+struct each {
+    void (*fn)(struct hub *hub, void *arg);
+    void *arg;
+    struct hub *hub;
+    _Atomic unsigned *left; /* NULL: fn owns arg */
+};
+
+static void run_each(void *arg)
+{
+    struct each *e = arg;
+
+    e->fn(e->hub, e->arg);
+    if (e->left && atomic_fetch_sub(e->left, 1) == 1) {
+        mem_free(e->arg);
+        mem_free(e->left);
+    }
+    mem_free(e);
+}
+
+void server_each(struct server *s, void (*fn)(struct hub *hub, void *arg), void *arg)
+{
+    _Atomic unsigned *left = mem_new(sizeof *left);
+
+    atomic_init(left, s->n_hubs);
+    for (unsigned i = 0; i < s->n_hubs; i++) {
+        struct each *e = NEW(struct each);
+
+        *e = (struct each){fn, arg, &s->hubs[i], left};
+        loop_post(s->hubs[i].loop, run_each, e);
+    }
+}
+
+void hub_post(struct hub *hub, void (*fn)(struct hub *hub, void *arg), void *arg)
+{
+    struct each *e = NEW(struct each);
+
+    *e = (struct each){fn, arg, hub, NULL};
+    loop_post(hub->loop, run_each, e);
+}
+
+struct hub *hub_home(struct server *s, struct span uid)
+{
+    return &s->hubs[hash_fnv1a(uid) % s->n_hubs];
+}
+
+const char *hub_date(struct hub *hub)
+{
+    usec_t wall_us = clock_wall_us();
+    char text[HTTP_DATE_MAX];
+
+    if (wall_us / US_PER_S != hub->date_s) {
+        hub->date_s = wall_us / US_PER_S;
+        snprintf(hub->date, sizeof hub->date, "Date: %s\r\n", http_date(wall_us, text));
+    }
+    return hub->date;
+}
+
+static void every_second(struct loop_timer *t)
+{
+    struct hub *hub = t->arg;
+
+    http_count(hub);
+}
+
+static void break_loop(void *arg)
+{
+    loop_break(arg);
+}
+
+/* Connections end in the loop. */
+static void close_conns(struct hub *hub)
+{
+    http_close_all(hub);
+    loop_post(hub->loop, break_loop, hub->loop);
+    loop_run(hub->loop);
+}
+
+static void *hub_main(void *arg)
+{
+    struct hub *hub = arg;
+
+    loop_timer_every(hub->loop, &hub->second, US_PER_S, every_second, hub);
+    loop_run(hub->loop);
+    loop_timer_stop(&hub->second);
+    close_conns(hub);
+    doors_close(hub);
+    streams_done(hub);
+    asset_chunks_free(hub->asset_chunks);
+    return NULL;
+}
+
+int server_start(struct server *s, unsigned threads, const struct assets *assets, struct storages *storages)
+{
+    s->n_hubs = CLAMP(threads, 1, HUBS_MAX);
+    s->assets = assets;
+    s->storages = storages;
+    for (unsigned i = 0; i < s->n_hubs; i++) {
+        struct hub *hub = &s->hubs[i];
+
+        hub->server = s;
+        hub->index = i;
+        hub->loop = loop_new();
+        list_init(&hub->conns);
+        list_init(&hub->doors);
+        snprintf(hub->allow_origin, sizeof hub->allow_origin, "*");
+    }
+    for (unsigned i = 0; i < s->n_hubs; i++) {
+        int err = pthread_create(&s->hubs[i].thread, NULL, hub_main, &s->hubs[i]);
+
+        if (err != 0) return -err;
+    }
+    return 0;
+}
+
+static void stop_hub(struct hub *hub, void *arg)
+{
+    (void)arg;
+    loop_break(hub->loop);
+}
+
+void server_stop(struct server *s)
+{
+    server_each(s, stop_hub, NULL);
+    for (unsigned i = 0; i < s->n_hubs; i++) pthread_join(s->hubs[i].thread, NULL);
+    for (unsigned i = 0; i < s->n_hubs; i++) loop_free(s->hubs[i].loop);
+    s->n_hubs = 0;
+}

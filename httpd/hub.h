@@ -1,0 +1,69 @@
+/* Media loops. Every hub is a thread with an event loop of its own; what a hub owns (connections, streams at
+ * home here, everything followed live) is touched by its thread only, without locks (docs/decisions/002).
+ * Other threads reach it by loop_post. A stream's home is hub_home(uid). Tests: tests/unit/httpd,
+ * tests/e2e/test_http*.py. */
+#ifndef HTTPD_HUB_H
+#define HTTPD_HUB_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "common/base/list.h"
+#include "common/base/map.h"
+#include "common/net/loop.h"
+
+#define HUBS_MAX           64
+#define HTTP_CONNS_MAX     20000 /* of the whole process; more are closed at once */
+#define ALLOW_ORIGIN_MAX   512
+#define HTTP_DATE_LINE_MAX 64
+
+struct assets;
+struct storages;
+struct server;
+
+/* Counted by the hub, read by the main thread. */
+struct hub_count {
+    _Atomic uint64_t requests, bytes_out;
+    _Atomic uint32_t viewers;
+};
+
+struct hub {
+    struct loop *loop;
+    struct server *server;
+    unsigned index;
+    pthread_t thread;
+    struct map streams; /* uid -> struct stream, at home here */
+    struct list conns;  /* struct http */
+    struct list doors;  /* struct door: listeners */
+    struct hub_count count;
+    uint64_t closed_bytes; /* sent on connections that are gone */
+    char allow_origin[ALLOW_ORIGIN_MAX];
+    struct asset_chunks *asset_chunks; /* this hub's shared copies of the static files */
+    struct loop_timer second;
+    char date[HTTP_DATE_LINE_MAX]; /* "Date: ...", of date_s */
+    int64_t date_s;
+};
+
+struct server {
+    unsigned n_hubs;
+    struct hub hubs[HUBS_MAX];
+    const struct assets *assets;
+    struct storages *storages;
+    _Atomic uint32_t conns;
+};
+
+/* Starts the threads. assets may be NULL. 0 or -errno. */
+int server_start(struct server *s, unsigned threads, const struct assets *assets, struct storages *storages);
+/* Ends the threads; connections are closed. */
+void server_stop(struct server *s);
+struct hub *hub_home(struct server *s, struct span uid);
+
+/* fn(hub, arg) in every hub's thread; arg is freed by mem_free when the last is through. */
+void server_each(struct server *s, void (*fn)(struct hub *hub, void *arg), void *arg);
+/* fn(hub, arg) in one hub's thread; fn owns arg. */
+void hub_post(struct hub *hub, void (*fn)(struct hub *hub, void *arg), void *arg);
+
+/* "Date: Sun, 22 Nov 2026 17:03:20 GMT\r\n", made once a second. */
+const char *hub_date(struct hub *hub);
+
+#endif

@@ -1,0 +1,16 @@
+/* What the live roads have in common. */
+#ifndef HTTPD_LIVE_H
+#define HTTPD_LIVE_H
+
+#include "httpd/answer.h"
+#include "httpd/follow.h"
+
+/* The request needs a picture that is not there yet: waits for it where it may still come, up to HTTP_WAIT_US
+ * for a camera that is being connected or connected on demand; else answers. */
+void live_wait(struct http *h);
+/* Follows the stream of the request; NULL: live_wait was called. */
+struct follow *live_follow(struct http *h);
+/* "X-Tracks-Left-Out: PCMA\r\n" for tracks that MP4 players cannot play, or "". */
+const char *live_left_out(const struct init *init, char *dst, size_t cap);
+
+#endif

@@ -1,0 +1,108 @@
+/* Live HLS: master and media playlist, init segments, segments. */
+#include "httpd/handlers.h"
+#include "httpd/hls.h"
+#include "httpd/live.h"
+#include "common/base/mem.h"
+
+#define TYPE_PLAYLIST "application/vnd.apple.mpegurl"
+#define TYPE_SEGMENT  "video/mp4"
+#define LEFT_OUT_MAX  128
+#define CACHE_WHILE   "public, max-age=120" /* about as long as it is listed */
+
+static uint32_t bandwidth_of(const struct window *w, const struct stream *s)
+{
+    uint32_t now = s->status ? atomic_load(&s->status->bitrate_in) : 0;
+
+    return MAX(w->peak, now);
+}
+
+static uint32_t average_of(const struct window *w)
+{
+    if (w->rate_us <= 0) return 0;
+    return (uint32_t)MIN(w->rate_bytes * 8 * 1000 / (uint64_t)MAX(w->rate_us / 1000, 1), UINT32_MAX);
+}
+
+void serve_master(struct http *h)
+{
+    struct answer a = {.status = 200, .type = TYPE_PLAYLIST, .cache = CACHE_CHECK};
+    struct follow *f = live_follow(h);
+    struct hls_variant v = {.uri = "video.m3u8"};
+    char left_out[LEFT_OUT_MAX];
+    struct window *w;
+    struct text b;
+
+    if (!f) return;
+    w = follow_hls(f);
+    if (!follow_init(f) || !follow_live(f)) {
+        live_wait(h);
+        return;
+    }
+    v.tracks = &follow_init(f)->tracks;
+    v.mask = follow_init(f)->mask;
+    v.bandwidth = bandwidth_of(w, h->ask->stream);
+    v.average = average_of(w);
+    v.fps_milli = follow_fps_milli(f);
+    a.extra = live_left_out(follow_init(f), left_out, sizeof left_out);
+    text_init(&b, HLS_MASTER_MAX);
+    hls_master(&b, &v);
+    if (text_ok(&b))
+        answer_bytes(h, &a, text_span(&b));
+    else
+        answer_error(h, 503, "out of memory");
+    text_done(&b);
+}
+
+void serve_media_playlist(struct http *h)
+{
+    struct answer a = {.status = 200, .type = TYPE_PLAYLIST, .cache = CACHE_CHECK};
+    struct follow *f = live_follow(h);
+    char left_out[LEFT_OUT_MAX];
+    struct body *b;
+
+    if (!f) return;
+    b = window_playlist(follow_hls(f));
+    if (!b || !follow_live(f)) {
+        live_wait(h);
+        return;
+    }
+    a.extra = live_left_out(follow_init(f), left_out, sizeof left_out);
+    answer_body(h, &a, b, true);
+}
+
+void serve_live_init(struct http *h)
+{
+    struct answer a = {.status = 200, .type = TYPE_SEGMENT, .cache = CACHE_WHILE};
+    struct follow *f = live_follow(h);
+    const struct init *init;
+
+    if (!f) return;
+    init = window_init_find(follow_hls(f), h->ask->match.capture[0]);
+    if (init)
+        answer_chunk(h, &a, init->c);
+    else
+        answer_error(h, 404, "no such init segment now");
+}
+
+void serve_live_segment(struct http *h)
+{
+    struct answer a = {.status = 200, .type = TYPE_SEGMENT, .cache = CACHE_WHILE};
+    char etag[ETAG_MAX];
+    struct follow *f;
+    struct chunk *c;
+    uint64_t msn;
+
+    if (!span_u64(h->ask->match.capture[0], UINT32_MAX, &msn)) {
+        answer_error(h, 400, "a segment's name is a number");
+        return;
+    }
+    f = live_follow(h);
+    if (!f) return;
+    c = window_bytes(follow_hls(f), msn);
+    if (!c) {
+        answer_error(h, 404, "this segment is no longer there, or not yet");
+        return;
+    }
+    snprintf(etag, sizeof etag, "\"%llu-%zx\"", (unsigned long long)msn, c->n);
+    a.v.etag = span_of(etag);
+    answer_chunk(h, &a, c);
+}

@@ -1,0 +1,27 @@
+/* A bounded pool of threads for work that can wait for a disk. A job's work runs in a pool thread, its done
+ * in the thread of the loop that asked. A full queue refuses: the caller answers 503. Tests:
+ * tests/unit/httpd/test_pool.c. */
+#ifndef HTTPD_POOL_H
+#define HTTPD_POOL_H
+
+#include "common/net/loop.h"
+
+#define POOL_THREADS   4
+#define POOL_QUEUE_MAX 256
+
+struct job {
+    void (*work)(struct job *j); /* in a pool thread; touches nothing of the loop */
+    void (*done)(struct job *j); /* in the loop's thread */
+    struct loop *loop;
+    struct job *next;
+};
+
+struct pool;
+struct pool *pool_new(unsigned threads, size_t queue_max);
+/* Waits for jobs that run; those that wait are dropped. */
+void pool_free(struct pool *p);
+/* false: the queue is full; the job stays the caller's. */
+bool pool_put(struct pool *p, struct job *j);
+size_t pool_waiting(struct pool *p);
+
+#endif

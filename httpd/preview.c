@@ -1,0 +1,81 @@
+/* /<uid>/preview.mp4: the last key frame as an MP4 of one frame. Nothing is decoded, and the ring is not
+ * followed. */
+#include "httpd/handlers.h"
+#include "httpd/live.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+
+#define PREVIEW_HEAD_MAX (64u << 10)
+
+/* RING_OK and *ret, or why there is none. */
+static int make(struct ring_reader *r, uint64_t seq, struct chunk **ret, usec_t *ret_wall_us)
+{
+    struct track_set tracks;
+    struct frame fr;
+    struct buf frame, head;
+    int err;
+
+    buf_init(&frame, RING_DATA_MAX / 4);
+    buf_init(&head, PREVIEW_HEAD_MAX);
+    err = ring_read(r, seq, &frame, &fr);
+    if (err == RING_OK) err = ring_tracks(r, fr.gen, &tracks);
+    if (err == RING_OK && (fr.track >= tracks.n || tracks.t[fr.track].kind != TRACK_VIDEO))
+        err = RING_E_AGAIN;
+    if (err == RING_OK && !mp4_one_frame(&head, &tracks, fr.track, (uint32_t)fr.data.n)) err = RING_E_BAD;
+    if (err == RING_OK) {
+        *ret = chunk_new(buf_n(&head) + fr.data.n);
+        *ret_wall_us = fr.wall_us;
+        if (!*ret) err = RING_E_BAD;
+    }
+    if (err == RING_OK) {
+        memcpy((*ret)->data, buf_span(&head).p, buf_n(&head));
+        memcpy((*ret)->data + buf_n(&head), fr.data.p, fr.data.n);
+    }
+    buf_done(&frame);
+    buf_done(&head);
+    return err;
+}
+
+/* true: s->preview is the newest key frame. */
+static bool refresh(struct stream *s)
+{
+    struct ring_reader *r;
+    struct chunk *c = NULL;
+    struct frame fr;
+    uint64_t seq;
+    bool have;
+
+    if (!s->has_ring || ring_reader_open(s->ring.ring_fd, &r) != 0) return false;
+    have = ring_last_key(r, &seq) == RING_OK && ring_peek(r, seq, &fr) == RING_OK;
+    if (have && (!s->preview || s->preview_seq != seq)) {
+        have = make(r, seq, &c, &s->preview_wall_us) == RING_OK;
+        if (have) {
+            chunk_unref(s->preview);
+            s->preview = c;
+            s->preview_seq = seq;
+        }
+    }
+    ring_reader_close(r);
+    return have;
+}
+
+void serve_preview(struct http *h)
+{
+    struct answer a = {.status = 200, .type = "video/mp4", .cache = CACHE_SHORT};
+    struct stream *s = h->ask->stream;
+    struct stream_now now;
+    char etag[ETAG_MAX];
+
+    stream_now(s, &now);
+    if (now.state != STREAM_ACTIVE || !refresh(s)) {
+        /* A camera on demand is connected for this; an old picture would be a lie. */
+        if (s->v.on_demand && live_follow(h) == NULL) return;
+        live_wait(h);
+        return;
+    }
+    snprintf(etag, sizeof etag, "\"%llx-%llx\"", (unsigned long long)s->preview_seq,
+        (unsigned long long)s->preview_wall_us);
+    a.v.etag = span_of(etag);
+    a.v.modified_us = s->preview_wall_us;
+    answer_chunk(h, &a, s->preview);
+}

@@ -1,0 +1,207 @@
+#include "httpd/storages.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+
+struct storages {
+    pthread_mutex_t lock; /* never held over a disk access */
+    struct storage *v[STORAGES_MAX];
+    size_t n;
+};
+
+struct storages *storages_new(void)
+{
+    struct storages *s = NEW(struct storages);
+
+    pthread_mutex_init(&s->lock, NULL);
+    return s;
+}
+
+void storages_free(struct storages *s)
+{
+    if (!s) return;
+    for (size_t i = 0; i < s->n; i++) storage_unref(s->v[i]);
+    pthread_mutex_destroy(&s->lock);
+    mem_free(s);
+}
+
+struct storage *storage_ref(struct storage *st)
+{
+    atomic_fetch_add(&st->refs, 1);
+    return st;
+}
+
+/* The last one has no job left, so the pool's threads are idle. */
+void storage_unref(struct storage *st)
+{
+    if (!st || atomic_fetch_sub(&st->refs, 1) != 1) return;
+    pool_free(st->pool);
+    index_close(st->index);
+    pthread_mutex_destroy(&st->say_lock);
+    pthread_mutex_destroy(&st->index_lock);
+    pthread_cond_destroy(&st->index_free);
+    mem_free(st);
+}
+
+static struct storage *storage_new(struct span name, struct span path)
+{
+    struct storage *st = NEW(struct storage);
+
+    span_copy(name, st->name, sizeof st->name);
+    span_copy(path, st->path, sizeof st->path);
+    atomic_init(&st->refs, 1);
+    pthread_mutex_init(&st->say_lock, NULL);
+    pthread_mutex_init(&st->index_lock, NULL);
+    pthread_cond_init(&st->index_free, NULL);
+    st->pool = pool_new(POOL_THREADS, POOL_QUEUE_MAX);
+    return st;
+}
+
+static struct storage **find(struct storages *s, struct span name)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (span_is(name, s->v[i]->name)) return &s->v[i];
+    return NULL;
+}
+
+/* A stream's archive may name a storage by its path. */
+static struct storage *find_any(struct storages *s, struct span word)
+{
+    struct storage **at = find(s, word);
+
+    if (at) return *at;
+    for (size_t i = 0; i < s->n; i++)
+        if (span_is(word, s->v[i]->path)) return s->v[i];
+    return NULL;
+}
+
+void storage_remove(struct storages *s, struct span name)
+{
+    struct storage **at, *old = NULL;
+
+    pthread_mutex_lock(&s->lock);
+    at = find(s, name);
+    if (at) {
+        old = *at;
+        *at = s->v[--s->n];
+    }
+    pthread_mutex_unlock(&s->lock);
+    storage_unref(old);
+}
+
+void storage_set(struct storages *s, struct span name, struct span path)
+{
+    struct storage *st = storage_by_name(s, name);
+    bool same = st && span_is(path, st->path);
+
+    storage_unref(st);
+    if (same) return;
+    storage_remove(s, name);
+    st = storage_new(name, path);
+    pthread_mutex_lock(&s->lock);
+    if (s->n < STORAGES_MAX) {
+        s->v[s->n++] = st;
+        st = NULL;
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (st) log_warn("storages-full", "name=%s most=%d", log_q(name), STORAGES_MAX);
+    storage_unref(st);
+}
+
+void storage_index_ready(struct storages *s, struct span name, struct span dir)
+{
+    struct storage *st = storage_by_name(s, name);
+
+    if (!st) return;
+    pthread_mutex_lock(&st->say_lock);
+    span_copy(dir, st->index_dir, sizeof st->index_dir);
+    st->index_said++;
+    pthread_mutex_unlock(&st->say_lock);
+    storage_unref(st);
+}
+
+struct storage *storage_by_name(struct storages *s, struct span name)
+{
+    struct storage **at, *st;
+
+    pthread_mutex_lock(&s->lock);
+    at = find(s, name);
+    st = at ? storage_ref(*at) : NULL;
+    pthread_mutex_unlock(&s->lock);
+    return st;
+}
+
+static size_t add(struct storages *s, struct span word, struct storage **ret, size_t n, size_t max)
+{
+    struct storage *st = find_any(s, word);
+
+    for (size_t i = 0; i < n; i++)
+        if (ret[i] == st) return n;
+    if (st && n < max) ret[n++] = storage_ref(st);
+    return n;
+}
+
+/* "name*weight": the weight says where to record, not where to look. */
+static struct span without_weight(struct span word)
+{
+    ssize_t star = span_find(word, '*');
+
+    return span_trim(star < 0 ? word : span_sub(word, 0, (size_t)star));
+}
+
+size_t storages_of(struct storages *s, struct span archive, struct storage **ret, size_t max)
+{
+    struct span piece;
+    size_t n = 0;
+
+    pthread_mutex_lock(&s->lock);
+    while (span_split(&archive, ',', &piece)) {
+        piece = without_weight(piece);
+        if (piece.n > 0) n = add(s, piece, ret, n, max);
+    }
+    if (n == 0) n = add(s, SPAN_LIT("default"), ret, n, max);
+    pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
+/* Index lock held. Readers of the one before are waited for: it is unmapped. */
+static void reopen(struct storage *st, uint64_t said, const char *dir)
+{
+    int err;
+
+    while (st->index_users > 0) pthread_cond_wait(&st->index_free, &st->index_lock);
+    if (st->index && st->index_open == said) return;
+    index_close(st->index);
+    st->index = NULL;
+    err = index_open_ro(dir, &st->index);
+    if (err == 0)
+        st->index_open = said;
+    else
+        st->index = NULL;
+    if (err != 0) log_warn("index-unopened", "storage=%s err=%d", st->name, err);
+}
+
+struct index *storage_index_get(struct storage *st)
+{
+    char dir[STORAGE_PATH_MAX];
+    struct index *ix;
+    uint64_t said;
+
+    pthread_mutex_lock(&st->say_lock);
+    said = st->index_said;
+    memcpy(dir, st->index_dir, sizeof dir);
+    pthread_mutex_unlock(&st->say_lock);
+    if (said == 0) return NULL;
+    pthread_mutex_lock(&st->index_lock);
+    if (!st->index || st->index_open < said) reopen(st, said, dir);
+    ix = st->index;
+    if (ix) st->index_users++;
+    pthread_mutex_unlock(&st->index_lock);
+    return ix;
+}
+
+void storage_index_put(struct storage *st)
+{
+    pthread_mutex_lock(&st->index_lock);
+    if (--st->index_users == 0) pthread_cond_broadcast(&st->index_free);
+    pthread_mutex_unlock(&st->index_lock);
+}

@@ -1,0 +1,51 @@
+/* The storages httpd reads: name, path, index, and a pool of threads for each, so that a disk that hangs
+ * holds up its own viewers only. Archive reads never happen in a hub's thread. Tests:
+ * tests/unit/httpd/test_pool.c. */
+#ifndef HTTPD_STORAGES_H
+#define HTTPD_STORAGES_H
+
+#include "archive/index.h"
+#include "httpd/hub.h"
+#include "httpd/pool.h"
+
+#define STORAGES_MAX     32
+#define STORAGE_NAME_MAX 64
+#define STORAGE_PATH_MAX 1024
+
+struct storage {
+    char name[STORAGE_NAME_MAX];
+    char path[STORAGE_PATH_MAX];
+    struct pool *pool;
+    _Atomic uint32_t refs;    /* the table, and every job that names it */
+    pthread_mutex_t say_lock; /* what INDEX_READY said; never held over a disk access */
+    char index_dir[STORAGE_PATH_MAX];
+    uint64_t index_said;        /* counts the messages; 0: none yet */
+    pthread_mutex_t index_lock; /* pool threads only */
+    pthread_cond_t index_free;
+    struct index *index;
+    uint64_t index_open; /* which message's */
+    unsigned index_users;
+};
+
+struct storages;
+struct storages *storages_new(void);
+void storages_free(struct storages *s);
+
+/* From the main thread. */
+void storage_set(struct storages *s, struct span name, struct span path);
+void storage_remove(struct storages *s, struct span name);
+void storage_index_ready(struct storages *s, struct span name, struct span dir);
+
+/* From any thread: the storages a stream's dvr-archive names ("a*3, /path*1"; empty: "default"), referenced.
+ */
+size_t storages_of(struct storages *s, struct span archive, struct storage **ret, size_t max);
+/* By its name; NULL. Referenced. */
+struct storage *storage_by_name(struct storages *s, struct span name);
+struct storage *storage_ref(struct storage *st);
+void storage_unref(struct storage *st);
+
+/* In a pool thread: the index, opened by need; put it back at once. NULL: there is none yet. */
+struct index *storage_index_get(struct storage *st);
+void storage_index_put(struct storage *st);
+
+#endif

@@ -1,0 +1,159 @@
+#include "httpd/stream.h"
+#include "httpd/follow.h"
+#include "httpd/http.h"
+#include "common/base/clock.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/net/conn.h"
+
+#include <unistd.h>
+
+struct stream *stream_get(struct hub *hub, struct span uid)
+{
+    return map_get(&hub->streams, uid);
+}
+
+static void drop_ring(struct stream *s)
+{
+    if (!s->has_ring) return;
+    ring_status_unmap(s->status);
+    demand_unmap(s->demand);
+    s->status = NULL;
+    s->demand = NULL;
+    fd_close(&s->ring.ring_fd);
+    fd_close(&s->ring.demand_fd);
+    fd_close(&s->ring.frame_event_fd);
+    fd_close(&s->ring.demand_event_fd);
+    s->has_ring = false;
+}
+
+static void free_stream(struct stream *s)
+{
+    follow_end(s);
+    http_wake(&s->waiting); /* they find no such stream */
+    drop_ring(s);
+    chunk_unref(s->preview);
+    mem_free(s);
+}
+
+void stream_view(struct hub *hub, void *view)
+{
+    struct view *v = view;
+    struct span uid = span_of(v->uid);
+    struct stream *s = stream_get(hub, uid);
+
+    if (!s) {
+        s = NEW(struct stream);
+        s->hub = hub;
+        list_init(&s->waiting);
+        map_set(&hub->streams, uid, s);
+    }
+    s->v = *v;
+    mem_free(v);
+    follow_rule_changed(s);
+}
+
+/* 0 or an error; on success the descriptors are the stream's. */
+static int take_ring(struct stream *s, const struct view_ring *r)
+{
+    const struct ring_status *status;
+    struct demand *demand;
+    int err = ring_status_map(r->ring_fd, &status);
+
+    if (err != 0) return err;
+    err = demand_map(r->demand_fd, true, &demand);
+    if (err != 0) {
+        ring_status_unmap(status);
+        return err;
+    }
+    drop_ring(s);
+    s->ring = *r;
+    s->status = status;
+    s->demand = demand;
+    s->has_ring = true;
+    return 0;
+}
+
+void stream_ring(struct hub *hub, void *view_ring)
+{
+    struct view_ring *r = view_ring;
+    struct stream *s = stream_get(hub, span_of(r->uid));
+    int err = s ? take_ring(s, r) : -1;
+
+    if (err != 0) {
+        if (s) log_event_of(LOG_WARN, r->uid, "ring-refused", "gen=%u err=%d", r->gen, err);
+        fd_close(&r->ring_fd);
+        fd_close(&r->demand_fd);
+        fd_close(&r->frame_event_fd);
+        fd_close(&r->demand_event_fd);
+    } else {
+        follow_new_ring(s);
+    }
+    mem_free(r);
+}
+
+void stream_gone(struct hub *hub, void *uid)
+{
+    struct stream *s = map_remove(&hub->streams, span_of(uid));
+
+    mem_free(uid);
+    if (s) free_stream(s);
+}
+
+void streams_done(struct hub *hub)
+{
+    struct map_slot slot;
+    size_t at = 0;
+
+    while (map_next(&hub->streams, &at, &slot)) free_stream(slot.value);
+    map_done(&hub->streams);
+}
+
+static const char *const state_names[] = {
+    [STREAM_CONNECTING] = "connecting",
+    [STREAM_ACTIVE] = "active",
+    [STREAM_STALE] = "stale",
+    [STREAM_DOWN] = "down",
+    [STREAM_INVALID] = "invalid",
+    [STREAM_DISABLED] = "disabled",
+    [STREAM_IDLE] = "idle",
+};
+
+const char *stream_state_name(enum stream_state s)
+{
+    return s < ARRAY_N(state_names) ? state_names[s] : "connecting";
+}
+
+void stream_now(const struct stream *s, struct stream_now *ret)
+{
+    *ret = (struct stream_now){.state = STREAM_CONNECTING};
+    for (size_t i = 0; i < ARRAY_N(state_names); i++) {
+        if (s->v.state[0] == '\0' || !span_is(span_of(s->v.state), state_names[i])) continue;
+        ret->state = (enum stream_state)i;
+        span_copy(span_of(s->v.reason), ret->reason, sizeof ret->reason);
+        return;
+    }
+    if (!s->v.rule.enabled) {
+        ret->state = STREAM_DISABLED;
+        return;
+    }
+    if (!s->status) return;
+    ret->state = (enum stream_state)MIN(atomic_load(&s->status->state), (uint32_t)STREAM_IDLE);
+    ret->since_us = atomic_load(&s->status->state_since_us);
+    ring_status_get_text(
+        s->status, s->status->reason, sizeof s->status->reason, ret->reason, sizeof ret->reason);
+}
+
+void stream_demand(struct stream *s, uint32_t followers, uint32_t wanted)
+{
+    uint64_t one = 1;
+
+    if (!s->has_ring) return;
+    if (atomic_load(&s->demand->followers) == followers && atomic_load(&s->demand->wanted) == wanted) return;
+    atomic_store(&s->demand->followers, followers);
+    atomic_store(&s->demand->wanted, wanted);
+    atomic_store(&s->demand->last_mono_us, clock_mono_us());
+    /* A full counter means that a signal is already waiting there. */
+    (void)!write(s->ring.demand_event_fd, &one, sizeof one);
+}

@@ -1,0 +1,70 @@
+/* A stream as its home hub knows it: what the master said of it (VIEW), its ring, demand page and eventfds
+ * (VIEW_RING), and the follower that exists only while somebody watches.
+ * All of it belongs to the hub's thread. Tests: tests/unit/httpd/test_stream.c. */
+#ifndef HTTPD_STREAM_H
+#define HTTPD_STREAM_H
+
+#include "common/ring/ring.h"
+#include "httpd/access.h"
+#include "httpd/hub.h"
+
+#define STREAM_NAME_MAX    256
+#define STREAM_ARCHIVE_MAX 512
+#define STREAM_REASON_MAX  160
+
+struct follow;
+struct chunk;
+
+/* What the master says; a message between threads. */
+struct view {
+    char uid[RING_UID_MAX + 1];
+    char name[STREAM_NAME_MAX];
+    char archive[STREAM_ARCHIVE_MAX]; /* dvr-archive: names or paths of storages, with weights */
+    char state[32];                   /* decided by the master: "disabled", "down"; "" otherwise */
+    char reason[STREAM_REASON_MAX];
+    struct access_rule rule;
+    bool on_demand, record;
+};
+struct view_ring {
+    char uid[RING_UID_MAX + 1];
+    uint32_t gen;
+    int ring_fd, demand_fd, frame_event_fd, demand_event_fd;
+};
+
+struct stream {
+    struct hub *hub;
+    struct view v;
+    bool has_ring;
+    struct view_ring ring;
+    const struct ring_status *status; /* mapped, NULL without a ring */
+    struct demand *demand;
+    struct follow *follow; /* NULL: nobody watches */
+    struct list waiting;   /* requests: for a ring, a picture, a segment */
+    /* These outlive a follower: numbers of HLS never go back. */
+    uint64_t next_msn, discont_seq;
+    /* One picture for everybody who asks for a preview. */
+    struct chunk *preview;
+    uint64_t preview_seq;
+    usec_t preview_wall_us;
+};
+
+struct stream *stream_get(struct hub *hub, struct span uid); /* NULL: not known */
+/* Run in the home hub; both own their argument (hub_post). */
+void stream_view(struct hub *hub, void *view);
+void stream_ring(struct hub *hub, void *view_ring); /* takes the descriptors */
+void stream_gone(struct hub *hub, void *uid);
+void streams_done(struct hub *hub);
+
+struct stream_now {
+    enum stream_state state;
+    char reason[RING_REASON_MAX];
+    usec_t since_us;
+};
+/* The master's word where it has decided, else what the worker says in the ring. */
+void stream_now(const struct stream *s, struct stream_now *ret);
+const char *stream_state_name(enum stream_state s);
+
+/* Tells the worker: somebody follows, somebody wants the camera. */
+void stream_demand(struct stream *s, uint32_t followers, uint32_t wanted);
+
+#endif

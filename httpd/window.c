@@ -1,0 +1,280 @@
+#include "httpd/window.h"
+#include "httpd/hls.h"
+#include "common/base/err.h"
+#include "common/base/mem.h"
+
+#define URI_MAX 64
+
+static void segment_done(struct segment *s)
+{
+    for (size_t i = 0; i < s->n; i++) fragment_unref(s->f[i]);
+    mem_free(s->f);
+    chunk_unref(s->joined);
+    init_unref(s->init);
+    *s = (struct segment){0};
+}
+
+void window_init(struct window *w, uint64_t next_msn, uint64_t discont_seq)
+{
+    *w = (struct window){.next_msn = next_msn, .discont_seq = discont_seq};
+}
+
+void window_done(struct window *w)
+{
+    segment_done(&w->open);
+    for (size_t i = 0; i < w->n; i++) segment_done(&w->v[i]);
+    body_done(&w->playlist);
+    *w = (struct window){.next_msn = w->next_msn, .discont_seq = w->discont_seq};
+}
+
+static void drop_oldest(struct window *w)
+{
+    w->bytes -= w->v[0].bytes;
+    segment_done(&w->v[0]);
+    memmove(&w->v[0], &w->v[1], (w->n - 1) * sizeof w->v[0]);
+    w->n--;
+    w->n_listed = MIN(w->n_listed, w->n);
+    w->v[w->n] = (struct segment){0};
+}
+
+static usec_t listed_us(const struct window *w)
+{
+    usec_t us = 0;
+
+    for (size_t i = w->n - w->n_listed; i < w->n; i++) us += w->v[i].dur_us;
+    return us;
+}
+
+/* RFC 8216 6.2.2: a segment leaves only while three target durations remain. */
+static bool may_unlist(const struct window *w)
+{
+    const struct segment *oldest = &w->v[w->n - w->n_listed];
+
+    if (!w->watched) return w->n_listed > WINDOW_IDLE;
+    if (w->n_listed >= WINDOW_KEPT) return true;
+    return w->n_listed > WINDOW_LISTED && listed_us(w) - oldest->dur_us >= 3 * (usec_t)w->target_s * US_PER_S;
+}
+
+static void trim(struct window *w)
+{
+    while (may_unlist(w)) {
+        if (w->v[w->n - w->n_listed].discont) w->discont_seq++;
+        w->n_listed--;
+    }
+    while (w->n > w->n_listed && (!w->watched || w->bytes > WINDOW_BYTES)) drop_oldest(w);
+}
+
+/* A steady stream's segments will be this long: said from the start, since the number must not rise later. */
+static unsigned expected_target_s(const struct segment *s)
+{
+    usec_t us = s->dur_us;
+
+    if (us <= 0 || us >= WINDOW_LEAST_US) return hls_rounded_s(us);
+    return hls_rounded_s((WINDOW_LEAST_US + us - 1) / us * us);
+}
+
+static void close_open(struct window *w, int64_t end_us)
+{
+    struct segment *s = &w->open;
+
+    s->dur_us = MAX(end_us - s->start_us, 1);
+    s->msn = w->next_msn++;
+    w->target_s = MAX(w->target_s, expected_target_s(s));
+    if (w->n == WINDOW_KEPT) {
+        if (w->n_listed == w->n && w->v[0].discont) w->discont_seq++;
+        drop_oldest(w);
+    }
+    w->v[w->n++] = *s;
+    w->n_listed++;
+    w->bytes += s->bytes;
+    w->rate_us += s->dur_us;
+    w->rate_bytes += s->bytes;
+    if (s->dur_us >= WINDOW_FIRST_US)
+        w->peak = MAX(w->peak,
+            (uint32_t)MIN(
+                scale_i64((int64_t)s->bytes * 8, 1000000, (uint32_t)MIN(s->dur_us, UINT32_MAX)), UINT32_MAX));
+    w->open = (struct segment){0};
+    trim(w);
+    body_done(&w->playlist);
+}
+
+static bool has_key_behind_first(const struct window *w, const struct fragment *f)
+{
+    return f->key && w->open.n > 0;
+}
+
+/* Does the segment end before this fragment? */
+static bool cuts(const struct window *w, const struct fragment *f)
+{
+    int64_t us = f->start_us - w->open.start_us;
+
+    if (w->open.n == 0) return false;
+    if (us >= WINDOW_MOST_US && !f->key) return true;
+    if (!has_key_behind_first(w, f)) return false;
+    return us >= (w->n < WINDOW_FILL ? WINDOW_FIRST_US : WINDOW_LEAST_US);
+}
+
+static void begin(struct window *w, const struct fragment *f, struct init *init)
+{
+    w->open.start_us = f->start_us;
+    w->open.wall_us = f->wall_us;
+    w->open.key = f->key;
+    w->open.discont = w->pending_discont;
+    w->open.init = init_ref(init);
+    w->pending_discont = false;
+}
+
+bool window_add(struct window *w, struct fragment *f, struct init *init)
+{
+    bool closed = false;
+    struct segment *s = &w->open;
+
+    if (cuts(w, f)) {
+        close_open(w, f->start_us);
+        closed = true;
+    }
+    if (s->n == 0) begin(w, f, init);
+    if (s->n == s->cap) {
+        s->cap = s->cap ? s->cap * 2 : 64;
+        s->f = mem_renew(s->f, s->cap * sizeof s->f[0]);
+    }
+    s->f[s->n++] = fragment_ref(f);
+    s->bytes += f->c->n;
+    return closed;
+}
+
+bool window_break(struct window *w)
+{
+    bool closed = w->open.n > 0;
+
+    if (closed) close_open(w, w->open.f[w->open.n - 1]->end_us);
+    if (w->n > 0) w->pending_discont = true;
+    return closed;
+}
+
+bool window_hurry(struct window *w)
+{
+    int64_t end_us;
+
+    if (w->n > 0 || w->open.n == 0) return false;
+    end_us = w->open.f[w->open.n - 1]->end_us;
+    if (end_us - w->open.start_us < WINDOW_FIRST_US) return false;
+    close_open(w, end_us);
+    return true;
+}
+
+void window_watched(struct window *w, bool watched)
+{
+    if (w->watched == watched) return;
+    w->watched = watched;
+    if (w->n > 0) trim(w);
+    body_done(&w->playlist);
+}
+
+static bool all_independent(const struct window *w)
+{
+    for (size_t i = w->n - w->n_listed; i < w->n; i++)
+        if (!w->v[i].key) return false;
+    return true;
+}
+
+/* Where the window holds segments that begin inside a group of pictures, players are told where they can
+ * begin. */
+static int64_t start_offset_us(const struct window *w)
+{
+    int64_t us = 0;
+
+    for (size_t i = w->n; i > w->n - w->n_listed; i--) {
+        us += w->v[i - 1].dur_us;
+        if (w->v[i - 1].key) return -us;
+    }
+    return 0;
+}
+
+static void write_segments(const struct window *w, struct text *to)
+{
+    const struct init *init = NULL;
+    char uri[URI_MAX];
+
+    for (size_t i = w->n - w->n_listed; i < w->n; i++) {
+        const struct segment *s = &w->v[i];
+        struct hls_segment line = {uri, s->dur_us, s->wall_us, s->discont};
+
+        if (s->init != init && (!init || strcmp(init->id, s->init->id) != 0)) {
+            if (s->discont) text_put(to, "#EXT-X-DISCONTINUITY\n");
+            line.discont = false;
+            snprintf(uri, sizeof uri, "live-init-%s.mp4", s->init->id);
+            hls_map(to, uri);
+        }
+        init = s->init;
+        snprintf(uri, sizeof uri, "live-%llu.m4s", (unsigned long long)s->msn);
+        hls_segment(to, &line);
+    }
+}
+
+static struct chunk *make_playlist(const struct window *w)
+{
+    bool independent = all_independent(w);
+    struct hls_head head = {
+        .target_s = w->target_s,
+        .msn = w->v[w->n - w->n_listed].msn,
+        .discont_seq = w->discont_seq,
+        .independent = independent,
+        .start_us = independent ? 0 : start_offset_us(w),
+    };
+    struct chunk *c = NULL;
+    struct text b;
+
+    text_init(&b, HLS_LIVE_MAX);
+    hls_begin(&b, &head);
+    write_segments(w, &b);
+    if (text_ok(&b)) c = chunk_new(text_span(&b).n);
+    if (c) memcpy(c->data, text_span(&b).p, c->n);
+    text_done(&b);
+    return c;
+}
+
+struct body *window_playlist(struct window *w)
+{
+    struct chunk *c;
+
+    if (w->n == 0) return NULL;
+    if (!w->playlist.plain) {
+        c = make_playlist(w);
+        if (!c) return NULL;
+        body_set(&w->playlist, c);
+    }
+    return &w->playlist;
+}
+
+const struct segment *window_find(const struct window *w, uint64_t msn)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->v[i].msn == msn) return &w->v[i];
+    return NULL;
+}
+
+struct chunk *window_bytes(struct window *w, uint64_t msn)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        struct segment *s = &w->v[i];
+
+        if (s->msn != msn) continue;
+        if (s->joined) return s->joined;
+        s->joined = fragments_join(s->f, s->n, (uint32_t)msn);
+        if (!s->joined) return NULL;
+        for (size_t k = 0; k < s->n; k++) fragment_unref(s->f[k]);
+        mem_free(s->f);
+        s->f = NULL;
+        s->n = s->cap = 0;
+        return s->joined;
+    }
+    return NULL;
+}
+
+const struct init *window_init_find(const struct window *w, struct span id)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (span_is(id, w->v[i].init->id)) return w->v[i].init;
+    return NULL;
+}

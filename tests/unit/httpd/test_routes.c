@@ -1,0 +1,165 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#include "httpd/access.h"
+#include "httpd/doors.h"
+#include "httpd/handlers.h"
+#include "httpd/routes.h"
+
+static unsigned find(const char *path, enum http_method m, struct route_match *ret)
+{
+    return route_find(span_of(path), m, false, ret);
+}
+
+/* Every URL of compatibility.md 4 and 5 that this issue owes. */
+static void test_urls_of_the_specification(void **state)
+{
+    static const struct {
+        const char *path;
+        void (*run)(struct http *);
+    } rows[] = {
+        {"/live/cam-1/playlist.m3u8", serve_master},
+        {"/live/cam-1/playlist_ios.m3u8", serve_master},
+        {"/live/cam-1/preview.mp4", serve_preview},
+        {"/dvr/cam-1/playlist.m3u8", serve_dvr_playlist},
+        {"/dvr/cam-1/playlist_ios.m3u8", serve_dvr_playlist},
+        {"/cam-1/index.m3u8", serve_master},
+        {"/cam-1/video.m3u8", serve_media_playlist},
+        {"/cam-1/mono.m3u8", serve_media_playlist},
+        {"/cam-1/live.mp4", serve_live_mp4},
+        {"/cam-1/preview.mp4", serve_preview},
+        {"/cam-1/archive-1700000000-3600.m3u8", serve_archive_playlist},
+        {"/cam-1/archive-1700000000-now.m3u8", serve_archive_playlist},
+        {"/cam-1/index-1700000000-3600.m3u8", serve_archive_master},
+        {"/cam-1/recording_status.json", serve_recording_status},
+        {"/cam-1/embed.html", serve_embed},
+        {"/cpanel/player/player.css", serve_asset},
+    };
+    struct route_match m;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_N(rows); i++) {
+        assert_int_equal(find(rows[i].path, HTTP_GET, &m), 0);
+        assert_ptr_equal(m.route->run, rows[i].run);
+        assert_int_equal(find(rows[i].path, HTTP_HEAD, &m), 0);
+        assert_int_equal(find(rows[i].path, HTTP_POST, &m), 405);
+    }
+}
+
+static void test_captures(void **state)
+{
+    struct route_match m;
+
+    (void)state;
+    assert_int_equal(find("/cam-1/archive-1700000000-3600.m3u8", HTTP_GET, &m), 0);
+    assert_true(span_is(m.uid, "cam-1"));
+    assert_int_equal(m.n, 2);
+    assert_true(span_is(m.capture[0], "1700000000"));
+    assert_true(span_is(m.capture[1], "3600"));
+    assert_int_equal(find("/live/cam-1/live-12.m4s", HTTP_GET, &m), 0);
+    assert_true(span_is(m.capture[0], "12"));
+    assert_int_equal(find("/dvr/x/dvr-0011aabb-5f-0-7d.m4s", HTTP_GET, &m), 0);
+    assert_int_equal(m.n, 4);
+    assert_true(span_is(m.capture[3], "7d"));
+    assert_int_equal(find("/cpanel/a/b.js", HTTP_GET, &m), 0);
+    assert_true(span_is(m.capture[0], "a/b.js"));
+}
+
+static void test_what_is_nothing(void **state)
+{
+    static const char *const paths[] = {"/", "/cam-1", "/cam-1/", "/cam-1/index.m3u8/x", "/cam-1/index.m3u",
+        "/live/index.m3u8", "/dvr/index.m3u8", "/api/index.m3u8", "/s/index.m3u8", "/healthz/index.m3u8",
+        "/cam-1/archive-1.m3u8", "/cam-1/archive-1-.m3u8", "/cam-1/archive--1.m3u8", "/cam-1/live-.m4s",
+        "/cpanel", "/cpanel/", "/a b/index.m3u8", "/caf\xc3\xa9/index.m3u8", "/live/cam-1/index.m3u8",
+        "/1234567890123456789012345678901234567/index.m3u8", "/live/cam-1/playlist.m3u8/"};
+    struct route_match m;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_N(paths); i++) assert_int_equal(find(paths[i], HTTP_GET, &m), 404);
+    /* 36 characters are the most */
+    assert_int_equal(find("/123456789012345678901234567890123456/index.m3u8", HTTP_GET, &m), 0);
+}
+
+static void test_panel_listener_has_no_media(void **state)
+{
+    struct route_match m;
+
+    (void)state;
+    assert_int_equal(route_find(SPAN_LIT("/cam-1/index.m3u8"), HTTP_GET, true, &m), 404);
+    assert_int_equal(route_find(SPAN_LIT("/cpanel/player/player.js"), HTTP_GET, true, &m), 0);
+}
+
+/* Access is decided on every road that belongs to a stream, and only there. */
+static void test_every_stream_road_names_one(void **state)
+{
+    size_t n;
+    const struct route *t = route_table(&n);
+    char allow[64];
+
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        bool has_uid = strstr(t[i].pattern, ":uid") != NULL;
+
+        assert_int_equal(has_uid, (t[i].flags & ROUTE_STREAM) != 0);
+        assert_string_equal(route_allow(&t[i], allow, sizeof(allow)), "GET, HEAD, OPTIONS");
+    }
+}
+
+static void test_bases(void **state)
+{
+    char base[64];
+
+    (void)state;
+    door_base(SPAN_NONE, base, sizeof(base));
+    assert_string_equal(base, "/");
+    door_base(SPAN_LIT("/"), base, sizeof(base));
+    assert_string_equal(base, "/");
+    door_base(SPAN_LIT("media//x"), base, sizeof(base));
+    assert_string_equal(base, "/media/x/");
+}
+
+static void test_access(void **state)
+{
+    struct access_rule open = {ACCESS_PUBLIC, false, true, true}, r;
+
+    (void)state;
+    assert_int_equal(access_decide(&open, ACCESS_LIVE).status, 200);
+    for (enum access_mode m = ACCESS_PROTECTED; m <= ACCESS_NONE; m++) {
+        r = open;
+        r.mode = m;
+        for (enum access_op op = ACCESS_PAGE; op <= ACCESS_DVR; op++)
+            assert_int_equal(access_decide(&r, op).status, 403);
+    }
+    r = open;
+    r.whitelist = true;
+    assert_int_equal(access_decide(&r, ACCESS_PAGE).status, 403);
+    r = open;
+    r.enabled = false;
+    assert_int_equal(access_decide(&r, ACCESS_LIVE).status, 503);
+    assert_int_equal(access_decide(&r, ACCESS_DVR).status, 200);
+    r = open;
+    r.web = false;
+    assert_int_equal(access_decide(&r, ACCESS_LIVE).status, 403);
+    assert_int_equal(access_mode_of(SPAN_LIT("public")), ACCESS_PUBLIC);
+    assert_int_equal(access_mode_of(SPAN_LIT("publik")), ACCESS_PRIVATE);
+    assert_int_equal(access_mode_of(SPAN_NONE), ACCESS_PRIVATE);
+    assert_true(access_proto_web(SPAN_NONE));
+    assert_true(access_proto_web(SPAN_LIT("rtsp, hls")));
+    assert_false(access_proto_web(SPAN_LIT("webrtc")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_urls_of_the_specification),
+        cmocka_unit_test(test_captures),
+        cmocka_unit_test(test_what_is_nothing),
+        cmocka_unit_test(test_panel_listener_has_no_media),
+        cmocka_unit_test(test_every_stream_road_names_one),
+        cmocka_unit_test(test_bases),
+        cmocka_unit_test(test_access),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
