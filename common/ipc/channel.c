@@ -178,6 +178,11 @@ void channel_end(struct channel *ch, const int *fds, int n_fds)
     if (ch->msg_at == 0) flush(ch);
 }
 
+size_t channel_queued(const struct channel *ch)
+{
+    return buf_n(&ch->out);
+}
+
 bool channel_packing(const struct channel *ch)
 {
     return ch->row != NULL;

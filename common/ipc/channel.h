@@ -37,6 +37,7 @@ bool channel_peer(const struct channel *ch, int *ret_pid, unsigned *ret_uid);
 struct packer *channel_begin(struct channel *ch, enum message type, uint32_t pairs);
 /* fds are duplicated by the kernel, they stay the caller's. */
 void channel_end(struct channel *ch, const int *fds, int n_fds);
+size_t channel_queued(const struct channel *ch);           /* bytes that the peer has not taken */
 bool channel_packing(const struct channel *ch);            /* between begin and end */
 void channel_send0(struct channel *ch, enum message type); /* an empty map */
 

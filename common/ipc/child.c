@@ -125,7 +125,7 @@ static void welcome(struct child *c, const struct packed *body)
 
     log_init(&setup);
     c->welcomed = true;
-    c->ops->on_welcome(c, body);
+    if (c->ops->on_welcome) c->ops->on_welcome(c, body);
 }
 
 static void new_log(struct incoming *in)

@@ -21,7 +21,7 @@ enum { CHILD_EXIT_OK = 0, CHILD_EXIT_CONFIG = 78, CHILD_EXIT_ORPHAN = 75, CHILD_
 
 struct child;
 struct child_ops {
-    void (*on_welcome)(struct child *c, const struct packed *body);
+    void (*on_welcome)(struct child *c, const struct packed *body); /* may be NULL */
     int (*on_message)(struct child *c, struct incoming *in);
     void (*on_stop)(struct child *c, bool orphaned); /* flush, then child_exit within CHILD_FLUSH_US */
 };

@@ -45,7 +45,7 @@ enum {
     MESSAGE(LOG_LINE, 6, TO_CHILD, TO_MASTER, 2048, 0)        /* level, line: kept for msctl logs */ \
     MESSAGE(BEAT, 7, TO_CHILD, TO_MASTER, 64, 0)              /* keeper, httpd, connector: every second. Workers beat in their ring */ \
     /* --- worker and master ---------------------------------------------------------------------------------- */ \
-    /* settings of its stream: uid, url, tracks (video,audio,data), on_demand, invalid_after, retry_first_us, retry_most_us, \
+    /* settings of its stream: uid, url, tracks (video,audio,data), on_demand, invalid_after, retry_numbers, retry_first_us, retry_most_us, \
        record (bool), chunk_us, archive (text of dvr-archive), user_agent, transport (auto,tcp,udp), event_before_us, ring_max, \
        camera_uid, name, sync_us */ \
     MESSAGE(STREAM, 10, TO_MASTER, TO_WORKER, 16384, 0) \
@@ -55,9 +55,9 @@ enum {
     MESSAGE(RING_MOVED, 13, TO_WORKER, TO_MASTER, 64, 0)      /* gen: the old ring is no longer written */ \
     MESSAGE(CONNECTOR_SOCK, 14, TO_MASTER, TO_WORKER, 64, 1)  /* after start and after a new connector */ \
     MESSAGE(KEEPER_SOCK, 15, TO_MASTER, TO_WORKER, 64, 1)     /* after start and after a new keeper */ \
-    MESSAGE(STATE, 16, TO_WORKER, TO_MASTER, 512, 0)          /* state, reason, since_us: on every change */ \
+    MESSAGE(STATE, 16, TO_WORKER, TO_MASTER, 512, 0)          /* state (number of enum stream_state), reason, since_us (wall clock): on every change */ \
     /* --- connector ------------------------------------------------------------------------------------------ */ \
-    /* a worker's socket: uid, host, port (as configured; others are redirects); policy: allow, deny (CIDR lists) */ \
+    /* a worker's socket: uid, host, port (as configured; others are redirects); allow, deny: the site's CIDR lists as text, "" = none */ \
     MESSAGE(CONN_PEER, 20, TO_MASTER, TO_CONNECTOR, 8192, 1) \
     MESSAGE(CONN_PEER_GONE, 21, TO_MASTER, TO_CONNECTOR, 128, 0) /* uid */ \
     MESSAGE(DIAL, 22, TO_WORKER, TO_CONNECTOR, 1024, 0)       /* id, host, port, timeout_us; a new DIAL ends the one before */ \

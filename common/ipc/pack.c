@@ -132,38 +132,38 @@ struct form {
 };
 
 static const struct form forms_c0[32] = {
-    {SHAPE_PLAIN,   0},
+    {SHAPE_PLAIN, 0},
     {SHAPE_REFUSED, 0},
-    {SHAPE_PLAIN,   0},
-    {SHAPE_PLAIN,   0}, /* nil, -, false, true */
-    {SHAPE_BYTES,   1},
-    {SHAPE_BYTES,   2},
-    {SHAPE_BYTES,   4}, /* bin */
+    {SHAPE_PLAIN, 0},
+    {SHAPE_PLAIN, 0}, /* nil, -, false, true */
+    {SHAPE_BYTES, 1},
+    {SHAPE_BYTES, 2},
+    {SHAPE_BYTES, 4}, /* bin */
     {SHAPE_REFUSED, 0},
     {SHAPE_REFUSED, 0},
     {SHAPE_REFUSED, 0}, /* ext: not in our messages */
-    {SHAPE_PLAIN,   4},
-    {SHAPE_PLAIN,   8}, /* float */
-    {SHAPE_PLAIN,   1},
-    {SHAPE_PLAIN,   2},
-    {SHAPE_PLAIN,   4},
-    {SHAPE_PLAIN,   8}, /* unsigned */
-    {SHAPE_PLAIN,   1},
-    {SHAPE_PLAIN,   2},
-    {SHAPE_PLAIN,   4},
-    {SHAPE_PLAIN,   8}, /* signed */
+    {SHAPE_PLAIN, 4},
+    {SHAPE_PLAIN, 8}, /* float */
+    {SHAPE_PLAIN, 1},
+    {SHAPE_PLAIN, 2},
+    {SHAPE_PLAIN, 4},
+    {SHAPE_PLAIN, 8}, /* unsigned */
+    {SHAPE_PLAIN, 1},
+    {SHAPE_PLAIN, 2},
+    {SHAPE_PLAIN, 4},
+    {SHAPE_PLAIN, 8}, /* signed */
     {SHAPE_REFUSED, 0},
     {SHAPE_REFUSED, 0},
     {SHAPE_REFUSED, 0},
     {SHAPE_REFUSED, 0}, /* fixext */
     {SHAPE_REFUSED, 0},
-    {SHAPE_BYTES,   1},
-    {SHAPE_BYTES,   2},
-    {SHAPE_BYTES,   4}, /* fixext, str */
-    {SHAPE_ARRAY,   2},
-    {SHAPE_ARRAY,   4},
-    {SHAPE_MAP,     2},
-    {SHAPE_MAP,     4},
+    {SHAPE_BYTES, 1},
+    {SHAPE_BYTES, 2},
+    {SHAPE_BYTES, 4}, /* fixext, str */
+    {SHAPE_ARRAY, 2},
+    {SHAPE_ARRAY, 4},
+    {SHAPE_MAP, 2},
+    {SHAPE_MAP, 4},
 };
 
 static struct form form_of(uint8_t first, uint32_t *ret_count)

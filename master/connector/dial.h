@@ -4,7 +4,7 @@
 #ifndef CONNECTOR_DIAL_H
 #define CONNECTOR_DIAL_H
 
-#include "master/connector/bucket.h"
+#include "common/base/bucket.h"
 #include "master/connector/policy.h"
 #include "master/connector/resolve.h"
 

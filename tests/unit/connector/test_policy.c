@@ -1,5 +1,5 @@
 /* master/connector: addresses that must not be reached (C12, R29), and rates (K10). */
-#include "master/connector/bucket.h"
+#include "common/base/bucket.h"
 #include "master/connector/policy.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* Token bucket with reservations: everybody is served in turn, at the rate, after a burst. Time is given.
  * Tests: tests/unit/connector/test_policy.c. */
-#ifndef CONNECTOR_BUCKET_H
-#define CONNECTOR_BUCKET_H
+#ifndef BASE_BUCKET_H
+#define BASE_BUCKET_H
 
 #include "common/base/types.h"
 

@@ -1,4 +1,4 @@
-#include "master/connector/bucket.h"
+#include "common/base/bucket.h"
 
 struct bucket bucket_of(usec_t every_us, unsigned burst)
 {

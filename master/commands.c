@@ -1,0 +1,311 @@
+/* What msctl may ask: the commands of common/ipc/ctl.h. */
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "master/master.h"
+#include "master/reload.h"
+
+#include <unistd.h>
+
+static int not_found(struct session *s, const char *what)
+{
+    snprintf(s->text, sizeof(s->text), "no such %s: %s", what, s->args[0]);
+    return CTL_NOT_FOUND;
+}
+
+static int run_nothing(struct session *s)
+{
+    (void)s;
+    return CTL_OK;
+}
+
+static uint64_t relaxed(const _Atomic uint64_t *v)
+{
+    return atomic_load_explicit(v, memory_order_relaxed);
+}
+
+/* --- status --- */
+
+struct totals {
+    uint64_t active, recording;
+};
+
+static struct totals count_streams(const struct master *m)
+{
+    struct totals t = {0};
+    struct map_slot slot;
+    size_t at = 0;
+
+    while (map_next(&m->fleet.by_uid, &at, &slot)) {
+        const struct stream *s = slot.value;
+        const struct ring_status *st = s->ring.now.status;
+
+        t.active += s->state == STREAM_ACTIVE;
+        t.recording += st && proc_runs(&s->proc) && atomic_load(&st->record_state) == RECORD_ON;
+    }
+    return t;
+}
+
+static bool row_status(struct session *s, struct packer *p)
+{
+    const struct master *m = s->m;
+    struct totals t = count_streams(m);
+    char key[48];
+
+    if (s->at++ > 0) return false;
+    pack_map(p, 12 + 2 * SERVICES);
+    pack_kv_text(p, "version", m->version);
+    pack_kv_text(p, "revision", m->revision);
+    pack_kv_u64(p, "pid", (uint64_t)getpid());
+    pack_kv_i64(p, "uptime_s", (clock_mono_us() - m->started_us) / US_PER_S);
+    pack_kv_i64(p, "node", m->conf->server.node_id);
+    pack_kv_text(p, "config", m->file);
+    pack_kv_u64(p, "streams", m->conf->n_streams);
+    pack_kv_u64(p, "active", t.active);
+    pack_kv_u64(p, "recording", t.recording);
+    pack_kv_u64(p, "viewers", m->services.viewers);
+    pack_kv_u64(p, "storages", m->conf->n_storages);
+    pack_kv_u64(p, "storages_ok", storages_ok(&m->storages, m->conf));
+    for (int i = 0; i < SERVICES; i++) {
+        const struct proc *proc = &m->services.v[i].proc;
+
+        snprintf(key, sizeof(key), "%s_pid", proc->id);
+        pack_kv_u64(p, key, proc_runs(proc) ? (uint64_t)proc->pid : 0);
+        snprintf(key, sizeof(key), "%s_restarts", proc->id);
+        pack_kv_u64(p, key, proc->restarts);
+    }
+    return true;
+}
+
+/* --- streams [UID] --- */
+
+static int run_streams(struct session *s)
+{
+    return s->n_args == 0 || fleet_stream(s->m, span_of(s->args[0])) ? CTL_OK : not_found(s, "stream");
+}
+
+static uint64_t viewers_of(const struct stream *s)
+{
+    struct demand *d;
+    uint64_t n = 0;
+
+    if (s->ring.demand < 0 || demand_map(s->ring.demand, false, &d) != 0) return 0;
+    n = atomic_load_explicit(&d->followers, memory_order_relaxed);
+    demand_unmap(d);
+    return n;
+}
+
+static const char *record_word(const struct stream *s, const struct ring_status *st)
+{
+    if (!s->conf->record) return "off";
+    return st && proc_runs(&s->proc) && atomic_load(&st->record_state) == RECORD_ON ? "on" : "wait";
+}
+
+static void pack_stream(const struct stream *s, struct packer *p)
+{
+    const struct ring_status *st = s->ring.now.status;
+
+    pack_map(p, st ? 14 : 9);
+    pack_kv_text(p, "uid", s->uid);
+    pack_kv_text(p, "state", stream_state_word(s->state));
+    pack_kv_text(p, "reason", s->reason);
+    pack_kv_i64(p, "since_s", s->since_us / US_PER_S);
+    pack_kv_u64(p, "pid", proc_runs(&s->proc) ? (uint64_t)s->proc.pid : 0);
+    pack_kv_text(p, "record", record_word(s, st));
+    pack_kv_u64(p, "restarts", s->proc.restarts);
+    pack_kv_u64(p, "viewers", viewers_of(s));
+    pack_kv_text(p, "name", s->conf->name);
+    if (!st) return;
+    pack_kv_u64(p, "bitrate_bps", atomic_load_explicit(&st->bitrate_in, memory_order_relaxed));
+    pack_kv_u64(p, "frames", relaxed(&st->frames_in));
+    pack_kv_u64(p, "losses", relaxed(&st->packets_lost));
+    pack_kv_u64(p, "repairs", relaxed(&st->ts_repairs));
+    pack_kv_u64(p, "reconnects", relaxed(&st->reconnects));
+}
+
+/* The first stream behind the one shown last: a reload between two pages neither repeats nor skips. */
+static const struct conf_stream *next_stream(const struct session *s)
+{
+    const struct conf *c = s->m->conf;
+    size_t lo = 0, hi = c->n_streams;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (strcmp(c->streams[mid]->uid, s->last) <= 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < c->n_streams ? c->streams[lo] : NULL;
+}
+
+static bool row_streams(struct session *s, struct packer *p)
+{
+    const struct conf_stream *c;
+    const struct stream *st;
+
+    if (s->n_args == 1) {
+        st = fleet_stream(s->m, span_of(s->args[0]));
+        if (s->at++ > 0 || !st) return false;
+        pack_stream(st, p);
+        return true;
+    }
+    c = next_stream(s);
+    if (!c) return false;
+    span_copy(span_of(c->uid), s->last, sizeof(s->last));
+    st = fleet_stream(s->m, span_of(c->uid));
+    must(st != NULL);
+    pack_stream(st, p);
+    return true;
+}
+
+/* --- restart UID --- */
+
+static int run_restart(struct session *s)
+{
+    struct stream *st = fleet_stream(s->m, span_of(s->args[0]));
+
+    if (!st) return not_found(s, "stream");
+    if (!st->proc.wanted) {
+        snprintf(s->text, sizeof(s->text), "not restarted: %s", st->reason);
+        return CTL_FAILED;
+    }
+    log_event_of(LOG_NOTE, st->uid, "restart", "by=msctl");
+    proc_restart(&st->proc);
+    return CTL_OK;
+}
+
+/* --- logs [UID] --- */
+
+static const struct lines *lines_of(const struct session *s)
+{
+    const struct stream *st;
+
+    if (s->n_args == 0) return &s->m->lines;
+    for (int i = 0; i < SERVICES; i++)
+        if (strcmp(services_name((enum service_id)i), s->args[0]) == 0) return &s->m->services.v[i].lines;
+    st = fleet_stream(s->m, span_of(s->args[0]));
+    return st ? &st->lines : NULL;
+}
+
+static int run_logs(struct session *s)
+{
+    return lines_of(s) ? CTL_OK : not_found(s, "stream");
+}
+
+static bool row_logs(struct session *s, struct packer *p)
+{
+    const struct lines *l = lines_of(s);
+    const char *line = l ? lines_at(l, s->at++) : NULL;
+
+    if (!line) return false;
+    pack_map(p, 1);
+    pack_kv_text(p, "line", line);
+    return true;
+}
+
+/* --- reload --- */
+
+static void report_free(void *p)
+{
+    conf_report_done(p);
+    mem_free(p);
+}
+
+static int run_reload(struct session *s)
+{
+    char what[RELOAD_TEXT_MAX];
+    bool ok;
+
+    s->data = NEW(struct conf_report);
+    s->data_free = report_free;
+    ok = reload(s->m, s->data, what);
+    span_copy(span_of(what), s->text, sizeof(s->text));
+    return ok ? CTL_OK : CTL_FAILED;
+}
+
+static bool row_remarks(struct session *s, struct packer *p)
+{
+    static const char *const words[] = {
+        [CONF_MISTAKE] = "mistake", [CONF_WARNING] = "warning", [CONF_NOTE] = "note"};
+    const struct conf_report *r = s->data;
+    const struct conf_remark *v;
+
+    if (s->at >= r->n) return false;
+    v = &r->v[s->at++];
+    pack_map(p, 5);
+    pack_kv_text(p, "level", words[v->level]);
+    pack_kv_text(p, "file", v->file);
+    pack_kv_u64(p, "line", v->line);
+    pack_kv_text(p, "key", v->key);
+    pack_kv_text(p, "text", v->text);
+    return true;
+}
+
+/* --- storages --- */
+
+static bool row_storages(struct session *s, struct packer *p)
+{
+    const struct conf *c = s->m->conf;
+    const struct conf_storage *st;
+    const struct storage_seen *seen;
+
+    if (s->at >= c->n_storages) return false;
+    st = &c->storages[s->at++];
+    seen = storages_seen(&s->m->storages, st->name);
+    pack_map(p, seen ? 7 : 3);
+    pack_kv_text(p, "name", st->name);
+    pack_kv_text(p, "path", st->path);
+    pack_kv_text(p, "state", seen && seen->state[0] ? seen->state : "unknown");
+    if (!seen) return true;
+    pack_kv_i64(p, "errno", seen->err);
+    pack_kv_u64(p, "total", seen->total);
+    pack_kv_u64(p, "free", seen->free);
+    pack_kv_text(p, "uuid", seen->uuid);
+    return true;
+}
+
+static int run_storage_init(struct session *s)
+{
+    struct channel *keeper = services_channel(s->m, SERVICE_KEEPER);
+    struct packer *p;
+
+    if (!conf_storage(s->m->conf, span_of(s->args[0]))) return not_found(s, "storage");
+    if (!keeper) {
+        span_copy(SPAN_LIT("the keeper is not running"), s->text, sizeof(s->text));
+        return CTL_FAILED;
+    }
+    log_note("storage-init", "storage=%s by=msctl", log_q(span_of(s->args[0])));
+    p = channel_begin(keeper, MSG_STORAGE_INIT, 1);
+    pack_kv_text(p, "name", s->args[0]);
+    channel_end(keeper, NULL, 0);
+    return CTL_OK;
+}
+
+/* --- log-level N --- */
+
+static int run_log_level(struct session *s)
+{
+    uint64_t level;
+
+    if (!span_u64(span_of(s->args[0]), LOG_DEBUG, &level) || level < LOG_ERROR) {
+        span_copy(SPAN_LIT("a level is 3 (error) to 7 (debug)"), s->text, sizeof(s->text));
+        return CTL_USAGE;
+    }
+    master_log_level(s->m, (int)level);
+    return CTL_OK;
+}
+
+const struct command commands[] = {
+    {"status", 0, 0, run_nothing, row_status},
+    {"streams", 0, 1, run_streams, row_streams},
+    {"restart", 1, 1, run_restart, NULL},
+    {"logs", 0, 1, run_logs, row_logs},
+    {"reload", 0, 0, run_reload, row_remarks},
+    {"storage list", 0, 0, run_nothing, row_storages},
+    {"storage init", 1, 1, run_storage_init, NULL},
+    {"log-level", 1, 1, run_log_level, NULL},
+};
+const size_t n_commands = ARRAY_N(commands);

@@ -1,0 +1,56 @@
+/* The control socket: who may ask, the sessions, and answers in pages. What is asked is in commands.c. */
+#ifndef MASTER_CONTROL_H
+#define MASTER_CONTROL_H
+
+#include "common/ipc/channel.h"
+#include "common/ipc/ctl.h"
+#include "common/net/listener.h"
+
+#define CONTROL_SESSIONS_MAX 16
+#define CONTROL_ASK_US       (10 * US_PER_S) /* from accept to the question */
+#define CONTROL_ANSWER_US    (60 * US_PER_S) /* from the question to the last byte read */
+#define CONTROL_ARGS_MAX     4
+#define CONTROL_ARG_MAX      256
+#define CONTROL_TEXT_MAX     512
+
+struct master;
+struct session;
+
+/* One command of common/ipc/ctl.h. Rows come from `row` until it says CTL_NO_MORE. */
+struct command {
+    const char *cmd;
+    size_t args_min, args_max;
+    int (*run)(struct session *s);                    /* a code of ctl.h; may set text */
+    bool (*row)(struct session *s, struct packer *p); /* packs the next row; false: no more. NULL: no rows */
+};
+
+struct session {
+    struct master *m;
+    struct channel *ch;
+    const struct command *command;
+    char args[CONTROL_ARGS_MAX][CONTROL_ARG_MAX];
+    size_t n_args;
+    int code;
+    char text[CONTROL_TEXT_MAX];
+    size_t at;                  /* of the row function: where it is */
+    char last[CONTROL_ARG_MAX]; /* the same, by name */
+    void *data;                 /* of the command; freed by data_free */
+    void (*data_free)(void *);
+    struct loop_timer timer;
+};
+
+struct control {
+    char path[4096];
+    int fd;
+    struct listener *listener;
+    struct session *sessions[CONTROL_SESSIONS_MAX];
+};
+
+/* Binds and listens. 0 or -errno; -EADDRINUSE: another master answers there. */
+int control_open(struct master *m, const char *path);
+void control_close(struct master *m);
+
+extern const struct command commands[];
+extern const size_t n_commands;
+
+#endif

@@ -1,0 +1,528 @@
+#include "master/fleet.h"
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/wr.h"
+#include "master/master.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WORKER_FDS     1024
+#define RING_MAX_BYTES (32u << 20) /* where ring-max is a part of something */
+
+static const char *const state_words[] = {
+    [STREAM_CONNECTING] = "connecting",
+    [STREAM_ACTIVE] = "active",
+    [STREAM_STALE] = "stale",
+    [STREAM_DOWN] = "down",
+    [STREAM_INVALID] = "invalid",
+    [STREAM_DISABLED] = "disabled",
+    [STREAM_IDLE] = "idle",
+};
+
+const char *stream_state_word(enum stream_state state)
+{
+    return (size_t)state < ARRAY_N(state_words) ? state_words[state] : "?";
+}
+
+static struct channel *service(const struct stream *s, enum service_id id)
+{
+    return services_channel(s->m, id);
+}
+
+static uint64_t counter(const _Atomic uint64_t *v)
+{
+    return atomic_load_explicit(v, memory_order_relaxed);
+}
+
+/* --- what others are told of a stream --- */
+
+static void tell_view(struct stream *s)
+{
+    struct channel *ch = service(s, SERVICE_HTTPD);
+    const struct conf_stream *c = s->conf;
+    char proto[CONF_SET_MAX];
+    struct packer *p;
+
+    if (!ch || s->gone) return;
+    p = channel_begin(ch, MSG_VIEW, 12);
+    pack_kv_text(p, "uid", s->uid);
+    pack_kv_text(p, "name", c->name);
+    pack_kv_bool(p, "enabled", c->enable != CONF_DISABLED);
+    pack_kv_text(p, "access", conf_access_word(c->access));
+    pack_kv_text(p, "whitelist", c->whitelist.text);
+    pack_kv_text(p, "proto", conf_proto_text(c->proto, proto));
+    pack_kv_bool(p, "on_demand", c->enable == CONF_ON_DEMAND);
+    pack_kv_text(p, "archive", c->dvr_archive.text);
+    pack_kv_bool(p, "record", c->record);
+    pack_kv_text(p, "camera_uid", c->camera_uid);
+    pack_kv_text(p, "state", s->decided ? stream_state_word(s->state) : "");
+    pack_kv_text(p, "reason", s->decided ? s->reason : "");
+    channel_end(ch, NULL, 0);
+}
+
+static void tell_gone(struct stream *s)
+{
+    static const struct {
+        enum service_id to;
+        enum message type;
+    } rows[] = {{SERVICE_HTTPD, MSG_VIEW_GONE}, {SERVICE_KEEPER, MSG_KEEP_PEER_GONE},
+        {SERVICE_CONNECTOR, MSG_CONN_PEER_GONE}};
+
+    for (size_t i = 0; i < ARRAY_N(rows); i++) {
+        struct channel *ch = service(s, rows[i].to);
+        struct packer *p;
+
+        if (!ch) continue;
+        p = channel_begin(ch, rows[i].type, 1);
+        pack_kv_text(p, "uid", s->uid);
+        channel_end(ch, NULL, 0);
+    }
+}
+
+static void tell_settings(struct stream *s)
+{
+    const struct conf *c = s->m->conf;
+    const struct conf_stream *st = s->conf;
+    struct packer *p = channel_begin(s->proc.ch, MSG_STREAM, 18);
+    char tracks[CONF_SET_MAX];
+
+    pack_kv_text(p, "uid", s->uid);
+    pack_kv_str(p, "url", secret_reveal(&st->url));
+    pack_kv_text(p, "tracks", conf_tracks_text(st->tracks, tracks));
+    pack_kv_bool(p, "on_demand", st->enable == CONF_ON_DEMAND);
+    pack_kv_i64(p, "invalid_after", st->reconnect.invalid);
+    pack_kv_i64(p, "retry_numbers", st->reconnect.numbers);
+    pack_kv_i64(p, "retry_first_us", st->reconnect.timeout_us);
+    pack_kv_i64(p, "retry_most_us", st->reconnect.interval_us);
+    pack_kv_bool(p, "record", st->record);
+    pack_kv_i64(p, "chunk_us", st->dvr_chunk_us);
+    pack_kv_text(p, "archive", st->dvr_archive.text);
+    pack_kv_text(p, "user_agent", c->delivery.user_agent);
+    pack_kv_text(p, "transport", conf_transport_word(st->transport));
+    pack_kv_i64(p, "event_before_us", st->dvr_event_before_us);
+    pack_kv_u64(p, "ring_max", c->server.ring_max.bytes ? c->server.ring_max.bytes : RING_MAX_BYTES);
+    pack_kv_text(p, "camera_uid", st->camera_uid);
+    pack_kv_text(p, "name", st->name);
+    pack_kv_i64(p, "sync_us", c->dvr.sync_us);
+    channel_end(s->proc.ch, NULL, 0);
+}
+
+/* A socket between the worker and a service: both ends are handed out, the master keeps none. */
+static bool pair_up(struct stream *s, enum service_id with, enum message to_worker, int *ret_end)
+{
+    int sv[2];
+
+    if (!proc_runs(&s->proc) || !service(s, with)) return false;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0) {
+        log_event_of(LOG_ERROR, s->uid, "socketpair", "err=%s", log_q(span_of(err_text(-errno))));
+        return false;
+    }
+    channel_begin(s->proc.ch, to_worker, 0);
+    channel_end(s->proc.ch, &sv[0], 1);
+    fd_close(&sv[0]);
+    *ret_end = sv[1];
+    return true;
+}
+
+static void link_connector(struct stream *s)
+{
+    const struct conf_server *c = &s->m->conf->server;
+    CLEANUP(fd_close) int end = -1;
+    struct packer *p;
+
+    if (!pair_up(s, SERVICE_CONNECTOR, MSG_CONNECTOR_SOCK, &end)) return;
+    p = channel_begin(service(s, SERVICE_CONNECTOR), MSG_CONN_PEER, 5);
+    pack_kv_text(p, "uid", s->uid);
+    pack_kv_text(p, "host", s->conf->host);
+    pack_kv_u64(p, "port", s->conf->port);
+    pack_kv_text(p, "allow", c->camera_allow.text);
+    pack_kv_text(p, "deny", c->camera_deny.text);
+    channel_end(service(s, SERVICE_CONNECTOR), &end, 1);
+}
+
+static void link_keeper(struct stream *s)
+{
+    struct identity as = roles_worker(&s->m->roles, s->uid);
+    CLEANUP(fd_close) int end = -1;
+    struct packer *p;
+
+    if (!s->conf->record || !pair_up(s, SERVICE_KEEPER, MSG_KEEPER_SOCK, &end)) return;
+    p = channel_begin(service(s, SERVICE_KEEPER), MSG_KEEP_PEER, 4);
+    pack_kv_text(p, "uid", s->uid);
+    pack_kv_u64(p, "os_uid", as.change ? as.uid : geteuid());
+    pack_kv_u64(p, "os_gid", s->m->roles.group);
+    pack_kv_text(p, "archive", s->conf->dvr_archive.text);
+    channel_end(service(s, SERVICE_KEEPER), &end, 1);
+}
+
+/* --- state --- */
+
+/* What the master itself decides; the worker logs what it says. */
+static void decide(struct stream *s, enum stream_state state, const char *reason)
+{
+    if (s->decided && s->state == state && strcmp(s->reason, reason) == 0) return;
+    log_event_of(state == STREAM_DOWN ? LOG_WARN : LOG_NOTE, s->uid, "stream-state", "from=%s to=%s why=%s",
+        stream_state_word(s->state), stream_state_word(state), log_q(span_of(reason)));
+    s->state = state;
+    s->since_us = clock_wall_us();
+    s->decided = true;
+    span_copy(span_of(reason), s->reason, sizeof(s->reason));
+    tell_view(s);
+}
+
+static void undecide(struct stream *s)
+{
+    bool told = s->decided;
+
+    s->decided = false;
+    if (told) tell_view(s);
+}
+
+/* --- the worker's words --- */
+
+static int on_state(struct stream *s, struct incoming *in)
+{
+    uint64_t state = packed_u64(in->body, "state", STREAM_DOWN);
+
+    if (state >= ARRAY_N(state_words)) return -EPROTO;
+    s->state = (enum stream_state)state;
+    s->since_us = packed_i64(in->body, "since_us", 0);
+    span_copy(packed_str(in->body, "reason"), s->reason, sizeof(s->reason));
+    undecide(s);
+    return 0;
+}
+
+static int on_line(struct stream *s, struct incoming *in)
+{
+    lines_add(&s->lines, packed_str(in->body, "line"));
+    return 0;
+}
+
+static int on_ring_want(struct stream *s, struct incoming *in)
+{
+    uint64_t most = s->m->conf->server.ring_max.bytes;
+    int got = stream_ring_grow(&s->ring, s->uid, s->conf->worker_hash, packed_u64(in->body, "bytes", 0),
+        packed_u64(in->body, "frames", 0), most ? (uint32_t)MIN(most, RING_DATA_MAX) : RING_MAX_BYTES);
+
+    if (got < 0) log_event_of(LOG_ERROR, s->uid, "ring-grow", "err=%s", log_q(span_of(err_text(got))));
+    if (got <= 0) return 0;
+    log_event_of(LOG_INFO, s->uid, "ring-grows", "gen=%u bytes=%u frames=%u", s->ring.next.gen,
+        s->ring.next.geom.data_bytes, s->ring.next.geom.frames);
+    stream_ring_send(&s->ring, &s->ring.next, s->proc.ch);
+    return 0;
+}
+
+static int on_ring_moved(struct stream *s, struct incoming *in)
+{
+    uint64_t gen = packed_u64(in->body, "gen", 0);
+
+    if (gen <= UINT32_MAX && stream_ring_moved(&s->ring, (uint32_t)gen) && service(s, SERVICE_HTTPD))
+        stream_ring_show(&s->ring, s->uid, service(s, SERVICE_HTTPD));
+    return 0;
+}
+
+static const struct {
+    enum message type;
+    int (*fn)(struct stream *s, struct incoming *in);
+} handlers[] = {
+    {MSG_STATE, on_state},
+    {MSG_LOG_LINE, on_line},
+    {MSG_RING_WANT, on_ring_want},
+    {MSG_RING_MOVED, on_ring_moved},
+};
+
+static int on_message(struct proc *p, struct incoming *in)
+{
+    const struct stream *s = p->arg;
+
+    if (s->gone) return 0;
+    for (size_t i = 0; i < ARRAY_N(handlers); i++)
+        if (handlers[i].type == in->type) return handlers[i].fn(p->arg, in);
+    return 0;
+}
+
+/* --- its life --- */
+
+static void prepare(struct proc *p, struct spawn *sp)
+{
+    static char program[PATHS_MAX];
+    struct stream *s = p->arg;
+
+    paths_program(&s->m->paths, "ms-worker", program);
+    sp->program = program;
+    sp->name = "ms-worker";
+    sp->arg = s->uid;
+    sp->as = roles_worker(&s->m->roles, s->uid);
+    sp->log_fd = s->m->log_fd;
+    sp->fd_limit = WORKER_FDS;
+    s->born_wall_us = clock_wall_us();
+    s->frames_at_birth = s->ring.now.status ? counter(&s->ring.now.status->frames_in) : 0;
+}
+
+static void on_hello(struct proc *p)
+{
+    struct stream *s = p->arg;
+    bool fresh = s->ring.now.fd < 0;
+    int err = stream_ring_open(&s->ring, s->uid, s->conf->worker_hash);
+
+    if (err < 0) {
+        log_event_of(LOG_ERROR, s->uid, "ring-create", "err=%s", log_q(span_of(err_text(err))));
+        proc_kill(p);
+        return;
+    }
+    master_welcome(s->m, p->ch);
+    tell_settings(s);
+    stream_ring_send(&s->ring, &s->ring.now, p->ch);
+    link_connector(s);
+    link_keeper(s);
+    if (fresh && service(s, SERVICE_HTTPD)) stream_ring_show(&s->ring, s->uid, service(s, SERVICE_HTTPD));
+}
+
+/* One GOP since its birth: then a crash costs no delay. */
+static bool worked(struct proc *p)
+{
+    const struct stream *s = p->arg;
+    const struct ring_status *st = s->ring.now.status;
+    uint64_t gop;
+
+    if (!st) return false;
+    gop = MAX(atomic_load_explicit(&st->gop_frames, memory_order_relaxed), 1u);
+    return counter(&st->frames_in) - s->frames_at_birth >= gop &&
+        atomic_load_explicit(&st->last_key_us, memory_order_relaxed) > s->born_wall_us;
+}
+
+static usec_t beat_us(struct proc *p)
+{
+    const struct stream *s = p->arg;
+    usec_t now_us = s->ring.now.status
+        ? atomic_load_explicit(&s->ring.now.status->beat_mono_us, memory_order_relaxed)
+        : 0;
+    usec_t next_us = s->ring.next.status
+        ? atomic_load_explicit(&s->ring.next.status->beat_mono_us, memory_order_relaxed)
+        : 0;
+
+    return MAX(now_us, next_us);
+}
+
+static void describe_death(const struct proc_death *d, char *dst, size_t cap)
+{
+    struct wr w = wr_of(dst, cap);
+
+    if (d->err < 0)
+        wr_fmt(&w, "its worker cannot be started: %s", err_text(d->err));
+    else if (d->how == DEATH_CONFIG)
+        wr_text(&w, "its worker refuses the configuration");
+    else if (d->how == DEATH_HANG)
+        wr_text(&w, "its worker hung");
+    else if (WIFSIGNALED(d->status))
+        wr_fmt(&w, "its worker was ended by signal %d", WTERMSIG(d->status));
+    else
+        wr_fmt(&w, "its worker ended with code %d", WEXITSTATUS(d->status));
+    if (d->quarantined) wr_text(&w, ", too often: quarantined, tried once a minute");
+    wr_cstr(&w);
+}
+
+static void on_death(struct proc *p, const struct proc_death *d)
+{
+    struct stream *s = p->arg;
+    char why[RING_REASON_MAX];
+
+    stream_ring_forget_next(&s->ring);
+    if (!d->wanted) return;
+    describe_death(d, why, sizeof(why));
+    if (p->again) return;
+    if (d->err == 0)
+        log_event_of(d->quarantined ? LOG_ERROR : LOG_WARN, s->uid, "worker-died",
+            "why=%s lived_ms=%lld next_ms=%lld", log_q(span_of(why)), (long long)(d->lived_us / US_PER_MS),
+            (long long)(d->wait_us < 0 ? -1 : d->wait_us / US_PER_MS));
+    if (d->wait_us != 0) decide(s, STREAM_DOWN, why);
+}
+
+static void stream_free(struct stream *s)
+{
+    proc_done(&s->proc);
+    stream_ring_done(&s->ring);
+    lines_done(&s->lines);
+    mem_free(s);
+}
+
+static void on_off(struct proc *p)
+{
+    struct stream *s = p->arg;
+    struct master *m = s->m;
+
+    m->fleet.alive--;
+    if (s->gone) stream_free(s);
+    master_one_off(m);
+}
+
+static const struct proc_ops ops = {.prepare = prepare,
+    .on_hello = on_hello,
+    .on_message = on_message,
+    .worked = worked,
+    .beat_us = beat_us,
+    .on_death = on_death,
+    .on_off = on_off};
+
+static void start_worker(struct stream *s)
+{
+    if (s->proc.state == PROC_OFF) s->m->fleet.alive++;
+    undecide(s);
+    s->state = STREAM_CONNECTING;
+    s->since_us = clock_wall_us();
+    s->reason[0] = 0;
+    proc_start(&s->proc);
+}
+
+/* Starts, keeps or stops its worker, as the configuration says. */
+static void follow_conf(struct stream *s)
+{
+    if (s->conf->enable == CONF_DISABLED || s->conf->unready) {
+        proc_stop(&s->proc);
+        if (s->conf->enable == CONF_DISABLED)
+            decide(s, STREAM_DISABLED, "by its configuration");
+        else
+            decide(s, STREAM_DOWN, s->conf->unready);
+    } else if (!s->proc.wanted) {
+        start_worker(s);
+    }
+}
+
+/* --- the fleet --- */
+
+struct stream *fleet_stream(const struct master *m, struct span uid)
+{
+    return map_get(&m->fleet.by_uid, uid);
+}
+
+void fleet_add(struct master *m, const struct conf_stream *conf)
+{
+    struct stream *s = NEW(struct stream);
+
+    s->m = m;
+    s->conf = conf;
+    s->since_us = clock_wall_us();
+    span_copy(span_of(conf->uid), s->uid, sizeof(s->uid));
+    stream_ring_init(&s->ring);
+    proc_init(&s->proc, &m->births, ROLE_WORKER, s->uid, &ops, s);
+    map_set(&m->fleet.by_uid, span_of(s->uid), s);
+    tell_view(s);
+    follow_conf(s);
+}
+
+void fleet_remove(struct master *m, struct span uid)
+{
+    struct stream *s = map_remove(&m->fleet.by_uid, uid);
+
+    if (!s) return;
+    tell_gone(s);
+    s->gone = true;
+    s->conf = NULL;
+    if (s->proc.state == PROC_OFF)
+        stream_free(s);
+    else
+        proc_stop(&s->proc);
+}
+
+void fleet_change(
+    struct stream *s, const struct conf_stream *conf, const struct conf_stream *before, bool worker)
+{
+    bool runs;
+
+    s->conf = conf;
+    tell_view(s);
+    if (!worker) return;
+    runs = proc_runs(&s->proc) && s->proc.wanted;
+    follow_conf(s);
+    if (!s->proc.wanted) return;
+    if (s->proc.state == PROC_HELD) proc_restart(&s->proc);
+    if (!runs) return;
+    tell_settings(s);
+    if (strcmp(conf->host, before->host) != 0 || conf->port != before->port) link_connector(s);
+    if (conf->record != before->record || strcmp(conf->dvr_archive.text, before->dvr_archive.text) != 0)
+        link_keeper(s);
+}
+
+/* fn for every stream, in the order of the configuration. */
+static void each(struct master *m, void (*fn)(struct stream *s))
+{
+    for (size_t i = 0; i < m->conf->n_streams; i++) {
+        struct stream *s = fleet_stream(m, span_of(m->conf->streams[i]->uid));
+
+        if (s) fn(s);
+    }
+}
+
+void fleet_init(struct master *m)
+{
+    m->fleet = (struct fleet){.alive = 0};
+}
+
+void fleet_start(struct master *m)
+{
+    for (size_t i = 0; i < m->conf->n_streams; i++) fleet_add(m, m->conf->streams[i]);
+}
+
+static void stop_one(struct stream *s)
+{
+    proc_stop(&s->proc);
+}
+
+void fleet_stop(struct master *m)
+{
+    each(m, stop_one);
+}
+
+static void kill_one(struct stream *s)
+{
+    proc_kill(&s->proc);
+}
+
+void fleet_kill(struct master *m)
+{
+    each(m, kill_one);
+}
+
+void fleet_check(struct master *m, usec_t now_us)
+{
+    struct map_slot slot;
+    size_t at = 0;
+
+    while (map_next(&m->fleet.by_uid, &at, &slot)) proc_check(&((struct stream *)slot.value)->proc, now_us);
+}
+
+void fleet_tell_connector(struct master *m)
+{
+    each(m, link_connector);
+}
+
+void fleet_tell_keeper(struct master *m)
+{
+    each(m, link_keeper);
+}
+
+static void tell_httpd_one(struct stream *s)
+{
+    tell_view(s);
+    stream_ring_show(&s->ring, s->uid, service(s, SERVICE_HTTPD));
+}
+
+void fleet_tell_httpd(struct master *m)
+{
+    each(m, tell_httpd_one);
+}
+
+void fleet_done(struct master *m)
+{
+    struct map_slot slot;
+    size_t at = 0;
+
+    while (map_next(&m->fleet.by_uid, &at, &slot)) stream_free(slot.value);
+    map_done(&m->fleet.by_uid);
+}

@@ -1,0 +1,54 @@
+/* The streams: one worker each, its ring, its state. What a worker, the connector, the keeper and httpd are
+ * told of a stream is said here and nowhere else. */
+#ifndef MASTER_FLEET_H
+#define MASTER_FLEET_H
+
+#include "common/conf/conf.h"
+#include "master/lines.h"
+#include "master/proc.h"
+#include "master/stream_ring.h"
+
+struct master;
+
+struct stream {
+    struct master *m;
+    struct proc proc;
+    const struct conf_stream *conf; /* of the configuration that holds */
+    char uid[CONF_UID_MAX + 1];
+    struct stream_ring ring;
+    struct lines lines;
+    enum stream_state state;
+    char reason[RING_REASON_MAX];
+    usec_t since_us; /* wall clock */
+    bool decided;    /* by the master, not by the worker: httpd is told */
+    bool gone;       /* not configured any more: freed when its worker is off */
+    uint64_t frames_at_birth;
+    usec_t born_wall_us;
+};
+struct fleet {
+    struct map by_uid; /* to struct stream */
+    size_t alive;      /* streams whose process is not off, those that are gone too */
+};
+
+void fleet_init(struct master *m);
+void fleet_done(struct master *m);
+void fleet_start(struct master *m); /* all that are configured */
+void fleet_stop(struct master *m);
+void fleet_kill(struct master *m);
+void fleet_check(struct master *m, usec_t now_us);
+struct stream *fleet_stream(const struct master *m, struct span uid);
+
+/* A service has shaken hands: what it has to know of all streams. */
+void fleet_tell_connector(struct master *m);
+void fleet_tell_keeper(struct master *m);
+void fleet_tell_httpd(struct master *m);
+
+/* A reload. conf is the new one. */
+void fleet_add(struct master *m, const struct conf_stream *conf);
+void fleet_remove(struct master *m, struct span uid);
+void fleet_change(
+    struct stream *s, const struct conf_stream *conf, const struct conf_stream *before, bool worker);
+
+const char *stream_state_word(enum stream_state state);
+
+#endif

@@ -1,0 +1,110 @@
+#include "master/listeners.h"
+#include "common/base/err.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/net/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#define BACKLOG 4096
+
+static bool web_wanted(const struct conf *c)
+{
+    return (c->delivery.enable & CONF_ROAD_WEB) != 0;
+}
+
+static bool module_wanted(const struct conf *c)
+{
+    return c->module.api_enable || c->module.cpanel_enable;
+}
+
+/* Roads that this version serves. */
+static const struct {
+    const char *kind;
+    size_t list; /* of struct conf_listens in struct conf */
+    bool (*wanted)(const struct conf *c);
+} kinds[] = {
+    {"web", offsetof(struct conf, delivery.web), web_wanted},
+    {"module", offsetof(struct conf, module.listen), module_wanted},
+};
+
+static const struct listener_row *same_of(const struct listeners *l, const char *host, uint16_t port)
+{
+    for (size_t i = 0; l && i < l->n; i++)
+        if (l->v[i].port == port && strcmp(l->v[i].host, host) == 0) return &l->v[i];
+    return NULL;
+}
+
+static int open_one(const struct conf_listen *want, const struct listeners *old, int *ret_fd)
+{
+    const struct listener_row *same = same_of(old, want->host, want->port);
+    int fd, err;
+
+    if (same) {
+        *ret_fd = fcntl(same->fd, F_DUPFD_CLOEXEC, 10);
+        return *ret_fd < 0 ? -errno : 0;
+    }
+    err = listen_tcp(want->host, want->port, BACKLOG, &fd);
+    if (err < 0) {
+        log_error("listen-failed", "host=%s port=%u err=%s", log_q(span_of(want->host)), (unsigned)want->port,
+            log_q(span_of(err_text(err))));
+        return err;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+static void add(struct listeners *l, const char *kind, const struct conf_listen *want, int fd)
+{
+    l->v = mem_renew(l->v, (l->n + 1) * sizeof(*l->v));
+    l->v[l->n++] = (struct listener_row){.kind = kind,
+        .host = mem_strdup(want->host),
+        .base = mem_strdup(want->base),
+        .port = want->port,
+        .fd = fd};
+}
+
+int listeners_open(const struct conf *c, const struct listeners *old, struct listeners *ret)
+{
+    struct listeners l = {.n = 0};
+
+    for (size_t k = 0; k < ARRAY_N(kinds); k++) {
+        const struct conf_listens *list = (const void *)((const char *)c + kinds[k].list);
+
+        for (size_t i = 0; kinds[k].wanted(c) && i < list->n; i++) {
+            int fd, err = open_one(&list->v[i], old, &fd);
+
+            if (err < 0) {
+                listeners_done(&l);
+                return err;
+            }
+            add(&l, kinds[k].kind, &list->v[i], fd);
+        }
+    }
+    *ret = l;
+    return 0;
+}
+
+void listeners_done(struct listeners *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        mem_free(l->v[i].host);
+        mem_free(l->v[i].base);
+        fd_close(&l->v[i].fd);
+    }
+    mem_free(l->v);
+    *l = (struct listeners){.n = 0};
+}
+
+void listeners_send(const struct listeners *l, struct channel *httpd)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        struct packer *p = channel_begin(httpd, MSG_LISTEN, 2);
+
+        pack_kv_text(p, "kind", l->v[i].kind);
+        pack_kv_text(p, "base", l->v[i].base);
+        channel_end(httpd, &l->v[i].fd, 1);
+    }
+}

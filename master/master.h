@@ -1,0 +1,66 @@
+/* The master as a whole, for the files of this room. Each file knows one matter:
+ *
+ *   mechanism  births.c proc.c spawn.c stream_ring.c listeners.c storages.c notify.c lines.c
+ *   policy     throttle.c roles.c fleet.c services.c reload.c commands.c
+ *
+ * One loop, one thread; it waits for nobody: not for a child, not for a disk (storages.c says where it does).
+ */
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
+
+#include "common/conf/conf.h"
+#include "common/conf/paths.h"
+#include "master/control.h"
+#include "master/fleet.h"
+#include "master/lines.h"
+#include "master/listeners.h"
+#include "master/notify.h"
+#include "master/roles.h"
+#include "master/services.h"
+#include "master/storages.h"
+
+struct master {
+    struct loop *loop;
+    struct paths paths;
+    const char *file; /* of the configuration, as given */
+    const char *version, *revision;
+    struct conf *conf;
+    struct roles roles;
+    struct births births;
+    struct notify notify;
+    struct listeners listeners;
+    struct storages storages;
+    struct services services;
+    struct fleet fleet;
+    struct control control;
+    struct lines lines; /* the master's own */
+    int state_dir;
+    int log_fd;
+    bool log_journal;
+    int log_level; /* msctl may have changed it */
+    usec_t started_us, checked_us;
+    bool stopping, ready;
+    int log_level_fixed; /* by the command line; 0: not */
+    struct loop_timer second, stop;
+    struct loop_signal signals[5];
+};
+
+struct master_start {
+    const char *file, *version, *revision;
+    struct conf *conf;                /* taken */
+    const struct conf_report *report; /* of its loading */
+    const struct paths *paths;
+    int log_level; /* of the command line; 0: the configuration's */
+};
+/* Runs until it is told to stop. The process's exit code; what went wrong has been said. */
+int master_run(const struct master_start *start);
+
+/* WELCOME to a child that has shaken hands. */
+void master_welcome(struct master *m, struct channel *to);
+void master_log_level(struct master *m, int level);
+/* A service has shaken hands: the first time that all run, the server is ready. */
+void master_service_runs(struct master *m);
+/* A process or a stream is off: when the master stops, the next step may be due. */
+void master_one_off(struct master *m);
+
+#endif

@@ -1,0 +1,115 @@
+#include "master/reload.h"
+#include "common/base/err.h"
+#include "common/base/log.h"
+#include "master/master.h"
+
+static const enum log_level levels[] = {
+    [CONF_MISTAKE] = LOG_ERROR, [CONF_WARNING] = LOG_WARN, [CONF_NOTE] = LOG_INFO};
+
+void reload_log_report(const struct conf_report *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        log_event(levels[r->v[i].level], "configuration", "file=%s line=%u key=%s text=%s",
+            log_q(span_of(r->v[i].file)), r->v[i].line, log_q(span_of(r->v[i].key)),
+            log_q(span_of(r->v[i].text)));
+}
+
+static bool same_addresses(const struct conf_server *a, const struct conf_server *b)
+{
+    return strcmp(a->camera_allow.text, b->camera_allow.text) == 0 &&
+        strcmp(a->camera_deny.text, b->camera_deny.text) == 0;
+}
+
+static void apply_streams(struct master *m, const struct conf *before, const struct conf_diff *d)
+{
+    for (size_t i = 0; i < d->n_streams; i++)
+        if (d->streams[i].change == CONF_REMOVED) fleet_remove(m, span_of(d->streams[i].uid));
+    /* Those that stay know the new configuration before anybody is told of it. */
+    for (size_t i = 0; i < m->conf->n_streams; i++) {
+        struct stream *s = fleet_stream(m, span_of(m->conf->streams[i]->uid));
+
+        if (s) s->conf = m->conf->streams[i];
+    }
+    for (size_t i = 0; i < d->n_streams; i++) {
+        struct span uid = span_of(d->streams[i].uid);
+        const struct conf_stream *c = conf_stream(m->conf, uid);
+        enum conf_change change = d->streams[i].change;
+
+        if (change == CONF_ADDED) fleet_add(m, c);
+        if (change == CONF_WORKER_CHANGED || change == CONF_VIEW_CHANGED)
+            fleet_change(fleet_stream(m, uid), c, conf_stream(before, uid), change == CONF_WORKER_CHANGED);
+    }
+}
+
+static void apply_storages(struct master *m, const struct conf *before)
+{
+    static const enum service_id who[] = {SERVICE_KEEPER, SERVICE_HTTPD};
+
+    for (size_t i = 0; i < ARRAY_N(who); i++) {
+        struct channel *ch = services_channel(m, who[i]);
+
+        if (ch) storages_send_changes(&m->storages, before, m->conf, ch);
+    }
+}
+
+static void apply(
+    struct master *m, struct conf *after, const struct conf_diff *d, struct listeners *listeners)
+{
+    struct conf *before = m->conf;
+
+    m->conf = after;
+    listeners_done(&m->listeners);
+    m->listeners = *listeners;
+    apply_storages(m, before);
+    apply_streams(m, before, d);
+    master_log_level(m, m->log_level_fixed ? m->log_level_fixed : after->server.log_level);
+    if (!same_addresses(&before->server, &after->server)) fleet_tell_connector(m);
+    if (d->httpd)
+        proc_restart(&m->services.v[SERVICE_HTTPD].proc);
+    else if (d->live)
+        services_httpd_conf(m);
+    conf_free(before);
+}
+
+static void say_restart_keys(const struct conf_diff *d)
+{
+    for (size_t i = 0; i < d->restart.n; i++)
+        log_warn("reload-needs-restart", "key=%s", log_q(span_of(d->restart.v[i])));
+}
+
+static bool take(struct master *m, struct conf *after, char *what)
+{
+    struct listeners listeners;
+    struct conf_diff d = {.n_streams = 0};
+    int err = listeners_open(after, &m->listeners, &listeners);
+
+    if (err < 0) {
+        snprintf(what, RELOAD_TEXT_MAX, "refused: a listener could not be bound: %s", err_text(err));
+        conf_free(after);
+        return false;
+    }
+    conf_diff(m->conf, after, &d);
+    snprintf(what, RELOAD_TEXT_MAX, "applied: %zu streams changed%s%s%s", d.n_streams,
+        d.storages ? ", storages changed" : "", d.httpd ? ", httpd restarted" : "",
+        d.restart.n > 0 ? "; some keys need a restart of the server" : "");
+    say_restart_keys(&d);
+    apply(m, after, &d, &listeners);
+    conf_diff_done(&d);
+    return true;
+}
+
+bool reload(struct master *m, struct conf_report *r, char *what)
+{
+    struct conf *after;
+    bool ok = false;
+
+    notify_reloading(&m->notify);
+    if (conf_load(m->file, &after, r) == 0)
+        ok = take(m, after, what);
+    else
+        snprintf(what, RELOAD_TEXT_MAX, "refused: %zu mistakes; what runs goes on", r->mistakes);
+    reload_log_report(r);
+    log_event(ok ? LOG_NOTE : LOG_ERROR, "reload", "result=\"%s\"", what);
+    notify_ready(&m->notify, m->conf->n_streams);
+    return ok;
+}

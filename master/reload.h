@@ -1,0 +1,17 @@
+/* A new configuration for a running server: refused as a whole when anything in it is wrong, else only what
+ * differs is touched. */
+#ifndef MASTER_RELOAD_H
+#define MASTER_RELOAD_H
+
+#include "common/conf/conf.h"
+
+struct master;
+
+/* Reads the file again and applies it. r: what was found, also when it is refused (false). what: a line of
+ * what was done or why not, at least RELOAD_TEXT_MAX. */
+#define RELOAD_TEXT_MAX 256
+bool reload(struct master *m, struct conf_report *r, char *what);
+/* Mistakes, warnings and notes into the log. */
+void reload_log_report(const struct conf_report *r);
+
+#endif

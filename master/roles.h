@@ -1,0 +1,35 @@
+/* As whom each child runs. As root: keeper, httpd and connector by the names of the configuration (fixed
+ * numbers where a name does not exist), workers each with a user and group of its own, computed from the
+ * stream's uid (decision 003). Not as root: everything as the caller. */
+#ifndef MASTER_ROLES_H
+#define MASTER_ROLES_H
+
+#include <sys/types.h>
+
+#include "common/base/span.h"
+#include "common/conf/conf.h"
+
+#define ROLES_WORKER_BASE 0x60000000u
+#define ROLES_WORKER_MASK 0x0fffffffu
+
+struct identity {
+    bool change; /* false: as we are */
+    uid_t uid;
+    gid_t gid;
+    uint64_t caps; /* kept, as ambient capabilities: bits by number */
+};
+struct roles {
+    bool root;
+    gid_t group; /* of files that all share */
+    struct identity keeper, httpd, connector;
+    bool one_worker_user; /* where users of their own are not possible: this one */
+    struct identity worker;
+};
+
+/* Looks at the user database; logs what is not as configured. */
+void roles_find(const struct conf_server *c, struct roles *ret);
+struct identity roles_worker(const struct roles *r, const char *uid);
+/* Is this the user of a child of ours? Such a one may not command the master. */
+bool roles_is_child(const struct roles *r, unsigned uid);
+
+#endif

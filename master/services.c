@@ -1,0 +1,238 @@
+#include "master/services.h"
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/base/log.h"
+#include "master/master.h"
+
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+
+#define HTTPD_LOOPS_MAX 8
+#define WORKED_US       US_PER_S /* a service that lived so long did its work */
+
+static void tell_connector(struct service *s);
+static void tell_keeper(struct service *s);
+static void tell_httpd(struct service *s);
+
+static const struct {
+    const char *name, *program;
+    enum role role;
+    size_t identity; /* in struct roles */
+    void (*tell)(struct service *s);
+} kinds[] = {
+    [SERVICE_CONNECTOR] = {"connector", "ms-connector", ROLE_CONNECTOR, offsetof(struct roles, connector),
+        tell_connector},
+    [SERVICE_KEEPER] = {"keeper", "ms-keeper", ROLE_KEEPER, offsetof(struct roles, keeper), tell_keeper},
+    [SERVICE_HTTPD] = {"httpd", "ms-httpd", ROLE_HTTPD, offsetof(struct roles, httpd), tell_httpd},
+};
+
+static enum service_id id_of(const struct service *s)
+{
+    return (enum service_id)(s - s->m->services.v);
+}
+
+const char *services_name(enum service_id id)
+{
+    return kinds[id].name;
+}
+
+struct channel *services_channel(const struct master *m, enum service_id id)
+{
+    const struct proc *p = &m->services.v[id].proc;
+
+    return proc_runs(p) ? p->ch : NULL;
+}
+
+/* --- what each is told first --- */
+
+static void tell_connector(struct service *s)
+{
+    fleet_tell_connector(s->m);
+}
+
+static void tell_keeper(struct service *s)
+{
+    storages_send(&s->m->storages, s->m->conf, s->proc.ch);
+    fleet_tell_keeper(s->m);
+}
+
+void services_httpd_conf(struct master *m)
+{
+    struct channel *ch = services_channel(m, SERVICE_HTTPD);
+    int64_t threads = m->conf->server.threads;
+    struct packer *p;
+
+    if (!ch) return;
+    if (threads == 0) threads = CLAMP(get_nprocs(), 1, HTTPD_LOOPS_MAX);
+    p = channel_begin(ch, MSG_HTTPD_CONF, 3);
+    pack_kv_i64(p, "threads", threads);
+    pack_kv_text(p, "web_dir", m->paths.cpanel);
+    pack_kv_text(p, "allow_origin", m->conf->delivery.web_allow_origin);
+    channel_end(ch, NULL, 0);
+}
+
+static void tell_httpd(struct service *s)
+{
+    struct master *m = s->m;
+
+    services_httpd_conf(m);
+    listeners_send(&m->listeners, s->proc.ch);
+    storages_send(&m->storages, m->conf, s->proc.ch);
+    fleet_tell_httpd(m);
+    storages_send_indexes(&m->storages, m->conf, s->proc.ch);
+}
+
+/* --- the process's calls --- */
+
+static void prepare(struct proc *p, struct spawn *s)
+{
+    static char program[PATHS_MAX];
+    struct service *sv = p->arg;
+    struct master *m = sv->m;
+
+    paths_program(&m->paths, kinds[id_of(sv)].program, program);
+    s->program = program;
+    s->name = kinds[id_of(sv)].program;
+    memcpy(&s->as, (const uint8_t *)&m->roles + kinds[id_of(sv)].identity, sizeof(s->as));
+    s->log_fd = m->log_fd;
+}
+
+static void on_hello(struct proc *p)
+{
+    struct service *s = p->arg;
+
+    s->beat_us = clock_mono_us();
+    log_note("service-runs", "service=%s pid=%d", p->id, p->pid);
+    master_welcome(s->m, p->ch);
+    kinds[id_of(s)].tell(s);
+    channel_send0(p->ch, MSG_CONF_DONE);
+    master_service_runs(s->m);
+}
+
+static int on_beat(struct service *s, struct incoming *in)
+{
+    (void)in;
+    s->beat_us = clock_mono_us();
+    return 0;
+}
+
+static int on_line(struct service *s, struct incoming *in)
+{
+    lines_add(&s->lines, packed_str(in->body, "line"));
+    return 0;
+}
+
+static int on_storage_state(struct service *s, struct incoming *in)
+{
+    storages_on_state(&s->m->storages, s->m->conf, in->body);
+    return 0;
+}
+
+static int on_index_ready(struct service *s, struct incoming *in)
+{
+    storages_on_index(&s->m->storages, s->m->conf, in->body, services_channel(s->m, SERVICE_HTTPD));
+    return 0;
+}
+
+static int on_stats(struct service *s, struct incoming *in)
+{
+    struct services *all = &s->m->services;
+
+    all->connections = packed_u64(in->body, "connections", 0);
+    all->viewers = packed_u64(in->body, "viewers", 0);
+    all->bytes_out = packed_u64(in->body, "bytes_out", 0);
+    all->requests = packed_u64(in->body, "requests", 0);
+    return 0;
+}
+
+static const struct {
+    enum message type;
+    int (*fn)(struct service *s, struct incoming *in);
+} handlers[] = {
+    {MSG_BEAT, on_beat},
+    {MSG_LOG_LINE, on_line},
+    {MSG_STORAGE_STATE, on_storage_state},
+    {MSG_INDEX_READY, on_index_ready},
+    {MSG_HTTPD_STATS, on_stats},
+};
+
+/* The channel has checked that the message may come from this role. */
+static int on_message(struct proc *p, struct incoming *in)
+{
+    for (size_t i = 0; i < ARRAY_N(handlers); i++)
+        if (handlers[i].type == in->type) return handlers[i].fn(p->arg, in);
+    return 0;
+}
+
+static bool worked(struct proc *p)
+{
+    return clock_mono_us() - p->born_us >= WORKED_US;
+}
+
+static usec_t beat_us(struct proc *p)
+{
+    return ((struct service *)p->arg)->beat_us;
+}
+
+static void on_death(struct proc *p, const struct proc_death *d)
+{
+    struct service *s = p->arg;
+
+    if (id_of(s) == SERVICE_KEEPER) storages_keeper_gone(&s->m->storages);
+    if (id_of(s) == SERVICE_HTTPD) s->m->services.viewers = s->m->services.connections = 0;
+    if (!d->wanted || d->err < 0) return;
+    log_error("service-died", "service=%s signal=%d code=%d lived_s=%lld next_ms=%lld%s", p->id,
+        WIFSIGNALED(d->status) ? WTERMSIG(d->status) : 0, WIFEXITED(d->status) ? WEXITSTATUS(d->status) : 0,
+        (long long)(d->lived_us / US_PER_S), (long long)(d->wait_us < 0 ? -1 : d->wait_us / US_PER_MS),
+        d->quarantined ? " quarantined=1" : "");
+}
+
+static void on_off(struct proc *p)
+{
+    master_one_off(((struct service *)p->arg)->m);
+}
+
+static const struct proc_ops ops = {.prepare = prepare,
+    .on_hello = on_hello,
+    .on_message = on_message,
+    .worked = worked,
+    .beat_us = beat_us,
+    .on_death = on_death,
+    .on_off = on_off};
+
+/* --- all of them --- */
+
+void services_init(struct master *m)
+{
+    for (int i = 0; i < SERVICES; i++) {
+        struct service *s = &m->services.v[i];
+
+        s->m = m;
+        proc_init(&s->proc, &m->births, kinds[i].role, kinds[i].name, &ops, s);
+    }
+}
+
+void services_done(struct master *m)
+{
+    for (int i = 0; i < SERVICES; i++) {
+        proc_done(&m->services.v[i].proc);
+        lines_done(&m->services.v[i].lines);
+    }
+}
+
+void services_start(struct master *m)
+{
+    for (int i = 0; i < SERVICES; i++) proc_start(&m->services.v[i].proc);
+}
+
+void services_check(struct master *m, usec_t now_us)
+{
+    for (int i = 0; i < SERVICES; i++) proc_check(&m->services.v[i].proc, now_us);
+}
+
+bool services_off(const struct master *m)
+{
+    for (int i = 0; i < SERVICES; i++)
+        if (m->services.v[i].proc.state != PROC_OFF) return false;
+    return true;
+}

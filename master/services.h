@@ -1,0 +1,33 @@
+/* The three processes that serve all streams: connector, keeper, httpd. */
+#ifndef MASTER_SERVICES_H
+#define MASTER_SERVICES_H
+
+#include "master/lines.h"
+#include "master/proc.h"
+
+struct master;
+
+enum service_id { SERVICE_CONNECTOR, SERVICE_KEEPER, SERVICE_HTTPD, SERVICES };
+struct service {
+    struct master *m;
+    struct proc proc;
+    usec_t beat_us;
+    struct lines lines;
+};
+struct services {
+    struct service v[SERVICES];
+    uint64_t viewers, connections, bytes_out, requests; /* of the last HTTPD_STATS */
+};
+
+void services_init(struct master *m);
+void services_done(struct master *m);
+void services_start(struct master *m);
+void services_check(struct master *m, usec_t now_us);
+bool services_off(const struct master *m);
+/* Its channel, when it runs; else NULL. */
+struct channel *services_channel(const struct master *m, enum service_id id);
+const char *services_name(enum service_id id);
+/* HTTPD_CONF anew (keys that need no restart). */
+void services_httpd_conf(struct master *m);
+
+#endif

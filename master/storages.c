@@ -1,0 +1,248 @@
+#include "master/storages.h"
+#include "common/base/err.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define FILE_NAME "storages" /* in state-dir: "<uuid> <path>" a line */
+#define FILE_TMP  "storages.new"
+#define FILE_MAX  (1u << 20)
+
+/* --- what state-dir remembers --- */
+
+static void remember(struct storages *s, struct span path, struct span uuid)
+{
+    mem_free(map_set(&s->uuid_by_path, path, span_dup(uuid)));
+}
+
+static int parse(struct storages *s, struct span text)
+{
+    struct span line, uuid;
+
+    while (span_split(&text, '\n', &line)) {
+        if (line.n == 0) continue;
+        if (!span_split(&line, ' ', &uuid) || uuid.n == 0 || uuid.n >= STORAGES_UUID_MAX || line.n == 0 ||
+            line.p[0] != '/')
+            return -EBADMSG;
+        remember(s, line, uuid);
+    }
+    return 0;
+}
+
+int storages_open(struct storages *s, int state_dir)
+{
+    uint8_t *p;
+    size_t n;
+    int err;
+
+    *s = (struct storages){.state_dir = state_dir};
+    err = fd_read_file(state_dir, FILE_NAME, FILE_MAX, &p, &n);
+    if (err == -ENOENT) return 0;
+    if (err < 0) return err;
+    err = parse(s, span(p, n));
+    mem_free(p);
+    return err;
+}
+
+/* A handful of bytes, only when a storage is seen for the first time: the one place where the master waits
+ * for a disk, because a UUID that a power cut forgets would let an empty mount point be taken for a new
+ * storage. */
+static int write_file(int dir, struct span text)
+{
+    CLEANUP(fd_close)
+    int fd = openat(dir, FILE_TMP, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    int err;
+
+    if (fd < 0) return -errno;
+    err = fd_write_all(fd, text);
+    if (err < 0) return err;
+    if (fsync(fd) < 0 || renameat(dir, FILE_TMP, dir, FILE_NAME) < 0 || fsync(dir) < 0) return -errno;
+    return 0;
+}
+
+static void save(struct storages *s)
+{
+    struct map_slot slot;
+    size_t at = 0;
+    struct buf b;
+    int err;
+
+    buf_init(&b, FILE_MAX);
+    while (map_next(&s->uuid_by_path, &at, &slot)) buf_fmt(&b, "%s %s\n", (const char *)slot.value, slot.key);
+    err = write_file(s->state_dir, buf_span(&b));
+    if (err < 0) log_error("state-dir-write", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
+    buf_done(&b);
+}
+
+static void free_all(struct map *m, void (*done)(void *value))
+{
+    struct map_slot slot;
+    size_t at = 0;
+
+    while (map_next(m, &at, &slot)) done(slot.value);
+    map_done(m);
+}
+
+static void seen_free(void *value)
+{
+    struct storage_seen *seen = value;
+
+    mem_free(seen->index_path);
+    mem_free(seen);
+}
+
+void storages_done(struct storages *s)
+{
+    free_all(&s->uuid_by_path, mem_free);
+    free_all(&s->by_name, seen_free);
+}
+
+/* --- telling --- */
+
+static void send_one(
+    const struct storages *s, const struct conf *c, const struct conf_storage *st, struct channel *to)
+{
+    struct packer *p = channel_begin(to, MSG_STORAGE, 6);
+
+    pack_kv_text(p, "name", st->name);
+    pack_kv_text(p, "path", st->path);
+    pack_kv_text(p, "index_path", st->index_path);
+    pack_kv_text(p, "free", st->free_text);
+    pack_kv_text(p, "uuid", map_get(&s->uuid_by_path, span_of(st->path)));
+    pack_kv_i64(p, "sync_us", c->dvr.sync_us);
+    channel_end(to, NULL, 0);
+}
+
+void storages_send(const struct storages *s, const struct conf *c, struct channel *to)
+{
+    for (size_t i = 0; i < c->n_storages; i++) send_one(s, c, &c->storages[i], to);
+}
+
+static void send_index(const struct storage_seen *seen, const char *name, struct channel *httpd)
+{
+    struct packer *p = channel_begin(httpd, MSG_INDEX_READY, 3);
+
+    pack_kv_text(p, "name", name);
+    pack_kv_text(p, "path", seen->index_path);
+    pack_kv_u64(p, "gen", seen->index_gen);
+    channel_end(httpd, NULL, 0);
+}
+
+void storages_send_indexes(const struct storages *s, const struct conf *c, struct channel *httpd)
+{
+    for (size_t i = 0; i < c->n_storages; i++) {
+        const struct storage_seen *seen = storages_seen(s, c->storages[i].name);
+
+        if (seen && seen->index_path) send_index(seen, c->storages[i].name, httpd);
+    }
+}
+
+static bool same(
+    const struct conf *a, const struct conf_storage *x, const struct conf *b, const struct conf_storage *y)
+{
+    return x && y && strcmp(x->path, y->path) == 0 && strcmp(x->index_path, y->index_path) == 0 &&
+        strcmp(x->free_text, y->free_text) == 0 && a->dvr.sync_us == b->dvr.sync_us;
+}
+
+void storages_send_changes(
+    struct storages *s, const struct conf *before, const struct conf *after, struct channel *to)
+{
+    for (size_t i = 0; i < before->n_storages; i++) {
+        const char *name = before->storages[i].name;
+        struct packer *p;
+
+        if (conf_storage(after, span_of(name))) continue;
+        p = channel_begin(to, MSG_STORAGE_GONE, 1);
+        pack_kv_text(p, "name", name);
+        channel_end(to, NULL, 0);
+    }
+    for (size_t i = 0; i < after->n_storages; i++) {
+        const struct conf_storage *st = &after->storages[i];
+
+        if (!same(before, conf_storage(before, span_of(st->name)), after, st)) send_one(s, after, st, to);
+    }
+}
+
+/* --- hearing --- */
+
+static struct storage_seen *seen_of(struct storages *s, struct span name)
+{
+    struct storage_seen *seen = map_get(&s->by_name, name);
+
+    if (seen) return seen;
+    seen = NEW(struct storage_seen);
+    map_set(&s->by_name, name, seen);
+    return seen;
+}
+
+void storages_on_state(struct storages *s, const struct conf *c, const struct packed *body)
+{
+    struct span name = packed_str(body, "name");
+    const struct conf_storage *st = conf_storage(c, name);
+    struct storage_seen *seen;
+    const char *known;
+    char state[sizeof(seen->state)];
+
+    if (!st) return;
+    seen = seen_of(s, name);
+    packed_text(body, "state", state, sizeof(state));
+    packed_text(body, "uuid", seen->uuid, sizeof(seen->uuid));
+    seen->err = packed_i64(body, "errno", 0);
+    seen->total = packed_u64(body, "total", 0);
+    seen->free = packed_u64(body, "free", 0);
+    if (strcmp(state, seen->state) != 0) {
+        log_event(strcmp(state, "ok") == 0 ? LOG_NOTE : LOG_WARN, "storage-state",
+            "storage=%s from=%s to=%s errno=%lld", log_q(name), log_q(span_of(seen->state)),
+            log_q(span_of(state)), (long long)seen->err);
+        span_copy(span_of(state), seen->state, sizeof(seen->state));
+    }
+    known = map_get(&s->uuid_by_path, span_of(st->path));
+    if (strcmp(state, "ok") != 0 || seen->uuid[0] == 0 || strchr(seen->uuid, ' ') ||
+        strchr(seen->uuid, '\n') || (known && strcmp(known, seen->uuid) == 0))
+        return;
+    remember(s, span_of(st->path), span_of(seen->uuid));
+    save(s);
+}
+
+void storages_on_index(
+    struct storages *s, const struct conf *c, const struct packed *body, struct channel *httpd)
+{
+    struct span name = packed_str(body, "name"), path = packed_str(body, "path");
+    struct storage_seen *seen;
+
+    if (!conf_storage(c, name) || path.n == 0) return;
+    seen = seen_of(s, name);
+    mem_free(seen->index_path);
+    seen->index_path = span_dup(path);
+    seen->index_gen = packed_u64(body, "gen", 0);
+    if (httpd) send_index(seen, conf_storage(c, name)->name, httpd);
+}
+
+void storages_keeper_gone(struct storages *s)
+{
+    struct map_slot slot;
+    size_t at = 0;
+
+    while (map_next(&s->by_name, &at, &slot)) ((struct storage_seen *)slot.value)->state[0] = 0;
+}
+
+const struct storage_seen *storages_seen(const struct storages *s, const char *name)
+{
+    return map_get(&s->by_name, span_of(name));
+}
+
+size_t storages_ok(const struct storages *s, const struct conf *c)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n_storages; i++) {
+        const struct storage_seen *seen = storages_seen(s, c->storages[i].name);
+
+        n += seen && strcmp(seen->state, "ok") == 0;
+    }
+    return n;
+}
