@@ -6,8 +6,9 @@
 #define ODD_UNITS        3        /* a step that lasts so long is the new run (T5) */
 #define REORDER_US       US_PER_S /* pictures are shown at most so much earlier than one before them */
 #define GAP_US           US_PER_S /* arrival that much behind what is counted: footage is missing */
-#define AHEAD_US         US_PER_S /* timestamps so much ahead of arrival lie */
-#define STEP_GUESS_HZ    25       /* units a second before two were seen */
+#define SLACK_US         (20 * US_PER_MS) /* timestamps more ahead of arrival than that lie */
+#define AHEAD_US         (5 * US_PER_S)   /* a count of samples so much ahead since the run began does */
+#define STEP_GUESS_HZ    25               /* units a second before two were seen */
 #define STEP_MAX_US      (2 * US_PER_S)
 #define SR_AGREE_US      (100 * US_PER_MS)
 #define NTP_UNIX_S       2208988800u
@@ -27,20 +28,22 @@ struct line {
     bool set;
     enum track_kind kind;
     uint32_t hz;
-    bool run;       /* timestamps are tied to media time: offset is good */
-    bool any;       /* something was handed out, ever */
-    bool join;      /* the next unit is behind a join */
-    uint32_t ts;    /* of the last believed timestamp, */
-    int64_t ext;    /* the same unwrapped, */
-    usec_t ts_us;   /* its arrival */
-    int64_t offset; /* ext + offset = media time in ticks */
-    int64_t pts;    /* of the last unit, before alignment */
-    int64_t top;    /* the largest pts */
-    int64_t dts;    /* of the last unit, handed out */
-    uint32_t dur;   /* of the last unit, audio */
-    uint32_t step;  /* usual distance of two units */
-    unsigned odd_n; /* units in a row that step out of line, */
-    int64_t odd;    /* the last one unwrapped */
+    bool run;        /* timestamps are tied to media time: offset is good */
+    bool any;        /* something was handed out, ever */
+    bool join;       /* the next unit is behind a join */
+    uint32_t ts;     /* of the last believed timestamp, */
+    int64_t ext;     /* the same unwrapped, */
+    usec_t ts_us;    /* its arrival */
+    int64_t offset;  /* ext + offset = media time in ticks */
+    int64_t run_pts; /* where the run began, */
+    usec_t run_us;   /* and when */
+    int64_t pts;     /* of the last unit, before alignment */
+    int64_t top;     /* the largest pts */
+    int64_t dts;     /* of the last unit, handed out */
+    uint32_t dur;    /* of the last unit, audio */
+    uint32_t step;   /* usual distance of two units */
+    unsigned odd_n;  /* units in a row that step out of line, */
+    int64_t odd;     /* the last one unwrapped */
     unsigned depth, n;
     int64_t shown[TIMELINE_REORDER_MAX + 1]; /* presentation times not yet used as dts, rising */
     struct delay delay;
@@ -297,6 +300,8 @@ static int64_t begin_run(struct timeline *t, struct line *l, const struct timeli
     }
     if (l->any) pts = MAX(pts, l->dts - l->shift + room);
     l->offset = pts - in->offset;
+    l->run_pts = pts;
+    l->run_us = in->mono_us;
     l->run = true;
     l->n = 0;
     believe(l, in, 0);
@@ -343,24 +348,25 @@ static int64_t pts_video(struct timeline *t, struct line *l, const struct timeli
     return pts;
 }
 
-/* T12. */
+/* T12: counted samples are followed while the timestamps agree more or less. What is ahead of them is a hole,
+ * if it is not ahead of arrival too; the rest are lies. When the count itself runs away from arrival (a false
+ * sample rate), the timestamps are followed. */
 static int64_t pts_audio(struct timeline *t, struct line *l, const struct timeline_in *in, uint16_t *flags)
 {
     int64_t ext = l->ext + (int32_t)(in->timestamp - l->ts), raw = ext + l->offset + in->offset;
     int64_t counted = l->pts + (l->dur ? l->dur : l->step), now = by_arrival(t, l, in->mono_us);
     usec_t off = us_of(l, raw - counted);
-    bool runs_away = us_of(l, counted - now) > AHEAD_US;
+    bool runs_away = us_of(l, counted - l->run_pts) - (in->mono_us - l->run_us) > AHEAD_US;
 
-    if (off < TIMELINE_AUDIO_US && off > -TIMELINE_AUDIO_US && !runs_away) {
+    if (off < TIMELINE_AUDIO_US && (runs_away ? raw > l->pts : off > -TIMELINE_AUDIO_US)) {
         believe(l, in, ext);
-        return counted;
+        return runs_away ? raw : counted;
     }
-    if ((off > 0 && us_of(l, raw - now) < AHEAD_US) || (off <= 0 && runs_away && raw > l->pts)) {
+    if (off > 0 && us_of(l, raw - now) < SLACK_US) {
         t->c.resyncs++;
         believe(l, in, ext);
         return raw;
     }
-    if (runs_away) counted = l->pts + 1;
     if (us_of(l, now - counted) > GAP_US) counted = now;
     *flags |= FRAME_REPAIRED;
     t->c.ignored++;
