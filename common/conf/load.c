@@ -17,7 +17,7 @@ void *load_field(const struct conf_row *row, void *base)
 
 void load_defaults(enum conf_scope scope, void *base)
 {
-    struct value_why why;
+    struct value_why why = {""};
 
     for (size_t i = 0; i < conf_rows_n; i++) {
         const struct conf_row *row = &conf_rows[i];
@@ -69,7 +69,7 @@ static void load_item(struct load *l, const struct source *s, const struct sourc
     struct value_from from = {item->value, item->quoted, item->torn, l->c->dir};
     unsigned *line = &given->lines[conf_row_index(row)];
     char name[KEY_TEXT_MAX];
-    struct value_why why;
+    struct value_why why = {""};
 
     key_text(sec->path, item->key, name);
     if (*line > 0)
@@ -168,7 +168,7 @@ static void default_paths(struct conf *c)
     for (size_t i = 0; i < ARRAY_N(names); i++) {
         const struct conf_row *row = conf_row_find(SCOPE_CONF, names[i][0], names[i][1]);
         struct value_from from = {.text = span_of(row->def), .dir = c->dir};
-        struct value_why why;
+        struct value_why why = {""};
 
         must(value_parse(row, &from, load_field(row, c), &why));
     }

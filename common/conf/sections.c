@@ -67,7 +67,7 @@ void load_storages(struct load *l, const struct source *s, const struct source_s
         struct value_from from = {item->value, item->quoted, item->torn, l->c->dir};
         size_t before = l->c->n_storages;
         struct conf_storage *st = storage_named(l, s, item->line, item->key);
-        struct value_why why;
+        struct value_why why = {""};
 
         if (!st) continue;
         if (l->c->n_storages == before) {

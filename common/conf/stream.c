@@ -48,7 +48,7 @@ static void stream_add(struct load *l, const struct source *s, const struct sour
     load_items(l, s, sec, SCOPE_STREAM, "", st, &given, false);
     derive_stream(l, s, st, &given);
     if ((c->n_streams & (c->n_streams - 1)) == 0) /* room for a power of two */
-        c->streams = mem_renew(c->streams, MAX(c->n_streams * 2, 1) * sizeof(*c->streams));
+        c->streams = mem_renew(c->streams, MAX(c->n_streams * 2, 1) * sizeof(struct conf_stream *));
     c->streams[c->n_streams++] = st;
     other = map_get(&c->by_uid, span_of(st->uid));
     if (other)
@@ -131,5 +131,5 @@ void load_streams(struct load *l)
         if (c->streams_include.n == 1 || !read_before(g.gl_pathv, i, g.gl_pathv[i]))
             stream_file(l, g.gl_pathv[i]);
     globfree(&g);
-    if (c->n_streams > 0) qsort(c->streams, c->n_streams, sizeof(*c->streams), by_uid);
+    if (c->n_streams > 0) qsort(c->streams, c->n_streams, sizeof(struct conf_stream *), by_uid);
 }

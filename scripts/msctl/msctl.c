@@ -136,7 +136,8 @@ static int run(
     char text[512], level[4], *level_arg[] = {level};
     int code;
 
-    if (strcmp(cmd->words, "log-level") == 0 && level_number(args[0], level) == level) args = level_arg;
+    if (strcmp(cmd->words, "log-level") == 0 && args[0] && level_number(args[0], level) == level)
+        args = level_arg;
     code = ask(o->socket, cmd->words, args, n, &rows, text);
     if (code == CTL_OK || rows.n > 0) {
         if (o->json)

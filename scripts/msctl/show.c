@@ -10,12 +10,11 @@
 void show_done(struct show *s)
 {
     for (size_t i = 0; i < s->n_messages; i++) {
-        unpack_done(s->unpacks[i]);
-        buf_done(s->messages[i]);
-        mem_free(s->messages[i]);
+        unpack_done(s->messages[i].unpacked);
+        buf_done(s->messages[i].bytes);
+        mem_free(s->messages[i].bytes);
     }
     mem_free(s->messages);
-    mem_free(s->unpacks);
     mem_free(s->rows);
     *s = (struct show){0};
 }
@@ -25,10 +24,8 @@ void show_add(struct show *s, struct buf *message, struct unpack *u, const struc
     size_t n = packed_n(rows);
 
     s->messages = mem_renew(s->messages, (s->n_messages + 1) * sizeof(*s->messages));
-    s->unpacks = mem_renew(s->unpacks, (s->n_messages + 1) * sizeof(*s->unpacks));
-    s->messages[s->n_messages] = message;
-    s->unpacks[s->n_messages++] = u;
-    s->rows = mem_renew(s->rows, MAX(s->n + n, 1) * sizeof(*s->rows));
+    s->messages[s->n_messages++] = (struct show_message){message, u};
+    s->rows = mem_renew(s->rows, MAX(s->n + n, 1) * sizeof(const struct packed *));
     for (size_t i = 0; i < n; i++) s->rows[s->n++] = packed_at(rows, i);
 }
 

@@ -20,15 +20,18 @@ struct show_column {
 };
 
 /* Rows are kept as the messages that brought them: their values live until show_done. */
+struct show_message {
+    struct buf *bytes;
+    struct unpack *unpacked;
+};
 struct show {
     const struct packed **rows;
-    size_t n, cap;
-    struct buf **messages;
-    struct unpack **unpacks;
+    size_t n;
+    struct show_message *messages;
     size_t n_messages;
 };
 void show_done(struct show *s);
-/* Takes both. false: the message holds no rows. */
+/* Takes message and u. rows: an array in it; anything else is none. */
 void show_add(struct show *s, struct buf *message, struct unpack *u, const struct packed *rows);
 
 /* Columns ended by a key of NULL. A table has a line of titles; a list has one line for each value. */
