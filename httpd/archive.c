@@ -17,14 +17,10 @@ bool archive_time(struct span s, usec_t *ret_us)
     return true;
 }
 
-bool archive_span(struct span s, usec_t from_us, usec_t now_us, usec_t *ret_to_us)
+bool archive_span(struct span s, usec_t from_us, usec_t *ret_to_us)
 {
     usec_t dur_us;
 
-    if (span_is(s, "now")) {
-        *ret_to_us = MAX(now_us, from_us + 1);
-        return true;
-    }
     if (!archive_time(s, &dur_us) || dur_us == 0) return false;
     *ret_to_us = from_us + dur_us;
     return true;

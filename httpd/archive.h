@@ -49,13 +49,13 @@ void archive_start(struct http *h, struct archive_job *j);
 /* Leaves the job behind: the connection goes, or was answered. */
 void archive_forget(struct http *h);
 
-/* "1700000000" or "now" (only as an end). false: neither. */
+/* "1700000000". */
 bool archive_time(struct span s, usec_t *ret_us);
 /* ISO 8601 with or without zone ("2026-11-22T17:03:20Z", "2026-11-22 17:03:20"; without: UTC), or unix
  * seconds. */
 bool archive_date(struct span s, usec_t *ret_us);
-/* "3600", or "now": up to now_us. */
-bool archive_span(struct span s, usec_t from_us, usec_t now_us, usec_t *ret_to_us);
+/* "3600": the end of so many seconds from from_us on. */
+bool archive_span(struct span s, usec_t from_us, usec_t *ret_to_us);
 
 /* Eight hexadecimal digits that stand for a storage in URLs. */
 void archive_tag(const struct storage *st, char dst[9]);

@@ -269,9 +269,12 @@ static void serve_span(struct http *h, enum catalogue_kind kind)
     usec_t from_us, to_us;
     char uri[TIME_TEXT_MAX];
 
-    if (!archive_time(m->capture[0], &from_us) ||
-        !archive_span(m->capture[1], from_us, clock_wall_us(), &to_us)) {
-        answer_error(h, 400, "expected unix seconds and a duration in seconds, or now");
+    if (span_is(m->capture[1], "now")) {
+        answer_error(h, 404, "no playlist here grows");
+        return;
+    }
+    if (!archive_time(m->capture[0], &from_us) || !archive_span(m->capture[1], from_us, &to_us)) {
+        answer_error(h, 400, "expected unix seconds and a duration in seconds");
         return;
     }
     snprintf(uri, sizeof uri, "archive-%.*s-%.*s.m3u8", SPAN_FMT(m->capture[0]), SPAN_FMT(m->capture[1]));
@@ -303,8 +306,8 @@ void serve_dvr_playlist(struct http *h)
     }
     to_us = from_us + ARCHIVE_SPAN_USUAL_US;
     if (url_query_get(query, "duration", text, sizeof text) &&
-        !archive_span(span_of(text), from_us, clock_wall_us(), &to_us)) {
-        answer_error(h, 400, "duration is seconds, or now");
+        !archive_span(span_of(text), from_us, &to_us)) {
+        answer_error(h, 400, "duration is seconds");
         return;
     }
     start_playlist(h, CATALOGUE_MEDIA, from_us, to_us, "");

@@ -108,6 +108,14 @@ static bool joined_at(const struct piece_of *a, const struct piece_of *b)
     return gap_us > INDEX_JOIN_US;
 }
 
+/* Up to the next one where they follow each other, since the last frame of a file may be shown a little
+ * longer. */
+static usec_t shown_us(const struct piece_of *x, const struct piece_of *next)
+{
+    if (!next || joined_at(x, next) || next->start_us <= x->start_us) return x->dur_us;
+    return next->start_us - x->start_us;
+}
+
 void plan_write(const struct plan *p, struct text *to)
 {
     struct hls_head head = {.target_s = 1, .vod = true, .independent = true};
@@ -117,7 +125,7 @@ void plan_write(const struct plan *p, struct text *to)
     hls_begin(to, &head);
     for (size_t i = 0; i < p->n; i++) {
         const struct piece_of *x = &p->v[i], *before = i > 0 ? x - 1 : NULL;
-        struct hls_segment line = {.uri = uri, .dur_us = x->dur_us};
+        struct hls_segment line = {.uri = uri, .dur_us = shown_us(x, i + 1 < p->n ? x + 1 : NULL)};
         bool discont = before && joined_at(before, x);
 
         if (discont) text_put(to, "#EXT-X-DISCONTINUITY\n");

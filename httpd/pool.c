@@ -37,10 +37,21 @@ static struct job *take(struct pool *p)
     return j;
 }
 
+/* sendfile to a client that has gone would raise SIGPIPE, and no flag turns that off. */
+static void block_signals(void)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
 static void *pool_main(void *arg)
 {
     struct pool *p = arg;
     struct job *j;
+
+    block_signals();
 
     while ((j = take(p))) {
         j->work(j);
