@@ -5,6 +5,7 @@
 #include "master/version.h"
 
 #include <getopt.h>
+#include <sysexits.h>
 
 #define DEFAULT_FILE "/etc/media-server/media-server.ini"
 
@@ -15,7 +16,7 @@ static const char help[] =
     "\n"
     "  -c, --config FILE   configuration (" DEFAULT_FILE ")\n"
     "  -t, --test          checks the configuration, names file, line and key of every mistake, and ends:\n"
-    "                      0 it is good, 1 it is not\n"
+    "                      0 it is good, 78 it is not\n"
     "  -V LEVEL            log level: 3 error, 4 warn, 5 note, 6 info, 7 debug; wins over log-level\n"
     "  -vs, -vb, -vr       prints version, build, revision\n"
     "      --foreground    stays in the foreground, as it always does\n"
@@ -84,8 +85,10 @@ static int run(const struct options *o)
     struct conf_report r = {0};
     struct paths paths;
     int err = paths_find(&paths);
+    bool read;
 
     if (err == 0) err = conf_load(o->file, &start.conf, &r);
+    read = start.conf != NULL;
     start.paths = &paths;
     start.report = &r;
     if (err != 0 || o->test) conf_report_print(&r, stderr);
@@ -96,7 +99,8 @@ static int run(const struct options *o)
         err = master_run(&start);
     }
     conf_report_done(&r);
-    return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    /* systemd does not try again what only a hand can mend (RestartPreventExitStatus). */
+    return err == 0 ? EXIT_SUCCESS : !read ? EX_CONFIG : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
