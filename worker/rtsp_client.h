@@ -70,8 +70,9 @@ struct rtsp_track {
 };
 
 enum rtsp_event_kind {
-    RTSP_EV_DIAL = 1,    /* close the connection, if any; after after_us dial host:port; then connected() or
-                            closed().    Again in one session for redirects and changes of transport */
+    /* close the connection and all UDP pairs, if any; after after_us dial host:port; then connected() or
+     * closed(). Again in one session for redirects and changes of transport */
+    RTSP_EV_DIAL = 1,
     RTSP_EV_UDP_BIND,    /* track: a pair of ports is wanted; answer udp_bound() */
     RTSP_EV_UDP_CONNECT, /* track: rtp_port, rtcp_port (0: unknown); answer udp_connected() */
     RTSP_EV_UDP_CLOSE,   /* track: its pair is not needed any more */
@@ -123,6 +124,7 @@ void rtsp_client_closed(struct rtsp_client *c, int err, const char *text, usec_t
 size_t rtsp_client_feed(struct rtsp_client *c, struct span in, usec_t now_us);
 /* Least number of unread bytes with which another feed makes sense (SO_RCVLOWAT); at least 1. */
 size_t rtsp_client_need(const struct rtsp_client *c);
+/* Then feed() what is still unread, once more. */
 void rtsp_client_tick(struct rtsp_client *c, usec_t now_us);
 usec_t rtsp_client_deadline(const struct rtsp_client *c); /* when to tick; 0: no need */
 
@@ -135,7 +137,8 @@ void rtsp_client_udp_seen(struct rtsp_client *c, uint8_t track, usec_t now_us);
  * first packet (K4): the owner's duty. */
 void rtsp_client_send_rtcp(struct rtsp_client *c, uint8_t track, struct span compound);
 
-/* TEARDOWN, then CLOSED within RTSP_CLIENT_TEARDOWN_US (P20); at once when there is no session. */
+/* TEARDOWN, then CLOSED within RTSP_CLIENT_TEARDOWN_US (P20); at once when there is none to tear down.
+ * Nothing happens when the session is over already. */
 #define RTSP_CLIENT_TEARDOWN_US (1 * US_PER_S)
 void rtsp_client_stop(struct rtsp_client *c, usec_t now_us);
 

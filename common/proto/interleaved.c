@@ -8,6 +8,8 @@
 #define SSRC_AT_RTP   8
 #define SSRC_AT_RTCP  4
 #define RTCP_SIZE_MAX 4096
+#define METHOD_MIN    3 /* letters; of a known one or not (C9) */
+#define METHOD_MAX    24
 
 static const struct head_limits LIMITS = {RTSP_LINE_MAX, RTSP_HEAD_MAX};
 
@@ -46,23 +48,15 @@ void interleaved_write_header(uint8_t dst[INTERLEAVED_HEADER], uint8_t channel, 
 
 /* ---- what may stand at the beginning of something ---- */
 
-/* One of the words that messages begin with, as far as its bytes are there. */
+/* "RTSP/", "HTTP/", or a method and a blank, as far as the bytes are there. */
 static bool begins_message(struct span s)
 {
-    static const char *const others[] = {"RTSP/", "HTTP/", "GET ", "POST "};
+    size_t n = 0;
 
-    for (size_t i = 0; i < ARRAY_N(others); i++) {
-        size_t n = MIN(strlen(others[i]), s.n);
-
-        if (memcmp(others[i], s.p, n) == 0) return true;
-    }
-    for (unsigned m = 0; m < RTSP_METHODS; m++) {
-        struct span name = span_of(rtsp_method_name((enum rtsp_method)m));
-        size_t n = MIN(name.n, s.n);
-
-        if (memcmp(name.p, s.p, n) == 0 && (s.n <= name.n || s.p[name.n] == ' ')) return true;
-    }
-    return false;
+    while (n < s.n && n < METHOD_MAX && ((s.p[n] >= 'A' && s.p[n] <= 'Z') || s.p[n] == '_')) n++;
+    if (n == s.n) return true;
+    if (s.p[n] == ' ') return n >= METHOD_MIN;
+    return s.p[n] == '/' && n == 4 && (memcmp(s.p, "RTSP", n) == 0 || memcmp(s.p, "HTTP", n) == 0);
 }
 
 /* In frame: may a frame or a message begin here? A channel that nobody set up (P10) is believed with RTP's
