@@ -98,6 +98,12 @@ static void do_garbage(struct occasion *o)
     }
 }
 
+/* U6, U7: the next request is answered 401, a keep-alive in the middle of playing too. */
+static void do_nonce(struct occasion *o)
+{
+    o->c->nonce[0] = '\0';
+}
+
 static void do_expire(struct occasion *o)
 {
     o->c->stream->c.sessions_expired++;
@@ -129,6 +135,7 @@ static const struct action {
 } actions[] = {
     {"close", do_close, false, "closes the connections"},
     {"rst", do_reset, false, "resets the connections"},
+    {"nonce", do_nonce, false, "the nonce is no longer good (U6, U7)"},
     {"expire", do_expire, false, "ends the sessions as if they had timed out"},
     {"ts-jump", do_ts_jump, true, "adds ticks to the RTP time (T5)"},
     {"ts-zero", do_ts_zero, false, "RTP time goes on from 0 (T5)"},

@@ -19,6 +19,7 @@
 #define WORDS      8
 
 struct caller {
+    struct list link;
     struct watch w;
     struct buf in;
 };
@@ -30,6 +31,7 @@ struct command {
 };
 
 static struct watch listener = {.fd = -1};
+static struct list callers;
 static char socket_path[108];
 
 static const char *each_stream(
@@ -177,6 +179,7 @@ static void caller_free(void *arg)
 static void caller_end(struct caller *c)
 {
     watch_stop(&c->w);
+    list_remove(&c->link);
     server_after(caller_free, c);
 }
 
@@ -224,6 +227,7 @@ static void on_caller(struct watch *w, unsigned events)
     if (fd < 0) return;
     struct caller *c = NEW(struct caller);
     buf_init(&c->in, LINE_MAX_N);
+    list_push(&callers, &c->link);
     watch_start(&c->w, fd, EPOLLIN, on_line);
 }
 
@@ -242,11 +246,13 @@ void control_listen(const char *path)
         exit(1);
     }
     memcpy(socket_path, a.sun_path, sizeof socket_path);
+    list_init(&callers);
     watch_start(&listener, fd, EPOLLIN, on_caller);
 }
 
 void control_done(void)
 {
     watch_stop(&listener);
+    while (!list_empty(&callers)) caller_end(LIST_ITEM(callers.next, struct caller, link));
     if (socket_path[0] != '\0') (void)unlink(socket_path);
 }

@@ -15,6 +15,7 @@ enum { NONCE_CONNECTION, NONCE_REQUEST };
 enum { MARKER_NORMAL, MARKER_NEVER, MARKER_ALWAYS };
 enum { SETS_BOTH, SETS_SDP, SETS_INBAND, SETS_FIRST, SETS_EVERY_KEY };
 enum { CHANNELS_ASKED, CHANNELS_SWAPPED, CHANNELS_MOVED, CHANNELS_LIE, CHANNELS_RTCP_ON_RTP };
+enum { AUDIO_TS_NORMAL, AUDIO_TS_ZERO, AUDIO_TS_UNEVEN };
 enum { SR_NORMAL, SR_NONE, SR_ZERO, SR_1970, SR_2036, SR_LOCAL, SR_UNKNOWN_SSRC, SR_JUMPS };
 enum { ALIVE_ANY, ALIVE_OPTIONS, ALIVE_GET_PARAMETER, ALIVE_RTCP, ALIVE_RTSP };
 enum { RTPINFO_NORMAL, RTPINFO_NONE, RTPINFO_ZERO, RTPINFO_WRONG, RTPINFO_RELATIVE, RTPINFO_JUNK };
@@ -69,6 +70,8 @@ enum { HEADS_NORMAL, HEADS_LOWER, HEADS_LF, HEADS_NO_CSEQ, HEADS_BLANKS, HEADS_C
     KNOB(channels, "channels", "asked,swapped,moved,lie,rtcp-on-rtp", 0, 0, 0, "interleaved channels (P8, P9, P10)") \
     KNOB(sr, "sr", "normal,none,zero,1970,2036,local,unknown-ssrc,jumps", 0, 0, 0, "sender reports (T8)") \
     KNOB(slow_start, "slow-start", NULL, 0, 600000, 0, "ms between PLAY and the first packet") \
+    KNOB(burst, "burst", NULL, 0, 10000, 0, "ms of frames that are there at once after PLAY (T10)") \
+    KNOB(audio_ts, "audio-ts", "normal,zero,uneven", 0, 0, 0, "RTP time of audio: always the same, off by up to 20 ms (T12)") \
     KNOB(early, "early", NULL, 0, 1, 0, "1: a sender report before the PLAY reply (P11)") \
     KNOB(timeout, "timeout", NULL, 0, 100000, 60, "session timeout in s as announced; 0: announced as 0 and not enforced (P6)") \
     KNOB(enforce, "enforce", NULL, 0, 1, 1, "1: a session without keep-alive ends at its timeout") \

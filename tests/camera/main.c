@@ -16,7 +16,7 @@
 
 #define BACKLOG       4096
 #define ACCEPTS       64 /* in one turn */
-#define GROUPS_MAX    64
+#define GROUPS_MAX    256
 #define HOUSEKEEP_US  (US_PER_S / 4)
 #define GRACE_PERCENT 20 /* a session ends so much after its announced timeout */
 

@@ -9,6 +9,8 @@
 
 #define SR_EVERY_US  (5 * US_PER_S)
 #define STRAY_EVERY  50
+#define UNEVEN_OF_S  50 /* 20 ms */
+#define UNEVEN_STEPS 7
 #define LATE_US      (2 * US_PER_MS)
 #define CATCH_UP_MAX 250 /* frames sent at once by a session that fell behind; the rest is skipped */
 
@@ -24,11 +26,21 @@ static usec_t due_us(const struct play *p, uint64_t n)
     return p->base_us + pack_due_us(p->pack, n) / p->conn->stream->k.fast;
 }
 
+/* T12 */
+static int64_t bent_audio(const struct play *p, int64_t ticks, uint64_t n)
+{
+    int64_t form = p->conn->stream->k.audio_ts, span = p->pack->source->clock_hz / UNEVEN_OF_S;
+
+    if (form == AUDIO_TS_ZERO) return 0;
+    return form == AUDIO_TS_UNEVEN ? ticks + (int64_t)(n % UNEVEN_STEPS) * span / UNEVEN_STEPS : ticks;
+}
+
 static uint32_t ts_of(const struct play *p, uint64_t n)
 {
     const struct knobs *k = &p->conn->stream->k;
     int64_t ticks = pack_ticks(p->pack, k->same_ts != 0 ? n & ~1ull : n);
 
+    if (k->audio_ts != AUDIO_TS_NORMAL && !is_video(p)) ticks = bent_audio(p, ticks, n);
     if (k->drift != 0) ticks += ticks * k->drift / 1000000;
     if (k->ts_stray != 0 && is_video(p) && p->sent % STRAY_EVERY == STRAY_EVERY - 1) ticks += k->ts_stray;
     return (uint32_t)(uint64_t)(p->ts0 + ticks);
@@ -80,7 +92,7 @@ static void find_start(struct conn *c, usec_t now_us)
     for (unsigned t = 0; t < s->n_tracks; t++) {
         struct play *p = &c->play[t];
         if (!p->set_up) continue;
-        p->base_us = s->k.start == START_IDR ? from_us + phase_us : s->epoch_us;
+        p->base_us = s->k.start == START_IDR ? from_us + phase_us - s->k.burst * US_PER_MS : s->epoch_us;
         p->n = s->k.start == START_IDR ? 0 : frame_after(p, from_us);
         if (s->k.start != START_KEY) continue;
         p->n = key_after(p, p->n);

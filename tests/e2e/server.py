@@ -113,7 +113,7 @@ class MediaServer:
     def _answers(self):
         if self.process.poll() is not None:
             raise AssertionError(f"media-server ended with {self.process.returncode}\n{self.log()}")
-        return self.status()
+        return self.msctl("status", ok=False).returncode == 0
 
     def stop(self):
         """SIGTERM; returns the exit code. No process of ours may be left."""

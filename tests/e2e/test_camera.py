@@ -43,7 +43,7 @@ def test_ffmpeg_plays_video(camera, source, codec, size, udp):
     s = tools.ffprobe(cam.url(), *transport)["streams"][0]
     assert (s["codec_name"], s["width"], s["height"]) == (codec, *size)
     if not udp:
-        assert tools.decode(cam.url(), *transport, seconds="2") == ""
+        assert tools.decode(cam.url(), *transport, seconds="1") == ""
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_ffmpeg_plays_audio(camera, source, codec, rate):
     streams = tools.ffprobe(cam.url(), "-rtsp_transport", "tcp")["streams"]
     assert [s["codec_name"] for s in streams] == ["h264", codec]
     assert streams[1]["sample_rate"] == rate
-    assert tools.decode(cam.url(), "-rtsp_transport", "tcp", seconds="2") == ""
+    assert tools.decode(cam.url(), "-rtsp_transport", "tcp", seconds="1") == ""
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
@@ -191,6 +191,16 @@ def test_nonce_for_each_request(camera):
         c.describe()
         c.send("OPTIONS")
         assert "stale" not in c.reply()["WWW-Authenticate"]
+
+
+def test_nonce_ends_in_the_middle(camera):
+    """U7"""
+    cam = camera(auth="digest-md5", user="u", password="p")
+    with Rtsp(cam.url()) as c:
+        c.play()
+        cam.do("nonce")
+        assert c.request("GET_PARAMETER", c.base, login=False).status == 401
+        c.packets(20)
 
 
 def test_close_after_401(camera):
@@ -339,6 +349,29 @@ def test_jumps(camera, action, arg, field, change):
     assert len(odd) == 1
     if change is not None:
         assert abs(odd[0] - change % wrap) <= small
+
+
+def test_burst_after_play(camera):
+    """T10"""
+    cam = camera(source="tiny.h264", burst=2000)
+    with Rtsp(cam.url()) as c:
+        c.play()
+        began, stamps = time.monotonic(), set()
+        while len(stamps) < 24:
+            stamps |= {p.ts for p in c.packets(1)}
+        assert time.monotonic() - began < 1
+
+
+def test_audio_times(camera):
+    """T12"""
+    cam = camera(source=["tiny.h264", "audio.alaw"], audio_ts="zero")
+    with Rtsp(cam.url()) as c:
+        c.play()
+        assert len({p.ts for p in c.packets(20, channel=2)}) == 1
+        cam.set(audio_ts="uneven")
+        c.packets(10, channel=2)
+        stamps = [p.ts for p in c.packets(30, channel=2)]
+    assert len({b - a for a, b in zip(stamps, stamps[1:])}) > 1
 
 
 def test_ts_zero(camera):

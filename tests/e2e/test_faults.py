@@ -1,12 +1,17 @@
 """Cameras that misbehave: what is captured goes on or comes back by itself, is counted, and nobody else loses anything.
 
 The names in the parameters are knobs of ms-camera; the ids name the habit of the list of cameras' habits."""
+import pathlib
+import re
+import tempfile
 import time
 
 import pytest
 
+import mp4
 import tools
 from camera import Camera
+from rtsp import Rtsp
 from server import MediaServer, need_server
 from tools import wait_for
 
@@ -76,6 +81,9 @@ HARMLESS = {
     "T8-ntp-jumps": dict(sr="jumps"),
     "T8-unknown-ssrc": dict(sr="unknown-ssrc"),
     "T9-drift": dict(drift=500),
+    "T10-burst": dict(burst=3000),
+    "T12-audio-zero": dict(source=["tiny.h264", "audio.alaw"], audio_ts="zero"),
+    "T12-audio-uneven": dict(source=["tiny.h264", "audio.aac"], audio_ts="uneven"),
     "T14-junk-packets": dict(style="junk"),
     "T15-large-packets": dict(mtu=60000),
     "V1-never-marker": dict(marker="never"),
@@ -92,7 +100,44 @@ HARMLESS = {
     "A1-adts": dict(source=["tiny.h264", "audio.aac"], style="adts"),
     "A1-aggregate": dict(source=["tiny.h264", "audio.aac"], aggregate=4),
 }
+# Descriptions of a camera (H.264, AAC) as others write them (A3): id -> what becomes of ours.
+SDP = {
+    "S1-no-o-s-t": lambda t: "".join(x for x in t.splitlines(True) if x[:2] not in ("o=", "s=", "t=", "v=")),
+    "S1-blank-lines": lambda t: t.replace("\r\n", "\r\n\r\n"),
+    "S1-no-last-newline": lambda t: t.rstrip(),
+    "S2-bad-o": lambda t: t.replace("o=- ", "o=RTSP Session -0x1f "),
+    "S3-bad-c": lambda t: t.replace("c=IN IP4 0.0.0.0", "c=IN c=IN IP4 0.0.0.0"),
+    "S4-t-now": lambda t: t.replace("t=0 0", "t=now-"),
+    "S5-rtpmap-blanks": lambda t: t.replace("H264/90000", "h264/90000 ").replace("mpeg4-generic", "MPEG4-GENERIC"),
+    "S5-LF": lambda t: t.replace("\r\n", "\n"),
+    "S6-fmtp-first": lambda t: swapped(t, "a=rtpmap:96", "a=fmtp:96"),
+    "S6-trailing-semicolon": lambda t: t.replace("packetization-mode=1;", "packetization-mode=1; ;").replace("sprop-parameter-sets", " Sprop-Parameter-Sets"),
+    "S10-strange-media": lambda t: t.replace("m=video", "m=vana 0 RTP/AVP 112\r\na=rtpmap:112 x/1\r\nm=application/TP-LINK 0 RTP/AVP smart/1/90000\r\nm=video", 1),
+    "S13-wrong-sprop": lambda t: replaced(t, r"sprop-parameter-sets=[^;\r]*", "sprop-parameter-sets=Z0IAKeKQFAe2AtwEBAaQeJEV,aM48gA=="),
+    "S13-junk-sprop": lambda t: replaced(t, r"sprop-parameter-sets=[^;\r]*", "sprop-parameter-sets=%%%,AAAAAQ=="),
+    "S13-profile-nonsense": lambda t: replaced(t, r"profile-level-id=[0-9a-f]{6}", "profile-level-id=TeAo"),
+    "S15-framerate": lambda t: t.replace("a=control:trackID=0", "a=framerate:0S\r\na=x-framerate: 5\r\na=framerate:5\r\na=control:trackID=0"),
+    "S16-all-sendonly": lambda t: t.replace("a=control:trackID", "a=sendonly\r\na=control:trackID"),
+    "S17-aac-clock": lambda t: replaced(t, r"(?<=mpeg4-generic/)\d+/\d+", "16000/2"),
+    "A2-keys-in-any-case": lambda t: t.replace("sizelength", "SizeLength").replace("indexlength", "IndexLength"),
+    "A2-no-sizes": lambda t: replaced(t, r"sizelength=13;indexlength=3;indexdeltalength=3;", ""),
+    "A2-no-config": lambda t: replaced(t, r";config=\w+", ""),
+}
 SECONDS = 6
+
+
+def swapped(text, first, second):
+    """The lines that begin so change places."""
+    lines = text.splitlines(True)
+    a, b = (next(i for i, x in enumerate(lines) if x.startswith(s)) for s in (first, second))
+    lines[a], lines[b] = lines[b], lines[a]
+    return "".join(lines)
+
+
+def replaced(text, pattern, by):
+    changed = re.sub(pattern, by, text, flags=re.I)
+    assert changed != text, pattern
+    return changed
 
 
 def continuous(server, camera, uid, name, h="vide", track=0):
@@ -109,19 +154,31 @@ def continuous(server, camera, uid, name, h="vide", track=0):
 
 class Harmless:
     def __init__(self):
-        self.camera = Camera(*[dict(dict(group=f"h{i}x", source="tiny.h264"), **o) for i, o in enumerate(HARMLESS.values())])
-        self.names = {key: f"h{i}x" for i, key in enumerate(HARMLESS)}
+        options = HARMLESS | {key: dict(source=["tiny.h264", "audio.aac"]) for key in SDP}
+        self.camera = Camera(*[dict(dict(group=f"h{i}x", source="tiny.h264"), **o) for i, o in enumerate(options.values())])
+        self.names = {key: f"h{i}x" for i, key in enumerate(options)}
+        self.dir = tempfile.TemporaryDirectory(prefix="sdp-")
         try:
+            for key, change in SDP.items():
+                self.write_sdp(f"{self.names[key]}0", change)
             self.server = MediaServer({n: self.camera.url(f"{n}0") for n in self.names.values()}, record=True)
         except BaseException:
             self.camera.close()
             raise
+
+    def write_sdp(self, name, change):
+        with Rtsp(self.camera.url(name)) as c:
+            text = change(c.describe())
+        path = pathlib.Path(self.dir.name, name)
+        path.write_bytes(text.encode())
+        self.camera.set(name, sdp_file=path)
 
     def close(self):
         try:
             self.server.close()
         finally:
             self.camera.close()
+            self.dir.cleanup()
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +191,7 @@ def harmless():
         h.close()
 
 
-@pytest.mark.parametrize("habit", HARMLESS)
+@pytest.mark.parametrize("habit", [*HARMLESS, *SDP])
 def test_harmless_habit(harmless, habit, request):
     request.node.logs = [harmless.server.shown]
     uid = harmless.names[habit]
@@ -180,8 +237,6 @@ def good_is_untouched(s, cam):
 
 def playable(s, uid):
     """Everything recorded decodes, and times rise."""
-    import mp4
-
     for path in s.segments(uid):
         m = mp4.Mp4(path.read_bytes(), growing=True)
         for handler in ("vide", "soun"):
@@ -371,6 +426,20 @@ def test_redirect_in_a_circle_ends(server, camera):
     assert cam.stats("cam0")["describes"] < 50
 
 
+def test_nonce_ends_while_playing(server, camera):
+    """U7: a keep-alive that gets 401 is signed anew; the session goes on."""
+    cam = camera(source="tiny.h264", auth="digest-md5", timeout=10, alive="rtsp", user="u", password="p")
+    s = server({"cam": cam.url()})
+    s.wait_state("cam")
+    for _ in range(2):
+        refused = cam.stats("cam0")["refused_login"]
+        cam.do("nonce")
+        wait_for("a keep-alive that was refused", lambda refused=refused: cam.stats("cam0")["refused_login"] > refused, timeout=15)
+    before = cam.stats("cam0")["keepalives"]
+    wait_for("keep-alives go on", lambda: cam.stats("cam0")["keepalives"] >= before + 1, timeout=15)
+    assert cam.stats("cam0")["sessions_opened"] == 1
+
+
 def test_wrong_password_is_not_hammered(server, camera):
     """U6, U8, K10"""
     cam = camera(dict(group="cam", source="tiny.h264", auth="digest-md5", user="u", password="right"))
@@ -386,8 +455,6 @@ def test_wrong_password_is_not_hammered(server, camera):
 def test_camera_is_full_then_free(server, camera):
     """K9"""
     cam = camera(dict(group="cam", source="tiny.h264", max_sessions=1))
-    from rtsp import Rtsp
-
     with Rtsp(cam.url("cam0")) as other:
         other.play()
         s = server({"cam": cam.url("cam0")})
