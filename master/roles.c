@@ -1,6 +1,9 @@
 #include "master/roles.h"
+#include "common/base/fd.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -13,10 +16,13 @@
 #define CONNECTOR_NUMBER 0x5fff0003u
 #define WORKER_NUMBER    0x5fff0004u
 
+#define UID_MAP_MAX 65536
+
 #define CAP(n) (1ull << (n))
 
 static uid_t user_of(const char *name, uid_t otherwise)
 {
+    /* cppcheck-suppress getpwnamCalled ; the master has one thread */
     const struct passwd *p = name[0] ? getpwnam(name) : NULL;
 
     if (p) return p->pw_uid;
@@ -26,6 +32,7 @@ static uid_t user_of(const char *name, uid_t otherwise)
 
 static gid_t group_of(const char *name)
 {
+    /* cppcheck-suppress getgrnamCalled ; the master has one thread */
     const struct group *g = name[0] ? getgrnam(name) : NULL;
 
     if (g) return g->gr_gid;
@@ -33,19 +40,30 @@ static gid_t group_of(const char *name)
     return GROUP_NUMBER;
 }
 
+/* The next number of a line of blanks and numbers. */
+static bool next_number(struct span *rest, uint64_t *ret)
+{
+    struct span word;
+
+    *rest = span_trim(*rest);
+    return span_split(rest, ' ', &word) && span_u64(word, UINT32_MAX, ret);
+}
+
 /* A user namespace may not map our range: then all workers share one user. */
 static bool has_range(void)
 {
-    unsigned long inside, outside, count;
-    char text[128];
-    FILE *f = fopen("/proc/self/uid_map", "re");
+    uint64_t inside, outside, count;
+    struct span rest, line;
     bool found = false;
+    uint8_t *p;
+    size_t n;
 
-    if (!f) return true;
-    while (!found && fgets(text, sizeof(text), f))
-        found = sscanf(text, "%lu %lu %lu", &inside, &outside, &count) == 3 && inside <= ROLES_WORKER_BASE &&
-            inside + count > ROLES_WORKER_BASE + ROLES_WORKER_MASK;
-    fclose(f);
+    if (fd_read_file(AT_FDCWD, "/proc/self/uid_map", UID_MAP_MAX, &p, &n) < 0) return true;
+    rest = span(p, n);
+    while (!found && span_split(&rest, '\n', &line))
+        found = next_number(&line, &inside) && next_number(&line, &outside) && next_number(&line, &count) &&
+            inside <= ROLES_WORKER_BASE && inside + count > ROLES_WORKER_BASE + ROLES_WORKER_MASK;
+    mem_free(p);
     return found;
 }
 

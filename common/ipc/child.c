@@ -185,7 +185,7 @@ static void hello(struct child *c)
 /* The descriptor is a connected socket, and the generation is in the environment. */
 static bool started_by_master(uint32_t *ret_gen)
 {
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
     socklen_t n = sizeof(peer);
     uint64_t gen;
 

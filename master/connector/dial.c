@@ -87,12 +87,12 @@ static void set_options(int fd)
     static const struct {
         int level, name, value;
     } options[] = {
-        {IPPROTO_TCP, TCP_NODELAY,      1              },
-        {SOL_SOCKET,  SO_KEEPALIVE,     1              },
-        {IPPROTO_TCP, TCP_KEEPIDLE,     KEEP_IDLE_S    },
-        {IPPROTO_TCP, TCP_KEEPINTVL,    KEEP_INTERVAL_S},
-        {IPPROTO_TCP, TCP_KEEPCNT,      KEEP_COUNT     },
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKED_MS     },
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S},
+        {IPPROTO_TCP, TCP_KEEPCNT, KEEP_COUNT},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKED_MS},
     };
 
     /* SO_RCVBUF is left to the kernel: setting it ends its own tuning and is capped by rmem_max. */

@@ -163,10 +163,10 @@ static const struct {
     enum message type;
     int (*fn)(struct peer *p, const struct packed *body);
 } handlers[] = {
-    {MSG_DIAL,        on_dial       },
-    {MSG_UDP_BIND,    on_udp_bind   },
+    {MSG_DIAL, on_dial},
+    {MSG_UDP_BIND, on_udp_bind},
     {MSG_UDP_CONNECT, on_udp_connect},
-    {MSG_UDP_CLOSE,   on_udp_close  },
+    {MSG_UDP_CLOSE, on_udp_close},
 };
 
 static int on_message(struct channel *ch, struct incoming *in)

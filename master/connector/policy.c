@@ -27,9 +27,9 @@ static const struct {
     uint8_t prefix[12];
     unsigned bits, at;
 } carriers[] = {
-    {{0},                      96, 12},
+    {{0}, 96, 12},
     {{0x00, 0x64, 0xff, 0x9b}, 96, 12},
-    {{0x20, 0x02},             16, 2 },
+    {{0x20, 0x02}, 16, 2},
 };
 
 static bool normal(const struct sockaddr *sa, uint8_t addr[16])
@@ -60,15 +60,15 @@ static const struct {
     bool local; /* may be named by the configuration itself */
     const char *why;
 } classes[] = {
-    {{[10] = 0xff, 0xff, 0},                  V4_BITS + 8,  false, "unspecified address"},
-    {{[10] = 0xff, 0xff, 224},                V4_BITS + 4,  false, "multicast address"  },
-    {{[10] = 0xff, 0xff, 255, 255, 255, 255}, 128,          false, "broadcast address"  },
-    {{[10] = 0xff, 0xff, 127},                V4_BITS + 8,  true,  "loopback address"   },
-    {{[10] = 0xff, 0xff, 169, 254},           V4_BITS + 16, true,  "link-local address" },
-    {{0},                                     128,          false, "unspecified address"},
-    {{[15] = 1},                              128,          true,  "loopback address"   },
-    {{0xff},                                  8,            false, "multicast address"  },
-    {{0xfe, 0x80},                            10,           true,  "link-local address" },
+    {{[10] = 0xff, 0xff, 0}, V4_BITS + 8, false, "unspecified address"},
+    {{[10] = 0xff, 0xff, 224}, V4_BITS + 4, false, "multicast address"},
+    {{[10] = 0xff, 0xff, 255, 255, 255, 255}, 128, false, "broadcast address"},
+    {{[10] = 0xff, 0xff, 127}, V4_BITS + 8, true, "loopback address"},
+    {{[10] = 0xff, 0xff, 169, 254}, V4_BITS + 16, true, "link-local address"},
+    {{0}, 128, false, "unspecified address"},
+    {{[15] = 1}, 128, true, "loopback address"},
+    {{0xff}, 8, false, "multicast address"},
+    {{0xfe, 0x80}, 10, true, "link-local address"},
 };
 
 /* Is this address what the configuration itself wrote? */

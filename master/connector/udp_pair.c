@@ -46,7 +46,7 @@ int udp_pair_bind(const struct sockaddr_storage *local, struct udp_pair *ret, ui
 
     for (int i = 0; i < TRIES && err == EADDRINUSE; i++) {
         uint16_t port = (uint16_t)(PORT_LOW + rng_u32() % ((PORT_HIGH - PORT_LOW) / 2) * 2);
-        int rtp, rtcp;
+        int rtp = -1, rtcp = -1;
 
         err = bind_one(local, port, &rtp);
         if (err != 0) continue;
