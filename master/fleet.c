@@ -430,23 +430,16 @@ void fleet_remove(struct master *m, struct span uid)
         proc_stop(&s->proc);
 }
 
-void fleet_change(
-    struct stream *s, const struct conf_stream *conf, const struct conf_stream *before, bool worker)
+void fleet_change(struct stream *s, const struct conf_stream *conf, bool worker)
 {
-    bool runs;
+    bool runs = s->proc.wanted;
 
     s->conf = conf;
     tell_view(s);
     if (!worker) return;
-    runs = proc_runs(&s->proc) && s->proc.wanted;
     follow_conf(s);
-    if (!s->proc.wanted) return;
-    if (s->proc.state == PROC_HELD) proc_restart(&s->proc);
-    if (!runs) return;
-    tell_settings(s);
-    if (strcmp(conf->host, before->host) != 0 || conf->port != before->port) link_connector(s);
-    if (conf->record != before->record || strcmp(conf->dvr_archive.text, before->dvr_archive.text) != 0)
-        link_keeper(s);
+    /* All settings at once, and from the start: the ring keeps what the old worker had not recorded. */
+    if (runs && s->proc.wanted) proc_restart(&s->proc);
 }
 
 /* fn for every stream, in the order of the configuration. */

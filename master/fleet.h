@@ -46,8 +46,7 @@ void fleet_tell_httpd(struct master *m);
 /* A reload. conf is the new one. */
 void fleet_add(struct master *m, const struct conf_stream *conf);
 void fleet_remove(struct master *m, struct span uid);
-void fleet_change(
-    struct stream *s, const struct conf_stream *conf, const struct conf_stream *before, bool worker);
+void fleet_change(struct stream *s, const struct conf_stream *conf, bool worker);
 
 const char *stream_state_word(enum stream_state state);
 

@@ -3,15 +3,40 @@
 #include "common/base/log.h"
 #include "master/master.h"
 
+#define PLACE_MAX 1024
+
 static const enum log_level levels[] = {
     [CONF_MISTAKE] = LOG_ERROR, [CONF_WARNING] = LOG_WARN, [CONF_NOTE] = LOG_INFO};
 
+/* "FILE:LINE", as compilers write it. */
+static const char *place_of(const struct conf_remark *v, char dst[PLACE_MAX])
+{
+    snprintf(dst, PLACE_MAX, "%s:%u", v->file, v->line);
+    return dst;
+}
+
 void reload_log_report(const struct conf_report *r)
 {
+    char place[PLACE_MAX];
+
     for (size_t i = 0; i < r->n; i++)
-        log_event(levels[r->v[i].level], "configuration", "file=%s line=%u key=%s text=%s",
-            log_q(span_of(r->v[i].file)), r->v[i].line, log_q(span_of(r->v[i].key)),
+        log_event(levels[r->v[i].level], "configuration", "at=%s key=%s text=%s",
+            log_q(span_of(place_of(&r->v[i], place))), log_q(span_of(r->v[i].key)),
             log_q(span_of(r->v[i].text)));
+}
+
+static void describe_refusal(const struct conf_report *r, char *what)
+{
+    snprintf(what, RELOAD_TEXT_MAX, "refused, what runs goes on");
+    for (size_t i = 0; i < r->n; i++) {
+        const struct conf_remark *v = &r->v[i];
+
+        if (v->level != CONF_MISTAKE) continue;
+        snprintf(what, RELOAD_TEXT_MAX,
+            "refused, what runs goes on; mistakes: %zu, the first: %.160s:%u: %.60s: %.160s", r->mistakes,
+            v->file, v->line, v->key, v->text);
+        return;
+    }
 }
 
 static bool same_addresses(const struct conf_server *a, const struct conf_server *b)
@@ -20,7 +45,7 @@ static bool same_addresses(const struct conf_server *a, const struct conf_server
         strcmp(a->camera_deny.text, b->camera_deny.text) == 0;
 }
 
-static void apply_streams(struct master *m, const struct conf *before, const struct conf_diff *d)
+static void apply_streams(struct master *m, const struct conf_diff *d)
 {
     for (size_t i = 0; i < d->n_streams; i++)
         if (d->streams[i].change == CONF_REMOVED) fleet_remove(m, span_of(d->streams[i].uid));
@@ -37,7 +62,7 @@ static void apply_streams(struct master *m, const struct conf *before, const str
 
         if (change == CONF_ADDED) fleet_add(m, c);
         if (change == CONF_WORKER_CHANGED || change == CONF_VIEW_CHANGED)
-            fleet_change(fleet_stream(m, uid), c, conf_stream(before, uid), change == CONF_WORKER_CHANGED);
+            fleet_change(fleet_stream(m, uid), c, change == CONF_WORKER_CHANGED);
     }
 }
 
@@ -61,7 +86,7 @@ static void apply(
     listeners_done(&m->listeners);
     m->listeners = *listeners;
     apply_storages(m, before);
-    apply_streams(m, before, d);
+    apply_streams(m, d);
     master_log_level(m, m->log_level_fixed ? m->log_level_fixed : after->server.log_level);
     if (!same_addresses(&before->server, &after->server)) fleet_tell_connector(m);
     if (d->httpd)
@@ -107,9 +132,9 @@ bool reload(struct master *m, struct conf_report *r, char *what)
     if (conf_load(m->file, &after, r) == 0)
         ok = take(m, after, what);
     else
-        snprintf(what, RELOAD_TEXT_MAX, "refused: %zu mistakes; what runs goes on", r->mistakes);
+        describe_refusal(r, what);
     reload_log_report(r);
-    log_event(ok ? LOG_NOTE : LOG_ERROR, "reload", "result=\"%s\"", what);
+    log_event(ok ? LOG_NOTE : LOG_ERROR, "reload", "result=%s", log_q(span_of(what)));
     notify_ready(&m->notify, m->conf->n_streams);
     return ok;
 }

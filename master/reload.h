@@ -9,7 +9,7 @@ struct master;
 
 /* Reads the file again and applies it. r: what was found, also when it is refused (false). what: a line of
  * what was done or why not, at least RELOAD_TEXT_MAX. */
-#define RELOAD_TEXT_MAX 256
+#define RELOAD_TEXT_MAX 512
 bool reload(struct master *m, struct conf_report *r, char *what);
 /* Mistakes, warnings and notes into the log. */
 void reload_log_report(const struct conf_report *r);
