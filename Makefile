@@ -80,7 +80,7 @@ WITH_ms-httpd := archive
 # The worker takes the digests from the static libcrypto: 104 KB of private memory instead of 560 KB.
 LIBS_media-server := -lev -lmsgpackc -linih -l:libcrypto.a
 LIBS_ms-worker := -l:libev.a -l:libmsgpackc.a -l:libcrypto.a -llmdb -lm
-LIBS_ms-keeper := -lev -lmsgpackc -llmdb -l:libcrypto.a
+LIBS_ms-keeper := -lev -lmsgpackc -llmdb -l:libcrypto.a -lm
 LIBS_ms-httpd := -lev -lmsgpackc -llmdb -lcrypto -lz
 LIBS_ms-connector := -lev -lmsgpackc -lcares -l:libcrypto.a
 LIBS_msctl := -lev -lmsgpackc -l:libcrypto.a

@@ -600,8 +600,7 @@ static void info_is_checked(void **state)
     struct wr w = wr_of(mem, sizeof(mem));
 
     (void)state;
-    i = (struct seg_info){
-        .id = 1700000000000ull << 8,
+    i = (struct seg_info){.id = 1700000000000ull << 8,
         .uid = "cam",
         .start_us = 5,
         .end_us = 9,
@@ -609,8 +608,7 @@ static void info_is_checked(void **state)
         .table_at = 50,
         .samples = SEG_KEYS_MAX,
         .n_keys = SEG_KEYS_MAX,
-        .base_dts = {1, 2, 3, 4}
-    };
+        .base_dts = {1, 2, 3, 4}};
     for (uint16_t k = 0; k < SEG_KEYS_MAX; k++) i.keys[k] = (struct seg_key){k * 4000u, k};
     seg_info_write(&w, &i);
     assert_true(wr_ok(&w));

@@ -1,0 +1,269 @@
+#include "archive/disk.h"
+#include "archive/work.h"
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/base/list.h"
+#include "common/base/mem.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define TICK_US      US_PER_S
+#define THREAD_STACK (512u << 10)
+
+struct disk {
+    struct disk_conf conf;
+    struct loop *loop;
+    const struct disk_ops *ops;
+    void *arg;
+    pthread_t thread;
+    pthread_mutex_t lock; /* of jobs */
+    pthread_cond_t wake;
+    struct list jobs;
+    _Atomic int64_t busy_since_us; /* 0: waits for work */
+    bool stopping;                 /* the loop's */
+    struct work work;              /* the thread's */
+};
+
+struct queued {
+    struct list link;
+    struct job job;
+};
+
+/* --- from the thread to the loop --- */
+
+enum post_kind { POST_STATE, POST_FOLDER, POST_STORED, POST_INDEX, POST_END };
+struct post {
+    struct disk *disk;
+    enum post_kind kind;
+    char uid[40];
+    int fd, err;
+    uint64_t number;
+    struct disk_report report;
+    char path[];
+};
+
+static void deliver(void *p)
+{
+    struct post *m = p;
+    const struct disk_ops *ops = m->disk->ops;
+    void *arg = m->disk->arg;
+
+    switch (m->kind) {
+    case POST_STATE: ops->on_state(arg, &m->report); break;
+    case POST_FOLDER: ops->on_folder(arg, m->uid, m->fd, m->err); break;
+    case POST_STORED: ops->on_stored(arg, m->uid, m->number); break;
+    case POST_INDEX: ops->on_index(arg, m->path, m->number); break;
+    case POST_END: ops->on_end(arg); break;
+    }
+    mem_free(m);
+}
+
+static struct post *post_new(struct disk *d, enum post_kind kind, const char *uid, const char *path)
+{
+    size_t n = path ? strlen(path) + 1 : 0;
+    struct post *m = mem_new(sizeof(*m) + n);
+
+    m->disk = d;
+    m->kind = kind;
+    m->fd = -1;
+    if (uid) span_copy(span_of(uid), m->uid, sizeof(m->uid));
+    if (path) memcpy(m->path, path, n);
+    return m;
+}
+
+static void post_state(void *arg, const struct disk_report *r)
+{
+    struct disk *d = arg;
+    struct post *m = post_new(d, POST_STATE, NULL, NULL);
+
+    m->report = *r;
+    loop_post(d->loop, deliver, m);
+}
+
+static void post_folder(void *arg, const char *uid, int fd, int err)
+{
+    struct disk *d = arg;
+    struct post *m = post_new(d, POST_FOLDER, uid, NULL);
+
+    m->fd = fd;
+    m->err = err;
+    loop_post(d->loop, deliver, m);
+}
+
+static void post_stored(void *arg, const char *uid, uint64_t id)
+{
+    struct disk *d = arg;
+    struct post *m = post_new(d, POST_STORED, uid, NULL);
+
+    m->number = id;
+    loop_post(d->loop, deliver, m);
+}
+
+static void post_index(void *arg, const char *path, uint64_t gen)
+{
+    struct disk *d = arg;
+    struct post *m = post_new(d, POST_INDEX, NULL, path);
+
+    m->number = gen;
+    loop_post(d->loop, deliver, m);
+}
+
+static const struct work_ops posts = {post_state, post_folder, post_stored, post_index};
+
+/* --- the thread --- */
+
+/* Waits for a job until the clock's work is due, when `wait`. false: none. */
+static bool next_job(struct disk *d, bool wait, usec_t until_us, struct job *ret)
+{
+    struct timespec until = {.tv_sec = until_us / US_PER_S, .tv_nsec = until_us % US_PER_S * 1000};
+    struct queued *q = NULL;
+
+    pthread_mutex_lock(&d->lock);
+    if (list_empty(&d->jobs) && wait) {
+        atomic_store(&d->busy_since_us, 0);
+        pthread_cond_timedwait(&d->wake, &d->lock, &until);
+    }
+    if (!list_empty(&d->jobs)) {
+        q = LIST_ITEM(d->jobs.next, struct queued, link);
+        list_remove(&q->link);
+    }
+    pthread_mutex_unlock(&d->lock);
+    atomic_store(&d->busy_since_us, clock_mono_us());
+    if (!q) return false;
+    *ret = q->job;
+    mem_free(q);
+    return true;
+}
+
+static void *run(void *arg)
+{
+    struct disk *d = arg;
+    usec_t tick_us = 0, now_us;
+    bool more = false;
+    struct job job;
+
+    for (;;) {
+        bool got = next_job(d, !more, tick_us, &job);
+
+        if (got && job.kind == JOB_STOP) break;
+        if (got) work_job(&d->work, &job);
+        now_us = clock_mono_us();
+        if (now_us >= tick_us || work_due(&d->work)) {
+            tick_us = now_us + MIN(TICK_US, d->conf.sync_us);
+            work_tick(&d->work, now_us);
+        }
+        more = work_scan(&d->work);
+    }
+    work_done(&d->work, clock_mono_us());
+    atomic_store(&d->busy_since_us, 0);
+    loop_post(d->loop, deliver, post_new(d, POST_END, NULL, NULL));
+    return NULL;
+}
+
+/* --- the loop's side --- */
+
+struct disk *disk_new(struct loop *l, const struct disk_conf *conf, const struct disk_ops *ops, void *arg)
+{
+    struct disk *d = NEW(struct disk);
+    pthread_condattr_t clock;
+    pthread_attr_t attr;
+
+    d->conf = *conf;
+    d->loop = l;
+    d->ops = ops;
+    d->arg = arg;
+    list_init(&d->jobs);
+    work_init(&d->work, &d->conf, &posts, d);
+    pthread_mutex_init(&d->lock, NULL);
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&d->wake, &clock);
+    pthread_condattr_destroy(&clock);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, THREAD_STACK);
+    must(pthread_create(&d->thread, &attr, run, d) == 0);
+    pthread_attr_destroy(&attr);
+    return d;
+}
+
+static void put(struct disk *d, struct job job)
+{
+    struct queued *q = NEW(struct queued);
+
+    q->job = job;
+    pthread_mutex_lock(&d->lock);
+    list_push(&d->jobs, &q->link);
+    pthread_cond_signal(&d->wake);
+    pthread_mutex_unlock(&d->lock);
+}
+
+static struct job job_of(enum job_kind kind, const char *uid)
+{
+    struct job j = {.kind = kind};
+
+    span_copy(span_of(uid), j.uid, sizeof(j.uid));
+    return j;
+}
+
+void disk_stop(struct disk *d)
+{
+    if (!d->stopping) put(d, job_of(JOB_STOP, NULL));
+    d->stopping = true;
+}
+
+void disk_free(struct disk *d)
+{
+    pthread_join(d->thread, NULL);
+    LIST_EACH(&d->jobs, link) mem_free(LIST_ITEM(link, struct queued, link));
+    pthread_cond_destroy(&d->wake);
+    pthread_mutex_destroy(&d->lock);
+    mem_free(d);
+}
+
+usec_t disk_busy_us(const struct disk *d, usec_t now_us)
+{
+    int64_t since = atomic_load(&d->busy_since_us);
+
+    return since > 0 && now_us > since ? now_us - since : 0;
+}
+
+void disk_accept(struct disk *d)
+{
+    put(d, job_of(JOB_ACCEPT, NULL));
+}
+
+void disk_folder(struct disk *d, const char *uid, uid_t owner, gid_t group)
+{
+    struct job j = job_of(JOB_FOLDER, uid);
+
+    j.owner = owner;
+    j.group = group;
+    put(d, j);
+}
+
+void disk_look(struct disk *d, const char *uid, bool gone)
+{
+    put(d, job_of(gone ? JOB_GONE : JOB_LOOK, uid));
+}
+
+void disk_opened(struct disk *d, const char *uid, uint64_t id)
+{
+    struct job j = job_of(JOB_OPENED, uid);
+
+    j.id = id;
+    put(d, j);
+}
+
+void disk_closed(struct disk *d, const char *uid, uint64_t id)
+{
+    struct job j = job_of(JOB_CLOSED, uid);
+
+    j.id = id;
+    put(d, j);
+}
+
+void disk_probe(struct disk *d)
+{
+    put(d, job_of(JOB_PROBE, NULL));
+}

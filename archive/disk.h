@@ -1,0 +1,63 @@
+/* A storage at work: a thread that alone touches that disk (a stalled one delays no other), and the loop's
+ * side of it. The thread watches the storage's state and room, makes the streams' folders, calls syncfs every
+ * sync_us, and puts what that covered into the index in one transaction; it looks for segments that are on
+ * the disk and not in the index, and repairs those that were left without a footer. Functions and callbacks
+ * here are the loop's. */
+#ifndef ARCHIVE_DISK_H
+#define ARCHIVE_DISK_H
+
+#include <sys/types.h>
+
+#include "archive/seginfo.h"
+#include "archive/storage.h"
+#include "common/net/loop.h"
+
+#define DISK_NAME_MAX 48
+#define DISK_STALL_US (10 * US_PER_S) /* no answer from the disk for so long: it counts as failed */
+
+struct disk_conf {
+    char name[DISK_NAME_MAX];
+    char path[4096];
+    char index_path[4096];       /* folder for indexes, "": on the storage */
+    char uuid[STORAGE_UUID_MAX]; /* "": never seen */
+    struct storage_floor floor;
+    usec_t sync_us;
+};
+
+struct disk_report {
+    enum storage_state state;
+    int err; /* positive errno or 0 */
+    char uuid[STORAGE_UUID_MAX];
+    uint64_t total, free;
+};
+
+struct disk;
+struct disk_ops {
+    void (*on_state)(void *arg, const struct disk_report *r);       /* on change, and every 10 s */
+    void (*on_folder)(void *arg, const char *uid, int fd, int err); /* takes fd; err: positive errno */
+    void (*on_stored)(void *arg, const char *uid, uint64_t id);
+    void (*on_index)(void *arg, const char *path, uint64_t gen);
+    void (*on_end)(void *arg); /* the thread has ended: disk_free */
+};
+
+struct disk *disk_new(struct loop *l, const struct disk_conf *conf, const struct disk_ops *ops, void *arg);
+/* Commits what is known and ends the thread; on_end comes, unless the disk never answers. */
+void disk_stop(struct disk *d);
+/* Behind on_end. */
+void disk_free(struct disk *d);
+/* How long the thread has been waiting for its disk. */
+usec_t disk_busy_us(const struct disk *d, usec_t now_us);
+
+/* Takes the path as it is (msctl storage init). */
+void disk_accept(struct disk *d);
+/* Makes the stream's folder: on_folder. */
+void disk_folder(struct disk *d, const char *uid, uid_t owner, gid_t group);
+/* Its worker has gone, or may have left something behind. */
+void disk_look(struct disk *d, const char *uid, bool gone);
+void disk_opened(struct disk *d, const char *uid, uint64_t id);
+/* on_stored comes when it is in the index, durably. */
+void disk_closed(struct disk *d, const char *uid, uint64_t id);
+/* A write has failed: is the disk all right? on_state comes in any case. */
+void disk_probe(struct disk *d);
+
+#endif

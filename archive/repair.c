@@ -1,0 +1,178 @@
+#include "archive/repair.h"
+#include "archive/reader.h"
+#include "archive/segbox.h"
+#include "archive/segtable.h"
+#include "common/base/crc.h"
+#include "common/base/fd.h"
+#include "common/base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define CRC_CHUNK (256u << 10)
+#define HEAD_MOST                                                                                            \
+    (64u << 10) /* a file that is not longer has no footage worth keeping when it cannot be read */
+#define TABLE_MOST (64u << 20)
+
+/* A worker may do in its folder what it likes, and the keeper may do more than a worker: no link is followed
+ * on the way. */
+struct place {
+    int folder; /* of the day */
+    char name[SEG_PATH_MAX];
+};
+
+static int find_place(int records_fd, uint64_t id, struct place *ret)
+{
+    char path[SEG_PATH_MAX];
+    struct span rest, part;
+    int fd = fcntl(records_fd, F_DUPFD_CLOEXEC, 0);
+
+    seg_path_of(id, path);
+    rest = span_of(path);
+    while (fd >= 0 && span_split(&rest, '/', &part) && rest.p) {
+        int sub;
+
+        span_copy(part, ret->name, sizeof(ret->name));
+        sub = openat(fd, ret->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        close(fd);
+        fd = sub;
+    }
+    if (fd < 0) return -errno;
+    span_copy(part, ret->name, sizeof(ret->name));
+    ret->folder = fd;
+    return 0;
+}
+
+static int open_in(const struct place *p, int flags, int *ret_fd)
+{
+    int fd = openat(p->folder, p->name, flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+
+    if (fd < 0) return -errno;
+    *ret_fd = fd;
+    return 0;
+}
+
+static bool belongs(const struct seg_info *i, const char *uid, uint64_t id)
+{
+    return i->id == id && strcmp(i->uid, uid) == 0;
+}
+
+int repair_look(int records_fd, const char *uid, uint64_t id, struct seg_info *ret)
+{
+    struct place p = {.folder = -1};
+    CLEANUP(fd_close) int fd = -1;
+    int err = find_place(records_fd, id, &p);
+
+    if (!err) err = open_in(&p, O_RDONLY, &fd);
+    fd_close(&p.folder);
+    if (!err) err = seg_info_load(fd, ret);
+    return !err && !belongs(ret, uid, id) ? SEG_E_BAD : err;
+}
+
+static int crc_of(int fd, uint64_t bytes, uint32_t *ret)
+{
+    CLEANUP(mem_freep) uint8_t *mem = mem_new(CRC_CHUNK);
+    uint32_t crc = 0;
+
+    for (uint64_t at = 0; at < bytes;) {
+        ssize_t n = pread(fd, mem, (size_t)MIN(CRC_CHUNK, bytes - at), (off_t)at);
+
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return n < 0 ? -errno : -EIO;
+        crc = crc32c(crc, span(mem, (size_t)n));
+        at += (uint64_t)n;
+    }
+    *ret = crc;
+    return 0;
+}
+
+static bool table_bytes(struct seg_table *t, struct buf *to)
+{
+    struct segtable_at at = segtable_start();
+    bool ok = true;
+
+    for (size_t i = 0; i < t->n; i++) t->s[i].dts -= t->info.base_dts[t->s[i].track];
+    ok = segtable_write(to, &at, t->s, t->n);
+    for (size_t i = 0; i < t->n; i++) t->s[i].dts += t->info.base_dts[t->s[i].track];
+    return ok;
+}
+
+static int put_at(int fd, uint64_t at, struct span s)
+{
+    while (s.n > 0) {
+        ssize_t n = pwrite(fd, s.p, s.n, (off_t)at);
+
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -errno;
+        s = span_from(s, (size_t)n);
+        at += (uint64_t)n;
+    }
+    return 0;
+}
+
+static int write_footer(int fd, struct seg_table *t)
+{
+    struct seg_info *i = &t->info;
+    struct buf head, table, tail;
+    int err;
+
+    buf_init(&head, SEGBOX_INFO_MAX);
+    buf_init(&table, TABLE_MOST);
+    buf_init(&tail, SEGBOX_INFO_MAX);
+    i->table_at = t->scanned;
+    i->flags |= SEG_RECOVERED;
+    err = ftruncate(fd, (off_t)i->table_at) < 0 ? -errno : crc_of(fd, i->table_at, &i->crc);
+    if (!err && (!table_bytes(t, &table) || !segbox_footer(&head, &tail, buf_span(&table), i))) err = -ENOMEM;
+    if (!err) err = put_at(fd, i->table_at, buf_span(&head));
+    if (!err) err = put_at(fd, i->table_at + buf_n(&head), buf_span(&table));
+    if (!err) err = put_at(fd, i->bytes - buf_n(&tail), buf_span(&tail));
+    buf_done(&head);
+    buf_done(&table);
+    buf_done(&tail);
+    return err;
+}
+
+/* Out of the way, so that nobody looks at it again and again; nothing that may be footage is removed. */
+static int set_aside(const struct place *p, int fd)
+{
+    char bad[SEG_PATH_MAX + 4];
+    struct stat st;
+
+    snprintf(bad, sizeof(bad), "%s.bad", p->name);
+    if (fstat(fd, &st) < 0) return -errno;
+    if (st.st_size <= HEAD_MOST) return unlinkat(p->folder, p->name, 0) < 0 ? -errno : REPAIR_E_EMPTY;
+    return renameat(p->folder, p->name, p->folder, bad) < 0 ? -errno : REPAIR_E_BAD;
+}
+
+static int repair(const struct place *p, const char *uid, uint64_t id, struct seg_info *ret)
+{
+    CLEANUP(fd_close) int fd = -1;
+    struct seg_table *t = NULL;
+    int err = open_in(p, O_RDWR, &fd);
+
+    if (err) return err;
+    err = seg_table_scan(fd, UINT64_MAX, &t);
+    if (err == SEG_E_BAD || (!err && !belongs(&t->info, uid, id))) {
+        err = set_aside(p, fd);
+    } else if (!err && t->n == 0) {
+        err = unlinkat(p->folder, p->name, 0) < 0 ? -errno : REPAIR_E_EMPTY;
+    } else if (!err) {
+        err = write_footer(fd, t);
+        if (!err) *ret = t->info;
+    }
+    seg_table_free(t);
+    return err;
+}
+
+int repair_segment(int records_fd, const char *uid, uint64_t id, struct seg_info *ret)
+{
+    struct place p = {.folder = -1};
+    int err = find_place(records_fd, id, &p);
+
+    if (!err) err = repair(&p, uid, id, ret);
+    fd_close(&p.folder);
+    return err;
+}

@@ -1,0 +1,22 @@
+/* Repair of one segment that has no footer: its writer died. Reads its fragments, cuts off what is not whole,
+ * and writes the footer. The caller makes sure that nobody writes it any more. Tests:
+ * tests/unit/archive/test_repair.c. */
+#ifndef ARCHIVE_REPAIR_H
+#define ARCHIVE_REPAIR_H
+
+#include "archive/seginfo.h"
+
+/* Conditions (positive). */
+enum {
+    REPAIR_OK = 0,
+    REPAIR_E_EMPTY = 1, /* nothing was in it: the file has been removed */
+    REPAIR_E_BAD = 2    /* not readable as a segment of this stream: renamed to <path>.bad */
+};
+
+/* What a file with a footer says of itself, when it is this stream's segment of that id. SEG_OK, SEG_E_BAD,
+ * SEG_E_NO_FOOTER, -errno. */
+int repair_look(int records_fd, const char *uid, uint64_t id, struct seg_info *ret);
+/* path belongs to id. REPAIR_*, -errno. */
+int repair_segment(int records_fd, const char *uid, uint64_t id, struct seg_info *ret);
+
+#endif

@@ -1,0 +1,398 @@
+#include "archive/work.h"
+#include "archive/repair.h"
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/base/fd.h"
+#include "common/base/mem.h"
+#include "common/base/wr.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define REPORT_US      (10 * US_PER_S)
+#define REOPEN_US      US_PER_S       /* a missing storage is looked for, an index that failed opened again */
+#define RELOOK_US      (2 * US_PER_S) /* folders that had something left */
+#define BATCH_US       (200 * US_PER_MS) /* of scanning, between two looks at the clock's work */
+#define PENDING_COMMIT 1000              /* segments that wait: committed at once */
+#define PENDING_MAX    4000              /* more are found again on the disk later */
+#define INDEX_FOLDER   ".index"
+
+/* A segment on its way into the index. */
+struct pending {
+    struct seg_info info;
+    bool tell; /* its worker waits for the word */
+};
+
+/* A stream that has a folder here. */
+struct writer {
+    uint64_t open_id; /* 0: none */
+};
+
+static void tell_state(struct work *w, usec_t now_us, bool always)
+{
+    struct disk_report r = {
+        .state = w->storage.state, .err = w->storage.err, .total = w->storage.total, .free = w->storage.free};
+
+    memcpy(r.uuid, w->storage.uuid, sizeof(r.uuid));
+    if (!always && r.state == w->told.state && r.err == w->told.err && strcmp(r.uuid, w->told.uuid) == 0 &&
+        now_us - w->report_us < REPORT_US)
+        return;
+    w->told = r;
+    w->report_us = now_us;
+    w->ops->on_state(w->arg, &r);
+}
+
+static void failed(struct work *w, const char *what, int err)
+{
+    uint32_t held;
+
+    if (log_limited(&w->errors, clock_mono_us(), &held))
+        log_warn("storage-error", "storage=%s what=%s err=%s held=%u", w->conf->name, what,
+            log_q(span_of(err < 0 ? err_text(err) : "damaged")), held);
+    storage_look(&w->storage, true);
+}
+
+/* --- the index and what waits for it --- */
+
+static bool add_pending(struct work *w, const struct seg_info *info, bool tell)
+{
+    struct pending *p;
+
+    if (w->n_pending >= PENDING_MAX) return false;
+    if (w->n_pending % 64 == 0) w->pending = mem_renew(w->pending, (w->n_pending + 64) * sizeof(*w->pending));
+    p = NEW(struct pending);
+    p->info = *info;
+    p->tell = tell;
+    w->pending[w->n_pending++] = p;
+    return true;
+}
+
+static void drop_pending(struct work *w, size_t n, bool stored)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct pending *p = w->pending[i];
+
+        if (stored && p->tell) w->ops->on_stored(w->arg, p->info.uid, p->info.id);
+        mem_free(p);
+    }
+    w->n_pending -= n;
+    if (w->n_pending > 0) memmove(w->pending, w->pending + n, w->n_pending * sizeof(*w->pending));
+}
+
+static int put_pending(struct work *w, size_t n)
+{
+    const struct seg_info **list = mem_new_n(n, sizeof(*list));
+    int err;
+
+    for (size_t i = 0; i < n; i++) list[i] = &w->pending[i]->info;
+    err = index_put(w->indexer.ix, list, n);
+    mem_free(list);
+    return err;
+}
+
+static void look_again(struct work *w, const char *uid)
+{
+    map_set(&w->relook, span_of(uid), w);
+}
+
+static bool scan_known(void *arg, const char *uid, uint64_t id)
+{
+    struct work *w = arg;
+    struct seg_info info;
+
+    return w->indexer.ix && index_get(w->indexer.ix, uid, id, &info) == INDEX_OK;
+}
+
+static bool scan_writing(void *arg, const char *uid, uint64_t id)
+{
+    struct work *w = arg;
+    struct writer *writer = map_get(&w->writers, span_of(uid));
+
+    return writer && writer->open_id == id;
+}
+
+static usec_t scan_newest(void *arg, const char *uid)
+{
+    struct work *w = arg;
+    struct seg_info info;
+
+    if (w->indexer.rebuild || !w->indexer.ix || index_last(w->indexer.ix, uid, &info) != INDEX_OK) return 0;
+    return info.start_us;
+}
+
+static void scan_found(void *arg, const struct seg_info *info)
+{
+    if (!add_pending(arg, info, false)) look_again(arg, info->uid);
+}
+
+static void scan_done(void *arg, const char *uid, bool left)
+{
+    if (left) look_again(arg, uid);
+}
+
+static const struct scan_ops scan_ops = {scan_known, scan_writing, scan_newest, scan_found, scan_done};
+
+/* All folders are looked at: after a start, and when the index is built anew. */
+static void index_opened(struct work *w)
+{
+    int dead, err;
+
+    (void)index_clear_dead(w->indexer.ix, &dead);
+    w->ops->on_index(w->arg, w->indexer.dir, (uint64_t)clock_wall_us());
+    scan_free(w->scan);
+    w->scan = scan_new(&w->storage, &scan_ops, w);
+    err = scan_all(w->scan);
+    if (err) failed(w, "scan", err);
+    w->scanning = true;
+}
+
+static void index_step(struct work *w, usec_t now_us)
+{
+    char dir[sizeof(w->conf->path) + STORAGE_UUID_MAX];
+    int err = 0;
+
+    if (w->indexer.ix) return;
+    if (w->indexer.checker > 0) {
+        if (indexer_step(&w->indexer, now_us, &err)) index_opened(w);
+    } else if (now_us >= w->reopen_us) {
+        struct wr path = wr_of(dir, sizeof(dir));
+
+        w->reopen_us = now_us + REOPEN_US;
+        if (w->conf->index_path[0])
+            wr_fmt(&path, "%s/%s", w->conf->index_path, w->storage.uuid);
+        else
+            wr_fmt(&path, "%s/" INDEX_FOLDER, w->conf->path);
+        err = indexer_begin(&w->indexer, wr_cstr(&path));
+        if (!err && w->indexer.ix) index_opened(w);
+    }
+    if (err) failed(w, "index", err);
+}
+
+static void start_over(struct work *w)
+{
+    int err = indexer_start_over(&w->indexer);
+
+    if (err)
+        failed(w, "index", err);
+    else
+        index_opened(w);
+}
+
+/* What is in the index is on the disk: first syncfs, then the transaction with what it covered. */
+static void sync_and_commit(struct work *w, usec_t now_us, bool now)
+{
+    size_t n = w->n_pending;
+    int err;
+
+    if (n == 0 && w->writers.n == 0) return;
+    if (now_us - w->sync_us < w->conf->sync_us && !now && !work_due(w)) return;
+    w->sync_us = now_us;
+    w->stuck = true;
+    if (syncfs(w->storage.fd) < 0) {
+        failed(w, "syncfs", -errno);
+        return;
+    }
+    if (n > 0 && !w->indexer.ix) return;
+    err = n > 0 ? put_pending(w, n) : INDEX_OK;
+    w->stuck = err != INDEX_OK;
+    if (err == INDEX_OK)
+        drop_pending(w, n, true);
+    else if (err == INDEX_E_DAMAGED)
+        start_over(w);
+    else
+        failed(w, "commit", err);
+}
+
+bool work_due(const struct work *w)
+{
+    return w->n_pending >= PENDING_COMMIT && w->indexer.ix && !w->stuck;
+}
+
+bool work_scan(struct work *w)
+{
+    usec_t from_us = clock_mono_us();
+
+    while (w->scanning && w->indexer.ix && w->n_pending < PENDING_COMMIT) {
+        if (!scan_step(w->scan)) w->scanning = false;
+        if (clock_mono_us() - from_us > BATCH_US) return true;
+    }
+    return false;
+}
+
+static void relook(struct work *w, usec_t now_us)
+{
+    struct map_slot slot;
+    size_t at = 0;
+
+    if (w->relook.n == 0 || !w->scan || w->scanning || now_us - w->relook_us < RELOOK_US) return;
+    w->relook_us = now_us;
+    while (map_next(&w->relook, &at, &slot)) scan_uid(w->scan, slot.key);
+    map_done(&w->relook);
+    w->relook = (struct map){0};
+    w->scanning = true;
+}
+
+/* --- the storage itself --- */
+
+static void close_all(struct work *w, bool clean)
+{
+    scan_free(w->scan);
+    w->scan = NULL;
+    w->scanning = false;
+    drop_pending(w, w->n_pending, false); /* they are on the disk, and found when it is back */
+    indexer_close(&w->indexer, clean);
+    storage_close(&w->storage);
+    w->usable = false;
+}
+
+static void open_storage(struct work *w, usec_t now_us)
+{
+    char want[STORAGE_UUID_MAX];
+
+    if (now_us < w->reopen_us && !w->accept) return;
+    w->reopen_us = now_us + REOPEN_US;
+    memcpy(want, w->storage.uuid[0] ? w->storage.uuid : w->conf->uuid, sizeof(want));
+    w->usable = storage_open(&w->storage, want, w->accept);
+    w->accept = false;
+    if (!w->usable) {
+        memcpy(w->storage.uuid, want, sizeof(want)); /* what is expected there stays known */
+        return;
+    }
+    log_note(w->storage.fresh ? "storage-init" : "storage-open", "storage=%s path=%s uuid=%s state=%s",
+        w->conf->name, log_q(span_of(w->conf->path)), w->storage.uuid, storage_state_name(w->storage.state));
+    w->sync_us = now_us;
+    w->reopen_us = now_us; /* the index, at once */
+}
+
+static void watch_storage(struct work *w, usec_t now_us)
+{
+    enum storage_state was = w->told.state, is;
+
+    if (!w->usable)
+        open_storage(w, now_us);
+    else
+        storage_look(&w->storage, false);
+    if (w->usable && w->storage.fd < 0) close_all(w, false);
+    is = w->storage.state;
+    if (is == was && w->report_us > 0) return;
+    log_event(is == STORAGE_OK ? LOG_NOTE : LOG_WARN, "storage-state", "storage=%s state=%s err=%s free=%llu",
+        w->conf->name, storage_state_name(is),
+        log_q(span_of(w->storage.err ? err_text(-w->storage.err) : "")), (unsigned long long)w->storage.free);
+}
+
+void work_tick(struct work *w, usec_t now_us)
+{
+    watch_storage(w, now_us);
+    if (w->usable) {
+        index_step(w, now_us);
+        relook(w, now_us);
+        sync_and_commit(w, now_us, false);
+        if (w->indexer.ix && !w->scanning && w->n_pending == 0) indexer_scanned(&w->indexer);
+    }
+    tell_state(w, now_us, false);
+}
+
+/* --- jobs --- */
+
+static void accept_path(struct work *w, const struct job *j)
+{
+    (void)j;
+    w->accept = true;
+    if (!w->usable) work_tick(w, clock_mono_us());
+}
+
+static void make_folder(struct work *w, const struct job *j)
+{
+    int fd = -1, err = w->storage.err ? -w->storage.err : -ENOENT;
+
+    if (w->usable && w->storage.state == STORAGE_OK) {
+        err = storage_records(&w->storage, j->uid, j->owner, j->group, &fd);
+        if (err < 0) failed(w, "folder", err);
+        if (err == 0 && !map_get(&w->writers, span_of(j->uid)))
+            map_set(&w->writers, span_of(j->uid), NEW(struct writer));
+    }
+    w->ops->on_folder(w->arg, j->uid, fd, -err);
+}
+
+static void look(struct work *w, const struct job *j)
+{
+    if (!w->scan) return; /* all will be looked at */
+    scan_uid(w->scan, j->uid);
+    w->scanning = true;
+}
+
+static void gone(struct work *w, const struct job *j)
+{
+    mem_free(map_remove(&w->writers, span_of(j->uid)));
+    look(w, j);
+}
+
+static void opened(struct work *w, const struct job *j)
+{
+    struct writer *writer = map_get(&w->writers, span_of(j->uid));
+
+    if (!writer) {
+        writer = NEW(struct writer); /* it got its folder from the keeper before us */
+        map_set(&w->writers, span_of(j->uid), writer);
+    }
+    writer->open_id = j->id;
+}
+
+/* What the file says counts, not what the worker says. */
+static void closed(struct work *w, const struct job *j)
+{
+    struct writer *writer = map_get(&w->writers, span_of(j->uid));
+    struct seg_info *info = NEW(struct seg_info);
+    CLEANUP(fd_close) int records = -1;
+    int err = storage_records_ro(&w->storage, j->uid, &records);
+
+    if (writer && writer->open_id == j->id) writer->open_id = 0;
+    if (!err) err = repair_look(records, j->uid, j->id, info);
+    if (err || !add_pending(w, info, true)) look_again(w, j->uid);
+    mem_free(info);
+}
+
+static void probe(struct work *w, const struct job *j)
+{
+    (void)j;
+    storage_look(&w->storage, true);
+    if (w->usable && w->storage.fd < 0) close_all(w, false);
+    tell_state(w, clock_mono_us(), true);
+}
+
+void work_job(struct work *w, const struct job *j)
+{
+    static void (*const jobs[])(struct work *, const struct job *) = {
+        [JOB_ACCEPT] = accept_path,
+        [JOB_FOLDER] = make_folder,
+        [JOB_LOOK] = look,
+        [JOB_GONE] = gone,
+        [JOB_OPENED] = opened,
+        [JOB_CLOSED] = closed,
+        [JOB_PROBE] = probe,
+    };
+
+    must(j->kind < ARRAY_N(jobs));
+    jobs[j->kind](w, j);
+}
+
+void work_init(struct work *w, const struct disk_conf *conf, const struct work_ops *ops, void *arg)
+{
+    *w = (struct work){.conf = conf, .ops = ops, .arg = arg};
+    storage_init(&w->storage, conf->path, conf->floor);
+    indexer_init(&w->indexer);
+}
+
+void work_done(struct work *w, usec_t now_us)
+{
+    struct map_slot slot;
+    size_t at = 0;
+
+    if (w->usable) sync_and_commit(w, now_us, true);
+    close_all(w, w->n_pending == 0);
+    while (map_next(&w->writers, &at, &slot)) mem_free(slot.value);
+    map_done(&w->writers);
+    map_done(&w->relook);
+    mem_free(w->pending);
+    w->pending = NULL;
+}

@@ -1,0 +1,59 @@
+/* What a storage's thread does: watches the storage, commits, scans, makes folders. Everything here belongs
+ * to that thread and may block on its disk. Split from disk.c, which is the thread and its two queues. */
+#ifndef ARCHIVE_WORK_H
+#define ARCHIVE_WORK_H
+
+#include "archive/disk.h"
+#include "archive/indexer.h"
+#include "archive/scan.h"
+#include "common/base/log.h"
+#include "common/base/map.h"
+
+enum job_kind { JOB_ACCEPT, JOB_FOLDER, JOB_LOOK, JOB_GONE, JOB_OPENED, JOB_CLOSED, JOB_PROBE, JOB_STOP };
+struct job {
+    enum job_kind kind;
+    char uid[40];
+    uid_t owner;
+    gid_t group;
+    uint64_t id;
+};
+
+struct work_ops { /* as those of struct disk_ops, in the thread */
+    void (*on_state)(void *arg, const struct disk_report *r);
+    void (*on_folder)(void *arg, const char *uid, int fd, int err);
+    void (*on_stored)(void *arg, const char *uid, uint64_t id);
+    void (*on_index)(void *arg, const char *path, uint64_t gen);
+};
+
+struct pending;
+struct work {
+    const struct disk_conf *conf;
+    const struct work_ops *ops;
+    void *arg;
+    struct storage storage;
+    struct disk_report told;
+    struct indexer indexer;
+    struct scan *scan;
+    struct map writers; /* uid -> struct writer */
+    struct map relook;  /* uid -> w: something was left there */
+    struct pending **pending;
+    size_t n_pending;
+    usec_t report_us, reopen_us, sync_us, relook_us; /* when each was last done, or is due: CLOCK_MONOTONIC */
+    bool usable;                                     /* the storage is open */
+    bool accept;                                     /* take the path as it is, once */
+    bool scanning;                                   /* the scan has something to do */
+    bool stuck;                                      /* the last commit failed */
+    struct log_rate errors;
+};
+
+void work_init(struct work *w, const struct disk_conf *conf, const struct work_ops *ops, void *arg);
+void work_job(struct work *w, const struct job *j);
+/* Once a second (as often as sync_us, when that is less), and when work_due. */
+void work_tick(struct work *w, usec_t now_us);
+bool work_due(const struct work *w);
+/* A little of the scan; true: there is more. */
+bool work_scan(struct work *w);
+/* Commits what it can, closes all. */
+void work_done(struct work *w, usec_t now_us);
+
+#endif
