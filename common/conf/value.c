@@ -205,6 +205,8 @@ static const char *us_text(usec_t us, char dst[static 32])
 {
     if (us % (86400 * US_PER_S) == 0 && us > 0)
         snprintf(dst, 32, "%lldd", (long long)(us / 86400 / US_PER_S));
+    else if (us % (3600 * US_PER_S) == 0 && us > 0)
+        snprintf(dst, 32, "%lldh", (long long)(us / 3600 / US_PER_S));
     else if (us % (60 * US_PER_S) == 0 && us > 0)
         snprintf(dst, 32, "%lldm", (long long)(us / 60 / US_PER_S));
     else if (us % US_PER_S == 0)

@@ -181,22 +181,28 @@ void show_lines(const struct show *s, const char *key, FILE *out)
     }
 }
 
+static void remark_print(const struct packed *row, bool mistake, FILE *out)
+{
+    struct span level = packed_str(row, "level"), key = packed_str(row, "key");
+    uint64_t line = packed_u64(row, "line", 0);
+
+    text_print(packed_str(row, "file"), out);
+    if (line > 0) fprintf(out, ":%llu", (unsigned long long)line);
+    fputs(": ", out);
+    if (!mistake) {
+        text_print(level, out);
+        fputs(": ", out);
+    }
+    text_print(key, out);
+    fputs(key.n ? ": " : "", out);
+    text_print(packed_str(row, "text"), out);
+    fputc('\n', out);
+}
+
 void show_remarks(const struct show *s, FILE *out)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        struct span level = packed_str(s->rows[i], "level"), key = packed_str(s->rows[i], "key");
-        uint64_t line = packed_u64(s->rows[i], "line", 0);
-
-        text_print(packed_str(s->rows[i], "file"), out);
-        if (line > 0) fprintf(out, ":%llu", (unsigned long long)line);
-        fputs(": ", out);
-        if (!span_is(level, "mistake")) {
-            text_print(level, out);
-            fputs(": ", out);
-        }
-        text_print(key, out);
-        fputs(key.n ? ": " : "", out);
-        text_print(packed_str(s->rows[i], "text"), out);
-        fputc('\n', out);
-    }
+    for (int mistakes = 1; mistakes >= 0; mistakes--)
+        for (size_t i = 0; i < s->n; i++)
+            if (span_is(packed_str(s->rows[i], "level"), "mistake") == mistakes)
+                remark_print(s->rows[i], mistakes, out);
 }

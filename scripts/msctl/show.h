@@ -38,7 +38,7 @@ void show_add(struct show *s, struct buf *message, struct unpack *u, const struc
 void show_table(const struct show *s, const struct show_column *columns, FILE *out);
 void show_list(const struct show *s, const struct show_column *columns, FILE *out);
 void show_lines(const struct show *s, const char *key, FILE *out);
-/* "FILE:LINE: level: key: text"; a mistake has no level before it. */
+/* "FILE:LINE: level: key: text"; mistakes first, and without a level before them. */
 void show_remarks(const struct show *s, FILE *out);
 /* An array of objects, with every key that came. */
 void show_json(const struct show *s, FILE *out);
