@@ -88,6 +88,8 @@ LIBS_ms-camera := -lev -lmsgpackc -l:libcrypto.a -lm
 LIBS_TEST := -lcmocka -lev -lmsgpackc -llmdb -linih -lcares -lcrypto -lz -lm
 
 HAVE_PROGS := $(foreach p,$(PROGS),$(if $(wildcard $(ROOM_$(p))/main.c),$(p)))
+# hls.js as npm unpacked it, put where httpd serves it from
+CPANEL_LIBS := $(if $(wildcard cpanel/node_modules/hls.js),cpanel/lib/hls.light.min.mjs)
 BINS := $(addprefix $(B)/bin/,$(HAVE_PROGS))
 
 TEST_SRC := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/test_*.c))
@@ -99,7 +101,7 @@ TEST_LIBS := $(foreach r,tests/support scripts/msctl worker httpd archive master
 .PHONY: all demo check unit e2e lint format bench fuzz deps deps-test install clean help tests FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
-all: $(BINS)
+all: $(BINS) $(CPANEL_LIBS)
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
@@ -142,6 +144,10 @@ FUZZ_MAIN := $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer,$(B)/obj/tests/fuzz/dr
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_MAIN)) $(TEST_LIBS)
 	@mkdir -p $(@D); echo '  LD   $@'
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(LIBS_TEST)
+
+cpanel/lib/%: cpanel/node_modules/hls.js/dist/%
+	@mkdir -p $(@D); echo '  CP   $@'
+	$(Q)cp $< $@
 
 tests: $(TESTS) $(FUZZERS)
 unit: all tests

@@ -1,0 +1,131 @@
+/* Where the picture comes from: live HLS, or the archive from a moment on. hls.js where the browser has Media Source
+ * Extensions, the browser's own HLS otherwise. Times are unix seconds. */
+
+const ARCHIVE_PART = 3600; /* of the archive at a time; the next part follows by itself */
+const RETRY_MS = 3000;
+const LIVE_EDGE = 30; /* so near to now the archive hands over to live */
+
+const hlsConfig = {
+  enableWorker: false, /* fragments are MP4 already: nothing to repackage */
+  liveSyncDurationCount: 2,
+  liveMaxLatencyDurationCount: 6,
+  backBufferLength: 60,
+  startFragPrefetch: true,
+};
+
+export class Source {
+  /* on: {playing(), waiting(), failed({title, text, nearest}), mode(mode)} */
+  constructor(video, Hls, on) {
+    Object.assign(this, { video, on, mode: 'live' });
+    this.Hls = Hls?.isSupported() ? Hls : null;
+    this.native = !this.Hls && video.canPlayType('application/vnd.apple.mpegurl') !== '';
+    this.hls = null;
+    this.retry = 0;
+    video.addEventListener('ended', () => this.partEnded());
+    video.addEventListener('playing', () => this.on.playing());
+    video.addEventListener('waiting', () => this.on.waiting());
+  }
+
+  canPlay(mime) {
+    const type = `video/mp4; codecs="${mime}"`;
+    if (this.Hls) return (window.ManagedMediaSource ?? window.MediaSource).isTypeSupported(type);
+    return this.video.canPlayType(type) !== '';
+  }
+
+  live() {
+    this.setMode('live');
+    this.open('index.m3u8', null);
+  }
+
+  /* From that moment on, whole seconds; what is loaded already is used. */
+  archive(t) {
+    if (this.mode === 'archive' && this.seekLoaded(t)) return;
+    this.setMode('archive');
+    this.from = Math.floor(t);
+    this.open(`archive-${this.from}-${ARCHIVE_PART}.m3u8`, t);
+  }
+
+  setMode(mode) {
+    this.mode = mode;
+    if (mode === 'live') this.video.playbackRate = 1;
+    this.on.mode(mode);
+  }
+
+  stop() {
+    clearTimeout(this.retry);
+    this.hls?.destroy();
+    this.hls = null;
+  }
+
+  open(url, t) {
+    this.stop();
+    this.again = () => this.open(url, t);
+    this.on.waiting();
+    if (this.Hls) this.openHls(url, t);
+    else this.openNative(url);
+  }
+
+  openNative(url) {
+    this.video.src = this.native ? url : 'live.mp4';
+    this.play();
+  }
+
+  openHls(url, t) {
+    const { Events } = this.Hls;
+    const hls = new this.Hls(hlsConfig);
+    this.hls = hls;
+    this.recovered = 0;
+    if (t !== null)
+      hls.once(Events.LEVEL_LOADED, () => this.video.addEventListener('loadedmetadata', () => this.seekLoaded(t), { once: true }));
+    hls.on(Events.MANIFEST_PARSED, () => this.play());
+    hls.on(Events.ERROR, (_, data) => data.fatal && this.failed(data));
+    hls.loadSource(url);
+    hls.attachMedia(this.video);
+  }
+
+  play() {
+    this.video.play().catch((e) => { if (e.name === 'NotAllowedError') this.on.blocked(); });
+  }
+
+  /* true: the moment lies in what the playlist holds. */
+  seekLoaded(t) {
+    const list = this.hls?.latestLevelDetails?.fragments ?? this.hls?.levels[this.hls.currentLevel]?.details?.fragments ?? [];
+    for (const f of list) {
+      const from = f.programDateTime / 1000;
+      if (!f.programDateTime || t < from - 0.5 || t >= from + f.duration) continue;
+      this.video.currentTime = f.start + Math.max(t - from, 0);
+      return true;
+    }
+    return false;
+  }
+
+  /* The moment on the screen; null: not known yet. */
+  get time() {
+    const at = this.hls?.playingDate;
+    if (at) return at.getTime() / 1000;
+    const start = this.video.getStartDate?.()?.getTime();
+    return start ? start / 1000 + this.video.currentTime : null;
+  }
+
+  partEnded() {
+    if (this.mode !== 'archive') return;
+    const at = this.time ?? this.from + ARCHIVE_PART;
+    if (Date.now() / 1000 - at < LIVE_EDGE) this.live();
+    else this.archive(Math.max(at, this.from + 1) + 1);
+  }
+
+  failed(data) {
+    const { ErrorTypes } = this.Hls;
+    if (data.type === ErrorTypes.MEDIA_ERROR && this.recovered++ < 3) {
+      this.hls.recoverMediaError();
+      return;
+    }
+    const status = data.response?.code ?? 0;
+    const xhr = data.networkDetails;
+    const text = (xhr?.responseText ?? '').replace(/^\d+ [^:]*: /, '').trim();
+    const nearest = Number(xhr?.getResponseHeader?.('X-Nearest-Recorded')) || null;
+    this.on.failed({ status, text, nearest, archive: this.mode === 'archive' });
+    this.stop();
+    if (this.mode === 'live' || status >= 500 || status === 0) this.retry = setTimeout(this.again, RETRY_MS);
+  }
+}
