@@ -89,7 +89,7 @@ LIBS_TEST := -lcmocka -lev -lmsgpackc -llmdb -linih -lcares -lcrypto -lz -lm
 
 HAVE_PROGS := $(foreach p,$(PROGS),$(if $(wildcard $(ROOM_$(p))/main.c),$(p)))
 # hls.js as npm unpacked it, put where httpd serves it from
-CPANEL_LIBS := $(if $(wildcard cpanel/node_modules/hls.js),cpanel/lib/hls.light.min.mjs)
+CPANEL_LIBS := $(if $(wildcard cpanel/node_modules/hls.js),cpanel/lib/hls.light.min.mjs cpanel/lib/hls.js.LICENSE)
 BINS := $(addprefix $(B)/bin/,$(HAVE_PROGS))
 
 TEST_SRC := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/test_*.c))
@@ -148,6 +148,9 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_MAIN)) $(TEST_LIBS)
 cpanel/lib/%: cpanel/node_modules/hls.js/dist/%
 	@mkdir -p $(@D); echo '  CP   $@'
 	$(Q)cp $< $@
+
+cpanel/lib/hls.js.LICENSE: cpanel/node_modules/hls.js/LICENSE
+	$(Q)mkdir -p $(@D); cp $< $@
 
 tests: $(TESTS) $(FUZZERS)
 unit: all tests
