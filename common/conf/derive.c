@@ -171,13 +171,13 @@ static void derive_url(
     if (url_parse(text, &u) != 0) return; /* reported where it was read */
     if (u.scheme == URL_PUBLISH) {
         st->source = CONF_SOURCE_PUBLISH;
-        st->unready = "publish-unsupported";
+        st->unready = "cameras that push are not part of this version";
         return;
     }
     mem_free(st->host);
     st->host = span_dup(u.host);
     st->port = u.port;
-    if (u.scheme == URL_RTSPS) st->unready = "rtsps-unsupported";
+    if (u.scheme == URL_RTSPS) st->unready = "rtsps is not part of this version";
     if (u.scheme == URL_TCP) url_over(st, CONF_TRANSPORT_TCP);
     if (u.scheme == URL_UDP) url_over(st, CONF_TRANSPORT_UDP);
 }

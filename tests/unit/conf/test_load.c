@@ -440,10 +440,10 @@ static void test_stream_urls(void **state)
     assert_int_equal(s->transport, CONF_TRANSPORT_UDP);
     s = conf_stream(f.conf, SPAN_LIT("p"));
     assert_int_equal(s->source, CONF_SOURCE_PUBLISH);
-    assert_string_equal(s->unready, "publish-unsupported");
+    assert_string_equal(s->unready, "cameras that push are not part of this version");
     assert_false(s->record);
     assert_string_equal(s->dvr_archive.text, "/opt/dvr");
-    assert_string_equal(conf_stream(f.conf, SPAN_LIT("r"))->unready, "rtsps-unsupported");
+    assert_string_equal(conf_stream(f.conf, SPAN_LIT("r"))->unready, "rtsps is not part of this version");
     assert_int_equal(conf_stream(f.conf, SPAN_LIT("off"))->enable, CONF_DISABLED);
     conf_files_put(&f, "streams/off.ini", "[off]\n");
     load_bad("");
