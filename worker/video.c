@@ -332,7 +332,7 @@ void video_nal(struct video *v, struct span nal)
         video_bad(v);
         return;
     }
-    if ((nal.p[0] == 0 || is_searched(v, v->codec->classify(nal.p))) && annexb_within(nal))
+    if ((is_searched(v, v->codec->classify(nal.p)) || annexb_at_start(nal)) && annexb_within(nal))
         nal_split(v, nal);
     else
         nal_one(v, nal);

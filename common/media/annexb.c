@@ -8,6 +8,14 @@ struct span annexb_trim(struct span nal)
     return nal;
 }
 
+bool annexb_at_start(struct span nal)
+{
+    static const uint8_t longer[] = {0, 0, 0, 1};
+
+    return span_starts(nal, span(start_code, sizeof start_code)) ||
+        span_starts(nal, span(longer, sizeof longer));
+}
+
 bool annexb_within(struct span nal)
 {
     return span_find_span(nal, span(start_code, sizeof start_code)) >= 0;

@@ -10,6 +10,8 @@
 bool annexb_next(struct span *rest, struct span *ret_nal);
 /* Does a start code (00 00 01) stand in it? A NAL unit proper never holds one. */
 bool annexb_within(struct span nal);
+/* Does it begin with a start code, of three or four bytes? */
+bool annexb_at_start(struct span nal);
 /* Without zero bytes at the end (trailing_zero_8bits); a NAL unit never ends with one. */
 struct span annexb_trim(struct span nal);
 
