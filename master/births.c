@@ -86,7 +86,7 @@ static void reap(struct loop_signal *s, int signo)
 
 void births_init(struct births *b, struct loop *l)
 {
-    *b = (struct births){.loop = l, .deaths = bucket_of(US_PER_S / BIRTHS_DEATHS_RATE, BIRTHS_DEATHS_RATE)};
+    *b = (struct births){.loop = l, .deaths = bucket_of(US_PER_S / BIRTHS_DEATHS_RATE, BIRTHS_DEATHS_BURST)};
     list_init(&b->queue);
     loop_signal_start(l, &b->chld, SIGCHLD, reap, b);
 }

@@ -10,9 +10,10 @@
 #include "common/base/map.h"
 #include "common/net/loop.h"
 
-#define BIRTHS_AT_ONCE     32 /* without a handshake yet */
-#define BIRTHS_TURN        4  /* in one turn of the loop */
-#define BIRTHS_DEATHS_RATE 50 /* a second, and as a burst */
+#define BIRTHS_AT_ONCE      32 /* without a handshake yet */
+#define BIRTHS_TURN         4  /* in one turn of the loop */
+#define BIRTHS_DEATHS_RATE  50 /* a second */
+#define BIRTHS_DEATHS_BURST 25
 
 struct proc;
 struct births {

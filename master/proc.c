@@ -77,20 +77,28 @@ static int on_message(struct channel *ch, struct incoming *in);
 static void on_close(struct channel *ch, int err);
 static const struct channel_ops channel_ops = {.on_message = on_message, .on_close = on_close};
 
+/* How long until the next birth, or THROTTLE_CONFIG. */
+static usec_t wait_after(struct proc *p, usec_t now_us, const struct proc_death *d)
+{
+    usec_t wait_us;
+
+    if (p->turns) return MAX(bucket_take(p->turns, now_us), d->err < 0 ? THROTTLE_FIRST_US : 0);
+    wait_us = throttle_died(&p->throttle, now_us, d->lived_us, d->err == 0 && p->ops->worked(p), d->how);
+    return wait_us > 0 ? rng_jitter(wait_us, THROTTLE_JITTER) : wait_us;
+}
+
 void proc_bear(struct proc *p)
 {
     struct spawn s = {.generation = ++p->births->generation};
     struct proc_death d = {.how = DEATH_EXIT, .wanted = true};
-    usec_t wait_us;
     int fd, err;
 
     p->ops->prepare(p, &s);
     err = spawn_child(&s, &p->pid, &fd);
     if (err < 0) {
         log_error("spawn-failed", "of=%s program=%s err=%s", p->id, s.program, log_q(span_of(err_text(err))));
-        wait_us = throttle_died(&p->throttle, clock_mono_us(), 0, false, DEATH_EXIT);
-        d.wait_us = rng_jitter(wait_us, THROTTLE_JITTER);
         d.err = err;
+        d.wait_us = wait_after(p, clock_mono_us(), &d);
         p->ops->on_death(p, &d);
         wait_for(p, d.wait_us, "could not be born");
         return;
@@ -203,8 +211,7 @@ static void buried(struct proc *p)
     p->pid = 0;
     p->restarts++;
     if (p->wanted && !p->again) {
-        d.wait_us = throttle_died(&p->throttle, now_us, d.lived_us, p->ops->worked(p), d.how);
-        if (d.wait_us > 0) d.wait_us = rng_jitter(d.wait_us, THROTTLE_JITTER);
+        d.wait_us = wait_after(p, now_us, &d);
         if (d.wait_us != THROTTLE_CONFIG) d.wait_us = MAX(d.wait_us, births_after_death(p->births));
     }
     d.quarantined = p->throttle.quarantined;

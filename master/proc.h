@@ -55,6 +55,7 @@ struct proc {
     char id[40]; /* the stream's uid, or the service's name */
     enum proc_state state;
     struct throttle throttle;
+    struct bucket *turns; /* a service: born again by these turns, not by the throttle; NULL: a worker */
     struct loop_timer timer;
     struct list link; /* in the queue of births */
     struct channel *ch;

@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 
 #define HTTPD_LOOPS_MAX 8
-#define WORKED_US       US_PER_S /* a service that lived so long did its work */
 
 static void tell_connector(struct service *s);
 static void tell_keeper(struct service *s);
@@ -164,11 +163,6 @@ static int on_message(struct proc *p, struct incoming *in)
     return 0;
 }
 
-static bool worked(struct proc *p)
-{
-    return clock_mono_us() - p->born_us >= WORKED_US;
-}
-
 static usec_t beat_us(struct proc *p)
 {
     return ((struct service *)p->arg)->beat_us;
@@ -181,10 +175,9 @@ static void on_death(struct proc *p, const struct proc_death *d)
     if (id_of(s) == SERVICE_KEEPER) storages_keeper_gone(&s->m->storages);
     if (id_of(s) == SERVICE_HTTPD) s->m->services.viewers = s->m->services.connections = 0;
     if (!d->wanted || d->err < 0) return;
-    log_error("service-died", "service=%s signal=%d code=%d lived_s=%lld next_ms=%lld%s", p->id,
+    log_error("service-died", "service=%s signal=%d code=%d lived_s=%lld next_ms=%lld", p->id,
         WIFSIGNALED(d->status) ? WTERMSIG(d->status) : 0, WIFEXITED(d->status) ? WEXITSTATUS(d->status) : 0,
-        (long long)(d->lived_us / US_PER_S), (long long)(d->wait_us < 0 ? -1 : d->wait_us / US_PER_MS),
-        d->quarantined ? " quarantined=1" : "");
+        (long long)(d->lived_us / US_PER_S), (long long)(d->wait_us / US_PER_MS));
 }
 
 static void on_off(struct proc *p)
@@ -195,7 +188,6 @@ static void on_off(struct proc *p)
 static const struct proc_ops ops = {.prepare = prepare,
     .on_hello = on_hello,
     .on_message = on_message,
-    .worked = worked,
     .beat_us = beat_us,
     .on_death = on_death,
     .on_off = on_off};
@@ -208,7 +200,9 @@ void services_init(struct master *m)
         struct service *s = &m->services.v[i];
 
         s->m = m;
+        s->turns = bucket_of(SERVICE_EVERY_US, SERVICE_BURST);
         proc_init(&s->proc, &m->births, kinds[i].role, kinds[i].name, &ops, s);
+        s->proc.turns = &s->turns;
     }
 }
 

@@ -8,9 +8,14 @@
 struct master;
 
 enum service_id { SERVICE_CONNECTOR, SERVICE_KEEPER, SERVICE_HTTPD, SERVICES };
+/* A service that dies is missed by everybody: born again at once, ten times, then once a second. */
+#define SERVICE_EVERY_US US_PER_S
+#define SERVICE_BURST    10
+
 struct service {
     struct master *m;
     struct proc proc;
+    struct bucket turns;
     usec_t beat_us;
     struct lines lines;
 };

@@ -1,0 +1,267 @@
+"""The master: privileges, restarts and their limits, stopping, sd_notify, listeners over a reload, the control socket."""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+import tools
+from tools import wait_for
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives processes users of their own")
+CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER = 1 << 0, 1 << 1, 1 << 3
+
+
+def proc_status(pid):
+    """/proc/PID/status as a dict."""
+    return dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+
+
+def log_time(line):
+    """Wall seconds of a log line."""
+    stamp = line.split(" ", 1)[0]
+    return time.mktime(time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone + float("0" + stamp[19:-1])
+
+
+def births(server):
+    """[(time, id)] of all handshakes so far; the server has to log at debug."""
+    found = re.findall(r"^(\S+ debug master\S* \S+ handshake of=(\S+) .*)$", server.log(), re.M)
+    return [(log_time(line), who) for line, who in found]
+
+
+@needs_root
+def test_each_process_has_what_it_needs_and_no_more(server, camera):
+    cam = camera(dict(group="cam", source="tiny.h264", streams=2))
+    s = server({"cam0": cam.url("cam0"), "cam1": cam.url("cam1")}, record=True)
+    for uid in ("cam0", "cam1"):
+        s.wait_state(uid)
+    pids = {name: s.status()[f"{name}_pid"] for name in ("connector", "keeper", "httpd")} | {u: s.pid(u) for u in ("cam0", "cam1")}
+    users = set()
+    for name, pid in pids.items():
+        st = proc_status(pid)
+        uids, gids = st["Uid"].split(), st["Gid"].split()
+        assert len(set(uids)) == 1 and uids[0] != "0" and len(set(gids)) == 1 and gids[0] != "0", name
+        users.add(uids[0])
+        assert st["Groups"].strip() == "" and st["NoNewPrivs"] == "1", name
+        want = CAP_CHOWN | CAP_DAC_OVERRIDE | CAP_FOWNER if name == "keeper" else 0
+        for kind in ("CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            assert int(st[kind], 16) == want, f"{name} {kind}"
+        limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"Max core file size\s+0\s+0", limits), name
+        env = {e.split(b"=")[0] for e in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if e}
+        assert env <= {b"PATH", b"LANG", b"TZ", b"MS_GENERATION", b"ASAN_OPTIONS", b"UBSAN_OPTIONS", b"LSAN_OPTIONS", b"TSAN_OPTIONS"}, name
+    assert len(users) == len(pids), "a user of its own for each"
+    for uid in ("cam0", "cam1"):
+        assert 0x60000000 <= int(proc_status(pids[uid])["Uid"].split()[0]) <= 0x6FFFFFFF
+        old, wait_new = s.kill(uid)
+        assert proc_status(wait_new())["Uid"].split()[0] in users, "the same user for the next worker"
+
+
+def test_killed_workers_shake_hands_at_once(server, camera):
+    """Every worker that had delivered is replaced without a delay; the figure of 25 ms is the bench's."""
+    cam = camera(dict(group="cam", source="tiny.h264", streams=6, start="key"))
+    s = server({f"cam{i}": cam.url(f"cam{i}") for i in range(6)}, sections={"server": {"log-level": "debug"}})
+    for i in range(6):
+        s.wait_state(f"cam{i}")
+        s.wait_frames(f"cam{i}", 30)
+    took = []
+    for i in range(6):
+        before = len(births(s))
+        killed = time.time()
+        os.kill(s.pid(f"cam{i}"), signal.SIGKILL)
+        wait_for("a handshake", lambda before=before: len(births(s)) > before, timeout=5, every=0.01)
+        took.append(births(s)[-1][0] - killed)
+    # The stamp of killed is taken before msctl was asked for the pid.
+    assert sorted(took)[3] < 0.1 * tools.SLOW, took
+    assert max(took) < 0.5 * tools.SLOW, took
+
+
+def test_worker_that_crashes_again_and_again(server, camera):
+    """Delays double from 0.5 s; five crashes in a minute are quarantine, seen by whoever asks; restart gets it out."""
+    cam = camera(source="tiny.h264")
+    nobody = f"rtsp://127.0.0.1:{tools.free_port()}/none"  # so that the worker never delivers
+    s = server({"bad": nobody, "good": cam.url()})
+    s.wait_state("good")
+    steady = s.pid("good")
+    for i in range(5):
+        pid = wait_for("a worker", lambda: s.pid("bad"), timeout=12)
+        os.kill(pid, signal.SIGSEGV)
+        wait_for("its death", lambda i=i: s.stream("bad")["restarts"] == i + 1, timeout=5)
+    row = s.stream("bad")
+    assert row["state"] == "down" and "quarantined" in row["reason"] and "signal 11" in row["reason"]
+    waits = [int(n) for n in re.findall(r" bad worker-died .*next_ms=(\d+)", s.log())]
+    assert len(waits) == 5
+    for got, want in zip(waits, (500, 1000, 2000, 4000, 60000)):
+        assert 0.75 * want <= got <= 1.25 * want, waits
+    assert s.pid("bad") == 0 and s.pid("good") == steady
+    s.msctl("restart", "bad")
+    wait_for("a worker", lambda: s.pid("bad"))
+
+
+@pytest.mark.limit(180)
+def test_herd_comes_back_in_turn(server, camera):
+    """All workers killed at once: at most the rate of births a second, and all are back."""
+    n = 90
+    cam = camera(dict(group="cam", source="tiny.h264", streams=n))
+    s = server({f"cam{i}": cam.url(f"cam{i}") for i in range(n)}, sections={"server": {"log-level": "debug"}})
+    wait_for("all are asked", lambda: cam.stats()["sessions_opened"] >= n, timeout=10)
+    wait_for("all are active", lambda: all(r["state"] == "active" for r in s.streams().values()), timeout=20)
+    wait_for("all have a GOP", lambda: all(r["frames"] > 30 for r in s.streams().values()), timeout=20)
+    first = len(births(s))
+    began = time.time()
+    for r in s.streams().values():
+        os.kill(r["pid"], signal.SIGKILL)
+    wait_for("all are born again", lambda: len(births(s)) >= first + n, timeout=15)
+    times = [t - began for t, _ in births(s)[first:]]
+    assert sum(t < 1.0 for t in times) <= 25 + 50 + 10
+    wait_for("all are active again", lambda: all(r["state"] == "active" for r in s.streams().values()), timeout=20)
+
+
+def test_stop_does_not_wait_for_the_hung(server, camera):
+    cam = camera(dict(group="cam", source="tiny.h264", streams=3))
+    s = server({f"cam{i}": cam.url(f"cam{i}") for i in range(3)}, record=True)
+    for i in range(3):
+        s.wait_state(f"cam{i}")
+    kin = s.family()
+    for pid in (s.pid("cam0"), s.status()["keeper_pid"], s.status()["connector_pid"]):
+        os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    s.process.send_signal(signal.SIGTERM)
+    assert s.process.wait(12 * tools.SLOW) == 0
+    assert time.monotonic() - began < 10 * tools.SLOW
+    assert not [p for p in kin if tools.alive(p)]
+    s.process = None
+
+
+@pytest.mark.parametrize("role", ["connector", "keeper", "httpd"])
+def test_hung_service_is_replaced(server, camera, role):
+    cam = camera(source="tiny.h264")
+    s = server({"cam": cam.url()}, record=True)
+    s.wait_state("cam")
+    old = s.status()[f"{role}_pid"]
+    os.kill(old, signal.SIGSTOP)
+    wait_for(f"a new {role}", lambda: s.status()[f"{role}_pid"] not in (0, old), timeout=8)
+    assert not tools.alive(old)
+    s.wait_frames("cam", 12)
+
+
+def test_tells_systemd(server, monkeypatch, tmp_path):
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(path)
+        sock.settimeout(10 * tools.SLOW)
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        monkeypatch.setenv("WATCHDOG_USEC", "400000")
+        monkeypatch.delenv("WATCHDOG_PID", raising=False)
+        s = server({})
+
+        def expect(what):
+            while what not in (text := sock.recv(4096).decode()).split("\n"):
+                assert text == "WATCHDOG=1", f"{text!r} before {what}"
+            return text
+
+        assert "STATUS=0 streams" in expect("READY=1")
+        expect("WATCHDOG=1")
+        os.kill(s.process.pid, signal.SIGHUP)
+        assert "MONOTONIC_USEC=" in expect("RELOADING=1")
+        expect("READY=1")
+        s.process.send_signal(signal.SIGTERM)
+        expect("STOPPING=1")
+        assert s.process.wait(10 * tools.SLOW) == 0
+        s.process = None
+
+
+def answers(port):
+    with socket.socket() as c:
+        c.settimeout(2)
+        return c.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_reload_moves_listeners(server, camera):
+    s = server({})
+    wait_for("the page", lambda: s.get("nobody/index.m3u8", status=None).status == 404)
+    old, new = s.web_port, tools.free_port()
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", new))
+        taken.listen()
+        s.sections["server/stream"]["web"] = f"127.0.0.1:{new}:/"
+        s.write_ini()
+        p = s.msctl("reload", ok=False)
+        assert p.returncode == 1 and "listener" in p.stdout + p.stderr
+    assert s.get("nobody/index.m3u8", status=None).status == 404, "what runs goes on"
+    s.reload()
+    s.web_port = new
+    wait_for("the new port", lambda: s.get("nobody/index.m3u8", status=None).status == 404)
+    wait_for("the old port is closed", lambda: not answers(old))
+
+
+def test_listener_waits_for_httpd(server):
+    """Nobody is refused while httpd is born again: the master holds the listening socket."""
+    s = server({})
+    wait_for("the page", lambda: s.get("nobody/index.m3u8", status=None).status == 404)
+    for _ in range(5):
+        old = s.status()["httpd_pid"]
+        os.kill(old, signal.SIGKILL)
+        assert answers(s.web_port)
+        wait_for("a new httpd", lambda old=old: s.status()["httpd_pid"] not in (0, old))
+        assert s.get("nobody/index.m3u8", status=None).status == 404
+
+
+def test_one_master_for_a_state_dir(server, camera):
+    cam = camera(source="tiny.h264")
+    s = server({"cam": cam.url()})
+    s.wait_state("cam")
+    p = tools.run(tools.BUILD / "bin" / "media-server", "-c", s.ini, ok=False, timeout=10)
+    assert p.returncode == 1 and "already-running" in p.stdout
+    assert s.stream("cam")["state"] == "active"
+    assert s.status()["pid"] == s.process.pid
+
+
+def test_log_level(server):
+    s = server({})
+    assert " debug " not in s.log()
+    s.msctl("log-level", "debug")
+    os.kill(s.status()["httpd_pid"], signal.SIGKILL)
+    wait_for("debug lines", lambda: " debug " in s.log())
+    assert s.msctl("log-level", "9", ok=False).returncode == 2
+
+
+@needs_root
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="no setpriv")
+def test_children_may_not_command_the_master(server):
+    s = server({})
+    (s.path / "state").chmod(0o755)
+    st = proc_status(s.status()["httpd_pid"])
+    who = ["setpriv", f"--reuid={st['Uid'].split()[0]}", f"--regid={st['Gid'].split()[0]}", "--clear-groups"]
+    exe = s.path / "msctl"
+    shutil.copy(tools.BUILD / "bin" / "msctl", exe)
+    p = subprocess.run([*who, str(exe), "-s", str(s.path / "state" / "control.sock"), "status"], capture_output=True, text=True, timeout=20, check=False)
+    assert p.returncode != 0 and "version" not in p.stdout
+    assert "control-refused" in s.log()
+
+
+def test_control_socket_takes_no_nonsense(server):
+    s = server({})
+    path = str(s.path / "state" / "control.sock")
+    for garbage in (b"\xff\xff\xff\xff", b"\0\0\0\5\xdd\xff\xff\xff\xff", b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\1\xc1", b""):
+        with socket.socket(socket.AF_UNIX) as c:
+            c.settimeout(15 * tools.SLOW)
+            c.connect(path)
+            c.sendall(garbage)
+            if garbage:
+                assert c.recv(1) == b""
+    many = [socket.socket(socket.AF_UNIX) for _ in range(40)]
+    try:
+        for c in many:
+            c.connect(path)
+        wait_for("those that ask nothing are let go", lambda: s.msctl("status", ok=False).returncode == 0, timeout=15)
+    finally:
+        for c in many:
+            c.close()
+    assert s.status()["pid"] == s.process.pid
