@@ -1,0 +1,613 @@
+#include "worker/ingest.h"
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/rng.h"
+#include "common/media/timeline.h"
+#include "common/proto/rtcp.h"
+#include "common/proto/rtp.h"
+#include "worker/depay.h"
+#include "worker/rtp_order.h"
+
+#define REPORT_MAX 128
+#define CNAME      "media-server"
+#define STARVE_US  (10 * US_PER_S)
+
+enum complaint { BAD_RTP, BAD_UNIT, LOST_PACKETS, FOREIGN_PACKETS, TIME_REPAIRS, LARGE_FRAMES, COMPLAINTS };
+
+/* Another codec that the session description allows on this track (S12). */
+struct alternative {
+    uint8_t pt;
+    struct depay_media media;
+    char *fmtp, *name; /* what media points to */
+};
+
+struct ingest_track {
+    struct ingest *in;
+    uint8_t index; /* the session's number, and the timeline's */
+    enum track_kind kind;
+    bool wanted, udp;
+    struct rtp_order *order;
+    struct depay *depay; /* NULL: the codec is none of ours */
+    int pt;              /* that depay was made for */
+    uint32_t clock_hz;
+    struct alternative alt[SDP_FORMATS_MAX];
+    size_t n_alt;
+    int8_t ring_track; /* -1: not described in the ring */
+    bool new_run;
+    bool lost; /* before a packet without payload */
+    bool hole; /* a frame did not fit the ring: what follows refers to it */
+    struct watch watch;
+    uint64_t sr_ntp;
+    usec_t sr_us;
+    struct rtp_order_counters said; /* what the status has of our counters */
+    struct depay_counters units_said;
+};
+
+struct ingest {
+    struct ingest_ops ops;
+    struct ring_writer *ring;
+    struct timeline *timeline;
+    struct measure measure;
+    struct ingest_track track[RTSP_CLIENT_TRACKS_MAX];
+    size_t n;
+    enum track_kind timeline_kind[TRACK_MAX];
+    uint32_t timeline_hz[TRACK_MAX];
+    bool anchored; /* the timeline has had a session */
+    bool describe; /* tracks have to be described anew before the next frame */
+    usec_t mono_us, wall_us;
+    usec_t session_us;
+    usec_t report_us; /* next reports */
+    uint32_t ssrc;    /* ours */
+    uint32_t invalid_after, bad_row;
+    bool told_invalid;
+    struct ingest_view view;
+    uint64_t repairs_said;
+    struct log_rate rate[COMPLAINTS];
+};
+
+static void complain(struct ingest *in, enum complaint kind, const char *what, unsigned track, uint64_t n)
+{
+    static const char *const events[COMPLAINTS] = {
+        "rtp-bad", "unit-bad", "rtp-loss", "rtp-foreign", "time-repair", "frame-large"};
+    uint32_t held;
+
+    if (log_limited(&in->rate[kind], in->mono_us, &held))
+        log_warn(
+            events[kind], "track=%u what=\"%s\" n=%llu held=%u", track, what, (unsigned long long)n, held);
+}
+
+static void add(_Atomic uint64_t *field, uint64_t n)
+{
+    if (n > 0)
+        atomic_store_explicit(
+            field, atomic_load_explicit(field, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static void bad_packet(struct ingest *in)
+{
+    in->bad_row++;
+    if (in->invalid_after == 0 || in->bad_row < in->invalid_after || in->told_invalid) return;
+    in->told_invalid = true;
+    in->ops.invalid(in->ops.arg, in->bad_row);
+}
+
+/* --- units to frames --- */
+
+static bool video_undescribed(const struct ingest *in)
+{
+    struct track scratch;
+
+    for (size_t i = 0; i < in->n; i++)
+        if (in->track[i].kind == TRACK_VIDEO && in->track[i].depay &&
+            !depay_track(in->track[i].depay, &scratch))
+            return true;
+    return false;
+}
+
+/* Describes the tracks in the ring. false: there is nothing to describe yet. */
+static bool describe(struct ingest *in)
+{
+    struct track_set *set;
+    uint8_t n = 0;
+
+    if (in->mono_us - in->session_us < INGEST_WAIT_US && video_undescribed(in)) return false;
+    set = NEW(struct track_set);
+    for (size_t i = 0; i < in->n && n < TRACK_MAX; i++) {
+        struct ingest_track *t = &in->track[i];
+
+        t->ring_track = -1;
+        if (!t->depay || !depay_track(t->depay, &set->t[n])) continue;
+        t->ring_track = (int8_t)n++;
+    }
+    set->n = n;
+    if (n > 0) {
+        ring_set_tracks(in->ring, set);
+        in->describe = false;
+        for (unsigned i = 0; i < n; i++)
+            log_info("track", "gen=%u track=%u codec=%s hz=%u size=%ux%u", set->gen, i,
+                codec_name(set->t[i].codec), set->t[i].clock_hz, set->t[i].width, set->t[i].height);
+    }
+    mem_free(set);
+    return n > 0;
+}
+
+/* Does it decide whether the stream lives? Video, audio where there is none; data never (A9). */
+static bool decides(const struct ingest *in, const struct ingest_track *t)
+{
+    if (t->kind == TRACK_VIDEO) return true;
+    if (t->kind != TRACK_AUDIO) return false;
+    for (size_t i = 0; i < in->n; i++)
+        if (in->track[i].kind == TRACK_VIDEO && in->track[i].depay) return false;
+    return true;
+}
+
+static void stored(struct ingest *in, const struct ingest_track *t, const struct frame *f, size_t bytes)
+{
+    struct ring_status *s = ring_writer_status(in->ring);
+    bool life = decides(in, t), entry = life && (f->flags & FRAME_KEY);
+
+    if (f->flags & FRAME_DISCONT) measure_break(&in->measure);
+    measure_frame(&in->measure, entry && t->kind == TRACK_VIDEO, t->kind == TRACK_VIDEO, bytes, f->wall_us);
+    in->view.next_seq++;
+    if (in->view.first_frame_us == 0) in->view.first_frame_us = f->arrival_us;
+    if (entry) in->view.key_us = f->arrival_us;
+    atomic_store_explicit(&s->last_frame_us, f->wall_us, memory_order_relaxed);
+    if (entry) atomic_store_explicit(&s->last_key_us, f->wall_us, memory_order_relaxed);
+    add(&s->frames_in, 1);
+    add(&s->frames_damaged, (f->flags & FRAME_DAMAGED) != 0);
+}
+
+static void put(
+    struct ingest *in, struct ingest_track *t, const struct depay_unit *u, const struct timeline_out *time)
+{
+    struct frame f = {.dts = time->dts,
+        .cts = time->cts,
+        .dur = u->dur,
+        .wall_us = time->wall_us,
+        .arrival_us = u->mono_us,
+        .flags = u->flags | time->flags,
+        .track = (uint8_t)t->ring_track};
+    uint64_t seq;
+
+    if (t->kind != TRACK_VIDEO) f.flags |= FRAME_KEY;
+    if (f.flags & FRAME_KEY) t->hole = false;
+    if (t->hole) f.flags |= FRAME_DAMAGED;
+    if (ring_put(in->ring, &f, u->pieces, u->pieces_n, &seq) == RING_OK) {
+        stored(in, t, &f, u->bytes);
+        return;
+    }
+    t->hole = true;
+    measure_large(&in->measure, u->bytes);
+    in->view.dropped_large++;
+    add(&ring_writer_status(in->ring)->frames_dropped, 1);
+    complain(in, LARGE_FRAMES, "larger than a quarter of the ring", t->index, u->bytes);
+}
+
+static void on_unit(void *arg, const struct depay_unit *u)
+{
+    struct ingest_track *t = arg;
+    struct ingest *in = t->in;
+    struct timeline_in time = {.track = t->index,
+        .timestamp = u->timestamp,
+        .offset = u->offset,
+        .dur = u->dur,
+        .reorder = u->reorder,
+        .backward = u->backward,
+        .key = (u->flags & FRAME_KEY) != 0,
+        .new_run = t->new_run,
+        .mono_us = u->mono_us,
+        .wall_us = u->wall_us};
+    struct timeline_out out;
+
+    in->bad_row = 0;
+    if (decides(in, t)) watch_seen(&t->watch, u->mono_us);
+    if (!in->ring || (in->describe && !describe(in)) || t->ring_track < 0) return;
+    t->new_run = false;
+    timeline_unit(in->timeline, &time, &out);
+    put(in, t, u, &out);
+}
+
+static void on_changed(void *arg)
+{
+    struct ingest_track *t = arg;
+
+    t->in->describe = true;
+}
+
+/* --- packets to units --- */
+
+static const struct alternative *alternative_of(const struct ingest_track *t, int pt)
+{
+    for (size_t i = 0; i < t->n_alt; i++)
+        if (t->alt[i].pt == pt) return &t->alt[i];
+    return NULL;
+}
+
+static void make_depay(struct ingest_track *t, const struct depay_media *m, int pt)
+{
+    struct depay_out out = {.unit = on_unit, .changed = on_changed, .arg = t};
+    int err = depay_new(m, &out, &t->depay);
+
+    t->pt = pt;
+    t->clock_hz = m->clock_hz;
+    t->units_said = (struct depay_counters){0};
+    if (err == DEPAY_OK) return;
+    t->depay = NULL;
+    log_warn("track-refused", "track=%u codec=%s why=\"%s\"", t->index, codec_name(m->codec),
+        err == DEPAY_E_MODE ? "interleaved packetization mode" : "codec not supported");
+}
+
+/* The payload type on the wire chooses among the formats of the description. */
+static void follow_pt(struct ingest_track *t)
+{
+    int pt = rtp_order_pt(t->order);
+    const struct alternative *a = pt == t->pt ? NULL : alternative_of(t, pt);
+
+    if (!a) return;
+    depay_free(t->depay);
+    make_depay(t, &a->media, pt);
+    t->in->describe = true;
+}
+
+static void on_ordered(void *arg, const struct rtp_order_packet *p, bool lost, bool new_run)
+{
+    struct ingest_track *t = arg;
+    struct depay_packet packet = {.payload = p->payload,
+        .timestamp = p->timestamp,
+        .marker = p->marker,
+        .lost = lost || t->lost,
+        .mono_us = p->mono_us,
+        .wall_us = p->wall_us};
+
+    if (t->pt != p->pt) follow_pt(t);
+    if (!t->depay) return;
+    if (new_run) {
+        depay_reset(t->depay);
+        t->new_run = true;
+    }
+    t->lost = packet.lost && p->payload.n == 0;
+    if (p->payload.n > 0) depay_feed(t->depay, &packet);
+}
+
+static void rtp(struct ingest *in, struct ingest_track *t, struct span packet)
+{
+    struct rtp_packet p;
+    int err = rtp_parse(packet, &p);
+    struct rtp_order_packet ordered;
+
+    if (err == RTP_E_EMPTY) p.payload = SPAN_NONE;
+    if (err != 0 && err != RTP_E_EMPTY) {
+        add(&ring_writer_status(in->ring)->packets_bad, 1);
+        complain(in, BAD_RTP, "not RTP", t->index, packet.n);
+        bad_packet(in);
+        return;
+    }
+    ordered = (struct rtp_order_packet){.payload = p.payload,
+        .ssrc = p.ssrc,
+        .timestamp = p.ts,
+        .seq = p.seq,
+        .pt = p.pt,
+        .marker = p.marker,
+        .mono_us = in->mono_us,
+        .wall_us = in->wall_us};
+    rtp_order_feed(t->order, &ordered);
+}
+
+static void sender_report(struct ingest *in, struct ingest_track *t, const struct rtcp_packet *p)
+{
+    if (!rtp_order_is_ssrc(t->order, p->ssrc)) return;
+    t->sr_ntp = p->ntp;
+    t->sr_us = in->mono_us;
+    timeline_sr(in->timeline, t->index, p->ntp, p->rtp_ts, in->wall_us);
+}
+
+/* BYE ends nothing (T17): media that stops is noticed by its silence. */
+static void rtcp(struct ingest *in, struct ingest_track *t, struct span compound)
+{
+    struct rtcp_packet p;
+
+    while (rtcp_next(&compound, &p))
+        if (p.type == RTCP_SR) sender_report(in, t, &p);
+}
+
+void ingest_packet(struct ingest *in, uint8_t track, bool is_rtcp, struct span packet)
+{
+    struct ingest_track *t = track < in->n ? &in->track[track] : NULL;
+
+    if (!t || !t->order || !in->ring) return;
+    /* Either may come on either channel (P9). */
+    if (rtp_is_rtcp(packet))
+        rtcp(in, t, packet);
+    else if (!is_rtcp || packet.n >= RTP_HEADER_MIN)
+        rtp(in, t, packet);
+}
+
+void ingest_detach(struct ingest *in)
+{
+    for (size_t i = 0; i < in->n; i++)
+        if (in->track[i].depay) depay_detach(in->track[i].depay);
+}
+
+/* --- reports and counters --- */
+
+static void report(struct ingest *in, struct ingest_track *t)
+{
+    uint8_t bytes[REPORT_MAX];
+    struct wr w = wr_of(bytes, sizeof(bytes));
+    struct rtp_order_report r;
+    struct rtcp_block b;
+
+    if (!rtp_order_report(t->order, &r)) return;
+    b = (struct rtcp_block){.ssrc = r.ssrc,
+        .fraction = r.fraction_lost,
+        .lost = r.lost,
+        .high_seq = r.highest_seq,
+        .jitter = r.jitter};
+    if (t->sr_us != 0) {
+        b.lsr = (uint32_t)(t->sr_ntp >> 16);
+        b.dlsr = (uint32_t)scale_i64(in->mono_us - t->sr_us, 65536, 1000000);
+    }
+    rtcp_write_rr(&w, in->ssrc, &b, 1);
+    rtcp_write_sdes(&w, in->ssrc, CNAME);
+    if (wr_ok(&w)) in->ops.rtcp(in->ops.arg, t->index, wr_span(&w));
+}
+
+static void tell_counters(struct ingest *in, struct ingest_track *t)
+{
+    struct ring_status *s = ring_writer_status(in->ring);
+    const struct rtp_order_counters *c = rtp_order_counters(t->order), *was = &t->said;
+    uint64_t lost = c->lost - was->lost,
+             foreign = c->foreign_pt + c->foreign_ssrc - was->foreign_pt - was->foreign_ssrc;
+
+    add(&s->packets_in, c->packets - was->packets);
+    add(&s->packets_lost, lost);
+    add(&s->packets_reordered, c->reordered - was->reordered);
+    if (lost > 0) complain(in, LOST_PACKETS, "packets lost", t->index, lost);
+    if (foreign > 0) complain(in, FOREIGN_PACKETS, "packets of another type or source", t->index, foreign);
+    t->said = *c;
+    if (t->depay) {
+        const struct depay_counters *u = depay_counters(t->depay);
+
+        add(&s->frames_dropped, u->dropped - t->units_said.dropped);
+        if (u->bad > t->units_said.bad) {
+            add(&s->packets_bad, u->bad - t->units_said.bad);
+            complain(in, BAD_UNIT, "payloads without sense", t->index, u->bad - t->units_said.bad);
+            for (uint64_t i = t->units_said.bad; i < u->bad && !in->told_invalid; i++) bad_packet(in);
+        }
+        t->units_said = *u;
+    }
+}
+
+static void tell_repairs(struct ingest *in)
+{
+    uint64_t repairs = timeline_counters(in->timeline)->repairs;
+
+    if (repairs == in->repairs_said) return;
+    add(&ring_writer_status(in->ring)->ts_repairs, repairs - in->repairs_said);
+    complain(in, TIME_REPAIRS, "timestamps repaired", 0, repairs - in->repairs_said);
+    in->repairs_said = repairs;
+}
+
+void ingest_tick(struct ingest *in)
+{
+    bool due = in->report_us != 0 && in->mono_us >= in->report_us;
+
+    if (!in->ring) return;
+    for (size_t i = 0; i < in->n; i++) {
+        struct ingest_track *t = &in->track[i];
+
+        if (!t->order) continue;
+        rtp_order_tick(t->order, in->mono_us);
+        tell_counters(in, t);
+        if (due) report(in, t);
+    }
+    if (due) in->report_us = in->mono_us + INGEST_REPORT_US;
+    tell_repairs(in);
+}
+
+usec_t ingest_due(const struct ingest *in)
+{
+    usec_t due_us = 0;
+
+    for (size_t i = 0; i < in->n; i++) {
+        usec_t t_us = in->track[i].order ? rtp_order_due(in->track[i].order) : 0;
+
+        if (t_us != 0 && (due_us == 0 || t_us < due_us)) due_us = t_us;
+    }
+    return due_us;
+}
+
+void ingest_now(struct ingest *in, usec_t mono_us, usec_t wall_us)
+{
+    in->mono_us = mono_us;
+    in->wall_us = wall_us;
+}
+
+struct ingest_view ingest_view(const struct ingest *in)
+{
+    struct ingest_view v = in->view;
+
+    for (size_t i = 0; i < in->n; i++) {
+        const struct ingest_track *t = &in->track[i];
+        usec_t due_us = watch_due_us(&t->watch),
+               starve_us = MAX(STARVE_US, 2 * in->measure.done_ms * US_PER_MS);
+
+        if (due_us == 0) continue;
+        v.unit_us = MAX(v.unit_us, t->watch.last_us);
+        v.silent = v.silent || in->mono_us >= due_us;
+        v.starving = v.starving || (v.key_us == 0 && in->mono_us - in->session_us > starve_us);
+    }
+    return v;
+}
+
+usec_t ingest_silent_at(const struct ingest *in)
+{
+    usec_t at_us = 0;
+
+    for (size_t i = 0; i < in->n; i++) {
+        usec_t due_us = watch_due_us(&in->track[i].watch);
+
+        if (due_us != 0 && (at_us == 0 || due_us < at_us)) at_us = due_us;
+    }
+    return at_us;
+}
+
+const struct measure *ingest_measure(const struct ingest *in)
+{
+    return &in->measure;
+}
+
+/* --- sessions --- */
+
+static enum codec codec_of(enum sdp_codec c)
+{
+    static const struct {
+        enum sdp_codec from;
+        enum codec to;
+    } table[] = {
+        {SDP_H264,           CODEC_H264 },
+        {SDP_H265,           CODEC_H265 },
+        {SDP_MPEG4_GENERIC,  CODEC_AAC  },
+        {SDP_PCMA,           CODEC_PCMA },
+        {SDP_PCMU,           CODEC_PCMU },
+        {SDP_OPUS,           CODEC_OPUS },
+        {SDP_ONVIF_METADATA, CODEC_ONVIF}
+    };
+
+    for (size_t i = 0; i < ARRAY_N(table); i++)
+        if (table[i].from == c) return table[i].to;
+    return CODEC_NONE;
+}
+
+static void keep_alternatives(struct ingest_track *t, const struct sdp_media *m)
+{
+    if (!m) return;
+    for (size_t i = 0; i < m->n && t->n_alt < ARRAY_N(t->alt); i++) {
+        struct alternative *a = &t->alt[t->n_alt];
+        const struct sdp_format *f = &m->f[i];
+
+        if (codec_of(f->codec) == CODEC_NONE) continue;
+        *a = (struct alternative){.pt = f->pt, .fmtp = span_dup(f->fmtp), .name = span_dup(f->name)};
+        a->media = (struct depay_media){.codec = codec_of(f->codec),
+            .clock_hz = f->clock_hz,
+            .channels = f->channels,
+            .name = span_of(a->name),
+            .fmtp = span_of(a->fmtp)};
+        t->n_alt++;
+    }
+}
+
+static struct rtp_order *make_order(struct ingest_track *t, const struct rtsp_track *from)
+{
+    struct rtp_order_config config = {.clock_hz = from->clock_hz, .hold = from->udp};
+    struct rtp_order_out out = {.packet = on_ordered, .arg = t};
+
+    config.pts[config.pts_n++] = from->pt;
+    for (size_t i = 0; i < t->n_alt && config.pts_n < RTP_ORDER_PTS; i++)
+        if (t->alt[i].pt != from->pt) config.pts[config.pts_n++] = t->alt[i].pt;
+    return rtp_order_new(&config, &out);
+}
+
+static void begin_track(struct ingest *in, uint8_t i, const struct rtsp_track *from)
+{
+    struct ingest_track *t = &in->track[i];
+    struct watch watch = t->watch;
+    const struct alternative *a;
+    struct depay_media media = {
+        .codec = from->codec, .clock_hz = from->clock_hz, .channels = from->channels, .fmtp = from->fmtp};
+
+    *t = (struct ingest_track){.in = in,
+        .index = i,
+        .kind = from->kind,
+        .wanted = from->wanted,
+        .udp = from->udp,
+        .ring_track = -1,
+        .watch = watch};
+    watch_stop(&t->watch);
+    if (!from->wanted || i >= TRACK_MAX) return;
+    keep_alternatives(t, from->media);
+    a = alternative_of(t, from->pt);
+    make_depay(t, a ? &a->media : &media, from->pt);
+    t->order = make_order(t, from);
+    if (in->timeline_kind[i] != from->kind || in->timeline_hz[i] != t->clock_hz)
+        timeline_track(in->timeline, i, from->kind, t->clock_hz);
+    in->timeline_kind[i] = from->kind;
+    in->timeline_hz[i] = t->clock_hz;
+    t->new_run = true;
+}
+
+void ingest_tracks(struct ingest *in, const struct rtsp_track *tracks, size_t n, usec_t mono_us)
+{
+    ingest_end(in);
+    /* A new process too: what is in the ring is of another run. */
+    if (in->anchored || (in->ring && ring_writer_next(in->ring) > ring_writer_oldest(in->ring)))
+        timeline_restart(in->timeline);
+    in->anchored = true;
+    in->describe = true;
+    in->session_us = mono_us;
+    in->report_us = mono_us + INGEST_REPORT_US;
+    in->bad_row = 0;
+    in->told_invalid = false;
+    in->view.key_us = in->view.first_frame_us = 0;
+    in->n = MIN(n, RTSP_CLIENT_TRACKS_MAX);
+    for (size_t i = 0; i < in->n; i++) begin_track(in, (uint8_t)i, &tracks[i]);
+    for (size_t i = 0; i < in->n; i++)
+        if (in->track[i].depay && decides(in, &in->track[i])) watch_start(&in->track[i].watch, mono_us);
+}
+
+void ingest_hints(struct ingest *in, const struct rtsp_track *tracks, size_t n)
+{
+    for (size_t i = 0; i < MIN(n, in->n); i++)
+        if (in->track[i].order && tracks[i].has_seq) rtp_order_hint(in->track[i].order, tracks[i].seq);
+}
+
+static void end_track(struct ingest *in, struct ingest_track *t)
+{
+    if (t->order) rtp_order_flush(t->order);
+    if (t->depay) depay_flush(t->depay);
+    if (t->order && in->ring) tell_counters(in, t);
+    rtp_order_free(t->order);
+    depay_free(t->depay);
+    for (size_t i = 0; i < t->n_alt; i++) {
+        mem_free(t->alt[i].fmtp);
+        mem_free(t->alt[i].name);
+    }
+    watch_stop(&t->watch);
+    t->order = NULL;
+    t->depay = NULL;
+    t->n_alt = 0;
+}
+
+void ingest_end(struct ingest *in)
+{
+    for (size_t i = 0; i < in->n; i++) end_track(in, &in->track[i]);
+    in->n = 0;
+    in->report_us = 0;
+    measure_break(&in->measure);
+}
+
+void ingest_ring(struct ingest *in, struct ring_writer *w)
+{
+    in->ring = w;
+}
+
+struct ingest *ingest_new(const struct ingest_ops *ops, uint32_t invalid_after)
+{
+    struct ingest *in = NEW(struct ingest);
+
+    in->ops = *ops;
+    in->invalid_after = invalid_after;
+    in->timeline = timeline_new();
+    in->ssrc = rng_u32();
+    return in;
+}
+
+void ingest_free(struct ingest *in)
+{
+    if (!in) return;
+    ingest_end(in);
+    timeline_free(in->timeline);
+    mem_free(in);
+}

@@ -1,0 +1,597 @@
+#include "worker/session.h"
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/rng.h"
+#include "worker/backoff.h"
+#include "worker/camera_conn.h"
+#include "worker/camera_udp.h"
+
+#include <errno.h>
+
+#define DIAL_LATE_US  (CLINK_TIMEOUT_US + 5 * US_PER_S) /* the connector should have answered */
+#define LATCH_US      (1500 * US_PER_MS) /* UDP: so long the camera may show its port, then the announced one is taken */
+#define SOURCE_MAX    112
+
+enum phase { OFF = 0, RUN, WAIT, STOP };
+
+struct udp_track {
+    struct camera_udp u;
+    struct loop_io io[2];
+    struct session *s;
+    uint8_t index;
+    bool open;
+    bool asked; /* to be connected */
+    uint16_t port[2]; /* announced */
+};
+
+struct session {
+    struct loop *loop;
+    const struct settings *settings;
+    struct ingest *ingest;
+    struct session_ops ops;
+    struct rtsp_client *client;
+    struct clink connector;
+    enum phase phase;
+    struct backoff backoff;
+    usec_t retry_us;
+    bool live;
+    /* the connection */
+    struct camera_conn *conn;
+    char addr[96];
+    struct sockaddr_storage peer;
+    char host[256]; /* to be dialled at dial_us */
+    uint16_t port;
+    usec_t dial_us, dial_late_us;
+    usec_t drain_us; /* next, while paced */
+    struct udp_track udp[RTSP_CLIENT_TRACKS_MAX];
+    struct camera_udp_batch batch;
+    uint64_t udp_bytes; /* since udp_since_us */
+    usec_t udp_since_us;
+    uint32_t udp_ssrc;
+    /* the session under way */
+    usec_t playing_us; /* since when, 0: not yet */
+    bool told_no_key;
+    struct loop_task later;
+    bool redial, over, restarting;
+    enum stream_state over_state; /* with restarting */
+    enum rtsp_fail fail;
+    usec_t fail_retry_us;
+    char why[RING_REASON_MAX];
+};
+
+static void do_later(struct loop_task *t);
+
+/* --- sockets --- */
+
+static void close_udp(struct session *s, struct udp_track *t)
+{
+    if (!t->open) return;
+    loop_io_stop(&t->io[0]);
+    loop_io_stop(&t->io[1]);
+    camera_udp_close(&t->u);
+    clink_udp_close(&s->connector, t->index);
+    t->open = t->asked = false;
+}
+
+static void close_sockets(struct session *s)
+{
+    camera_conn_free(s->conn);
+    s->conn = NULL;
+    for (size_t i = 0; i < ARRAY_N(s->udp); i++) close_udp(s, &s->udp[i]);
+    clink_cancel(&s->connector);
+    s->dial_us = s->dial_late_us = 0;
+}
+
+static void pace(struct session *s)
+{
+    if (s->conn) camera_conn_pace(s->conn, s->playing_us != 0 && !s->live);
+}
+
+static void begin_batch(void *arg)
+{
+    struct session *s = arg;
+
+    ingest_now(s->ingest, clock_mono_us(), clock_wall_us());
+}
+
+static void end_batch(void *arg, size_t bytes)
+{
+    struct session *s = arg;
+
+    ingest_detach(s->ingest);
+    if (bytes > 0) s->ops.drained(s->ops.arg, bytes);
+}
+
+static size_t on_bytes(void *arg, struct span unread)
+{
+    struct session *s = arg;
+
+    return rtsp_client_feed(s->client, unread, clock_mono_us());
+}
+
+static size_t bytes_needed(void *arg)
+{
+    struct session *s = arg;
+
+    return rtsp_client_need(s->client);
+}
+
+static void on_conn_closed(void *arg, int err)
+{
+    struct session *s = arg;
+
+    rtsp_client_closed(s->client, err, err ? err_text(err) : "closed by the camera", clock_mono_us());
+    s->ops.turn(s->ops.arg);
+}
+
+static const struct camera_conn_ops conn_ops = {
+    .begin = begin_batch, .end = end_batch, .feed = on_bytes, .need = bytes_needed, .closed = on_conn_closed};
+
+static void on_dialed(void *arg, int err, const char *text, const char *addr, int fd)
+{
+    struct session *s = arg;
+    socklen_t n = sizeof(s->peer);
+    usec_t now_us = clock_mono_us();
+
+    s->dial_late_us = 0;
+    if (err != 0) {
+        rtsp_client_closed(s->client, err, text[0] ? text : err_text(err), now_us);
+    } else {
+        if (getpeername(fd, (struct sockaddr *)&s->peer, &n) < 0) s->peer.ss_family = AF_UNSPEC;
+        span_copy(span_of(addr), s->addr, sizeof(s->addr));
+        camera_conn_free(s->conn);
+        s->conn = camera_conn_new(s->loop, fd, &conn_ops, s);
+        log_debug("connected", "addr=%s", addr);
+        rtsp_client_connected(s->client, now_us);
+    }
+    s->ops.turn(s->ops.arg);
+}
+
+/* --- UDP --- */
+
+static void between_batches(void *arg)
+{
+    struct udp_track *t = arg;
+
+    ingest_detach(t->s->ingest);
+    begin_batch(t->s);
+}
+
+static void on_datagram(void *arg, bool rtcp, struct span packet)
+{
+    struct udp_track *t = arg;
+
+    ingest_packet(t->s->ingest, t->index, rtcp, packet);
+}
+
+/* The ports that the camera really sends from, when it has shown them; else those it announced. */
+static void connect_udp(struct udp_track *t)
+{
+    uint16_t rtp = t->u.seen_port[0], rtcp = t->u.seen_port[1];
+
+    if (rtp == 0) rtp = t->port[0];
+    if (rtcp == 0) rtcp = rtp == t->port[0] ? t->port[1] : (uint16_t)(rtp + 1);
+    if (rtp == 0 || rtcp == 0) return;
+    t->asked = true;
+    clink_udp_connect(&t->s->connector, t->index, rtp, rtcp);
+}
+
+static void drain_udp(struct session *s, usec_t now_us)
+{
+    size_t sum = 0;
+
+    for (size_t i = 0; i < ARRAY_N(s->udp); i++) {
+        struct udp_track *t = &s->udp[i];
+        size_t bytes;
+
+        if (!t->open) continue;
+        begin_batch(s);
+        bytes = camera_udp_drain(&t->u, &s->batch, on_datagram, between_batches, t);
+        if (bytes > 0) rtsp_client_udp_seen(s->client, t->index, now_us);
+        if (!t->asked && s->playing_us != 0 && (t->u.seen_port[0] != 0 || now_us - s->playing_us > LATCH_US))
+            connect_udp(t);
+        camera_udp_punch(&t->u, s->udp_ssrc, now_us);
+        sum += bytes;
+    }
+    s->udp_bytes += sum;
+    if (sum > 0) s->ops.drained(s->ops.arg, sum);
+}
+
+static void on_udp_ready(struct loop_io *io, unsigned events)
+{
+    struct udp_track *t = io->arg;
+
+    (void)events;
+    drain_udp(t->s, clock_mono_us());
+    t->s->ops.turn(t->s->ops.arg);
+}
+
+static void watch_udp(struct session *s)
+{
+    for (size_t i = 0; i < ARRAY_N(s->udp); i++)
+        for (int j = 0; j < 2; j++) loop_io_events(&s->udp[i].io[j], s->live ? LOOP_READ : 0);
+}
+
+static void on_udp_bound(void *arg, uint8_t track, int err, uint16_t port, int rtp_fd, int rtcp_fd)
+{
+    struct session *s = arg;
+    struct udp_track *t = &s->udp[track];
+
+    if (err == 0) {
+        *t = (struct udp_track){.s = s, .index = track, .open = true};
+        camera_udp_open(&t->u, rtp_fd, rtcp_fd, &s->peer);
+        loop_io_start(s->loop, &t->io[0], rtp_fd, s->live ? LOOP_READ : 0, on_udp_ready, t);
+        loop_io_start(s->loop, &t->io[1], rtcp_fd, s->live ? LOOP_READ : 0, on_udp_ready, t);
+    }
+    rtsp_client_udp_bound(s->client, track, port, err, clock_mono_us());
+    s->ops.turn(s->ops.arg);
+}
+
+static void on_udp_connected(void *arg, uint8_t track, int err)
+{
+    struct session *s = arg;
+
+    if (err != 0) log_info("udp-connect", "track=%u err=%s", track, log_q(span_of(err_text(err))));
+    s->udp[track].u.connected = s->udp[track].open && err == 0;
+}
+
+static bool any_udp(const struct session *s)
+{
+    for (size_t i = 0; i < ARRAY_N(s->udp); i++)
+        if (s->udp[i].open) return true;
+    return false;
+}
+
+static usec_t next_drain_us(struct session *s, usec_t now_us)
+{
+    usec_t every_us = CAMERA_DRAIN_US;
+
+    if (!any_udp(s)) return now_us + every_us;
+    for (size_t i = 0; i < ARRAY_N(s->udp); i++)
+        if (s->udp[i].open)
+            every_us = MIN(every_us, camera_udp_drain_us(&s->udp[i].u, s->udp_bytes, now_us - s->udp_since_us));
+    if (now_us - s->udp_since_us > 4 * US_PER_S) {
+        s->udp_bytes /= 2;
+        s->udp_since_us += (now_us - s->udp_since_us) / 2;
+    }
+    return now_us + every_us;
+}
+
+/* --- the client's events --- */
+
+static void on_send(void *arg, struct span bytes)
+{
+    struct session *s = arg;
+
+    if (s->conn) camera_conn_send(s->conn, bytes);
+}
+
+static void on_packet(void *arg, uint8_t track, bool rtcp, struct span packet)
+{
+    struct session *s = arg;
+
+    ingest_packet(s->ingest, track, rtcp, packet);
+}
+
+static void ev_dial(struct session *s, const struct rtsp_event *e)
+{
+    camera_conn_shut(s->conn);
+    span_copy(span_of(e->host), s->host, sizeof(s->host));
+    s->port = e->port;
+    s->dial_us = clock_mono_us() + e->after_us;
+    s->redial = true;
+    if (e->redirect) log_info("redirect", "host=%s port=%u", log_q(span_of(e->host)), e->port);
+    loop_defer(s->loop, &s->later, do_later);
+}
+
+static void ev_udp_bind(struct session *s, const struct rtsp_event *e)
+{
+    clink_udp_bind(&s->connector, e->track);
+}
+
+/* The client goes on at once: a camera shows its port only once it plays (T18). */
+static void ev_udp_connect(struct session *s, const struct rtsp_event *e)
+{
+    s->udp[e->track].port[0] = e->rtp_port;
+    s->udp[e->track].port[1] = e->rtcp_port;
+    rtsp_client_udp_connected(s->client, e->track, 0, clock_mono_us());
+}
+
+static void ev_udp_close(struct session *s, const struct rtsp_event *e)
+{
+    close_udp(s, &s->udp[e->track]);
+}
+
+static void ev_tracks(struct session *s, const struct rtsp_event *e)
+{
+    usec_t now_us = clock_mono_us();
+
+    ingest_now(s->ingest, now_us, clock_wall_us());
+    ingest_tracks(s->ingest, e->tracks, e->n_tracks, now_us);
+}
+
+static void ev_playing(struct session *s, const struct rtsp_event *e)
+{
+    char text[SOURCE_MAX];
+    bool udp = any_udp(s);
+
+    s->playing_us = clock_mono_us();
+    s->drain_us = s->udp_since_us = s->playing_us;
+    s->udp_bytes = 0;
+    ingest_hints(s->ingest, e->tracks, e->n_tracks);
+    snprintf(text, sizeof(text), "%s %s", udp ? "udp" : "tcp", s->addr);
+    s->ops.source(s->ops.arg, text);
+    log_info("playing", "source=\"%s\" tracks=%zu", text, e->n_tracks);
+    loop_defer(s->loop, &s->later, do_later);
+}
+
+static void ev_over(struct session *s, const struct rtsp_event *e)
+{
+    camera_conn_shut(s->conn);
+    s->over = true;
+    s->fail = e->kind == RTSP_EV_FAILED ? e->fail : 0;
+    s->fail_retry_us = e->kind == RTSP_EV_FAILED ? e->retry_us : 0;
+    if (e->kind == RTSP_EV_FAILED)
+        snprintf(s->why, sizeof(s->why), "%s", e->text && e->text[0] ? e->text : "the session failed");
+    loop_defer(s->loop, &s->later, do_later);
+}
+
+static void on_event(void *arg, const struct rtsp_event *e)
+{
+    static void (*const handlers[])(struct session *, const struct rtsp_event *) = {
+        [RTSP_EV_DIAL] = ev_dial,
+        [RTSP_EV_UDP_BIND] = ev_udp_bind,
+        [RTSP_EV_UDP_CONNECT] = ev_udp_connect,
+        [RTSP_EV_UDP_CLOSE] = ev_udp_close,
+        [RTSP_EV_TRACKS] = ev_tracks,
+        [RTSP_EV_PLAYING] = ev_playing,
+        [RTSP_EV_ANNOUNCED] = ev_tracks,
+        [RTSP_EV_FAILED] = ev_over,
+        [RTSP_EV_CLOSED] = ev_over,
+    };
+
+    must((size_t)e->kind < ARRAY_N(handlers) && handlers[e->kind]);
+    handlers[e->kind](arg, e);
+}
+
+static const struct rtsp_client_ops client_ops = {.send = on_send, .event = on_event, .packet = on_packet};
+
+/* --- attempts --- */
+
+static void attempt(struct session *s)
+{
+    s->phase = RUN;
+    s->playing_us = 0;
+    s->restarting = s->told_no_key = false;
+    s->ops.connecting(s->ops.arg);
+    rtsp_client_start(s->client, clock_mono_us());
+}
+
+static bool refused(enum rtsp_fail f)
+{
+    return f == RTSP_FAIL_AUTH || f == RTSP_FAIL_CAPACITY;
+}
+
+/* An attempt, or a session that had played, is over: say so and wait. */
+static void wait_and_retry(struct session *s, usec_t now_us)
+{
+    struct ingest_view v = ingest_view(s->ingest);
+    usec_t played_us = v.first_frame_us ? now_us - v.first_frame_us : 0;
+    usec_t wait_us = rng_jitter(backoff_wait(&s->backoff, played_us, refused(s->fail)), BACKOFF_JITTER);
+    enum stream_state to = s->restarting ? s->over_state : played_us > 0 ? STREAM_CONNECTING : STREAM_DOWN;
+
+    wait_us = MAX(wait_us, s->fail_retry_us);
+    ingest_end(s->ingest);
+    s->phase = WAIT;
+    s->retry_us = now_us + wait_us;
+    if (s->playing_us != 0) s->ops.ended(s->ops.arg);
+    s->playing_us = 0;
+    log_info("retry", "in_ms=%lld tries=%u why=%s", (long long)(wait_us / US_PER_MS), s->backoff.tries,
+        log_q(span_of(s->why)));
+    if (s->settings->retry_numbers != 0 && s->backoff.tries == s->settings->retry_numbers) {
+        log_error("unreachable", "tries=%u why=%s", s->backoff.tries, log_q(span_of(s->why)));
+        to = STREAM_DOWN;
+    }
+    s->ops.state(s->ops.arg, to, s->why);
+}
+
+static void do_later(struct loop_task *t)
+{
+    struct session *s = CONTAINER(t, struct session, later);
+    usec_t now_us = clock_mono_us();
+
+    if (s->over) {
+        s->over = s->redial = false;
+        close_sockets(s);
+        if (s->phase == STOP) {
+            ingest_end(s->ingest);
+            s->phase = OFF;
+            s->playing_us = 0;
+            s->ops.off(s->ops.arg);
+        } else {
+            wait_and_retry(s, now_us);
+        }
+    }
+    if (s->redial) {
+        s->redial = false;
+        camera_conn_free(s->conn);
+        s->conn = NULL;
+    }
+    pace(s);
+    s->ops.turn(s->ops.arg);
+}
+
+static void dial(struct session *s, usec_t now_us)
+{
+    s->dial_us = 0;
+    s->dial_late_us = now_us + DIAL_LATE_US;
+    clink_dial(&s->connector, s->host, s->port);
+}
+
+static void dial_late(struct session *s, usec_t now_us)
+{
+    const char *why = clink_waits_for_connector(&s->connector) ? "no connector" : "the connector does not answer";
+
+    s->dial_late_us = 0;
+    clink_cancel(&s->connector);
+    rtsp_client_closed(s->client, -ETIMEDOUT, why, now_us);
+}
+
+/* Silence on the track that matters, or no key frame for long. */
+static void look_at_media(struct session *s)
+{
+    struct ingest_view v = ingest_view(s->ingest);
+
+    if (v.silent && s->phase == RUN && !s->restarting) {
+        session_restart(s, STREAM_STALE, "no media from the camera");
+    } else if (v.starving && !s->told_no_key) {
+        s->told_no_key = true;
+        s->ops.state(s->ops.arg, STREAM_STALE, "no key frame from the camera");
+    }
+}
+
+void session_tick(struct session *s, usec_t now_us)
+{
+    usec_t deadline_us;
+
+    if (s->phase == WAIT && now_us >= s->retry_us) attempt(s);
+    if (s->phase != RUN && s->phase != STOP) return;
+    if (s->dial_us != 0 && now_us >= s->dial_us && !s->redial) dial(s, now_us);
+    if (s->dial_late_us != 0 && now_us >= s->dial_late_us) dial_late(s, now_us);
+    if (s->playing_us != 0 && now_us >= s->drain_us) {
+        if (s->conn && camera_conn_paced(s->conn)) camera_conn_drain(s->conn);
+        if (!s->live) drain_udp(s, now_us);
+        s->drain_us = next_drain_us(s, now_us);
+    }
+    deadline_us = rtsp_client_deadline(s->client);
+    if (deadline_us != 0 && now_us >= deadline_us && !s->over) rtsp_client_tick(s->client, now_us);
+    if (s->playing_us == 0) return;
+    ingest_now(s->ingest, now_us, clock_wall_us());
+    ingest_tick(s->ingest);
+    look_at_media(s);
+}
+
+static usec_t sooner(usec_t a_us, usec_t b_us)
+{
+    return a_us == 0 || (b_us != 0 && b_us < a_us) ? b_us : a_us;
+}
+
+usec_t session_due(const struct session *s)
+{
+    usec_t due_us = 0;
+
+    if (s->phase == WAIT) return s->retry_us;
+    if (s->phase == OFF || s->over) return 0;
+    due_us = sooner(s->redial ? 0 : s->dial_us, s->dial_late_us);
+    due_us = sooner(due_us, rtsp_client_deadline(s->client));
+    if (s->playing_us == 0) return due_us;
+    due_us = sooner(due_us, s->live && !any_udp(s) ? 0 : s->drain_us);
+    due_us = sooner(due_us, ingest_due(s->ingest));
+    return sooner(due_us, ingest_silent_at(s->ingest));
+}
+
+/* --- the owner's face --- */
+
+static void on_rtcp(void *arg, uint8_t track, struct span compound)
+{
+    session_send_rtcp(arg, track, compound);
+}
+
+void session_send_rtcp(struct session *s, uint8_t track, struct span compound)
+{
+    if (track < ARRAY_N(s->udp) && s->udp[track].open)
+        camera_udp_send(&s->udp[track].u, true, compound);
+    else if (s->conn)
+        rtsp_client_send_rtcp(s->client, track, compound);
+}
+
+struct session *session_new(struct loop *l, const struct settings *settings, struct ingest *ingest,
+    const struct session_ops *ops, const char **ret_why)
+{
+    static const struct clink_ops link_ops = {
+        .dialed = on_dialed, .udp_bound = on_udp_bound, .udp_connected = on_udp_connected};
+    struct rtsp_client_conf conf = {.url = secret_reveal(&settings->url),
+        .user_agent = span_of(settings->user_agent),
+        .transport = settings->transport,
+        .tracks = settings->tracks};
+    struct session *s = NEW(struct session);
+
+    rng_bytes(&conf.seed, sizeof(conf.seed));
+    *s = (struct session){.loop = l, .settings = settings, .ingest = ingest, .ops = *ops, .udp_ssrc = rng_u32()};
+    s->backoff = (struct backoff){.first_us = settings->retry_first_us, .most_us = settings->retry_most_us};
+    for (size_t i = 0; i < ARRAY_N(s->udp); i++) s->udp[i].u.fd[0] = s->udp[i].u.fd[1] = -1;
+    s->client = rtsp_client_new(&conf, &client_ops, s, ret_why);
+    clink_init(&s->connector, l, &link_ops, s);
+    if (s->client) return s;
+    session_free(s);
+    return NULL;
+}
+
+void session_free(struct session *s)
+{
+    if (!s) return;
+    close_sockets(s);
+    clink_done(&s->connector);
+    rtsp_client_free(s->client);
+    camera_udp_batch_done(&s->batch);
+    loop_defer_stop(s->loop, &s->later);
+    mem_free(s);
+}
+
+void session_connector(struct session *s, int fd)
+{
+    clink_connector(&s->connector, fd);
+}
+
+void session_start(struct session *s)
+{
+    if (s->phase == OFF) attempt(s);
+    s->ops.turn(s->ops.arg);
+}
+
+void session_stop(struct session *s)
+{
+    enum phase was = s->phase;
+
+    if (was == STOP) return;
+    s->phase = STOP;
+    if (was == RUN && !s->over) {
+        rtsp_client_stop(s->client, clock_mono_us());
+    } else {
+        s->over = true;
+        loop_defer(s->loop, &s->later, do_later);
+    }
+    s->ops.turn(s->ops.arg);
+}
+
+bool session_is_off(const struct session *s)
+{
+    return s->phase == OFF;
+}
+
+bool session_playing(const struct session *s)
+{
+    return s->playing_us != 0;
+}
+
+void session_live(struct session *s, bool live)
+{
+    if (s->live == live) return;
+    s->live = live;
+    watch_udp(s);
+    pace(s);
+    if (live && s->playing_us != 0) drain_udp(s, clock_mono_us());
+}
+
+void session_restart(struct session *s, enum stream_state to, const char *reason)
+{
+    if (s->phase != RUN || s->over || s->restarting) return;
+    s->restarting = true;
+    s->over_state = to;
+    span_copy(span_of(reason), s->why, sizeof(s->why));
+    s->ops.state(s->ops.arg, to, reason);
+    rtsp_client_stop(s->client, clock_mono_us());
+}

@@ -1,0 +1,44 @@
+/* A stream's session with its camera, again and again: drives the RTSP client (rtsp_client.h), keeps its sockets,
+ * feeds ingest, notices silence, waits between attempts. Has no timer of its own: the worker calls session_tick when
+ * session_due says so.
+ *
+ *     OFF ─ start ─> RUN ─ the session ended ─> WAIT ─ retry ─> RUN ... stop ─> STOP ─ TEARDOWN done ─> OFF
+ */
+#ifndef WORKER_SESSION_H
+#define WORKER_SESSION_H
+
+#include "worker/connector_link.h"
+#include "worker/ingest.h"
+#include "worker/settings.h"
+
+struct session;
+struct session_ops {
+    void (*state)(void *arg, enum stream_state to, const char *reason);
+    void (*source)(void *arg, const char *text); /* "tcp 192.168.1.5:554" */
+    void (*connecting)(void *arg);               /* an attempt begins */
+    void (*ended)(void *arg);                    /* a session that had played is over */
+    void (*drained)(void *arg, size_t bytes);    /* a batch of packets was taken */
+    void (*off)(void *arg);                      /* after session_stop */
+    void (*turn)(void *arg);                     /* look at session_due again */
+    void *arg;
+};
+
+/* settings and ingest must outlive it. NULL: the URL cannot be used, *ret_why says why. */
+struct session *session_new(
+    struct loop *l, const struct settings *settings, struct ingest *ingest, const struct session_ops *ops, const char **ret_why);
+void session_free(struct session *s);
+void session_connector(struct session *s, int fd); /* takes fd */
+
+void session_start(struct session *s);
+void session_stop(struct session *s); /* off() comes, at once or within a second */
+bool session_is_off(const struct session *s);
+bool session_playing(const struct session *s);
+/* Somebody follows the stream live: every packet at once, instead of batches. */
+void session_live(struct session *s, bool live);
+/* The session is given up and tried again after a wait. */
+void session_restart(struct session *s, enum stream_state to, const char *reason);
+
+void session_tick(struct session *s, usec_t now_us);
+usec_t session_due(const struct session *s); /* 0: nothing */
+
+#endif
