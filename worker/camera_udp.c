@@ -30,10 +30,7 @@ void camera_udp_open(struct camera_udp *u, int rtp_fd, int rtcp_fd, const struct
     int size = CAMERA_UDP_RCVBUF, on = 1;
     socklen_t n = sizeof(u->rcvbuf);
 
-    *u = (struct camera_udp){
-        .fd = {rtp_fd, rtcp_fd},
-          .peer = *peer
-    };
+    *u = (struct camera_udp){.fd = {rtp_fd, rtcp_fd}, .peer = *peer};
     (void)setsockopt(rtp_fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
     (void)setsockopt(rtp_fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on));
     if (getsockopt(rtp_fd, SOL_SOCKET, SO_RCVBUF, &u->rcvbuf, &n) < 0) u->rcvbuf = 0;
@@ -86,8 +83,8 @@ static void overflow_seen(struct camera_udp *u, struct msghdr *m)
 }
 
 /* One batch of one socket. Number of datagrams, or -errno. */
-static int read_batch(
-    struct camera_udp *u, bool rtcp, struct camera_udp_batch *b, camera_udp_fn *fn, void *arg, size_t *ret_bytes)
+static int read_batch(struct camera_udp *u, bool rtcp, struct camera_udp_batch *b, camera_udp_fn *fn,
+    void *arg, size_t *ret_bytes)
 {
     struct mmsghdr msgs[CAMERA_UDP_SLOTS_MAX];
     struct iovec iov[CAMERA_UDP_SLOTS_MAX];
@@ -99,9 +96,7 @@ static int read_batch(
 
     for (unsigned i = 0; i < slots; i++) {
         iov[i] = (struct iovec){b->mem + i * slot, slot};
-        msgs[i] = (struct mmsghdr){
-            .msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}
-        };
+        msgs[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
         if (u->connected) continue;
         msgs[i].msg_hdr.msg_name = &from[i];
         msgs[i].msg_hdr.msg_namelen = sizeof(from[i]);
@@ -127,8 +122,8 @@ static int read_batch(
     return n;
 }
 
-size_t camera_udp_drain(
-    struct camera_udp *u, struct camera_udp_batch *b, camera_udp_fn *fn, void (*between)(void *arg), void *arg)
+size_t camera_udp_drain(struct camera_udp *u, struct camera_udp_batch *b, camera_udp_fn *fn,
+    void (*between)(void *arg), void *arg)
 {
     size_t bytes = 0;
 

@@ -42,8 +42,8 @@ void camera_udp_close(struct camera_udp *u);
 typedef void camera_udp_fn(void *arg, bool rtcp, struct span packet);
 /* Everything that waits, in batches; the packets live until fn's caller reads on, `between` is called before
  * that. Returns the bytes read. */
-size_t camera_udp_drain(
-    struct camera_udp *u, struct camera_udp_batch *b, camera_udp_fn *fn, void (*between)(void *arg), void *arg);
+size_t camera_udp_drain(struct camera_udp *u, struct camera_udp_batch *b, camera_udp_fn *fn,
+    void (*between)(void *arg), void *arg);
 void camera_udp_send(struct camera_udp *u, bool rtcp, struct span packet); /* only when connected */
 /* An empty RTP packet and an empty receiver report, when due. */
 void camera_udp_punch(struct camera_udp *u, uint32_t ssrc, usec_t now_us);

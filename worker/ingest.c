@@ -466,15 +466,9 @@ static enum codec codec_of(enum sdp_codec c)
     static const struct {
         enum sdp_codec from;
         enum codec to;
-    } table[] = {
-        {SDP_H264,           CODEC_H264 },
-        {SDP_H265,           CODEC_H265 },
-        {SDP_MPEG4_GENERIC,  CODEC_AAC  },
-        {SDP_PCMA,           CODEC_PCMA },
-        {SDP_PCMU,           CODEC_PCMU },
-        {SDP_OPUS,           CODEC_OPUS },
-        {SDP_ONVIF_METADATA, CODEC_ONVIF}
-    };
+    } table[] = {{SDP_H264, CODEC_H264}, {SDP_H265, CODEC_H265}, {SDP_MPEG4_GENERIC, CODEC_AAC},
+        {SDP_PCMA, CODEC_PCMA}, {SDP_PCMU, CODEC_PCMU}, {SDP_OPUS, CODEC_OPUS},
+        {SDP_ONVIF_METADATA, CODEC_ONVIF}};
 
     for (size_t i = 0; i < ARRAY_N(table); i++)
         if (table[i].from == c) return table[i].to;
@@ -593,15 +587,19 @@ void ingest_ring(struct ingest *in, struct ring_writer *w)
     in->ring = w;
 }
 
-struct ingest *ingest_new(const struct ingest_ops *ops, uint32_t invalid_after)
+struct ingest *ingest_new(const struct ingest_ops *ops)
 {
     struct ingest *in = NEW(struct ingest);
 
     in->ops = *ops;
-    in->invalid_after = invalid_after;
     in->timeline = timeline_new();
     in->ssrc = rng_u32();
     return in;
+}
+
+void ingest_invalid_after(struct ingest *in, uint32_t packets)
+{
+    in->invalid_after = packets;
 }
 
 void ingest_free(struct ingest *in)

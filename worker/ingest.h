@@ -21,7 +21,8 @@ struct ingest_ops {
     void *arg;
 };
 
-struct ingest *ingest_new(const struct ingest_ops *ops, uint32_t invalid_after);
+struct ingest *ingest_new(const struct ingest_ops *ops);
+void ingest_invalid_after(struct ingest *in, uint32_t packets); /* 0: never */
 void ingest_free(struct ingest *in);
 /* Where frames go from now on; the caller keeps it. */
 void ingest_ring(struct ingest *in, struct ring_writer *w);

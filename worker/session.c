@@ -10,10 +10,12 @@
 #include "worker/camera_udp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
-#define DIAL_LATE_US  (CLINK_TIMEOUT_US + 5 * US_PER_S) /* the connector should have answered */
-#define LATCH_US      (1500 * US_PER_MS) /* UDP: so long the camera may show its port, then the announced one is taken */
-#define SOURCE_MAX    112
+#define DIAL_LATE_US (CLINK_TIMEOUT_US + 5 * US_PER_S) /* the connector should have answered */
+#define LATCH_US                                                                                             \
+    (1500 * US_PER_MS) /* UDP: so long the camera may show its port, then the announced one is taken */
+#define SOURCE_MAX 112
 
 enum phase { OFF = 0, RUN, WAIT, STOP };
 
@@ -23,7 +25,7 @@ struct udp_track {
     struct session *s;
     uint8_t index;
     bool open;
-    bool asked; /* to be connected */
+    bool asked;       /* to be connected */
     uint16_t port[2]; /* announced */
 };
 
@@ -252,7 +254,8 @@ static usec_t next_drain_us(struct session *s, usec_t now_us)
     if (!any_udp(s)) return now_us + every_us;
     for (size_t i = 0; i < ARRAY_N(s->udp); i++)
         if (s->udp[i].open)
-            every_us = MIN(every_us, camera_udp_drain_us(&s->udp[i].u, s->udp_bytes, now_us - s->udp_since_us));
+            every_us =
+                MIN(every_us, camera_udp_drain_us(&s->udp[i].u, s->udp_bytes, now_us - s->udp_since_us));
     if (now_us - s->udp_since_us > 4 * US_PER_S) {
         s->udp_bytes /= 2;
         s->udp_since_us += (now_us - s->udp_since_us) / 2;
@@ -398,6 +401,13 @@ static void wait_and_retry(struct session *s, usec_t now_us)
     s->ops.state(s->ops.arg, to, s->why);
 }
 
+static void dial(struct session *s, usec_t now_us)
+{
+    s->dial_us = 0;
+    s->dial_late_us = now_us + DIAL_LATE_US;
+    clink_dial(&s->connector, s->host, s->port);
+}
+
 static void do_later(struct loop_task *t)
 {
     struct session *s = CONTAINER(t, struct session, later);
@@ -420,20 +430,15 @@ static void do_later(struct loop_task *t)
         camera_conn_free(s->conn);
         s->conn = NULL;
     }
+    if (s->dial_us != 0 && now_us >= s->dial_us) dial(s, now_us);
     pace(s);
     s->ops.turn(s->ops.arg);
 }
 
-static void dial(struct session *s, usec_t now_us)
-{
-    s->dial_us = 0;
-    s->dial_late_us = now_us + DIAL_LATE_US;
-    clink_dial(&s->connector, s->host, s->port);
-}
-
 static void dial_late(struct session *s, usec_t now_us)
 {
-    const char *why = clink_waits_for_connector(&s->connector) ? "no connector" : "the connector does not answer";
+    const char *why =
+        clink_waits_for_connector(&s->connector) ? "no connector" : "the connector does not answer";
 
     s->dial_late_us = 0;
     clink_cancel(&s->connector);
@@ -495,11 +500,6 @@ usec_t session_due(const struct session *s)
 
 /* --- the owner's face --- */
 
-static void on_rtcp(void *arg, uint8_t track, struct span compound)
-{
-    session_send_rtcp(arg, track, compound);
-}
-
 void session_send_rtcp(struct session *s, uint8_t track, struct span compound)
 {
     if (track < ARRAY_N(s->udp) && s->udp[track].open)
@@ -520,7 +520,8 @@ struct session *session_new(struct loop *l, const struct settings *settings, str
     struct session *s = NEW(struct session);
 
     rng_bytes(&conf.seed, sizeof(conf.seed));
-    *s = (struct session){.loop = l, .settings = settings, .ingest = ingest, .ops = *ops, .udp_ssrc = rng_u32()};
+    *s = (struct session){
+        .loop = l, .settings = settings, .ingest = ingest, .ops = *ops, .udp_ssrc = rng_u32()};
     s->backoff = (struct backoff){.first_us = settings->retry_first_us, .most_us = settings->retry_most_us};
     for (size_t i = 0; i < ARRAY_N(s->udp); i++) s->udp[i].u.fd[0] = s->udp[i].u.fd[1] = -1;
     s->client = rtsp_client_new(&conf, &client_ops, s, ret_why);
@@ -544,6 +545,11 @@ void session_free(struct session *s)
 void session_connector(struct session *s, int fd)
 {
     clink_connector(&s->connector, fd);
+}
+
+int session_give_connector(struct session *s)
+{
+    return s->connector.connector ? fcntl(channel_fd(s->connector.connector), F_DUPFD_CLOEXEC, 3) : -1;
 }
 
 void session_start(struct session *s)

@@ -1,6 +1,6 @@
-/* A stream's session with its camera, again and again: drives the RTSP client (rtsp_client.h), keeps its sockets,
- * feeds ingest, notices silence, waits between attempts. Has no timer of its own: the worker calls session_tick when
- * session_due says so.
+/* A stream's session with its camera, again and again: drives the RTSP client (rtsp_client.h), keeps its
+ * sockets, feeds ingest, notices silence, waits between attempts. Has no timer of its own: the worker calls
+ * session_tick when session_due says so.
  *
  *     OFF ─ start ─> RUN ─ the session ended ─> WAIT ─ retry ─> RUN ... stop ─> STOP ─ TEARDOWN done ─> OFF
  */
@@ -24,15 +24,18 @@ struct session_ops {
 };
 
 /* settings and ingest must outlive it. NULL: the URL cannot be used, *ret_why says why. */
-struct session *session_new(
-    struct loop *l, const struct settings *settings, struct ingest *ingest, const struct session_ops *ops, const char **ret_why);
+struct session *session_new(struct loop *l, const struct settings *settings, struct ingest *ingest,
+    const struct session_ops *ops, const char **ret_why);
 void session_free(struct session *s);
 void session_connector(struct session *s, int fd); /* takes fd */
+int session_give_connector(struct session *s);     /* a copy of it for another session, -1: none */
 
 void session_start(struct session *s);
 void session_stop(struct session *s); /* off() comes, at once or within a second */
 bool session_is_off(const struct session *s);
 bool session_playing(const struct session *s);
+/* Receiver reports, by the way that the track's packets come. */
+void session_send_rtcp(struct session *s, uint8_t track, struct span compound);
 /* Somebody follows the stream live: every packet at once, instead of batches. */
 void session_live(struct session *s, bool live);
 /* The session is given up and tried again after a wait. */

@@ -18,7 +18,7 @@ static const struct {
 } track_names[] = {
     {"video", 1u << TRACK_VIDEO},
     {"audio", 1u << TRACK_AUDIO},
-    {"data",  1u << TRACK_DATA },
+    {"data", 1u << TRACK_DATA},
 };
 
 static const struct {
@@ -26,8 +26,8 @@ static const struct {
     enum rtsp_transport_choice choice;
 } transports[] = {
     {"auto", RTSP_TRANSPORT_AUTO},
-    {"tcp",  RTSP_TRANSPORT_TCP },
-    {"udp",  RTSP_TRANSPORT_UDP },
+    {"tcp", RTSP_TRANSPORT_TCP},
+    {"udp", RTSP_TRANSPORT_UDP},
 };
 
 static unsigned tracks_of(struct span text)

@@ -10,13 +10,13 @@ static const struct {
     const char *name;
     unsigned to;
 } states[STATES] = {
-    [STREAM_CONNECTING] = {"connecting", BIT(ACTIVE) | BIT(STALE) | BIT(DOWN) | BIT(INVALID) | ENDS      },
-    [STREAM_ACTIVE] = {"active",     BIT(CONNECTING) | BIT(STALE) | BIT(DOWN) | BIT(INVALID) | ENDS  },
-    [STREAM_STALE] = {"stale",      BIT(CONNECTING) | BIT(ACTIVE) | BIT(DOWN) | BIT(INVALID) | ENDS },
-    [STREAM_DOWN] = {"down",       BIT(CONNECTING) | BIT(ACTIVE) | BIT(STALE) | BIT(INVALID) | ENDS},
-    [STREAM_INVALID] = {"invalid",    BIT(CONNECTING) | BIT(ACTIVE) | BIT(STALE) | BIT(DOWN) | ENDS   },
-    [STREAM_DISABLED] = {"disabled",   BIT(CONNECTING) | BIT(IDLE)                                     },
-    [STREAM_IDLE] = {"idle",       BIT(CONNECTING) | BIT(DISABLED)                                 },
+    [STREAM_CONNECTING] = {"connecting", BIT(ACTIVE) | BIT(STALE) | BIT(DOWN) | BIT(INVALID) | ENDS},
+    [STREAM_ACTIVE] = {"active", BIT(CONNECTING) | BIT(STALE) | BIT(DOWN) | BIT(INVALID) | ENDS},
+    [STREAM_STALE] = {"stale", BIT(CONNECTING) | BIT(ACTIVE) | BIT(DOWN) | BIT(INVALID) | ENDS},
+    [STREAM_DOWN] = {"down", BIT(CONNECTING) | BIT(ACTIVE) | BIT(STALE) | BIT(INVALID) | ENDS},
+    [STREAM_INVALID] = {"invalid", BIT(CONNECTING) | BIT(ACTIVE) | BIT(STALE) | BIT(DOWN) | ENDS},
+    [STREAM_DISABLED] = {"disabled", BIT(CONNECTING) | BIT(IDLE)},
+    [STREAM_IDLE] = {"idle", BIT(CONNECTING) | BIT(DISABLED)},
 };
 
 const char *state_name(enum stream_state s)

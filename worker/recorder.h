@@ -1,0 +1,56 @@
+/* The recorder: a thread of the worker that alone waits for disks. It gathers frames from the ring where they
+ * lie and appends them, a fragment a second or so, to the open segment (archive/segment.h); it asks
+ * afterwards whether they held. The loop's thread pokes it when there is enough to write, and never waits for
+ * it.
+ *
+ * A segment begins with a key frame, at the start, behind every gap, when the tracks change, and at the first
+ * key frame after dvr-chunk. Inside a GOP fragments go on, however long it is (K14). After a start behind a
+ * dead worker, and after a pause, recording goes back to the key frame before what is missing: a little
+ * twice, nothing never. A failed write closes the segment, keeps what is not written marked as such, and
+ * waits for the keeper's word.
+ *
+ * The functions below are the loop's. Tests: tests/unit/worker/test_recorder.c. */
+#ifndef WORKER_RECORDER_H
+#define WORKER_RECORDER_H
+
+#include "archive/segment.h"
+#include "common/net/loop.h"
+#include "common/ring/ring.h"
+
+#define RECORDER_POKE_US    (900 * US_PER_MS) /* of media, before it is woken, */
+#define RECORDER_POKE_BYTES (256u << 10)      /* or so many bytes */
+#define RECORDER_STACK      (128u << 10)
+
+struct recorder;
+struct recorder_ops { /* in the loop's thread */
+    void (*opened)(void *arg, uint64_t id, const char *path, usec_t start_us);
+    void (*closed)(void *arg, const struct seg_info *info);
+    void (*failed)(void *arg, int err); /* negative */
+    void (*stopped)(void *arg);
+};
+
+struct recorder *recorder_new(struct loop *l, const char *uid, const struct recorder_ops *ops, void *arg);
+/* Waits for the thread if it runs: only behind stopped(), or when the process ends anyway. */
+void recorder_free(struct recorder *r);
+
+/* The ring to record from; the first one, or `from` is moved to `to` here, together with what the recorder
+ * says in its status. The recorder owns both from now on, and closes `from` when it no longer looks at it. */
+void recorder_ring(struct recorder *r, struct ring_writer *from, struct ring_writer *to);
+/* Recording on or off; off closes the segment. chunk_us: length of a segment. */
+void recorder_set(struct recorder *r, bool on, usec_t chunk_us);
+/* Clock of the segments to come: the camera's offset, where it is known. */
+void recorder_clock(struct recorder *r, enum seg_clock clock, usec_t offset_us);
+/* The folder to write to; takes fd. -1: none now, err says why (positive errno). */
+void recorder_folder(struct recorder *r, int fd, int err);
+void recorder_poke(struct recorder *r);
+/* Writes what is there, closes the segment; stopped() comes. At once where no thread runs. */
+void recorder_stop(struct recorder *r);
+/* Is it at work since so long? 0: it waits for us. */
+usec_t recorder_busy_us(const struct recorder *r, usec_t now_us);
+/* The segment that is open now; false: none. For a new keeper. */
+bool recorder_open_segment(
+    struct recorder *r, uint64_t *ret_id, char path[SEG_PATH_MAX], usec_t *ret_start_us);
+/* Text of the ring's status: the recorder writes there too. */
+void recorder_text(struct recorder *r, char *field, size_t cap, const char *text);
+
+#endif
