@@ -308,13 +308,15 @@ static bool append(struct recorder *r)
 static bool step(struct recorder *r)
 {
     struct frame f;
+    usec_t cut_us;
 
     if (r->next < ring_writer_oldest(r->ring)) gap(r);
     if (r->seg && ring_view(r->ring, r->next, &f) == RING_OK && segment_over(r, &f)) close_segment(r);
     if (!r->seg) {
         if (!begin_segment(r)) return false;
-    } else if (!rec_batch_gather(&r->batch, r->ring, r->next, r->seen, segw_start_us(r->seg) + r->chunk_us)) {
-        return false;
+    } else {
+        cut_us = r->fresh_tracks ? INT64_MIN : segw_start_us(r->seg) + r->chunk_us;
+        if (!rec_batch_gather(&r->batch, r->ring, r->next, r->seen, cut_us)) return false;
     }
     return append(r);
 }
