@@ -169,9 +169,12 @@ static void close_segment(struct recorder *r)
 
 static void drop_folder(struct recorder *r)
 {
+    int fd = r->folder_fd;
+
+    r->folder_fd = -1;
     close_segment(r);
     fd_close(&r->lock_fd);
-    fd_close(&r->folder_fd);
+    fd_close(&fd);
 }
 
 static void failed(struct recorder *r, int err)
