@@ -1,71 +1,12 @@
-#include "worker/ingest.h"
-#include "common/base/clock.h"
-#include "common/base/err.h"
-#include "common/base/log.h"
+#include "worker/ingest_impl.h"
 #include "common/base/mem.h"
 #include "common/base/rng.h"
-#include "common/media/timeline.h"
 #include "common/proto/rtcp.h"
 #include "common/proto/rtp.h"
-#include "worker/depay.h"
-#include "worker/rtp_order.h"
 
 #define REPORT_MAX 128
 #define CNAME      "media-server"
 #define STARVE_US  (10 * US_PER_S)
-
-enum complaint { BAD_RTP, BAD_UNIT, LOST_PACKETS, FOREIGN_PACKETS, TIME_REPAIRS, LARGE_FRAMES, COMPLAINTS };
-
-/* Another codec that the session description allows on this track (S12). */
-struct alternative {
-    uint8_t pt;
-    struct depay_media media;
-    char *fmtp, *name; /* what media points to */
-};
-
-struct ingest_track {
-    struct ingest *in;
-    uint8_t index; /* the session's number, and the timeline's */
-    enum track_kind kind;
-    bool wanted, udp;
-    struct rtp_order *order;
-    struct depay *depay; /* NULL: the codec is none of ours */
-    int pt;              /* that depay was made for */
-    uint32_t clock_hz;
-    struct alternative alt[SDP_FORMATS_MAX];
-    size_t n_alt;
-    int8_t ring_track; /* -1: not described in the ring */
-    bool new_run;
-    bool lost; /* before a packet without payload */
-    bool hole; /* a frame did not fit the ring: what follows refers to it */
-    struct watch watch;
-    uint64_t sr_ntp;
-    usec_t sr_us;
-    struct rtp_order_counters said; /* what the status has of our counters */
-    struct depay_counters units_said;
-};
-
-struct ingest {
-    struct ingest_ops ops;
-    struct ring_writer *ring;
-    struct timeline *timeline;
-    struct measure measure;
-    struct ingest_track track[RTSP_CLIENT_TRACKS_MAX];
-    size_t n;
-    enum track_kind timeline_kind[TRACK_MAX];
-    uint32_t timeline_hz[TRACK_MAX];
-    bool anchored; /* the timeline has had a session */
-    bool describe; /* tracks have to be described anew before the next frame */
-    usec_t mono_us, wall_us;
-    usec_t session_us;
-    usec_t report_us; /* next reports */
-    uint32_t ssrc;    /* ours */
-    uint32_t invalid_after, bad_row;
-    bool told_invalid;
-    struct ingest_view view;
-    uint64_t repairs_said;
-    struct log_rate rate[COMPLAINTS];
-};
 
 static void complain(struct ingest *in, enum complaint kind, const char *what, unsigned track, uint64_t n)
 {
@@ -133,8 +74,7 @@ static bool describe(struct ingest *in)
     return n > 0;
 }
 
-/* Does it decide whether the stream lives? Video, audio where there is none; data never (A9). */
-static bool decides(const struct ingest *in, const struct ingest_track *t)
+bool ingest_decides(const struct ingest *in, const struct ingest_track *t)
 {
     if (t->kind == TRACK_VIDEO) return true;
     if (t->kind != TRACK_AUDIO) return false;
@@ -146,7 +86,7 @@ static bool decides(const struct ingest *in, const struct ingest_track *t)
 static void stored(struct ingest *in, const struct ingest_track *t, const struct frame *f, size_t bytes)
 {
     struct ring_status *s = ring_writer_status(in->ring);
-    bool life = decides(in, t), entry = life && (f->flags & FRAME_KEY);
+    bool life = ingest_decides(in, t), entry = life && (f->flags & FRAME_KEY);
 
     if (f->flags & FRAME_DISCONT) measure_break(&in->measure);
     measure_frame(&in->measure, entry && t->kind == TRACK_VIDEO, t->kind == TRACK_VIDEO, bytes, f->wall_us);
@@ -202,7 +142,7 @@ static void on_unit(void *arg, const struct depay_unit *u)
     struct timeline_out out;
 
     in->bad_row = 0;
-    if (decides(in, t)) watch_seen(&t->watch, u->mono_us);
+    if (ingest_decides(in, t)) watch_seen(&t->watch, u->mono_us);
     if (!in->ring || (in->describe && !describe(in)) || t->ring_track < 0) return;
     t->new_run = false;
     timeline_unit(in->timeline, &time, &out);
@@ -218,14 +158,14 @@ static void on_changed(void *arg)
 
 /* --- packets to units --- */
 
-static const struct alternative *alternative_of(const struct ingest_track *t, int pt)
+const struct alternative *ingest_alternative(const struct ingest_track *t, int pt)
 {
     for (size_t i = 0; i < t->n_alt; i++)
         if (t->alt[i].pt == pt) return &t->alt[i];
     return NULL;
 }
 
-static void make_depay(struct ingest_track *t, const struct depay_media *m, int pt)
+void ingest_make_depay(struct ingest_track *t, const struct depay_media *m, int pt)
 {
     struct depay_out out = {.unit = on_unit, .changed = on_changed, .arg = t};
     int err = depay_new(m, &out, &t->depay);
@@ -243,15 +183,15 @@ static void make_depay(struct ingest_track *t, const struct depay_media *m, int 
 static void follow_pt(struct ingest_track *t)
 {
     int pt = rtp_order_pt(t->order);
-    const struct alternative *a = pt == t->pt ? NULL : alternative_of(t, pt);
+    const struct alternative *a = pt == t->pt ? NULL : ingest_alternative(t, pt);
 
     if (!a) return;
     depay_free(t->depay);
-    make_depay(t, &a->media, pt);
+    ingest_make_depay(t, &a->media, pt);
     t->in->describe = true;
 }
 
-static void on_ordered(void *arg, const struct rtp_order_packet *p, bool lost, bool new_run)
+void ingest_on_packet(void *arg, const struct rtp_order_packet *p, bool lost, bool new_run)
 {
     struct ingest_track *t = arg;
     struct depay_packet packet = {.payload = p->payload,
@@ -354,7 +294,7 @@ static void report(struct ingest *in, struct ingest_track *t)
     if (wr_ok(&w)) in->ops.rtcp(in->ops.arg, t->index, wr_span(&w));
 }
 
-static void tell_counters(struct ingest *in, struct ingest_track *t)
+void ingest_tell_counters(struct ingest *in, struct ingest_track *t)
 {
     struct ring_status *s = ring_writer_status(in->ring);
     const struct rtp_order_counters *c = rtp_order_counters(t->order), *was = &t->said;
@@ -400,7 +340,7 @@ void ingest_tick(struct ingest *in)
 
         if (!t->order) continue;
         rtp_order_tick(t->order, in->mono_us);
-        tell_counters(in, t);
+        ingest_tell_counters(in, t);
         if (due) report(in, t);
     }
     if (due) in->report_us = in->mono_us + INGEST_REPORT_US;
@@ -457,129 +397,6 @@ usec_t ingest_silent_at(const struct ingest *in)
 const struct measure *ingest_measure(const struct ingest *in)
 {
     return &in->measure;
-}
-
-/* --- sessions --- */
-
-static enum codec codec_of(enum sdp_codec c)
-{
-    static const struct {
-        enum sdp_codec from;
-        enum codec to;
-    } table[] = {{SDP_H264, CODEC_H264}, {SDP_H265, CODEC_H265}, {SDP_MPEG4_GENERIC, CODEC_AAC},
-        {SDP_PCMA, CODEC_PCMA}, {SDP_PCMU, CODEC_PCMU}, {SDP_OPUS, CODEC_OPUS},
-        {SDP_ONVIF_METADATA, CODEC_ONVIF}};
-
-    for (size_t i = 0; i < ARRAY_N(table); i++)
-        if (table[i].from == c) return table[i].to;
-    return CODEC_NONE;
-}
-
-static void keep_alternatives(struct ingest_track *t, const struct sdp_media *m)
-{
-    if (!m) return;
-    for (size_t i = 0; i < m->n && t->n_alt < ARRAY_N(t->alt); i++) {
-        struct alternative *a = &t->alt[t->n_alt];
-        const struct sdp_format *f = &m->f[i];
-
-        if (codec_of(f->codec) == CODEC_NONE) continue;
-        *a = (struct alternative){.pt = f->pt, .fmtp = span_dup(f->fmtp), .name = span_dup(f->name)};
-        a->media = (struct depay_media){.codec = codec_of(f->codec),
-            .clock_hz = f->clock_hz,
-            .channels = f->channels,
-            .name = span_of(a->name),
-            .fmtp = span_of(a->fmtp)};
-        t->n_alt++;
-    }
-}
-
-static struct rtp_order *make_order(struct ingest_track *t, const struct rtsp_track *from)
-{
-    struct rtp_order_config config = {.clock_hz = from->clock_hz, .hold = from->udp};
-    struct rtp_order_out out = {.packet = on_ordered, .arg = t};
-
-    config.pts[config.pts_n++] = from->pt;
-    for (size_t i = 0; i < t->n_alt && config.pts_n < RTP_ORDER_PTS; i++)
-        if (t->alt[i].pt != from->pt) config.pts[config.pts_n++] = t->alt[i].pt;
-    return rtp_order_new(&config, &out);
-}
-
-static void begin_track(struct ingest *in, uint8_t i, const struct rtsp_track *from)
-{
-    struct ingest_track *t = &in->track[i];
-    struct watch watch = t->watch;
-    const struct alternative *a;
-    struct depay_media media = {
-        .codec = from->codec, .clock_hz = from->clock_hz, .channels = from->channels, .fmtp = from->fmtp};
-
-    *t = (struct ingest_track){.in = in,
-        .index = i,
-        .kind = from->kind,
-        .wanted = from->wanted,
-        .udp = from->udp,
-        .ring_track = -1,
-        .watch = watch};
-    watch_stop(&t->watch);
-    if (!from->wanted || i >= TRACK_MAX) return;
-    keep_alternatives(t, from->media);
-    a = alternative_of(t, from->pt);
-    make_depay(t, a ? &a->media : &media, from->pt);
-    t->order = make_order(t, from);
-    if (in->timeline_kind[i] != from->kind || in->timeline_hz[i] != t->clock_hz)
-        timeline_track(in->timeline, i, from->kind, t->clock_hz);
-    in->timeline_kind[i] = from->kind;
-    in->timeline_hz[i] = t->clock_hz;
-    t->new_run = true;
-}
-
-void ingest_tracks(struct ingest *in, const struct rtsp_track *tracks, size_t n, usec_t mono_us)
-{
-    ingest_end(in);
-    /* A new process too: what is in the ring is of another run. */
-    if (in->anchored || (in->ring && ring_writer_next(in->ring) > ring_writer_oldest(in->ring)))
-        timeline_restart(in->timeline);
-    in->anchored = true;
-    in->describe = true;
-    in->session_us = mono_us;
-    in->report_us = mono_us + INGEST_REPORT_US;
-    in->bad_row = 0;
-    in->told_invalid = false;
-    in->view.key_us = in->view.first_frame_us = 0;
-    in->n = MIN(n, RTSP_CLIENT_TRACKS_MAX);
-    for (size_t i = 0; i < in->n; i++) begin_track(in, (uint8_t)i, &tracks[i]);
-    for (size_t i = 0; i < in->n; i++)
-        if (in->track[i].depay && decides(in, &in->track[i])) watch_start(&in->track[i].watch, mono_us);
-}
-
-void ingest_hints(struct ingest *in, const struct rtsp_track *tracks, size_t n)
-{
-    for (size_t i = 0; i < MIN(n, in->n); i++)
-        if (in->track[i].order && tracks[i].has_seq) rtp_order_hint(in->track[i].order, tracks[i].seq);
-}
-
-static void end_track(struct ingest *in, struct ingest_track *t)
-{
-    if (t->order) rtp_order_flush(t->order);
-    if (t->depay) depay_flush(t->depay);
-    if (t->order && in->ring) tell_counters(in, t);
-    rtp_order_free(t->order);
-    depay_free(t->depay);
-    for (size_t i = 0; i < t->n_alt; i++) {
-        mem_free(t->alt[i].fmtp);
-        mem_free(t->alt[i].name);
-    }
-    watch_stop(&t->watch);
-    t->order = NULL;
-    t->depay = NULL;
-    t->n_alt = 0;
-}
-
-void ingest_end(struct ingest *in)
-{
-    for (size_t i = 0; i < in->n; i++) end_track(in, &in->track[i]);
-    in->n = 0;
-    in->report_us = 0;
-    measure_break(&in->measure);
 }
 
 void ingest_ring(struct ingest *in, struct ring_writer *w)

@@ -1,88 +1,26 @@
-#include "worker/session.h"
+#include "worker/session_impl.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/rng.h"
-#include "worker/backoff.h"
-#include "worker/camera_conn.h"
-#include "worker/camera_udp.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
 #define DIAL_LATE_US (CLINK_TIMEOUT_US + 5 * US_PER_S) /* the connector should have answered */
-#define LATCH_US                                                                                             \
-    (1500 * US_PER_MS) /* UDP: so long the camera may show its port, then the announced one is taken */
-#define SOURCE_MAX 112
-
-enum phase { OFF = 0, RUN, WAIT, STOP };
-
-struct udp_track {
-    struct camera_udp u;
-    struct loop_io io[2];
-    struct session *s;
-    uint8_t index;
-    bool open;
-    bool asked;       /* to be connected */
-    uint16_t port[2]; /* announced */
-};
-
-struct session {
-    struct loop *loop;
-    const struct settings *settings;
-    struct ingest *ingest;
-    struct session_ops ops;
-    struct rtsp_client *client;
-    struct clink connector;
-    enum phase phase;
-    struct backoff backoff;
-    usec_t retry_us;
-    bool live;
-    /* the connection */
-    struct camera_conn *conn;
-    char addr[96];
-    struct sockaddr_storage peer;
-    char host[256]; /* to be dialled at dial_us */
-    uint16_t port;
-    usec_t dial_us, dial_late_us;
-    usec_t drain_us; /* next, while paced */
-    struct udp_track udp[RTSP_CLIENT_TRACKS_MAX];
-    struct camera_udp_batch batch;
-    uint64_t udp_bytes; /* since udp_since_us */
-    usec_t udp_since_us;
-    uint32_t udp_ssrc;
-    /* the session under way */
-    usec_t playing_us; /* since when, 0: not yet */
-    bool told_no_key;
-    struct loop_task later;
-    bool redial, over, restarting;
-    enum stream_state over_state; /* with restarting */
-    enum rtsp_fail fail;
-    usec_t fail_retry_us;
-    char why[RING_REASON_MAX];
-};
+#define SOURCE_MAX   112
 
 static void do_later(struct loop_task *t);
 
 /* --- sockets --- */
 
-static void close_udp(struct session *s, struct udp_track *t)
-{
-    if (!t->open) return;
-    loop_io_stop(&t->io[0]);
-    loop_io_stop(&t->io[1]);
-    camera_udp_close(&t->u);
-    clink_udp_close(&s->connector, t->index);
-    t->open = t->asked = false;
-}
-
 static void close_sockets(struct session *s)
 {
     camera_conn_free(s->conn);
     s->conn = NULL;
-    for (size_t i = 0; i < ARRAY_N(s->udp); i++) close_udp(s, &s->udp[i]);
+    for (size_t i = 0; i < ARRAY_N(s->udp); i++) session_udp_close(s, &s->udp[i]);
     clink_cancel(&s->connector);
     s->dial_us = s->dial_late_us = 0;
 }
@@ -92,7 +30,7 @@ static void pace(struct session *s)
     if (s->conn) camera_conn_pace(s->conn, s->playing_us != 0 && !s->live);
 }
 
-static void begin_batch(void *arg)
+void session_begin_batch(void *arg)
 {
     struct session *s = arg;
 
@@ -129,8 +67,11 @@ static void on_conn_closed(void *arg, int err)
     s->ops.turn(s->ops.arg);
 }
 
-static const struct camera_conn_ops conn_ops = {
-    .begin = begin_batch, .end = end_batch, .feed = on_bytes, .need = bytes_needed, .closed = on_conn_closed};
+static const struct camera_conn_ops conn_ops = {.begin = session_begin_batch,
+    .end = end_batch,
+    .feed = on_bytes,
+    .need = bytes_needed,
+    .closed = on_conn_closed};
 
 static void on_dialed(void *arg, int err, const char *text, const char *addr, int fd)
 {
@@ -150,117 +91,6 @@ static void on_dialed(void *arg, int err, const char *text, const char *addr, in
         rtsp_client_connected(s->client, now_us);
     }
     s->ops.turn(s->ops.arg);
-}
-
-/* --- UDP --- */
-
-static void between_batches(void *arg)
-{
-    struct udp_track *t = arg;
-
-    ingest_detach(t->s->ingest);
-    begin_batch(t->s);
-}
-
-static void on_datagram(void *arg, bool rtcp, struct span packet)
-{
-    struct udp_track *t = arg;
-
-    ingest_packet(t->s->ingest, t->index, rtcp, packet);
-}
-
-/* The ports that the camera really sends from, when it has shown them; else those it announced. */
-static void connect_udp(struct udp_track *t)
-{
-    uint16_t rtp = t->u.seen_port[0], rtcp = t->u.seen_port[1];
-
-    if (rtp == 0) rtp = t->port[0];
-    if (rtcp == 0) rtcp = rtp == t->port[0] ? t->port[1] : (uint16_t)(rtp + 1);
-    if (rtp == 0 || rtcp == 0) return;
-    t->asked = true;
-    clink_udp_connect(&t->s->connector, t->index, rtp, rtcp);
-}
-
-static void drain_udp(struct session *s, usec_t now_us)
-{
-    size_t sum = 0;
-
-    for (size_t i = 0; i < ARRAY_N(s->udp); i++) {
-        struct udp_track *t = &s->udp[i];
-        size_t bytes;
-
-        if (!t->open) continue;
-        begin_batch(s);
-        bytes = camera_udp_drain(&t->u, &s->batch, on_datagram, between_batches, t);
-        if (bytes > 0) rtsp_client_udp_seen(s->client, t->index, now_us);
-        if (!t->asked && s->playing_us != 0 && (t->u.seen_port[0] != 0 || now_us - s->playing_us > LATCH_US))
-            connect_udp(t);
-        camera_udp_punch(&t->u, s->udp_ssrc, now_us);
-        sum += bytes;
-    }
-    s->udp_bytes += sum;
-    if (sum > 0) s->ops.drained(s->ops.arg, sum);
-}
-
-static void on_udp_ready(struct loop_io *io, unsigned events)
-{
-    struct udp_track *t = io->arg;
-
-    (void)events;
-    drain_udp(t->s, clock_mono_us());
-    t->s->ops.turn(t->s->ops.arg);
-}
-
-static void watch_udp(struct session *s)
-{
-    for (size_t i = 0; i < ARRAY_N(s->udp); i++)
-        for (int j = 0; j < 2; j++) loop_io_events(&s->udp[i].io[j], s->live ? LOOP_READ : 0);
-}
-
-static void on_udp_bound(void *arg, uint8_t track, int err, uint16_t port, int rtp_fd, int rtcp_fd)
-{
-    struct session *s = arg;
-    struct udp_track *t = &s->udp[track];
-
-    if (err == 0) {
-        *t = (struct udp_track){.s = s, .index = track, .open = true};
-        camera_udp_open(&t->u, rtp_fd, rtcp_fd, &s->peer);
-        loop_io_start(s->loop, &t->io[0], rtp_fd, s->live ? LOOP_READ : 0, on_udp_ready, t);
-        loop_io_start(s->loop, &t->io[1], rtcp_fd, s->live ? LOOP_READ : 0, on_udp_ready, t);
-    }
-    rtsp_client_udp_bound(s->client, track, port, err, clock_mono_us());
-    s->ops.turn(s->ops.arg);
-}
-
-static void on_udp_connected(void *arg, uint8_t track, int err)
-{
-    struct session *s = arg;
-
-    if (err != 0) log_info("udp-connect", "track=%u err=%s", track, log_q(span_of(err_text(err))));
-    s->udp[track].u.connected = s->udp[track].open && err == 0;
-}
-
-static bool any_udp(const struct session *s)
-{
-    for (size_t i = 0; i < ARRAY_N(s->udp); i++)
-        if (s->udp[i].open) return true;
-    return false;
-}
-
-static usec_t next_drain_us(struct session *s, usec_t now_us)
-{
-    usec_t every_us = CAMERA_DRAIN_US;
-
-    if (!any_udp(s)) return now_us + every_us;
-    for (size_t i = 0; i < ARRAY_N(s->udp); i++)
-        if (s->udp[i].open)
-            every_us =
-                MIN(every_us, camera_udp_drain_us(&s->udp[i].u, s->udp_bytes, now_us - s->udp_since_us));
-    if (now_us - s->udp_since_us > 4 * US_PER_S) {
-        s->udp_bytes /= 2;
-        s->udp_since_us += (now_us - s->udp_since_us) / 2;
-    }
-    return now_us + every_us;
 }
 
 /* --- the client's events --- */
@@ -305,7 +135,7 @@ static void ev_udp_connect(struct session *s, const struct rtsp_event *e)
 
 static void ev_udp_close(struct session *s, const struct rtsp_event *e)
 {
-    close_udp(s, &s->udp[e->track]);
+    session_udp_close(s, &s->udp[e->track]);
 }
 
 static void ev_tracks(struct session *s, const struct rtsp_event *e)
@@ -319,7 +149,7 @@ static void ev_tracks(struct session *s, const struct rtsp_event *e)
 static void ev_playing(struct session *s, const struct rtsp_event *e)
 {
     char text[SOURCE_MAX];
-    bool udp = any_udp(s);
+    bool udp = session_udp_any(s);
 
     s->playing_us = clock_mono_us();
     s->drain_us = s->udp_since_us = s->playing_us;
@@ -468,8 +298,8 @@ void session_tick(struct session *s, usec_t now_us)
     if (s->dial_late_us != 0 && now_us >= s->dial_late_us) dial_late(s, now_us);
     if (s->playing_us != 0 && now_us >= s->drain_us) {
         if (s->conn && camera_conn_paced(s->conn)) camera_conn_drain(s->conn);
-        if (!s->live) drain_udp(s, now_us);
-        s->drain_us = next_drain_us(s, now_us);
+        if (!s->live) session_udp_drain(s, now_us);
+        s->drain_us = session_udp_next_us(s, now_us);
     }
     deadline_us = rtsp_client_deadline(s->client);
     if (deadline_us != 0 && now_us >= deadline_us && !s->over) rtsp_client_tick(s->client, now_us);
@@ -493,7 +323,7 @@ usec_t session_due(const struct session *s)
     due_us = sooner(s->redial ? 0 : s->dial_us, s->dial_late_us);
     due_us = sooner(due_us, rtsp_client_deadline(s->client));
     if (s->playing_us == 0) return due_us;
-    due_us = sooner(due_us, s->live && !any_udp(s) ? 0 : s->drain_us);
+    due_us = sooner(due_us, s->live && !session_udp_any(s) ? 0 : s->drain_us);
     due_us = sooner(due_us, ingest_due(s->ingest));
     return sooner(due_us, ingest_silent_at(s->ingest));
 }
@@ -512,7 +342,7 @@ struct session *session_new(struct loop *l, const struct settings *settings, str
     const struct session_ops *ops, const char **ret_why)
 {
     static const struct clink_ops link_ops = {
-        .dialed = on_dialed, .udp_bound = on_udp_bound, .udp_connected = on_udp_connected};
+        .dialed = on_dialed, .udp_bound = session_udp_bound, .udp_connected = session_udp_connected};
     struct rtsp_client_conf conf = {.url = secret_reveal(&settings->url),
         .user_agent = span_of(settings->user_agent),
         .transport = settings->transport,
@@ -587,9 +417,9 @@ void session_live(struct session *s, bool live)
 {
     if (s->live == live) return;
     s->live = live;
-    watch_udp(s);
+    session_udp_watch(s);
     pace(s);
-    if (live && s->playing_us != 0) drain_udp(s, clock_mono_us());
+    if (live && s->playing_us != 0) session_udp_drain(s, clock_mono_us());
 }
 
 void session_restart(struct session *s, enum stream_state to, const char *reason)
