@@ -195,8 +195,7 @@ class Worker:
         self.master = Channel(self.on_master)
         self.process = subprocess.Popen([str(tools.BUILD / "bin" / "ms-worker"), self.uid], stdin=subprocess.DEVNULL,
                                         stdout=self.host.log, stderr=self.host.log,
-                                        env={"MS_GENERATION": "1", "LANG": "C.UTF-8", **tools.sanitizer_env()} if hasattr(tools, "sanitizer_env")
-                                        else {"MS_GENERATION": "1", "LANG": "C.UTF-8"},
+                                        env={"MS_GENERATION": "1", "LANG": "C.UTF-8"},
                                         pass_fds=(3,), preexec_fn=lambda: os.dup2(self.master.theirs.fileno(), 3))
         self.master.theirs.close()
         self.host.watch(self.master)
@@ -401,8 +400,10 @@ class Host:
         return w
 
     def shown(self):
-        self.log.seek(0)
-        return "worker log", self.log.read()
+        if not self.log.closed:
+            self.log.seek(0)
+            self.kept = self.log.read()
+        return "worker log", self.kept
 
     def close(self):
         for w in self.workers:
@@ -410,5 +411,6 @@ class Host:
         self.ended = True
         os.write(self.wake_w, b"x")
         self.thread.join()
+        self.shown()
         self.log.close()
         self.dir.cleanup()
