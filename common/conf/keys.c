@@ -122,7 +122,7 @@ const struct conf_row conf_rows[] = {
     {CONF_ROW(SERVER, "user-connector", KIND_TEXT, server.user_connector, char *, "ms-connector"), .reload = RELOAD_RESTART,
         .help = "User of the process that connects to cameras."},
     {CONF_ROW(SERVER, "camera-allow", KIND_CIDRS, server.camera_allow, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
-        .help = "Networks in which cameras may be. Empty: everywhere outside `camera-deny`. Checked for the resolved address and the connected peer."},
+        .help = "Networks in which cameras may be. Empty: everywhere outside `camera-deny`. Checked for the resolved address and the connected peer. This machine itself and link-local addresses are called only where the URL names them literally, whatever is said here."},
     {CONF_ROW(SERVER, "camera-deny", KIND_CIDRS, server.camera_deny, struct conf_cidrs,
         "0.0.0.0/8, 169.254.169.254/32, 224.0.0.0/4, 240.0.0.0/4, ::/128, ff00::/8"), .reload = RELOAD_LIVE,
         .help = "Networks in which no camera is looked for, whatever `camera-allow` says."},
