@@ -1,8 +1,12 @@
 /* Where this installation keeps its files, found from /proc/self/exe, so that a checkout and an installed
- * tree both run without being told: checkout    build/bin/X or build/VARIANT/bin/X  programs: the same
- * folder; lua, cpanel: the checkout's; state: ./var installed   PREFIX/sbin/X, PREFIX/bin/X,
- * PREFIX/libexec/media-server/X  programs: PREFIX/libexec/media-server; lua, cpanel:
- * PREFIX/share/media-server; state: /var/lib/media-server Tests: tests/unit/conf/test_paths.c. */
+ * tree both run without being told.
+ *
+ * - In a checkout (build/bin/X, build/VARIANT/bin/X): programs in the same folder; lua and cpanel are the
+ *   checkout's; state in its folder var.
+ * - Installed (PREFIX/sbin/X, PREFIX/bin/X, PREFIX/libexec/media-server/X): programs in
+ *   PREFIX/libexec/media-server; lua and cpanel in PREFIX/share/media-server; state in /var/lib/media-server.
+ *
+ * Tests: tests/unit/conf/test_paths.c. */
 #ifndef CONF_PATHS_H
 #define CONF_PATHS_H
 

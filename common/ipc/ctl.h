@@ -4,19 +4,23 @@
  * its row; msctl shows the columns it knows and, with --json, everything.
  *
  * Types of the keys: u number, b boolean, t text; _s seconds (since_s: unix seconds, wall clock), _bps bits
- * per second.
+ * per second. Each command, what it takes, its rows:
  *
- *   status          one row   version t, revision t, pid u, uptime_s u, node u, config t, streams u, active
- * u, recording u, viewers u, storages u, storages_ok u, and for connector, keeper, httpd: <name>_pid u (0:
- * not running), <name>_restarts u streams [UID]   a stream  uid t, state t (connecting, active, stale, idle,
- * down, invalid, disabled), reason t, since_s u, pid u, record t (off, on, wait), bitrate_bps u, frames u,
- * losses u, repairs u, reconnects u (of the camera), restarts u (of the worker), viewers u, name t restart
- * UID no row    its worker is replaced at once, without a back-off logs [UID]      a line    line t: the
- * newest that the master keeps, oldest first; without UID the master's own reload          a remark  level t
- * (mistake, warning, note), file t, line u, key t, text t; code CTL_FAILED when the configuration was
- * refused, and what runs goes on storage list    a storage name t, path t, state t (STORAGE_STATE's, or
- * unknown), errno u, total u, free u, uuid t storage init NAME no row  the path is accepted as it is
- * log-level N     no row N: 3 (error) to 7 (debug), for all processes, until the next reload
+ * - status: one row. version t, revision t, pid u, uptime_s u, node u, config t, streams u, active u,
+ * recording u, viewers u, storages u, storages_ok u; for connector, keeper, httpd: NAME_pid u (0: not
+ * running), NAME_restarts u.
+ * - streams [UID]: a row a stream. uid t, state t (connecting, active, stale, idle, down, invalid, disabled),
+ *   reason t, since_s u, pid u, record t (off, on, wait), bitrate_bps u, frames u, losses u, repairs u,
+ *   reconnects u (of the camera), restarts u (of the worker), viewers u, name t.
+ * - restart UID: no row. Its worker is replaced at once, without a back-off.
+ * - logs [UID]: a row a line. line t: the newest that the master keeps, oldest first; without UID the
+ * master's own.
+ * - reload: a row a remark. level t (mistake, warning, note), file t, line u, key t, text t. Code CTL_FAILED
+ * when the configuration was refused, and what runs goes on.
+ * - storage list: a row a storage. name t, path t, state t (of STORAGE_STATE, or unknown), errno u, total u,
+ * free u, uuid t.
+ * - storage init NAME: no row. The path is accepted as it is.
+ * - log-level N: no row. N: 3 (error) to 7 (debug), for all processes, until the next reload.
  */
 #ifndef IPC_CTL_H
 #define IPC_CTL_H
