@@ -131,12 +131,12 @@ static int version_put(struct index *ix, MDB_txn *txn)
 
 int index_open(const char *dir, struct index **ret)
 {
-    struct index *ix;
+    struct index *ix = NULL;
     MDB_txn *txn;
     int err = make_lock(dir), rc;
 
     if (!err) err = env_open(dir, 0, &ix);
-    if (err) return err;
+    if (err || !ix) return err;
     rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
     if (rc == 0) {
         rc = tables_open(ix, txn, MDB_CREATE);
@@ -157,11 +157,11 @@ int index_open(const char *dir, struct index **ret)
 
 static int open_ro(const char *dir, unsigned flags, struct index **ret)
 {
-    struct index *ix;
+    struct index *ix = NULL;
     MDB_txn *txn;
     int err = env_open(dir, MDB_RDONLY | flags, &ix), rc;
 
-    if (err) return err;
+    if (err || !ix) return err;
     rc = mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn);
     if (rc == 0) {
         rc = tables_open(ix, txn, 0);
@@ -474,11 +474,11 @@ static int check_ranges(struct index *ix)
 
 int index_check(const char *dir, uint64_t *ret_segments)
 {
-    struct index *ix;
+    struct index *ix = NULL;
     int err = open_ro(dir, MDB_NOLOCK, &ix);
 
     *ret_segments = 0;
-    if (err) return err;
+    if (err || !ix) return err;
     err = check_segments(ix, ret_segments);
     if (!err) err = check_ranges(ix);
     index_close(ix);

@@ -111,8 +111,8 @@ static void send_wait(struct peer *p, int err)
 
 static struct store *choose(const struct peer *p)
 {
-    struct choice_store list[STORES_MAX];
-    struct store *stores[STORES_MAX];
+    struct choice_store list[STORES_MAX] = {0};
+    struct store *stores[STORES_MAX] = {0};
     size_t n = 0;
     int at;
 

@@ -77,7 +77,7 @@ int seg_info_load(int fd, struct seg_info *ret)
     uint8_t mem[TAIL_READ];
     uint64_t bytes = 0;
     uint32_t n;
-    struct span tail;
+    struct span tail = SPAN_NONE;
     int err = file_size(fd, &bytes);
 
     if (!err) err = read_at(fd, bytes > TAIL_READ ? bytes - TAIL_READ : 0, mem, TAIL_READ, &tail);
@@ -108,7 +108,7 @@ static int read_head(
 {
     CLEANUP(mem_freep) uint8_t *mem = mem_try(HEAD_READ);
     bool moov = false, head = false;
-    struct span all;
+    struct span all = SPAN_NONE;
     uint64_t at = 0;
     struct mp4_box b;
     int err;
@@ -164,17 +164,29 @@ static void settle(struct seg_table *t, size_t from, const int64_t *base)
     }
 }
 
-static bool bases_ok(const struct seg_info *i)
+/* Media time as a wall clock could be. */
+static bool media_ok(const struct seg_table *t, uint8_t track, int64_t dts)
 {
-    for (size_t t = 0; t < TRACK_MAX; t++)
-        if (i->base_dts[t] < 0 || i->base_dts[t] > INT64_MAX / 4) return false;
+    return dts >= 0 && dts <= INT64_MAX / 4 && dts / t->tracks.t[track].clock_hz < SEG_TIME_MAX_US / US_PER_S;
+}
+
+static bool bases_ok(const struct seg_table *t)
+{
+    for (uint8_t i = 0; i < t->tracks.n; i++)
+        if (t->tracks.t[i].codec != CODEC_NONE && !media_ok(t, i, t->info.base_dts[i])) return false;
     return true;
 }
 
-static bool samples_ok(const struct seg_table *t)
+/* From that one on, whose dts still counts from tfdt 0. */
+static bool samples_ok(const struct seg_table *t, size_t from)
 {
-    for (size_t i = 0; i < t->n; i++)
-        if (t->s[i].track >= t->tracks.n || t->tracks.t[t->s[i].track].codec == CODEC_NONE) return false;
+    for (size_t i = from; i < t->n; i++) {
+        const struct mp4_sample *s = &t->s[i];
+
+        if (s->track >= t->tracks.n || t->tracks.t[s->track].codec == CODEC_NONE) return false;
+        if (!media_ok(t, s->track, s->dts) || !media_ok(t, s->track, s->dts + t->info.base_dts[s->track]))
+            return false;
+    }
     return true;
 }
 
@@ -182,7 +194,7 @@ static int load_table(int fd, struct seg_table *t)
 {
     uint64_t n = t->info.bytes - t->info.table_at;
     CLEANUP(mem_freep) uint8_t *mem = NULL;
-    struct span from, table;
+    struct span from = SPAN_NONE, table;
     int err;
 
     /* At least two bytes a sample bound what is allocated by what is there. */
@@ -195,7 +207,7 @@ static int load_table(int fd, struct seg_table *t)
     table = segbox_table_read(from, t->info.samples);
     if (!table.p || !segtable_read(table, t->info.table_at, t->s, t->info.samples)) return SEG_E_BAD;
     t->n = t->cap = t->info.samples;
-    if (!samples_ok(t) || !bases_ok(&t->info)) return SEG_E_BAD;
+    if (!bases_ok(t) || !samples_ok(t, 0)) return SEG_E_BAD;
     t->scanned = t->info.table_at;
     settle(t, 0, t->info.base_dts);
     return SEG_OK;
@@ -224,14 +236,22 @@ int seg_table_load(int fd, const struct seg_info *info, struct seg_table **ret)
     return SEG_OK;
 }
 
+struct filling {
+    struct seg_table *t;
+    bool no_memory; /* not the file's fault: a repair must not cut here */
+};
+
 static bool add_sample(void *arg, const struct mp4_sample *s)
 {
-    struct seg_table *t = arg;
+    struct filling *f = arg;
+    struct seg_table *t = f->t;
 
+    if (t->n == SEG_SAMPLES_MAX) return false;
     if (t->n == t->cap) {
         size_t cap = t->cap ? t->cap * 2 : 256;
-        struct mp4_sample *grown = cap <= SEG_SAMPLES_MAX ? mem_retry(t->s, cap * sizeof(*grown)) : NULL;
+        struct mp4_sample *grown = mem_retry(t->s, cap * sizeof(*grown));
 
+        f->no_memory = !grown;
         if (!grown) return false;
         t->s = grown;
         t->cap = cap;
@@ -259,11 +279,12 @@ static void movie_of(const struct seg_table *t, struct mp4_movie *ret)
 static int scan_one(int fd, uint64_t bytes, struct seg_table *t, const struct mp4_movie *m, bool *ret_more)
 {
     CLEANUP(mem_freep) uint8_t *mem = NULL;
-    struct mp4_sink sink = {add_sample, t};
+    struct filling filling = {t, false};
+    struct mp4_sink sink = {add_sample, &filling};
     uint8_t first[MP4_HEAD_MAX];
     struct mp4_box moof, mdat;
     size_t from = t->n;
-    struct span got;
+    struct span got = SPAN_NONE;
     uint32_t seq;
     int err = read_at(fd, t->scanned, first, (size_t)MIN(sizeof(first), bytes - t->scanned), &got);
 
@@ -279,11 +300,11 @@ static int scan_one(int fd, uint64_t bytes, struct seg_table *t, const struct mp
     if (mdat.type != MP4_TYPE('m', 'd', 'a', 't')) return SEG_OK;
     err = mp4_read_moof(span_sub(got, moof.head, (size_t)moof.size - moof.head), t->scanned,
         t->scanned + moof.size + mdat.size, m, &sink, &seq);
-    if (err) {
+    if (err || !samples_ok(t, from)) {
         t->n = from;
-        return err == MP4_E_MANY ? -ENOMEM : SEG_OK;
+        return filling.no_memory ? -ENOMEM : SEG_OK;
     }
-    qsort(t->s + from, t->n - from, sizeof(*t->s), by_offset);
+    if (t->n > from) qsort(t->s + from, t->n - from, sizeof(*t->s), by_offset);
     t->scanned += moof.size + mdat.size;
     *ret_more = true;
     return SEG_OK;
@@ -321,7 +342,7 @@ int seg_table_scan(int fd, uint64_t bytes, struct seg_table **t)
     if (!err && !tab) {
         tab = made = table_new();
         err = made ? read_head(fd, MIN(size, bytes), m, &made->info, &made->scanned) : -ENOMEM;
-        if (!err && (!place_tracks(m, &made->tracks) || !bases_ok(&made->info))) err = SEG_E_BAD;
+        if (!err && (!place_tracks(m, &made->tracks) || !bases_ok(made))) err = SEG_E_BAD;
     }
     if (err) {
         seg_table_free(made);

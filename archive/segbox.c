@@ -71,7 +71,7 @@ bool segbox_head_read(struct span body, struct seg_info *ret)
     if (!rd_ok(&r)) return false;
     if (rd_u32(&r) != crc32c(0, span_sub(body, SEGBOX_TYPE_N, r.at - 4 - SEGBOX_TYPE_N)) || !rd_ok(&r))
         return false;
-    if (!seg_uid_ok(i.uid) || i.start_us < 0) return false;
+    if (!seg_uid_ok(i.uid) || !seg_id_ok(i.id) || !seg_time_ok(i.start_us)) return false;
     seg_path_of(i.id, i.path);
     *ret = i;
     return true;

@@ -63,9 +63,10 @@ static bool keys_read(struct rd *r, struct seg_info *s)
     return true;
 }
 
-bool seg_info_read(struct span in, struct seg_info *s)
+bool seg_info_read(struct span in, struct seg_info *ret)
 {
     struct rd r = rd_of(in);
+    struct seg_info *s = ret;
     uint8_t clock;
 
     memset(s, 0, sizeof(*s));
@@ -88,7 +89,9 @@ bool seg_info_read(struct span in, struct seg_info *s)
     s->crc = rd_u32(&r);
     if (!keys_read(&r, s) || !rd_ok(&r)) return false;
     if (rd_u32(&r) != crc32c(0, span_sub(in, 0, r.at - 4)) || !rd_ok(&r) || rd_left(&r) > 0) return false;
-    if (!seg_uid_ok(s->uid) || s->start_us < 0 || s->end_us < s->start_us) return false;
+    if (!seg_uid_ok(s->uid) || !seg_id_ok(s->id) || !seg_time_ok(s->start_us) || !seg_time_ok(s->end_us))
+        return false;
+    if (s->end_us < s->start_us) return false;
     if (s->table_at > s->bytes || s->bytes > INT64_MAX) return false;
     seg_path_of(s->id, s->path);
     return true;
@@ -136,11 +139,22 @@ void seg_keys_add(struct seg_info *s, uint32_t *apart_ms, usec_t wall_us, uint32
     s->keys[s->n_keys++] = (struct seg_key){at_ms, sample};
 }
 
+bool seg_time_ok(usec_t wall_us)
+{
+    return wall_us >= 0 && wall_us < SEG_TIME_MAX_US;
+}
+
+bool seg_id_ok(uint64_t id)
+{
+    return id >> 8 < SEG_TIME_MAX_US / US_PER_MS;
+}
+
 void seg_path_of(uint64_t id, char *dst)
 {
     struct tm t = clock_utc((usec_t)(id >> 8) * US_PER_MS);
     struct wr w = wr_of(dst, SEG_PATH_MAX);
 
+    dst[0] = 0;
     wr_fmt(&w, "%04d/%02d/%02d/%02d%02d%02d-%013llx.mp4", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday,
         t.tm_hour, t.tm_min, t.tm_sec, (unsigned long long)id);
     wr_cstr(&w);
@@ -155,7 +169,7 @@ bool seg_path_parse(const char *path, uint64_t *ret_id)
     if (dash < 0 || !span_ends(s, SPAN_LIT(".mp4"))) return false;
     s = span_from(s, (size_t)dash + 1);
     if (!span_hex64(span_sub(s, 0, s.n - 4), ret_id)) return false;
-    if (*ret_id >> 8 > INT64_MAX / US_PER_MS) return false;
+    if (!seg_id_ok(*ret_id)) return false;
     seg_path_of(*ret_id, want);
     return span_is(span_of(path), want);
 }

@@ -45,7 +45,7 @@ struct seg_info {
 #define SEG_INFO_WIRE_MAX (512 + SEG_KEYS_MAX * 8)
 
 void seg_info_write(struct wr *w, const struct seg_info *s); /* with a CRC-32C behind it */
-bool seg_info_read(struct span s, struct seg_info *ret);     /* false: damaged or foreign */
+bool seg_info_read(struct span in, struct seg_info *ret);    /* false: damaged or foreign */
 
 /* Same tracks (gen apart) -> same hash. */
 uint64_t seg_tracks_hash(const struct track_set *s);
@@ -54,6 +54,10 @@ uint8_t seg_primary(const struct track_set *s, unsigned mask);
 /* Lists a key frame when it lies far enough from the last. *apart_ms begins with SEG_KEY_APART_MS and doubles
  * each time the list is full and every second one has to go. */
 void seg_keys_add(struct seg_info *s, uint32_t *apart_ms, usec_t wall_us, uint32_t sample);
+/* Times before the year 10000: sums and scales of them do not overflow. */
+#define SEG_TIME_MAX_US (253402300800ll * US_PER_S)
+bool seg_time_ok(usec_t wall_us);
+bool seg_id_ok(uint64_t id);
 /* The path that belongs to an id, into at least SEG_PATH_MAX bytes. */
 void seg_path_of(uint64_t id, char *dst);
 /* Is it the path of a segment, and of which? */

@@ -110,6 +110,7 @@ static int create_file(struct segw *w)
     int err;
 
     w->info.id = (uint64_t)(w->info.start_us / US_PER_MS) << 8;
+    if (!seg_id_ok(w->info.id)) return -EINVAL;
     seg_path_of(w->info.id, w->info.path);
     err = open_folder(w->records_fd, w->info.path, &folder);
     if (err) return err;

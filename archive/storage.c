@@ -260,6 +260,8 @@ static int give_below(int fd, uid_t owner, gid_t group, int depth)
         fd_close(&dup_fd);
         return err;
     }
+    /* the stream is this thread's own: */
+    /* cppcheck-suppress readdirCalled */
     for (struct dirent *e = readdir(d); !err && e; e = readdir(d)) {
         CLEANUP(fd_close) int sub = -1;
         bool lock = strcmp(e->d_name, SEG_LOCK_NAME) == 0;

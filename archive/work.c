@@ -19,6 +19,7 @@
 
 /* A segment on its way into the index. */
 struct pending {
+    struct list link;
     struct seg_info info;
     bool tell; /* its worker waits for the word */
 };
@@ -59,34 +60,40 @@ static bool add_pending(struct work *w, const struct seg_info *info, bool tell)
     struct pending *p;
 
     if (w->n_pending >= PENDING_MAX) return false;
-    if (w->n_pending % 64 == 0) w->pending = mem_renew(w->pending, (w->n_pending + 64) * sizeof(*w->pending));
     p = NEW(struct pending);
     p->info = *info;
     p->tell = tell;
-    w->pending[w->n_pending++] = p;
+    list_push(&w->pending, &p->link);
+    w->n_pending++;
     return true;
 }
 
 static void drop_pending(struct work *w, size_t n, bool stored)
 {
-    for (size_t i = 0; i < n; i++) {
-        struct pending *p = w->pending[i];
+    for (; n > 0; n--) {
+        struct pending *p = LIST_ITEM(w->pending.next, struct pending, link);
 
         if (stored && p->tell) w->ops->on_stored(w->arg, p->info.uid, p->info.id);
+        list_remove(&p->link);
+        w->n_pending--;
         mem_free(p);
     }
-    w->n_pending -= n;
-    if (w->n_pending > 0) memmove(w->pending, w->pending + n, w->n_pending * sizeof(*w->pending));
 }
 
+/* The first n. */
 static int put_pending(struct work *w, size_t n)
 {
-    const struct seg_info **list = mem_new_n(n, sizeof(*list));
+    const struct seg_info **infos = mem_new_n(n, sizeof(void *));
+    size_t i = 0;
     int err;
 
-    for (size_t i = 0; i < n; i++) list[i] = &w->pending[i]->info;
-    err = index_put(w->indexer.ix, list, n);
-    mem_free(list);
+    LIST_EACH(&w->pending, link)
+    {
+        if (i == n) break;
+        infos[i++] = &LIST_ITEM(link, struct pending, link)->info;
+    }
+    err = index_put(w->indexer.ix, infos, n);
+    mem_free(infos);
     return err;
 }
 
@@ -379,6 +386,7 @@ void work_job(struct work *w, const struct job *j)
 void work_init(struct work *w, const struct disk_conf *conf, const struct work_ops *ops, void *arg)
 {
     *w = (struct work){.conf = conf, .ops = ops, .arg = arg};
+    list_init(&w->pending);
     storage_init(&w->storage, conf->path, conf->floor);
     indexer_init(&w->indexer);
 }
@@ -393,6 +401,4 @@ void work_done(struct work *w, usec_t now_us)
     while (map_next(&w->writers, &at, &slot)) mem_free(slot.value);
     map_done(&w->writers);
     map_done(&w->relook);
-    mem_free(w->pending);
-    w->pending = NULL;
 }

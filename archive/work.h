@@ -6,6 +6,7 @@
 #include "archive/disk.h"
 #include "archive/indexer.h"
 #include "archive/scan.h"
+#include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
 
@@ -25,7 +26,6 @@ struct work_ops { /* as those of struct disk_ops, in the thread */
     void (*on_index)(void *arg, const char *path, uint64_t gen);
 };
 
-struct pending;
 struct work {
     const struct disk_conf *conf;
     const struct work_ops *ops;
@@ -34,9 +34,9 @@ struct work {
     struct disk_report told;
     struct indexer indexer;
     struct scan *scan;
-    struct map writers; /* uid -> struct writer */
-    struct map relook;  /* uid -> w: something was left there */
-    struct pending **pending;
+    struct map writers;  /* uid -> struct writer */
+    struct map relook;   /* uid -> w: something was left there */
+    struct list pending; /* segments on their way into the index */
     size_t n_pending;
     usec_t report_us, reopen_us, sync_us, relook_us; /* when each was last done, or is due: CLOCK_MONOTONIC */
     bool usable;                                     /* the storage is open */

@@ -21,10 +21,7 @@ static bool on_sample(void *arg, const struct mp4_sample *s)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct span all = span(data, n);
-    struct mp4_movie m = {
-        .tracks = {.n = 1, .t = {{.codec = CODEC_PCMA, .clock_hz = 8000}}},
-          .id = {1     }
-    };
+    struct mp4_movie m = {.tracks = {.n = 1, .t = {{.codec = CODEC_PCMA, .clock_hz = 8000}}}, .id = {1}};
     struct seen seen = {.bytes = n};
     struct mp4_sink sink = {on_sample, &seen};
     struct mp4_box b;

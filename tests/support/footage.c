@@ -18,7 +18,7 @@ static const struct stream_row {
          .sar_h = 1,
          .config_n = 4,
          .config = {1, 0x64, 0, 0x1f}},
-     3600,                                                                                                  900, 0    },
+        3600, 900, 0},
     {{.codec = CODEC_AAC,
          .kind = TRACK_AUDIO,
          .clock_hz = 16000,
@@ -26,9 +26,9 @@ static const struct stream_row {
          .channels = 1,
          .config_n = 2,
          .config = {0x14, 0x08}},
-     1024,                                                                                                  90,  -7000},
+        1024, 90, -7000},
     {{.codec = CODEC_PCMU, .kind = TRACK_AUDIO, .clock_hz = 8000, .sample_rate = 8000, .channels = 1}, 160,
-     160,                                                                                                        3000 },
+        160, 3000},
 };
 
 static int by_wall(const void *a, const void *b)
@@ -39,9 +39,9 @@ static int by_wall(const void *a, const void *b)
 }
 
 static struct frame frame_of(
-    const struct stream_row *r, uint8_t track, unsigned i, unsigned gop, usec_t start_us)
+    const struct stream_row *r, unsigned track, unsigned i, unsigned gop, usec_t start_us)
 {
-    struct frame f = {.track = track, .gen = 1, .dur = r->dur};
+    struct frame f = {.track = (uint8_t)track, .gen = 1, .dur = r->dur};
     int64_t begin = scale_i64(start_us + r->behind_us, r->track.clock_hz, 1000000);
 
     f.dts = begin + (int64_t)i * r->dur;
@@ -57,7 +57,7 @@ void footage_make(struct footage *f, unsigned seconds, unsigned gop, usec_t star
     size_t total = 0, at = 0;
 
     memset(f, 0, sizeof(*f));
-    for (uint8_t t = 0; t < ARRAY_N(rows); t++) {
+    for (unsigned t = 0; t < ARRAY_N(rows); t++) {
         unsigned n = (unsigned)((uint64_t)seconds * rows[t].track.clock_hz / rows[t].dur);
 
         f->tracks.t[f->tracks.n++] = rows[t].track;

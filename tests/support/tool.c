@@ -50,6 +50,7 @@ int tool_run(const char *const *argv, struct buf *out)
         memcpy(&args[n], &argv[n], sizeof(args[n]));
     }
     args[n] = NULL;
+    must(n > 0);
     posix_spawn_file_actions_init(&fa);
     posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&fa, 2, "/dev/null", O_WRONLY, 0);
