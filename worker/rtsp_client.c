@@ -227,8 +227,8 @@ static void take_target(struct rtsp_client *c, const struct url *u)
     struct wr w = wr_of(mem, sizeof(mem));
 
     url_write(&w, u);
+    client_set(&c->host, u->host); /* u may point into the request_url before */
     client_set(&c->request_url, wr_span(&w));
-    client_set(&c->host, u->host);
     c->port = u->port;
 }
 

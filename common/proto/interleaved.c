@@ -146,7 +146,7 @@ static void search(
     struct interleaved *il, struct span in, size_t from, size_t *ret_took, struct interleaved_event *ret)
 {
     enum verdict v = NO;
-    size_t i, need = 0;
+    size_t i, need = 1;
 
     for (i = from; i < in.n; i++) {
         struct span s = span_from(in, i);
