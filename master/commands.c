@@ -85,17 +85,6 @@ static int run_streams(struct session *s)
     return s->n_args == 0 || fleet_stream(s->m, span_of(s->args[0])) ? CTL_OK : not_found(s, "stream");
 }
 
-static uint64_t viewers_of(const struct stream *s)
-{
-    struct demand *d;
-    uint64_t n = 0;
-
-    if (s->ring.demand < 0 || demand_map(s->ring.demand, false, &d) != 0) return 0;
-    n = atomic_load_explicit(&d->followers, memory_order_relaxed);
-    demand_unmap(d);
-    return n;
-}
-
 static const char *record_word(const struct stream *s, const struct ring_status *st)
 {
     if (!s->conf->record) return "off";
@@ -114,7 +103,7 @@ static void pack_stream(const struct stream *s, struct packer *p)
     pack_kv_u64(p, "pid", proc_runs(&s->proc) ? (uint64_t)s->proc.pid : 0);
     pack_kv_text(p, "record", record_word(s, st));
     pack_kv_u64(p, "restarts", s->proc.restarts);
-    pack_kv_u64(p, "viewers", viewers_of(s));
+    pack_kv_u64(p, "viewers", stream_ring_viewers(&s->ring));
     pack_kv_text(p, "name", s->conf->name);
     if (!st) return;
     pack_kv_u64(p, "bitrate_bps", atomic_load_explicit(&st->bitrate_in, memory_order_relaxed));

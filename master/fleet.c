@@ -511,6 +511,16 @@ void fleet_tell_httpd(struct master *m)
     each(m, tell_httpd_one);
 }
 
+static void no_viewers(struct stream *s)
+{
+    stream_ring_no_viewers(&s->ring);
+}
+
+void fleet_httpd_gone(struct master *m)
+{
+    each(m, no_viewers);
+}
+
 void fleet_done(struct master *m)
 {
     struct map_slot slot;

@@ -42,6 +42,7 @@ struct stream *fleet_stream(const struct master *m, struct span uid);
 void fleet_tell_connector(struct master *m);
 void fleet_tell_keeper(struct master *m);
 void fleet_tell_httpd(struct master *m);
+void fleet_httpd_gone(struct master *m);
 
 /* A reload. conf is the new one. */
 void fleet_add(struct master *m, const struct conf_stream *conf);

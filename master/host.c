@@ -11,6 +11,9 @@
 
 #define FD_ABOVE  10 /* of the child contract's numbers */
 #define PATH_LONG 4096
+/* The master's own, and of a stream: six held, four under way to httpd, two to the worker's partners. */
+#define FDS_BASE   256
+#define FDS_STREAM 12
 
 static void open_standard(void)
 {
@@ -32,6 +35,16 @@ void host_limit_fds(int64_t fds)
     (void)setrlimit(RLIMIT_NOFILE, &want);
     if (want.rlim_cur < (rlim_t)fds)
         log_note("fd-limit", "wanted=%lld got=%llu", (long long)fds, (unsigned long long)want.rlim_cur);
+}
+
+void host_check_fds(size_t streams)
+{
+    rlim_t need = FDS_BASE + (rlim_t)streams * FDS_STREAM;
+    struct rlimit have;
+
+    if (getrlimit(RLIMIT_NOFILE, &have) == 0 && have.rlim_cur < need)
+        log_warn("fd-limit-low", "streams=%zu need=%llu have=%llu", streams, (unsigned long long)need,
+            (unsigned long long)have.rlim_cur);
 }
 
 void host_setup(void)

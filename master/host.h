@@ -10,6 +10,8 @@
 void host_setup(void);
 /* The limit of descriptors; logs what falls short. */
 void host_limit_fds(int64_t fds);
+/* Says so when the limit is below what so many streams may need. */
+void host_check_fds(size_t streams);
 /* Opened for appending, above the numbers of the child contract. "" is standard output. 0 or -errno. */
 int host_log_open(const char *file, int *ret_fd);
 /* Does this descriptor lead to the journal (JOURNAL_STREAM, systemd.exec(5))? */

@@ -268,6 +268,7 @@ static int open_all(struct master *m)
 
 static void start_all(struct master *m)
 {
+    host_check_fds(m->conf->n_streams);
     services_init(m);
     services_start(m);
     fleet_init(m);

@@ -1,6 +1,7 @@
 #include "master/reload.h"
 #include "common/base/err.h"
 #include "common/base/log.h"
+#include "master/host.h"
 #include "master/master.h"
 
 #define PLACE_MAX 1024
@@ -83,6 +84,7 @@ static void apply(
     struct conf *before = m->conf;
 
     m->conf = after;
+    host_check_fds(after->n_streams);
     listeners_done(&m->listeners);
     m->listeners = *listeners;
     apply_storages(m, before);

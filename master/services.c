@@ -173,7 +173,10 @@ static void on_death(struct proc *p, const struct proc_death *d)
     struct service *s = p->arg;
 
     if (id_of(s) == SERVICE_KEEPER) storages_keeper_gone(&s->m->storages);
-    if (id_of(s) == SERVICE_HTTPD) s->m->services.viewers = s->m->services.connections = 0;
+    if (id_of(s) == SERVICE_HTTPD) {
+        s->m->services.viewers = s->m->services.connections = 0;
+        fleet_httpd_gone(s->m);
+    }
     if (!d->wanted || d->err < 0) return;
     log_error("service-died", "service=%s signal=%d code=%d lived_s=%lld next_ms=%lld", p->id,
         WIFSIGNALED(d->status) ? WTERMSIG(d->status) : 0, WIFEXITED(d->status) ? WEXITSTATUS(d->status) : 0,

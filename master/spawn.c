@@ -117,12 +117,16 @@ static long reset_signals(void)
     return sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Never more than the master's own: a hard limit is not raised here. */
 static long limit(const struct spawn *s)
 {
-    const struct rlimit none = {0, 0}, files = {s->fd_limit, s->fd_limit};
+    const struct rlimit none = {0, 0};
+    struct rlimit files;
 
-    if (setrlimit(RLIMIT_CORE, &none) < 0) return -1;
-    return s->fd_limit ? setrlimit(RLIMIT_NOFILE, &files) : 0;
+    if (setrlimit(RLIMIT_CORE, &none) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0) return -1;
+    if (s->fd_limit == 0 || s->fd_limit >= files.rlim_max) return 0;
+    files.rlim_cur = files.rlim_max = s->fd_limit;
+    return setrlimit(RLIMIT_NOFILE, &files);
 }
 
 _Noreturn static void child_side(const struct spawn *s, int control, char *const *argv, volatile int *ret_err)

@@ -1,10 +1,12 @@
 #include "master/stream_ring.h"
+#include "common/base/clock.h"
 #include "common/base/fd.h"
 #include "common/base/err.h"
 #include "common/base/log.h"
 
 #include <errno.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 static void forget(struct ring_one *one)
 {
@@ -90,6 +92,30 @@ bool stream_ring_moved(struct stream_ring *r, uint32_t gen)
 void stream_ring_forget_next(struct stream_ring *r)
 {
     forget(&r->next);
+}
+
+void stream_ring_no_viewers(struct stream_ring *r)
+{
+    const uint64_t one = 1;
+    struct demand *d;
+
+    if (r->demand < 0 || demand_map(r->demand, true, &d) != 0) return;
+    atomic_store(&d->followers, 0);
+    atomic_store(&d->wanted, 0);
+    atomic_store(&d->last_mono_us, clock_mono_us());
+    demand_unmap(d);
+    if (write(r->new_demand, &one, sizeof(one)) < 0) log_debug("demand-signal", "errno=%d", errno);
+}
+
+uint32_t stream_ring_viewers(const struct stream_ring *r)
+{
+    struct demand *d;
+    uint32_t n;
+
+    if (r->demand < 0 || demand_map(r->demand, false, &d) != 0) return 0;
+    n = atomic_load_explicit(&d->followers, memory_order_relaxed);
+    demand_unmap(d);
+    return n;
 }
 
 void stream_ring_send(const struct stream_ring *r, const struct ring_one *which, struct channel *worker)

@@ -35,6 +35,11 @@ bool stream_ring_moved(struct stream_ring *r, uint32_t gen);
 /* The worker that had `next` is gone, and did not move. */
 void stream_ring_forget_next(struct stream_ring *r);
 
+/* httpd is gone: whoever it said follows or wants this stream does not any more. */
+void stream_ring_no_viewers(struct stream_ring *r);
+/* Viewers that follow it live, as httpd says. */
+uint32_t stream_ring_viewers(const struct stream_ring *r);
+
 /* RING to the worker (which: now or next), VIEW_RING to httpd. */
 void stream_ring_send(const struct stream_ring *r, const struct ring_one *which, struct channel *worker);
 void stream_ring_show(const struct stream_ring *r, const char *uid, struct channel *httpd);
