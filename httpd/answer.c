@@ -188,6 +188,7 @@ void answer_bytes(struct http *h, const struct answer *a, struct span bytes)
     http_done(h);
 }
 
+PRINTF_LIKE(4, 0)
 static void error_text(struct http *h, unsigned status, const char *extra, const char *fmt, va_list ap)
 {
     struct answer a = {

@@ -49,6 +49,15 @@ void archive_start(struct http *h, struct archive_job *j);
 /* Leaves the job behind: the connection goes, or was answered. */
 void archive_forget(struct http *h);
 
+/* In a pool thread: the segments between the newest of the index and the open one. They are closed, and the
+ * keeper is about to put them in (after its next syncfs); until then only their files know of them. fn gets
+ * each, in no order. */
+#define ARCHIVE_FRESH_MOST_US                                                                                \
+    (1800 * US_PER_S) /* older than this, what is not in the index is the keeper's to find */
+#define ARCHIVE_FRESH_MAX 64
+void archive_fresh(struct archive_job *j, struct storage *st, struct index *ix,
+    void (*fn)(struct archive_job *j, const struct seg_info *info));
+
 /* "1700000000". */
 bool archive_time(struct span s, usec_t *ret_us);
 /* ISO 8601 with or without zone ("2026-11-22T17:03:20Z", "2026-11-22 17:03:20"; without: UTC), or unix

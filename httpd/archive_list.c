@@ -95,7 +95,18 @@ static int read_segments(struct catalogue *c, struct storage *st, struct index *
     return err;
 }
 
-/* The open segment, and one that has been closed but is not in the index yet, are read from their files. */
+static void add_fresh(struct archive_job *j, const struct seg_info *info)
+{
+    struct catalogue *c = CONTAINER(j, struct catalogue, j);
+
+    if (!plan_add(&c->plan, info, (uint8_t)j->at, false, j->from_us, j->to_us)) c->too_long = true;
+}
+
+static void add_fresh_range(struct archive_job *j, const struct seg_info *info)
+{
+    stretches_add(&CONTAINER(j, struct catalogue, j)->ranges, info->start_us, info->end_us);
+}
+
 static void read_open(struct catalogue *c, struct storage *st)
 {
     const struct open_segment *o = &c->j.open;
@@ -138,6 +149,7 @@ static int visit_playlist(struct archive_job *j, struct storage *st)
     if (!ix) return -ENOENT;
     archive_tag(st, c->plan.tags[j->at]);
     err = read_segments(c, st, ix);
+    if (err == 0) archive_fresh(j, st, ix, add_fresh);
     if (err == 0) read_open(c, st);
     if (err == 0 && c->plan.n == 0) find_nearest(c, ix);
     storage_index_put(st);
@@ -330,6 +342,7 @@ static int visit_ranges(struct archive_job *j, struct storage *st)
             if (!stretches_add(&c->ranges, page[i].start_us, page[i].end_us)) err = -ENOMEM;
         if (err == 0 && n > 0) from_us = page[n - 1].end_us + 1;
     }
+    if (err == 0) archive_fresh(j, st, ix, add_fresh_range);
     if (ix) storage_index_put(st);
     return err;
 }

@@ -47,23 +47,33 @@ static void play_free(struct play *p)
 
 /* --- in the pool --- */
 
-/* The index knows closed segments; the open one is scanned as far as it is written. */
+/* A segment that is not in the index is still open, or was closed a moment ago: its path follows from its id.
+ */
+static int load_unindexed(struct play *p, struct seg_table **t)
+{
+    char path[SEG_PATH_MAX];
+    int err;
+
+    seg_path_of(p->id, path);
+    err = seg_open(p->st->path, p->uid, path, &p->fd);
+    if (err == 0) err = seg_table_load(p->fd, NULL, t);
+    if (err == SEG_E_NO_FOOTER && p->open.id == p->id) err = seg_table_scan(p->fd, p->open.bytes, t);
+    return err;
+}
+
 static int load_table(struct play *p, struct seg_table **t)
 {
     CLEANUP(mem_freep) struct seg_info *info = mem_try(sizeof *info);
     struct index *ix = info ? storage_index_get(p->st) : NULL;
     int err;
 
-    if (!ix) return -ENOENT;
+    if (!ix) return -EAGAIN;
     err = index_get(ix, p->uid, p->id, info);
     storage_index_put(p->st);
-    if (err == INDEX_OK) {
-        err = seg_open(p->st->path, p->uid, info->path, &p->fd);
-        return err != 0 ? err : seg_table_load(p->fd, info, t);
-    }
-    if (err != INDEX_E_NONE || p->open.id != p->id || strcmp(p->open.storage, p->st->name) != 0) return err;
-    err = seg_open(p->st->path, p->uid, p->open.path, &p->fd);
-    return err != 0 ? err : seg_table_scan(p->fd, p->open.bytes, t);
+    if (err == INDEX_E_NONE) return load_unindexed(p, t);
+    if (err != INDEX_OK) return -EIO;
+    err = seg_open(p->st->path, p->uid, info->path, &p->fd);
+    return err != 0 ? err : seg_table_load(p->fd, info, t);
 }
 
 static int make_head(struct play *p, const struct seg_table *t)
@@ -242,7 +252,7 @@ static void prepared(struct job *j)
         return;
     }
     /* A positive condition: not in the index, no such key frame, not a segment of ours. */
-    if (p->err > 0 || p->err == -ENOENT)
+    if (p->err > 0 || p->err == -ENOENT || p->err == -EINVAL)
         answer_error(h, 404, "this segment is not in the archive");
     else
         answer_error_with(

@@ -205,6 +205,40 @@ static void test_playlist(void **state)
     http_reply_done(&r);
 }
 
+/* Closed, but the keeper has not put it into the index yet. */
+static void test_closed_a_moment_ago(void **state)
+{
+    struct ring_status *st;
+    struct seg_info *info = NEW(struct seg_info);
+    struct http_reply r;
+    char name[128];
+
+    (void)state;
+    need_footage();
+    st = ring_writer_status(camera.w);
+    must(segw_close(open_segment, info) == 0);
+    publish_open(T0 + 132 * US_PER_S);
+    assert_int_equal(get("archive-1700000116-60.m3u8", NULL, &r), 200);
+    assert_int_equal(count(r.body, "#EXTINF"), 2 + 2 + 1);
+    assert_int_equal(count(r.body, "#EXT-X-DISCONTINUITY\n"), 0);
+    for (unsigned i = 0; i < 5; i++) {
+        struct http_reply part;
+        char url[160];
+
+        assert_true(uri_of(i, name, sizeof(name)));
+        snprintf(url, sizeof(url), "/" UID "/%s", name);
+        assert_true(httpd_help_get(&help, url, NULL, &part));
+        assert_int_equal(part.status, 200);
+        http_reply_done(&part);
+    }
+    http_reply_done(&r);
+    assert_int_equal(get("recording_status.json?from=1700000100&to=1700001000", NULL, &r), 200);
+    assert_int_equal(count(r.body, "\"from\""), 1);
+    http_reply_done(&r);
+    assert_int_equal(atomic_load(&st->rec_segment), segw_id(open_segment));
+    mem_free(info);
+}
+
 static void test_master_names_the_media(void **state)
 {
     struct http_reply r;
@@ -456,6 +490,7 @@ int main(void)
         cmocka_unit_test(test_segments_nobody_recorded),
         cmocka_unit_test(test_recording_status),
         cmocka_unit_test(test_viewers_who_leave),
+        cmocka_unit_test(test_closed_a_moment_ago),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

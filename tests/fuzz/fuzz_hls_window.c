@@ -1,0 +1,116 @@
+/* The HLS window fed with any sequence of fragments, breaks, changes of tracks and viewers: numbers never go
+ * back, the target duration never falls, what is listed is there, memory stays bounded. One byte a step. */
+#include "common/base/err.h"
+#include "common/base/mem.h"
+#include "httpd/window.h"
+
+#define STEPS_MAX 4000
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct state {
+    struct window w;
+    struct init *init[2];
+    struct chunk *bytes;
+    unsigned tracks;
+    uint64_t number;
+    int64_t now_us;
+    uint64_t msn, discont_seq;
+    unsigned target_s;
+};
+
+static struct init *make_init(uint32_t rate)
+{
+    static const uint8_t asc[] = {0x14, 0x08};
+    struct track_set set = {.n = 1};
+
+    set.t[0] = (struct track){.codec = CODEC_AAC,
+        .kind = TRACK_AUDIO,
+        .clock_hz = rate,
+        .sample_rate = rate,
+        .channels = 1,
+        .sar_w = 1,
+        .sar_h = 1,
+        .config_n = sizeof(asc)};
+    memcpy(set.t[0].config, asc, sizeof(asc));
+    return init_new(&set);
+}
+
+static void check(struct state *s)
+{
+    struct window *w = &s->w;
+    struct body *b = window_playlist(w);
+
+    must(w->n <= WINDOW_KEPT && w->n_listed <= w->n);
+    must((w->n > 0) == (b != NULL));
+    must(w->target_s >= s->target_s && w->discont_seq >= s->discont_seq);
+    s->target_s = w->target_s;
+    s->discont_seq = w->discont_seq;
+    if (!b) return;
+    must(w->n_listed > 0);
+    must(w->v[w->n - w->n_listed].msn >= s->msn);
+    s->msn = w->v[w->n - w->n_listed].msn;
+    for (size_t i = 0; i < w->n; i++)
+        must(w->v[i].dur_us > 0 && (i == 0 || w->v[i].msn == w->v[i - 1].msn + 1));
+}
+
+static void add(struct state *s, uint8_t byte)
+{
+    struct init *init = s->init[s->tracks];
+    struct sample in = {.data = s->bytes};
+    struct fragment *f;
+    int64_t dur_us = 40000 + (int64_t)(byte & 0x1f) * (byte & 0x20 ? 1000000 : 20000);
+
+    in.m = (struct mp4_sample){.size = (uint32_t)s->bytes->n,
+        .dts = scale_i64(s->now_us, init->tracks.t[0].clock_hz, 1000000),
+        .dur = (uint32_t)scale_i64(dur_us, init->tracks.t[0].clock_hz, 1000000),
+        .flags = byte & 0x40 ? FRAME_KEY : 0};
+    in.wall_us = s->now_us;
+    f = fragment_new(init, ++s->number, &in, 1);
+    must(f != NULL);
+    window_add(&s->w, f, init);
+    fragment_unref(f);
+    s->now_us += dur_us;
+}
+
+static void step(struct state *s, uint8_t byte)
+{
+    if (!(byte & 0x80)) {
+        add(s, byte);
+        return;
+    }
+    switch (byte & 7) {
+    case 0: window_break(&s->w); break;
+    case 1:
+        window_break(&s->w);
+        s->tracks ^= 1;
+        break;
+    case 2: window_hurry(&s->w); break;
+    case 3: window_watched(&s->w, true); break;
+    case 4: window_watched(&s->w, false); break;
+    default:
+        if (s->w.n > 0) must(window_bytes(&s->w, s->w.v[byte % s->w.n].msn) != NULL);
+        break;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct state s = {.now_us = 1700000000000000, .msn = 7};
+
+    s.init[0] = make_init(16000);
+    s.init[1] = make_init(48000);
+    s.bytes = chunk_new(64);
+    must(s.init[0] && s.init[1] && s.bytes);
+    memset(s.bytes->data, 1, 64);
+    window_init(&s.w, 7, 0);
+    for (size_t i = 0; i < MIN(size, STEPS_MAX); i++) {
+        step(&s, data[i]);
+        check(&s);
+    }
+    window_done(&s.w);
+    init_unref(s.init[0]);
+    init_unref(s.init[1]);
+    chunk_unref(s.bytes);
+    return 0;
+}
