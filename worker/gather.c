@@ -115,11 +115,12 @@ bool gather_detach(struct gather *g)
     for (uint32_t i = g->own_n; i < g->n; i++) need += in_own(g, g->v[i].s) ? 0 : g->v[i].s.n;
     if (!grow(g, need, &old)) return false;
     for (uint32_t i = g->own_n; i < g->n; i++) {
-        uint8_t *to = g->own + g->own_used;
+        struct span *s = &g->v[i].s;
+        size_t at = g->own_used;
 
-        if (in_own(g, g->v[i].s)) continue;
-        own_put(g, g->v[i].s);
-        g->v[i].s.p = to;
+        if (in_own(g, *s)) continue;
+        own_put(g, *s);
+        *s = s->n > 0 ? span(g->own + at, s->n) : SPAN_NONE;
     }
     g->own_n = g->n;
     mem_free(old);

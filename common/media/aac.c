@@ -74,9 +74,16 @@ static unsigned rate_index(uint32_t rate)
     return RATE_EXPLICIT;
 }
 
+static unsigned layout_of(uint8_t channels)
+{
+    for (unsigned i = 0; i < ARRAY_N(channels_of); i++)
+        if (channels_of[i] == channels) return i;
+    return 0;
+}
+
 void aac_config_write(struct wr *w, uint8_t object, uint32_t rate, uint8_t channels)
 {
-    unsigned index = rate_index(rate), layout = channels == 8 ? 7 : channels;
+    unsigned index = rate_index(rate), layout = layout_of(channels);
 
     if (index != RATE_EXPLICIT) {
         wr_u16(w, (uint16_t)(object << 11 | index << 7 | layout << 3));

@@ -24,10 +24,10 @@ static bool is_high(uint8_t profile)
 
 static void skip_scaling_list(struct bits *b, unsigned n)
 {
-    int32_t last = 8, next = 8;
+    uint32_t last = 8, next = 8;
 
     for (unsigned i = 0; i < n && bits_ok(b); i++) {
-        if (next != 0) next = (last + bits_se(b) + 256) % 256;
+        if (next != 0) next = (last + (uint32_t)bits_se(b)) % 256;
         last = next == 0 ? last : next;
     }
 }

@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
             .ssrc = what & 3,
             .pt = (uint8_t)(96 + (what >> 2 & 3)),
             .timestamp = rd_u16(&r) * 100u,
-            .payload = span(data, what >> 4)};
+            .payload = span(data, MIN(what >> 4, (int)MIN(n, 16)))};
 
         mono += step * 1000;
         p.mono_us = mono;

@@ -64,7 +64,6 @@ static void test_config_round_trip(void **state)
             struct wr w = wr_of(mem, sizeof mem);
             struct aac_config c;
 
-            if (channels == 7) continue;
             aac_config_write(&w, AAC_LC, rates[i], channels);
             assert_true(aac_config_parse(wr_span(&w), &c));
             assert_int_equal(c.object, AAC_LC);
