@@ -248,7 +248,7 @@ def test_on_demand_the_camera_is_left_alone(camera, host):
     dict(loss=500), dict(duplicate=2000), dict(foreign=2000), dict(other_pt=3000), dict(strange_channel=2000), dict(marker="never"),
     dict(marker="always"), dict(params_ts=-1800), dict(same_ts=1), dict(ts_stray=3000000), dict(sr="1970"), dict(sr="jumps"), dict(channels="swapped"),
     dict(channels="rtcp-on-rtp"), dict(rtp_info="junk"), dict(transport="bad-ssrc"), dict(heads="lf"), dict(style="annexb"), dict(dribble=1),
-    dict(mtu=60000), dict(slow_start=1500), dict(early=1), dict(no_range=1), dict(auth_close=1, auth="digest-md5", user="u", password="p"),
+    dict(mtu=60000), dict(slow_start=1500), dict(early=1), dict(no_range=1), dict(auth_close=1, auth="basic", user="u", password="p"),
     dict(nonce="request", auth="digest-md5", user="u", password="p"), dict(wire_pt=110), dict(session="none"), dict(base="wrong-host"),
 ], ids=lambda k: " ".join(f"{a}={b}" for a, b in k.items() if a not in ("user", "password")))
 def test_habits(camera, host, knobs):
