@@ -87,7 +87,7 @@ static void do_bye(struct occasion *o)
 
 static void do_garbage(struct occasion *o)
 {
-    uint8_t junk[4096];
+    uint8_t junk[256]; /* as much as rng_bytes gives */
     size_t left = (size_t)CLAMP(o->v, 1, GARBAGE_MOST);
 
     while (left > 0) {

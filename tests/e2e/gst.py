@@ -45,7 +45,7 @@ def video(codec="h264", size="640x360", rate=25, gop=25, bits=500):
         "h264": f"x264enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} bitrate={bits} ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1",
         "h265": f"x265enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} bitrate={bits} ! h265parse ! rtph265pay name=pay0 pt=96 config-interval=-1",
     }[codec]
-    return f"videotestsrc is-live=true ! {caps} ! timeoverlay ! {encoder}"
+    return f"videotestsrc is-live=true pattern=ball ! {caps} ! {encoder}"
 
 
 def audio(codec="aac", pay="pay1"):

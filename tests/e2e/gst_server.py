@@ -39,9 +39,8 @@ def main():
         factory.set_launch(f"( {launch} )")
         factory.set_shared(True)
         if args.user:
-            factory.add_role_from_structure(
-                Gst.Structure.new_from_string("viewer, media.factory.access=(boolean)true, media.factory.construct=(boolean)true")[0]
-            )
+            role = Gst.Structure.new_from_string("viewer, media.factory.access=(boolean)true, media.factory.construct=(boolean)true")
+            factory.add_role_from_structure(role[0] if isinstance(role, tuple) else role)
         server.get_mount_points().add_factory(f"/{name}", factory)
     server.attach(None)
     for s in (signal.SIGTERM, signal.SIGINT):

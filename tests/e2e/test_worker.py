@@ -108,7 +108,7 @@ def test_sound_comes_along(camera, host, audio, codec):
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])
 def test_an_independent_server(gst, host, codec):
-    server = gst(cam=f"( {gst_help.video(codec)} {gst_help.audio('aac')} )", user="u", password="p")
+    server = gst(cam=f"{gst_help.video(codec)} {gst_help.audio('aac')}", user="u", password="p")
     w = host().worker("cam-1", server.url("cam"), record=True)
     w.wait_state("active", 20)
     w.wait(seen(w, 50), 20)
