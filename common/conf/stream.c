@@ -125,7 +125,7 @@ void load_streams(struct load *l)
         if (err != 0 && err != GLOB_NOMATCH)
             report_add(l->r, CONF_MISTAKE, c->file, line, "streams/include", "%s cannot be read", pattern);
         else if (g.gl_pathc == before && line > 0)
-            report_add(l->r, CONF_WARNING, c->file, line, "streams/include", "there is no file %s", pattern);
+            report_add(l->r, CONF_WARNING, c->file, line, "streams/include", "no file matches %s", pattern);
     }
     for (size_t i = 0; i < g.gl_pathc; i++)
         if (c->streams_include.n == 1 || !read_before(g.gl_pathv, i, g.gl_pathv[i]))

@@ -140,3 +140,48 @@ def test_man_pages_are_well_formed():
         done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", page], capture_output=True, text=True,
                               timeout=60, env={**os.environ, "MANROFFSEQ": ""})
         assert done.returncode == 0 and done.stderr == "", done.stderr
+
+
+# In a mount namespace with overlays of what an installation writes, so that nothing stays.
+REAL = """
+set -e
+mount --make-rprivate /
+mount -t tmpfs none {place}
+for d in etc usr/local var; do
+    mkdir -p {place}/$d.upper {place}/$d.work
+    mount -t overlay none -o lowerdir=/$d,upperdir={place}/$d.upper,workdir={place}/$d.work /$d
+done
+echo mounted
+B={build} PREFIX=/usr/local scripts/install
+sed -i 's|^ *# web = .*|web = 127.0.0.1:{web}\\nenable = web|; s|^ *# listen = .*|listen = 127.0.0.1:{module}|' /etc/media-server/media-server.ini
+/usr/local/sbin/media-server -t
+/usr/local/sbin/media-server &
+trap 'kill $!; wait' EXIT
+for _ in $(seq 100); do
+    msctl=$(/usr/local/bin/msctl --json storage list || true)
+    case $msctl in *'"state": "ok"'*) break ;; esac
+    sleep 0.1
+done
+/usr/local/bin/msctl storage list
+/usr/local/bin/msctl status
+ps -o user:20,group:20,args --ppid $!
+stat -c '%a %U %G %n' /etc/media-server/media-server.ini /var/lib/media-server /var/lib/media-server/archive
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_on_a_machine(tmp_path):
+    place = tmp_path / "place"
+    place.mkdir()
+    script = REAL.format(place=place, build=tools.BUILD, web=tools.free_port(), module=tools.free_port())
+    done = subprocess.run(["unshare", "-m", "bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    if "mounted" not in done.stdout:
+        pytest.skip(f"no overlays here: {done.stderr.strip()}")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "default  ok " in done.stdout, said
+    for user in ("ms-httpd", "ms-keeper", "ms-connector"):
+        assert [user, "media-server", user] in [line.split()[:3] for line in done.stdout.splitlines()], said
+    assert "640 root media-server /etc/media-server/media-server.ini" in done.stdout
+    assert "2750 root media-server /var/lib/media-server\n" in done.stdout
+    assert "2750 ms-keeper media-server /var/lib/media-server/archive" in done.stdout
