@@ -92,10 +92,10 @@ static int run(const struct options *o)
     start.paths = &paths;
     start.report = &r;
     if (err != 0 || o->test) conf_report_print(&r, stderr);
-    if (err == 0 && o->test) {
+    if (start.conf && o->test) {
         printf("%s: good, %zu streams\n", o->file, start.conf->n_streams);
         conf_free(start.conf);
-    } else if (err == 0) {
+    } else if (start.conf) {
         err = master_run(&start);
     }
     conf_report_done(&r);

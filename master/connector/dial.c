@@ -261,13 +261,13 @@ static void ready(struct loop_io *io, unsigned events)
         not_connected(d, err);
 }
 
-struct dialer *dialer_new(struct loop *l, struct bucket fleet)
+struct dialer *dialer_new(struct loop *l, struct bucket fleet, const char *servers)
 {
     struct dialer *d = NEW(struct dialer);
 
     d->loop = l;
     d->fleet = fleet;
-    d->resolver = resolver_new(l);
+    d->resolver = resolver_new(l, servers);
     d->epfd = epoll_create1(EPOLL_CLOEXEC);
     must(d->epfd >= 0);
     loop_io_start(l, &d->io, d->epfd, LOOP_READ, ready, d);

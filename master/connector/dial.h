@@ -12,7 +12,8 @@
 #define DIAL_TIMEOUT_MAX_US (60 * US_PER_S)
 
 struct dialer;
-struct dialer *dialer_new(struct loop *l, struct bucket fleet); /* fleet: all dials together */
+/* fleet: the rate of all dials together; servers as in resolver_new. */
+struct dialer *dialer_new(struct loop *l, struct bucket fleet, const char *servers);
 void dialer_free(struct dialer *d);
 
 struct dial_result {

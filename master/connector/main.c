@@ -42,7 +42,7 @@ int main(void)
     struct connector c = {.loop = loop_new()};
 
     if (!child_start(c.loop, ROLE_CONNECTOR, "connector", NULL, true, &ops, &c)) return CHILD_EXIT_CONFIG;
-    c.peers = peers_new(c.loop);
+    c.peers = peers_new(c.loop, NULL);
     loop_run(c.loop);
     return CHILD_EXIT_OK;
 }

@@ -240,12 +240,12 @@ void peers_remove(struct peers *all, struct span uid)
     if (p) peer_free(p);
 }
 
-struct peers *peers_new(struct loop *l)
+struct peers *peers_new(struct loop *l, const char *servers)
 {
     struct peers *all = NEW(struct peers);
 
     all->loop = l;
-    all->dialer = dialer_new(l, bucket_of(FLEET_DIAL_EVERY_US, FLEET_DIAL_BURST));
+    all->dialer = dialer_new(l, bucket_of(FLEET_DIAL_EVERY_US, FLEET_DIAL_BURST), servers);
     return all;
 }
 

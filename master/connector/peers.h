@@ -14,7 +14,7 @@
 #define PEER_PAIRS_MAX      8 /* UDP pairs of one stream: one a track, old ones while a session is set up anew */
 
 struct peers;
-struct peers *peers_new(struct loop *l);
+struct peers *peers_new(struct loop *l, const char *servers); /* of names; NULL: the machine's */
 void peers_free(struct peers *p);
 /* CONN_PEER: takes fd. A peer that was there gets the new socket and settings. */
 void peers_add(struct peers *p, const struct packed *body, int fd);

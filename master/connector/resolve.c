@@ -23,6 +23,7 @@ struct lookup {
 
 struct resolver {
     struct loop *loop;
+    const char *servers;
     ares_channel ares;
     bool open;
     usec_t opened_us;
@@ -108,15 +109,17 @@ static bool ready(struct resolver *r)
     r->opened_us = loop_now_us(r->loop);
     r->open = ares_init_options(&r->ares, &o, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB) ==
         ARES_SUCCESS;
+    if (r->open && r->servers) r->open = ares_set_servers_ports_csv(r->ares, r->servers) == ARES_SUCCESS;
     return r->open;
 }
 
-struct resolver *resolver_new(struct loop *l)
+struct resolver *resolver_new(struct loop *l, const char *servers)
 {
     struct resolver *r = NEW(struct resolver);
 
     must(ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS);
     r->loop = l;
+    r->servers = servers;
     return r;
 }
 

@@ -12,7 +12,9 @@
 struct resolver;
 struct lookup;
 
-struct resolver *resolver_new(struct loop *l);
+/* servers: "127.0.0.1:5353" instead of the machine's (tests); NULL: the machine's. Must outlive the resolver.
+ */
+struct resolver *resolver_new(struct loop *l, const char *servers);
 void resolver_free(struct resolver *r);
 /* fn is called once, from the loop: err 0 and n > 0 addresses with this port, or ENOENT (no such name),
  * ETIMEDOUT, EIO with a text. Not called after lookup_cancel, which is harmless on NULL. */

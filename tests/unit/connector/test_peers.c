@@ -2,9 +2,13 @@
 #include "master/connector/peers.h"
 #include "common/base/clock.h"
 #include "common/base/fd.h"
+#include "common/base/rd.h"
+#include "common/base/wr.h"
 #include "common/net/listener.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <setjmp.h>
@@ -25,6 +29,12 @@ struct world {
     uint64_t id, err, udp_port;
     char text[128], addr[128];
     int fds[2];
+    /* a name server of the test */
+    struct loop_io dns;
+    int dns_fd;
+    unsigned dns_asked;
+    uint8_t own[4]; /* an address of this machine that is not loopback; 0: none */
+    char servers[32];
 };
 
 static int on_message(struct channel *ch, struct incoming *in)
@@ -109,17 +119,107 @@ static void dial(struct world *w, uint64_t id, const char *host, uint16_t port, 
     channel_end(w->ch, NULL, 0);
 }
 
+/* --- a name server: the first label decides (RFC 1035 4.1) --- */
+
+static const struct {
+    const char *name;
+    uint8_t a[4][4];
+    size_t n;
+} zone[] = {
+    {"evil", {{127, 0, 0, 1}}, 1}, {"meta", {{169, 254, 169, 254}}, 1},
+    {"many", {{224, 0, 0, 1}, {127, 0, 0, 1}, {0, 0, 0, 0}}, 3},
+    {"good", {{127, 0, 0, 1}, {0}}, 2}, /* the second is w.own */
+};
+
+static void dns_answer(struct world *w, struct wr *out, struct span label, uint16_t type)
+{
+    for (size_t i = 0; i < ARRAY_N(zone); i++) {
+        if (!span_is(label, zone[i].name)) continue;
+        wr_patch_u32(out, 4, (1u << 16) | (type == 1 ? (uint32_t)zone[i].n : 0));
+        for (size_t k = 0; type == 1 && k < zone[i].n; k++) {
+            wr_u16(out, 0xc00c);
+            wr_u16(out, 1);
+            wr_u16(out, 1);
+            wr_u32(out, 0);
+            wr_u16(out, 4);
+            wr_bytes(out, span(k == 1 && span_is(label, "good") ? w->own : zone[i].a[k], 4));
+        }
+        return;
+    }
+    out->p[3] = 0x83; /* no such name */
+}
+
+static void dns_ready(struct loop_io *io, unsigned events)
+{
+    struct world *w = io->arg;
+    struct sockaddr_storage from;
+    socklen_t n_from = sizeof(from);
+    uint8_t in[512], out[512];
+    ssize_t n = recvfrom(io->fd, in, sizeof(in), 0, (struct sockaddr *)&from, &n_from);
+    struct rd r = rd_of(span(in, n < 0 ? 0 : (size_t)n));
+    struct wr o = wr_of(out, sizeof(out));
+    struct span label;
+    uint16_t id, type;
+    uint8_t len;
+
+    (void)events;
+    id = rd_u16(&r);
+    rd_skip(&r, 10);
+    label = rd_bytes(&r, rd_u8(&r));
+    while ((len = rd_u8(&r)) > 0) rd_skip(&r, len);
+    type = rd_u16(&r);
+    rd_skip(&r, 2);
+    if (!rd_ok(&r)) return;
+    w->dns_asked++;
+    if (span_is(label, "mute")) return;
+    wr_u16(&o, id);
+    wr_u16(&o, 0x8180);
+    wr_u32(&o, 1u << 16);
+    wr_u32(&o, 0);
+    wr_bytes(&o, span(in + 12, r.at - 12));
+    dns_answer(w, &o, label, type);
+    assert_true(sendto(io->fd, out, o.n, 0, (const struct sockaddr *)&from, n_from) > 0);
+}
+
+static void dns_start(struct world *w)
+{
+    struct sockaddr_in sa = {.sin_family = AF_INET};
+    socklen_t n = sizeof(sa);
+
+    sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    w->dns_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(w->dns_fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+    assert_int_equal(getsockname(w->dns_fd, (struct sockaddr *)&sa, &n), 0);
+    snprintf(w->servers, sizeof(w->servers), "127.0.0.1:%u", ntohs(sa.sin_port));
+    loop_io_start(w->loop, &w->dns, w->dns_fd, LOOP_READ, dns_ready, w);
+}
+
+static void find_own_address(struct world *w)
+{
+    struct ifaddrs *all;
+
+    if (getifaddrs(&all) < 0) return;
+    for (const struct ifaddrs *a = all; a; a = a->ifa_next) {
+        const struct sockaddr_in *four = (const void *)a->ifa_addr;
+
+        if (a->ifa_addr && a->ifa_addr->sa_family == AF_INET && !(a->ifa_flags & IFF_LOOPBACK) &&
+            (ntohl(four->sin_addr.s_addr) >> 16) != 0xa9fe)
+            memcpy(w->own, &four->sin_addr, 4);
+    }
+    freeifaddrs(all);
+}
+
 static int setup(void **state)
 {
     static struct world w;
     struct sockaddr_in sa;
     socklen_t n = sizeof(sa);
 
-    w = (struct world){
-        .loop = loop_new(), .fds = {-1, -1}
-    };
-    w.peers = peers_new(w.loop);
-    assert_int_equal(listen_tcp("127.0.0.1", 0, 16, &w.listener), 0);
+    w = (struct world){.loop = loop_new(), .fds = {-1, -1}};
+    dns_start(&w);
+    find_own_address(&w);
+    w.peers = peers_new(w.loop, w.servers);
+    assert_int_equal(listen_tcp("0.0.0.0", 0, 16, &w.listener), 0);
     assert_int_equal(getsockname(w.listener, (struct sockaddr *)&sa, &n), 0);
     w.port = ntohs(sa.sin_port);
     *state = &w;
@@ -132,6 +232,8 @@ static int teardown(void **state)
 
     channel_free(w->ch);
     peers_free(w->peers);
+    loop_io_stop(&w->dns);
+    fd_close(&w->dns_fd);
     fd_close(&w->fds[0]);
     fd_close(&w->fds[1]);
     fd_close(&w->listener);
@@ -197,6 +299,62 @@ static void refuses_what_the_policy_refuses(void **state)
     run(w);
     assert_int_equal(w->err, EACCES);
     assert_string_equal(w->text, "in camera-deny");
+}
+
+/* A name that leads where none may: loopback, link-local, multicast (C12, R29). */
+static void names_do_not_lead_inside(void **state)
+{
+    static const char *const names[] = {"evil.test", "meta.test", "many.test"};
+    struct world *w = *state;
+
+    for (size_t i = 0; i < ARRAY_N(names); i++) {
+        join(w, names[i], "");
+        dial(w, i, names[i], w->port, 0);
+        run(w);
+        assert_int_equal(w->err, EACCES);
+        assert_int_equal(w->fds[0], -1);
+    }
+    assert_true(w->dns_asked >= 3);
+}
+
+static void name_server_says_no_or_nothing(void **state)
+{
+    struct world *w = *state;
+
+    join(w, "none.test", "");
+    dial(w, 1, "none.test", w->port, 0);
+    run(w);
+    assert_int_equal(w->err, ENOENT);
+    join(w, "mute.test", "");
+    dial(w, 2, "mute.test", w->port, 200 * US_PER_MS);
+    run(w);
+    assert_int_equal(w->err, ETIMEDOUT);
+    assert_string_equal(w->text, "no answer while resolving");
+    /* A late answer to a dial that is over, and a worker that goes away meanwhile. */
+    dial(w, 3, "mute.test", w->port, 5 * US_PER_S);
+    dial(w, 4, "none.test", w->port, 5 * US_PER_S);
+    run(w);
+    assert_int_equal(w->id, 4);
+    dial(w, 5, "mute.test", w->port, 5 * US_PER_S);
+    peers_remove(w->peers, SPAN_LIT("cam-1"));
+}
+
+/* The first address is refused, the second connects. */
+static void addresses_are_tried_in_order(void **state)
+{
+    struct world *w = *state;
+    char want[64];
+
+    if (w->own[0] == 0) {
+        print_message("no address but loopback: skipped\n");
+        skip();
+    }
+    join(w, "good.test", "");
+    dial(w, 1, "good.test", w->port, 0);
+    run(w);
+    assert_int_equal(w->err, 0);
+    snprintf(want, sizeof(want), "%u.%u.%u.%u:%u", w->own[0], w->own[1], w->own[2], w->own[3], w->port);
+    assert_string_equal(w->addr, want);
 }
 
 static void says_why_it_did_not_connect(void **state)
@@ -345,6 +503,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(dials_and_hands_over, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_what_the_policy_refuses, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_do_not_lead_inside, setup, teardown),
+        cmocka_unit_test_setup_teardown(name_server_says_no_or_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(addresses_are_tried_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(says_why_it_did_not_connect, setup, teardown),
         cmocka_unit_test_setup_teardown(timeout_ends_a_dial, setup, teardown),
         cmocka_unit_test_setup_teardown(rate_outlives_the_worker, setup, teardown),
