@@ -196,7 +196,13 @@ static void sync_and_commit(struct work *w, usec_t now_us, bool now)
     w->sync_us = now_us;
     w->stuck = true;
     if (syncfs(w->storage.fd) < 0) {
-        failed(w, "syncfs", -errno);
+        err = errno;
+        failed(w, "syncfs", -err);
+        /* Something did not reach the disk, whatever the probe says: it is seen, and segments begin anew. */
+        if (w->storage.state == STORAGE_OK) {
+            w->storage.state = STORAGE_FAILED;
+            w->storage.err = err;
+        }
         return;
     }
     if (n > 0 && !w->indexer.ix) return;

@@ -4,9 +4,10 @@
 #include "common/base/fd.h"
 #include "common/base/mem.h"
 #include "common/ipc/child.h"
+#include "tests/support/fail_syscall.h"
 
 #include <errno.h>
-#include <spawn.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -141,18 +142,26 @@ bool rig_start(struct rig *r)
 {
     char path[4200], arg0[] = "ms-keeper", env0[] = "MS_GENERATION=1", env1[] = "PATH=/usr/bin:/bin";
     char *argv[] = {arg0, NULL}, *env[] = {env0, env1, NULL};
-    posix_spawn_file_actions_t fa;
     struct packer *p;
     int s[2];
 
     forget(r);
     if (!program(path, sizeof(path))) return false;
     must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s) == 0);
-    posix_spawn_file_actions_init(&fa);
-    posix_spawn_file_actions_adddup2(&fa, s[1], CHILD_CONTROL_FD);
-    if (!getenv("RIG_LOG")) posix_spawn_file_actions_addopen(&fa, 2, "/dev/null", 1, 0);
-    must(posix_spawn(&r->pid, path, &fa, NULL, argv, env) == 0);
-    posix_spawn_file_actions_destroy(&fa);
+    r->pid = fork();
+    must(r->pid >= 0);
+    if (r->pid == 0) {
+        int null = getenv("RIG_LOG") ? -1 : open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+        if (null >= 0) dup2(null, STDERR_FILENO);
+        if (s[1] == CHILD_CONTROL_FD)
+            fcntl(s[1], F_SETFD, 0);
+        else
+            dup2(s[1], CHILD_CONTROL_FD);
+        if (r->fail_nr && !fail_syscall(r->fail_nr, r->fail_err)) _exit(99);
+        execve(path, argv, env);
+        _exit(98);
+    }
     close(s[1]);
     fd_nonblock(s[0]);
     r->ch = channel_new(r->loop, s[0], ROLE_MASTER, ROLE_KEEPER, &master_ops, r);

@@ -37,6 +37,8 @@ struct rig {
     size_t n_workers;
     unsigned beats;
     bool closed;
+    long fail_nr; /* this system call fails in the keepers to come, 0: none */
+    int fail_err; /* with this */
 };
 
 void rig_init(struct rig *r);
