@@ -135,6 +135,13 @@ void camera_conn_drain(struct camera_conn *c)
     }
 }
 
+void camera_conn_again(struct camera_conn *c)
+{
+    if (c->closed || c->n == 0) return;
+    c->ops->begin(c->arg);
+    take(c);
+}
+
 static void ready(struct loop_io *io, unsigned events)
 {
     struct camera_conn *c = io->arg;

@@ -33,5 +33,7 @@ void camera_conn_send(struct camera_conn *c, struct span bytes);
 void camera_conn_pace(struct camera_conn *c, bool paced);
 bool camera_conn_paced(const struct camera_conn *c);
 void camera_conn_drain(struct camera_conn *c);
+/* Feeds what is unread once more: for whom time decides where a body ends (C18). */
+void camera_conn_again(struct camera_conn *c);
 
 #endif

@@ -218,22 +218,27 @@ bool client_other_transport(struct rtsp_client *c)
     return true;
 }
 
+/* P12: on this connection where nothing is set up yet, else on a new one. */
+static void setup_elsewise(struct rtsp_client *c, usec_t now_us)
+{
+    if (c->at == 0)
+        client_next_track(c, now_us);
+    else
+        client_redial(c, "another transport");
+}
+
 static void setup_refused(struct rtsp_client *c, const struct head *h, usec_t now_us)
 {
     bool transport = h->status == 461 || h->status == 406;
+    bool for_good = is_capacity(h->status) || (transport && c->at == 0);
 
     if (c->udp) close_udp(c, c->at);
     if (transport && client_other_transport(c)) {
-        if (c->at == 0)
-            client_next_track(c, now_us); /* on this connection: nothing is set up yet (P12) */
-        else
-            client_redial(c, "another transport");
-    } else if (is_capacity(h->status) || (transport && c->at == 0)) {
-        refused(c, h);
-    } else if (!c->known.all_tracks && c->left_some) {
-        c->known.all_tracks = true; /* P14 */
+        setup_elsewise(c, now_us);
+    } else if (!for_good && !c->known.all_tracks && c->left_some) { /* P14 */
+        c->known.all_tracks = true;
         client_redial(c, "all tracks");
-    } else if (c->n_wanted > 1 || !c->track[c->at].wanted) {
+    } else if (!for_good && (c->n_wanted > 1 || !c->track[c->at].wanted)) {
         drop_track(c);
         client_next_track(c, now_us);
     } else {
@@ -243,7 +248,7 @@ static void setup_refused(struct rtsp_client *c, const struct head *h, usec_t no
 
 static bool channel_taken(const struct rtsp_client *c, uint8_t number)
 {
-    int slot = c->il.slot_of[number];
+    int8_t slot = c->il.slot_of[number];
 
     return slot >= 0 && c->slot_track[slot] >= 0;
 }
@@ -498,7 +503,8 @@ static void alive_answer(struct rtsp_client *c, const struct head *h, usec_t now
         client_keep_alive(c, now_us);
         c->alive.was_401 = true;
     }
-    if (h->status == 405 || h->status == 501 || h->status == 551) client_alive_next_method(c);
+    if (h->status == 400 || h->status == 405 || h->status == 501 || h->status == 551)
+        client_alive_next_method(c);
 }
 
 void client_answer(struct rtsp_client *c, const struct head *h, struct span body, usec_t now_us)

@@ -259,6 +259,9 @@ static void do_later(struct loop_task *t)
         s->redial = false;
         camera_conn_free(s->conn);
         s->conn = NULL;
+        for (size_t i = 0; i < ARRAY_N(s->udp); i++) session_udp_close(s, &s->udp[i]);
+        if (s->playing_us != 0) s->ops.ended(s->ops.arg);
+        s->playing_us = 0;
     }
     if (s->dial_us != 0 && now_us >= s->dial_us) dial(s, now_us);
     pace(s);
@@ -302,7 +305,10 @@ void session_tick(struct session *s, usec_t now_us)
         s->drain_us = session_udp_next_us(s, now_us);
     }
     deadline_us = rtsp_client_deadline(s->client);
-    if (deadline_us != 0 && now_us >= deadline_us && !s->over) rtsp_client_tick(s->client, now_us);
+    if (deadline_us != 0 && now_us >= deadline_us && !s->over) {
+        rtsp_client_tick(s->client, now_us);
+        if (s->conn) camera_conn_again(s->conn);
+    }
     if (s->playing_us == 0) return;
     ingest_now(s->ingest, now_us, clock_wall_us());
     ingest_tick(s->ingest);

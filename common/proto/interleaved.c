@@ -89,7 +89,7 @@ static enum verdict sure_frame(const struct interleaved *il, struct span s, size
 {
     struct span payload, behind;
     size_t n, seen;
-    int slot;
+    int8_t slot;
     bool rtcp;
 
     *ret_need = INTERLEAVED_HEADER + CHECK_BYTES;

@@ -11,13 +11,13 @@ static const struct {
     const char *written; /* on a request line */
     uint16_t port;
 } SCHEMES[] = {
-    {URL_RTSP,    "rtsp",    "rtsp",  554},
-    {URL_RTSPS,   "rtsps",   "rtsps", 322},
-    {URL_HTTP,    "http",    "http",  80 },
-    {URL_HTTPS,   "https",   "https", 443},
-    {URL_TCP,     "tcp",     "rtsp",  554},
-    {URL_UDP,     "udp",     "rtsp",  554},
-    {URL_PUBLISH, "publish", "rtsp",  554},
+    {URL_RTSP, "rtsp", "rtsp", 554},
+    {URL_RTSPS, "rtsps", "rtsps", 322},
+    {URL_HTTP, "http", "http", 80},
+    {URL_HTTPS, "https", "https", 443},
+    {URL_TCP, "tcp", "rtsp", 554},
+    {URL_UDP, "udp", "rtsp", 554},
+    {URL_PUBLISH, "publish", "rtsp", 554},
 };
 
 static const char *const ERRORS[] = {
@@ -148,7 +148,8 @@ static ssize_t userinfo_n(struct span s, size_t end)
     for (size_t i = end; i < s.n; i++) {
         struct span behind = span_from(s, i + 1);
 
-        if (s.p[i] == '@' && is_host_port(span_sub(behind, 0, find_any(behind, "/?# \t\r\n")))) return (ssize_t)i;
+        if (s.p[i] == '@' && is_host_port(span_sub(behind, 0, find_any(behind, "/?# \t\r\n"))))
+            return (ssize_t)i;
     }
     return -1;
 }

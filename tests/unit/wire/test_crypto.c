@@ -13,12 +13,12 @@ static void digests(void **state)
         enum crypto_hash hash;
         const char *empty, *abc;
     } rows[] = {
-        {CRYPTO_MD5,        "d41d8cd98f00b204e9800998ecf8427e",                                 "900150983cd24fb0d6963f7d28e17f72"        },
-        {CRYPTO_SHA1,       "da39a3ee5e6b4b0d3255bfef95601890afd80709",                         "a9993e364706816aba3e25717850c26c9cd0d89d"},
-        {CRYPTO_SHA256,     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"                                                               },
+        {CRYPTO_MD5, "d41d8cd98f00b204e9800998ecf8427e", "900150983cd24fb0d6963f7d28e17f72"},
+        {CRYPTO_SHA1, "da39a3ee5e6b4b0d3255bfef95601890afd80709", "a9993e364706816aba3e25717850c26c9cd0d89d"},
+        {CRYPTO_SHA256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
         {CRYPTO_SHA512_256, "c672b8d1ef56ed28ab87c3622c5114069bdd3ad7b8f9737498d0c01ecef0967a",
-         "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23"                                                               },
+            "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23"},
     };
     const struct span pieces[] = {SPAN_LIT("a"), SPAN_NONE, SPAN_LIT("bc")};
     char text[2 * CRYPTO_HASH_MAX + 1];
@@ -70,16 +70,8 @@ static void equality(void **state)
 static void base64(void **state)
 {
     /* RFC 4648, section 10. */
-    static const char *const rows[][2] = {
-        {"",             ""        },
-        {"f",            "Zg=="    },
-        {"fo",           "Zm8="    },
-        {"foo",          "Zm9v"    },
-        {"foob",         "Zm9vYg=="},
-        {"fooba",        "Zm9vYmE="},
-        {"foobar",       "Zm9vYmFy"},
-        {"\xff\xef\xbf", "/++/"    }
-    };
+    static const char *const rows[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}, {"\xff\xef\xbf", "/++/"}};
     static const char *const bad[] = {"A", "Zm9vY", "Z===", "Zm=9", "Zg==Zg==", "Zg===", "Z!", "=", "Zm9v="};
     char text[64];
     struct wr w;

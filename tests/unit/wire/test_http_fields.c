@@ -44,22 +44,22 @@ static void conditions(void **state)
         const char *fields;
         unsigned get, put;
     } rows[] = {
-        {"",                                                                             0,   0  },
-        {"If-None-Match: \"abc\"\r\n",                                                   304, 412},
-        {"If-None-Match: W/\"abc\"\r\n",                                                 304, 412},
-        {"If-None-Match: \"x\", \"abc\"\r\n",                                            304, 412},
-        {"If-None-Match: \"x\"\r\nIf-None-Match: \"abc\"\r\n",                           304, 412},
-        {"If-None-Match: *\r\n",                                                         304, 412},
-        {"If-None-Match: \"x\"\r\n",                                                     0,   0  },
-        {"If-None-Match: \"x\"\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 0,   0  },
-        {"If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n",                         304, 0  },
-        {"If-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n",                         0,   0  },
-        {"If-Modified-Since: nonsense\r\n",                                              0,   0  },
-        {"If-Match: \"abc\"\r\n",                                                        0,   0  },
-        {"If-Match: W/\"abc\"\r\n",                                                      412, 412},
-        {"If-Match: \"x\"\r\n",                                                          412, 412},
-        {"If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n",                       412, 412},
-        {"If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n",                       0,   0  },
+        {"", 0, 0},
+        {"If-None-Match: \"abc\"\r\n", 304, 412},
+        {"If-None-Match: W/\"abc\"\r\n", 304, 412},
+        {"If-None-Match: \"x\", \"abc\"\r\n", 304, 412},
+        {"If-None-Match: \"x\"\r\nIf-None-Match: \"abc\"\r\n", 304, 412},
+        {"If-None-Match: *\r\n", 304, 412},
+        {"If-None-Match: \"x\"\r\n", 0, 0},
+        {"If-None-Match: \"x\"\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 0, 0},
+        {"If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 304, 0},
+        {"If-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n", 0, 0},
+        {"If-Modified-Since: nonsense\r\n", 0, 0},
+        {"If-Match: \"abc\"\r\n", 0, 0},
+        {"If-Match: W/\"abc\"\r\n", 412, 412},
+        {"If-Match: \"x\"\r\n", 412, 412},
+        {"If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n", 412, 412},
+        {"If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 0, 0},
     };
     const struct http_validators v = {SPAN_LIT("\"abc\""), SUNDAY + 500};
 
@@ -79,24 +79,24 @@ static void ranges(void **state)
         int want;
         uint64_t from, n;
     } rows[] = {
-        {"bytes=0-",                    HTTP_RANGE_ONE,             0,  100},
-        {"Bytes=0-0",                   HTTP_RANGE_ONE,             0,  1  },
-        {"bytes = 10-19",               HTTP_RANGE_ONE,             10, 10 },
-        {"bytes=99-1000",               HTTP_RANGE_ONE,             99, 1  },
-        {"bytes=-1",                    HTTP_RANGE_ONE,             99, 1  },
-        {"bytes=-1000",                 HTTP_RANGE_ONE,             0,  100},
-        {"bytes=100-",                  HTTP_RANGE_NOT_SATISFIABLE, 0,  0  },
-        {"bytes=-0",                    HTTP_RANGE_NOT_SATISFIABLE, 0,  0  },
-        {"bytes=18446744073709551615-", HTTP_RANGE_NOT_SATISFIABLE, 0,  0  },
-        {"bytes=0-1,5-6",               0,                          0,  0  },
-        {"bytes=5-4",                   0,                          0,  0  },
-        {"bytes=a-b",                   0,                          0,  0  },
-        {"bytes=-",                     0,                          0,  0  },
-        {"bytes=",                      0,                          0,  0  },
-        {"bytes",                       0,                          0,  0  },
-        {"lines=0-1",                   0,                          0,  0  },
-        {"bytes=99999999999999999999-", 0,                          0,  0  },
-        {"",                            0,                          0,  0  },
+        {"bytes=0-", HTTP_RANGE_ONE, 0, 100},
+        {"Bytes=0-0", HTTP_RANGE_ONE, 0, 1},
+        {"bytes = 10-19", HTTP_RANGE_ONE, 10, 10},
+        {"bytes=99-1000", HTTP_RANGE_ONE, 99, 1},
+        {"bytes=-1", HTTP_RANGE_ONE, 99, 1},
+        {"bytes=-1000", HTTP_RANGE_ONE, 0, 100},
+        {"bytes=100-", HTTP_RANGE_NOT_SATISFIABLE, 0, 0},
+        {"bytes=-0", HTTP_RANGE_NOT_SATISFIABLE, 0, 0},
+        {"bytes=18446744073709551615-", HTTP_RANGE_NOT_SATISFIABLE, 0, 0},
+        {"bytes=0-1,5-6", 0, 0, 0},
+        {"bytes=5-4", 0, 0, 0},
+        {"bytes=a-b", 0, 0, 0},
+        {"bytes=-", 0, 0, 0},
+        {"bytes=", 0, 0, 0},
+        {"bytes", 0, 0, 0},
+        {"lines=0-1", 0, 0, 0},
+        {"bytes=99999999999999999999-", 0, 0, 0},
+        {"", 0, 0, 0},
     };
     struct http_range r;
 
@@ -117,13 +117,13 @@ static void if_range(void **state)
         const char *fields;
         int want;
     } rows[] = {
-        {"Range: bytes=1-2\r\n",                                            HTTP_RANGE_ONE},
-        {"Range: bytes=1-2\r\nIf-Range: \"abc\"\r\n",                       HTTP_RANGE_ONE},
-        {"Range: bytes=1-2\r\nIf-Range: \"x\"\r\n",                         0             },
-        {"Range: bytes=1-2\r\nIf-Range: W/\"abc\"\r\n",                     0             },
+        {"Range: bytes=1-2\r\n", HTTP_RANGE_ONE},
+        {"Range: bytes=1-2\r\nIf-Range: \"abc\"\r\n", HTTP_RANGE_ONE},
+        {"Range: bytes=1-2\r\nIf-Range: \"x\"\r\n", 0},
+        {"Range: bytes=1-2\r\nIf-Range: W/\"abc\"\r\n", 0},
         {"Range: bytes=1-2\r\nIf-Range: Sun, 06 Nov 1994 08:49:37 GMT\r\n", HTTP_RANGE_ONE},
-        {"Range: bytes=1-2\r\nIf-Range: Sun, 06 Nov 1994 08:49:38 GMT\r\n", 0             },
-        {"",                                                                0             },
+        {"Range: bytes=1-2\r\nIf-Range: Sun, 06 Nov 1994 08:49:38 GMT\r\n", 0},
+        {"", 0},
     };
     const struct http_validators v = {SPAN_LIT("\"abc\""), SUNDAY};
     struct http_range r;
@@ -142,16 +142,16 @@ static void codings(void **state)
         const char *fields;
         unsigned gzip, identity;
     } rows[] = {
-        {"",                                                           0,    1000},
-        {"Accept-Encoding: gzip, deflate, br\r\n",                     1000, 1000},
-        {"Accept-Encoding: GZIP;q=0.5\r\n",                            500,  1000},
-        {"Accept-Encoding: gzip;q=0\r\n",                              0,    1000},
-        {"Accept-Encoding: *;q=0.1\r\n",                               100,  100 },
-        {"Accept-Encoding: identity;q=0, *;q=1.000\r\n",               1000, 0   },
-        {"Accept-Encoding: br\r\nAccept-Encoding: gzip ; q=0.123\r\n", 123,  1000},
-        {"Accept-Encoding: gzip;q=2\r\n",                              0,    1000},
-        {"Accept-Encoding: gzip;q=1.001\r\n",                          0,    1000},
-        {"Accept-Encoding:\r\n",                                       0,    1000},
+        {"", 0, 1000},
+        {"Accept-Encoding: gzip, deflate, br\r\n", 1000, 1000},
+        {"Accept-Encoding: GZIP;q=0.5\r\n", 500, 1000},
+        {"Accept-Encoding: gzip;q=0\r\n", 0, 1000},
+        {"Accept-Encoding: *;q=0.1\r\n", 100, 100},
+        {"Accept-Encoding: identity;q=0, *;q=1.000\r\n", 1000, 0},
+        {"Accept-Encoding: br\r\nAccept-Encoding: gzip ; q=0.123\r\n", 123, 1000},
+        {"Accept-Encoding: gzip;q=2\r\n", 0, 1000},
+        {"Accept-Encoding: gzip;q=1.001\r\n", 0, 1000},
+        {"Accept-Encoding:\r\n", 0, 1000},
     };
 
     (void)state;

@@ -21,7 +21,7 @@ struct bench {
     struct camera_conn *c;
     int peer;
     size_t need, messages, bytes, batches;
-    bool closed, shut_in_feed;
+    bool closed, shut_in_feed, take_all;
     int err;
 };
 
@@ -30,6 +30,7 @@ static size_t on_feed(void *arg, struct span unread)
     struct bench *b = arg;
     size_t took = 0;
 
+    if (b->take_all) return unread.n;
     for (;;) {
         struct rd r = rd_of(span_from(unread, took));
         size_t n = rd_u32(&r);
@@ -154,6 +155,23 @@ static void the_buffer_grows_by_need(void **state)
     assert_int_equal(b->err, -EMSGSIZE);
 }
 
+/* C18: what is left is offered again when only time has passed. */
+static void asked_again_it_offers_what_is_left(void **state)
+{
+    struct bench *b = *state;
+
+    camera_conn_again(b->c); /* nothing there: nothing happens */
+    assert_int_equal(b->batches, 0);
+    assert_int_equal(fd_write_all(b->peer, SPAN_LIT("\0\0\0\x09half")), 0);
+    loop_run(b->loop);
+    assert_int_equal(b->bytes, 0);
+    b->take_all = true;
+    camera_conn_again(b->c);
+    assert_int_equal(b->bytes, 8);
+    camera_conn_again(b->c);
+    assert_int_equal(b->bytes, 8);
+}
+
 static void paced_it_reads_in_batches(void **state)
 {
     struct bench *b = *state;
@@ -215,6 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(messages_come_whole),
         TEST(the_buffer_grows_by_need),
+        TEST(asked_again_it_offers_what_is_left),
         TEST(paced_it_reads_in_batches),
         TEST(the_end_is_told_once),
         TEST(shut_in_a_callback_nothing_follows),
