@@ -117,8 +117,11 @@ static void skip_reference_sets(struct bits *b, unsigned poc_lsb_bits)
 /* From log2_min_luma_coding_block_size to the VUI. */
 static void skip_tools(struct bits *b, const struct h265_sps *s)
 {
+    bool lists;
+
     for (unsigned i = 0; i < 6; i++) bits_ue(b);
-    if (bits_flag(b) && bits_flag(b)) skip_scaling_lists(b);
+    lists = bits_flag(b); /* scaling_list_enabled_flag, then sps_scaling_list_data_present_flag */
+    if (lists && bits_flag(b)) skip_scaling_lists(b);
     bits_skip(b, 2);    /* amp, sample adaptive offset */
     if (bits_flag(b)) { /* pcm */
         bits_skip(b, 8);

@@ -173,11 +173,48 @@ static void test_h265(void **state)
     all_ways("h265", 3);
 }
 
+/* What broke another implementation's readers: as payloads and as parameter sets. */
+static void crasher(const char *name, struct span data, void *arg)
+{
+    static struct depay_help h;
+    static const enum codec codecs[] = {
+        CODEC_H264, CODEC_H265, CODEC_AAC, CODEC_OPUS, CODEC_ONVIF, CODEC_PCMU};
+    unsigned *n = arg;
+
+    (void)name;
+    for (size_t i = 0; i < ARRAY_N(codecs); i++) {
+        depay_help_init(&h, codecs[i], 0, NULL);
+        for (uint32_t k = 0; k < 8; k++)
+            depay_help_feed(
+                &h, span_sub(data, k * data.n / 8, k < 4 ? SIZE_MAX : data.n / 8), k / 2, k & 1, k == 5);
+        depay_flush(h.d);
+        depay_help_done(&h);
+    }
+    ++*n;
+}
+
+static void test_crashers(void **state)
+{
+    static const char *const parts[] = {"h264", "h265", "H264", "H265", "mpeg4audio", "opus", "rtp"};
+    char dir[256];
+    unsigned n = 0;
+
+    (void)state;
+    if (!corpora_dir("fuzz", dir, sizeof dir)) {
+        print_message("no corpora: skipped\n");
+        skip();
+    }
+    for (size_t i = 0; i < ARRAY_N(parts); i++) corpora_each(dir, parts[i], crasher, &n);
+    print_message("%u inputs\n", n);
+    assert_true(n > 150);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_h264),
         cmocka_unit_test(test_h265),
+        cmocka_unit_test(test_crashers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
