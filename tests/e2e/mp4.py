@@ -166,6 +166,18 @@ class Mp4:
         return [s for s in self.samples if t and s.track == t.id]
 
 
+def bare_hash(sample, h265=False):
+    """SHA-1 of a sample without the parameter sets inside it: where they change, a recorder may keep them in the stream."""
+    at, kept = 0, b""
+    while at + 4 < len(sample.data):
+        end = at + 4 + struct.unpack(">I", sample.data[at : at + 4])[0]
+        first = sample.data[at + 4]
+        if (first >> 1 & 0x3F) not in (32, 33, 34) if h265 else (first & 0x1F) not in (7, 8):
+            kept += sample.data[at:end]
+        at = end
+    return tools.sha1(kept)
+
+
 def check_times(samples):
     """Decode times rise, without holes between neighbours."""
     for a, b in zip(samples, samples[1:]):

@@ -241,7 +241,8 @@ def test_corpora(server, camera, corpora):
         name = g["group"]
         s.wait_state(name, timeout=20)
         wait_for(f"5 s of {name}", lambda name=name: sum(d for _, d in s.ranges(name)) >= 5, timeout=30)
-        got = [x.sha1 for x in s.recorded(name)]
+        got = [mp4.bare_hash(x, files[name].endswith("265")) for x in s.recorded(name)]
         truth = [t["sha1"] for t in cam.truth(f"{name}0")]
+        assert got and got[0] in truth, name
         first = truth.index(got[0])
         assert got == [truth[(first + i) % len(truth)] for i in range(len(got))], name
