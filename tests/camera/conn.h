@@ -12,7 +12,6 @@
 
 #define CONN_IN_MAX      (256u << 10)
 #define CONN_SESSION_MAX 24
-#define CONN_NONCE_MAX   40
 
 struct conn;
 
@@ -43,7 +42,7 @@ struct conn {
     struct stream *stream; /* NULL until a request named one */
     bool closed, close_after_out, described, playing;
     char session[CONN_SESSION_MAX]; /* "" : none */
-    char nonce[CONN_NONCE_MAX];
+    char nonce[NONCE_MAX];
     uint32_t nc; /* highest nonce count seen */
     bool nonce_used;
     uint32_t next_cseq; /* of requests we send to the client (C9) */

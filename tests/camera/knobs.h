@@ -18,6 +18,7 @@ enum { CHANNELS_ASKED, CHANNELS_SWAPPED, CHANNELS_MOVED, CHANNELS_LIE, CHANNELS_
 enum { AUDIO_TS_NORMAL, AUDIO_TS_ZERO, AUDIO_TS_UNEVEN };
 enum { SR_NORMAL, SR_NONE, SR_ZERO, SR_1970, SR_2036, SR_LOCAL, SR_UNKNOWN_SSRC, SR_JUMPS };
 enum { ALIVE_ANY, ALIVE_OPTIONS, ALIVE_GET_PARAMETER, ALIVE_RTCP, ALIVE_RTSP };
+enum { PUBLIC_ALL, PUBLIC_NO_GET };
 enum { RTPINFO_NORMAL, RTPINFO_NONE, RTPINFO_ZERO, RTPINFO_WRONG, RTPINFO_RELATIVE, RTPINFO_JUNK };
 enum { BASE_NORMAL, BASE_NONE, BASE_NO_SCHEME, BASE_DOUBLE, BASE_WRONG_HOST };
 enum { CONTROL_NORMAL, CONTROL_ABSOLUTE, CONTROL_QUERY, CONTROL_NONE };
@@ -54,7 +55,7 @@ enum { HEADS_NORMAL, HEADS_LOWER, HEADS_LF, HEADS_NO_CSEQ, HEADS_BLANKS, HEADS_C
     KNOB(other_pt, "other-pt", NULL, 0, 100000, 0, "packets with another payload type and the same number, per 100000 (S9)") \
     KNOB(tear, "tear", NULL, 0, 100000, 0, "frames of which only a part is sent on TCP, per 100000 (C8)") \
     KNOB(garbage, "garbage", NULL, 0, 65536, 0, "random bytes before every second frame on TCP (C8)") \
-    KNOB(strange_channel, "strange-channel", NULL, 0, 100000, 0, "frames on a channel nobody set up, per 100000 (P10)") \
+    KNOB(strange_channel, "strange-channel", NULL, 0, 100000, 0, "packets on a channel nobody set up put in, per 100000 (P10)") \
     KNOB(freeze, "freeze", NULL, 0, 1, 0, "1: sends no media, connection stays (K11)") \
     KNOB(freeze_video, "freeze-video", NULL, 0, 1, 0, "1: sends no video, audio goes on (K13)") \
     KNOB(mute, "mute", NULL, 0, 1, 0, "1: answers no request") \
@@ -76,6 +77,7 @@ enum { HEADS_NORMAL, HEADS_LOWER, HEADS_LF, HEADS_NO_CSEQ, HEADS_BLANKS, HEADS_C
     KNOB(timeout, "timeout", NULL, 0, 100000, 60, "session timeout in s as announced; 0: announced as 0 and not enforced (P6)") \
     KNOB(enforce, "enforce", NULL, 0, 1, 1, "1: a session without keep-alive ends at its timeout") \
     KNOB(alive, "alive", "any,options,get-parameter,rtcp,rtsp", 0, 0, 0, "what counts as keep-alive (K1, K2)") \
+    KNOB(public, "public", "all,no-get-parameter", 0, 0, 0, "methods that OPTIONS names (K1)") \
     KNOB(alive_silent, "alive-silent", NULL, 0, 1, 0, "1: keep-alives get no answer (K3)") \
     KNOB(max_sessions, "max-sessions", NULL, 0, 100000, 0, "more get `full-status`; 0: no limit (K9)") \
     KNOB(full_status, "full-status", NULL, 200, 599, 453, "answer to one session too many (K9)") \
@@ -95,7 +97,7 @@ enum { HEADS_NORMAL, HEADS_LOWER, HEADS_LF, HEADS_NO_CSEQ, HEADS_BLANKS, HEADS_C
     KNOB(relative_only, "relative-only", NULL, 0, 1, 0, "1: 404 on absolute request URLs (C10)") \
     KNOB(rtp_info, "rtp-info", "normal,none,zero,wrong,relative,junk", 0, 0, 0, "RTP-Info (P16)") \
     KNOB(base, "base", "normal,none,no-scheme,double,wrong-host", 0, 0, 0, "Content-Base (P1, P4)") \
-    KNOB(control, "control", "normal,absolute,query,none", 0, 0, 0, "a=control (P2, P3)") \
+    KNOB(control, "track-url", "normal,absolute,query,none", 0, 0, 0, "a=control (P2, P3)") \
     KNOB(transport, "transport", "normal,no-tcp,single,ssrc-first,bare,bad-ssrc", 0, 0, 0, "Transport of the answer (P7, P17)") \
     KNOB(session, "session", "normal,none,blanks,no-timeout", 0, 0, 0, "Session header (P5, P6)") \
     KNOB(heads, "heads", "normal,lower,lf,no-cseq,blanks,crlf-before", 0, 0, 0, "form of the answers (C1, C3, C4)") \

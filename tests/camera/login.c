@@ -28,6 +28,8 @@ static void new_nonce(struct conn *c)
     snprintf(c->nonce, sizeof c->nonce, "%08x%08x%08x", rng_u32(), rng_u32(), rng_u32());
     c->nc = 0;
     c->nonce_used = false;
+    /* A camera that closes after 401 takes the answer on the next connection. */
+    memcpy(c->stream->nonce, c->nonce, sizeof c->nonce);
 }
 
 static void challenge(struct conn *c, const struct request *r, bool stale)
@@ -115,6 +117,7 @@ bool login_check(struct conn *c, const struct request *r)
     struct span given = request_header(r, "Authorization");
 
     if (k->auth == AUTH_OFF) return true;
+    if (k->auth_close != 0 && c->nonce[0] == '\0') memcpy(c->nonce, c->stream->nonce, sizeof c->nonce);
     if (span_istarts(given, "Basic ") && offers[k->auth].basic) {
         if (basic_right(k, span_from(given, 6))) return true;
     } else if (span_istarts(given, "Digest ")) {

@@ -129,7 +129,8 @@ static void on_options(struct conn *c, const struct request *r)
     struct buf b;
 
     buf_init(&b, HEAD_MAX);
-    buf_text(&b, "Public: OPTIONS, DESCRIBE, SETUP, TEARDOWN, PLAY, GET_PARAMETER, SET_PARAMETER\r\n");
+    buf_fmt(&b, "Public: OPTIONS, DESCRIBE, SETUP, TEARDOWN, PLAY%s\r\n",
+        c->stream->k.public == PUBLIC_ALL ? ", GET_PARAMETER, SET_PARAMETER" : "");
     session_header(c, &b);
     rtsp_reply(c, r, 200, buf_span(&b), SPAN_NONE);
     buf_done(&b);

@@ -8,6 +8,7 @@
 
 #define STREAM_TRACKS   4
 #define STREAM_NAME_MAX 64
+#define NONCE_MAX       40
 
 /* Of one stream, or summed up. One list for the struct, the sum and the JSON. */
 /* clang-format off */
@@ -31,6 +32,7 @@ struct stream {
     unsigned n_tracks;
     usec_t epoch_us; /* its clock's zero: frame n of a track is due at epoch + n * frame time */
     struct stream_counters c;
+    char nonce[NONCE_MAX]; /* the newest of its connections */
     uint32_t sessions, sessions_max;
     unsigned version;        /* counts up with every change of the knobs */
     usec_t playing_since_us; /* first PLAY that was answered */

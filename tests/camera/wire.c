@@ -59,12 +59,13 @@ static void piece(void *p, size_t n)
 }
 
 /* A short packet of our own making, after the packet h. */
-static void put_spare(const uint8_t *h, uint8_t pt, uint32_t ssrc, uint16_t seq)
+static void put_spare(const uint8_t *h, uint8_t channel, uint8_t pt, uint32_t ssrc, uint16_t seq)
 {
     if (n_spare == SPARE_MAX) return;
     uint8_t *p = spare[n_spare++];
 
     memcpy(p, h, PACKET_HDR);
+    p[1] = channel;
     memset(p + PACKET_HDR, 0x5a, 48);
     put_u16(p + 2, RTP_HDR + 48);
     p[5] = pt;
@@ -104,7 +105,6 @@ static void spoil(struct play *p, uint8_t *h, size_t len)
         s->c.packets_lost++;
         return;
     }
-    if (happens(s->k.strange_channel)) h[1] = STRANGE;
     piece(h, len);
     if (happens(s->k.duplicate)) piece(h, len);
     if (happens(s->k.reorder) && n_pieces > 1) {
@@ -112,8 +112,9 @@ static void spoil(struct play *p, uint8_t *h, size_t len)
         pieces[n_pieces - 1] = pieces[n_pieces - 2];
         pieces[n_pieces - 2] = last;
     }
-    if (happens(s->k.other_pt)) put_spare(h, OTHER_PT, p->ssrc, seq);
-    if (happens(s->k.foreign)) put_spare(h, h[5] & 0x7f, FOREIGN_SSRC, seq);
+    if (happens(s->k.other_pt)) put_spare(h, h[1], OTHER_PT, p->ssrc, seq);
+    if (happens(s->k.foreign)) put_spare(h, h[1], h[5] & 0x7f, FOREIGN_SSRC, seq);
+    if (happens(s->k.strange_channel)) put_spare(h, STRANGE, h[5] & 0x7f, p->ssrc, seq);
 }
 
 static bool plain(const struct knobs *k)

@@ -43,9 +43,9 @@ HARMLESS = {
     "P1-base-without-scheme": dict(base="no-scheme"),
     "P1-base-doubled": dict(base="double"),
     "P1-base-wrong-host": dict(base="wrong-host"),
-    "P2-control-absolute": dict(control="absolute"),
-    "P2-control-query": dict(control="query"),
-    "P3-no-control": dict(control="none"),
+    "P2-control-absolute": dict(track_url="absolute"),
+    "P2-control-query": dict(track_url="query"),
+    "P3-no-control": dict(track_url="none"),
     "P5-session-missing": dict(session="none"),
     "P6-session-blanks": dict(session="blanks"),
     "P6-timeout-0": dict(timeout=0),
@@ -67,7 +67,7 @@ HARMLESS = {
     "P16-junk": dict(rtp_info="junk"),
     "P17-bad-ssrc": dict(transport="bad-ssrc"),
     "P19-get-parameter-501": dict(get_parameter_status=501, timeout=10),
-    "K1-counts-options": dict(alive="options", timeout=10),
+    "K1-counts-options": dict(alive="options", public="no-get-parameter", timeout=10),
     "K1-counts-get-parameter": dict(alive="get-parameter", timeout=10),
     "K2-counts-reports": dict(alive="rtcp", timeout=10),
     "K3-silent-keepalive": dict(alive_silent=1, timeout=10),
@@ -208,6 +208,17 @@ def test_sessions_outlive_their_timeout(harmless):
                  time.clock_gettime(time.CLOCK_MONOTONIC) * 1e6 - s["playing_since_us"] > 15e6, timeout=30)  # fmt: skip
         s = harmless.camera.stats(name)
         assert (s["sessions_expired"], s["sessions_opened"]) == (0, 1), habit
+
+
+def test_keepalive_that_does_not_count(server, camera):
+    """K1: GET_PARAMETER is offered and not counted. After two sessions that died for it, another way is taken for good."""
+    cam = camera(source="tiny.h264", alive="options", timeout=5)
+    s = server({"cam": cam.url()})
+    s.wait_state("cam")
+    wait_for("the third session", lambda: cam.stats("cam0")["sessions_opened"] == 3, timeout=40)
+    before = cam.stats("cam0")["options"]
+    wait_for("keep-alives by OPTIONS", lambda: cam.stats("cam0")["options"] >= before + 5, timeout=40)
+    assert cam.stats("cam0")["sessions_opened"] == 3
 
 
 # --- what costs frames, and only frames ---
