@@ -127,17 +127,29 @@ static void read_open(struct catalogue *c, struct storage *st)
     seg_table_free(t);
 }
 
+static void nearer(struct catalogue *c, usec_t start_us, usec_t end_us)
+{
+    if (start_us >= c->j.to_us) c->after_us = c->after_us ? MIN(c->after_us, start_us) : start_us;
+    if (end_us <= c->j.from_us) c->before_us = MAX(c->before_us, end_us);
+}
+
+static void note_fresh(struct archive_job *j, const struct seg_info *info)
+{
+    nearer(CONTAINER(j, struct catalogue, j), info->start_us, info->end_us);
+}
+
 /* Where the viewer could go instead. */
-static void find_nearest(struct catalogue *c, struct index *ix)
+static void find_nearest(struct catalogue *c, struct storage *st, struct index *ix)
 {
     CLEANUP(mem_freep) struct seg_info *s = mem_try(sizeof *s);
     size_t n = 0;
 
     if (!s) return;
+    archive_fresh(&c->j, st, ix, note_fresh);
+    if (c->j.open.id != 0) nearer(c, c->j.open.start_us, c->j.open.end_us);
     if (index_segments(ix, c->j.uid, c->j.to_us, INT64_MAX, 0, s, 1, &n) == INDEX_OK && n == 1)
-        c->after_us = c->after_us ? MIN(c->after_us, s->start_us) : s->start_us;
-    if (index_last(ix, c->j.uid, s) == INDEX_OK && s->end_us <= c->j.from_us)
-        c->before_us = MAX(c->before_us, s->end_us);
+        nearer(c, s->start_us, s->end_us);
+    if (index_last(ix, c->j.uid, s) == INDEX_OK) nearer(c, s->start_us, s->end_us);
 }
 
 static int visit_playlist(struct archive_job *j, struct storage *st)
@@ -151,7 +163,7 @@ static int visit_playlist(struct archive_job *j, struct storage *st)
     err = read_segments(c, st, ix);
     if (err == 0) archive_fresh(j, st, ix, add_fresh);
     if (err == 0) read_open(c, st);
-    if (err == 0 && c->plan.n == 0) find_nearest(c, ix);
+    if (err == 0 && c->plan.n == 0) find_nearest(c, st, ix);
     storage_index_put(st);
     return err;
 }

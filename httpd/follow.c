@@ -499,8 +499,12 @@ struct window *follow_hls(struct follow *f)
 
 bool follow_live(const struct follow *f)
 {
-    return f->caught_up && f->fragment_us > 0 &&
-        loop_now_us(f->s->hub->loop) - f->fragment_us < FOLLOW_HLS_KEEP_US;
+    struct stream_now now;
+    usec_t keep_us;
+
+    stream_now(f->s, &now);
+    keep_us = now.state == STREAM_ACTIVE ? FOLLOW_HLS_KEEP_US : FOLLOW_DOWN_KEEP_US;
+    return f->caught_up && f->fragment_us > 0 && loop_now_us(f->s->hub->loop) - f->fragment_us < keep_us;
 }
 
 const struct init *follow_init(const struct follow *f)

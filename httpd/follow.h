@@ -13,7 +13,8 @@
 #define FOLLOW_LINGER_US (4 * US_PER_S)  /* behind the last endless viewer or open request */
 #define FOLLOW_HLS_LEAST_US                                                                                  \
     (15 * US_PER_S) /* behind the last HLS request; three target durations if that is more */
-#define FOLLOW_HLS_KEEP_US (60 * US_PER_S) /* a playlist that stands still is offered so long */
+#define FOLLOW_HLS_KEEP_US  (60 * US_PER_S) /* a playlist that stands still is offered so long */
+#define FOLLOW_DOWN_KEEP_US (12 * US_PER_S) /* the same while the camera is known to be away */
 
 struct follow;
 

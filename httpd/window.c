@@ -111,7 +111,7 @@ static bool cuts(const struct window *w, const struct fragment *f)
     if (w->open.n == 0) return false;
     if (us >= WINDOW_MOST_US && !f->key) return true;
     if (!has_key_behind_first(w, f)) return false;
-    return us >= (w->n < WINDOW_FILL ? WINDOW_FIRST_US : WINDOW_LEAST_US);
+    return us >= (w->rate_us < WINDOW_FILL_US ? WINDOW_FIRST_US : WINDOW_LEAST_US);
 }
 
 static void begin(struct window *w, const struct fragment *f, struct init *init)

@@ -14,12 +14,13 @@
 
 #define WINDOW_LEAST_US (3600 * US_PER_MS) /* 4 s, and what a group of pictures may be shorter */
 #define WINDOW_MOST_US  (10 * US_PER_S)
-#define WINDOW_FIRST_US US_PER_S    /* a first segment without a key frame behind it */
-#define WINDOW_LISTED   6           /* segments in the playlist; more where they are short */
-#define WINDOW_KEPT     14          /* in memory, the listed ones among them */
-#define WINDOW_IDLE     2           /* of both, while nobody asks for HLS */
-#define WINDOW_FILL     3           /* closed segments until which every key frame cuts */
-#define WINDOW_BYTES    (96u << 20) /* above: only what is listed is kept */
+#define WINDOW_FIRST_US US_PER_S /* a first segment without a key frame behind it */
+#define WINDOW_LISTED   6        /* segments in the playlist; more where they are short */
+#define WINDOW_KEPT     14       /* in memory, the listed ones among them */
+#define WINDOW_IDLE     2        /* of both, while nobody asks for HLS */
+#define WINDOW_FILL_US                                                                                       \
+    (12 * US_PER_S) /* until so much was closed, every key frame cuts: a player gets going on little */
+#define WINDOW_BYTES (96u << 20) /* above: only what is listed is kept */
 
 struct segment {
     uint64_t msn;

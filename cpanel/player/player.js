@@ -53,6 +53,13 @@ function explainFailure({ status, text, nearest, archive }) {
   else notice(archive ? 'The archive cannot be read now' : 'No picture', text || 'The server does not answer. Trying again …', actions);
 }
 
+/* The picture stands still because the camera is away. */
+function explainStall() {
+  const still = source?.mode === 'live' && video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
+  if (still && $('notice').hidden && info.state !== 'active')
+    notice('No picture', `The camera is ${info.state}${info.reason ? `: ${info.reason}` : ''}`);
+}
+
 /* H.265 in a browser that has none: say so, and offer what other players can open. */
 function playable() {
   const track = info.tracks.find((t) => t.kind === 'video');
@@ -131,6 +138,7 @@ function showTime() {
   $('mute').dataset.muted = String(video.muted);
   $('mute').setAttribute('aria-label', video.muted ? 'Unmute' : 'Mute');
   $('span').textContent = timeline.spanText;
+  source.pace();
 }
 
 function showMode(mode) {
@@ -178,6 +186,7 @@ async function loadInfo() {
     skew = info.now - (before + Date.now() / 1000) / 2;
     if (Math.abs(skew) < 1) skew = 0;
     showInfo();
+    explainStall();
   } catch (e) {
     if (e.status === 404 || e.status === 403) explainFailure({ status: e.status, text: e.message.replace(/^[^:]*: /, '') });
   }
@@ -266,8 +275,11 @@ async function start() {
   $('when').value = inputText(unix() - 600);
   showMode('live');
   if ($('notice').hidden) from ? seek(from) : goLive();
-  await loadRanges();
+  for (const event of ['play', 'pause', 'volumechange']) video.addEventListener(event, showTime);
   setInterval(showTime, TICK_MS);
+  showTime();
+  await loadRanges();
+  timeline.fit();
   setInterval(() => document.hidden || loadInfo(), STATE_MS);
   setInterval(() => document.hidden || loadRanges(), RANGES_MS);
 }

@@ -107,6 +107,15 @@ export class Source {
     return start ? start / 1000 + this.video.currentTime : null;
   }
 
+  /* Live begins with what the server holds, a few seconds: a little slower until there is enough to play through. */
+  pace() {
+    const { buffered, currentTime, playbackRate } = this.video;
+    if (this.mode !== 'live' || buffered.length === 0) return;
+    const ahead = buffered.end(buffered.length - 1) - currentTime;
+    const rate = ahead > 6 ? 1 : ahead < 2 ? 0.8 : ahead < 4 ? 0.9 : playbackRate;
+    if (rate !== playbackRate) this.video.playbackRate = rate;
+  }
+
   partEnded() {
     if (this.mode !== 'archive') return;
     const at = this.time ?? this.from + ARCHIVE_PART;

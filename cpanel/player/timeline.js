@@ -46,6 +46,14 @@ export class Timeline {
     this.place(around + part * this.span);
   }
 
+  /* Where little was recorded, less time fills the line. */
+  fit() {
+    const oldest = this.ranges[0]?.from;
+    if (!oldest) return;
+    const zoom = SPANS.findIndex((s) => s * (1 - FUTURE) > this.now - oldest);
+    if (zoom >= 0 && zoom < this.zoom) this.setZoom(zoom);
+  }
+
   move(parts) { this.place(this.end + parts * this.span); }
 
   /* Brings a moment into view. */

@@ -1,0 +1,102 @@
+/* Drives the player page in Chromium. Reads one JSON line: {url, width, height, scheme, steps}; writes one JSON object:
+ * {steps: [one result a step], errors, requests}. Steps:
+ *   {playing: ms}              waits for a picture; ms since the first request of a playlist
+ *   {watch: ms}                plays on; {seconds, frames, dropped, stalled} of that time
+ *   {text: selector, has, ms}  waits until an element's visible text contains something
+ *   {press: key}               a key on the page
+ *   {go: unix}                 the date field and its button
+ *   {seek: part}               a click on the time line at that part of its width
+ *   {eval: expression}         its value
+ *   {shot: path}               a picture of the page
+ *   {size: [w, h], scheme}     another window */
+import { chromium } from 'playwright-core';
+import { readFileSync } from 'node:fs';
+
+const job = JSON.parse(readFileSync(0, 'utf8'));
+const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required'];
+const browser = await chromium.launch({ executablePath: job.browser ?? '/usr/bin/chromium', headless: true, args: flags });
+const page = await browser.newPage({ viewport: { width: job.width ?? 1200, height: job.height ?? 900 }, colorScheme: job.scheme ?? 'light', timezoneId: 'UTC', locale: 'en-GB' });
+const errors = [];
+const requests = [];
+
+page.on('console', (m) => { if (['error', 'warning'].includes(m.type())) errors.push(m.text()); });
+page.on('pageerror', (e) => errors.push(String(e)));
+page.on('request', (r) => requests.push(r.url()));
+
+/* First picture: from the first request of a playlist to the first frame that is shown. */
+await page.addInitScript(() => {
+  window.shown = null;
+  document.addEventListener('DOMContentLoaded', () => {
+    const video = document.querySelector('video');
+    video?.requestVideoFrameCallback((now) => { window.shown = now; });
+  });
+});
+
+const quality = () => page.evaluate(() => {
+  const v = document.querySelector('video');
+  const q = v.getVideoPlaybackQuality();
+  return { at: v.currentTime, frames: q.totalVideoFrames, dropped: q.droppedVideoFrames };
+});
+
+const actions = {
+  async playing({ playing }) {
+    await page.waitForFunction(() => window.shown !== null && document.querySelector('video').currentTime > 0, null, { timeout: playing });
+    return page.evaluate(() => {
+      const first = performance.getEntriesByType('resource').find((r) => r.name.includes('.m3u8'));
+      return { ms: window.shown - first.startTime };
+    });
+  },
+  async watch({ watch }) {
+    const before = await quality();
+    const start = Date.now();
+    let stalled = 0;
+    let last = before.at;
+    while (Date.now() - start < watch) {
+      await page.waitForTimeout(250);
+      const now = await quality();
+      if (now.at <= last) stalled += 250;
+      last = now.at;
+    }
+    const after = await quality();
+    return { seconds: after.at - before.at, frames: after.frames - before.frames, dropped: after.dropped - before.dropped, stalled };
+  },
+  async text({ text, has, ms }) {
+    await page.waitForFunction(([selector, part]) => {
+      const e = document.querySelector(selector);
+      return e && e.checkVisibility() && e.innerText.includes(part);
+    }, [text, has], { timeout: ms ?? 10000 });
+    return page.locator(text).innerText();
+  },
+  press: ({ press }) => page.keyboard.press(press),
+  async go({ go }) {
+    await page.fill('#when', new Date(go * 1000).toISOString().slice(0, 19));
+    await page.click('#goto button');
+  },
+  async seek({ seek }) {
+    const box = await page.locator('#timeline').boundingBox();
+    await page.mouse.click(box.x + box.width * seek, box.y + box.height * 0.7);
+  },
+  eval: (step) => page.evaluate(step.eval),
+  shot: ({ shot }) => page.screenshot({ path: shot, fullPage: true }).then(() => null),
+  async size({ size, scheme }) {
+    await page.setViewportSize({ width: size[0], height: size[1] });
+    if (scheme) await page.emulateMedia({ colorScheme: scheme });
+  },
+};
+
+const results = [];
+let failure = null;
+try {
+  await page.goto(job.url);
+  for (const step of job.steps) {
+    const name = Object.keys(actions).find((a) => a in step);
+    results.push(await actions[name](step) ?? null);
+  }
+} catch (e) {
+  failure = String(e);
+  if (job.failed) await page.screenshot({ path: job.failed, fullPage: true });
+  errors.push(await page.locator('body').innerText());
+}
+await browser.close();
+console.log(JSON.stringify({ steps: results, failure, errors, requests }));
