@@ -7,6 +7,7 @@ const STATE_MS = 5000;
 const RANGES_MS = 10000;
 const TICK_MS = 250;
 const STEP = 10;
+const NEAR_LIVE = 8; /* s: what is not yet in the archive */
 
 const $ = (id) => document.getElementById(id);
 const video = $('video');
@@ -83,7 +84,7 @@ function goLive() {
 function seek(t) {
   notice('');
   if (!playable()) return;
-  if (unix() - t < STEP / 2) goLive();
+  if (unix() - t < NEAR_LIVE) goLive();
   else source.archive(t);
   timeline.show(t);
 }

@@ -219,7 +219,7 @@ static void test_closed_a_moment_ago(void **state)
     must(segw_close(open_segment, info) == 0);
     publish_open(T0 + 132 * US_PER_S);
     assert_int_equal(get("archive-1700000116-60.m3u8", NULL, &r), 200);
-    assert_int_equal(count(r.body, "#EXTINF"), 2 + 2 + 1);
+    assert_int_equal(count(r.body, "#EXTINF"), 2 + 2 + 2);
     assert_int_equal(count(r.body, "#EXT-X-DISCONTINUITY\n"), 0);
     for (unsigned i = 0; i < 5; i++) {
         struct http_reply part;

@@ -1,0 +1,175 @@
+"""Live and archive over HTTP, as ffmpeg and GStreamer see them; who may watch; what grows while it is watched."""
+import shutil
+import subprocess
+import time
+
+import pytest
+
+import hls
+import tools
+from tools import wait_for
+
+
+def live_playlist(server, uid):
+    return hls.Playlist(server.text(f"{uid}/video.m3u8"), server.url(f"{uid}/video.m3u8"))
+
+
+@pytest.mark.limit(60)
+def test_ffmpeg_plays_live(server, camera):
+    cam = camera(dict(source=["small.h264", "audio.aac"]))
+    s = server({"cam": cam.url()})
+    s.wait_state("cam")
+    said = tools.decode(s.url("cam/index.m3u8"), seconds=10, timeout=40).splitlines()
+    # ffmpeg reads the init segment again with each new playlist, and tells itself so
+    assert not [line for line in said if "duplicated MOOV" not in line and "Last message repeated" not in line]
+
+
+@pytest.mark.limit(60)
+def test_gstreamer_plays_live(server, camera):
+    if not shutil.which("gst-launch-1.0"):
+        pytest.skip("no gst-launch-1.0")
+    cam = camera(dict(source="small.h264"))
+    s = server({"cam": cam.url()})
+    s.wait_state("cam")
+    p = tools.run("gst-launch-1.0", "-q", "uridecodebin3", f"uri={s.url('cam/index.m3u8')}", "!", "fakesink", "num-buffers=100", timeout=40, ok=False)
+    if "missing" in p.stderr or "no element" in p.stderr or "No URI handler" in p.stderr:
+        pytest.skip(f"GStreamer here cannot: {p.stderr.strip()[:200]}")
+    assert p.returncode == 0, p.stderr
+
+
+@pytest.mark.limit(60)
+def test_live_mp4_plays(server, camera):
+    cam = camera(dict(source=["small.h264", "audio.aac"]))
+    s = server({"cam": cam.url()})
+    s.wait_state("cam")
+    assert tools.decode(s.url("cam/live.mp4"), seconds=5, timeout=30) == ""
+
+
+def test_live_is_fresh(server, camera):
+    """What the playlist ends with was captured a few seconds ago, by its own clock."""
+    cam = camera(dict(source="small.h264"))
+    s = server({"cam": cam.url()})
+    s.wait_state("cam")
+
+    def fresh():
+        last = live_playlist(s, "cam").segments[-1]
+        return abs(time.time() - (last.date + last.duration)) < 5
+
+    wait_for("a fresh end of the playlist", fresh, timeout=20)
+    numbers = [live_playlist(s, "cam").sequence]
+    for _ in range(20):
+        numbers.append(live_playlist(s, "cam").sequence)
+        time.sleep(0.25)  # a viewer's pace
+    assert numbers == sorted(numbers)
+
+
+def test_nobody_watches_nothing_is_followed(server, camera):
+    """The worker is signalled each frame only while somebody watches: httpd and worker rest otherwise."""
+    cam = camera(dict(source="small.h264"))
+    s = server({"cam": cam.url()})
+    s.wait_state("cam")
+    httpd = s.status()["httpd_pid"]
+
+    def cpu(seconds):
+        before = tools.cpu_seconds(httpd)
+        time.sleep(seconds)  # the time that is measured
+        return tools.cpu_seconds(httpd) - before
+
+    assert cpu(2) < 0.05 * tools.SLOW
+
+
+@pytest.mark.limit(90)
+def test_archive_grows_without_holes(server, camera):
+    """Segments of ten seconds: whether a moment ago is in the open one, in a closed one that is not indexed yet, or in the index, the archive
+    is one stretch that reaches up to now."""
+    cam = camera(dict(source="small.h264"))
+    s = server({"cam": {"stream-url": cam.url(), "dvr-chunk": "10s"}}, record=True)
+    s.wait_state("cam")
+    wait_for("an archive", lambda: s.ranges("cam") and s.ranges("cam")[0][1] >= 6, timeout=30)
+    start = s.ranges("cam")[0][0]
+    until = time.monotonic() + 35
+    while time.monotonic() < until:
+        got = s.ranges("cam")
+        assert len(got) == 1, got
+        assert time.time() - (got[0][0] + got[0][1]) < 4 * tools.SLOW
+        p = hls.Playlist(s.text(f"cam/archive-{start}-600.m3u8"), s.url("cam/"))
+        assert not any(x.discontinuity for x in p.segments[1:]), p.text
+        assert p.ended and time.time() - (start + p.duration) < 8 * tools.SLOW
+        time.sleep(0.3)  # another phase of the segments each time
+    assert len(s.segments("cam")) >= 4
+    assert tools.decode(s.url(f"cam/archive-{start}-600.m3u8")) == ""
+
+
+@pytest.mark.limit(90)
+def test_outage_is_a_discontinuity(server, camera):
+    cam = camera(dict(source=["small.h264", "audio.aac"]))
+    s = server({"cam": cam.url()}, record=True)
+    s.wait_state("cam")
+    wait_for("an archive", lambda: s.ranges("cam") and s.ranges("cam")[0][1] >= 6, timeout=30)
+    cam.set("cam0", freeze=1)
+    cam.do("rst", name="cam0")
+    time.sleep(4)  # the length of the outage
+    cam.set("cam0", freeze=0)
+    wait_for("two stretches", lambda: len(s.ranges("cam")) == 2 and s.ranges("cam")[1][1] >= 8, timeout=40)
+    first, second = s.ranges("cam")
+    assert second[0] - (first[0] + first[1]) >= 1
+    p = hls.Playlist(s.text(f"cam/archive-{first[0]}-600.m3u8"), s.url("cam/"))
+    cuts = [x for x in p.segments[1:] if x.discontinuity]
+    assert len(cuts) == 1 and abs(cuts[0].date - second[0]) < 2
+    assert tools.decode(s.url(f"cam/archive-{second[0]}-600.m3u8")) == ""
+
+
+ROADS = ["index.m3u8", "video.m3u8", "live.mp4", "preview.mp4", "embed.html", "stream.json", "archive-1700000000-60.m3u8", "recording_status.json", "live-1.m4s", "dvr-00000000-1-0-1.m4s"]
+
+
+def test_who_may_watch(server, camera):
+    """Until there are tokens and lists, what is not public is refused, on every road."""
+    cam = camera(dict(source="tiny.h264", streams=5))
+    s = server(
+        {
+            "private": {"stream-url": cam.url("cam0"), "stream-access": "private"},
+            "protected": {"stream-url": cam.url("cam1"), "stream-access": "protected"},
+            "none": {"stream-url": cam.url("cam2"), "stream-access": "none"},
+            "listed": {"stream-url": cam.url("cam3"), "stream-whitelist": "127.0.0.1/32"},
+            "off": {"stream-url": cam.url("cam4"), "stream-enable": "false"},
+        }
+    )
+    for uid in ("private", "protected", "none", "listed"):
+        for road in ROADS:
+            assert s.get(f"{uid}/{road}", status=None).status == 403, (uid, road)
+        assert s.get(f"live/{uid}/playlist.m3u8", status=None).status == 403
+        assert s.get(f"dvr/{uid}/playlist.m3u8?timestamp=1", status=None).status == 403
+    a = s.get("off/index.m3u8", status=None)
+    assert a.status in (404, 503) and b"switched off" in a.body
+    assert s.get("off/stream.json").json()["state"] == "disabled"
+    for road in ROADS:
+        assert s.get(f"nobody/{road}", status=None).status == 404
+
+
+@pytest.mark.limit(60)
+def test_on_demand(server, camera):
+    """Connected by the first viewer, who waits for the picture."""
+    cam = camera(dict(source="small.h264"))
+    s = server({"cam": {"stream-url": cam.url(), "stream-enable": "on-demand"}})
+    wait_for("known", lambda: s.get("cam/stream.json").json()["on_demand"])
+    assert cam.stats("cam0")["sessions"] == 0 if "sessions" in cam.stats("cam0") else True
+    began = time.monotonic()
+    assert hls.Playlist(s.text("cam/video.m3u8"), s.url("cam/")).segments
+    assert time.monotonic() - began < 10 * tools.SLOW
+    assert s.get("cam/preview.mp4").body[4:8] == b"ftyp"
+
+
+def test_reload_ends_viewers_of_what_was_taken_away(server, camera):
+    cam = camera(dict(source="tiny.h264", streams=2))
+    s = server({"a": cam.url("cam0"), "b": cam.url("cam1")})
+    s.wait_state("a")
+    s.wait_state("b")
+    with subprocess.Popen(["curl", "-s", "-o", "/dev/null", s.url("a/live.mp4")]) as viewer:
+        wait_for("a viewer", lambda: s.status().get("viewers", 1) >= 1)
+        s.write_stream("a", {"stream-url": cam.url("cam0"), "stream-access": "private"})
+        s.reload()
+        wait_for("the viewer is sent away", lambda: viewer.poll() is not None, timeout=15)
+    assert s.get("a/index.m3u8", status=None).status == 403
+    s.remove_stream("b")
+    s.reload()
+    wait_for("the stream is gone", lambda: s.get("b/index.m3u8", status=None).status == 404)

@@ -1,0 +1,95 @@
+"""C10: clients that are slow on purpose cost themselves their connection, and others nothing."""
+import http.client
+import socket
+import time
+
+import pytest
+
+import tools
+from tools import wait_for
+
+SLOW_HEADS = 300
+ZERO_WINDOWS = 40
+
+
+def connect(server, buffer=None):
+    s = socket.socket()
+    if buffer:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    s.settimeout(60 * tools.SLOW)
+    s.connect(("127.0.0.1", server.web_port))
+    return s
+
+
+def ask_often(server, path, n):
+    """Times of n requests on one connection, in seconds, sorted."""
+    c = http.client.HTTPConnection("127.0.0.1", server.web_port, timeout=20)
+    times = []
+    for _ in range(n):
+        began = time.monotonic()
+        c.request("GET", path)
+        r = c.getresponse()
+        r.read()
+        assert r.status == 200
+        times.append(time.monotonic() - began)
+    c.close()
+    return sorted(times)
+
+
+@pytest.fixture
+def watched(server, camera):
+    cam = camera(dict(source="cam.h264"))
+    s = server({"cam": cam.url()}, record=True)
+    s.wait_state("cam")
+    return s
+
+
+@pytest.mark.limit(90)
+def test_slow_heads(watched):
+    """Bytes that drip do not keep a connection: 15 s after the first one it is answered with 408 and closed."""
+    slow = [connect(watched) for _ in range(SLOW_HEADS)]
+    for s in slow:
+        s.sendall(b"GET /cam/index.m3u8 HTTP/1.1\r\n")
+    began = time.monotonic()
+    times = ask_often(watched, "/cam/video.m3u8", 200)
+    assert times[197] < 0.1 * tools.SLOW
+    while time.monotonic() - began < 13:
+        for s in slow[:20]:
+            s.sendall(b"X")
+        time.sleep(1)  # the pace of the dripping
+    answers = []
+    for s in slow:
+        answers.append(s.recv(100))
+        s.close()
+    assert all(a.startswith(b"HTTP/1.1 408 ") for a in answers)
+    assert 12 < time.monotonic() - began < 25 * tools.SLOW
+
+
+@pytest.mark.limit(150)
+def test_readers_that_do_not_read(watched):
+    """Live and archive viewers with a closed window: others are served as ever, and they are gone after 30 s."""
+    wait_for("an archive", lambda: watched.ranges("cam") and watched.ranges("cam")[0][1] >= 10, timeout=30)
+    start = watched.ranges("cam")[0][0]
+    piece = next(x for x in watched.text(f"cam/archive-{start}-60.m3u8").splitlines() if x.endswith(".m4s"))
+    stuck = []
+    for i in range(ZERO_WINDOWS):
+        s = connect(watched, buffer=2048)
+        path = "live.mp4" if i % 2 else piece
+        s.sendall(f"GET /cam/{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        stuck.append(s)
+    before = watched.status().get("connections")
+    times = ask_often(watched, "/cam/video.m3u8", 200)
+    assert times[197] < 0.1 * tools.SLOW
+    assert watched.get(f"cam/{piece}").body
+    if before is not None:
+        wait_for("they are sent away", lambda: watched.status()["connections"] < 5, timeout=75)
+    for s in stuck:
+        s.close()
+
+
+def test_idle_connections_are_no_burden(watched):
+    idle = [connect(watched) for _ in range(500)]
+    times = ask_often(watched, "/cam/video.m3u8", 200)
+    assert times[197] < 0.1 * tools.SLOW
+    for s in idle:
+        s.close()
