@@ -97,6 +97,7 @@ static int read_batch(struct camera_udp *u, bool rtcp, struct camera_udp_batch *
     for (unsigned i = 0; i < slots; i++) {
         iov[i] = (struct iovec){b->mem + i * slot, slot};
         msgs[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
+        from[i].ss_family = AF_UNSPEC;
         if (u->connected) continue;
         msgs[i].msg_hdr.msg_name = &from[i];
         msgs[i].msg_hdr.msg_namelen = sizeof(from[i]);

@@ -163,11 +163,8 @@ int ring_status_map(int fd, const struct ring_status **ret)
 
 void ring_status_unmap(const struct ring_status *s)
 {
-    struct ring_status *status;
-
-    if (!s) return;
-    memcpy(&status, &s, sizeof(status)); /* munmap takes no pointer to const */
-    munmap(CONTAINER(status, struct ring_head, status), RING_PAGE);
+    /* munmap takes no pointer to const. */
+    if (s) munmap((void *)((uintptr_t)s - offsetof(struct ring_head, status)), RING_PAGE);
 }
 
 void ring_status_get_text(
