@@ -150,7 +150,8 @@ static int fix_start(struct segw *w, const struct segw_setup *setup)
 {
     const struct frame *first = &setup->first[0], *lead = first;
 
-    if (setup->n_first == 0 || !ours(w, first) || !(first->flags & FRAME_KEY)) return -EINVAL;
+    if (setup->n_first == 0 || !ours(w, first)) return -EINVAL;
+    if (!(first->flags & FRAME_KEY) && !setup->continues) return -EINVAL;
     for (size_t i = 1; i < setup->n_first; i++) {
         const struct frame *f = &setup->first[i];
 

@@ -8,10 +8,10 @@
  * table: per-sample table, see segtable.h. info: seg_info, the last 4 bytes of the file are this box's size.
  * Inside a fragment the samples of a track lie together, so that a player's tracks are few byte ranges.
  *
- * A segment holds all tracks of its track_set and begins with a key frame. The caller opens another one when
- * the tracks change (gen), at a frame with FRAME_DISCONT, and at the first key frame after dvr-chunk. Memory:
- * 3 to 6 bytes a sample while it is open. Nothing is fsynced here: the keeper's syncfs does that. Tests:
- * tests/unit/archive/test_segment.c. */
+ * A segment holds all tracks of its track_set and begins with a key frame, unless it continues another. The
+ * caller opens another one when the tracks change (gen), at a frame with FRAME_DISCONT, and at the first key
+ * frame after dvr-chunk. Memory: 3 to 6 bytes a sample while it is open. Nothing is fsynced here: the
+ * keeper's syncfs does that. Tests: tests/unit/archive/test_segment.c. */
 #ifndef ARCHIVE_SEGMENT_H
 #define ARCHIVE_SEGMENT_H
 
@@ -43,7 +43,9 @@ struct segw_setup {
     size_t n_first; /* clock and media time at the start. Nothing of it is written yet */
     enum seg_clock clock;
     int64_t clock_offset_us;
-    bool discont; /* footage is missing before it */
+    bool discont;   /* footage is missing before it */
+    bool continues; /* goes on where a segment ended inside a GOP (its writer died, its storage had gone): the
+                       first frame need not be a key frame */
 };
 /* Creates folders and file and writes its head. -errno. records_fd stays the caller's. */
 int segw_open(int records_fd, const struct segw_setup *setup, struct segw **ret);

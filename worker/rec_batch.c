@@ -33,19 +33,6 @@ bool rec_batch_is_entry(struct rec_batch *b, const struct ring_writer *w, const 
     return (f->flags & FRAME_KEY) && f->data.n > 0 && learn(b, w, f->gen) && (b->entry_mask >> f->track & 1);
 }
 
-bool rec_batch_entry_before(struct rec_batch *b, const struct ring_writer *w, uint64_t *at)
-{
-    uint64_t oldest = ring_writer_oldest(w);
-    struct frame f;
-
-    for (uint64_t seq = *at; seq >= oldest && seq > 0; seq--) {
-        if (ring_view(w, seq, &f) != RING_OK || !rec_batch_is_entry(b, w, &f)) continue;
-        *at = seq;
-        return true;
-    }
-    return false;
-}
-
 bool rec_batch_entry_behind(struct rec_batch *b, const struct ring_writer *w, uint64_t *at)
 {
     uint64_t limit = ring_writer_next(w);

@@ -22,8 +22,6 @@ void rec_batch_init(struct rec_batch *b);
 void rec_batch_done(struct rec_batch *b);
 /* May a segment begin with this frame: a key frame of a video track, or of any where there is no video? */
 bool rec_batch_is_entry(struct rec_batch *b, const struct ring_writer *w, const struct frame *f);
-/* The newest such frame at or before *at that the ring holds. */
-bool rec_batch_entry_before(struct rec_batch *b, const struct ring_writer *w, uint64_t *at);
 /* The first at or behind *at. false: none yet, *at is then the number of the next frame that will come. */
 bool rec_batch_entry_behind(struct rec_batch *b, const struct ring_writer *w, uint64_t *at);
 /* Frames from `from` on, at least one, up to: the end of the ring; another gen; a joint in media time of a

@@ -48,7 +48,8 @@ struct recorder {
     unsigned seen;            /* tracks with a frame in it */
     int folder_fd, lock_fd;
     uint64_t next; /* first frame that is not in a file */
-    bool on, discont, go_back;
+    bool on, discont;
+    bool go_on; /* behind what another segment holds: a key frame is not needed */
     usec_t chunk_us, retry_us;
     enum seg_clock clock;
     usec_t clock_offset_us;
@@ -181,8 +182,8 @@ static void failed(struct recorder *r, int err)
 {
     struct news *n = news(r, FAILED);
 
+    r->go_on = r->go_on || r->seg != NULL;
     drop_folder(r);
-    r->go_back = true;
     r->retry_us = clock_mono_us() + AGAIN_US;
     STATUS(r, rec_errno, -err);
     say_closed(r);
@@ -210,7 +211,8 @@ static bool open_segment(struct recorder *r)
         .n_first = r->batch.n,
         .clock = r->clock,
         .clock_offset_us = r->clock_offset_us,
-        .discont = r->discont};
+        .discont = r->discont,
+        .continues = r->go_on};
     struct news *n;
     int err = segw_open(r->folder_fd, &setup, &r->seg);
 
@@ -239,6 +241,7 @@ static void gap(struct recorder *r)
 {
     close_segment(r);
     r->discont = true;
+    r->go_on = false;
     r->next = MAX(r->next, ring_writer_oldest(r->ring));
 }
 
@@ -246,8 +249,9 @@ static void gap(struct recorder *r)
 static bool find_start(struct recorder *r)
 {
     uint64_t before = r->next;
+    struct frame f;
 
-    if (r->go_back && rec_batch_entry_before(&r->batch, r->ring, &r->next)) return true;
+    if (r->go_on) return ring_view(r->ring, r->next, &f) == RING_OK;
     if (rec_batch_entry_behind(&r->batch, r->ring, &r->next)) {
         r->discont = r->discont || r->next > before;
         return true;
@@ -259,14 +263,15 @@ static bool find_start(struct recorder *r)
 static bool begin_segment(struct recorder *r)
 {
     if (!find_start(r) || !rec_batch_gather(&r->batch, r->ring, r->next, 0, INT64_MAX)) return false;
-    r->go_back = false;
     if (ring_writer_tracks(r->ring, r->batch.frames[0].gen, r->tracks) != RING_OK) {
         /* Described by what is no longer there. */
         r->next++;
-        r->discont = true;
+        gap(r);
         return false;
     }
-    return open_segment(r);
+    if (!open_segment(r)) return false;
+    r->go_on = false;
+    return true;
 }
 
 /* Does another segment have to begin with this frame, or this one to end? */
@@ -335,8 +340,8 @@ static void record(struct recorder *r)
 
 static void take_folder(struct recorder *r, int fd)
 {
+    r->go_on = r->go_on || r->seg != NULL;
     drop_folder(r);
-    r->go_back = true;
     r->retry_us = 0;
     r->folder_fd = fd;
 }
@@ -391,10 +396,10 @@ static void start(struct recorder *r)
     sigset_t all, before;
     uint64_t next = atomic_load(&r->status->rec_next_seq);
 
-    /* What the ring held when a worker before us died is recorded first, from the key frame before it on. */
+    /* What the ring held when a worker before us died is recorded first. */
     r->next = next ? next : ring_writer_oldest(r->ring);
     r->discont = next == 0 || next < ring_writer_oldest(r->ring);
-    r->go_back = true;
+    r->go_on = !r->discont;
     must(pthread_attr_init(&attr) == 0 && pthread_attr_setstacksize(&attr, RECORDER_STACK) == 0);
     sigfillset(&all); /* signals are the loop's */
     pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -3,11 +3,11 @@
  * afterwards whether they held. The loop's thread pokes it when there is enough to write, and never waits for
  * it.
  *
- * A segment begins with a key frame, at the start, behind every gap, when the tracks change, and at the first
+ * A segment begins with a key frame: at the start, behind every gap, when the tracks change, and at the first
  * key frame after dvr-chunk. Inside a GOP fragments go on, however long it is (K14). After a start behind a
- * dead worker, and after a pause, recording goes back to the key frame before what is missing: a little
- * twice, nothing never. A failed write closes the segment, keeps what is not written marked as such, and
- * waits for the keeper's word.
+ * dead worker, and after a pause, it goes on with the very next frame, if the ring still holds that: nothing
+ * is missing, nothing is there twice. A failed write closes the segment, and the recorder waits for the
+ * keeper's word.
  *
  * The functions below are the loop's. Tests: tests/unit/worker/test_recorder.c. */
 #ifndef WORKER_RECORDER_H
