@@ -131,7 +131,8 @@ static long limit(const struct spawn *s)
 
 _Noreturn static void child_side(const struct spawn *s, int control, char *const *argv, volatile int *ret_err)
 {
-    if (take_descriptors(s, control) == 0 && limit(s) == 0 && become(&s->as) == 0 &&
+    /* A session of its own: Ctrl-C on a terminal is the master's to hear, which stops them in order. */
+    if (setsid() >= 0 && take_descriptors(s, control) == 0 && limit(s) == 0 && become(&s->as) == 0 &&
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && chdir("/") == 0 && reset_signals() == 0)
         execve(s->program, argv, setup.env);
     *ret_err = errno;

@@ -40,7 +40,7 @@ def storage(s, name="default"):
 
 
 @root_only
-def test_full_disk(server, camera, small_disk):
+def test_full_disk(small_disk, server, camera):
     cam = camera(dict(group="cam", source="cam.h264"), dict(group="other", source="tiny.h264"))
     s = server(
         {
@@ -67,7 +67,7 @@ def test_full_disk(server, camera, small_disk):
 
 
 @root_only
-def test_read_only_disk(server, camera, small_disk):
+def test_read_only_disk(small_disk, server, camera):
     cam = camera(source="tiny.h264")
     s = server({"cam": cam.url()}, record=True, storages={"default": str(small_disk)})
     s.wait_state("cam")

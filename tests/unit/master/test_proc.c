@@ -45,6 +45,7 @@ static void look_around(char *dst, size_t cap)
     sigaction(SIGPIPE, NULL, &pipe);
     sigaction(SIGUSR1, NULL, &term);
     sigprocmask(SIG_SETMASK, NULL, &mask);
+    if (getsid(0) != getpid()) wr_u8(&w, 's');
     if (pipe.sa_handler != SIG_IGN) wr_u8(&w, 'p');
     if (term.sa_handler != SIG_DFL) wr_u8(&w, 'u');
     if (sigismember(&mask, SIGUSR1)) wr_u8(&w, 'm');
