@@ -29,7 +29,9 @@ struct key {
     MDB_val v;
 };
 
-/* LMDB's own codes are negative and below -30000, the system's are positive. */
+/* LMDB's own codes are negative and below -30000, the system's are positive. Of its own all but a few say
+ * that the file is broken; MDB_PANIC and MDB_BAD_TXN come after a write that failed, and the file is good
+ * when it is opened again. */
 static int error_of(int rc)
 {
     switch (rc) {
@@ -38,6 +40,8 @@ static int error_of(int rc)
     case MDB_MAP_FULL:
     case MDB_TXN_FULL: return -ENOSPC;
     case MDB_READERS_FULL: return -EAGAIN;
+    case MDB_PANIC:
+    case MDB_BAD_TXN: return -EIO;
     default: return rc > 0 ? -rc : INDEX_E_DAMAGED;
     }
 }

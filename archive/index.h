@@ -17,7 +17,11 @@
 
 #define INDEX_READERS_MAX 256
 #define INDEX_JOIN_US     US_PER_S /* segments at most this far apart are one range */
-#define INDEX_MAP_BYTES   (1ull << 40)
+#ifdef __SANITIZE_THREAD__
+#define INDEX_MAP_BYTES (1ull << 36) /* TSan's own maps leave no room for more */
+#else
+#define INDEX_MAP_BYTES (1ull << 40)
+#endif
 
 /* Conditions (positive). */
 enum {

@@ -18,6 +18,9 @@
 #define FLAG_SCAN   "scan"
 #define DATA_FILE   "data.mdb"
 
+/* Exit codes of the check. */
+enum { CHECK_GOOD = 0, CHECK_DAMAGED = 1, CHECK_FAILED = 2 };
+
 void indexer_init(struct indexer *x)
 {
     *x = (struct indexer){.dir_fd = -1, .checker_fd = -1};
@@ -52,11 +55,19 @@ static int open_folder(struct indexer *x, const char *dir)
     return 0;
 }
 
+/* An empty file is what a first start on a full disk leaves. */
+static bool has_data(const struct indexer *x)
+{
+    struct stat st;
+
+    return fstatat(x->dir_fd, DATA_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > 0;
+}
+
 /* Opens what has been found good, or is not there yet. A scan that did not come to its end, last time, has to
  * look at all. */
 static int open_index(struct indexer *x)
 {
-    bool all = !flag(x, DATA_FILE) || flag(x, FLAG_SCAN);
+    bool all = !has_data(x) || flag(x, FLAG_SCAN);
     int err = flag_set(x, FLAG_SCAN, true);
 
     if (!err) err = flag_set(x, FLAG_CLEAN, false);
@@ -101,23 +112,31 @@ int indexer_begin(struct indexer *x, const char *dir)
     indexer_close(x, false);
     err = open_folder(x, dir);
     if (err) return err;
-    if (!flag(x, DATA_FILE) || flag(x, FLAG_CLEAN)) return open_index(x);
+    if (!has_data(x) || flag(x, FLAG_CLEAN)) return open_index(x);
     return start_check(x);
 }
 
-/* How the check ended: INDEX_OK or INDEX_E_DAMAGED; false: it runs. */
+/* How the check ended: INDEX_OK, INDEX_E_DAMAGED, or -EIO, it could not be made; false: it runs. A crash is
+ * damage, but not a kill: that is the machine's lack of memory. */
 static bool checked(struct indexer *x, usec_t now_us, int *ret)
 {
     int status = 0;
     pid_t pid = waitpid(x->checker, &status, WNOHANG);
+    bool late = pid == 0 && now_us >= x->deadline_us;
 
-    if (pid == 0 && now_us < x->deadline_us) return false;
-    if (pid == 0) {
+    if (pid == 0 && !late) return false;
+    if (late) {
         kill(x->checker, SIGKILL);
         waitpid(x->checker, &status, 0);
     }
-    *ret = pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? INDEX_OK : INDEX_E_DAMAGED;
-    if (*ret) log_warn("index-check", "dir=%s status=%d", log_q(span_of(x->dir)), status);
+    if (!late && WIFEXITED(status) && WEXITSTATUS(status) == CHECK_GOOD)
+        *ret = INDEX_OK;
+    else if (late || (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) ||
+        WEXITSTATUS(status) == CHECK_DAMAGED)
+        *ret = INDEX_E_DAMAGED;
+    else
+        *ret = -EIO;
+    if (*ret) log_warn("index-check", "dir=%s status=%d late=%d", log_q(span_of(x->dir)), status, late);
     x->checker = 0;
     fd_close(&x->checker_fd);
     return true;
@@ -129,7 +148,10 @@ bool indexer_step(struct indexer *x, usec_t now_us, int *ret_err)
 
     *ret_err = 0;
     if (x->ix || x->checker == 0 || !checked(x, now_us, &verdict)) return false;
-    *ret_err = verdict == INDEX_OK ? open_index(x) : indexer_start_over(x);
+    if (verdict < 0)
+        *ret_err = verdict;
+    else
+        *ret_err = verdict == INDEX_OK ? open_index(x) : indexer_start_over(x);
     return x->ix != NULL;
 }
 
@@ -188,6 +210,9 @@ void indexer_close(struct indexer *x, bool clean)
 int indexer_check_main(const char *dir)
 {
     uint64_t n;
+    int err = index_check(dir, &n);
 
-    return index_check(dir, &n) == INDEX_OK ? 0 : 1;
+    return err == INDEX_OK                         ? CHECK_GOOD
+        : err == INDEX_E_DAMAGED || err == -ENOENT ? CHECK_DAMAGED
+                                                   : CHECK_FAILED;
 }

@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #define REPORT_US      (10 * US_PER_S)
-#define REOPEN_US      US_PER_S       /* a missing storage is looked for, an index that failed opened again */
-#define RELOOK_US      (2 * US_PER_S) /* folders that had something left */
+#define REOPEN_US      US_PER_S /* a missing storage is looked for, an index that failed opened again */
+#define RECHECK_US     (10 * US_PER_S)   /* a check of the index that could not be made */
+#define RELOOK_US      (2 * US_PER_S)    /* folders that had something left */
 #define BATCH_US       (200 * US_PER_MS) /* of scanning, between two looks at the clock's work */
 #define PENDING_COMMIT 1000              /* segments that wait: committed at once */
 #define PENDING_MAX    4000              /* more are found again on the disk later */
@@ -161,6 +162,7 @@ static void index_step(struct work *w, usec_t now_us)
     if (w->indexer.ix) return;
     if (w->indexer.checker > 0) {
         if (indexer_step(&w->indexer, now_us, &err)) index_opened(w);
+        if (err) w->reopen_us = now_us + RECHECK_US;
     } else if (now_us >= w->reopen_us) {
         struct wr path = wr_of(dir, sizeof(dir));
 
@@ -183,6 +185,15 @@ static void start_over(struct work *w)
         failed(w, "index", err);
     else
         index_opened(w);
+}
+
+/* LMDB refuses everything behind a write that failed: the index is opened anew, after a check. */
+static void commit_failed(struct work *w, int err, usec_t now_us)
+{
+    failed(w, "commit", err);
+    if (err == -ENOSPC) return;
+    indexer_close(&w->indexer, false);
+    w->reopen_us = now_us + REOPEN_US;
 }
 
 /* What is in the index is on the disk: first syncfs, then the transaction with what it covered. */
@@ -213,7 +224,7 @@ static void sync_and_commit(struct work *w, usec_t now_us, bool now)
     else if (err == INDEX_E_DAMAGED)
         start_over(w);
     else
-        failed(w, "commit", err);
+        commit_failed(w, err, now_us);
 }
 
 bool work_due(const struct work *w)

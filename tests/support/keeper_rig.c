@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -158,6 +159,7 @@ bool rig_start(struct rig *r)
             fcntl(s[1], F_SETFD, 0);
         else
             dup2(s[1], CHILD_CONTROL_FD);
+        if (r->as_limit) setrlimit(RLIMIT_AS, &(struct rlimit){r->as_limit, r->as_limit});
         if (r->fail_nr && !fail_syscall(r->fail_nr, r->fail_err)) _exit(99);
         execve(path, argv, env);
         _exit(98);

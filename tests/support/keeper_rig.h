@@ -37,8 +37,9 @@ struct rig {
     size_t n_workers;
     unsigned beats;
     bool closed;
-    long fail_nr; /* this system call fails in the keepers to come, 0: none */
-    int fail_err; /* with this */
+    long fail_nr;      /* this system call fails in the keepers to come, 0: none */
+    int fail_err;      /* with this */
+    uint64_t as_limit; /* bytes of address space they have, 0: no limit */
 };
 
 void rig_init(struct rig *r);

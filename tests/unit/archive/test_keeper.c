@@ -420,6 +420,39 @@ static void damaged_index_is_built_anew(void **state)
     assert_int_equal(access(path, F_OK), 0);
 }
 
+/* A check that cannot be made says nothing about the index: it is tried again, and nothing is set aside. */
+static void failed_check_is_no_damage(void **state)
+{
+    struct place *p = *state;
+    char uuid[STORAGE_UUID_MAX], path[256];
+    struct rig_worker *w;
+    struct seg_info info;
+    struct stat st;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    print_message("skipped: a sanitizer needs more address space than this test allows\n");
+    skip();
+#endif
+    start_with_storage(p, "");
+    read_uuid(p->storage, uuid);
+    w = recording_worker(p, "cam-1");
+    record(p, w, 0, &info);
+    assert_true(rig_wait_stored(w, info.id));
+    rig_kill(&p->rig, SIGKILL);
+    p->rig.as_limit = 512ull << 20; /* too little for the map */
+    start(p);
+    rig_storage(&p->rig, "a", p->storage, "", uuid, SYNC_US);
+    w = recording_worker(p, "cam-1"); /* recording needs no index */
+    assert_true(rig_wait(&p->rig, beats, &p->rig));
+    assert_int_equal(rig_store(&p->rig, "a")->gen, 0);
+    rig_kill(&p->rig, SIGKILL);
+    snprintf(path, sizeof(path), "%s/.index/data.mdb.damaged", p->storage);
+    assert_int_equal(stat(path, &st), -1);
+    p->rig.as_limit = 0;
+    start_with_storage(p, uuid);
+    wait_ranges(p, "cam-1", "0-4");
+}
+
 static void index_that_was_removed_is_built_anew(void **state)
 {
     struct place *p = *state;
@@ -745,6 +778,7 @@ int main(void)
         TEST(keepers_death_costs_nothing),
         TEST(locked_segments_are_left_alone),
         TEST(damaged_index_is_built_anew),
+        TEST(failed_check_is_no_damage),
         TEST(index_that_was_removed_is_built_anew),
         TEST(killed_again_and_again),
         TEST(storages_are_chosen),
