@@ -12,12 +12,13 @@ static void parse(const char *text)
     assert_true(sdp_parse(span_of(text), &S));
 }
 
-/* S1, S2, S4 */
+/* S1, S2, S3, S4; S15: a=framerate and the like are not looked at */
 static void only_some_lines_matter(void **state)
 {
     (void)state;
     parse("\n\n x\na=control:*\r\r\nm=video 0 RTP/AVP 96\r\ns=twice\ns=x\nt=now-\nr=0 0\no= \xff\n\n"
-          "a=rtpmap:96 H264/90000\na=control:track1\nc=IN c=IN IP4 0.0.0.0\nb=AS:512\nm=audio 0 RTP/AVP 0");
+          "a=rtpmap:96 H264/90000\na=framerate:0S\na=x-framerate: "
+          "5\na=x-dimensions:a,b\na=control:track1\nc=IN c=IN IP4 0.0.0.0\nb=AS:512\nm=audio 0 RTP/AVP 0");
     assert_int_equal(S.n, 2);
     assert_true(span_is(S.control, "*"));
     assert_int_equal(S.m[0].kind, SDP_VIDEO);

@@ -6,6 +6,7 @@
 #include "common/base/buf.h"
 #include "tests/support/rtsp_script.h"
 
+/* Also C2 (spelling and order), C11 (User-Agent), C12 (no field more than needed). */
 static void whole_session_over_tcp(void **state)
 {
     (void)state;
@@ -376,6 +377,25 @@ static void describe_that_brings_nothing(void **state)
     script_done();
 }
 
+static void long_description_C19(void **state)
+{
+    static char sdp[250000], text[260000];
+    size_t n = sizeof(sdp) - 200;
+
+    (void)state;
+    memset(sdp, 'x', n);
+    memcpy(sdp, "a=mpeg4-iod:", 12);
+    snprintf(sdp + n, 200, "\r\n%s", SCRIPT_SDP);
+    script_open("rtsp://cam/p", RTSP_TRANSPORT_AUTO);
+    script_start();
+    script_answer("200 OK\r\n");
+    snprintf(text, sizeof(text), "RTSP/1.0 200 OK\r\nCSeq: %u\r\nContent-Length: %zu\r\n\r\n%s",
+        script_cseq(), strlen(sdp), sdp);
+    script_feed(span_of(text));
+    assert_true(script_asked("SETUP rtsp://cam/p/trackID=1 "));
+    script_done();
+}
+
 static void body_without_length_C18(void **state)
 {
     char text[1024];
@@ -527,6 +547,7 @@ int main(void)
         cmocka_unit_test(relative_path_C10),
         cmocka_unit_test(redirects_C15),
         cmocka_unit_test(describe_that_brings_nothing),
+        cmocka_unit_test(long_description_C19),
         cmocka_unit_test(body_without_length_C18),
         cmocka_unit_test(base_urls_P1_P2_P3_P4),
         cmocka_unit_test(play_ladder_P4_P15),
