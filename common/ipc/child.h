@@ -6,9 +6,9 @@
  * by it others  closed
  *
  * Arguments: argv[0] "ms-worker", argv[1] the stream's uid (worker only, for ps). Environment: MS_GENERATION,
- * PATH, TZ, LANG=C.UTF-8, nothing else. User and group are dropped before exec, no_new_privs is set, signals
- * are default and unblocked, SIGPIPE ignored, core files off. A child whose control socket closes flushes,
- * closes what it has open and exits within 2 s with CHILD_EXIT_ORPHAN. */
+ * PATH, TZ, LANG=C.UTF-8, nothing else. User and group are dropped before exec, no_new_privs is set, it leads
+ * a session of its own, signals are default and unblocked, SIGPIPE ignored, core files off. A child whose
+ * control socket closes flushes, closes what it has open and exits within 2 s with CHILD_EXIT_ORPHAN. */
 #ifndef IPC_CHILD_H
 #define IPC_CHILD_H
 
