@@ -6,6 +6,7 @@
 #include "tests/camera/play.h"
 
 #define GARBAGE_MOST 65536
+#define RNG_PIECE    256 /* most of rng_bytes */
 
 struct occasion {
     struct conn *c;
