@@ -38,12 +38,27 @@ struct follow {
     uint64_t number;
     struct window window;
     struct list viewers;
+    uint32_t n_viewers;
     usec_t seen_us;     /* last request or viewer */
     usec_t hls_us;      /* last request for HLS; 0: none */
     usec_t fragment_us; /* when the last fragment was made */
 };
 
 static void pull(struct follow *f);
+
+/* Who watches by HLS cannot be counted without sessions: together they are one viewer of the stream. */
+static void tell_demand(struct follow *f)
+{
+    uint32_t n = MAX(f->n_viewers + (f->window.watched ? 1u : 0u), 1u);
+
+    stream_demand(f->s, n, n);
+}
+
+static void count_viewers(struct follow *f, int more)
+{
+    atomic_fetch_add_explicit(&f->s->hub->count.viewers, (uint32_t)more, memory_order_relaxed);
+    tell_demand(f);
+}
 
 /* --- samples to fragments --- */
 
@@ -378,12 +393,11 @@ static void signalled(struct loop_io *io, unsigned events)
 
 /* --- life --- */
 
-/* Who watches by HLS cannot be counted without sessions: a stream counts as one. */
 static void watched(struct follow *f, bool on)
 {
     if (f->window.watched == on) return;
-    atomic_fetch_add_explicit(&f->s->hub->count.viewers, on ? 1u : UINT32_MAX, memory_order_relaxed);
     window_watched(&f->window, on);
+    count_viewers(f, on ? 1 : -1);
 }
 
 static usec_t stay_us(const struct follow *f)
@@ -416,7 +430,7 @@ static int open_ring(struct follow *f)
         return err;
     }
     loop_io_start(f->s->hub->loop, &f->io, f->s->ring.frame_event_fd, LOOP_READ, signalled, f);
-    stream_demand(f->s, 1, 1);
+    tell_demand(f);
     return 0;
 }
 
@@ -456,6 +470,7 @@ void follow_end(struct stream *s)
     s->follow = NULL;
     s->next_msn = f->window.next_msn;
     s->discont_seq = f->window.discont_seq + 1;
+    watched(f, false);
     stream_demand(s, 0, 0);
     loop_io_stop(&f->io);
     loop_timer_stop(&f->poll);
@@ -464,7 +479,6 @@ void follow_end(struct stream *s)
     drop_pending(f);
     drop_gop(f);
     mem_free(f->gop);
-    watched(f, false);
     window_done(&f->window);
     init_unref(f->init);
     mem_free(f);
@@ -479,6 +493,8 @@ void follow_new_ring(struct stream *s)
         loop_io_stop(&f->io);
         ring_reader_close(f->ring);
         if (open_ring(f) == 0) pull(f);
+    } else {
+        stream_demand(s, 0, 0); /* what an earlier httpd may have left there */
     }
     http_wake(&s->waiting);
 }
@@ -535,13 +551,15 @@ bool follow_join(struct follow *f, struct viewer *v)
     if (f->n_gop == 0) return false;
     for (size_t i = 0; i < f->n_gop; i++) v->on_fragment(v, f->gop[i], f->init);
     list_push(&f->viewers, &v->link);
-    atomic_fetch_add_explicit(&f->s->hub->count.viewers, 1, memory_order_relaxed);
+    f->n_viewers++;
+    count_viewers(f, 1);
     return true;
 }
 
 void follow_leave(struct follow *f, struct viewer *v)
 {
     list_remove(&v->link);
-    atomic_fetch_sub_explicit(&f->s->hub->count.viewers, 1, memory_order_relaxed);
+    f->n_viewers--;
+    count_viewers(f, -1);
     f->seen_us = loop_now_us(f->s->hub->loop);
 }
