@@ -1,4 +1,5 @@
 #include "httpd/answer.h"
+#include "httpd/bytes.h"
 #include "httpd/gzip.h"
 #include "common/base/mem.h"
 
@@ -16,7 +17,7 @@ void body_set(struct body *b, struct chunk *plain)
     body_done(b);
     b->plain = plain;
     snprintf(
-        b->etag, sizeof b->etag, "\"%016llx\"", (unsigned long long)hash_fnv1a(span(plain->data, plain->n)));
+        b->etag, sizeof(b->etag), "\"%016llx\"", (unsigned long long)hash_fnv1a(span(plain->data, plain->n)));
 }
 
 void body_done(struct body *b)
@@ -88,7 +89,7 @@ static void write_head(struct wr *w, struct http *h, const struct answer *a, uin
 void answer_head(struct http *h, const struct answer *a, uint64_t n)
 {
     uint8_t mem[HEAD_MAX];
-    struct wr w = wr_of(mem, sizeof mem);
+    struct wr w = wr_of(mem, sizeof(mem));
 
     if (n == ANSWER_ENDLESS) h->last = true;
     write_head(&w, h, a, n);
@@ -145,7 +146,7 @@ void answer_chunk(struct http *h, struct answer *a, struct chunk *c)
     char extra[ANSWER_EXTRA_MAX];
     struct http_range range;
 
-    if (!answer_range(h, a, c->n, extra, sizeof extra, &range)) return;
+    if (!answer_range(h, a, c->n, extra, sizeof(extra), &range)) return;
     answer_head(h, a, range.n);
     if (!h->ask->head_only && range.n > 0) conn_send_chunk(h->conn, c, range.from, range.n);
     http_done(h);
@@ -159,8 +160,7 @@ static struct chunk *packed_of(struct body *b)
     if (b->pack_tried) return b->packed;
     b->pack_tried = true;
     if (!gzip_pack(span(b->plain->data, b->plain->n), GZIP_QUICK, &p, &n)) return NULL;
-    b->packed = chunk_new(n);
-    if (b->packed) memcpy(b->packed->data, p, n);
+    b->packed = bytes_chunk(span(p, n));
     mem_free(p);
     return b->packed;
 }
@@ -175,7 +175,7 @@ void answer_body(struct http *h, struct answer *a, struct body *b, bool pack)
     if (pack && http_accepts_coding(&h->ask->req.head, "gzip") > 0 && packed_of(b)) {
         c = b->packed;
         a->coding = "gzip";
-        snprintf(etag, sizeof etag, "%.*s-gz\"", (int)(strlen(b->etag) - 1), b->etag);
+        snprintf(etag, sizeof(etag), "%.*s-gz\"", (int)(strlen(b->etag) - 1), b->etag);
         a->v.etag = span_of(etag);
     }
     answer_chunk(h, a, c);
@@ -194,7 +194,7 @@ static void error_text(struct http *h, unsigned status, const char *extra, const
     struct answer a = {
         .status = status, .type = "text/plain; charset=utf-8", .cache = CACHE_NEVER, .extra = extra};
     uint8_t mem[ERROR_MAX];
-    struct wr w = wr_of(mem, sizeof mem);
+    struct wr w = wr_of(mem, sizeof(mem));
 
     wr_fmt(&w, "%u %s: ", status, http_reason(status));
     wr_vfmt(&w, fmt, ap);

@@ -89,12 +89,12 @@ void archive_open_segment(const struct stream *s, struct open_segment *ret)
     ret->start_us = atomic_load(&st->rec_start_us);
     ret->end_us = atomic_load(&st->rec_end_us);
     ret->bytes = atomic_load(&st->rec_bytes);
-    ring_status_get_text(st, st->rec_storage, sizeof st->rec_storage, ret->storage, sizeof ret->storage);
-    ring_status_get_text(st, st->rec_path, sizeof st->rec_path, path, sizeof path);
+    ring_status_get_text(st, st->rec_storage, sizeof(st->rec_storage), ret->storage, sizeof(ret->storage));
+    ring_status_get_text(st, st->rec_path, sizeof(st->rec_path), path, sizeof(path));
     below = span_of(path);
     if (span_starts(below, SPAN_LIT("records/"))) below = span_from(below, 8);
     /* The fields need not agree with each other: a segment that closed between the two reads is none. */
-    if (!span_copy(below, ret->path, sizeof ret->path) || ret->path[0] == '\0' || ret->bytes == 0 ||
+    if (!span_copy(below, ret->path, sizeof(ret->path)) || ret->path[0] == '\0' || ret->bytes == 0 ||
         ret->end_us <= ret->start_us || ret->id != atomic_load(&st->rec_segment))
         ret->id = 0;
 }
@@ -177,7 +177,7 @@ void archive_start(struct http *h, struct archive_job *j)
     j->h = h;
     j->now_us = clock_wall_us();
     j->job.loop = h->hub->loop;
-    span_copy(span_of(s->v.uid), j->uid, sizeof j->uid);
+    span_copy(span_of(s->v.uid), j->uid, sizeof(j->uid));
     archive_open_segment(s, &j->open);
     j->n_storages =
         storages_of(h->hub->server->storages, span_of(s->v.archive), j->storages, ARCHIVE_STORAGES_MAX);

@@ -53,6 +53,7 @@ static void look_in(struct fresh *f, const char *day)
         fd_close(&fd);
         return;
     }
+    /* cppcheck-suppress readdirCalled ; no other thread has this DIR */
     while (f->n < ARCHIVE_FRESH_MAX && (e = readdir(d))) {
         if (snprintf(path, sizeof(path), "%s/%s", day, e->d_name) >= (int)sizeof(path)) continue;
         if (!seg_path_parse(path, &id) || id == f->j->open.id) continue;

@@ -2,6 +2,7 @@
  */
 #include "httpd/archive.h"
 #include "httpd/archive_plan.h"
+#include "httpd/bytes.h"
 #include "httpd/gzip.h"
 #include "httpd/handlers.h"
 #include "httpd/hls.h"
@@ -81,7 +82,7 @@ static int add_page(struct catalogue *c, struct storage *st, const struct seg_in
 
 static int read_segments(struct catalogue *c, struct storage *st, struct index *ix)
 {
-    CLEANUP(mem_freep) struct seg_info *page = mem_try(ARCHIVE_PAGE * sizeof *page);
+    CLEANUP(mem_freep) struct seg_info *page = mem_try(ARCHIVE_PAGE * sizeof(*page));
     uint64_t after = 0;
     size_t n = 0;
     int err = page ? 0 : -ENOMEM;
@@ -156,7 +157,7 @@ static void note_fresh(struct archive_job *j, const struct seg_info *info)
 /* Where the viewer could go instead. */
 static void find_nearest(struct catalogue *c, struct storage *st, struct index *ix)
 {
-    CLEANUP(mem_freep) struct seg_info *s = mem_try(sizeof *s);
+    CLEANUP(mem_freep) struct seg_info *s = mem_try(sizeof(*s));
     size_t n = 0;
 
     if (!s) return;
@@ -188,12 +189,9 @@ static void keep_text(struct catalogue *c, const struct text *b)
     uint8_t *p;
     size_t n;
 
-    c->plain = chunk_new(text_span(b).n);
-    if (!c->plain) return;
-    memcpy(c->plain->data, text_span(b).p, text_span(b).n);
-    if (!c->pack || !gzip_pack(text_span(b), GZIP_QUICK, &p, &n)) return;
-    c->packed = chunk_new(n);
-    if (c->packed) memcpy(c->packed->data, p, n);
+    c->plain = bytes_chunk(text_span(b));
+    if (!c->plain || !c->pack || !gzip_pack(text_span(b), GZIP_QUICK, &p, &n)) return;
+    c->packed = bytes_chunk(span(p, n));
     mem_free(p);
 }
 
@@ -201,7 +199,7 @@ static void write_master(const struct catalogue *c, struct text *b)
 {
     struct hls_variant v = {.tracks = &c->tracks, .mask = c->mask, .bandwidth = c->plan.peak, .uri = c->uri};
 
-    if (c->plan.bytes_us > 0)
+    if (c->plan.bytes_us >= US_PER_MS)
         v.average = (uint32_t)MIN(c->plan.bytes * 8 * 1000 / (uint64_t)(c->plan.bytes_us / 1000), UINT32_MAX);
     hls_master(b, &v);
 }
@@ -235,7 +233,7 @@ static void answer_text(struct http *h, struct catalogue *c, const char *type)
     a.v.etag = span_of(b.etag);
     if (c->packed) {
         a.coding = "gzip";
-        snprintf(etag, sizeof etag, "%.*s-gz\"", (int)(strlen(b.etag) - 1), b.etag);
+        snprintf(etag, sizeof(etag), "%.*s-gz\"", (int)(strlen(b.etag) - 1), b.etag);
         a.v.etag = span_of(etag);
     }
     answer_chunk(h, &a, c->packed ? c->packed : c->plain);
@@ -253,7 +251,7 @@ static void answer_nothing(struct http *h, const struct catalogue *c)
         answer_error(h, 404, "nothing is recorded");
         return;
     }
-    snprintf(extra, sizeof extra, "X-Nearest-Recorded: %lld\r\n", (long long)(nearest / US_PER_S));
+    snprintf(extra, sizeof(extra), "X-Nearest-Recorded: %lld\r\n", (long long)(nearest / US_PER_S));
     answer_error_with(h, 404, extra, "nothing is recorded then; the nearest footage is at %lld",
         (long long)(nearest / US_PER_S));
 }
@@ -298,7 +296,7 @@ static void start_playlist(
     c = catalogue_new(h, kind);
     c->j.from_us = from_us;
     c->j.to_us = to_us;
-    snprintf(c->uri, sizeof c->uri, "%s", uri);
+    snprintf(c->uri, sizeof(c->uri), "%s", uri);
     archive_start(h, &c->j);
 }
 
@@ -316,7 +314,7 @@ static void serve_span(struct http *h, enum catalogue_kind kind)
         answer_error(h, 400, "expected unix seconds and a duration in seconds");
         return;
     }
-    snprintf(uri, sizeof uri, "archive-%.*s-%.*s.m3u8", SPAN_FMT(m->capture[0]), SPAN_FMT(m->capture[1]));
+    snprintf(uri, sizeof(uri), "archive-%.*s-%.*s.m3u8", SPAN_FMT(m->capture[0]), SPAN_FMT(m->capture[1]));
     start_playlist(h, kind, from_us, to_us, uri);
 }
 
@@ -335,16 +333,16 @@ void serve_dvr_playlist(struct http *h)
     struct span query = h->ask->req.query;
     char text[TIME_TEXT_MAX];
     usec_t from_us, to_us;
-    bool ok = url_query_get(query, "timestamp", text, sizeof text) ? archive_time(span_of(text), &from_us)
-        : url_query_get(query, "time", text, sizeof text)          ? archive_date(span_of(text), &from_us)
-                                                                   : false;
+    bool ok = url_query_get(query, "timestamp", text, sizeof(text)) ? archive_time(span_of(text), &from_us)
+        : url_query_get(query, "time", text, sizeof(text))          ? archive_date(span_of(text), &from_us)
+                                                                    : false;
 
     if (!ok) {
         answer_error(h, 400, "expected timestamp=<unix seconds> or time=<date>, and duration=<seconds>");
         return;
     }
     to_us = from_us + ARCHIVE_SPAN_USUAL_US;
-    if (url_query_get(query, "duration", text, sizeof text) &&
+    if (url_query_get(query, "duration", text, sizeof(text)) &&
         !archive_span(span_of(text), from_us, &to_us)) {
         answer_error(h, 400, "duration is seconds");
         return;
@@ -357,7 +355,7 @@ void serve_dvr_playlist(struct http *h)
 static int visit_ranges(struct archive_job *j, struct storage *st)
 {
     struct catalogue *c = CONTAINER(j, struct catalogue, j);
-    CLEANUP(mem_freep) struct index_range *page = mem_try(RANGES_PAGE * sizeof *page);
+    CLEANUP(mem_freep) struct index_range *page = mem_try(RANGES_PAGE * sizeof(*page));
     struct index *ix = storage_index_get(st);
     usec_t from_us = j->from_us;
     size_t n = RANGES_PAGE;
@@ -422,7 +420,7 @@ static void parse_request(struct span query, struct catalogue *c)
     char text[TIME_TEXT_MAX];
     struct span rest, word;
 
-    if (!url_query_get(query, "request", text, sizeof text)) {
+    if (!url_query_get(query, "request", text, sizeof(text))) {
         c->want_ranges = true;
         return;
     }
@@ -439,7 +437,7 @@ static bool bound(struct span query, const char *name, usec_t now_us, usec_t oth
     char text[TIME_TEXT_MAX];
 
     *ret = otherwise;
-    if (!url_query_get(query, name, text, sizeof text)) return true;
+    if (!url_query_get(query, name, text, sizeof(text))) return true;
     if (strcmp(text, "now") == 0) {
         *ret = now_us;
         return true;

@@ -29,7 +29,7 @@ static bool grow(void **v, size_t n, size_t *cap, size_t most, size_t bytes)
 static bool push(struct plan *p, const struct piece_of *piece)
 {
     void *v = p->v;
-    bool ok = grow(&v, p->n, &p->cap, PLAN_PIECES_MAX, sizeof *p->v);
+    bool ok = grow(&v, p->n, &p->cap, PLAN_PIECES_MAX, sizeof(*p->v));
 
     p->v = v;
     if (ok) p->v[p->n++] = *piece;
@@ -93,7 +93,7 @@ void plan_sort(struct plan *p)
     size_t n = 0;
 
     if (p->n == 0) return;
-    qsort(p->v, p->n, sizeof p->v[0], by_time);
+    qsort(p->v, p->n, sizeof(p->v[0]), by_time);
     for (size_t i = 0; i < p->n; i++)
         if (n == 0 || p->v[i].id != p->v[n - 1].id || p->v[i].from != p->v[n - 1].from) p->v[n++] = p->v[i];
     p->n = n;
@@ -123,18 +123,19 @@ void plan_write(const struct plan *p, struct text *to)
 
     for (size_t i = 0; i < p->n; i++) head.target_s = MAX(head.target_s, hls_rounded_s(p->v[i].dur_us));
     hls_begin(to, &head);
-    for (size_t i = 0; i < p->n; i++) {
+    for (size_t i = 0; p->v && i < p->n; i++) {
         const struct piece_of *x = &p->v[i], *before = i > 0 ? x - 1 : NULL;
         struct hls_segment line = {.uri = uri, .dur_us = shown_us(x, i + 1 < p->n ? x + 1 : NULL)};
         bool discont = before && joined_at(before, x);
 
         if (discont) text_put(to, "#EXT-X-DISCONTINUITY\n");
         if (!before || before->tracks_hash != x->tracks_hash) {
-            snprintf(uri, sizeof uri, "dvr-init-%s-%llx.mp4", p->tags[x->storage], (unsigned long long)x->id);
+            snprintf(
+                uri, sizeof(uri), "dvr-init-%s-%llx.mp4", p->tags[x->storage], (unsigned long long)x->id);
             hls_map(to, uri);
         }
         if (!before || discont || x->first) line.wall_us = x->start_us;
-        snprintf(uri, sizeof uri, "dvr-%s-%llx-%x-%x.m4s", p->tags[x->storage], (unsigned long long)x->id,
+        snprintf(uri, sizeof(uri), "dvr-%s-%llx-%x-%x.m4s", p->tags[x->storage], (unsigned long long)x->id,
             x->from, x->to);
         hls_segment(to, &line);
     }
@@ -150,7 +151,7 @@ void stretches_done(struct stretches *s)
 bool stretches_add(struct stretches *s, usec_t from_us, usec_t to_us)
 {
     void *v = s->v;
-    bool ok = grow(&v, s->n, &s->cap, STRETCHES_MAX, sizeof *s->v);
+    bool ok = grow(&v, s->n, &s->cap, STRETCHES_MAX, sizeof(*s->v));
 
     s->v = v;
     if (ok) s->v[s->n++] = (struct stretch){from_us, to_us};
@@ -169,7 +170,7 @@ void stretches_join(struct stretches *s, usec_t join_us, usec_t from_us, usec_t 
     size_t n = 0;
 
     if (s->n == 0) return;
-    qsort(s->v, s->n, sizeof s->v[0], by_from);
+    qsort(s->v, s->n, sizeof(s->v[0]), by_from);
     for (size_t i = 0; i < s->n; i++) {
         struct stretch x = {MAX(s->v[i].from_us, from_us), MIN(s->v[i].to_us, to_us)};
 

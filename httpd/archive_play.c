@@ -63,7 +63,7 @@ static int load_unindexed(struct play *p, struct seg_table **t)
 
 static int load_table(struct play *p, struct seg_table **t)
 {
-    CLEANUP(mem_freep) struct seg_info *info = mem_try(sizeof *info);
+    CLEANUP(mem_freep) struct seg_info *info = mem_try(sizeof(*info));
     struct index *ix = info ? storage_index_get(p->st) : NULL;
     int err;
 
@@ -195,13 +195,14 @@ static void aborted(struct http *h)
 static void send_answer(struct http *h, struct play *p)
 {
     struct answer a = {.status = 200, .type = TYPE_SEGMENT, .cache = CACHE_DAY};
-    uint64_t head_n = buf_n(&p->head), part;
+    uint64_t head_n = buf_n(&p->head), whole, part;
     char extra[ANSWER_EXTRA_MAX], etag[ETAG_MAX];
 
-    snprintf(etag, sizeof etag, "\"%llx-%x-%x-%llx\"", (unsigned long long)p->id, p->from, p->to,
-        (unsigned long long)(head_n + p->cut.bytes));
+    whole = head_n + p->cut.bytes;
+    snprintf(etag, sizeof(etag), "\"%llx-%x-%x-%llx\"", (unsigned long long)p->id, p->from, p->to,
+        (unsigned long long)whole);
     a.v.etag = span_of(etag);
-    if (!answer_range(h, &a, head_n + p->cut.bytes, extra, sizeof extra, &p->range)) {
+    if (!answer_range(h, &a, whole, extra, sizeof(extra), &p->range)) {
         play_free(p);
         return;
     }
@@ -299,7 +300,7 @@ static void start(struct http *h, struct play *p, struct span tag)
     p->job.loop = h->hub->loop;
     p->job.work = prepare;
     p->job.done = prepared;
-    span_copy(span_of(h->ask->stream->v.uid), p->uid, sizeof p->uid);
+    span_copy(span_of(h->ask->stream->v.uid), p->uid, sizeof(p->uid));
     archive_open_segment(h->ask->stream, &p->open);
     if (!pool_put(p->st->pool, &p->job)) {
         play_free(p);

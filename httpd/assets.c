@@ -1,5 +1,6 @@
 #include "httpd/assets.h"
 #include "httpd/answer.h"
+#include "httpd/bytes.h"
 #include "httpd/gzip.h"
 #include "httpd/handlers.h"
 #include "common/base/err.h"
@@ -60,11 +61,11 @@ static void add(struct assets *a, int dir, const char *name, const char *path, c
         return;
     }
     *as = (struct asset){.type = type, .plain = span(p, n)};
-    snprintf(as->path, sizeof as->path, "%s", path);
+    snprintf(as->path, sizeof(as->path), "%s", path);
     if (gzip_pack(as->plain, GZIP_BEST, &packed, &packed_n)) as->packed = span(packed, packed_n);
     hash = hash_fnv1a(as->plain);
-    snprintf(as->etag, sizeof as->etag, "\"%016llx\"", (unsigned long long)hash);
-    snprintf(as->etag_packed, sizeof as->etag_packed, "\"%016llx-gz\"", (unsigned long long)hash);
+    snprintf(as->etag, sizeof(as->etag), "\"%016llx\"", (unsigned long long)hash);
+    snprintf(as->etag_packed, sizeof(as->etag_packed), "\"%016llx-gz\"", (unsigned long long)hash);
     a->n++;
 }
 
@@ -77,7 +78,7 @@ static void load_entry(struct assets *a, int dir, const char *name, const char *
     const char *type;
 
     if (name[0] == '.' || strcmp(name, "node_modules") == 0) return;
-    if (snprintf(path, sizeof path, "%s%s%s", below, below[0] ? "/" : "", name) >= (int)sizeof path) return;
+    if (snprintf(path, sizeof(path), "%s%s%s", below, below[0] ? "/" : "", name) >= (int)sizeof(path)) return;
     if (fstatat(dir, name, &st, 0) != 0) return;
     if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX) {
         int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -147,9 +148,7 @@ void asset_chunks_free(struct asset_chunks *c)
 
 static struct chunk *shared(struct chunk **slot, struct span bytes)
 {
-    if (*slot) return *slot;
-    *slot = chunk_new(bytes.n);
-    if (*slot && bytes.n > 0) memcpy((*slot)->data, bytes.p, bytes.n);
+    if (!*slot) *slot = bytes_chunk(bytes);
     return *slot;
 }
 

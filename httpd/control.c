@@ -41,7 +41,7 @@ static int take_fd(struct incoming *in, int i)
 static void open_door(struct control *c, const struct door_set *set)
 {
     log_info("listening", "base=%s module=%d", set->base, set->module);
-    server_each(&c->server, doors_open, mem_dup(set, sizeof *set));
+    server_each(&c->server, doors_open, mem_dup(set, sizeof(*set)));
 }
 
 static void open_waiting(struct control *c)
@@ -64,7 +64,7 @@ static int on_listen(struct control *c, struct incoming *in)
     set.fd = take_fd(in, 0);
     if (set.fd < 0) return -1;
     /* The panel's base is the panel's business: its files stand below /cpanel/ in any case. */
-    door_base(set.module ? SPAN_NONE : base, set.base, sizeof set.base);
+    door_base(set.module ? SPAN_NONE : base, set.base, sizeof(set.base));
     c->waiting[c->n_waiting++] = set;
     open_waiting(c);
     return 0;
@@ -72,7 +72,7 @@ static int on_listen(struct control *c, struct incoming *in)
 
 static void set_origin(struct hub *hub, void *arg)
 {
-    span_copy(span_of(arg), hub->allow_origin, sizeof hub->allow_origin);
+    span_copy(span_of(arg), hub->allow_origin, sizeof(hub->allow_origin));
 }
 
 static int start(struct control *c, const struct packed *body)
@@ -83,7 +83,7 @@ static int start(struct control *c, const struct packed *body)
     int err = 0;
 
     if (threads == 0) threads = CLAMP((uint64_t)get_nprocs(), 1, AUTO_THREADS_MAX);
-    packed_text(body, "web_dir", dir, sizeof dir);
+    packed_text(body, "web_dir", dir, sizeof(dir));
     assets = assets_load(dir, &err);
     if (err != 0) log_warn("web-dir-unread", "dir=%s err=%s", log_q(span_of(dir)), err_text(err));
     err = server_start(&c->server, (unsigned)MIN(threads, HUBS_MAX), assets, c->storages);
@@ -136,10 +136,10 @@ static int on_view(struct control *c, struct incoming *in)
         mem_free(v);
         return c->running ? 0 : -1;
     }
-    cut_text(in->body, "name", v->name, sizeof v->name);
-    cut_text(in->body, "archive", v->archive, sizeof v->archive);
-    cut_text(in->body, "state", v->state, sizeof v->state);
-    cut_text(in->body, "reason", v->reason, sizeof v->reason);
+    cut_text(in->body, "name", v->name, sizeof(v->name));
+    cut_text(in->body, "archive", v->archive, sizeof(v->archive));
+    cut_text(in->body, "state", v->state, sizeof(v->state));
+    cut_text(in->body, "reason", v->reason, sizeof(v->reason));
     v->rule.mode = access_mode_of(packed_str(in->body, "access"));
     v->rule.whitelist = has_any(in->body, "whitelist");
     v->rule.enabled = packed_bool(in->body, "enabled", true);

@@ -16,7 +16,7 @@ void doors_open(struct hub *hub, void *door_set)
     d->hub = hub;
     d->fd = set->fd;
     d->module = set->module;
-    span_copy(span_of(set->base), d->base, sizeof d->base);
+    span_copy(span_of(set->base), d->base, sizeof(d->base));
     d->listener = listener_new(hub->loop, set->fd, accepted, d);
     list_push(&hub->doors, &d->link);
 }

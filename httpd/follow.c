@@ -81,7 +81,7 @@ static void keep_for_joiners(struct follow *f, struct fragment *fr)
     if (f->n_gop == GOP_MAX) drop_gop(f);
     if (f->n_gop == f->cap_gop) {
         f->cap_gop = f->cap_gop ? f->cap_gop * 2 : 64;
-        f->gop = mem_renew(f->gop, f->cap_gop * sizeof f->gop[0]);
+        f->gop = mem_renew(f->gop, f->cap_gop * sizeof(struct fragment *));
     }
     f->gop[f->n_gop++] = fragment_ref(fr);
 }
@@ -216,7 +216,7 @@ static void change_init(struct follow *f, struct init *init)
         end_viewers(f);
     }
     if (!same) {
-        memset(f->last_dur, 0, sizeof f->last_dur);
+        memset(f->last_dur, 0, sizeof(f->last_dur));
         f->need_key = true;
     }
     init_unref(f->init);
@@ -387,7 +387,7 @@ static void signalled(struct loop_io *io, unsigned events)
     uint64_t count;
 
     (void)events;
-    (void)!read(io->fd, &count, sizeof count);
+    (void)!read(io->fd, &count, sizeof(count));
     pull(f);
 }
 

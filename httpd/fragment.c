@@ -1,4 +1,5 @@
 #include "httpd/fragment.h"
+#include "httpd/bytes.h"
 #include "common/base/err.h"
 #include "common/base/map.h"
 #include "common/base/mem.h"
@@ -23,9 +24,8 @@ struct init *init_new(const struct track_set *tracks)
     i->mask = mask;
     i->video = track_find(tracks, TRACK_VIDEO);
     if (i->video >= 0 && !(mask & 1u << i->video)) i->video = -1;
-    snprintf(i->id, sizeof i->id, "%016llx", (unsigned long long)hash_fnv1a(buf_span(&b)));
-    i->c = chunk_new(buf_n(&b));
-    if (i->c) memcpy(i->c->data, buf_span(&b).p, buf_n(&b));
+    snprintf(i->id, sizeof(i->id), "%016llx", (unsigned long long)hash_fnv1a(buf_span(&b)));
+    i->c = bytes_chunk(buf_span(&b));
     buf_done(&b);
     if (i->c) return i;
     mem_free(i);
@@ -106,25 +106,23 @@ static void describe(struct fragment *f, const struct init *init, const struct s
 
 static bool fill(struct fragment *f, struct buf *head, const struct sample *s)
 {
-    size_t bytes = 0, at;
+    size_t bytes = 0;
+    uint8_t *at;
 
     for (size_t i = 0; i < f->n; i++) bytes += s[i].m.size;
     if (!mp4_fragment_head(head, (uint32_t)f->number, f->s, f->n, NULL)) return false;
-    f->head_n = at = buf_n(head);
+    f->head_n = buf_n(head);
     f->c = chunk_new(f->head_n + bytes);
     if (!f->c) return false;
-    memcpy(f->c->data, buf_span(head).p, f->head_n);
-    for (size_t i = 0; i < f->n; i++) {
-        memcpy(f->c->data + at, s[i].data->data, s[i].m.size);
-        at += s[i].m.size;
-    }
+    at = bytes_put(f->c->data, buf_span(head));
+    for (size_t i = 0; i < f->n; i++) at = bytes_put(at, span(s[i].data->data, s[i].m.size));
     find_tfdt(f, buf_span(head));
     return true;
 }
 
 struct fragment *fragment_new(const struct init *init, uint64_t number, const struct sample *s, size_t n)
 {
-    struct fragment *f = mem_try(sizeof *f + n * sizeof f->s[0]);
+    struct fragment *f = mem_try(sizeof(*f) + n * sizeof(f->s[0]));
     struct buf head;
     bool ok;
 
@@ -186,24 +184,20 @@ void fragment_head(const struct fragment *f, const struct init *init, int64_t or
 static bool join_into(struct buf *head, struct mp4_sample *s, struct fragment *const *f, size_t n,
     uint32_t sequence, struct chunk **ret)
 {
-    size_t n_s = 0, bytes = 0, at;
+    size_t n_s = 0, bytes = 0;
+    uint8_t *at;
 
     for (size_t i = 0; i < n; i++) {
-        memcpy(s + n_s, f[i]->s, f[i]->n * sizeof s[0]);
+        memcpy(s + n_s, f[i]->s, f[i]->n * sizeof(s[0]));
         n_s += f[i]->n;
         bytes += f[i]->c->n - f[i]->head_n;
     }
     if (!mp4_fragment_head(head, sequence, s, n_s, NULL)) return false;
     *ret = chunk_new(buf_n(head) + bytes);
     if (!*ret) return false;
-    at = buf_n(head);
-    memcpy((*ret)->data, buf_span(head).p, at);
-    for (size_t i = 0; i < n; i++) {
-        size_t part = f[i]->c->n - f[i]->head_n;
-
-        memcpy((*ret)->data + at, f[i]->c->data + f[i]->head_n, part);
-        at += part;
-    }
+    at = bytes_put((*ret)->data, buf_span(head));
+    for (size_t i = 0; i < n; i++)
+        at = bytes_put(at, span_from(span(f[i]->c->data, f[i]->c->n), f[i]->head_n));
     return true;
 }
 
@@ -215,7 +209,7 @@ struct chunk *fragments_join(struct fragment *const *f, size_t n, uint32_t seque
     size_t n_s = 0;
 
     for (size_t i = 0; i < n; i++) n_s += f[i]->n;
-    s = n_s > 0 ? mem_try(n_s * sizeof *s) : NULL;
+    s = n_s > 0 ? mem_try(n_s * sizeof(*s)) : NULL;
     if (!s) return NULL;
     buf_init(&head, FRAGMENT_HEAD_MAX);
     join_into(&head, s, f, n, sequence, &ret);

@@ -51,7 +51,8 @@ static void write_codecs(struct text *to, const struct hls_variant *v)
     bool first = true;
 
     for (unsigned i = 0; i < v->tracks->n; i++) {
-        if (!(v->mask & 1u << i) || codec_rfc6381(&v->tracks->t[i], codec, sizeof codec)[0] == '\0') continue;
+        if (!(v->mask & 1u << i) || codec_rfc6381(&v->tracks->t[i], codec, sizeof(codec))[0] == '\0')
+            continue;
         text_fmt(to, "%s%s", first ? ",CODECS=\"" : ",", codec);
         first = false;
     }

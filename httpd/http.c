@@ -176,10 +176,10 @@ static void preflight(struct http *h)
     char allow[64], extra[ANSWER_EXTRA_MAX];
     const struct route *r = h->ask->match.route;
 
-    route_allow(r, allow, sizeof allow);
-    snprintf(extra, sizeof extra, "Allow: %s\r\n", allow);
+    route_allow(r, allow, sizeof(allow));
+    snprintf(extra, sizeof(extra), "Allow: %s\r\n", allow);
     if (r->flags & ROUTE_MEDIA)
-        snprintf(extra, sizeof extra,
+        snprintf(extra, sizeof(extra),
             "Allow: %s\r\nAccess-Control-Allow-Methods: %s\r\n"
             "Access-Control-Allow-Headers: Range, If-Range, If-None-Match, If-Modified-Since, Authorization, "
             "Cache-Control\r\nAccess-Control-Max-Age: 86400\r\n",
@@ -253,7 +253,7 @@ static void route(struct http *h)
         options_star(h);
         return;
     }
-    if (!http_path_decode(a->req.path, a->path, sizeof a->path)) {
+    if (!http_path_decode(a->req.path, a->path, sizeof(a->path))) {
         answer_error(h, 400, "this path cannot be");
         return;
     }
@@ -268,7 +268,7 @@ static void route(struct http *h)
     } else if (a->req.method == HTTP_OPTIONS) {
         preflight(h);
     } else if (status == 405) {
-        snprintf(extra, sizeof extra, "Allow: %s\r\n", route_allow(a->match.route, allow, sizeof allow));
+        snprintf(extra, sizeof(extra), "Allow: %s\r\n", route_allow(a->match.route, allow, sizeof(allow)));
         answer_error_with(h, 405, extra, "not by this method");
     } else {
         serve(h);
@@ -427,7 +427,7 @@ void http_accept(struct door *door, int fd)
     h = NEW(struct http);
     h->hub = door->hub;
     h->module = door->module;
-    span_copy(span_of(door->base), h->base, sizeof h->base);
+    span_copy(span_of(door->base), h->base, sizeof(h->base));
     list_push(&h->hub->conns, &h->link);
     h->partial = true; /* silence from the start is as slow as a slow head */
     h->conn = conn_new(h->hub->loop, fd, &ops, &limits, h);

@@ -29,7 +29,7 @@ static void run_each(void *arg)
 
 void server_each(struct server *s, void (*fn)(struct hub *hub, void *arg), void *arg)
 {
-    _Atomic unsigned *left = mem_new(sizeof *left);
+    _Atomic unsigned *left = mem_new(sizeof(*left));
 
     atomic_init(left, s->n_hubs);
     for (unsigned i = 0; i < s->n_hubs; i++) {
@@ -60,7 +60,7 @@ const char *hub_date(struct hub *hub)
 
     if (wall_us / US_PER_S != hub->date_s) {
         hub->date_s = wall_us / US_PER_S;
-        snprintf(hub->date, sizeof hub->date, "Date: %s\r\n", http_date(wall_us, text));
+        snprintf(hub->date, sizeof(hub->date), "Date: %s\r\n", http_date(wall_us, text));
     }
     return hub->date;
 }
@@ -112,7 +112,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
         hub->loop = loop_new();
         list_init(&hub->conns);
         list_init(&hub->doors);
-        snprintf(hub->allow_origin, sizeof hub->allow_origin, "*");
+        snprintf(hub->allow_origin, sizeof(hub->allow_origin), "*");
     }
     for (unsigned i = 0; i < s->n_hubs; i++) {
         int err = pthread_create(&s->hubs[i].thread, NULL, hub_main, &s->hubs[i]);

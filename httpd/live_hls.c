@@ -42,7 +42,7 @@ void serve_master(struct http *h)
     v.bandwidth = bandwidth_of(w, h->ask->stream);
     v.average = average_of(w);
     v.fps_milli = follow_fps_milli(f);
-    a.extra = live_left_out(follow_init(f), left_out, sizeof left_out);
+    a.extra = live_left_out(follow_init(f), left_out, sizeof(left_out));
     text_init(&b, HLS_MASTER_MAX);
     hls_master(&b, &v);
     if (text_ok(&b))
@@ -65,7 +65,7 @@ void serve_media_playlist(struct http *h)
         live_wait(h);
         return;
     }
-    a.extra = live_left_out(follow_init(f), left_out, sizeof left_out);
+    a.extra = live_left_out(follow_init(f), left_out, sizeof(left_out));
     answer_body(h, &a, b, true);
 }
 
@@ -102,7 +102,7 @@ void serve_live_segment(struct http *h)
         answer_error(h, 404, "this segment is no longer there, or not yet");
         return;
     }
-    snprintf(etag, sizeof etag, "\"%llu-%zx\"", (unsigned long long)msn, c->n);
+    snprintf(etag, sizeof(etag), "\"%llu-%zx\"", (unsigned long long)msn, c->n);
     a.v.etag = span_of(etag);
     answer_chunk(h, &a, c);
 }

@@ -18,7 +18,7 @@ struct live_mp4 {
 
 static void send_head_of(struct live_mp4 *m, struct fragment *f, const struct init *init)
 {
-    uint8_t small[SMALL_HEAD], *mem = f->head_n <= sizeof small ? small : mem_try(f->head_n);
+    uint8_t small[SMALL_HEAD], *mem = f->head_n <= sizeof(small) ? small : mem_try(f->head_n);
 
     if (!mem) {
         m->behind = true;
@@ -88,7 +88,7 @@ void serve_live_mp4(struct http *h)
         live_wait(h);
         return;
     }
-    a.extra = live_left_out(follow_init(f), left_out, sizeof left_out);
+    a.extra = live_left_out(follow_init(f), left_out, sizeof(left_out));
     answer_head(h, &a, ANSWER_ENDLESS);
     if (h->ask->head_only)
         http_done(h);

@@ -62,7 +62,7 @@ static void *pool_main(void *arg)
 
 struct pool *pool_new(unsigned threads, size_t queue_max)
 {
-    struct pool *p = mem_new(sizeof *p + threads * sizeof p->threads[0]);
+    struct pool *p = mem_new(sizeof(*p) + threads * sizeof(p->threads[0]));
 
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->more, NULL);

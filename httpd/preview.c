@@ -1,5 +1,6 @@
 /* /<uid>/preview.mp4: the last key frame as an MP4 of one frame. Nothing is decoded, and the ring is not
  * followed. */
+#include "httpd/bytes.h"
 #include "httpd/handlers.h"
 #include "httpd/live.h"
 #include "common/base/clock.h"
@@ -28,8 +29,7 @@ static int make(struct ring_reader *r, uint64_t seq, struct chunk **ret, usec_t 
         if (!*ret) err = RING_E_BAD;
     }
     if (err == RING_OK) {
-        memcpy((*ret)->data, buf_span(&head).p, buf_n(&head));
-        memcpy((*ret)->data + buf_n(&head), fr.data.p, fr.data.n);
+        bytes_put(bytes_put((*ret)->data, buf_span(&head)), fr.data);
     }
     buf_done(&frame);
     buf_done(&head);
@@ -73,7 +73,7 @@ void serve_preview(struct http *h)
         live_wait(h);
         return;
     }
-    snprintf(etag, sizeof etag, "\"%llx-%llx\"", (unsigned long long)s->preview_seq,
+    snprintf(etag, sizeof(etag), "\"%llx-%llx\"", (unsigned long long)s->preview_seq,
         (unsigned long long)s->preview_wall_us);
     a.v.etag = span_of(etag);
     a.v.modified_us = s->preview_wall_us;

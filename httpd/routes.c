@@ -3,7 +3,7 @@
 #include "httpd/handlers.h"
 #include "common/ring/ring.h"
 
-#define LIVE_ROAD ROUTE_STREAM | ROUTE_MEDIA
+#define LIVE_ROAD (ROUTE_STREAM | ROUTE_MEDIA)
 
 /* The first pattern that fits wins. What a playlist names is relative to it, so every segment has its row
  * below

@@ -46,8 +46,8 @@ static struct storage *storage_new(struct span name, struct span path)
 {
     struct storage *st = NEW(struct storage);
 
-    span_copy(name, st->name, sizeof st->name);
-    span_copy(path, st->path, sizeof st->path);
+    span_copy(name, st->name, sizeof(st->name));
+    span_copy(path, st->path, sizeof(st->path));
     atomic_init(&st->refs, 1);
     pthread_mutex_init(&st->say_lock, NULL);
     pthread_mutex_init(&st->index_lock, NULL);
@@ -113,7 +113,7 @@ void storage_index_ready(struct storages *s, struct span name, struct span dir)
 
     if (!st) return;
     pthread_mutex_lock(&st->say_lock);
-    span_copy(dir, st->index_dir, sizeof st->index_dir);
+    span_copy(dir, st->index_dir, sizeof(st->index_dir));
     st->index_said++;
     pthread_mutex_unlock(&st->say_lock);
     storage_unref(st);
@@ -188,7 +188,7 @@ struct index *storage_index_get(struct storage *st)
 
     pthread_mutex_lock(&st->say_lock);
     said = st->index_said;
-    memcpy(dir, st->index_dir, sizeof dir);
+    memcpy(dir, st->index_dir, sizeof(dir));
     pthread_mutex_unlock(&st->say_lock);
     if (said == 0) return NULL;
     pthread_mutex_lock(&st->index_lock);

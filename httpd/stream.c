@@ -131,7 +131,7 @@ void stream_now(const struct stream *s, struct stream_now *ret)
     for (size_t i = 0; i < ARRAY_N(state_names); i++) {
         if (s->v.state[0] == '\0' || !span_is(span_of(s->v.state), state_names[i])) continue;
         ret->state = (enum stream_state)i;
-        span_copy(span_of(s->v.reason), ret->reason, sizeof ret->reason);
+        span_copy(span_of(s->v.reason), ret->reason, sizeof(ret->reason));
         return;
     }
     if (!s->v.rule.enabled) {
@@ -142,7 +142,7 @@ void stream_now(const struct stream *s, struct stream_now *ret)
     ret->state = (enum stream_state)MIN(atomic_load(&s->status->state), (uint32_t)STREAM_IDLE);
     ret->since_us = atomic_load(&s->status->state_since_us);
     ring_status_get_text(
-        s->status, s->status->reason, sizeof s->status->reason, ret->reason, sizeof ret->reason);
+        s->status, s->status->reason, sizeof(s->status->reason), ret->reason, sizeof(ret->reason));
 }
 
 void stream_demand(struct stream *s, uint32_t followers, uint32_t wanted)
@@ -155,5 +155,5 @@ void stream_demand(struct stream *s, uint32_t followers, uint32_t wanted)
     atomic_store(&s->demand->wanted, wanted);
     atomic_store(&s->demand->last_mono_us, clock_mono_us());
     /* A full counter means that a signal is already waiting there. */
-    (void)!write(s->ring.demand_event_fd, &one, sizeof one);
+    (void)!write(s->ring.demand_event_fd, &one, sizeof(one));
 }

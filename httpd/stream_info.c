@@ -15,7 +15,7 @@ static void write_track(struct text *b, const struct track *t)
         t->kind == TRACK_VIDEO       ? "video"
             : t->kind == TRACK_AUDIO ? "audio"
                                      : "data",
-        codec_name(t->codec), codec_rfc6381(t, codec, sizeof codec));
+        codec_name(t->codec), codec_rfc6381(t, codec, sizeof(codec)));
     if (t->kind == TRACK_VIDEO) text_fmt(b, ",\"width\":%u,\"height\":%u", t->width, t->height);
     if (t->kind == TRACK_AUDIO) text_fmt(b, ",\"rate\":%u,\"channels\":%u", t->sample_rate, t->channels);
     text_put(b, "}");

@@ -1,4 +1,5 @@
 #include "httpd/window.h"
+#include "httpd/bytes.h"
 #include "httpd/hls.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
@@ -31,7 +32,7 @@ static void drop_oldest(struct window *w)
 {
     w->bytes -= w->v[0].bytes;
     segment_done(&w->v[0]);
-    memmove(&w->v[0], &w->v[1], (w->n - 1) * sizeof w->v[0]);
+    memmove(&w->v[0], &w->v[1], (w->n - 1) * sizeof(w->v[0]));
     w->n--;
     w->n_listed = MIN(w->n_listed, w->n);
     w->v[w->n] = (struct segment){0};
@@ -136,7 +137,7 @@ bool window_add(struct window *w, struct fragment *f, struct init *init)
     if (s->n == 0) begin(w, f, init);
     if (s->n == s->cap) {
         s->cap = s->cap ? s->cap * 2 : 64;
-        s->f = mem_renew(s->f, s->cap * sizeof s->f[0]);
+        s->f = mem_renew(s->f, s->cap * sizeof(struct fragment *));
     }
     s->f[s->n++] = fragment_ref(f);
     s->bytes += f->c->n;
@@ -203,11 +204,11 @@ static void write_segments(const struct window *w, struct text *to)
         if (s->init != init && (!init || strcmp(init->id, s->init->id) != 0)) {
             if (s->discont) text_put(to, "#EXT-X-DISCONTINUITY\n");
             line.discont = false;
-            snprintf(uri, sizeof uri, "live-init-%s.mp4", s->init->id);
+            snprintf(uri, sizeof(uri), "live-init-%s.mp4", s->init->id);
             hls_map(to, uri);
         }
         init = s->init;
-        snprintf(uri, sizeof uri, "live-%llu.m4s", (unsigned long long)s->msn);
+        snprintf(uri, sizeof(uri), "live-%llu.m4s", (unsigned long long)s->msn);
         hls_segment(to, &line);
     }
 }
@@ -228,8 +229,7 @@ static struct chunk *make_playlist(const struct window *w)
     text_init(&b, HLS_LIVE_MAX);
     hls_begin(&b, &head);
     write_segments(w, &b);
-    if (text_ok(&b)) c = chunk_new(text_span(&b).n);
-    if (c) memcpy(c->data, text_span(&b).p, c->n);
+    if (text_ok(&b)) c = bytes_chunk(text_span(&b));
     text_done(&b);
     return c;
 }

@@ -20,7 +20,7 @@
 
 void httpd_help_start(struct httpd_help *h, unsigned threads, const char *web_dir, uint16_t port)
 {
-    struct sockaddr_in sa;
+    struct sockaddr_in sa = {.sin_port = 0};
     socklen_t n = sizeof(sa);
     struct door_set door = {.base = "/"};
     int err;
