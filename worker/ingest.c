@@ -191,15 +191,23 @@ static void follow_pt(struct ingest_track *t)
     t->in->describe = true;
 }
 
+static bool lies_in(struct span whole, struct span part)
+{
+    uintptr_t from = (uintptr_t)whole.p, at = (uintptr_t)part.p;
+
+    return at >= from && at + part.n <= from + whole.n;
+}
+
 void ingest_on_packet(void *arg, const struct rtp_order_packet *p, bool lost, bool new_run)
 {
     struct ingest_track *t = arg;
     struct depay_packet packet = {.payload = p->payload,
         .timestamp = p->timestamp,
         .marker = p->marker,
-        .lost = lost || t->lost,
+        .lost = lost,
         .mono_us = p->mono_us,
         .wall_us = p->wall_us};
+    uint64_t bad;
 
     if (t->pt != p->pt) follow_pt(t);
     if (!t->depay) return;
@@ -207,8 +215,10 @@ void ingest_on_packet(void *arg, const struct rtp_order_packet *p, bool lost, bo
         depay_reset(t->depay);
         t->new_run = true;
     }
-    t->lost = packet.lost && p->payload.n == 0;
-    if (p->payload.n > 0) depay_feed(t->depay, &packet);
+    bad = depay_counters(t->depay)->bad;
+    depay_feed(t->depay, &packet);
+    if (!lies_in(t->in->packet, p->payload)) depay_detach(t->depay);
+    if (t->depay && depay_counters(t->depay)->bad > bad) bad_packet(t->in);
 }
 
 static void rtp(struct ingest *in, struct ingest_track *t, struct span packet)
@@ -232,7 +242,9 @@ static void rtp(struct ingest *in, struct ingest_track *t, struct span packet)
         .marker = p.marker,
         .mono_us = in->mono_us,
         .wall_us = in->wall_us};
+    in->packet = packet;
     rtp_order_feed(t->order, &ordered);
+    in->packet = SPAN_NONE;
 }
 
 static void sender_report(struct ingest *in, struct ingest_track *t, const struct rtcp_packet *p)
@@ -314,7 +326,6 @@ void ingest_tell_counters(struct ingest *in, struct ingest_track *t)
         if (u->bad > t->units_said.bad) {
             add(&s->packets_bad, u->bad - t->units_said.bad);
             complain(in, BAD_UNIT, "payloads without sense", t->index, u->bad - t->units_said.bad);
-            for (uint64_t i = t->units_said.bad; i < u->bad && !in->told_invalid; i++) bad_packet(in);
         }
         t->units_said = *u;
     }

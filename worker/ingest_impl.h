@@ -30,7 +30,6 @@ struct ingest_track {
     size_t n_alt;
     int8_t ring_track; /* -1: not described in the ring */
     bool new_run;
-    bool lost; /* before a packet without payload */
     bool hole; /* a frame did not fit the ring: what follows refers to it */
     struct watch watch;
     uint64_t sr_ntp;
@@ -51,6 +50,7 @@ struct ingest {
     bool anchored; /* the timeline has had a session */
     bool describe; /* tracks have to be described anew before the next frame */
     usec_t mono_us, wall_us;
+    struct span packet; /* that came just now; what lies elsewhere was held, and goes when it was handed on */
     usec_t session_us;
     usec_t report_us; /* next reports */
     uint32_t ssrc;    /* ours */

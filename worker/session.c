@@ -293,7 +293,7 @@ static void look_at_media(struct session *s)
 
 void session_tick(struct session *s, usec_t now_us)
 {
-    usec_t deadline_us;
+    usec_t deadline_us, held_us = ingest_due(s->ingest);
 
     if (s->phase == WAIT && now_us >= s->retry_us) attempt(s);
     if (s->phase != RUN && s->phase != STOP) return;
@@ -303,6 +303,8 @@ void session_tick(struct session *s, usec_t now_us)
         if (s->conn && camera_conn_paced(s->conn)) camera_conn_drain(s->conn);
         if (!s->live) session_udp_drain(s, now_us);
         s->drain_us = session_udp_next_us(s, now_us);
+    } else if (held_us != 0 && now_us >= held_us) {
+        session_udp_drain(s, now_us); /* before a packet is given up that is here already */
     }
     deadline_us = rtsp_client_deadline(s->client);
     if (deadline_us != 0 && now_us >= deadline_us && !s->over) {
@@ -416,7 +418,7 @@ bool session_is_off(const struct session *s)
 
 bool session_playing(const struct session *s)
 {
-    return s->playing_us != 0;
+    return s->playing_us != 0 && !s->restarting;
 }
 
 void session_live(struct session *s, bool live)

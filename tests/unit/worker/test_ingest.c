@@ -216,6 +216,40 @@ static void sound_waits_for_the_picture(void **state)
     mem_free(s);
 }
 
+/* T3: packets that wait for their place are copies; frames made of them are whole all the same. */
+static void packets_in_the_wrong_order(void **state)
+{
+    struct bench *b = *state;
+    struct rtsp_track track = {
+        .kind = TRACK_VIDEO, .codec = CODEC_H264, .wanted = true, .udp = true, .pt = 96, .clock_hz = 90000};
+    uint8_t slice[1000];
+    struct frame f;
+
+    pass(b, 0);
+    ingest_tracks(b->in, &track, 1, b->now_us);
+    picture(b, true, 1000);
+    for (int i = 1; i < 50; i++) {
+        memset(slice, i, sizeof(slice));
+        memcpy(slice, i % 25 == 0 ? "\x65\x88\x84" : "\x41\x9a\x24", 3);
+        /* An SEI and the slice, the slice first. */
+        b->seq[VIDEO]++;
+        packet(b, VIDEO, true, span(slice, sizeof(slice)));
+        b->seq[VIDEO] = (uint16_t)(b->seq[VIDEO] - 2);
+        packet(b, VIDEO, false, SPAN_LIT("\x06\x05\x01\x00\x80"));
+        b->seq[VIDEO]++;
+        b->ts[VIDEO] += 3600;
+        pass(b, FRAME_US);
+    }
+    ingest_end(b->in);
+    assert_int_equal(ring_next(b->r), 51);
+    for (uint64_t seq = 2; seq < 51; seq++) {
+        assert_int_equal(ring_read(b->r, seq, &b->buf, &f), RING_OK);
+        assert_int_equal(f.data.p[f.data.n - 1], seq - 1);
+        assert_int_equal(f.flags & FRAME_DAMAGED, 0);
+    }
+    assert_int_equal(ring_reader_status(b->r)->packets_lost, 0);
+}
+
 /* The same description again is the same generation; the first frame says that media time was joined. */
 static void a_reconnect_keeps_the_description(void **state)
 {
@@ -396,6 +430,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(both_tracks_come_out_as_frames),
         TEST(sound_waits_for_the_picture),
+        TEST(packets_in_the_wrong_order),
         TEST(a_reconnect_keeps_the_description),
         TEST(lost_packets_are_counted_and_flagged),
         TEST(bad_packets_in_a_row_make_it_invalid),
