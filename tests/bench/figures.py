@@ -177,6 +177,7 @@ def kill(scale):
     with running(n, record=True) as (camera, server):
         wait_for("all record", lambda: server.status()["recording"] >= n, timeout=60, every=0.5)
         sent = camera.log_sent("cam")
+        server.msctl("log-level", 7)
         time.sleep(3)
         kills = []
         for i in range(scale.kills):
@@ -197,7 +198,7 @@ def kill(scale):
     others = {u: s - 1 - want[u] for u, s in sessions.items() if s - 1 != want[u]}
     result = {"kills": len(kills), "handshake_ms": shakes, "gap_s": gaps, "unrecorded_before_kill_s": tails, "sessions_too_many": others}
     if shakes:
-        line(f"hand-shake of the new worker: p50 {measure.percentile(shakes, 50):.1f} ms, p99 {measure.percentile(shakes, 99):.1f} ms ({len(shakes)} of {len(kills)} seen in the log)")
+        line(f"hand-shake of the new worker: p50 {measure.percentile(shakes, 50):.1f} ms, p99 {measure.percentile(shakes, 99):.1f} ms ({len(shakes)} of {len(kills)} seen in the log, which has milliseconds)")
     line(f"gap of recording: p50 {measure.percentile(gaps, 50):.2f} s, p99 {measure.percentile(gaps, 99):.2f} s (GOP 2 s)")
     line(f"newest frame recorded before the kill: p50 {measure.percentile(tails, 50) * 1000:.0f} ms, max {max(tails) * 1000:.0f} ms old")
     line(f"streams with more sessions than kills: {others or 'none'}")
@@ -205,10 +206,10 @@ def kill(scale):
 
 
 def handshakes(server, kills):
-    """Milliseconds from the kill to the hand-shake of the next worker, by the master's log."""
+    """Milliseconds from the kill to the hand-shake of the next worker, by the master's log (debug)."""
     shook = collections.defaultdict(list)
     for text in server.log().splitlines():
-        m = re.match(r"(\S+Z) \w+ \S+ (\S+) worker-ready\b", text)
+        m = re.match(r"(\S+Z) \w+ master\S+ \S+ handshake of=(\S+) ", text)
         if m:
             shook[m[2]].append(hls.unix_time(m[1]))
     found = []
