@@ -67,13 +67,21 @@ static bool within(const struct seg_table *t, const struct part *p, size_t i)
     return (p->first || media_us(t, s) >= p->from_us) && (p->last || media_us(t, s) < p->to_us);
 }
 
+/* A segment that continues another begins with the rest of a GOP. */
+static bool has_before(const struct seg_table *t, size_t end, uint8_t track)
+{
+    for (size_t i = 0; i < end; i++)
+        if (t->s[i].track == track) return true;
+    return false;
+}
+
 static bool part_of(const struct seg_table *t, size_t from, size_t to, unsigned mask, struct part *p)
 {
     size_t first = seg_key_at(t, INT64_MIN);
 
     if (from > to || to > t->n || t->n == 0) return false;
     *p = (struct part){.from = from, .to = to, .track = primary(t), .mask = mask};
-    p->first = from <= first;
+    p->first = from == 0 || (from == first && !has_before(t, first, p->track));
     p->last = to == t->n;
     if (!p->first && !is_key(t, from, p->track)) return false;
     if (!p->last && !is_key(t, to, p->track)) return false;

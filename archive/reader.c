@@ -327,7 +327,8 @@ static void describe(struct seg_table *t)
         i->end_us = MAX(i->end_us, end);
     }
     for (size_t k = seg_key_at(t, i->start_us); k < t->n; k = seg_key_next(t, k))
-        seg_keys_add(i, &apart_ms, seg_wall_us(t, k), (uint32_t)k);
+        if (t->s[k].flags & FRAME_KEY) /* one that continues another may have none */
+            seg_keys_add(i, &apart_ms, seg_wall_us(t, k), (uint32_t)k);
 }
 
 int seg_table_scan(int fd, uint64_t bytes, struct seg_table **t)

@@ -56,7 +56,7 @@ struct seg_range {
 };
 /* Samples of the tracks in mask between two key frames, and where their bytes lie. Cuts of one segment
  * neither share nor miss a sample: other tracks are divided by time, the first cut takes what lies before its
- * key frame too. */
+ * key frame too (in a segment that continues another: the rest of a GOP, when it is cut from 0). */
 struct seg_cut {
     struct mp4_sample *s; /* file order: what mp4_fragment_head takes */
     size_t n;

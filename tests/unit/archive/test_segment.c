@@ -673,6 +673,55 @@ static void video_that_was_not_described_is_left_out(void **state)
     footage_done(&f);
 }
 
+/* One that goes on inside a GOP: what lies before its first key frame is in the first cut, and it need not
+ * have any. */
+static void continued_segments_are_cut(void **state)
+{
+    struct place *p = *state;
+    struct seg_table *t = NULL;
+    struct segw_setup setup = {.uid = "cam-1", .continues = true};
+    struct seg_info info;
+    struct footage f;
+    struct seg_cut c;
+    struct segw *w;
+    size_t from, first;
+    int fd;
+
+    footage_make(&f, 4, 50, FOOTAGE_START_US);
+    for (from = 1; f.f[from].track != 0;) from++;
+    setup.tracks = &f.tracks;
+    setup.first = f.f + from;
+    setup.n_first = 10;
+    assert_int_equal(segw_open(p->records, &setup, &w), 0);
+    fd = open_file(p, segw_path(w));
+    assert_int_equal(segw_append(w, f.f + from, 30), SEGW_OK);
+    assert_int_equal(seg_table_scan(fd, segw_bytes(w), &t), SEG_OK);
+    assert_int_equal(t->info.n_keys, 0);
+    assert_int_equal(seg_key_at(t, INT64_MAX), 0);
+    assert_int_equal(seg_key_next(t, 0), t->n);
+    assert_int_equal(seg_cut(t, 0, t->n, 7, &c), SEG_OK);
+    assert_int_equal(c.n, 30);
+    seg_cut_done(&c);
+    for (size_t at = from + 30; at < f.n; at += 50)
+        assert_int_equal(segw_append(w, f.f + at, MIN(50, f.n - at)), SEGW_OK);
+    assert_int_equal(segw_close(w, &info), 0);
+    assert_int_equal(info.n_keys, 1);
+    assert_int_equal(seg_table_scan(fd, info.bytes, &t), SEG_OK);
+    first = info.keys[0].sample;
+    assert_true(first > 0);
+    assert_int_equal(seg_key_at(t, 0), first);
+    assert_int_equal(seg_cut(t, 0, first, 1, &c), SEG_OK);
+    assert_int_equal(c.n, 49);
+    assert_int_equal(c.start_us, info.start_us);
+    seg_cut_done(&c);
+    assert_int_equal(seg_cut(t, first, t->n, 1, &c), SEG_OK);
+    assert_int_equal(c.n, 50);
+    seg_cut_done(&c);
+    seg_table_free(t);
+    fd_close(&fd);
+    footage_done(&f);
+}
+
 /* ffmpeg plays a segment as it is, from time 0, and decodes what it decoded before. */
 static void segment_is_a_plain_mp4(void **state)
 {
@@ -741,6 +790,7 @@ int main(void)
         TEST(cuts_are_at_key_frames),
         TEST(damaged_footers_are_refused),
         TEST(video_that_was_not_described_is_left_out),
+        TEST(continued_segments_are_cut),
         TEST(segment_is_a_plain_mp4),
         cmocka_unit_test(long_segments_list_fewer_keys),
         cmocka_unit_test(info_is_checked),
