@@ -210,6 +210,23 @@ static void crc_matches_rfc3720(void **state)
     assert_int_equal(crc32c(crc32c(0, span(bytes, 13)), span(bytes + 13, 19)), 0x46dd794e);
 }
 
+/* Long pieces go another way through the processor than short ones. */
+static void crc_is_the_same_in_pieces(void **state)
+{
+    uint8_t *bytes = mem_new(20000);
+
+    (void)state;
+    for (size_t i = 0; i < 20000; i++) bytes[i] = (uint8_t)(i * i >> 3 ^ i);
+    for (size_t n = 3000; n < 20000; n += 311) {
+        uint32_t whole = crc32c(7, span(bytes + n % 9, n)), pieces = 7;
+
+        for (size_t at = 0; at < n; at += 100)
+            pieces = crc32c(pieces, span_sub(span(bytes + n % 9, n), at, 100));
+        assert_int_equal(whole, pieces);
+    }
+    mem_free(bytes);
+}
+
 static char last_line[LOG_LINE_MAX];
 
 static void keep_line(enum log_level level, const char *line, size_t n)
@@ -273,6 +290,7 @@ int main(void)
         cmocka_unit_test(map_holds_thousands),
         cmocka_unit_test(clock_writes_iso),
         cmocka_unit_test(crc_matches_rfc3720),
+        cmocka_unit_test(crc_is_the_same_in_pieces),
         cmocka_unit_test(log_lines_cannot_be_forged),
         cmocka_unit_test(jitter_stays_in_its_band),
         cmocka_unit_test(secrets_copy_and_wipe),
