@@ -1,6 +1,8 @@
 #include "worker/measure.h"
 
 #define SLACK_PART 8 /* a ring may lack this part of what two GOPs take */
+#define MARGIN_PART                                                                                          \
+    8 /* and has this part more than the GOP under way: it grows before the key frame is overwritten */
 
 void measure_frame(struct measure *m, bool entry, bool video, size_t bytes, usec_t wall_us)
 {
@@ -56,8 +58,11 @@ uint64_t measure_bytes(const struct measure *m, usec_t before_us)
 struct ring_geom measure_geom(const struct measure *m, usec_t before_us, uint32_t ring_max)
 {
     uint64_t slack = m->pair_bytes / SLACK_PART, bytes = measure_bytes(m, before_us);
+    uint64_t gop_bytes = m->gop_bytes + m->gop_bytes / MARGIN_PART,
+             gop_all = m->gop_all + m->gop_all / MARGIN_PART;
 
-    return ring_geom_for(MAX(bytes - MIN(bytes, slack), m->largest * 4), m->pair_all, ring_max);
+    bytes = MAX(MAX(bytes - MIN(bytes, slack), gop_bytes), m->largest * 4);
+    return ring_geom_for(bytes, MAX(m->pair_all, gop_all), ring_max);
 }
 
 bool measure_outgrown(const struct measure *m, struct ring_geom now, usec_t before_us, uint32_t ring_max)

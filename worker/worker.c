@@ -391,11 +391,11 @@ static int set_open(struct incoming *in, struct ring_set *ret)
     return 0;
 }
 
-static void ring_moved(struct worker *w, uint32_t old_gen)
+static void ring_moved(struct worker *w)
 {
     struct packer *p = channel_begin(child_control(w->child), MSG_RING_MOVED, 1);
 
-    pack_kv_u64(p, "gen", old_gen);
+    pack_kv_u64(p, "gen", w->set.gen);
     channel_end(child_control(w->child), NULL, 0);
 }
 
@@ -405,7 +405,6 @@ static int on_ring(struct worker *w, struct incoming *in)
 {
     struct ring_set set;
     struct ring_writer *ring;
-    uint32_t old_gen = w->set.gen;
     bool first = w->ring == NULL;
     int err = set_open(in, &set);
 
@@ -426,7 +425,7 @@ static int on_ring(struct worker *w, struct incoming *in)
     log_info("ring", "gen=%u bytes=%u frames=%u", set.gen, ring_writer_geom(ring).data_bytes,
         ring_writer_geom(ring).frames);
     if (!first) {
-        ring_moved(w, old_gen);
+        ring_moved(w);
     } else {
         say_state(w);
         beat(w, clock_mono_us());

@@ -52,7 +52,7 @@ enum {
     /* gen (ring generation); descriptors: ring (read-write), demand page (read-only), eventfd of new frames, eventfd of new demand */ \
     MESSAGE(RING, 11, TO_MASTER, TO_WORKER, 64, 4) \
     MESSAGE(RING_WANT, 12, TO_WORKER, TO_MASTER, 64, 0)       /* bytes, frames: answered by RING with the next generation */ \
-    MESSAGE(RING_MOVED, 13, TO_WORKER, TO_MASTER, 64, 0)      /* gen: the old ring is no longer written */ \
+    MESSAGE(RING_MOVED, 13, TO_WORKER, TO_MASTER, 64, 0)      /* gen: of the ring that is written from now on */ \
     MESSAGE(CONNECTOR_SOCK, 14, TO_MASTER, TO_WORKER, 64, 1)  /* after start and after a new connector */ \
     MESSAGE(KEEPER_SOCK, 15, TO_MASTER, TO_WORKER, 64, 1)     /* after start and after a new keeper */ \
     MESSAGE(STATE, 16, TO_WORKER, TO_MASTER, 512, 0)          /* state (number of enum stream_state), reason, since_us (wall clock): on every change */ \

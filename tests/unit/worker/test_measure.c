@@ -74,6 +74,22 @@ static void long_gops_grow_to_the_limit(void **state)
     assert_true(grown <= 12);
 }
 
+/* The only key frame of a long GOP is what previews and viewers begin with. */
+static void grows_before_the_key_frame_is_overwritten(void **state)
+{
+    struct measure many = {0}, large = {0};
+    struct ring_geom g = {RING_DATA_MIN, 512};
+    uint64_t bytes = 0;
+    unsigned n = 0;
+
+    (void)state;
+    for (; !measure_outgrown(&many, g, 0, RING_MAX); n++) measure_frame(&many, n == 0, true, 100, US_PER_S);
+    assert_in_range(n, 400, 500);
+    for (n = 0; !measure_outgrown(&large, g, 0, RING_MAX); n++, bytes += 10000)
+        measure_frame(&large, n == 0, true, 10000, US_PER_S);
+    assert_in_range(bytes, RING_DATA_MIN * 3 / 4, RING_DATA_MIN - 20000);
+}
+
 static void a_break_is_no_gop(void **state)
 {
     struct measure m = {0};
@@ -114,6 +130,7 @@ int main(void)
         cmocka_unit_test(footage_before_an_event),
         cmocka_unit_test(four_of_the_largest_frames),
         cmocka_unit_test(long_gops_grow_to_the_limit),
+        cmocka_unit_test(grows_before_the_key_frame_is_overwritten),
         cmocka_unit_test(a_break_is_no_gop),
         cmocka_unit_test(silence_is_three_times_the_longest_gap),
     };
