@@ -136,8 +136,10 @@ static void set_port(struct sockaddr_storage *a, uint16_t port)
 
 static uint16_t port_of(const struct sockaddr_storage *a)
 {
-    return ntohs(a->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)(const void *)a)->sin6_port
-                                          : ((const struct sockaddr_in *)(const void *)a)->sin_port);
+    struct sockaddr_storage s = *a;
+
+    return ntohs(s.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&s)->sin6_port
+                                         : ((struct sockaddr_in *)(void *)&s)->sin_port);
 }
 
 static int udp_on(struct sockaddr_storage local, uint16_t port)

@@ -6,9 +6,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static const char *const shapes[] = {"mode=AAC-hbr;config=1408", "mode=AAC-lbr", "",
-        "sizelength=16;indexlength=0;ctsdeltalength=5;dtsdeltalength=9;randomaccessindication=1;"
-        "streamstateindication=3;"
-        "auxiliarydatasizelength=7",
+        "sizelength=16;ctsdeltalength=5;dtsdeltalength=9;randomaccessindication=1;auxiliarydatasizelength=7",
         "constantsize=20;sizelength=0;indexlength=0"};
 
     if (n == 0) return 0;

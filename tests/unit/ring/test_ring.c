@@ -57,7 +57,7 @@ static void pieces_become_a_frame_with_lengths(void **state)
     struct pair *p = *state;
     struct piece pieces[] = {
         {.s = SPAN_LIT("abc"), .nal_n = 3},
-        {.s = SPAN_LIT("efg"),                    .nal_n = 8, .head_n = 1, .head = {'D'}},
+        {.s = SPAN_LIT("efg"), .nal_n = 8, .head_n = 1, .head = {'D'}},
         {.s = SPAN_LIT("hijk")},
     };
     struct frame f = {.dts = -12345678901,

@@ -232,13 +232,9 @@ static void what_is_not_a_ring_is_refused(void **state)
     static const struct {
         size_t bytes;
         unsigned seals;
-    } cases[] = {
-        {0,       F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL},
-        {100,     F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL},
-        {4 << 20, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL},
-        {4 << 20, F_SEAL_SHRINK                            },
-        {4 << 20, 0                                        }
-    };
+    } cases[] = {{0, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL},
+        {100, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL},
+        {4 << 20, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL}, {4 << 20, F_SEAL_SHRINK}, {4 << 20, 0}};
     struct hostile *h = *state;
     const struct ring_status *s;
     struct ring_reader *r;
