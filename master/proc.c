@@ -158,16 +158,18 @@ static void stop_late(struct loop_timer *t)
 static void on_close(struct channel *ch, int err)
 {
     struct proc *p = channel_arg(ch);
+    bool refused = err < 0 && p->state != PROC_DEAD;
 
+    /* Before its socket closes: it must not leave in order, as one whose master died. */
+    if (refused) {
+        log_error("child-refused", "of=%s pid=%d err=%s", p->id, p->pid, log_q(span_of(err_text(err))));
+        proc_kill(p);
+    }
     channel_free(ch);
     p->ch = NULL;
     if (p->state == PROC_DEAD) {
         buried(p);
         return;
-    }
-    if (err < 0) {
-        log_error("child-refused", "of=%s pid=%d err=%s", p->id, p->pid, log_q(span_of(err_text(err))));
-        proc_kill(p);
     }
     if (p->state == PROC_STOPPING) return;
     move(p, PROC_STOPPING, "its socket closed");
