@@ -251,9 +251,9 @@ static void do_later(struct loop_task *t)
             s->phase = OFF;
             s->playing_us = 0;
             s->ops.off(s->ops.arg);
-        } else {
-            wait_and_retry(s, now_us);
+            return;
         }
+        wait_and_retry(s, now_us);
     }
     if (s->redial) {
         s->redial = false;

@@ -18,7 +18,7 @@ struct session_ops {
     void (*connecting)(void *arg);               /* an attempt begins */
     void (*ended)(void *arg);                    /* a session that had played is over */
     void (*drained)(void *arg, size_t bytes);    /* a batch of packets was taken */
-    void (*off)(void *arg);                      /* after session_stop */
+    void (*off)(void *arg);                      /* after session_stop; may free the session */
     void (*turn)(void *arg);                     /* look at session_due again */
     void *arg;
 };
