@@ -84,6 +84,16 @@ static uint32_t ssrc_of(struct span payload, bool rtcp)
 
 enum verdict { NO, YES, UNSURE };
 
+/* Another source on a channel is believed when its next frame follows at once: the camera may have begun
+ * anew. */
+static bool goes_on_with(struct span behind, uint8_t channel, uint32_t ssrc)
+{
+    struct span payload = span_from(behind, INTERLEAVED_HEADER);
+
+    return behind.p[0] == '$' && behind.p[1] == channel && payload.p[0] >> 6 == 2 && !rtp_is_rtcp(payload) &&
+        ssrc_of(payload, false) == ssrc;
+}
+
 /* A frame that is sure to be one: see the header. *ret_need: bytes after which it can be decided. */
 static enum verdict sure_frame(const struct interleaved *il, struct span s, size_t *ret_need)
 {
@@ -105,7 +115,12 @@ static enum verdict sure_frame(const struct interleaved *il, struct span s, size
     rtcp = rtp_is_rtcp(payload);
     if (payload.p[0] >> 6 != 2 || (!rtcp && seen < RTP_HEADER_MIN)) return NO;
     if (rtcp && n > RTCP_SIZE_MAX) return NO;
-    if (il->ch[slot].has_ssrc && il->ch[slot].ssrc != ssrc_of(payload, rtcp)) return NO;
+    if (il->ch[slot].has_ssrc && il->ch[slot].ssrc != ssrc_of(payload, rtcp)) {
+        *ret_need = n + INTERLEAVED_HEADER + RTP_HEADER_MIN;
+        if (rtcp) return NO;
+        if (s.n < *ret_need) return UNSURE;
+        return goes_on_with(span_from(s, n), s.p[1], ssrc_of(payload, false)) ? YES : NO;
+    }
     if (s.n <= n) {
         *ret_need = n + 1;
         return il->ch[slot].has_ssrc ? YES : UNSURE;
@@ -171,7 +186,7 @@ static void note_ssrc(struct interleaved_channel *c, struct span payload)
 {
     bool rtcp = rtp_is_rtcp(payload);
 
-    if (payload.n < (rtcp ? RTCP_MIN : RTP_HEADER_MIN)) return;
+    if (payload.n < (rtcp ? RTCP_MIN : RTP_HEADER_MIN) || payload.p[0] >> 6 != 2) return;
     c->has_ssrc = true;
     c->ssrc = ssrc_of(payload, rtcp);
 }

@@ -7,9 +7,10 @@
  *     while (interleaved_next(&il, buf_span(&b), &took, &ev) ...) { use ev; buf_take(&b, took); }
  *
  * Out of frame (C8: bytes lost or repeated inside the camera) a frame is only believed when its channel is
- * known, its size fits RTP or RTCP, its version is 2, its SSRC is the channel's and what follows it begins
- * like a frame or a message. The frame behind which the stream breaks is not delivered: it is the one with
- * the hole. Tests: tests/unit/proto/test_interleaved.c, tests/fuzz/fuzz_interleaved.c. */
+ * known, its size fits RTP or RTCP, its version is 2, its SSRC is the channel's, and what follows it begins
+ * like a frame or a message; another SSRC only when the next frame has it too. The frame behind which the
+ * stream breaks is not delivered: it is the one with the hole. Tests: tests/unit/proto/test_interleaved.c,
+ * tests/fuzz/fuzz_interleaved.c. */
 #ifndef PROTO_INTERLEAVED_H
 #define PROTO_INTERLEAVED_H
 

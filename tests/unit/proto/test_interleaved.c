@@ -183,6 +183,31 @@ static void foreign_ssrc_is_not_believed_while_searching(void **state)
     buf_done(&b);
 }
 
+static void another_source_is_believed_when_it_goes_on(void **state)
+{
+    struct interleaved il;
+    struct log l = {0};
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 1 << 20);
+    add_frame(&b, 0, 5, 0, 10);
+    add_frame(&b, 0, 5, 1, 10);
+    buf_text(&b, "\x01\x02\x03");
+    add_frame(&b, 0, 99, 1, 10);
+    add_frame(&b, 0, 99, 2, 10);
+    add_frame(&b, 0, 99, 3, 10);
+    ready(&il);
+    run(&il, buf_span(&b), 100000, &l);
+    assert_string_equal(l.text, "F0/0:22 S29 F0/0:22 F0/0:22 F0/0:22 ");
+    l = (struct log){0};
+    ready(&il);
+    run(&il, buf_span(&b), 7,
+        &l); /* seen in small pieces: the broken frame is given before its end is known */
+    assert_true(il.frames >= 4 && !il.searching);
+    buf_done(&b);
+}
+
 static void searching_is_bounded(void **state)
 {
     static uint8_t noise[1 << 17];
@@ -341,6 +366,7 @@ int main(void)
         cmocka_unit_test(holes_are_found),
         cmocka_unit_test(the_frame_with_the_hole_is_not_given),
         cmocka_unit_test(foreign_ssrc_is_not_believed_while_searching),
+        cmocka_unit_test(another_source_is_believed_when_it_goes_on),
         cmocka_unit_test(searching_is_bounded),
         cmocka_unit_test(good_frames_forgive),
         cmocka_unit_test(junk_before_an_answer),
