@@ -100,6 +100,7 @@ static void load_dir(struct assets *a, int fd, const char *below, unsigned depth
         fd_close(&fd);
         return;
     }
+    /* cppcheck-suppress readdirCalled ; no other thread has this DIR */
     while ((e = readdir(d))) load_entry(a, dirfd(d), e->d_name, below, depth);
     closedir(d);
 }

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <semaphore.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -453,6 +454,64 @@ static void test_recording_status(void **state)
     http_reply_done(&r);
 }
 
+/* A disk that hangs: as many jobs that never end as the pool has threads. */
+struct hung {
+    struct job job;
+    sem_t *gate, *running;
+};
+
+static void hang(struct job *j)
+{
+    struct hung *h = CONTAINER(j, struct hung, job);
+
+    sem_post(h->running);
+    sem_wait(h->gate);
+}
+
+static void hung_over(struct job *j)
+{
+    (void)j;
+}
+
+static void test_hung_storage(void **state)
+{
+    struct storage *st;
+    struct hung h[POOL_THREADS];
+    struct http_reply r;
+    sem_t gate, running;
+    usec_t before;
+
+    (void)state;
+    need_footage();
+    st = storage_by_name(help.storages, SPAN_LIT("default"));
+    sem_init(&gate, 0, 0);
+    sem_init(&running, 0, 0);
+    for (size_t i = 0; i < ARRAY_N(h); i++) {
+        h[i] = (struct hung){{hang, hung_over, help.server.hubs[0].loop, NULL}, &gate, &running};
+        assert_true(pool_put(st->pool, &h[i].job));
+    }
+    for (size_t i = 0; i < ARRAY_N(h); i++) sem_wait(&running);
+    /* live goes on ... */
+    before = clock_mono_us();
+    httpd_camera_until(&camera, clock_wall_us() + 3 * US_PER_S);
+    assert_int_equal(get("preview.mp4", NULL, &r), 200);
+    http_reply_done(&r);
+    assert_int_equal(get("video.m3u8", NULL, &r), 200);
+    http_reply_done(&r);
+    assert_true(clock_mono_us() - before < 5 * US_PER_S);
+    /* ... and the archive says that its disk does not answer */
+    assert_int_equal(get("archive-1700000000-60.m3u8", NULL, &r), 503);
+    assert_true(http_reply_field(&r, "Retry-After").n > 0);
+    http_reply_done(&r);
+    for (size_t i = 0; i < ARRAY_N(h); i++) sem_post(&gate);
+    assert_int_equal(get("archive-1700000000-60.m3u8", NULL, &r), 200);
+    http_reply_done(&r);
+    httpd_help_settle(&help);
+    storage_unref(st);
+    sem_destroy(&gate);
+    sem_destroy(&running);
+}
+
 /* A viewer who stops reading a segment and goes away gives the socket and the thread back. */
 static void test_viewers_who_leave(void **state)
 {
@@ -491,6 +550,7 @@ int main(void)
         cmocka_unit_test(test_recording_status),
         cmocka_unit_test(test_viewers_who_leave),
         cmocka_unit_test(test_closed_a_moment_ago),
+        cmocka_unit_test(test_hung_storage),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
