@@ -71,7 +71,7 @@ static int add_page(struct catalogue *c, struct storage *st, const struct seg_in
     uint8_t tag = (uint8_t)c->j.at;
 
     for (size_t i = 0; i < n; i++) {
-        if (!plan_add(&c->plan, &page[i], tag, false, c->j.from_us, c->j.to_us)) {
+        if (!plan_add(&c->plan, &page[i], tag, c->j.from_us, c->j.to_us)) {
             c->too_long = true;
             return 0;
         }
@@ -100,26 +100,12 @@ static void add_fresh(struct archive_job *j, const struct seg_info *info)
 {
     struct catalogue *c = CONTAINER(j, struct catalogue, j);
 
-    if (!plan_add(&c->plan, info, (uint8_t)j->at, false, j->from_us, j->to_us)) c->too_long = true;
+    if (!plan_add(&c->plan, info, (uint8_t)j->at, j->from_us, j->to_us)) c->too_long = true;
 }
 
 static void add_fresh_range(struct archive_job *j, const struct seg_info *info)
 {
     stretches_add(&CONTAINER(j, struct catalogue, j)->ranges, info->start_us, info->end_us);
-}
-
-/* Up to the last key frame, though it may be less than the usual distance behind the one before. */
-static void list_last_key(struct seg_table *t)
-{
-    struct seg_info *info = &t->info;
-    size_t last, next;
-
-    if (info->n_keys == 0 || info->n_keys == SEG_KEYS_MAX) return;
-    last = info->keys[info->n_keys - 1].sample;
-    while ((next = seg_key_next(t, last)) < t->n) last = next;
-    if (last == info->keys[info->n_keys - 1].sample) return;
-    info->keys[info->n_keys++] =
-        (struct seg_key){(uint32_t)((seg_wall_us(t, last) - info->start_us) / US_PER_MS), (uint32_t)last};
 }
 
 static void read_open(struct catalogue *c, struct storage *st)
@@ -132,8 +118,7 @@ static void read_open(struct catalogue *c, struct storage *st)
     if (o->start_us >= c->j.to_us || o->end_us <= c->j.from_us) return;
     if (seg_open(st->path, c->j.uid, o->path, &fd) != 0) return;
     if (seg_table_scan(fd, o->bytes, &t) == SEG_OK && t->n > 0) {
-        list_last_key(t);
-        plan_add(&c->plan, &t->info, (uint8_t)c->j.at, true, c->j.from_us, c->j.to_us);
+        plan_add(&c->plan, &t->info, (uint8_t)c->j.at, c->j.from_us, c->j.to_us);
         if (!c->has_tracks) {
             c->tracks = t->tracks;
             c->mask = mp4_mask(&t->tracks, MP4_PLAYABLE);

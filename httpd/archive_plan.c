@@ -53,12 +53,10 @@ static usec_t key_us(const struct seg_info *s, unsigned i)
     return i < s->n_keys ? s->start_us + (usec_t)s->keys[i].at_ms * US_PER_MS : s->end_us;
 }
 
-bool plan_add(
-    struct plan *p, const struct seg_info *s, uint8_t storage, bool still_open, usec_t from_us, usec_t to_us)
+bool plan_add(struct plan *p, const struct seg_info *s, uint8_t storage, usec_t from_us, usec_t to_us)
 {
     unsigned n = MAX(s->n_keys, 1u);
 
-    if (still_open) n--;
     count_bytes(p, s);
     for (unsigned i = 0; i < n; i++) {
         usec_t start_us = key_us(s, i), end_us = key_us(s, i + 1);

@@ -28,10 +28,9 @@ struct plan {
 };
 void plan_done(struct plan *p);
 
-/* Adds the pieces of a segment that overlap [from_us, to_us). still_open: what lies behind its last key frame
- * is left out, since it grows. false: too many, or memory is out. */
-bool plan_add(
-    struct plan *p, const struct seg_info *s, uint8_t storage, bool still_open, usec_t from_us, usec_t to_us);
+/* Adds the pieces of a segment that overlap [from_us, to_us). Of the open one too, as far as it is written.
+ * false: too many, or memory is out. */
+bool plan_add(struct plan *p, const struct seg_info *s, uint8_t storage, usec_t from_us, usec_t to_us);
 /* In the order of time; of two pieces of one segment one is left. */
 void plan_sort(struct plan *p);
 /* The VOD playlist. */

@@ -89,12 +89,21 @@ static int make_head(struct play *p, const struct seg_table *t)
     return mp4_fragment_head(&p->head, p->from + 1, p->cut.s, p->cut.n, NULL) ? 0 : -ENOMEM;
 }
 
+/* A piece at the end of the open segment ends where the segment ended when it was listed, whatever came
+ * later. */
+static void cut_tail(const struct play *p, struct seg_table *t)
+{
+    if (p->init_only || p->to >= t->n || p->to <= p->from) return;
+    if (seg_key_next(t, p->to - 1) != p->to) t->n = p->to;
+}
+
 static void prepare(struct job *j)
 {
     struct play *p = CONTAINER(j, struct play, job);
     struct seg_table *t = NULL;
 
     p->err = load_table(p, &t);
+    if (p->err == 0) cut_tail(p, t);
     if (p->err == 0) p->err = make_head(p, t);
     seg_table_free(t);
 }

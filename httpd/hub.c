@@ -132,6 +132,10 @@ void server_stop(struct server *s)
 {
     server_each(s, stop_hub, NULL);
     for (unsigned i = 0; i < s->n_hubs; i++) pthread_join(s->hubs[i].thread, NULL);
+}
+
+void server_free(struct server *s)
+{
     for (unsigned i = 0; i < s->n_hubs; i++) loop_free(s->hubs[i].loop);
     s->n_hubs = 0;
 }

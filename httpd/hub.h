@@ -54,8 +54,9 @@ struct server {
 
 /* Starts the threads. assets may be NULL. 0 or -errno. */
 int server_start(struct server *s, unsigned threads, const struct assets *assets, struct storages *storages);
-/* Ends the threads; connections are closed. */
+/* Ends the threads; connections are closed. Pools may still post to the loops until server_free. */
 void server_stop(struct server *s);
+void server_free(struct server *s);
 struct hub *hub_home(struct server *s, struct span uid);
 
 /* fn(hub, arg) in every hub's thread; arg is freed by mem_free when the last is through. */

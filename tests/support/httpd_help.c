@@ -39,6 +39,7 @@ void httpd_help_stop(struct httpd_help *h)
 {
     server_stop(&h->server);
     storages_free(h->storages);
+    server_free(&h->server);
     assets_free(h->assets);
     fd_close(&h->listen_fd);
 }
