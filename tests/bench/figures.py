@@ -111,6 +111,22 @@ def ingest(scale):
     return result
 
 
+def reference_write(n, scale):
+    """The kernel's own cost of appending the same bytes to as many files; it varies with what the page cache holds."""
+    folder = tools.BUILD / "bench-reference.d"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    result = {}
+    try:
+        for piece in (65536, 262144):
+            p = tools.run(tools.BUILD / "bin" / "bench-reference-write", folder, n, 260000, piece, max(3, int(scale.window_s / 2)), 2, timeout=120)
+            result[piece] = min(w["cpu_s"] / w["gbit"] for w in map(json.loads, p.stdout.splitlines()))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    line("    kernel alone, appending: " + ", ".join(f"{v:.3f} in pieces of {k >> 10} KB" for k, v in result.items()))
+    return result
+
+
 def check_streams(camera, server, n):
     """A figure only counts when all streams were really captured."""
     status, stats = server.status(), camera.stats()
@@ -134,7 +150,7 @@ def record(scale):
     need = n * 0.27e6 * (scale.settle_s + scale.windows * scale.window_s + 30) * 1.2
     room = shutil.disk_usage(tools.BUILD).free
     assert room > need, f"needs {need / 1e9:.0f} GB of disk, {room / 1e9:.0f} GB are free"
-    result = {}
+    result = {"write_before": reference_write(n, scale)}
     with running(n, record=True) as (camera, server):
         wait_for("all record", lambda: server.status()["recording"] >= n, timeout=60, every=0.5)
         time.sleep(scale.settle_s)
@@ -143,6 +159,7 @@ def record(scale):
         result["state"] = check_streams(camera, server, n)
         written = sum(p.stat().st_size for p in pathlib.Path(server.storages["default"]).rglob("*.mp4"))
         line(f"    {written / 1e9:.1f} GB recorded of {camera.stats()['bytes_sent'] / 1e9:.1f} GB sent")
+        result["write_while_full"] = reference_write(n, scale)
     return result
 
 
