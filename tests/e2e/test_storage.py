@@ -89,9 +89,12 @@ def test_missing_storage_comes_back(server, camera, tmp_path):
     s.wait_recording("cam")
     wait_for("something recorded", lambda: s.ranges("cam"))
     s.stop()
+    stopped = time.monotonic()
     place = pathlib.Path(s.storages["default"])
     away = place.with_name("away")
     place.rename(away)
+    # What is less than a second apart is one range, and what the ring still has is recorded later.
+    wait_for("three seconds without a server", lambda: time.monotonic() - stopped > 3)
     s.start()
     s.wait_state("cam")
     wait_for("the storage is missing", lambda: storage(s)["state"] == "missing", timeout=10)
