@@ -5,6 +5,8 @@
  * wake: one read for each wake-up, as a program does that looks at every frame; batch: every socket is
  * drained each 200 ms. Prints a line of JSON a window: {"gbit":..,"cpu_s":..,"reads":..}. CPU is this
  * process's, user and system. */
+#include "tests/bench/reference.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -30,30 +32,10 @@ static unsigned port, streams;
 static uint64_t bytes, reads;
 static uint8_t piece[READ_PIECE];
 
-static double now_s(clockid_t clock)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static _Noreturn void fail(const char *what)
 {
     perror(what);
     exit(1);
-}
-
-/* An unsigned number, or the end of the program. */
-static unsigned number(const char *text)
-{
-    unsigned v;
-
-    if (sscanf(text, "%9u", &v) != 1) { /* NOLINT(cert-err34-c): nine digits always fit */
-        fprintf(stderr, "reference: %s is not a number\n", text);
-        exit(2);
-    }
-    return v;
 }
 
 /* Sends a request and waits for the whole head of its answer. */

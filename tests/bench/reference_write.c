@@ -5,6 +5,8 @@
  *
  * Every file gets BYTES_PER_S bytes a second, spread evenly over the second. Prints a line of JSON a window.
  */
+#include "tests/bench/reference.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -21,25 +23,6 @@
 
 static int fds[FILES_MAX];
 static char piece[PIECE_MAX];
-
-static double now_s(clockid_t clock)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static unsigned number(const char *text)
-{
-    unsigned v;
-
-    if (sscanf(text, "%9u", &v) != 1 || v == 0) {
-        fprintf(stderr, "reference_write: %s is not a number\n", text);
-        exit(2);
-    }
-    return v;
-}
 
 static void open_files(const char *folder, unsigned n)
 {
