@@ -16,6 +16,8 @@ import tools
 from tools import wait_for
 
 STOP_S = 12.0
+# What no log may hold: findings of the sanitizers, and broken invariants of ours.
+FINDINGS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error: ", " failed at ")
 
 
 def need_server():
@@ -71,6 +73,7 @@ class MediaServer:
             self.write_stream(uid, keys)
         self.log_path = self.path / "log"
         self.process = None
+        self.expects_signals = False  # the test sends SIGSEGV or SIGABRT, which the sanitizers report
         if start:
             self.start()
 
@@ -146,6 +149,8 @@ class MediaServer:
             if self.process is not None and self.process.poll() is not None:
                 raise AssertionError(f"media-server had ended with {self.process.returncode}")
             self.stop()
+            found = [line for line in self.log().splitlines() if any(f in line for f in FINDINGS)]
+            assert self.expects_signals or not found, "\n".join([*found[:10], self.log()[-6000:]])
         finally:
             self.dir.cleanup()
 

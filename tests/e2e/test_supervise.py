@@ -78,6 +78,7 @@ def test_kill_loses_no_frame_of_the_ring(server, camera):
 def test_worker_dies_otherwise(server, camera, signo):
     cam = camera(source="tiny.h264")
     s = server({"cam": cam.url()})
+    s.expects_signals = True
     s.wait_state("cam")
     s.wait_frames("cam", 30)
     _, wait_new = s.kill("cam", signo)
@@ -108,6 +109,7 @@ def test_sister_process_dies(server, camera, role):
     """Recording and live go on, and the process comes back."""
     cam = camera(source="small.h264")
     s = server({"cam": cam.url()}, record=True)
+    s.expects_signals = True
     s.wait_state("cam")
     s.wait_recording("cam")
     s.wait_frames("cam", 30)
