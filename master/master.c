@@ -316,7 +316,7 @@ int master_run(const struct master_start *start)
         log_q(span_of(m->file)));
     reload_log_report(start->report);
     host_limit_fds(m->conf->server.sys_limit);
-    roles_find(&m->conf->server, &m->roles);
+    roles_find(m->conf, &m->paths, &m->roles);
     spawn_setup(m->conf->server.time_zone);
     births_init(&m->births, m->loop);
     err = open_all(m);

@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Above the ranges of distributions and below the workers'. */
@@ -17,6 +18,7 @@
 #define WORKER_NUMBER    0x5fff0004u
 
 #define UID_MAP_MAX 65536
+#define NO_GROUP    ((gid_t)-1)
 
 #define CAP(n) (1ull << (n))
 
@@ -67,9 +69,45 @@ static bool has_range(void)
     return found;
 }
 
-void roles_find(const struct conf_server *c, struct roles *ret)
+/* The first folder on the way to path that lets through neither other users nor the group, in `part`; false:
+ * none. What does not exist yet is made by us, and open. */
+static bool shut_on_the_way(const char *path, gid_t group, char part[PATHS_MAX])
+{
+    struct stat st;
+    size_t at = 0;
+
+    while (path[0] == '/') {
+        struct span rest = span_from(span_of(path), at + 1);
+        ssize_t next = span_find(rest, '/');
+
+        span_copy(span_sub(span_of(path), 0, at ? at : 1), part, PATHS_MAX);
+        if (stat(part, &st) < 0) return false;
+        if (!(st.st_mode & S_IXOTH) && !(st.st_gid == group && (st.st_mode & S_IXGRP))) return true;
+        if (next < 0) return false;
+        at += (size_t)next + 1;
+    }
+    return false;
+}
+
+static bool closed_to_others(const struct conf *c, const struct paths *paths, gid_t group)
+{
+    const char *ways[] = {paths->programs, paths->cpanel};
+    char part[PATHS_MAX];
+    bool shut = false;
+
+    for (size_t i = 0; i < ARRAY_N(ways) && !shut; i++) shut = shut_on_the_way(ways[i], NO_GROUP, part);
+    for (size_t i = 0; i < c->n_storages && !shut; i++)
+        shut = shut_on_the_way(c->storages[i].path, group, part);
+    if (shut)
+        log_warn("closed-to-others", "folder=%s effect=\"all processes run as root; no user separates them\"",
+            log_q(span_of(part)));
+    return shut;
+}
+
+void roles_find(const struct conf *conf, const struct paths *paths, struct roles *ret)
 {
     struct roles r = {.root = geteuid() == 0, .group = getegid()};
+    const struct conf_server *c = &conf->server;
 
     if (!r.root) {
         log_note("not-root", "effect=\"all processes run as uid %u; no user separates them\"",
@@ -78,6 +116,10 @@ void roles_find(const struct conf_server *c, struct roles *ret)
         return;
     }
     r.group = group_of(c->group);
+    if (closed_to_others(conf, paths, r.group)) {
+        *ret = (struct roles){.group = getegid()};
+        return;
+    }
     r.keeper =
         (struct identity){.change = true, .gid = r.group, .uid = user_of(c->user_keeper, KEEPER_NUMBER)};
     r.keeper.caps = CAP(CAP_CHOWN) | CAP(CAP_DAC_OVERRIDE) | CAP(CAP_FOWNER);

@@ -8,6 +8,7 @@
 
 #include "common/base/span.h"
 #include "common/conf/conf.h"
+#include "common/conf/paths.h"
 
 #define ROLES_WORKER_BASE 0x60000000u
 #define ROLES_WORKER_MASK 0x0fffffffu
@@ -26,8 +27,10 @@ struct roles {
     struct identity worker;
 };
 
-/* Looks at the user database; logs what is not as configured. */
-void roles_find(const struct conf_server *c, struct roles *ret);
+/* Looks at the user database; logs what is not as configured. Where the programs, the pages or a storage lie
+ * below a folder that is closed to other users (a checkout in /root), all run as the caller, and the log
+ * names it. */
+void roles_find(const struct conf *c, const struct paths *paths, struct roles *ret);
 struct identity roles_worker(const struct roles *r, const char *uid);
 /* Is this the user of a child of ours? Such a one may not command the master. */
 bool roles_is_child(const struct roles *r, unsigned uid);

@@ -138,7 +138,7 @@ const struct conf_row conf_rows[] = {
         .help = "RTSP for cameras that push."},
     {CONF_ROW(DELIVERY, "web", KIND_LISTEN, delivery.web, struct conf_listens, "*:444/"), .reload = RELOAD_HTTPD,
         .help = "HTTP for viewers."},
-    {CONF_ROW(DELIVERY, "whitelist-access", KIND_CIDRS, delivery.whitelist_access, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
+    {CONF_ROW(DELIVERY, "whitelist-access", KIND_CIDRS, delivery.whitelist_access, struct conf_cidrs, ""), .reload = RELOAD_HTTPD,
         .help = "Networks from which streams may be watched. Empty: from everywhere. Until whitelists are part of this server, one that is not empty closes all streams (403)."},
     {CONF_ROW(DELIVERY, "whitelist-publishers", KIND_CIDRS, delivery.whitelist_publishers, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
         .accepted = PUSH, .help = "Networks from which cameras may push."},

@@ -4,10 +4,12 @@
 #include "common/base/mem.h"
 #include "common/base/wr.h"
 #include "common/conf/report.h"
+#include "common/wire/url.h"
 
 #include <fcntl.h>
 #include <ini.h>
 
+#define SHOWN_MAX   256
 #define SECTION_KEY "." /* our word to inih that a section begins; not a name a file can have */
 
 /* A line on its way through inih: what stands in the file behind the number that inih carries. */
@@ -143,8 +145,11 @@ static bool key_take(struct feed *f, struct span s, struct wr *w)
 
     if (f->skip) return false;
     if (!is_name(key, SOURCE_KEY_MAX)) {
+        char shown[SHOWN_MAX]; /* it may be a URL whose key was forgotten */
+
         report_add(f->r, bare ? CONF_MISTAKE : CONF_WARNING, f->to->file, f->number, "", "%s is %s",
-            report_q(key), bare ? "neither a [section] nor key = value" : "no key of ours: ignored");
+            report_q(span_of(url_masked(key, shown, sizeof(shown)))),
+            bare ? "neither a [section] nor key = value" : "no key of ours: ignored");
         return false;
     }
     if (bare && !(f->flags & SOURCE_BARE_KEYS)) {

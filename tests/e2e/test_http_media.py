@@ -146,6 +146,19 @@ def test_who_may_watch(server, camera):
         assert s.get(f"nobody/{road}", status=None).status == 404
 
 
+def test_whitelist_of_the_server(server, camera):
+    """Closes every stream until lists are part of the server; a reload takes it away again."""
+    cam = camera(source="tiny.h264")
+    s = server({"cam": cam.url()}, sections={"server/stream": {"whitelist-access": "10.0.0.0/8"}})
+    s.wait_state("cam")
+    for road in ROADS:
+        assert s.get(f"cam/{road}", status=None).status == 403, road
+    del s.sections["server/stream"]["whitelist-access"]
+    s.write_ini()
+    s.msctl("reload")
+    wait_for("open again", lambda: s.get("cam/index.m3u8", status=None).status == 200, timeout=10)
+
+
 @pytest.mark.limit(60)
 def test_on_demand(server, camera):
     """Connected by the first viewer, who waits for the picture."""

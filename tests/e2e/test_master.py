@@ -62,6 +62,22 @@ def test_each_process_has_what_it_needs_and_no_more(server, camera):
         assert proc_status(wait_new())["Uid"].split()[0] in users, "the same user for the next worker"
 
 
+@needs_root
+def test_folder_that_is_closed_to_others(server, camera):
+    """A checkout or an archive in /root: nobody but root gets there, so all run as root, which the log says."""
+    cam = camera(source="tiny.h264")
+    s = server({"cam": cam.url()}, record=True)
+    s.stop()
+    s.path.chmod(0o700)
+    s.start()
+    s.wait_state("cam")
+    s.wait_recording("cam")
+    wait_for("a range", lambda: s.ranges("cam"))
+    assert s.get("cam/video.m3u8").text.startswith("#EXTM3U")
+    assert proc_status(s.status()["httpd_pid"])["Uid"].split()[0] == "0"
+    assert f'closed-to-others folder="{s.path}"' in s.log_path.read_text()
+
+
 def test_killed_workers_shake_hands_at_once(server, camera):
     """Every worker that had delivered is replaced without a delay; the figure of 25 ms is the bench's."""
     cam = camera(dict(group="cam", source="tiny.h264", streams=6, start="key"))

@@ -86,7 +86,9 @@ class Channel:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
             sent = self.sock.sendmsg([message], ancillary)
-            self.sock.sendall(message[sent:])
+            # Nothing may be left to send: a worker that was told to stop may be gone by now.
+            if sent < len(message):
+                self.sock.sendall(message[sent:])
         except (BrokenPipeError, ConnectionResetError):
             pass
 

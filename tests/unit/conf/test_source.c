@@ -181,6 +181,7 @@ static void test_mistakes(void **state)
         {"[a]\nk = \"open\n", 2, "not closed on this line"},
         {"[a]\nk = 'open\n", 2, "not closed on this line"},
         {"[a]\nk = a\x01z\n", 2, "control character"},
+        {"[a]\nrtsp://user:pass@host/x\n", 2, "rtsp://user:***@host/x"},
         {"[a]\njust words\n", 2, "neither a [section] nor key = value"},
         {"[a]\n[b]\n[a]\n", 3, "twice, first in line 1"},
         {"[0123456789012345678901234567890123456789012345678x]\n", 1, "a section's name"},
