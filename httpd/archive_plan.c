@@ -119,7 +119,11 @@ void plan_write(const struct plan *p, struct text *to)
     struct hls_head head = {.target_s = 1, .vod = true, .independent = true};
     char uri[URI_MAX];
 
-    for (size_t i = 0; i < p->n; i++) head.target_s = MAX(head.target_s, hls_rounded_s(p->v[i].dur_us));
+    for (size_t i = 0; p->v && i < p->n; i++) {
+        usec_t us = shown_us(&p->v[i], i + 1 < p->n ? &p->v[i + 1] : NULL);
+
+        head.target_s = MAX(head.target_s, hls_rounded_s(us));
+    }
     hls_begin(to, &head);
     for (size_t i = 0; p->v && i < p->n; i++) {
         const struct piece_of *x = &p->v[i], *before = i > 0 ? x - 1 : NULL;
