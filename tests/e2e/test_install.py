@@ -50,6 +50,9 @@ def test_everything_is_in_place(installed):
             "usr/local/share/man/man1/msctl.1",
             "usr/local/share/man/man5/media-server.ini.5",
             "usr/local/share/man/man8/media-server.8",
+            "usr/local/share/media-server/lua/README.md",
+            "usr/local/share/media-server/cpanel/player/embed.html",
+            "usr/local/share/media-server/cpanel/node_modules/hls.js/LICENSE",
             "usr/local/share/doc/media-server/user-guide.md",
             "usr/local/share/doc/media-server/reference/configuration.md",
         ],
@@ -62,6 +65,21 @@ def test_everything_is_in_place(installed):
     for f in installed.dest.rglob("*"):
         if f.is_file() and not {"sbin", "bin", "libexec"} & set(f.parts[len(installed.dest.parts):]):
             assert "DIR@" not in f.read_text() and str(ROOT) not in f.read_text(), f
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_secrets_are_root_s_alone(installed):
+    """httpd, connector, keeper and workers have the server's group, or none: no file that holds a password is theirs."""
+    own = installed.path("etc/media-server/media-server.ini")
+    own.write_text(own.read_text() + "\n# ours\n")
+    installed.run()
+    for name, mode in (("media-server.ini", 0o640), ("media-server.ini.new", 0o640), ("streams", 0o750)):
+        s = installed.path("etc/media-server/" + name).stat()
+        assert (s.st_uid, s.st_gid, s.st_mode & 0o7777) == (0, 0, mode), name
+    as_service = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "cat"]
+    for name in ("media-server.ini", "streams/example.ini.sample"):
+        done = subprocess.run([*as_service, installed.path("etc/media-server/" + name)], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 1 and "Permission denied" in done.stderr, name
 
 
 def test_the_installed_configuration_is_taken(installed):
@@ -152,6 +170,14 @@ for d in etc usr/local var; do
     mount -t overlay none -o lowerdir=/$d,upperdir={place}/$d.upper,workdir={place}/$d.work /$d
 done
 echo mounted
+# An older installation had given its secrets to the group.
+groupadd -r media-server
+mkdir -p /etc/media-server/streams
+echo '[door]' >/etc/media-server/streams/door.ini
+echo 'stream-url = rtsp://user:password@192.0.2.1/' >>/etc/media-server/streams/door.ini
+chgrp -R media-server /etc/media-server
+chmod 0640 /etc/media-server/streams/door.ini
+chmod 2750 /etc/media-server/streams
 B={build} PREFIX=/usr/local scripts/install
 sed -i 's|^ *# web = .*|web = 127.0.0.1:{web}\\nenable = web|; s|^ *# listen = .*|listen = 127.0.0.1:{module}|' /etc/media-server/media-server.ini
 /usr/local/sbin/media-server -t
@@ -165,7 +191,13 @@ done
 /usr/local/bin/msctl storage list
 /usr/local/bin/msctl status
 ps -o user:20,group:20,args --ppid $!
-stat -c '%a %U %G %n' /etc/media-server/media-server.ini /var/lib/media-server /var/lib/media-server/archive
+stat -c '%a %U %G %n' /etc/media-server/media-server.ini /etc/media-server/streams /var/lib/media-server /var/lib/media-server/archive
+for user in ms-httpd ms-keeper ms-connector ms-worker; do
+    for secret in /etc/media-server/media-server.ini /etc/media-server/streams/door.ini; do
+        setpriv --reuid=$user --regid=media-server --clear-groups cat $secret >/dev/null 2>&1 && echo "$user reads $secret"
+    done
+done
+true
 """
 
 
@@ -182,6 +214,8 @@ def test_on_a_machine(tmp_path):
     assert "default  ok " in done.stdout, said
     for user in ("ms-httpd", "ms-keeper", "ms-connector"):
         assert [user, "media-server", user] in [line.split()[:3] for line in done.stdout.splitlines()], said
-    assert "640 root media-server /etc/media-server/media-server.ini" in done.stdout
+    assert "640 root root /etc/media-server/media-server.ini" in done.stdout
+    assert "750 root root /etc/media-server/streams" in done.stdout.splitlines()
+    assert " reads /etc/" not in done.stdout
     assert "2750 root media-server /var/lib/media-server\n" in done.stdout
     assert "2750 ms-keeper media-server /var/lib/media-server/archive" in done.stdout
