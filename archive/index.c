@@ -260,8 +260,8 @@ static uint64_t id_at(usec_t wall_us)
     return (uint64_t)(CLAMP(wall_us, 0, INT64_MAX >> 8) / US_PER_MS) << 8;
 }
 
-int index_segments(struct index *ix, const char *uid, usec_t from_us, usec_t to_us, uint64_t after_id,
-    struct seg_info *out, size_t max, size_t *ret_n)
+int index_segments(
+    struct index *ix, const struct index_query *q, struct seg_info *out, size_t max, size_t *ret_n)
 {
     bool damaged = false;
     struct look l;
@@ -270,16 +270,17 @@ int index_segments(struct index *ix, const char *uid, usec_t from_us, usec_t to_
 
     *ret_n = 0;
     if (rc) return error_of(rc);
-    rc = after_id ? look_from(&l, uid, after_id + 1, 0) : look_from(&l, uid, id_at(from_us), LOOK_BACK);
-    for (; rc == 0 && *ret_n < max && key_read(&l.k, uid, &id); rc = look_get(&l, MDB_NEXT)) {
+    rc = q->after_id ? look_from(&l, q->uid, q->after_id + 1, 0)
+                     : look_from(&l, q->uid, id_at(q->from_us), LOOK_BACK);
+    for (; rc == 0 && *ret_n < max && key_read(&l.k, q->uid, &id); rc = look_get(&l, MDB_NEXT)) {
         struct seg_info *s = &out[*ret_n];
 
-        if (!segment_read(&l, uid, id, s)) {
+        if (!segment_read(&l, q->uid, id, s)) {
             damaged = true;
             continue;
         }
-        if (s->start_us >= to_us) break;
-        if (s->end_us > from_us) ++*ret_n;
+        if (s->start_us >= q->to_us) break;
+        if (s->end_us > q->from_us) ++*ret_n;
     }
     look_end(&l);
     if (rc && rc != MDB_NOTFOUND) return error_of(rc);
@@ -298,8 +299,8 @@ static bool range_read(const MDB_val *k, const MDB_val *v, const char *uid, stru
     return start <= INT64_MAX && end <= INT64_MAX && start <= end;
 }
 
-int index_ranges(struct index *ix, const char *uid, usec_t from_us, usec_t to_us, struct index_range *out,
-    size_t max, size_t *ret_n)
+int index_ranges(
+    struct index *ix, const struct index_query *q, struct index_range *out, size_t max, size_t *ret_n)
 {
     bool damaged = false;
     struct look l;
@@ -308,16 +309,16 @@ int index_ranges(struct index *ix, const char *uid, usec_t from_us, usec_t to_us
 
     *ret_n = 0;
     if (rc) return error_of(rc);
-    rc = look_from(&l, uid, (uint64_t)MAX(from_us, 0), 1);
-    for (; rc == 0 && *ret_n < max && key_read(&l.k, uid, &start); rc = look_get(&l, MDB_NEXT)) {
+    rc = look_from(&l, q->uid, (uint64_t)MAX(q->from_us, 0), 1);
+    for (; rc == 0 && *ret_n < max && key_read(&l.k, q->uid, &start); rc = look_get(&l, MDB_NEXT)) {
         struct index_range *r = &out[*ret_n];
 
-        if (!range_read(&l.k, &l.v, uid, r)) {
+        if (!range_read(&l.k, &l.v, q->uid, r)) {
             damaged = true;
             continue;
         }
-        if (r->start_us >= to_us) break;
-        if (r->end_us > from_us) ++*ret_n;
+        if (r->start_us >= q->to_us) break;
+        if (r->end_us > q->from_us) ++*ret_n;
     }
     look_end(&l);
     if (rc && rc != MDB_NOTFOUND) return error_of(rc);

@@ -34,6 +34,12 @@ struct index;
 struct index_range {
     usec_t start_us, end_us;
 };
+/* A stream's records that overlap [from_us, to_us). */
+struct index_query {
+    const char *uid;
+    usec_t from_us, to_us;
+    uint64_t after_id; /* segments: those behind this one; 0: from the first */
+};
 
 /* dir: exists. The keeper's: creates data.mdb, and lock.mdb fully allocated (-ENOSPC, never a SIGBUS). */
 int index_open(const char *dir, struct index **ret);
@@ -43,15 +49,13 @@ void index_close(struct index *ix); /* NULL too */
 
 /* A damaged record is left out, the rest is given, and the call returns INDEX_E_DAMAGED in the end.
  *
- * Segments that overlap [from_us, to_us), in order of their ids, at most max; *ret_n of them. A full page is
- * continued by the same call with after_id = id of its last (0: from the first). INDEX_OK, INDEX_E_DAMAGED,
- * -errno. */
-int index_segments(struct index *ix, const char *uid, usec_t from_us, usec_t to_us, uint64_t after_id,
-    struct seg_info *out, size_t max, size_t *ret_n);
-/* Ranges that overlap [from_us, to_us), not cut to it, in order. A full page is continued with from_us =
- * end_us of its last. */
-int index_ranges(struct index *ix, const char *uid, usec_t from_us, usec_t to_us, struct index_range *out,
-    size_t max, size_t *ret_n);
+ * Segments in order of their ids, at most max; *ret_n of them. A full page is continued with after_id = id of
+ * its last. INDEX_OK, INDEX_E_DAMAGED, -errno. */
+int index_segments(
+    struct index *ix, const struct index_query *q, struct seg_info *out, size_t max, size_t *ret_n);
+/* Ranges, not cut to the query's, in order. A full page is continued with from_us = end_us of its last. */
+int index_ranges(
+    struct index *ix, const struct index_query *q, struct index_range *out, size_t max, size_t *ret_n);
 /* First, last segment of a stream. INDEX_OK, INDEX_E_NONE, INDEX_E_DAMAGED, -errno. */
 int index_first(struct index *ix, const char *uid, struct seg_info *ret);
 int index_last(struct index *ix, const char *uid, struct seg_info *ret);

@@ -83,15 +83,15 @@ static int add_page(struct catalogue *c, struct storage *st, const struct seg_in
 static int read_segments(struct catalogue *c, struct storage *st, struct index *ix)
 {
     CLEANUP(mem_freep) struct seg_info *page = mem_try(ARCHIVE_PAGE * sizeof(*page));
-    uint64_t after = 0;
+    struct index_query q = {.uid = c->j.uid, .from_us = c->j.from_us, .to_us = c->j.to_us};
     size_t n = 0;
     int err = page ? 0 : -ENOMEM;
 
     for (unsigned pages = 0; err == 0 && !c->too_long && pages < CATALOGUE_CALM; pages++) {
-        err = index_segments(ix, c->j.uid, c->j.from_us, c->j.to_us, after, page, ARCHIVE_PAGE, &n);
+        err = index_segments(ix, &q, page, ARCHIVE_PAGE, &n);
         if (err == 0) err = add_page(c, st, page, n);
         if (n < ARCHIVE_PAGE) break;
-        after = page[n - 1].id;
+        q.after_id = page[n - 1].id;
     }
     return err;
 }
@@ -143,13 +143,13 @@ static void note_fresh(struct archive_job *j, const struct seg_info *info)
 static void find_nearest(struct catalogue *c, struct storage *st, struct index *ix)
 {
     CLEANUP(mem_freep) struct seg_info *s = mem_try(sizeof(*s));
+    const struct index_query later = {.uid = c->j.uid, .from_us = c->j.to_us, .to_us = INT64_MAX};
     size_t n = 0;
 
     if (!s) return;
     archive_fresh(&c->j, st, ix, note_fresh);
     if (c->j.open.id != 0) nearer(c, c->j.open.start_us, c->j.open.end_us);
-    if (index_segments(ix, c->j.uid, c->j.to_us, INT64_MAX, 0, s, 1, &n) == INDEX_OK && n == 1)
-        nearer(c, s->start_us, s->end_us);
+    if (index_segments(ix, &later, s, 1, &n) == INDEX_OK && n == 1) nearer(c, s->start_us, s->end_us);
     if (index_last(ix, c->j.uid, s) == INDEX_OK) nearer(c, s->start_us, s->end_us);
 }
 
@@ -342,15 +342,15 @@ static int visit_ranges(struct archive_job *j, struct storage *st)
     struct catalogue *c = CONTAINER(j, struct catalogue, j);
     CLEANUP(mem_freep) struct index_range *page = mem_try(RANGES_PAGE * sizeof(*page));
     struct index *ix = storage_index_get(st);
-    usec_t from_us = j->from_us;
+    struct index_query q = {.uid = j->uid, .from_us = j->from_us, .to_us = j->to_us};
     size_t n = RANGES_PAGE;
     int err = ix && page ? 0 : -ENOENT;
 
     while (err == 0 && n == RANGES_PAGE) {
-        err = index_ranges(ix, j->uid, from_us, j->to_us, page, RANGES_PAGE, &n);
+        err = index_ranges(ix, &q, page, RANGES_PAGE, &n);
         for (size_t i = 0; err == 0 && i < n; i++)
             if (!stretches_add(&c->ranges, page[i].start_us, page[i].end_us)) err = -ENOMEM;
-        if (err == 0 && n > 0) from_us = page[n - 1].end_us + 1;
+        if (err == 0 && n > 0) q.from_us = page[n - 1].end_us + 1;
     }
     if (err == 0) archive_fresh(j, st, ix, add_fresh_range);
     if (ix) storage_index_put(st);

@@ -67,16 +67,21 @@ static void put(struct index *ix, const char *uid, int from_s, int to_s)
     mem_free(s);
 }
 
+static struct index_query query(const char *uid, int from_s, int to_s)
+{
+    return (struct index_query){.uid = uid, .from_us = T0 + from_s * US_PER_S, .to_us = T0 + to_s * US_PER_S};
+}
+
 /* The ranges of a stream as text: "0-120 180-240". */
 static void ranges_are(struct index *ix, const char *uid, int from_s, int to_s, const char *want)
 {
+    const struct index_query q = query(uid, from_s, to_s);
     struct index_range r[16];
     char text[512];
     struct wr w = wr_of(text, sizeof(text));
     size_t n;
 
-    assert_int_equal(
-        index_ranges(ix, uid, T0 + from_s * US_PER_S, T0 + to_s * US_PER_S, r, ARRAY_N(r), &n), INDEX_OK);
+    assert_int_equal(index_ranges(ix, &q, r, ARRAY_N(r), &n), INDEX_OK);
     for (size_t i = 0; i < n; i++)
         wr_fmt(&w, "%s%d-%d", i ? " " : "", (int)((r[i].start_us - T0) / US_PER_S),
             (int)((r[i].end_us - T0) / US_PER_S));
@@ -89,17 +94,15 @@ static void segments_are(
 {
     struct seg_info *s = mem_new_n(page, sizeof(*s));
     char text[4096];
+    struct index_query q = query(uid, from_s, to_s);
     struct wr w = wr_of(text, sizeof(text));
-    uint64_t after = 0;
     size_t n;
 
     do {
-        assert_int_equal(
-            index_segments(ix, uid, T0 + from_s * US_PER_S, T0 + to_s * US_PER_S, after, s, page, &n),
-            INDEX_OK);
+        assert_int_equal(index_segments(ix, &q, s, page, &n), INDEX_OK);
         for (size_t i = 0; i < n; i++) {
             wr_fmt(&w, "%s%d", w.n ? " " : "", (int)((s[i].start_us - T0) / US_PER_S));
-            after = s[i].id;
+            q.after_id = s[i].id;
         }
     } while (n == page);
     assert_string_equal(wr_cstr(&w), want);

@@ -114,6 +114,7 @@ static void record(struct place *p, struct rig_worker *w, int at_s, struct seg_i
 static void read_ranges(const struct place *p, const char *uid, char *dst, size_t cap)
 {
     struct rig_store *s = rig_store((struct rig *)(uintptr_t)&p->rig, "a");
+    const struct index_query all = {.uid = uid, .to_us = INT64_MAX};
     struct index_range r[32];
     struct index *ix;
     struct wr w = wr_of(dst, cap);
@@ -121,7 +122,7 @@ static void read_ranges(const struct place *p, const char *uid, char *dst, size_
 
     dst[0] = 0;
     if (index_open_ro(s->index, &ix) != INDEX_OK) return;
-    if (index_ranges(ix, uid, 0, INT64_MAX, r, ARRAY_N(r), &n) != INDEX_OK) n = 0;
+    if (index_ranges(ix, &all, r, ARRAY_N(r), &n) != INDEX_OK) n = 0;
     index_close(ix);
     for (size_t i = 0; i < n; i++)
         wr_fmt(&w, "%s%d-%d", i ? " " : "", (int)((r[i].start_us + 500000 - FOOTAGE_START_US) / US_PER_S),
