@@ -60,6 +60,13 @@ def limit(request):
     signal.signal(signal.SIGALRM, old)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Each skipped test with its reason, as scripts/check-skips reads it."""
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        terminalreporter.write_line(f"SKIPPED {report.nodeid}: {' '.join(reason.removeprefix('Skipped: ').split())}")
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Whoever keeps logs shows them in the failure."""

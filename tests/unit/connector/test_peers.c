@@ -346,7 +346,7 @@ static void addresses_are_tried_in_order(void **state)
     char want[64];
 
     if (w->own[0] == 0) {
-        print_message("no address but loopback: skipped\n");
+        print_message("skipped: no address but loopback\n");
         skip();
     }
     join(w, "good.test", "");

@@ -84,7 +84,7 @@ static void test_adts_corpora(void **state)
 
     (void)state;
     if (!corpora_dir("audio", dir, sizeof dir)) {
-        print_message("no corpora: skipped\n");
+        print_message("skipped: no corpora\n");
         skip();
     }
     buf_init(&b, 1 << 20);

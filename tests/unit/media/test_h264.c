@@ -314,7 +314,7 @@ static void test_corpora(void **state)
 
     (void)state;
     if (!corpora_dir("h264", dir, sizeof dir)) {
-        print_message("no corpora: skipped\n");
+        print_message("skipped: no corpora\n");
         skip();
     }
     buf_init(&manifest, 1 << 20);

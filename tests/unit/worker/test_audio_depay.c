@@ -272,7 +272,7 @@ static void test_corpora_g711(void **state)
 
     (void)state;
     if (!corpora_dir("audio", dir, sizeof dir)) {
-        print_message("no corpora: skipped\n");
+        print_message("skipped: no corpora\n");
         skip();
     }
     buf_init(&b, 1 << 20);

@@ -124,7 +124,7 @@ static void load(const char *name, struct buf *b)
     char dir[200], path[256];
 
     if (!corpora_dir("rtp", dir, sizeof dir)) {
-        print_message("no corpora: skipped\n");
+        print_message("skipped: no corpora\n");
         skip();
     }
     buf_init(b, 1 << 20);

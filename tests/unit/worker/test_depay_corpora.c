@@ -140,7 +140,7 @@ static void all_ways(const char *folder, unsigned files)
     char dir[256];
 
     if (!corpora_dir(folder, dir, sizeof dir)) {
-        print_message("no corpora: skipped\n");
+        print_message("skipped: no corpora\n");
         skip();
     }
     buf_init(&manifest, 1 << 20);
@@ -201,7 +201,7 @@ static void test_crashers(void **state)
 
     (void)state;
     if (!corpora_dir("fuzz", dir, sizeof dir)) {
-        print_message("no corpora: skipped\n");
+        print_message("skipped: no corpora\n");
         skip();
     }
     for (size_t i = 0; i < ARRAY_N(parts); i++) corpora_each(dir, parts[i], crasher, &n);
