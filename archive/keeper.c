@@ -1,65 +1,13 @@
-#include "archive/keeper.h"
-#include "archive/disk.h"
-#include "archive/store_choice.h"
+#include "archive/keeper_impl.h"
 #include "common/base/clock.h"
-#include "common/base/err.h"
-#include "common/base/fd.h"
-#include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
 #include <errno.h>
-#include <unistd.h>
 
-#define STORES_MAX    256
 #define TICK_US       US_PER_S
-#define RETRY_US      US_PER_S /* before a worker whose write has failed gets its folder again */
-#define SYNC_US       (5 * US_PER_S)
 #define SYNC_LEAST_US (100 * US_PER_MS)
 #define SYNC_MOST_US  (600 * US_PER_S)
-
-struct store {
-    struct list link;
-    struct keeper *keeper;
-    struct disk *disk;
-    struct disk_conf conf; /* as the master sent it last */
-    struct disk_report report;
-    bool known;   /* a report has come */
-    bool stalled; /* its thread has been waiting for the disk for too long: said to the master */
-    bool ending;  /* its thread ends: the conf has changed, or */
-    bool gone;    /* it is no longer in the configuration */
-};
-
-enum peer_state {
-    PEER_QUIET = 0, /* has not asked */
-    PEER_WANTS,     /* waits for its folder, */
-    PEER_ASKED,     /* which is being made */
-    PEER_HAS
-};
-struct peer {
-    struct list link;
-    struct keeper *keeper;
-    struct channel *ch;
-    char uid[40];
-    uid_t os_uid;
-    gid_t os_gid;
-    char archive[1024];
-    enum peer_state state;
-    int told;                 /* errno of the last "wait", -1: none told */
-    struct store *store;      /* chosen, NULL: none */
-    struct store *open_store; /* of the segment that is open */
-    uint64_t open_id;
-    usec_t not_before_us;
-};
-
-struct keeper {
-    struct loop *loop;
-    struct child *child;
-    struct list stores, peers;
-    struct loop_timer tick;
-    void (*done)(void *arg); /* NULL: not stopping */
-    void *done_arg;
-};
 
 static struct store *find_store(struct keeper *k, const char *name)
 {
@@ -72,163 +20,10 @@ static struct store *find_store(struct keeper *k, const char *name)
     return NULL;
 }
 
-static struct peer *find_peer(struct keeper *k, const char *uid)
-{
-    LIST_EACH(&k->peers, link)
-    {
-        struct peer *p = LIST_ITEM(link, struct peer, link);
-
-        if (strcmp(p->uid, uid) == 0) return p;
-    }
-    return NULL;
-}
-
-static bool store_ok(const struct store *s)
+bool keeper_store_ok(const struct store *s)
 {
     return s->known && !s->ending && s->report.state == STORAGE_OK;
 }
-
-/* --- workers --- */
-
-static void send_archive(struct peer *p, int err, int fd)
-{
-    struct packer *m = channel_begin(p->ch, MSG_ARCHIVE, 4);
-
-    pack_kv_text(m, "state", err ? "wait" : "ok");
-    pack_kv_u64(m, "errno", (uint64_t)err);
-    pack_kv_text(m, "storage", p->store ? p->store->conf.name : "");
-    pack_kv_u64(m, "sync_us", (uint64_t)(p->store ? p->store->conf.sync_us : SYNC_US));
-    channel_end(p->ch, &fd, err ? 0 : 1);
-    p->told = err ? err : -1;
-}
-
-static void send_wait(struct peer *p, int err)
-{
-    if (p->told == err && p->state != PEER_HAS) return;
-    if (p->state == PEER_HAS) p->state = PEER_WANTS;
-    send_archive(p, err ? err : EAGAIN, -1);
-}
-
-static struct store *choose(const struct peer *p)
-{
-    struct choice_store list[STORES_MAX] = {0};
-    struct store *stores[STORES_MAX] = {0};
-    size_t n = 0;
-    int at;
-
-    LIST_EACH(&p->keeper->stores, link)
-    {
-        struct store *s = LIST_ITEM(link, struct store, link);
-
-        if (s->gone || n == STORES_MAX) continue;
-        stores[n] = s;
-        list[n++] = (struct choice_store){span_of(s->conf.name), span_of(s->conf.path), store_ok(s)};
-    }
-    at = choice_store(span_of(p->archive), p->uid, list, n);
-    return at < 0 ? NULL : stores[at];
-}
-
-/* Gives a worker what it waits for, or says why not. A storage that is ok keeps its streams. */
-static void serve(struct peer *p)
-{
-    if (p->state == PEER_QUIET || p->state == PEER_ASKED) return;
-    if (p->state == PEER_HAS && p->store && store_ok(p->store)) return;
-    if (!p->store || !store_ok(p->store)) p->store = choose(p);
-    if (!p->store) {
-        send_wait(p, ENOENT);
-    } else if (!store_ok(p->store)) {
-        if (p->store->known || p->state == PEER_HAS) send_wait(p, p->store->report.err);
-    } else if (loop_now_us(p->keeper->loop) >= p->not_before_us) {
-        p->state = PEER_ASKED;
-        disk_folder(p->store->disk, p->uid, p->os_uid, p->os_gid);
-    }
-}
-
-static void serve_all(struct keeper *k)
-{
-    LIST_EACH(&k->peers, link) serve(LIST_ITEM(link, struct peer, link));
-}
-
-static void peer_free(struct peer *p)
-{
-    if (p->store && p->store->disk) disk_look(p->store->disk, p->uid, true);
-    if (p->open_store && p->open_store != p->store && p->open_store->disk)
-        disk_look(p->open_store->disk, p->uid, true);
-    list_remove(&p->link);
-    channel_free(p->ch);
-    mem_free(p);
-}
-
-static int archive_ask(struct peer *p, const struct packed *body)
-{
-    (void)body;
-    if (p->state != PEER_ASKED) p->state = PEER_WANTS;
-    p->told = -1;
-    serve(p);
-    return 0;
-}
-
-static int seg_opened(struct peer *p, const struct packed *body)
-{
-    p->open_id = packed_u64(body, "id", 0);
-    if (!p->store) p->store = choose(p); /* it has its folder from the keeper before us */
-    p->open_store = p->store;
-    if (p->open_store && p->open_store->disk) disk_opened(p->open_store->disk, p->uid, p->open_id);
-    return 0;
-}
-
-static int seg_closed(struct peer *p, const struct packed *body)
-{
-    uint64_t id = packed_u64(body, "id", 0);
-    struct store *s = p->open_store && p->open_id == id ? p->open_store : p->store;
-
-    if (s && s->disk) disk_closed(s->disk, p->uid, id);
-    if (p->open_id == id) p->open_id = 0;
-    return 0;
-}
-
-static int write_failed(struct peer *p, const struct packed *body)
-{
-    int err = (int)packed_u64(body, "errno", 0);
-
-    log_event_of(LOG_WARN, p->uid, "write-failed", "storage=%s err=%s", p->store ? p->store->conf.name : "",
-        log_q(span_of(err_text(-err))));
-    if (p->state != PEER_ASKED) p->state = PEER_WANTS;
-    p->told = -1;
-    p->not_before_us = loop_now_us(p->keeper->loop) + RETRY_US;
-    if (p->store && p->store->disk) {
-        disk_look(p->store->disk, p->uid, false);
-        disk_probe(p->store->disk);
-    }
-    return 0;
-}
-
-static const struct peer_row {
-    enum message type;
-    int (*fn)(struct peer *p, const struct packed *body);
-} peer_rows[] = {
-    {MSG_ARCHIVE_ASK, archive_ask},
-    {MSG_SEG_OPENED, seg_opened},
-    {MSG_SEG_CLOSED, seg_closed},
-    {MSG_WRITE_FAILED, write_failed},
-};
-
-static int on_peer_message(struct channel *ch, struct incoming *in)
-{
-    for (size_t i = 0; i < ARRAY_N(peer_rows); i++)
-        if (peer_rows[i].type == in->type) return peer_rows[i].fn(channel_arg(ch), in->body);
-    return -EPROTO;
-}
-
-static void on_peer_close(struct channel *ch, int err)
-{
-    struct peer *p = channel_arg(ch);
-
-    if (err) log_event_of(LOG_WARN, p->uid, "peer-closed", "err=%s", log_q(span_of(err_text(err))));
-    peer_free(p);
-}
-
-static const struct channel_ops peer_ops = {on_peer_message, on_peer_close};
 
 /* --- storages: what their threads say --- */
 
@@ -257,35 +52,19 @@ static void on_state(void *arg, const struct disk_report *r)
     s->report = *r;
     s->known = true;
     send_state(s);
-    serve_all(s->keeper);
+    keeper_serve(s->keeper);
 }
 
 static void on_folder(void *arg, const char *uid, int fd, int err)
 {
-    struct store *s = arg;
-    struct peer *p = find_peer(s->keeper, uid);
-
-    if (p && p->store == s && p->state == PEER_ASKED) {
-        p->state = err ? PEER_WANTS : PEER_HAS;
-        if (err) p->not_before_us = loop_now_us(s->keeper->loop) + RETRY_US;
-        if (err)
-            send_wait(p, err);
-        else
-            send_archive(p, 0, fd);
-    }
-    fd_close(&fd);
+    keeper_folder(arg, uid, fd, err);
 }
 
 static void on_stored(void *arg, const char *uid, uint64_t id)
 {
     struct store *s = arg;
-    struct peer *p = find_peer(s->keeper, uid);
-    struct packer *m;
 
-    if (!p) return;
-    m = channel_begin(p->ch, MSG_SEG_STORED, 1);
-    pack_kv_u64(m, "id", id);
-    channel_end(p->ch, NULL, 0);
+    keeper_stored(s->keeper, uid, id);
 }
 
 static void on_index(void *arg, const char *path, uint64_t gen)
@@ -307,13 +86,7 @@ static const struct disk_ops disk_ops = {on_state, on_folder, on_stored, on_inde
 
 static void store_free(struct store *s)
 {
-    LIST_EACH(&s->keeper->peers, link)
-    {
-        struct peer *p = LIST_ITEM(link, struct peer, link);
-
-        if (p->store == s) p->store = NULL;
-        if (p->open_store == s) p->open_store = NULL;
-    }
+    keeper_forget(s->keeper, s);
     list_remove(&s->link);
     mem_free(s);
 }
@@ -364,7 +137,7 @@ static void end_store(struct store *s, bool gone)
     s->gone = gone;
     if (!s->ending) disk_stop(s->disk);
     s->ending = true;
-    serve_all(s->keeper);
+    keeper_serve(s->keeper);
 }
 
 static int storage(struct keeper *k, struct incoming *in)
@@ -410,40 +183,10 @@ static int storage_accept(struct keeper *k, struct incoming *in)
     return 0;
 }
 
-static int keep_peer(struct keeper *k, struct incoming *in)
-{
-    char uid[40];
-    struct peer *p;
-
-    if (in->n_fds != 1 || !packed_text(in->body, "uid", uid, sizeof(uid)) || !seg_uid_ok(uid)) return -EPROTO;
-    p = find_peer(k, uid);
-    if (p) peer_free(p);
-    p = NEW(struct peer);
-    p->keeper = k;
-    p->told = -1;
-    memcpy(p->uid, uid, sizeof(uid));
-    p->os_uid = (uid_t)packed_u64(in->body, "os_uid", geteuid());
-    p->os_gid = (gid_t)packed_u64(in->body, "os_gid", getegid());
-    packed_text(in->body, "archive", p->archive, sizeof(p->archive));
-    p->ch = channel_new(k->loop, in->fds[0], ROLE_KEEPER, ROLE_WORKER, &peer_ops, p);
-    in->fds[0] = -1;
-    list_push(&k->peers, &p->link);
-    return 0;
-}
-
-static int keep_peer_gone(struct keeper *k, struct incoming *in)
-{
-    char uid[40];
-    struct peer *p = packed_text(in->body, "uid", uid, sizeof(uid)) ? find_peer(k, uid) : NULL;
-
-    if (p) peer_free(p);
-    return 0;
-}
-
 static int conf_done(struct keeper *k, struct incoming *in)
 {
     (void)in;
-    serve_all(k);
+    keeper_serve(k);
     return 0;
 }
 
@@ -454,8 +197,8 @@ static const struct master_row {
     {MSG_STORAGE, storage},
     {MSG_STORAGE_GONE, storage_gone},
     {MSG_STORAGE_INIT, storage_accept},
-    {MSG_KEEP_PEER, keep_peer},
-    {MSG_KEEP_PEER_GONE, keep_peer_gone},
+    {MSG_KEEP_PEER, keeper_peer},
+    {MSG_KEEP_PEER_GONE, keeper_peer_gone},
     {MSG_CONF_DONE, conf_done},
 };
 
@@ -488,7 +231,7 @@ static void on_tick(struct loop_timer *t)
     struct keeper *k = t->arg;
 
     watch_stalls(k);
-    serve_all(k);
+    keeper_serve(k);
 }
 
 struct keeper *keeper_new(struct loop *l, struct child *c)

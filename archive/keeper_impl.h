@@ -1,0 +1,70 @@
+/* What keeper.c (storages, the master) and keeper_peers.c (workers, and where they record) share: the two
+ * tables and their rows. */
+#ifndef ARCHIVE_KEEPER_IMPL_H
+#define ARCHIVE_KEEPER_IMPL_H
+
+#include "archive/disk.h"
+#include "archive/keeper.h"
+#include "common/base/list.h"
+
+#define SYNC_US (5 * US_PER_S) /* where no storage says */
+
+struct store {
+    struct list link;
+    struct keeper *keeper;
+    struct disk *disk;
+    struct disk_conf conf; /* as the master sent it last */
+    struct disk_report report;
+    bool known;   /* a report has come */
+    bool stalled; /* its thread has been waiting for the disk for too long: said to the master */
+    bool ending;  /* its thread ends: the conf has changed, or */
+    bool gone;    /* it is no longer in the configuration */
+};
+
+enum peer_state {
+    PEER_QUIET = 0, /* has not asked */
+    PEER_WANTS,     /* waits for its folder, */
+    PEER_ASKED,     /* which is being made */
+    PEER_HAS
+};
+struct peer {
+    struct list link;
+    struct keeper *keeper;
+    struct channel *ch;
+    char uid[40];
+    uid_t os_uid;
+    gid_t os_gid;
+    char archive[1024];
+    enum peer_state state;
+    int told;                 /* errno of the last "wait", -1: none told */
+    struct store *store;      /* chosen, NULL: none */
+    struct store *open_store; /* of the segment that is open */
+    uint64_t open_id;
+    usec_t not_before_us;
+};
+
+struct keeper {
+    struct loop *loop;
+    struct child *child;
+    struct list stores, peers;
+    struct loop_timer tick;
+    void (*done)(void *arg); /* NULL: not stopping */
+    void *done_arg;
+};
+
+/* Can it take a stream now? */
+bool keeper_store_ok(const struct store *s);
+
+/* --- keeper_peers.c --- */
+/* Gives each worker what it waits for, or says why not. */
+void keeper_serve(struct keeper *k);
+/* A folder was made, or could not be; takes fd. */
+void keeper_folder(struct store *s, const char *uid, int fd, int err);
+void keeper_stored(struct keeper *k, const char *uid, uint64_t id);
+/* A storage goes: nobody may name it any more. */
+void keeper_forget(struct keeper *k, const struct store *s);
+/* Messages of the master. 0, or -EPROTO. */
+int keeper_peer(struct keeper *k, struct incoming *in);
+int keeper_peer_gone(struct keeper *k, struct incoming *in);
+
+#endif

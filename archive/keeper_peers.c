@@ -1,0 +1,232 @@
+#include "archive/keeper_impl.h"
+#include "archive/store_choice.h"
+#include "common/base/err.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define STORES_MAX 256
+#define RETRY_US   US_PER_S /* before a worker whose write has failed gets its folder again */
+
+static struct peer *find_peer(struct keeper *k, const char *uid)
+{
+    LIST_EACH(&k->peers, link)
+    {
+        struct peer *p = LIST_ITEM(link, struct peer, link);
+
+        if (strcmp(p->uid, uid) == 0) return p;
+    }
+    return NULL;
+}
+
+static void send_archive(struct peer *p, int err, int fd)
+{
+    struct packer *m = channel_begin(p->ch, MSG_ARCHIVE, 4);
+
+    pack_kv_text(m, "state", err ? "wait" : "ok");
+    pack_kv_u64(m, "errno", (uint64_t)err);
+    pack_kv_text(m, "storage", p->store ? p->store->conf.name : "");
+    pack_kv_u64(m, "sync_us", (uint64_t)(p->store ? p->store->conf.sync_us : SYNC_US));
+    channel_end(p->ch, &fd, err ? 0 : 1);
+    p->told = err ? err : -1;
+}
+
+static void send_wait(struct peer *p, int err)
+{
+    if (p->told == err && p->state != PEER_HAS) return;
+    if (p->state == PEER_HAS) p->state = PEER_WANTS;
+    send_archive(p, err ? err : EAGAIN, -1);
+}
+
+static struct store *choose(const struct peer *p)
+{
+    struct choice_store list[STORES_MAX] = {0};
+    struct store *stores[STORES_MAX] = {0};
+    size_t n = 0;
+    int at;
+
+    LIST_EACH(&p->keeper->stores, link)
+    {
+        struct store *s = LIST_ITEM(link, struct store, link);
+
+        if (s->gone || n == STORES_MAX) continue;
+        stores[n] = s;
+        list[n++] = (struct choice_store){span_of(s->conf.name), span_of(s->conf.path), keeper_store_ok(s)};
+    }
+    at = choice_store(span_of(p->archive), p->uid, list, n);
+    return at < 0 ? NULL : stores[at];
+}
+
+/* Gives a worker what it waits for, or says why not. A storage that is ok keeps its streams. */
+static void serve(struct peer *p)
+{
+    if (p->state == PEER_QUIET || p->state == PEER_ASKED) return;
+    if (p->state == PEER_HAS && p->store && keeper_store_ok(p->store)) return;
+    if (!p->store || !keeper_store_ok(p->store)) p->store = choose(p);
+    if (!p->store) {
+        send_wait(p, ENOENT);
+    } else if (!keeper_store_ok(p->store)) {
+        if (p->store->known || p->state == PEER_HAS) send_wait(p, p->store->report.err);
+    } else if (loop_now_us(p->keeper->loop) >= p->not_before_us) {
+        p->state = PEER_ASKED;
+        disk_folder(p->store->disk, p->uid, p->os_uid, p->os_gid);
+    }
+}
+
+void keeper_serve(struct keeper *k)
+{
+    LIST_EACH(&k->peers, link) serve(LIST_ITEM(link, struct peer, link));
+}
+
+static void peer_free(struct peer *p)
+{
+    if (p->store && p->store->disk) disk_look(p->store->disk, p->uid, true);
+    if (p->open_store && p->open_store != p->store && p->open_store->disk)
+        disk_look(p->open_store->disk, p->uid, true);
+    list_remove(&p->link);
+    channel_free(p->ch);
+    mem_free(p);
+}
+
+static int archive_ask(struct peer *p, const struct packed *body)
+{
+    (void)body;
+    if (p->state != PEER_ASKED) p->state = PEER_WANTS;
+    p->told = -1;
+    serve(p);
+    return 0;
+}
+
+static int seg_opened(struct peer *p, const struct packed *body)
+{
+    p->open_id = packed_u64(body, "id", 0);
+    if (!p->store) p->store = choose(p); /* it has its folder from the keeper before us */
+    p->open_store = p->store;
+    if (p->open_store && p->open_store->disk) disk_opened(p->open_store->disk, p->uid, p->open_id);
+    return 0;
+}
+
+static int seg_closed(struct peer *p, const struct packed *body)
+{
+    uint64_t id = packed_u64(body, "id", 0);
+    struct store *s = p->open_store && p->open_id == id ? p->open_store : p->store;
+
+    if (s && s->disk) disk_closed(s->disk, p->uid, id);
+    if (p->open_id == id) p->open_id = 0;
+    return 0;
+}
+
+static int write_failed(struct peer *p, const struct packed *body)
+{
+    int err = (int)packed_u64(body, "errno", 0);
+
+    log_event_of(LOG_WARN, p->uid, "write-failed", "storage=%s err=%s", p->store ? p->store->conf.name : "",
+        log_q(span_of(err_text(-err))));
+    if (p->state != PEER_ASKED) p->state = PEER_WANTS;
+    p->told = -1;
+    p->not_before_us = loop_now_us(p->keeper->loop) + RETRY_US;
+    if (p->store && p->store->disk) {
+        disk_look(p->store->disk, p->uid, false);
+        disk_probe(p->store->disk);
+    }
+    return 0;
+}
+
+static const struct peer_row {
+    enum message type;
+    int (*fn)(struct peer *p, const struct packed *body);
+} peer_rows[] = {
+    {MSG_ARCHIVE_ASK, archive_ask},
+    {MSG_SEG_OPENED, seg_opened},
+    {MSG_SEG_CLOSED, seg_closed},
+    {MSG_WRITE_FAILED, write_failed},
+};
+
+static int on_peer_message(struct channel *ch, struct incoming *in)
+{
+    for (size_t i = 0; i < ARRAY_N(peer_rows); i++)
+        if (peer_rows[i].type == in->type) return peer_rows[i].fn(channel_arg(ch), in->body);
+    return -EPROTO;
+}
+
+static void on_peer_close(struct channel *ch, int err)
+{
+    struct peer *p = channel_arg(ch);
+
+    if (err) log_event_of(LOG_WARN, p->uid, "peer-closed", "err=%s", log_q(span_of(err_text(err))));
+    peer_free(p);
+}
+
+static const struct channel_ops peer_ops = {on_peer_message, on_peer_close};
+
+/* --- from keeper.c --- */
+
+void keeper_folder(struct store *s, const char *uid, int fd, int err)
+{
+    struct peer *p = find_peer(s->keeper, uid);
+
+    if (p && p->store == s && p->state == PEER_ASKED) {
+        p->state = err ? PEER_WANTS : PEER_HAS;
+        if (err) p->not_before_us = loop_now_us(s->keeper->loop) + RETRY_US;
+        if (err)
+            send_wait(p, err);
+        else
+            send_archive(p, 0, fd);
+    }
+    fd_close(&fd);
+}
+
+void keeper_stored(struct keeper *k, const char *uid, uint64_t id)
+{
+    struct peer *p = find_peer(k, uid);
+    struct packer *m;
+
+    if (!p) return;
+    m = channel_begin(p->ch, MSG_SEG_STORED, 1);
+    pack_kv_u64(m, "id", id);
+    channel_end(p->ch, NULL, 0);
+}
+
+void keeper_forget(struct keeper *k, const struct store *s)
+{
+    LIST_EACH(&k->peers, link)
+    {
+        struct peer *p = LIST_ITEM(link, struct peer, link);
+
+        if (p->store == s) p->store = NULL;
+        if (p->open_store == s) p->open_store = NULL;
+    }
+}
+
+int keeper_peer(struct keeper *k, struct incoming *in)
+{
+    char uid[40];
+    struct peer *p;
+
+    if (in->n_fds != 1 || !packed_text(in->body, "uid", uid, sizeof(uid)) || !seg_uid_ok(uid)) return -EPROTO;
+    p = find_peer(k, uid);
+    if (p) peer_free(p);
+    p = NEW(struct peer);
+    p->keeper = k;
+    p->told = -1;
+    memcpy(p->uid, uid, sizeof(uid));
+    p->os_uid = (uid_t)packed_u64(in->body, "os_uid", geteuid());
+    p->os_gid = (gid_t)packed_u64(in->body, "os_gid", getegid());
+    packed_text(in->body, "archive", p->archive, sizeof(p->archive));
+    p->ch = channel_new(k->loop, in->fds[0], ROLE_KEEPER, ROLE_WORKER, &peer_ops, p);
+    in->fds[0] = -1;
+    list_push(&k->peers, &p->link);
+    return 0;
+}
+
+int keeper_peer_gone(struct keeper *k, struct incoming *in)
+{
+    char uid[40];
+    struct peer *p = packed_text(in->body, "uid", uid, sizeof(uid)) ? find_peer(k, uid) : NULL;
+
+    if (p) peer_free(p);
+    return 0;
+}
