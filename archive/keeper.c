@@ -22,7 +22,15 @@ static struct store *find_store(struct keeper *k, const char *name)
 
 bool keeper_store_ok(const struct store *s)
 {
-    return s->known && !s->ending && s->report.state == STORAGE_OK;
+    return s->known && !s->ending && !s->stalled && s->report.state == STORAGE_OK;
+}
+
+static void note_ok(struct store *s)
+{
+    if (!keeper_store_ok(s))
+        s->ok_us = 0;
+    else if (s->ok_us == 0)
+        s->ok_us = loop_now_us(s->keeper->loop);
 }
 
 /* --- storages: what their threads say --- */
@@ -51,6 +59,7 @@ static void on_state(void *arg, const struct disk_report *r)
     if (s->ending) return;
     s->report = *r;
     s->known = true;
+    note_ok(s);
     send_state(s);
     keeper_serve(s->keeper);
 }
@@ -84,6 +93,12 @@ static void on_index(void *arg, const char *path, uint64_t gen)
 static void on_end(void *arg);
 static const struct disk_ops disk_ops = {on_state, on_folder, on_stored, on_index, on_end};
 
+static void begin(struct store *s)
+{
+    s->begun_us = loop_now_us(s->keeper->loop);
+    s->disk = disk_new(s->keeper->loop, &s->conf, &disk_ops, s);
+}
+
 static void store_free(struct store *s)
 {
     keeper_forget(s->keeper, s);
@@ -101,8 +116,8 @@ static void on_end(void *arg)
     if (s->gone || k->done) {
         store_free(s);
     } else {
-        s->ending = s->known = false;
-        s->disk = disk_new(k->loop, &s->conf, &disk_ops, s);
+        s->ending = s->known = s->stalled = false;
+        begin(s);
     }
     if (k->done && list_empty(&k->stores)) k->done(k->done_arg);
 }
@@ -135,8 +150,12 @@ static bool same_conf(const struct disk_conf *a, const struct disk_conf *b)
 static void end_store(struct store *s, bool gone)
 {
     s->gone = gone;
-    if (!s->ending) disk_stop(s->disk);
+    if (!s->ending) {
+        s->begun_us = loop_now_us(s->keeper->loop);
+        disk_stop(s->disk);
+    }
     s->ending = true;
+    note_ok(s);
     keeper_serve(s->keeper);
 }
 
@@ -156,7 +175,7 @@ static int storage(struct keeper *k, struct incoming *in)
         s->conf = *conf;
         s->report.state = STORAGE_MISSING;
         list_push(&k->stores, &s->link);
-        s->disk = disk_new(k->loop, conf, &disk_ops, s);
+        begin(s);
     } else if (s->gone || !same_conf(&s->conf, conf)) {
         s->conf = *conf;
         end_store(s, false);
@@ -210,7 +229,8 @@ int keeper_message(struct keeper *k, struct incoming *in)
     return -EPROTO;
 }
 
-/* A disk that does not answer is said to be so; its workers go on, the page cache may carry them over. */
+/* A disk that does not answer is said to be so. Its workers go elsewhere where they may; others go on, the
+ * page cache may carry them over. */
 static void watch_stalls(struct keeper *k)
 {
     LIST_EACH(&k->stores, link)
@@ -220,6 +240,7 @@ static void watch_stalls(struct keeper *k)
 
         if (stalled == s->stalled || !s->known) continue;
         s->stalled = stalled;
+        note_ok(s);
         log_event(stalled ? LOG_WARN : LOG_NOTE, stalled ? "storage-stalled" : "storage-answers",
             "storage=%s", s->conf.name);
         send_state(s);

@@ -15,10 +15,12 @@ struct store {
     struct disk *disk;
     struct disk_conf conf; /* as the master sent it last */
     struct disk_report report;
-    bool known;   /* a report has come */
-    bool stalled; /* its thread has been waiting for the disk for too long: said to the master */
-    bool ending;  /* its thread ends: the conf has changed, or */
-    bool gone;    /* it is no longer in the configuration */
+    usec_t begun_us; /* when its thread was started, or asked to end */
+    usec_t ok_us;    /* since when it is keeper_store_ok; 0: it is not */
+    bool known;      /* a report has come */
+    bool stalled;    /* its thread has been waiting for the disk for too long */
+    bool ending;     /* its thread ends: the conf has changed, or */
+    bool gone;       /* it is no longer in the configuration */
 };
 
 enum peer_state {
@@ -37,7 +39,9 @@ struct peer {
     char archive[1024];
     enum peer_state state;
     int told;                 /* errno of the last "wait", -1: none told */
+    bool several;             /* its archive names more than one storage */
     struct store *store;      /* chosen, NULL: none */
+    struct store *next;       /* a better one, where its folder is being made */
     struct store *open_store; /* of the segment that is open */
     uint64_t open_id;
     usec_t not_before_us;
@@ -52,7 +56,7 @@ struct keeper {
     void *done_arg;
 };
 
-/* Can it take a stream now? */
+/* Can it take a stream now? One that does not answer cannot. */
 bool keeper_store_ok(const struct store *s);
 
 /* --- keeper_peers.c --- */

@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #define STORES_MAX 256
-#define RETRY_US   US_PER_S /* before a worker whose write has failed gets its folder again */
+#define RETRY_US   US_PER_S        /* before a worker whose write has failed gets its folder again */
+#define STEADY_US  (10 * US_PER_S) /* all right for so long: streams that belong there come back */
 
 static struct peer *find_peer(struct keeper *k, const char *uid)
 {
@@ -41,6 +42,20 @@ static void send_wait(struct peer *p, int err)
     send_archive(p, err ? err : EAGAIN, -1);
 }
 
+/* Not known yet, as at the start, or being opened anew, and likely to answer soon. */
+static bool coming(const struct store *s)
+{
+    return (!s->known || s->ending) && !s->gone && loop_now_us(s->keeper->loop) - s->begun_us < DISK_STALL_US;
+}
+
+/* A stream that records leaves its storage only for one that has been all right for a while. */
+static bool may_take(const struct peer *p, const struct store *s)
+{
+    if (p->state != PEER_HAS || !p->store || !keeper_store_ok(p->store))
+        return keeper_store_ok(s) || coming(s);
+    return s == p->store || (s->ok_us > 0 && loop_now_us(s->keeper->loop) - s->ok_us >= STEADY_US);
+}
+
 static struct store *choose(const struct peer *p)
 {
     struct choice_store list[STORES_MAX] = {0};
@@ -54,25 +69,66 @@ static struct store *choose(const struct peer *p)
 
         if (s->gone || n == STORES_MAX) continue;
         stores[n] = s;
-        list[n++] = (struct choice_store){span_of(s->conf.name), span_of(s->conf.path), keeper_store_ok(s)};
+        list[n++] = (struct choice_store){span_of(s->conf.name), span_of(s->conf.path), may_take(p, s)};
     }
     at = choice_store(span_of(p->archive), p->uid, list, n);
     return at < 0 ? NULL : stores[at];
 }
 
-/* Gives a worker what it waits for, or says why not. A storage that is ok keeps its streams. */
+/* What it has left on the one before is looked at there: messages of a segment may be on their way. */
+static void set_store(struct peer *p, struct store *s)
+{
+    struct store *old = p->store;
+
+    p->next = NULL;
+    if (old == s) return;
+    p->store = s;
+    if (old && old->disk) disk_look(old->disk, p->uid, true);
+}
+
+static void ask_for_folder(const struct peer *p, const struct store *s)
+{
+    disk_folder(s->disk, p->uid, p->os_uid, p->os_gid);
+}
+
+/* A storage that was chosen for want of a better one is left when that is back. The worker records on until
+ * it has the folder there. */
+static void look_for_better(struct peer *p)
+{
+    struct store *best;
+
+    if (p->next && keeper_store_ok(p->next)) return;
+    p->next = NULL;
+    if (!p->several || loop_now_us(p->keeper->loop) < p->not_before_us) return;
+    best = choose(p);
+    if (!best || best == p->store) return;
+    p->next = best;
+    ask_for_folder(p, best);
+}
+
 static void serve(struct peer *p)
 {
-    if (p->state == PEER_QUIET || p->state == PEER_ASKED) return;
-    if (p->state == PEER_HAS && p->store && keeper_store_ok(p->store)) return;
-    if (!p->store || !keeper_store_ok(p->store)) p->store = choose(p);
-    if (!p->store) {
+    bool settled = p->store && keeper_store_ok(p->store);
+    struct store *best;
+
+    if (p->state == PEER_QUIET || (p->state == PEER_ASKED && settled)) return;
+    if (p->state == PEER_HAS && settled) {
+        look_for_better(p);
+        return;
+    }
+    best = settled ? p->store : choose(p);
+    if (best && best == p->store && !best->ending &&
+        (p->state == PEER_ASKED || (p->state == PEER_HAS && best->stalled)))
+        return; /* no other is there: the late answer will do, or the disk may come back */
+    set_store(p, best);
+    if (p->state == PEER_ASKED) p->state = PEER_WANTS;
+    if (!best) {
         send_wait(p, ENOENT);
-    } else if (!keeper_store_ok(p->store)) {
-        if (p->store->known || p->state == PEER_HAS) send_wait(p, p->store->report.err);
+    } else if (!keeper_store_ok(best)) {
+        if (p->state == PEER_HAS || !coming(best)) send_wait(p, best->stalled ? ETIMEDOUT : best->report.err);
     } else if (loop_now_us(p->keeper->loop) >= p->not_before_us) {
         p->state = PEER_ASKED;
-        disk_folder(p->store->disk, p->uid, p->os_uid, p->os_gid);
+        ask_for_folder(p, best);
     }
 }
 
@@ -127,6 +183,7 @@ static int write_failed(struct peer *p, const struct packed *body)
         log_q(span_of(err_text(-err))));
     if (p->state != PEER_ASKED) p->state = PEER_WANTS;
     p->told = -1;
+    p->next = NULL;
     p->not_before_us = loop_now_us(p->keeper->loop) + RETRY_US;
     if (p->store && p->store->disk) {
         disk_look(p->store->disk, p->uid, false);
@@ -164,17 +221,27 @@ static const struct channel_ops peer_ops = {on_peer_message, on_peer_close};
 
 /* --- from keeper.c --- */
 
+/* A folder on a storage that the stream has left meanwhile is nobody's. */
 void keeper_folder(struct store *s, const char *uid, int fd, int err)
 {
     struct peer *p = find_peer(s->keeper, uid);
+    bool better = p && p->state == PEER_HAS && p->next == s;
+    bool wanted = p && p->state == PEER_ASKED && p->store == s;
 
-    if (p && p->store == s && p->state == PEER_ASKED) {
+    if (p && p->next == s) p->next = NULL;
+    if (err && (better || wanted)) p->not_before_us = loop_now_us(s->keeper->loop) + RETRY_US;
+    if (better && !err && keeper_store_ok(s)) {
+        log_event_of(LOG_NOTE, uid, "storage-changed", "from=%s to=%s", p->store->conf.name, s->conf.name);
+        set_store(p, s);
+        send_archive(p, 0, fd);
+    } else if (wanted) {
         p->state = err ? PEER_WANTS : PEER_HAS;
-        if (err) p->not_before_us = loop_now_us(s->keeper->loop) + RETRY_US;
         if (err)
             send_wait(p, err);
         else
             send_archive(p, 0, fd);
+    } else if (!p || p->store != s) {
+        disk_look(s->disk, uid, true);
     }
     fd_close(&fd);
 }
@@ -197,6 +264,7 @@ void keeper_forget(struct keeper *k, const struct store *s)
         struct peer *p = LIST_ITEM(link, struct peer, link);
 
         if (p->store == s) p->store = NULL;
+        if (p->next == s) p->next = NULL;
         if (p->open_store == s) p->open_store = NULL;
     }
 }
@@ -216,6 +284,7 @@ int keeper_peer(struct keeper *k, struct incoming *in)
     p->os_uid = (uid_t)packed_u64(in->body, "os_uid", geteuid());
     p->os_gid = (gid_t)packed_u64(in->body, "os_gid", getegid());
     packed_text(in->body, "archive", p->archive, sizeof(p->archive));
+    p->several = strchr(p->archive, ',') != NULL;
     p->ch = channel_new(k->loop, in->fds[0], ROLE_KEEPER, ROLE_WORKER, &peer_ops, p);
     in->fds[0] = -1;
     list_push(&k->peers, &p->link);

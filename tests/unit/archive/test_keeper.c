@@ -12,11 +12,11 @@
 #include "common/base/mem.h"
 #include "tests/support/footage.h"
 #include "tests/support/keeper_rig.h"
+#include "tests/support/small_disk.h"
 #include "tests/support/tool.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,7 +47,7 @@ static int drop_place(void **state)
     struct place *p = *state;
 
     rig_done(&p->rig);
-    if (p->mounted[0]) assert_int_equal(umount2(p->mounted, MNT_DETACH), 0);
+    small_disk_umount(p->mounted);
     footage_done(&p->f);
     tool_rmdir(p->dir);
     mem_free(p);
@@ -575,16 +575,7 @@ static void failed_write_is_answered(void **state)
 
 static bool mount_disk(struct place *p)
 {
-    char image[128], command[1024];
-
-    snprintf(image, sizeof(image), "%s/image", p->dir);
-    snprintf(command, sizeof(command),
-        "truncate -s 20M %s && mkfs.ext4 -q -F -m 0 %s && mkdir %s && mount -o loop %s %s", image, image,
-        p->storage, image, p->storage);
-    if (geteuid() != 0 || tool_run((const char *const[]){"sh", "-c", command, NULL}, NULL) != 0) {
-        print_message("skipped: cannot mount an image here\n");
-        return false;
-    }
+    if (!small_disk_mount(p->storage)) return false;
     span_copy(span_of(p->storage), p->mounted, sizeof(p->mounted));
     return true;
 }
