@@ -7,7 +7,7 @@
 #   make e2e          end-to-end tests (PYTEST_ARGS='-k name' picks some)
 #   make lint         layers, doors, sizes, format, clang-tidy, cppcheck, shellcheck, luacheck
 #   make format       run clang-format over the tree
-#   make bench        the figures: CPU per Gbit, private memory, restart times (long)
+#   make bench        the figures and their verdicts: CPU per Gbit, private memory, restart times (long; BENCH_ARGS='--only kill' picks some)
 #   make fuzz         fuzz every target for FUZZ_SECONDS (60)
 #   make deps         install the packages a build needs; deps-test: those the tests need
 #   make install      PREFIX=/usr/local DESTDIR= SYSCONFDIR=/etc/media-server
@@ -178,7 +178,7 @@ check:
 	scripts/check
 
 bench: all
-	scripts/bench $(B)
+	scripts/bench $(B) $(BENCH_ARGS)
 
 fuzz:
 	$(MAKE) SAN=fuzz tests

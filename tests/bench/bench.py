@@ -1,11 +1,13 @@
 """Prints the server's figures with the machine's facts, and writes them to BUILD/bench.json.
 
 CPU is that of all the server's processes, user and system, from schedstat, in CPU seconds per Gbit moved: wall time says
-little here, ratios do. Everything runs on loopback."""
+little here, ratios do. Everything runs on loopback. At the end each promise stands with what was measured and its verdict. Exit
+code: 0 where every figure asked for was measured, whatever its verdict (a machine may be too small); 1 where one failed."""
 import argparse
 import json
 import sys
 
+import bars
 import figures
 import measure
 import tools
@@ -25,6 +27,7 @@ def main():
     scale = figures.Scale.quick(args.streams) if args.quick else figures.Scale.full(args.streams)
     results = {"facts": measure.facts(), "quick": args.quick, "figures": {}}
     print("Machine: {cpu}, {cores} cores, {memory_gb} GB, Linux {kernel}, {congestion_control}, {file_system}, load {load_before:.1f}".format(**results["facts"]))
+    print("Kernel:  LSMs {lsm}; Landlock ABI {landlock_abi}; cgroups {cgroup}; netem {netem}".format(**results["facts"]))
     print("Commit:  {commit}, {date}".format(**results["facts"]))
     failed = []
     for name in chosen:
@@ -35,7 +38,11 @@ def main():
             print(f"   FAILED: {type(e).__name__}: {str(e)[:2000]}")
             results["figures"][name] = {"failed": str(e)}
             failed.append(name)
+        results["verdicts"] = bars.verdicts(results["figures"])
         (tools.BUILD / "bench.json").write_text(json.dumps(results, indent=1))
+    bars.show(results["verdicts"])
+    if args.quick:
+        print("--quick: too short for verdicts that count")
     print(f"\nAs JSON: {tools.BUILD}/bench.json")
     sys.exit(1 if failed else 0)
 

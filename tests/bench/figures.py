@@ -206,7 +206,7 @@ def growth(scale):
 
 
 def kill(scale):
-    """kill -9 of workers, 50 streams: hand-shake of the next one (bar 25 ms p99), the gap of recording, others untouched"""
+    """kill -9 of workers, 50 streams: hand-shake of the next one (bar 25 ms p99), the gap of recording, frames of the ring, others"""
     n = 50
     with running(n, record=True) as (camera, server):
         wait_for("all record", lambda: server.status()["recording"] >= n, timeout=60, every=0.5)
@@ -219,24 +219,50 @@ def kill(scale):
             server.wait_state(uid)
             old = server.pid(uid)
             before = camera.stats(uid)["sessions_opened"]
+            # Stopped, it writes no more: what the ring has been given by now is what it holds when the worker dies.
+            os.kill(old, signal.SIGSTOP)
+            wait_for("the worker stands still", lambda old=old: stands(old), every=0.001)
+            in_ring = server.stream(uid)["frames"]
             at = time.time()
             os.kill(old, signal.SIGKILL)
-            kills.append((uid, at, old))
+            kills.append(Kill(uid, at, in_ring))
             wait_for(f"a new session of {uid}", lambda uid=uid, before=before: camera.stats(uid)["sessions_opened"] > before, timeout=20, every=0.02)
         time.sleep(4)
         shakes = handshakes(server, kills)
         sessions = {f"cam{i}": camera.stats(f"cam{i}")["sessions_opened"] for i in range(n)}
         server.stop()
-        gaps, tails = recording_gaps(server, camera.truth("cam0"), sent(), kills)
-    want = collections.Counter(uid for uid, _, _ in kills)
+        found = recording_gaps(server, camera.truth("cam0"), sent(), kills, [f"cam{i}" for i in range(n)])
+    want = collections.Counter(k.uid for k in kills)
     others = {u: s - 1 - want[u] for u, s in sessions.items() if s - 1 != want[u]}
-    result = {"kills": len(kills), "handshake_ms": shakes, "gap_s": gaps, "unrecorded_before_kill_s": tails, "sessions_too_many": others}
-    if shakes:
-        line(f"hand-shake of the new worker: p50 {measure.percentile(shakes, 50):.1f} ms, p99 {measure.percentile(shakes, 99):.1f} ms ({len(shakes)} of {len(kills)} seen in the log, which has milliseconds)")
+    gaps, tails = found.gaps, found.tails
+    result = {"kills": len(kills), "handshake_ms": shakes, "gap_s": gaps, "unrecorded_before_kill_s": tails, "sessions_too_many": others,
+              "gaps_of_others": found.of_others, "missing_of_ring": found.missing, "harm_to_others": len(others) + found.of_others}  # fmt: skip
+    assert len(shakes) == len(kills), f"{len(kills)} kills, and {len(shakes)} hand-shakes in the log"
+    line(f"hand-shake of the new worker: p50 {measure.percentile(shakes, 50):.1f} ms, p99 {measure.percentile(shakes, 99):.1f} ms (by the log, which has milliseconds)")
     line(f"gap of recording: p50 {measure.percentile(gaps, 50):.2f} s, p99 {measure.percentile(gaps, 99):.2f} s (GOP 2 s)")
     line(f"newest frame recorded before the kill: p50 {measure.percentile(tails, 50) * 1000:.0f} ms, max {max(tails) * 1000:.0f} ms old")
-    line(f"streams with more sessions than kills: {others or 'none'}")
+    line(f"frames that were in the ring at a kill and are not recorded: {found.missing}")
+    line(f"streams with more sessions than kills: {others or 'none'}; gaps that no kill made: {found.of_others}")
     return result
+
+
+@dataclasses.dataclass
+class Kill:
+    uid: str
+    at: float  # unix time
+    in_ring: int  # frames of this stream that the ring was ever given
+
+
+@dataclasses.dataclass
+class Found:
+    gaps: list = dataclasses.field(default_factory=list)  # seconds of footage missing, one a kill
+    tails: list = dataclasses.field(default_factory=list)  # how old the newest recorded frame was when the worker died
+    missing: int = 0  # frames that the ring held and no file does
+    of_others: int = 0  # gaps that no kill made
+
+
+def stands(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
 
 
 def handshakes(server, kills):
@@ -247,11 +273,11 @@ def handshakes(server, kills):
         if m:
             shook[m[2]].append(hls.unix_time(m[1]))
     found = []
-    for uid, at, _ in kills:
+    for k in kills:
         # The log has whole milliseconds.
-        later = [t for t in shook[uid] if t >= at - 0.001]
+        later = [t for t in shook[k.uid] if t >= k.at - 0.001]
         if later:
-            found.append(max(0.0, (min(later) - at) * 1000))
+            found.append(max(0.0, (min(later) - k.at) * 1000))
     return found
 
 
@@ -264,25 +290,28 @@ def unrepeated(numbers, loop, gop):
     return kept
 
 
-def recording_gaps(server, truth, sent, kills):
-    """For each kill: seconds of footage missing, and how old the newest recorded frame was when the worker died."""
+def recording_gaps(server, truth, sent, kills, uids):
+    """Found, over all streams: what is recorded has one gap a kill and no other, and holds all that the ring held."""
     order = {t["sha1"]: t["au"] for t in truth}
     loop = len(order)
     log = collections.defaultdict(list)
     for f in sent:
         log[f["stream"]].append(f)
-    gaps, tails = [], []
-    for uid in {k[0] for k in kills}:
+    found = Found()
+    for uid in uids:
         numbers = unrepeated([order[s.sha1] for s in server.recorded(uid)], loop, GOP)
         cuts = [i for i in range(1, len(numbers)) if numbers[i] != (numbers[i - 1] + 1) % loop]
-        times = [at for u, at, _ in kills if u == uid]
-        assert len(cuts) == len(times), f"{uid}: {len(times)} kills and {len(cuts)} gaps"
-        for i, at in zip(cuts, times):
-            gaps.append(((numbers[i] - numbers[i - 1] - 1) % loop) / FPS)
-            last = max((f["wall_us"] for f in log[uid] if f["au"] == numbers[i - 1] and f["wall_us"] <= at * 1e6 + 50000), default=None)
+        of_uid = [k for k in kills if k.uid == uid]
+        assert len(cuts) >= len(of_uid), f"{uid}: {len(of_uid)} kills and {len(cuts)} gaps: a loop of footage hides one"
+        found.of_others += len(cuts) - len(of_uid)
+        for i, k in zip(cuts, of_uid):
+            found.gaps.append(((numbers[i] - numbers[i - 1] - 1) % loop) / FPS)
+            # Everything is recorded from the first frame on, so that before the gap lies what the ring was given till then.
+            found.missing += max(0, k.in_ring - i)
+            last = max((f["wall_us"] for f in log[uid] if f["au"] == numbers[i - 1] and f["wall_us"] <= k.at * 1e6 + 50000), default=None)
             if last:
-                tails.append(max(0.0, at - last / 1e6))
-    return gaps, tails
+                found.tails.append(max(0.0, k.at - last / 1e6))
+    return found
 
 
 def stop(scale):

@@ -1,5 +1,6 @@
 """Measuring: CPU of many processes over windows, private memory without the ring, percentiles, the machine's facts."""
 import collections
+import ctypes
 import os
 import pathlib
 import platform
@@ -8,6 +9,24 @@ import subprocess
 import time
 
 import tools
+
+
+def first_line(path, otherwise):
+    try:
+        return pathlib.Path(path).read_text().strip() or otherwise
+    except OSError:
+        return otherwise
+
+
+def landlock_abi():
+    """landlock_create_ruleset(NULL, 0, VERSION); its number is the same on every architecture."""
+    abi = ctypes.CDLL(None, use_errno=True).syscall(444, None, ctypes.c_size_t(0), 1)
+    return abi if abi > 0 else "none"
+
+
+def has_netem():
+    done = subprocess.run(["unshare", "-n", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"], capture_output=True, text=True)
+    return "present" if done.returncode == 0 else "absent"
 
 
 def facts():
@@ -26,6 +45,10 @@ def facts():
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(memory / 1e6, 1),
         "kernel": platform.release(),
+        "lsm": first_line("/sys/kernel/security/lsm", "none shown"),
+        "landlock_abi": landlock_abi(),
+        "cgroup": "v2" if pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists() else "v1",
+        "netem": has_netem(),
         "congestion_control": pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip(),
         "file_system": say("stat", "-f", "-c", "%T", str(tools.BUILD)),
         "load_before": os.getloadavg()[0],

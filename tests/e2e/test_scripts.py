@@ -1,4 +1,5 @@
 """The scripts that judge the tree: what they let pass and what they refuse."""
+import json
 import pathlib
 import subprocess
 
@@ -29,3 +30,25 @@ def test_any_other_skip_fails(tmp_path):
         assert done.returncode == 1, line
         assert line.removeprefix("SKIPPED ") + " (MAY NOT BE" in done.stdout
     assert check_skips(tmp_path, "639 passed\n").returncode == 0
+
+
+def verdicts(**results):
+    """{what: verdict} of the bench's table."""
+    code = "import bars, json, sys; print(json.dumps(bars.verdicts(json.loads(sys.argv[1]))))"
+    env = {"PYTHONPATH": f"{ROOT}/tests/bench:{ROOT}/tests/e2e", "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(["/usr/bin/python3", "-c", code, json.dumps(results)], capture_output=True, text=True, check=True, timeout=30, env=env)
+    return {(r["figure"], r["what"]): r["verdict"] for r in json.loads(done.stdout)}
+
+
+def test_a_figure_has_its_verdict():
+    found = verdicts(
+        ingest={"frame": {"median": 0.22}},
+        record={"failed": "no disk"},
+        growth={"50": {"median": 0.2}, "200": {"median": 0.3}},
+        kill={"handshake_ms": [2.0] * 97 + [30.0] * 3, "missing_of_ring": 1, "harm_to_others": 0},
+    )
+    assert found["ingest", "CPU for capturing"] == "met"
+    assert {v for (figure, _), v in found.items() if figure == "record"} == {"failed"}
+    assert found["growth", "cost at 200 cameras against 50"] == "not met"
+    assert [v for (figure, _), v in found.items() if figure == "kill"] == ["not met", "not met", "met"]
+    assert {v for (figure, _), v in found.items() if figure in ("stop", "start", "picture")} == {"skipped"}

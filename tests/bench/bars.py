@@ -1,0 +1,47 @@
+"""What was promised of the figures, and whether it was met. The bars are those of the figures' own descriptions."""
+import measure
+
+
+def growth(r):
+    few, many = sorted(r, key=int)
+    return r[many]["median"] / r[few]["median"]
+
+
+# figure, what, from its result, most, unit
+BARS = (
+    ("ingest", "CPU for capturing", lambda r: r["frame"]["median"], 0.22, "CPU s/Gbit"),
+    ("record", "CPU for capturing and recording", lambda r: r["frame"]["median"], 0.40, "CPU s/Gbit"),
+    ("record", "private memory of a worker", lambda r: r["memory"]["private_kb"]["max"], 600, "KB"),
+    ("record", "ring and worker together", lambda r: r["memory"]["with_ring_kb"]["max"], 1800, "KB"),
+    ("growth", "cost at 200 cameras against 50", growth, 1.10, "times"),
+    ("kill", "hand-shake of the next worker, p99", lambda r: measure.percentile(r["handshake_ms"], 99), 25, "ms"),
+    ("kill", "frames of the ring that are missing", lambda r: r["missing_of_ring"], 0, "frames"),
+    ("kill", "gaps and sessions of streams that were not killed", lambda r: r["harm_to_others"], 0, ""),
+    ("stop", "a hung worker is replaced, longest", lambda r: max(r["seconds"]), 7, "s"),
+    ("start", "1,000 cameras asked", lambda r: r["asked_s"], 10, "s"),
+    ("picture", "first picture, longest", lambda r: max(max(v) for v in r.values()), 2, "s"),
+)
+
+
+def verdicts(results):
+    """One dict a bar: verdict is met, not met, failed (no figure), or skipped (not asked for)."""
+    rows = []
+    for figure, what, value_of, most, unit in BARS:
+        row = {"figure": figure, "what": what, "bar": most, "unit": unit, "value": None}
+        r = results.get(figure)
+        if r is None:
+            row["verdict"] = "skipped"
+        elif "failed" in r:
+            row["verdict"] = "failed"
+        else:
+            row["value"] = value_of(r)
+            row["verdict"] = "met" if row["value"] <= most else "not met"
+        rows.append(row)
+    return rows
+
+
+def show(rows):
+    print(f"\n{'figure':8} {'what':50} {'measured':>10} {'at most':>8} {'unit':11} verdict")
+    for r in rows:
+        value = "-" if r["value"] is None else f"{r['value']:.3f}".rstrip("0").rstrip(".")
+        print(f"{r['figure']:8} {r['what']:50} {value:>10} {r['bar']:>8g} {r['unit']:11} {r['verdict']}")
