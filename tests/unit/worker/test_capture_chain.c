@@ -76,18 +76,17 @@ static void on_packet(void *arg, const struct rtp_order_packet *p, bool lost, bo
     depay_detach(c->depay);
 }
 
-static void start(struct chain *c, struct timeline *time, unsigned track, enum codec codec, uint32_t hz,
-    uint8_t pt, const char *fmtp)
+static void start(
+    struct chain *c, struct timeline *time, unsigned track, const struct depay_media *m, uint8_t pt)
 {
-    struct depay_media m = {.codec = codec, .clock_hz = hz, .fmtp = span_of(fmtp)};
-    struct rtp_order_config conf = {.pts = {pt}, .pts_n = 1, .clock_hz = hz, .hold = true};
+    struct rtp_order_config conf = {.pts = {pt}, .pts_n = 1, .clock_hz = m->clock_hz, .hold = true};
     struct rtp_order_out order_out = {on_packet, c};
     struct depay_out depay_out = {on_unit, NULL, c};
 
     *c = (struct chain){.time = time, .track = track};
-    timeline_track(time, track, codec_kind(codec), hz);
+    timeline_track(time, track, codec_kind(m->codec), m->clock_hz);
     c->order = rtp_order_new(&conf, &order_out);
-    assert_int_equal(depay_new(&m, &depay_out, &c->depay), DEPAY_OK);
+    assert_int_equal(depay_new(m, &depay_out, &c->depay), DEPAY_OK);
 }
 
 static void stop(struct chain *c)
@@ -154,6 +153,9 @@ static void bunny(bool shuffle, struct chain *video, struct chain *audio)
 {
     static struct span packets[PACKETS_MAX];
     static uint8_t channel[PACKETS_MAX];
+    struct depay_media speech = {.codec = CODEC_AAC,
+        .clock_hz = 12000,
+        .fmtp = span_of("mode=AAC-hbr;config=1490;sizelength=13;indexlength=3")};
     struct timeline *time = timeline_new();
     struct buf b;
     size_t n;
@@ -161,8 +163,8 @@ static void bunny(bool shuffle, struct chain *video, struct chain *audio)
     load("bunny.rtsp", &b);
     n = split(buf_span(&b), 2, packets, channel);
     assert_int_equal(n, 371);
-    start(video, time, 0, CODEC_H264, 90000, 97, NULL);
-    start(audio, time, 1, CODEC_AAC, 12000, 96, "mode=AAC-hbr;config=1490;sizelength=13;indexlength=3");
+    start(video, time, 0, &(struct depay_media){.codec = CODEC_H264, .clock_hz = 90000}, 97);
+    start(audio, time, 1, &speech, 96);
     for (size_t i = 0; i < n; i++) {
         size_t k = i;
 
@@ -205,6 +207,9 @@ static void test_bunny(void **state)
 /* Media3's dump: packets as hexadecimal text, aggregated and fragmented access units of 5.1 AAC. */
 static void test_aac_dump(void **state)
 {
+    struct depay_media media = {.codec = CODEC_AAC,
+        .clock_hz = 48000,
+        .fmtp = span_of("mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=11B056E500")};
     struct timeline *time = timeline_new();
     struct chain c;
     struct buf b;
@@ -214,8 +219,7 @@ static void test_aac_dump(void **state)
 
     (void)state;
     load("aac-dump.json", &b);
-    start(&c, time, 0, CODEC_AAC, 48000, 97,
-        "mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=11B056E500");
+    start(&c, time, 0, &media, 97);
     rest = buf_span(&b);
     while (span_split(&rest, '"', &word)) {
         struct wr w = wr_of(mem, sizeof mem);
@@ -257,7 +261,7 @@ static void test_gst(void **state)
         load(rows[i].file, &b);
         n = split(buf_span(&b), 0, packets, channel);
         assert_int_equal(n, rows[i].packets);
-        start(&c, time, 0, rows[i].codec, 90000, 96, NULL);
+        start(&c, time, 0, &(struct depay_media){.codec = rows[i].codec, .clock_hz = 90000}, 96);
         for (size_t k = 0; k < n; k++) feed(&c, packets[k], 0);
         finish(&c);
         assert_int_equal(c.units, 1);
