@@ -13,13 +13,13 @@ struct seg_key {
     uint32_t at_ms;  /* from the segment's start, wall clock */
     uint32_t sample; /* number in the per-sample table */
 };
-/* Where the wall clock of a segment came from. */
+/* Which clocks a segment knows. Its times of day are always our own clock's, tied to media time. */
 enum seg_clock {
-    SEG_CLOCK_SERVER = 0 /* arrival, by our own clock */,
-    SEG_CLOCK_CAMERA = 1 /* RTCP sender reports */
+    SEG_CLOCK_SERVER = 0 /* our own */,
+    SEG_CLOCK_CAMERA = 1 /* the camera's too, which said what it is: right or wrong, 1970 or local time */
 };
 enum seg_flag {
-    SEG_DISCONT = 1 /* footage is missing before it */,
+    SEG_DISCONT = 1 /* footage is missing before it, or the wall clock was stepped there */,
     SEG_DAMAGED = 2,
     SEG_RECOVERED = 4 /* footer rebuilt by the keeper */
 };
@@ -37,7 +37,8 @@ struct seg_info {
     int64_t base_dts[TRACK_MAX]; /* media time of each track at the segment's tfdt 0 */
     uint32_t damaged, repaired;  /* frames */
     enum seg_clock clock;
-    int64_t clock_offset_us; /* camera's clock minus ours, as measured at the start */
+    int64_t clock_offset_us; /* camera's clock minus ours, as last measured at the start or first after it; 0
+                                where it is not known */
     uint32_t crc;            /* CRC-32C of the file up to the box that holds this structure */
     uint16_t n_keys;
     struct seg_key keys[SEG_KEYS_MAX];

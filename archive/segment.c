@@ -285,6 +285,13 @@ uint64_t segw_bytes(const struct segw *w)
     return w->now.bytes;
 }
 
+void segw_clock(struct segw *w, enum seg_clock clock, int64_t offset_us)
+{
+    if (w->info.clock != SEG_CLOCK_SERVER) return;
+    w->info.clock = clock;
+    w->info.clock_offset_us = offset_us;
+}
+
 static bool scratch(struct segw *w, size_t n)
 {
     struct mp4_sample *s;
@@ -333,7 +340,9 @@ static size_t gather(struct segw *w, const struct frame *frames, size_t n, size_
     return count;
 }
 
-/* What the info says of the frames, in the order of the table: as gather put them. */
+/* What the info says of the frames, in the order of the table: as gather put them. Key frames lie where
+ * readers find them, on the line of start and media time; the end is no earlier than that, and no earlier
+ * than the last frame's own wall clock. */
 static void account(struct segw *w, const struct frame *frames, size_t n)
 {
     const struct mp4_sample *s = w->s;
@@ -341,12 +350,13 @@ static void account(struct segw *w, const struct frame *frames, size_t n)
     for (uint8_t t = 0; t < w->n_tracks; t++) {
         for (size_t i = 0; i < n; i++) {
             const struct frame *f = &frames[i];
-            usec_t end;
+            usec_t at, end;
 
             if (f->track != t || !ours(w, f)) continue;
-            end = f->wall_us + ticks_us((struct ticks){s++->dur, w->hz[t]});
+            at = w->info.start_us + media_us(w, f) - w->origin_us;
+            end = MAX(at, f->wall_us) + ticks_us((struct ticks){s++->dur, w->hz[t]});
             if (t == w->primary && f->flags & FRAME_KEY)
-                seg_keys_add(&w->info, &w->key_apart_ms, f->wall_us, w->now.samples);
+                seg_keys_add(&w->info, &w->key_apart_ms, at, w->now.samples);
             if (f->flags & FRAME_DAMAGED) w->now.damaged++;
             if (f->flags & FRAME_REPAIRED) w->now.repaired++;
             w->now.end_us = MAX(w->now.end_us, end);

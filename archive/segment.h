@@ -9,9 +9,9 @@
  * Inside a fragment the samples of a track lie together, so that a player's tracks are few byte ranges.
  *
  * A segment holds all tracks of its track_set and begins with a key frame, unless it continues another. The
- * caller opens another one when the tracks change (gen), at a frame with FRAME_DISCONT, and at the first key
- * frame after dvr-chunk. Memory: 3 to 6 bytes a sample while it is open. Nothing is fsynced here: the
- * keeper's syncfs does that. Tests: tests/unit/archive/test_segment.c. */
+ * caller opens another one when the tracks change (gen), at a frame with FRAME_DISCONT, where wall clock and
+ * media time part, and at the first key frame after dvr-chunk. Memory: 3 to 6 bytes a sample while it is
+ * open. Nothing is fsynced here: the keeper's syncfs does that. Tests: tests/unit/archive/test_segment.c. */
 #ifndef ARCHIVE_SEGMENT_H
 #define ARCHIVE_SEGMENT_H
 
@@ -44,8 +44,8 @@ struct segw_setup {
     enum seg_clock clock;
     int64_t clock_offset_us;
     bool discont;   /* footage is missing before it */
-    bool continues; /* goes on where a segment ended inside a GOP (its writer died, its storage had gone): the
-                       first frame need not be a key frame */
+    bool continues; /* goes on where a segment ended inside a GOP (its writer died, its storage had gone, the
+                       clock was stepped, it was full): the first frame need not be a key frame */
 };
 /* Creates folders and file and writes its head. -errno. records_fd stays the caller's. */
 int segw_open(int records_fd, const struct segw_setup *setup, struct segw **ret);
@@ -54,6 +54,9 @@ const char *segw_path(const struct segw *w); /* below records */
 usec_t segw_start_us(const struct segw *w);
 usec_t segw_end_us(const struct segw *w);  /* wall clock behind the last frame written */
 uint64_t segw_bytes(const struct segw *w); /* file length up to the last whole fragment */
+
+/* The camera's clock was measured only now: noted where the segment does not know it from its start. */
+void segw_clock(struct segw *w, enum seg_clock clock, int64_t offset_us);
 
 /* One fragment of 1 to SEG_FRAGMENT_MAX frames in ring order, gathered from where they lie. Aim for one
  * second of media. SEGW_OK, SEGW_E_LARGE (nothing was written), -errno (the file is cut back to the fragment

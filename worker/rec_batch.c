@@ -56,29 +56,79 @@ static bool room(struct rec_batch *b)
     return true;
 }
 
+static usec_t ticks_of(const struct rec_batch *b, const struct frame *f, int64_t v)
+{
+    uint32_t hz = f->gen == b->gen && f->track < b->tracks->n ? b->tracks->t[f->track].clock_hz : 0;
+
+    return hz > 0 ? ticks_us((struct ticks){v, hz}) : 0;
+}
+
+usec_t rec_batch_media_us(const struct rec_batch *b, const struct frame *f)
+{
+    return ticks_of(b, f, f->dts);
+}
+
+usec_t rec_batch_line_us(const struct rec_batch *b, const struct frame *f)
+{
+    return f->wall_us - ticks_of(b, f, f->dts + f->cts);
+}
+
+static bool far(usec_t a_us, usec_t b_us)
+{
+    return a_us - b_us > REC_CLOCK_US || b_us - a_us > REC_CLOCK_US;
+}
+
+bool rec_batch_entry_ends(
+    struct rec_batch *b, const struct ring_writer *w, const struct frame *f, const struct rec_until *until)
+{
+    if (!rec_batch_is_entry(b, w, f)) return false;
+    return rec_batch_media_us(b, f) >= until->media_us ||
+        (until->line && far(rec_batch_line_us(b, f), until->line_us));
+}
+
+bool rec_batch_steps(struct rec_batch *b, const struct ring_writer *w, const struct frame *f)
+{
+    return (b->has_clock >> f->track & 1) && learn(b, w, f->gen) &&
+        far(rec_batch_line_us(b, f), b->clock_us[f->track]);
+}
+
+void rec_batch_forget_clock(struct rec_batch *b)
+{
+    b->has_clock = 0;
+}
+
 /* Does a fragment end before this frame? */
-static bool ends_before(
-    struct rec_batch *b, const struct ring_writer *w, const struct frame *f, unsigned seen, usec_t cut_us)
+static bool ends_before(struct rec_batch *b, const struct ring_writer *w, const struct frame *f,
+    const struct rec_until *until, unsigned seen)
 {
     const struct frame *first = &b->frames[0];
 
     if (b->n >= SEG_FRAGMENT_MAX || b->bytes + f->data.n > REC_BATCH_BYTES || f->gen != first->gen)
         return true;
     if ((f->flags & FRAME_DISCONT) && (seen >> f->track & 1)) return true;
-    return f->wall_us - first->wall_us >= REC_BATCH_US ||
-        (f->wall_us >= cut_us && rec_batch_is_entry(b, w, f));
+    return rec_batch_media_us(b, f) - rec_batch_media_us(b, first) >= REC_BATCH_US ||
+        rec_batch_steps(b, w, f) || rec_batch_entry_ends(b, w, f, until);
+}
+
+static void take(struct rec_batch *b, const struct frame *f)
+{
+    b->frames[b->n++] = *f;
+    b->bytes += f->data.n;
+    b->clock_us[f->track] = rec_batch_line_us(b, f);
+    b->has_clock |= 1u << f->track;
 }
 
 bool rec_batch_gather(
-    struct rec_batch *b, const struct ring_writer *w, uint64_t from, unsigned seen, usec_t cut_us)
+    struct rec_batch *b, const struct ring_writer *w, uint64_t from, const struct rec_until *until)
 {
+    unsigned seen = until->seen;
     struct frame f;
 
     b->n = b->bytes = 0;
     for (uint64_t seq = from; ring_view(w, seq, &f) == RING_OK; seq++) {
-        if ((b->n > 0 && ends_before(b, w, &f, seen, cut_us)) || !room(b)) break;
-        b->frames[b->n++] = f;
-        b->bytes += f.data.n;
+        if ((b->n > 0 && ends_before(b, w, &f, until, seen)) || !room(b)) break;
+        if (b->n == 0) (void)learn(b, w, f.gen);
+        take(b, &f);
         seen |= 1u << f.track;
     }
     return b->n > 0;

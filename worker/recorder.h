@@ -4,10 +4,15 @@
  * it.
  *
  * A segment begins with a key frame: at the start, behind every gap, when the tracks change, and at the first
- * key frame after dvr-chunk. Inside a GOP fragments go on, however long it is (K14). After a start behind a
- * dead worker, and after a pause, it goes on with the very next frame, if the ring still holds that: nothing
- * is missing, nothing is there twice. A failed write closes the segment, and the recorder waits for the
- * keeper's word.
+ * key frame after dvr-chunk of media. Inside a GOP fragments go on, however long it is (K14). After a start
+ * behind a dead worker, after a pause, and where a segment takes no more, it goes on with the very next
+ * frame, if the ring still holds that: nothing is missing, nothing is there twice. A failed write closes the
+ * segment, and the recorder waits for the keeper's word.
+ *
+ * What a segment says of the time of day is its start and media time from there. So it ends at once, and the
+ * next one goes on, where the wall clock is stepped by more than REC_CLOCK_US either way; where it slides
+ * away as far (drift, a burst after PLAY), at the next key frame. Set back, segments lie over older ones: ids
+ * are the time of the start and a counter, and a file that is there is never opened.
  *
  * The functions below are the loop's. Tests: tests/unit/worker/test_recorder.c. */
 #ifndef WORKER_RECORDER_H
@@ -36,9 +41,9 @@ void recorder_free(struct recorder *r);
 /* The ring to record from; the first one, or `from` is moved to `to` here, together with what the recorder
  * says in its status. The recorder owns both from now on, and closes `from` when it no longer looks at it. */
 void recorder_ring(struct recorder *r, struct ring_writer *from, struct ring_writer *to);
-/* Recording on or off; off closes the segment. chunk_us: length of a segment. */
+/* Recording on or off; off closes the segment. chunk_us: media of a segment. */
 void recorder_set(struct recorder *r, bool on, usec_t chunk_us);
-/* Clock of the segments to come: the camera's offset, where it is known. */
+/* What is known of the camera's clock now; the open segment takes it when it knows nothing yet. */
 void recorder_clock(struct recorder *r, enum seg_clock clock, usec_t offset_us);
 /* The folder to write to; takes fd. -1: none now, err says why (positive errno). */
 void recorder_folder(struct recorder *r, int fd, int err);

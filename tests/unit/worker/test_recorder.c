@@ -34,8 +34,8 @@ struct bench {
     unsigned n_infos, opened, failures;
     int failed;
     bool stopped;
-    uint32_t frame; /* put so far, of video */
-    int64_t dts;
+    uint32_t frame;           /* put so far, of video */
+    usec_t step_us, slide_us; /* the wall clock is so much off media time, and so much more each frame */
 };
 
 static void on_opened(void *arg, uint64_t id, const char *path, usec_t start_us)
@@ -156,10 +156,10 @@ static void put(struct bench *b, unsigned n, unsigned gop, uint16_t first_flags)
         bool key = b->frame % gop == 0;
         size_t size = key ? 12000 : 3000;
         struct piece video = {.s = span(bytes, size)}, audio = {.s = span(bytes, 200)};
-        usec_t wall_us = START_US + b->frame * FRAME_US;
-        struct frame f = {.dts = scale_i64(wall_us, 90000, 1000000),
+        usec_t media_us = START_US + b->frame * FRAME_US;
+        struct frame f = {.dts = scale_i64(media_us, 90000, 1000000),
             .dur = 3600,
-            .wall_us = wall_us,
+            .wall_us = media_us + b->step_us,
             .flags = key ? FRAME_KEY : 0};
         uint64_t seq;
 
@@ -167,10 +167,11 @@ static void put(struct bench *b, unsigned n, unsigned gop, uint16_t first_flags)
         if (i == 0) f.flags |= first_flags;
         assert_int_equal(ring_put(b->w, &f, &video, 1, &seq), RING_OK);
         f.track = 1;
-        f.dts = scale_i64(wall_us, 16000, 1000000);
+        f.dts = scale_i64(media_us, 16000, 1000000);
         f.dur = 640;
         f.flags = FRAME_KEY | (i == 0 ? first_flags : 0);
         assert_int_equal(ring_put(b->w, &f, &audio, 1, &seq), RING_OK);
+        b->step_us += b->slide_us;
     }
 }
 
@@ -481,6 +482,179 @@ static void off_closes_the_segment(void **state)
     assert_int_equal(b->infos[0].samples, 60);
 }
 
+/* Two seconds and a bit around a step of the wall clock in the middle of a GOP: nothing is missing, and both
+ * segments say the time of day that their frames had. */
+static void step_clock(struct bench *b, usec_t step_us)
+{
+    usec_t stepped_us = START_US + 35 * FRAME_US + step_us;
+
+    recorder_set(b->rec, true, 60 * US_PER_S);
+    recorder_folder(b->rec, give_folder(b), 0);
+    put(b, 35, 25, 0);
+    b->step_us = step_us;
+    put(b, 40, 25, 0);
+    recorder_poke(b->rec);
+    wait_recorded(b);
+    stop(b);
+    assert_int_equal(b->n_infos, 2);
+    assert_int_equal(b->infos[0].start_us, START_US);
+    assert_int_equal(b->infos[0].end_us, START_US + 35 * FRAME_US);
+    assert_int_equal(b->infos[1].start_us, stepped_us);
+    assert_int_equal(b->infos[1].end_us, stepped_us + 40 * FRAME_US);
+    assert_int_equal(b->infos[1].flags & SEG_DISCONT, SEG_DISCONT);
+    assert_int_equal(b->infos[0].samples, 70);
+    assert_int_equal(b->infos[1].samples, 80);
+    assert_int_equal(video_samples(b), 75);
+}
+
+static void a_clock_set_back_begins_a_segment(void **state)
+{
+    step_clock(*state, -600 * US_PER_S);
+}
+
+static void a_clock_set_forward_begins_a_segment(void **state)
+{
+    step_clock(*state, 7200 * US_PER_S);
+}
+
+/* Where the clock was set back onto the very millisecond at which a segment had begun. */
+static void an_id_is_never_used_twice(void **state)
+{
+    struct bench *b = *state;
+
+    recorder_set(b->rec, true, 60 * US_PER_S);
+    recorder_folder(b->rec, give_folder(b), 0);
+    for (int i = 0; i < 3; i++) {
+        put(b, 50, 25, 0);
+        b->step_us -= 50 * FRAME_US;
+    }
+    recorder_poke(b->rec);
+    wait_recorded(b);
+    stop(b);
+    assert_int_equal(b->n_infos, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(b->infos[i].start_us, START_US);
+        assert_int_equal(b->infos[i].end_us, START_US + 50 * FRAME_US);
+        assert_true(i == 0 || b->infos[i].id > b->infos[i - 1].id);
+    }
+    assert_int_equal(video_samples(b), 150);
+}
+
+/* Less than a second is what a clock is corrected by, and what arrival does not know better. */
+static void a_small_correction_of_the_clock_begins_nothing(void **state)
+{
+    struct bench *b = *state;
+
+    recorder_set(b->rec, true, 60 * US_PER_S);
+    recorder_folder(b->rec, give_folder(b), 0);
+    put(b, 35, 25, 0);
+    b->step_us = -900 * US_PER_MS;
+    put(b, 40, 25, 0);
+    stop(b);
+    assert_int_equal(b->n_infos, 1);
+    assert_int_equal(video_samples(b), 75);
+}
+
+/* A camera's burst after PLAY (T10): wall time stands while media time runs. What is off by more than a
+ * second ends at the next key frame, and a segment is as long as its media. */
+static void a_clock_that_slides_away_ends_a_segment_at_a_key_frame(void **state)
+{
+    struct bench *b = *state;
+
+    recorder_set(b->rec, true, 60 * US_PER_S);
+    recorder_folder(b->rec, give_folder(b), 0);
+    b->slide_us = -FRAME_US;
+    put(b, 75, 50, 0);
+    b->slide_us = 0;
+    put(b, 100, 50, 0);
+    recorder_poke(b->rec);
+    wait_recorded(b);
+    stop(b);
+    assert_int_equal(b->n_infos, 2);
+    assert_int_equal(b->infos[0].end_us - b->infos[0].start_us, 50 * FRAME_US);
+    assert_int_equal(b->infos[1].start_us, START_US);
+    assert_int_equal(b->infos[1].flags & SEG_DISCONT, 0);
+    assert_int_equal(video_samples(b), 175);
+}
+
+/* dvr-chunk is media time: a wall clock that runs slow makes no segment longer. */
+static void a_segment_is_as_long_as_its_media(void **state)
+{
+    struct bench *b = *state;
+
+    b->slide_us = -2 * US_PER_MS;
+    recorder_set(b->rec, true, 10 * US_PER_S);
+    recorder_folder(b->rec, give_folder(b), 0);
+    for (int i = 0; i < 3; i++) {
+        put(b, 250, 50, 0);
+        recorder_poke(b->rec);
+        wait_recorded(b);
+    }
+    stop(b);
+    assert_int_equal(b->n_infos, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(b->infos[i].samples, 500);
+        assert_int_equal(b->infos[i].end_us - b->infos[i].start_us, 10 * US_PER_S);
+    }
+}
+
+/* More samples than a segment takes, in one GOP: the next goes on with the very next frame. */
+static void a_segment_that_is_full_is_continued(void **state)
+{
+    static uint8_t bytes[64];
+    struct bench *b = *state;
+    struct piece piece = {.s = span(bytes, sizeof(bytes))};
+    struct frame f = {.dur = 90, .flags = FRAME_KEY};
+    uint64_t seq;
+
+    recorder_set(b->rec, true, 100000 * US_PER_S);
+    recorder_folder(b->rec, give_folder(b), 0);
+    for (unsigned i = 0; i < SEG_SAMPLES_MAX + 500; i++) {
+        f.wall_us = START_US + i * US_PER_MS;
+        f.dts = scale_i64(f.wall_us, 90000, 1000000);
+        assert_int_equal(ring_put(b->w, &f, &piece, 1, &seq), RING_OK);
+        f.flags = 0;
+        if (i % 400 != 399) continue;
+        recorder_poke(b->rec);
+        wait_recorded(b);
+    }
+    stop(b);
+    assert_int_equal(b->n_infos, 2);
+    assert_int_equal(b->infos[0].samples + b->infos[1].samples, SEG_SAMPLES_MAX + 500);
+    assert_int_equal(b->infos[1].flags & SEG_DISCONT, 0);
+    assert_int_equal(b->infos[1].start_us, b->infos[0].end_us);
+}
+
+static void the_footer_has_the_cameras_clock(void **state)
+{
+    struct bench *b = *state;
+
+    recorder_set(b->rec, true, 2 * US_PER_S);
+    recorder_folder(b->rec, give_folder(b), 0);
+    put(b, 25, 25, 0);
+    recorder_poke(b->rec);
+    wait_recorded(b);
+    /* The first report of a session comes behind the first segment's start. */
+    recorder_clock(b->rec, SEG_CLOCK_CAMERA, -1500);
+    put(b, 20, 25, 0);
+    recorder_poke(b->rec);
+    wait_recorded(b);
+    recorder_clock(b->rec, SEG_CLOCK_CAMERA, 250000);
+    put(b, 55, 25, 0);
+    recorder_poke(b->rec);
+    wait_recorded(b);
+    recorder_clock(b->rec, SEG_CLOCK_SERVER, 0);
+    put(b, 25, 25, 0);
+    stop(b);
+    assert_int_equal(b->n_infos, 3);
+    assert_int_equal(b->infos[0].clock, SEG_CLOCK_CAMERA);
+    assert_int_equal(b->infos[0].clock_offset_us, -1500);
+    assert_int_equal(b->infos[1].clock, SEG_CLOCK_CAMERA);
+    assert_int_equal(b->infos[1].clock_offset_us, 250000);
+    assert_int_equal(b->infos[2].clock, SEG_CLOCK_SERVER);
+    assert_int_equal(b->infos[2].clock_offset_us, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -500,6 +674,14 @@ int main(void)
         TEST(a_locked_folder_is_waited_for),
         TEST(a_larger_ring_is_taken_over_while_recording),
         TEST(off_closes_the_segment),
+        TEST(a_clock_set_back_begins_a_segment),
+        TEST(a_clock_set_forward_begins_a_segment),
+        TEST(an_id_is_never_used_twice),
+        TEST(a_small_correction_of_the_clock_begins_nothing),
+        TEST(a_clock_that_slides_away_ends_a_segment_at_a_key_frame),
+        TEST(a_segment_is_as_long_as_its_media),
+        TEST(a_segment_that_is_full_is_continued),
+        TEST(the_footer_has_the_cameras_clock),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
