@@ -89,7 +89,8 @@ static void stored(struct ingest *in, const struct ingest_track *t, const struct
     bool life = ingest_decides(in, t), entry = life && (f->flags & FRAME_KEY);
 
     if (f->flags & FRAME_DISCONT) measure_break(&in->measure);
-    measure_frame(&in->measure, entry && t->kind == TRACK_VIDEO, t->kind == TRACK_VIDEO, bytes, f->wall_us);
+    measure_frame(&in->measure, entry && t->kind == TRACK_VIDEO, t->kind == TRACK_VIDEO, bytes,
+        ticks_us((struct ticks){f->dts, t->clock_hz}));
     in->view.next_seq++;
     if (in->view.first_frame_us == 0) in->view.first_frame_us = f->arrival_us;
     if (entry) in->view.key_us = f->arrival_us;

@@ -4,18 +4,18 @@
 #define MARGIN_PART                                                                                          \
     8 /* and has this part more than the GOP under way: it grows before the key frame is overwritten */
 
-void measure_frame(struct measure *m, bool entry, bool video, size_t bytes, usec_t wall_us)
+void measure_frame(struct measure *m, bool entry, bool video, size_t bytes, usec_t media_us)
 {
     bytes = (bytes + 7) & ~(size_t)7;
     if (entry) {
         if (m->began) {
             m->done_frames = m->gop_frames;
-            m->done_ms = (uint32_t)CLAMP((wall_us - m->gop_start_us) / US_PER_MS, 0, (usec_t)UINT32_MAX);
+            m->done_ms = (uint32_t)CLAMP((media_us - m->gop_start_us) / US_PER_MS, 0, (usec_t)UINT32_MAX);
             m->last_bytes = m->gop_bytes;
             m->last_all = m->gop_all;
         }
         m->began = true;
-        m->gop_start_us = wall_us;
+        m->gop_start_us = media_us;
         m->gop_bytes = m->gop_all = 0;
         m->gop_frames = 0;
     }
@@ -26,13 +26,13 @@ void measure_frame(struct measure *m, bool entry, bool video, size_t bytes, usec
     m->pair_all = MAX(m->pair_all, m->last_all + m->gop_all);
     m->largest = MAX(m->largest, bytes);
     m->window_bytes += bytes;
-    if (m->window_start_us == 0 || wall_us < m->window_start_us) {
-        m->window_start_us = wall_us;
+    if (m->window_start_us == 0 || media_us < m->window_start_us) {
+        m->window_start_us = media_us;
         m->window_bytes = 0;
-    } else if (wall_us - m->window_start_us >= MEASURE_WINDOW_US) {
+    } else if (media_us - m->window_start_us >= MEASURE_WINDOW_US) {
         m->bitrate = (uint32_t)MIN(
-            m->window_bytes * 8 * (uint64_t)US_PER_S / (uint64_t)(wall_us - m->window_start_us), UINT32_MAX);
-        m->window_start_us = wall_us;
+            m->window_bytes * 8 * (uint64_t)US_PER_S / (uint64_t)(media_us - m->window_start_us), UINT32_MAX);
+        m->window_start_us = media_us;
         m->window_bytes = 0;
     }
 }

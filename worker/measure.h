@@ -21,8 +21,9 @@ struct measure {
     uint32_t bitrate; /* of the last whole window, bytes of frames */
 };
 
-/* A frame was stored. entry: a GOP begins. video: it counts as a frame of the GOP. wall_us: of the frame. */
-void measure_frame(struct measure *m, bool entry, bool video, size_t bytes, usec_t wall_us);
+/* A frame was stored. entry: a GOP begins. video: it counts as a frame of the GOP. media_us: its media
+ * time, which no step of a clock moves. */
+void measure_frame(struct measure *m, bool entry, bool video, size_t bytes, usec_t media_us);
 /* A frame of that size was too large for the ring. */
 void measure_large(struct measure *m, size_t bytes);
 /* Footage is missing: the GOP under way is none. */
