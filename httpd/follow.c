@@ -1,4 +1,5 @@
 #include "httpd/follow.h"
+#include "httpd/fresh.h"
 #include "httpd/http.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
@@ -8,13 +9,12 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define PENDING_MAX 256  /* samples that wait for the next of their track */
-#define TURN_FRAMES 1024 /* then the other streams of this loop have their turn */
-#define TURN_BYTES  (4u << 20)
-#define POLL_US     (250 * US_PER_MS) /* beside the signals: a worker that has not seen the demand yet */
-#define AUDIO_US    (200 * US_PER_MS) /* a fragment of a stream without video */
-#define GAP_MOST_S  10                /* a longer step to the next frame is no duration */
-#define GOP_MAX     20000             /* fragments behind a key frame kept for those who join */
+#define TURN_FRAMES    1024 /* then the other streams of this loop have their turn */
+#define TURN_BYTES     (4u << 20)
+#define POLL_US        (250 * US_PER_MS) /* beside the signals: a worker that has not seen the demand yet */
+#define REOPEN_US      (250 * US_PER_MS) /* a bad ring is opened again after this, twice that, and so on ... */
+#define REOPEN_MOST_US (30 * US_PER_S)   /* ... up to this; ... */
+#define REOPEN_WELL_US (60 * US_PER_S)   /* ... from the start, once it was good for so long */
 
 struct follow {
     struct stream *s;
@@ -22,20 +22,18 @@ struct follow {
     struct loop_io io;
     struct loop_timer poll, leave;
     uint64_t next;
-    bool placed;    /* next is set */
-    bool caught_up; /* everything in the ring was taken, at least once */
+    bool placed;                  /* next is set */
+    usec_t reopen_us, backoff_us; /* when a ring that was bad is tried again; 0: it is good */
+    usec_t bad_us;                /* when it was bad last */
+    bool caught_up;               /* everything in the ring was taken, at least once */
     size_t turn_bytes;
     bool need_key;
     uint32_t gen;    /* of the track description in use; 0: none yet */
     bool unplayable; /* nothing in it that MP4 players can play */
     struct init *init;
     unsigned joining; /* tracks whose next frame may say again that media time was joined */
-    struct sample pending[PENDING_MAX];
-    size_t n_pending;
-    uint32_t last_dur[TRACK_MAX];
-    struct fragment **gop; /* since the last key frame */
-    size_t n_gop, cap_gop;
-    uint64_t number;
+    struct cutter cutter;
+    struct gop gop;
     struct window window;
     struct list viewers;
     uint32_t n_viewers;
@@ -45,6 +43,7 @@ struct follow {
 };
 
 static void pull(struct follow *f);
+static void signalled(struct loop_io *io, unsigned events);
 
 /* Who watches by HLS cannot be counted without sessions: together they are one viewer of the stream. */
 static void tell_demand(struct follow *f)
@@ -60,135 +59,31 @@ static void count_viewers(struct follow *f, int more)
     tell_demand(f);
 }
 
-/* --- samples to fragments --- */
+/* --- fragments --- */
 
-static void drop_pending(struct follow *f)
+static void give(void *arg, struct fragment *fr)
 {
-    for (size_t i = 0; i < f->n_pending; i++) chunk_unref(f->pending[i].data);
-    f->n_pending = 0;
-}
-
-static void drop_gop(struct follow *f)
-{
-    for (size_t i = 0; i < f->n_gop; i++) fragment_unref(f->gop[i]);
-    f->n_gop = 0;
-}
-
-static void keep_for_joiners(struct follow *f, struct fragment *fr)
-{
-    if (fr->key) drop_gop(f);
-    if (f->n_gop == 0 && !fr->key) return;
-    if (f->n_gop == GOP_MAX) drop_gop(f);
-    if (f->n_gop == f->cap_gop) {
-        f->cap_gop = f->cap_gop ? f->cap_gop * 2 : 64;
-        f->gop = mem_renew(f->gop, f->cap_gop * sizeof(struct fragment *));
-    }
-    f->gop[f->n_gop++] = fragment_ref(fr);
-}
-
-static void give(struct follow *f, struct fragment *fr)
-{
+    struct follow *f = arg;
+    usec_t now_us = loop_now_us(f->s->hub->loop);
     bool closed = window_add(&f->window, fr, f->init);
-    bool first = f->n_gop == 0;
+    bool first = f->gop.n == 0;
 
-    keep_for_joiners(f, fr);
-    f->fragment_us = loop_now_us(f->s->hub->loop);
+    gop_add(&f->gop, fr);
+    f->fragment_us = now_us;
     LIST_EACH(&f->viewers, at)
     {
         struct viewer *v = LIST_ITEM(at, struct viewer, link);
 
-        v->on_fragment(v, fr, f->init);
+        if (v->on_fragment(v, fr, f->init)) v->fed_us = now_us;
     }
     if (closed || first) http_wake(&f->s->waiting);
-}
-
-/* The first n of the pending samples whose duration is known, as one fragment; the others stay in their
- * order. */
-static void emit(struct follow *f, bool all)
-{
-    struct sample out[PENDING_MAX];
-    size_t n = 0, left = 0;
-    struct fragment *fr;
-
-    for (size_t i = 0; i < f->n_pending; i++) {
-        struct sample *p = &f->pending[i];
-
-        if (all && p->m.dur == 0) p->m.dur = f->last_dur[p->m.track];
-        if (all || p->m.dur > 0)
-            out[n++] = *p;
-        else
-            f->pending[left++] = *p;
-    }
-    f->n_pending = left;
-    if (n == 0) return;
-    fr = fragment_new(f->init, ++f->number, out, n);
-    for (size_t i = 0; i < n; i++) chunk_unref(out[i].data);
-    if (!fr) { /* memory is out: on from the next key frame */
-        f->need_key = true;
-        return;
-    }
-    give(f, fr);
-    fragment_unref(fr);
-}
-
-static bool audio_due(const struct follow *f)
-{
-    const struct sample *a = &f->pending[0], *b = &f->pending[f->n_pending - 1];
-    uint32_t hz = f->init->tracks.t[a->m.track].clock_hz;
-
-    return f->init->video < 0 && a->m.track == b->m.track &&
-        scale_i64(b->m.dts - a->m.dts, 1000000, hz) >= AUDIO_US;
-}
-
-/* The duration of a sample is the step to the next one of its track. */
-static void settle_before(struct follow *f, const struct frame *fr)
-{
-    uint32_t hz = f->init->tracks.t[fr->track].clock_hz;
-
-    for (size_t i = f->n_pending; i > 0; i--) {
-        struct mp4_sample *m = &f->pending[i - 1].m;
-        int64_t step;
-
-        if (m->track != fr->track) continue;
-        step = fr->dts - m->dts;
-        m->dur = step > 0 && step <= (int64_t)GAP_MOST_S * hz ? (uint32_t)step : f->last_dur[m->track];
-        f->last_dur[m->track] = m->dur;
-        return;
-    }
-}
-
-static void first_guess(struct follow *f, const struct frame *fr)
-{
-    const struct track *t = &f->init->tracks.t[fr->track];
-
-    if (f->last_dur[fr->track] > 0) return;
-    if (fr->dur > 0)
-        f->last_dur[fr->track] = fr->dur;
-    else
-        f->last_dur[fr->track] = t->kind == TRACK_VIDEO ? t->clock_hz / 25 : MAX(t->clock_hz / 50, 1);
-}
-
-static void add_sample(struct follow *f, const struct frame *fr, struct chunk *data)
-{
-    struct sample *p;
-
-    first_guess(f, fr);
-    settle_before(f, fr);
-    if (fr->track == f->init->video || f->n_pending == PENDING_MAX || (f->n_pending > 0 && audio_due(f)))
-        emit(f, f->n_pending == PENDING_MAX);
-    if (f->n_pending == PENDING_MAX) emit(f, true);
-    p = &f->pending[f->n_pending++];
-    *p = (struct sample){.wall_us = fr->wall_us, .data = data};
-    p->m = (struct mp4_sample){
-        .size = (uint32_t)data->n, .dts = fr->dts, .cts = fr->cts, .flags = fr->flags, .track = fr->track};
 }
 
 /* Footage is missing from here on: what is there is finished, and goes on at a key frame. */
 static void broken(struct follow *f)
 {
-    if (f->init) emit(f, true);
-    drop_pending(f);
-    drop_gop(f);
+    cutter_finish(&f->cutter);
+    gop_drop(&f->gop);
     if (window_break(&f->window)) http_wake(&f->s->waiting);
     f->need_key = true;
 }
@@ -216,11 +111,12 @@ static void change_init(struct follow *f, struct init *init)
         end_viewers(f);
     }
     if (!same) {
-        memset(f->last_dur, 0, sizeof(f->last_dur));
+        memset(f->cutter.last_dur, 0, sizeof(f->cutter.last_dur));
         f->need_key = true;
     }
     init_unref(f->init);
     f->init = init;
+    f->cutter.init = init;
 }
 
 /* false: that description is not there, or nothing in it can be played. */
@@ -261,7 +157,7 @@ static int read_chunk(struct follow *f, uint64_t seq, size_t n, struct frame *fr
     struct buf into;
     int err;
 
-    if (!c) return -ENOMEM;
+    if (!c) return RING_E_LOST;
     into = (struct buf){.mem = c->data, .cap = n, .limit = n};
     err = ring_read(f->ring, seq, &into, fr);
     if (err == RING_OK && fr->data.n == n) {
@@ -294,40 +190,38 @@ static int take_frame(struct follow *f)
     if (err != RING_OK) return err;
     f->need_key = false;
     f->turn_bytes += data->n;
-    add_sample(f, &fr, data);
+    if (!cutter_add(&f->cutter, &fr, data)) broken(f);
     f->next++;
     return RING_OK;
 }
 
-bool follow_start_at(struct ring_reader *r, usec_t now_us, uint64_t *ret_seq)
-{
-    uint64_t seq, last = ring_next(r);
-    struct frame fr;
-
-    if (last == 0 || ring_peek(r, last - 1, &fr) != RING_OK || now_us - fr.arrival_us > FOLLOW_FRESH_US)
-        return false;
-    if (ring_oldest_key(r, &seq) != RING_OK) return false;
-    for (; seq < last; seq++) {
-        struct track_set tracks;
-        int video;
-
-        if (ring_peek(r, seq, &fr) != RING_OK || !(fr.flags & FRAME_KEY)) continue;
-        if (now_us - fr.arrival_us > FOLLOW_FRESH_US) continue;
-        if (ring_tracks(r, fr.gen, &tracks) != RING_OK) continue;
-        video = track_find(&tracks, TRACK_VIDEO);
-        if (video >= 0 && fr.track != video) continue;
-        *ret_seq = seq;
-        return true;
-    }
-    return ring_last_key(r, ret_seq) == RING_OK;
-}
-
 static void place(struct follow *f)
 {
-    if (f->placed) return;
-    if (!follow_start_at(f->ring, clock_mono_us(), &f->next)) f->next = MAX(ring_next(f->ring), 1);
+    if (f->placed && f->next <= MAX(ring_next(f->ring), 1)) return;
+    /* Numbers run on through workers and rings; only one that lied has gone back. */
+    if (f->placed) broken(f);
+    if (!fresh_start(f->ring, clock_mono_us(), &f->next)) f->next = MAX(ring_next(f->ring), 1);
     f->need_key = true;
     f->placed = true;
+}
+
+static int open_ring(struct follow *f)
+{
+    int err = ring_reader_open(f->s->ring.ring_fd, &f->ring);
+
+    if (err != 0) {
+        f->ring = NULL;
+        return err;
+    }
+    loop_io_start(f->s->hub->loop, &f->io, f->s->ring.frame_event_fd, LOOP_READ, signalled, f);
+    return 0;
+}
+
+static void close_ring(struct follow *f)
+{
+    loop_io_stop(&f->io);
+    ring_reader_close(f->ring);
+    f->ring = NULL;
 }
 
 static void lost(struct follow *f)
@@ -338,12 +232,27 @@ static void lost(struct follow *f)
     f->next = ring_last_key(f->ring, &seq) == RING_OK && seq > f->next ? seq : ring_next(f->ring);
 }
 
+/* Nothing in this ring can be trusted now: it is given up for a while, and what was bad is left out then. */
 static void ring_is_bad(struct follow *f)
 {
-    log_event_of(LOG_WARN, f->s->v.uid, "ring-bad", "seq=%llu", (unsigned long long)f->next);
-    ring_reader_close(f->ring);
-    f->ring = NULL;
-    loop_io_stop(&f->io);
+    usec_t now_us = loop_now_us(f->s->hub->loop);
+    uint32_t held;
+
+    if (log_limited(&f->s->ring_rate, now_us, &held))
+        log_event_of(
+            LOG_WARN, f->s->v.uid, "ring-bad", "seq=%llu held=%u", (unsigned long long)f->next, held);
+    if (f->ring) lost(f);
+    close_ring(f);
+    if (now_us - f->bad_us > REOPEN_WELL_US) f->backoff_us = 0;
+    f->bad_us = now_us;
+    f->backoff_us = CLAMP(2 * f->backoff_us, REOPEN_US, REOPEN_MOST_US);
+    f->reopen_us = now_us + f->backoff_us;
+}
+
+static void reopen(struct follow *f)
+{
+    if (f->ring || loop_now_us(f->s->hub->loop) < f->reopen_us) return;
+    if (open_ring(f) != 0) ring_is_bad(f);
 }
 
 /* The first viewer need not wait for the end of a group of pictures. */
@@ -365,13 +274,14 @@ static void pull(struct follow *f)
     int err = RING_E_AGAIN;
     bool first;
 
+    reopen(f);
     if (f->ring) place(f);
     f->turn_bytes = 0;
     while (f->ring && n < TURN_FRAMES && f->turn_bytes < TURN_BYTES) {
         err = take_frame(f);
         if (err == RING_E_AGAIN) break;
         if (err == RING_E_LOST) lost(f);
-        if (err == RING_E_BAD || err < 0) ring_is_bad(f);
+        if (err == RING_E_BAD) ring_is_bad(f);
         n++;
     }
     first = !f->caught_up && (err == RING_E_AGAIN || !f->ring);
@@ -393,6 +303,19 @@ static void signalled(struct loop_io *io, unsigned events)
 
 /* --- life --- */
 
+/* Nothing was sent for so long: who has gone without a word is noticed only by sending. */
+static void end_unfed(struct follow *f, usec_t now_us)
+{
+    LIST_EACH(&f->viewers, at)
+    {
+        struct viewer *v = LIST_ITEM(at, struct viewer, link);
+
+        if (now_us - v->fed_us < FOLLOW_UNFED_US) continue;
+        follow_leave(f, v);
+        v->on_end(v);
+    }
+}
+
 static void watched(struct follow *f, bool on)
 {
     if (f->window.watched == on) return;
@@ -413,25 +336,13 @@ static void look_around(struct loop_timer *t)
     struct follow *f = t->arg;
     usec_t now_us = loop_now_us(f->s->hub->loop);
 
+    end_unfed(f, now_us);
     if (!list_empty(&f->viewers) || !list_empty(&f->s->waiting)) f->seen_us = now_us;
     if (f->hls_us > 0 && now_us - f->hls_us > FOLLOW_HLS_KEEP_US) {
         f->hls_us = 0;
         watched(f, false);
     }
     if (now_us > stay_us(f)) follow_end(f->s);
-}
-
-static int open_ring(struct follow *f)
-{
-    int err = ring_reader_open(f->s->ring.ring_fd, &f->ring);
-
-    if (err != 0) {
-        f->ring = NULL;
-        return err;
-    }
-    loop_io_start(f->s->hub->loop, &f->io, f->s->ring.frame_event_fd, LOOP_READ, signalled, f);
-    tell_demand(f);
-    return 0;
 }
 
 struct follow *follow_get(struct stream *s)
@@ -446,17 +357,16 @@ struct follow *follow_get(struct stream *s)
     if (!s->has_ring) return NULL;
     f = NEW(struct follow);
     f->s = s;
+    f->cutter.give = give;
+    f->cutter.arg = f;
     list_init(&f->viewers);
-    if (open_ring(f) != 0) {
-        mem_free(f);
-        return NULL;
-    }
     /* Numbers begin at the second of the wall clock, so that they do not go back when this process is
      * another. */
     window_init(&f->window, MAX(s->next_msn, (uint64_t)(clock_wall_us() / US_PER_S)), s->discont_seq);
     f->seen_us = now_us;
     s->follow = f;
     loop_timer_every(s->hub->loop, &f->leave, US_PER_S, look_around, f);
+    tell_demand(f);
     pull(f);
     return f;
 }
@@ -472,13 +382,11 @@ void follow_end(struct stream *s)
     s->discont_seq = f->window.discont_seq + 1;
     watched(f, false);
     stream_demand(s, 0, 0);
-    loop_io_stop(&f->io);
+    close_ring(f);
     loop_timer_stop(&f->poll);
     loop_timer_stop(&f->leave);
-    ring_reader_close(f->ring);
-    drop_pending(f);
-    drop_gop(f);
-    mem_free(f->gop);
+    cutter_drop(&f->cutter);
+    gop_done(&f->gop);
     window_done(&f->window);
     init_unref(f->init);
     mem_free(f);
@@ -490,9 +398,10 @@ void follow_new_ring(struct stream *s)
     struct follow *f = s->follow;
 
     if (f) {
-        loop_io_stop(&f->io);
-        ring_reader_close(f->ring);
-        if (open_ring(f) == 0) pull(f);
+        close_ring(f);
+        f->reopen_us = 0;
+        tell_demand(f);
+        pull(f);
     } else {
         stream_demand(s, 0, 0); /* what an earlier httpd may have left there */
     }
@@ -532,8 +441,9 @@ uint32_t follow_fps_milli(const struct follow *f)
 {
     int video = f->init ? f->init->video : -1;
 
-    if (video < 0 || f->last_dur[video] == 0) return 0;
-    return (uint32_t)MIN((uint64_t)f->init->tracks.t[video].clock_hz * 1000 / f->last_dur[video], 1000000);
+    if (video < 0 || f->cutter.last_dur[video] == 0) return 0;
+    return (uint32_t)MIN(
+        (uint64_t)f->init->tracks.t[video].clock_hz * 1000 / f->cutter.last_dur[video], 1000000);
 }
 
 bool follow_unplayable(const struct follow *f)
@@ -543,13 +453,19 @@ bool follow_unplayable(const struct follow *f)
 
 bool follow_can_join(const struct follow *f)
 {
-    return f->n_gop > 0;
+    return f->gop.n > 0;
+}
+
+bool follow_gop_over(const struct follow *f)
+{
+    return f->gop.over;
 }
 
 bool follow_join(struct follow *f, struct viewer *v)
 {
-    if (f->n_gop == 0) return false;
-    for (size_t i = 0; i < f->n_gop; i++) v->on_fragment(v, f->gop[i], f->init);
+    if (f->gop.n == 0) return false;
+    for (size_t i = 0; i < f->gop.n; i++) v->on_fragment(v, f->gop.f[i], f->init);
+    v->fed_us = loop_now_us(f->s->hub->loop);
     list_push(&f->viewers, &v->link);
     f->n_viewers++;
     count_viewers(f, 1);

@@ -1,29 +1,34 @@
 /* Following a ring while somebody watches. Frames are copied out once, become fragments that all viewers of
  * all formats share, and go to the HLS window and to every endless viewer. Tells the worker through the
- * demand page that somebody follows, and leaves a little after the last viewer. Tests:
- * tests/unit/httpd/test_follow.c. */
+ * demand page that somebody follows, and leaves a little after the last viewer. A ring that is bad is left
+ * and opened again, with growing pauses; a frame for which there is no memory counts as lost. Tests:
+ * tests/unit/httpd/test_live.c. */
 #ifndef HTTPD_FOLLOW_H
 #define HTTPD_FOLLOW_H
 
-#include "httpd/fragment.h"
+#include "httpd/cutter.h"
+#include "httpd/gop.h"
 #include "httpd/stream.h"
 #include "httpd/window.h"
 
-#define FOLLOW_FRESH_US  (30 * US_PER_S) /* footage older than this is no live picture */
-#define FOLLOW_LINGER_US (4 * US_PER_S)  /* behind the last endless viewer or open request */
+#define FOLLOW_LINGER_US (4 * US_PER_S) /* behind the last endless viewer or open request */
 #define FOLLOW_HLS_LEAST_US                                                                                  \
     (15 * US_PER_S) /* behind the last HLS request; three target durations if that is more */
 #define FOLLOW_HLS_KEEP_US  (60 * US_PER_S) /* a playlist that stands still is offered so long */
 #define FOLLOW_DOWN_KEEP_US (12 * US_PER_S) /* the same while the camera is known to be away */
+
+#define FOLLOW_UNFED_US (30 * US_PER_S) /* an endless viewer that is sent nothing for so long is ended */
 
 struct follow;
 
 /* An endless viewer. */
 struct viewer {
     struct list link;
-    /* The next fragment; init is set with the first one, and again when the tracks have changed. */
-    void (*on_fragment)(struct viewer *v, struct fragment *f, const struct init *init);
-    void (*on_end)(struct viewer *v); /* the stream is gone, or its tracks have changed */
+    /* The next fragment. false: passed over. */
+    bool (*on_fragment)(struct viewer *v, struct fragment *f, const struct init *init);
+    void (*on_end)(struct viewer *v); /* the stream is gone, or its tracks have changed, or nothing was sent
+                                         for FOLLOW_UNFED_US */
+    usec_t fed_us;                    /* last fragment that was not passed over */
 };
 
 /* Starts following, when need be; counts as being watched. NULL: the stream has no ring. */
@@ -47,12 +52,10 @@ uint32_t follow_fps_milli(const struct follow *f);
 
 /* Is there a key frame to begin with? Else wait on stream->waiting. */
 bool follow_can_join(const struct follow *f);
+/* Is there none because the group of pictures is too long to be kept (gop.h)? */
+bool follow_gop_over(const struct follow *f);
 /* From the last key frame on, at once; false: there is none. */
 bool follow_join(struct follow *f, struct viewer *v);
 void follow_leave(struct follow *f, struct viewer *v);
-
-/* A fresh ring position to begin at: the oldest key frame that is not older than FOLLOW_FRESH_US, or the last
- * key frame while frames are coming. false: nothing fresh. */
-bool follow_start_at(struct ring_reader *r, usec_t now_us, uint64_t *ret_seq);
 
 #endif

@@ -15,6 +15,8 @@ void live_wait(struct http *h)
     stream_now(s, &now);
     if (s->follow && follow_unplayable(s->follow))
         answer_error(h, 415, "this stream has no track that MP4 players can play");
+    else if (h->ask->timed_out && s->follow && follow_gop_over(s->follow))
+        answer_error_with(h, 503, "Retry-After: 2\r\n", "the last key frame is too long ago to begin with");
     else if (h->ask->timed_out || !may_come(s, now.state))
         answer_not_live(h);
     else

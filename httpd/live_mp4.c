@@ -1,6 +1,7 @@
 /* /<uid>/live.mp4: endless fragmented MP4 from the last key frame on, for one viewer each. The bytes of the
- * frames are shared; each viewer's file begins at media time 0. A viewer that does not keep up is dropped to
- * the next key frame. The file ends when the tracks change: its head cannot. */
+ * frames are shared; each viewer's file begins at media time 0. A viewer that falls HTTP_QUEUE_HIGH behind
+ * what it was given at the start (at most GOP_BYTES_MAX) is dropped to the next key frame. The file ends when
+ * the tracks change: its head cannot. */
 #include "httpd/handlers.h"
 #include "httpd/live.h"
 #include "common/base/err.h"
@@ -12,9 +13,19 @@
 struct live_mp4 {
     struct viewer viewer;
     struct http *h;
-    bool begun, behind;
+    bool begun, joined, behind;
+    size_t burst; /* bytes that were queued at the start and have not been sent */
     int64_t origin_us;
 };
+
+/* The start comes at once, so its bytes say nothing about the viewer: only what has come on top of them. */
+static bool congested(struct live_mp4 *m)
+{
+    size_t queued = conn_queued(m->h->conn);
+
+    m->burst = MIN(m->burst, queued);
+    return m->joined && queued - m->burst > HTTP_QUEUE_HIGH;
+}
 
 static void send_head_of(struct live_mp4 *m, struct fragment *f, const struct init *init)
 {
@@ -29,7 +40,7 @@ static void send_head_of(struct live_mp4 *m, struct fragment *f, const struct in
     if (mem != small) mem_free(mem);
 }
 
-static void on_fragment(struct viewer *v, struct fragment *f, const struct init *init)
+static bool on_fragment(struct viewer *v, struct fragment *f, const struct init *init)
 {
     struct live_mp4 *m = CONTAINER(v, struct live_mp4, viewer);
     struct conn *c = m->h->conn;
@@ -38,13 +49,15 @@ static void on_fragment(struct viewer *v, struct fragment *f, const struct init 
         m->begun = true;
         m->origin_us = fragment_origin_us(f, init);
         conn_send_chunk(c, init->c, 0, init->c->n);
-    } else if (conn_congested(c)) {
+    } else if (congested(m)) {
         m->behind = true;
+        m->burst = 0;
     }
-    if (m->behind && (!f->key || conn_congested(c))) return;
+    if (m->behind && (!f->key || congested(m))) return false;
     m->behind = false;
     send_head_of(m, f, init);
     if (!m->behind) conn_send_chunk(c, f->c, f->head_n, f->c->n - f->head_n);
+    return !m->behind;
 }
 
 static void on_end(struct viewer *v)
@@ -74,7 +87,10 @@ static void begin(struct http *h, struct follow *f)
     m->viewer.on_end = on_end;
     h->ask->work = m;
     h->ask->abort = on_abort;
+    conn_mind_end(h->conn, true); /* while the camera is silent nothing is sent, and nothing fails */
     must(follow_join(f, &m->viewer));
+    m->joined = true;
+    m->burst = conn_queued(h->conn);
 }
 
 void serve_live_mp4(struct http *h)

@@ -4,6 +4,7 @@
 #ifndef HTTPD_STREAM_H
 #define HTTPD_STREAM_H
 
+#include "common/base/log.h"
 #include "common/ring/ring.h"
 #include "httpd/access.h"
 #include "httpd/hub.h"
@@ -42,6 +43,7 @@ struct stream {
     struct list waiting;   /* requests: for a ring, a picture, a segment */
     /* These outlive a follower: numbers of HLS never go back. */
     uint64_t next_msn, discont_seq;
+    struct log_rate ring_rate; /* of what is said of its ring */
     /* One picture for everybody who asks for a preview. */
     struct chunk *preview;
     uint64_t preview_seq;

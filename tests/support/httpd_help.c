@@ -7,6 +7,7 @@
 #include "common/wire/head.h"
 #include "httpd/assets.h"
 #include "httpd/doors.h"
+#include "tests/support/ring_help.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -15,8 +16,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ANSWER_WAIT_MS 15000
-#define ANSWER_MAX     (256u << 20)
+#define ANSWER_WAIT_MS  15000
+#define CAMERA_FRAME_US (40 * US_PER_MS)
+#define ANSWER_MAX      (256u << 20)
 
 void httpd_help_start(struct httpd_help *h, unsigned threads, const char *web_dir, uint16_t port)
 {
@@ -76,15 +78,19 @@ void httpd_camera_start(struct httpd_help *h, struct httpd_camera *c, const stru
     const struct media_file *file, usec_t start_wall_us)
 {
     struct view_ring *r = NEW(struct view_ring);
-    struct ring_geom geom = {8u << 20, 4096};
+    struct ring_geom geom = {file ? 8u << 20 : 64u << 20, 4096};
     struct hub *home = hub_home(&h->server, span_of(v->uid));
 
-    *c = (struct httpd_camera){.file = file, .base_us = start_wall_us, .length_us = length_of(file)};
+    *c = (struct httpd_camera){.file = file, .base_us = start_wall_us};
+    if (file) c->length_us = length_of(file);
     must(ring_mem_create(v->uid, 1, 7, geom, &c->ring_fd) == 0 && demand_create(&c->demand_fd) == 0);
     must(ring_writer_open(c->ring_fd, &c->w) == 0 && demand_map(c->demand_fd, false, &c->demand) == 0);
     c->frame_event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     c->demand_event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    c->tracks = file->movie.tracks;
+    if (file)
+        c->tracks = file->movie.tracks;
+    else
+        ring_help_tracks(&c->tracks);
     ring_set_tracks(c->w, &c->tracks);
     atomic_store(&ring_writer_status(c->w)->state, STREAM_ACTIVE);
     snprintf(r->uid, sizeof(r->uid), "%s", v->uid);
@@ -109,9 +115,16 @@ void httpd_camera_stop(struct httpd_help *h, struct httpd_camera *c, const char 
     fd_close(&c->demand_event);
 }
 
+static void signal_frames(struct httpd_camera *c)
+{
+    uint64_t one = 1;
+
+    if (atomic_load(&c->demand->followers) > 0) (void)!write(c->frame_event, &one, sizeof(one));
+}
+
 void httpd_camera_until(struct httpd_camera *c, usec_t wall_us)
 {
-    uint64_t one = 1, seq;
+    uint64_t seq;
     bool any = false;
 
     for (;;) {
@@ -129,7 +142,22 @@ void httpd_camera_until(struct httpd_camera *c, usec_t wall_us)
         c->at = 0;
         c->base_us += c->length_us;
     }
-    if (any && atomic_load(&c->demand->followers) > 0) (void)!write(c->frame_event, &one, sizeof(one));
+    if (any) signal_frames(c);
+}
+
+void httpd_camera_put(struct httpd_camera *c, uint16_t flags, size_t n)
+{
+    struct frame f = {.dur = 3600, .flags = flags, .gen = c->tracks.gen};
+    struct piece piece = {.s = {mem_new(n), n}};
+    uint64_t seq;
+
+    f.wall_us = c->base_us + (usec_t)c->at * CAMERA_FRAME_US;
+    f.dts = scale_i64(f.wall_us, c->tracks.t[0].clock_hz, 1000000);
+    f.arrival_us = clock_mono_us();
+    c->at++;
+    must(ring_put(c->w, &f, &piece, 1, &seq) == RING_OK);
+    mem_free((void *)(uintptr_t)piece.s.p);
+    signal_frames(c);
 }
 
 /* --- asking --- */

@@ -29,13 +29,16 @@ struct httpd_camera {
     usec_t base_us, length_us; /* wall clock of the file's start in this round; its length */
     struct track_set tracks;
 };
-/* Its stream is known to the server when this returns, with the rule as given. v: uid, name, rule and the
- * rest. */
+/* file NULL: the tracks of ring_help_tracks, and frames by httpd_camera_put. Its stream is known to the
+ * server when this returns, with the rule as given. v: uid, name, rule and the rest. */
 void httpd_camera_start(struct httpd_help *h, struct httpd_camera *c, const struct view *v,
     const struct media_file *file, usec_t start_wall_us);
 void httpd_camera_stop(struct httpd_help *h, struct httpd_camera *c, const char *uid);
 /* Puts every frame whose time has come, and signals once if any was put and somebody follows. */
 void httpd_camera_until(struct httpd_camera *c, usec_t wall_us);
+/* A video frame of n zero bytes, 40 ms behind the last one, that arrives now; signalled if somebody follows.
+ */
+void httpd_camera_put(struct httpd_camera *c, uint16_t flags, size_t n);
 /* Waits until every hub has done what was posted to it. */
 void httpd_help_settle(struct httpd_help *h);
 
