@@ -84,6 +84,7 @@ void http_wait(struct http *h, struct list *on, usec_t most_us)
 
     if (h->ask->wait_until_us == 0) h->ask->wait_until_us = now + most_us;
     list_push(on, &h->ask->waiting);
+    conn_mind_end(h->conn, true);
     http_timer(h, MAX(h->ask->wait_until_us - now, 0), wait_over);
 }
 
@@ -139,6 +140,7 @@ void http_cut(struct http *h)
 
 static void next_request(struct http *h)
 {
+    conn_mind_end(h->conn, false);
     if (!h->paused || conn_congested(h->conn)) return;
     h->paused = false;
     conn_resume(h->conn);
@@ -212,6 +214,7 @@ static void serve(struct http *h)
     const struct route *r = h->ask->match.route;
 
     loop_timer_stop(&h->timer);
+    conn_mind_end(h->conn, false);
     if (!(r->flags & ROUTE_STREAM)) {
         r->run(h);
         return;

@@ -74,7 +74,7 @@ void http_count(struct hub *hub);
 void http_close_all(struct hub *hub);
 
 /* Runs the handler again when http_wake is called for that list, or when `most_us` since its first wait are
- * over (ask->timed_out is then set). */
+ * over (ask->timed_out is then set). A client that goes meanwhile is noticed. */
 void http_wait(struct http *h, struct list *on, usec_t most_us);
 void http_wake(struct list *waiting);
 /* The answer is complete (queued): goes on with the next request, or closes. */

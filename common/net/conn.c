@@ -41,7 +41,7 @@ struct conn {
     usec_t stuck_us;       /* since when the peer has taken nothing of what waits; 0: nothing waits */
     int fd, err;
     enum conn_state state;
-    bool paused, offer, lent, want_write, was_high, write_wait, progress, eof;
+    bool paused, mind_end, offer, lent, want_write, was_high, write_wait, progress, eof;
     struct buf in;
     struct piece *queue; /* a ring of cap_queue pieces */
     size_t first, n_queue, cap_queue;
@@ -95,7 +95,7 @@ static bool wants_read(const struct conn *c)
 {
     if (c->eof || c->to || c->state == CONN_CLOSED) return false;
     if (c->state != CONN_OPEN) return c->state == CONN_LINGERING;
-    return !c->paused && buf_n(&c->in) < c->limits.read_max;
+    return (!c->paused || c->mind_end) && buf_n(&c->in) < c->limits.read_max;
 }
 
 static void watch(struct conn *c)
@@ -422,7 +422,7 @@ static void came(struct conn *c, struct span bytes)
 {
     size_t n = 0;
 
-    if (buf_n(&c->in) == 0) {
+    if (buf_n(&c->in) == 0 && !c->paused) {
         n = c->ops->on_data(c, bytes);
         must(n <= bytes.n);
         bytes = span_from(bytes, n);
@@ -431,7 +431,7 @@ static void came(struct conn *c, struct span bytes)
     }
     if (!buf_put(&c->in, bytes))
         conn_close(c, -ENOMEM);
-    else
+    else if (!c->paused)
         offer(c);
 }
 
@@ -588,6 +588,13 @@ uint64_t conn_bytes_out(const struct conn *c)
 void conn_pause(struct conn *c)
 {
     c->paused = true;
+    if (c->state == CONN_OPEN) watch(c);
+}
+
+void conn_mind_end(struct conn *c, bool mind)
+{
+    if (c->mind_end == mind) return;
+    c->mind_end = mind;
     if (c->state == CONN_OPEN) watch(c);
 }
 

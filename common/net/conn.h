@@ -57,6 +57,9 @@ uint64_t conn_bytes_out(const struct conn *c);
 /* Stop and go on with on_data: a request at a time, while an answer is being made. */
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
+/* While paused: is the peer's end noticed? What it sends before is kept, up to read_max. An end closes the
+ * connection, once the queue is sent. */
+void conn_mind_end(struct conn *c, bool mind);
 /* Lends the socket for direct writing (sendfile by a pool thread) while the queue is empty: until
  * conn_lend_end the conn neither writes nor is freed. conn_wait_writable: calls on_sent once when the socket
  * takes bytes again, or when the conn was closed meanwhile: then the next write fails. */

@@ -185,6 +185,33 @@ static void pause_keeps_pipelined_requests(void **state)
     close_srv(&s);
 }
 
+/* Who waits for an answer and goes is noticed; what was sent before is kept for later. */
+static void an_end_is_noticed_while_paused(void **state)
+{
+    struct srv s;
+
+    (void)state;
+    open_srv(&s, &plain);
+    s.take_most = 3;
+    s.pause = true;
+    s.break_at_data = 1;
+    assert_int_equal(write(s.fd, "one", 3), 3);
+    run(s.loop);
+    conn_mind_end(s.c, true);
+    assert_int_equal(write(s.fd, "two", 3), 3);
+    for (int i = 0; i < 4; i++) turn(s.loop);
+    assert_int_equal(s.on_data, 1);
+    conn_resume(s.c);
+    s.break_at_data = 2;
+    run(s.loop);
+    assert_memory_equal(s.first, "onetwo", 6);
+    assert_int_equal(s.on_close, 0);
+    fd_close(&s.fd);
+    run(s.loop);
+    assert_int_equal(s.err, 0);
+    close_srv(&s);
+}
+
 static void reading_stops_at_its_limit(void **state)
 {
     const struct conn_limits limits = {.read_max = 10000, .queue_high = 1000};
@@ -493,6 +520,7 @@ int main(void)
         cmocka_unit_test(ask_and_answer),
         cmocka_unit_test(what_is_left_is_offered_with_more),
         cmocka_unit_test(pause_keeps_pipelined_requests),
+        cmocka_unit_test(an_end_is_noticed_while_paused),
         cmocka_unit_test(reading_stops_at_its_limit),
         cmocka_unit_test(queue_marks),
         cmocka_unit_test(pieces_arrive_in_order),
