@@ -418,6 +418,7 @@ struct window *follow_hls(struct follow *f)
 {
     f->hls_us = loop_now_us(f->s->hub->loop);
     watched(f, true);
+    window_hint(&f->window, (usec_t)atomic_load(&f->s->status->gop_ms) * US_PER_MS);
     hurry(f);
     return &f->window;
 }

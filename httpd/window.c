@@ -46,6 +46,30 @@ static usec_t listed_us(const struct window *w)
     return us;
 }
 
+static usec_t longest_us(const struct window *w)
+{
+    usec_t us = 0;
+
+    for (size_t i = w->n - w->n_listed; i < w->n; i++) us = MAX(us, w->v[i].dur_us);
+    return us;
+}
+
+/* The promise, or what it would be now. */
+static unsigned target_s(const struct window *w)
+{
+    usec_t gop_us = w->gop_us, us = WINDOW_UNKNOWN_S * US_PER_S;
+
+    if (w->target_s > 0) return w->target_s;
+    if (gop_us > 0) us = (WINDOW_LEAST_US + gop_us - 1) / gop_us * gop_us;
+    return hls_rounded_s(MIN(MAX(longest_us(w), us + us / 16), WINDOW_MOST_S * US_PER_S));
+}
+
+/* No segment is longer: rounded it is the target. */
+static usec_t limit_us(const struct window *w)
+{
+    return (w->target_s > 0 ? w->target_s : WINDOW_MOST_S) * US_PER_S + US_PER_S / 2 - 1;
+}
+
 /* RFC 8216 6.2.2: a segment leaves only while three target durations remain. */
 static bool may_unlist(const struct window *w)
 {
@@ -53,7 +77,7 @@ static bool may_unlist(const struct window *w)
 
     if (!w->watched) return w->n_listed > WINDOW_IDLE;
     if (w->n_listed >= WINDOW_KEPT) return true;
-    return w->n_listed > WINDOW_LISTED && listed_us(w) - oldest->dur_us >= 3 * (usec_t)w->target_s * US_PER_S;
+    return w->n_listed > WINDOW_LISTED && listed_us(w) - oldest->dur_us >= 3 * (usec_t)target_s(w) * US_PER_S;
 }
 
 static void trim(struct window *w)
@@ -65,22 +89,13 @@ static void trim(struct window *w)
     while (w->n > w->n_listed && (!w->watched || w->bytes > WINDOW_BYTES)) drop_oldest(w);
 }
 
-/* A steady stream's segments will be this long: said from the start, since the number must not rise later. */
-static unsigned expected_target_s(const struct segment *s)
-{
-    usec_t us = s->dur_us;
-
-    if (us <= 0 || us >= WINDOW_LEAST_US) return hls_rounded_s(us);
-    return hls_rounded_s((WINDOW_LEAST_US + us - 1) / us * us);
-}
-
 static void close_open(struct window *w, int64_t end_us)
 {
     struct segment *s = &w->open;
 
-    s->dur_us = MAX(end_us - s->start_us, 1);
+    s->dur_us = CLAMP(end_us - s->start_us, 1, limit_us(w));
+    if (end_us - s->start_us > s->dur_us) w->pending_discont = true;
     s->msn = w->next_msn++;
-    w->target_s = MAX(w->target_s, expected_target_s(s));
     if (w->n == WINDOW_KEPT) {
         if (w->n_listed == w->n && w->v[0].discont) w->discont_seq++;
         drop_oldest(w);
@@ -99,20 +114,24 @@ static void close_open(struct window *w, int64_t end_us)
     body_done(&w->playlist);
 }
 
-static bool has_key_behind_first(const struct window *w, const struct fragment *f)
-{
-    return f->key && w->open.n > 0;
-}
-
 /* Does the segment end before this fragment? */
 static bool cuts(const struct window *w, const struct fragment *f)
 {
     int64_t us = f->start_us - w->open.start_us;
 
     if (w->open.n == 0) return false;
-    if (us >= WINDOW_MOST_US && !f->key) return true;
-    if (!has_key_behind_first(w, f)) return false;
+    if (f->end_us - w->open.start_us > limit_us(w)) return true;
+    if (!f->key) return false;
+    if (!w->open.key || us + w->gop_us > limit_us(w)) return true;
     return us >= (w->rate_us < WINDOW_FILL_US ? WINDOW_FIRST_US : WINDOW_LEAST_US);
+}
+
+static void measure(struct window *w, const struct fragment *f)
+{
+    if (!f->key) return;
+    if (w->has_key && f->start_us > w->key_us) w->gop_us = f->start_us - w->key_us;
+    w->key_us = f->start_us;
+    w->has_key = true;
 }
 
 static void begin(struct window *w, const struct fragment *f, struct init *init)
@@ -130,6 +149,7 @@ bool window_add(struct window *w, struct fragment *f, struct init *init)
     bool closed = false;
     struct segment *s = &w->open;
 
+    measure(w, f);
     if (cuts(w, f)) {
         close_open(w, f->start_us);
         closed = true;
@@ -150,6 +170,7 @@ bool window_break(struct window *w)
 
     if (closed) close_open(w, w->open.f[w->open.n - 1]->end_us);
     if (w->n > 0) w->pending_discont = true;
+    w->has_key = false;
     return closed;
 }
 
@@ -170,6 +191,11 @@ void window_watched(struct window *w, bool watched)
     w->watched = watched;
     if (w->n > 0) trim(w);
     body_done(&w->playlist);
+}
+
+void window_hint(struct window *w, usec_t gop_us)
+{
+    if (w->gop_us == 0 && gop_us > 0) w->gop_us = gop_us;
 }
 
 static bool all_independent(const struct window *w)
@@ -239,6 +265,7 @@ struct body *window_playlist(struct window *w)
     struct chunk *c;
 
     if (w->n == 0) return NULL;
+    w->target_s = target_s(w);
     if (!w->playlist.plain) {
         c = make_playlist(w);
         if (!c) return NULL;

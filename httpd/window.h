@@ -1,9 +1,15 @@
 /* The HLS window of a watched stream: closed segments in memory, the open one that grows by fragments, and
  * the media playlist, made once per change and shared by everybody who asks. Rules:
- *   - a segment ends at a key frame once it is WINDOW_LEAST_US long; at the first key frame of all while the
- * window is being filled, so that the first viewer is answered at once; without key frames after
- * WINDOW_MOST_US;
- *   - EXT-X-TARGETDURATION never goes down, media and discontinuity sequence never go back;
+ *   - EXT-X-TARGETDURATION is chosen when the first playlist is made and holds as long as the window lives
+ * (RFC 8216 6.2.1: it MUST NOT change): what segments of the group of pictures as measured (here, or by the
+ * worker) will last, with a sixteenth to spare, WINDOW_UNKNOWN_S where none was measured yet. A later window
+ * of the stream chooses anew: nobody has asked for as long as three target durations then;
+ *   - a segment ends at a key frame once it is WINDOW_LEAST_US long, or sooner where another group would not
+ * fit; at every key frame while the window is being filled, so that the first viewer is answered at once;
+ *   - no segment is longer than the target: where the group of pictures is, segments begin inside it, and the
+ * playlist loses EXT-X-INDEPENDENT-SEGMENTS until they have left it. One frame that stands longer than the
+ * target, or a gap, ends the segment at the target; what follows is a discontinuity;
+ *   - media and discontinuity sequence never go back;
  *   - a segment that left the playlist stays for about as long again.
  * Tests: tests/unit/httpd/test_window.c. */
 #ifndef HTTPD_WINDOW_H
@@ -12,12 +18,13 @@
 #include "httpd/answer.h"
 #include "httpd/fragment.h"
 
-#define WINDOW_LEAST_US (3600 * US_PER_MS) /* 4 s, and what a group of pictures may be shorter */
-#define WINDOW_MOST_US  (10 * US_PER_S)
-#define WINDOW_FIRST_US US_PER_S /* a first segment without a key frame behind it */
-#define WINDOW_LISTED   6        /* segments in the playlist; more where they are short */
-#define WINDOW_KEPT     14       /* in memory, the listed ones among them */
-#define WINDOW_IDLE     2        /* of both, while nobody asks for HLS */
+#define WINDOW_LEAST_US  (3600 * US_PER_MS) /* 4 s, and what a group of pictures may be shorter */
+#define WINDOW_MOST_S    10                 /* longest target */
+#define WINDOW_UNKNOWN_S 6                  /* target before any group of pictures was seen */
+#define WINDOW_FIRST_US  US_PER_S           /* a first segment without a key frame behind it */
+#define WINDOW_LISTED    6                  /* segments in the playlist; more where they are short */
+#define WINDOW_KEPT      14                 /* in memory, the listed ones among them */
+#define WINDOW_IDLE      2                  /* of both, while nobody asks for HLS */
 #define WINDOW_FILL_US                                                                                       \
     (12 * US_PER_S) /* until so much was closed, every key frame cuts: a player gets going on little */
 #define WINDOW_BYTES (96u << 20) /* above: only what is listed is kept */
@@ -37,7 +44,10 @@ struct segment {
 
 struct window {
     uint64_t next_msn, discont_seq;
-    unsigned target_s;    /* 0: nothing was listed yet */
+    unsigned target_s; /* 0: no playlist was made yet */
+    int64_t key_us;    /* media time of the last key frame, where has_key */
+    bool has_key;
+    usec_t gop_us;        /* of the last whole group of pictures; 0: not known */
     bool watched;         /* by HLS */
     bool pending_discont; /* the next segment begins one */
     struct segment open;  /* n == 0: none */
@@ -59,6 +69,8 @@ bool window_break(struct window *w);
 /* Closes the open segment though no key frame has come, where nothing is listed yet and it is long enough. */
 bool window_hurry(struct window *w);
 void window_watched(struct window *w, bool watched);
+/* The length of the stream's groups of pictures, for the target, where none was seen here yet. */
+void window_hint(struct window *w, usec_t gop_us);
 
 /* The playlist; NULL: no segment yet, or memory is out. */
 struct body *window_playlist(struct window *w);

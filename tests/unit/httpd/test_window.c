@@ -1,0 +1,242 @@
+/* The HLS window: how long segments are, what the playlist promises. Fragments are made up, of 40 ms. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#include "common/base/mem.h"
+#include "httpd/hls.h"
+#include "httpd/window.h"
+#include "tests/support/ring_help.h"
+
+#define FRAME_US (40 * US_PER_MS)
+
+struct bench {
+    struct window w;
+    struct init *init;
+    struct chunk *bytes;
+    int64_t us;
+    unsigned promised;
+    uint64_t msn;
+};
+
+static int setup(void **state)
+{
+    struct bench *b = NEW(struct bench);
+    struct track_set tracks;
+
+    ring_help_tracks(&tracks);
+    b->init = init_new(&tracks);
+    b->bytes = chunk_new(1000);
+    assert_true(b->init && b->bytes);
+    window_init(&b->w, 100, 0);
+    window_watched(&b->w, true);
+    *state = b;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct bench *b = *state;
+
+    window_done(&b->w);
+    init_unref(b->init);
+    chunk_unref(b->bytes);
+    mem_free(b);
+    return 0;
+}
+
+static bool fragment(struct bench *b, bool key, usec_t dur_us)
+{
+    struct fragment *f = mem_new(sizeof(*f));
+    bool closed;
+
+    *f = (struct fragment){.refs = 1,
+        .c = chunk_ref(b->bytes),
+        .key = key,
+        .wall_us = b->us + US_PER_S,
+        .start_us = b->us,
+        .end_us = b->us + dur_us};
+    b->us += dur_us;
+    closed = window_add(&b->w, f, b->init);
+    fragment_unref(f);
+    return closed;
+}
+
+static uint64_t tag(struct span text, const char *name)
+{
+    struct span line;
+    uint64_t v;
+
+    while (span_split(&text, '\n', &line))
+        if (span_starts(line, span_of(name)) && span_u64(span_from(line, strlen(name)), UINT32_MAX, &v))
+            return v;
+    return 0;
+}
+
+/* What a player holds the server to, each time it asks. */
+static struct span playlist(struct bench *b)
+{
+    struct body *body = window_playlist(&b->w);
+    struct span text = span(body->plain->data, body->plain->n);
+    unsigned target = (unsigned)tag(text, "#EXT-X-TARGETDURATION:");
+
+    if (b->promised == 0) b->promised = target;
+    assert_int_equal(target, b->promised);
+    assert_true(tag(text, "#EXT-X-MEDIA-SEQUENCE:") >= b->msn);
+    b->msn = tag(text, "#EXT-X-MEDIA-SEQUENCE:");
+    for (size_t i = b->w.n - b->w.n_listed; i < b->w.n; i++) {
+        assert_true(b->w.v[i].dur_us > 0);
+        assert_true(hls_rounded_s(b->w.v[i].dur_us) <= b->promised);
+    }
+    return text;
+}
+
+static bool says(struct span text, const char *what)
+{
+    return span_find_span(text, span_of(what)) >= 0;
+}
+
+/* Pictures of 40 ms, a key frame every gop_us, asked for whenever a segment was closed. */
+static void run(struct bench *b, usec_t gop_us, usec_t for_us)
+{
+    for (usec_t at = 0; at < for_us; at += FRAME_US)
+        if (fragment(b, at % gop_us == 0, FRAME_US)) playlist(b);
+}
+
+static usec_t newest(const struct bench *b)
+{
+    return b->w.v[b->w.n - 1].dur_us;
+}
+
+static void the_usual_camera(void **state)
+{
+    struct bench *b = *state;
+
+    run(b, 2 * US_PER_S, 60 * US_PER_S);
+    assert_int_equal(b->promised, 4); /* the first segment closes with the first whole group */
+    assert_int_equal(newest(b), 4 * US_PER_S);
+    assert_true(says(playlist(b), "#EXT-X-INDEPENDENT-SEGMENTS"));
+}
+
+/* The first viewer does not wait for the end of the first group. */
+static void a_group_not_seen_yet(void **state)
+{
+    struct bench *b = *state;
+
+    run(b, 5 * US_PER_S, WINDOW_FIRST_US);
+    assert_true(window_hurry(&b->w));
+    playlist(b);
+    assert_int_equal(b->promised, WINDOW_UNKNOWN_S);
+    for (usec_t at = WINDOW_FIRST_US; at < 60 * US_PER_S; at += FRAME_US)
+        if (fragment(b, at % (5 * US_PER_S) == 0, FRAME_US)) playlist(b);
+    assert_int_equal(newest(b), 5 * US_PER_S);
+}
+
+/* Captured for a while when the first viewer comes: the worker has measured it. */
+static void what_was_measured_is_promised(void **state)
+{
+    struct bench *b = *state;
+
+    window_hint(&b->w, 2 * US_PER_S);
+    run(b, 2 * US_PER_S, 60 * US_PER_S);
+    assert_int_equal(b->promised, 4);
+    assert_int_equal(newest(b), 4 * US_PER_S);
+}
+
+static void a_long_group_is_promised(void **state)
+{
+    struct bench *b = *state;
+
+    window_hint(&b->w, 8 * US_PER_S);
+    run(b, 8 * US_PER_S, 80 * US_PER_S);
+    assert_int_equal(b->promised, 9);
+    assert_int_equal(newest(b), 8 * US_PER_S);
+    assert_true(says(playlist(b), "#EXT-X-INDEPENDENT-SEGMENTS"));
+}
+
+/* Groups get longer while somebody watches: two of them no longer fit, so a segment is one. */
+static void longer_groups_that_fit_one_by_one(void **state)
+{
+    struct bench *b = *state;
+
+    window_hint(&b->w, 2 * US_PER_S);
+    run(b, 2 * US_PER_S, 40 * US_PER_S);
+    run(b, 3 * US_PER_S, 60 * US_PER_S);
+    assert_int_equal(b->promised, 4);
+    assert_int_equal(newest(b), 3 * US_PER_S);
+    assert_true(says(playlist(b), "#EXT-X-INDEPENDENT-SEGMENTS"));
+}
+
+/* They get longer than the promise: segments begin inside them, and players are told where they can begin. */
+static void longer_groups_are_cut(void **state)
+{
+    struct bench *b = *state;
+
+    window_hint(&b->w, US_PER_S);
+    run(b, US_PER_S, 40 * US_PER_S);
+    assert_int_equal(b->promised, 4);
+    run(b, 12 * US_PER_S, 60 * US_PER_S);
+    assert_false(says(playlist(b), "#EXT-X-INDEPENDENT-SEGMENTS"));
+    assert_true(says(playlist(b), "#EXT-X-START:TIME-OFFSET=-"));
+    run(b, US_PER_S, 60 * US_PER_S);
+    assert_int_equal(newest(b), 4 * US_PER_S);
+    assert_true(says(playlist(b), "#EXT-X-INDEPENDENT-SEGMENTS"));
+}
+
+static void no_key_frames_at_all(void **state)
+{
+    struct bench *b = *state;
+
+    run(b, INT64_MAX, 120 * US_PER_S);
+    assert_int_equal(b->promised, WINDOW_MOST_S);
+    run(b, 2 * US_PER_S, 60 * US_PER_S);
+    assert_true(says(playlist(b), "#EXT-X-INDEPENDENT-SEGMENTS"));
+}
+
+/* One picture stands longer than a segment may be: it ends at the promise, and a gap follows. */
+static void a_picture_that_stands(void **state)
+{
+    struct bench *b = *state;
+
+    window_hint(&b->w, US_PER_S);
+    run(b, US_PER_S, 20 * US_PER_S);
+    fragment(b, true, 9 * US_PER_S);
+    fragment(b, true, FRAME_US);
+    fragment(b, false, FRAME_US);
+    playlist(b);
+    window_break(&b->w);
+    assert_true(b->w.v[b->w.n - 1].discont);
+    playlist(b);
+}
+
+/* Long before anybody asks, and then for the first time. */
+static void nothing_is_promised_before_it_is_asked(void **state)
+{
+    struct bench *b = *state;
+
+    window_watched(&b->w, false);
+    for (usec_t at = 0; at < 30 * US_PER_S; at += FRAME_US) fragment(b, at % (5 * US_PER_S) == 0, FRAME_US);
+    assert_int_equal(b->w.target_s, 0);
+    window_watched(&b->w, true);
+    playlist(b);
+    assert_int_equal(b->promised, 5);
+    run(b, 5 * US_PER_S, 60 * US_PER_S);
+    assert_int_equal(newest(b), 5 * US_PER_S);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_usual_camera, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_group_not_seen_yet, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_measured_is_promised, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_long_group_is_promised, setup, teardown),
+        cmocka_unit_test_setup_teardown(longer_groups_that_fit_one_by_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(longer_groups_are_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_key_frames_at_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_picture_that_stands, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_is_promised_before_it_is_asked, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
