@@ -8,11 +8,11 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/conf/conf.h"
 
 #include <sys/sysinfo.h>
 
 #define AUTO_THREADS_MAX 8 /* threads = 0: one a processor, at most so many */
-#define WAITING_MAX      16
 
 struct control {
     struct child *child;
@@ -21,7 +21,7 @@ struct control {
     struct storages *storages;
     bool running;  /* HTTPD_CONF has come */
     bool complete; /* CONF_DONE has come: requests for known streams find them */
-    struct door_set waiting[WAITING_MAX];
+    struct door_set waiting[CONF_LISTENERS_MAX];
     size_t n_waiting;
     struct loop_timer second;
 };
@@ -60,7 +60,7 @@ static int on_listen(struct control *c, struct incoming *in)
         log_note("listener-unused", "kind=%s", log_q(kind));
         return 0;
     }
-    if (c->n_waiting == WAITING_MAX) return 0;
+    if (c->n_waiting == CONF_LISTENERS_MAX) return -1; /* the master has checked this */
     set.fd = take_fd(in, 0);
     if (set.fd < 0) return -1;
     /* The panel's base is the panel's business: its files stand below /cpanel/ in any case. */

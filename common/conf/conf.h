@@ -67,6 +67,7 @@ struct conf_listen {
     uint16_t port;
     char *base; /* begins with "/", ends with "/" */
 };
+#define CONF_LISTENERS_MAX 64 /* of all roads together: httpd opens so many */
 struct conf_listens {
     struct conf_listen *v;
     size_t n;

@@ -80,7 +80,7 @@ static void check_zone(struct load *l)
             "%s is not the name of a time zone, such as Europe/Berlin", report_q(span_of(zone)));
 }
 
-/* Two listeners that cannot be bound at once. */
+/* Two listeners that cannot be bound at once, or more than httpd opens. */
 static void check_listeners(struct load *l)
 {
     const struct conf_delivery *d = &l->c->delivery;
@@ -92,7 +92,7 @@ static void check_listeners(struct load *l)
         {"server/stream", "publish", &d->publish, d->enable & CONF_ROAD_PUBLISH},
         {"server/stream", "web", &d->web, d->enable & CONF_ROAD_WEB},
         {"server/module", "listen", &l->c->module.listen, true}};
-    const struct conf_listen *seen[VALUE_ITEMS_MAX * ARRAY_N(roads)];
+    const struct conf_listen *seen[CONF_LISTENERS_MAX];
     size_t n = 0;
 
     for (size_t i = 0; i < ARRAY_N(roads); i++)
@@ -101,6 +101,11 @@ static void check_listeners(struct load *l)
             char key[64];
 
             snprintf(key, sizeof(key), "%s/%s", roads[i].section, roads[i].name);
+            if (n == CONF_LISTENERS_MAX) {
+                report_add(l->r, CONF_MISTAKE, l->c->file, line_of(l, roads[i].section, roads[i].name), key,
+                    "more than %d listeners together", CONF_LISTENERS_MAX);
+                return;
+            }
             for (size_t j = 0; j < n; j++)
                 if (seen[j]->port == one->port &&
                     (strcmp(seen[j]->host, one->host) == 0 || strcmp(seen[j]->host, "*") == 0 ||

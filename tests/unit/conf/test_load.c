@@ -619,6 +619,28 @@ static void test_server_rules(void **state)
     }
 }
 
+/* httpd opens so many listeners, and no more are promised. */
+static void test_listeners_at_their_limit(void **state)
+{
+    char ini[4096];
+
+    (void)state;
+    for (int over = 0; over < 2; over++) {
+        int n = snprintf(ini, sizeof(ini), "[server]\n[[stream]]\nenable = web\nweb = *:1000");
+
+        /* one is [[module]]'s own */
+        for (int i = 1; i < CONF_LISTENERS_MAX - 1 + over; i++)
+            n += snprintf(ini + n, sizeof(ini) - (size_t)n, ", *:%d", 1000 + i);
+        snprintf(ini + n, sizeof(ini) - (size_t)n, "\n[[module]]\nlisten = *:900\n");
+        if (over) {
+            load_bad(ini);
+            assert_true(
+                conf_files_said(&f, CONF_MISTAKE, 6, "server/module/listen", "more than 64 listeners"));
+        } else
+            load_ok(ini);
+    }
+}
+
 static void test_one_remark_for_many(void **state)
 {
     char name[32], ini[256];
@@ -693,6 +715,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_storages, up, down),
         cmocka_unit_test_setup_teardown(test_nodes_and_keys, up, down),
         cmocka_unit_test_setup_teardown(test_server_rules, up, down),
+        cmocka_unit_test_setup_teardown(test_listeners_at_their_limit, up, down),
         cmocka_unit_test_setup_teardown(test_one_remark_for_many, up, down),
         cmocka_unit_test_setup_teardown(test_keys_given_twice, up, down),
         cmocka_unit_test_setup_teardown(test_text_behind_a_quote, up, down),
