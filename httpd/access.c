@@ -35,6 +35,11 @@ bool access_proto_web(struct span proto)
     return !any;
 }
 
+bool access_public(const struct access_rule *rule)
+{
+    return rule->mode == ACCESS_PUBLIC && !rule->whitelist;
+}
+
 struct access_answer access_decide(const struct access_rule *rule, enum access_op op)
 {
     if (rule->mode == ACCESS_NONE) return (struct access_answer){403, "nobody may watch this stream"};

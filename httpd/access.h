@@ -25,6 +25,8 @@ struct access_answer {
 enum access_mode access_mode_of(struct span text);
 /* Does a stream-proto list (text, may be empty) name a way of watching over HTTP? */
 bool access_proto_web(struct span proto);
+/* May everybody watch, so that a shared cache may keep what is sent? */
+bool access_public(const struct access_rule *rule);
 struct access_answer access_decide(const struct access_rule *rule, enum access_op op);
 
 #endif

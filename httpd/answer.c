@@ -65,6 +65,16 @@ static void write_policy(struct wr *w, const struct http *h, const struct answer
         wr_fmt(w, PAGE_POLICY "%s\r\n", frame ? "*" : "'none'");
 }
 
+static void write_cache(struct wr *w, const struct http *h, const char *cache)
+{
+    struct span rest = span_of(cache), shared = SPAN_LIT("public");
+
+    if (h->ask && h->ask->not_public && span_starts(rest, shared))
+        wr_fmt(w, "Cache-Control: private%s\r\n", cache + shared.n);
+    else
+        wr_fmt(w, "Cache-Control: %s\r\n", cache);
+}
+
 static void write_head(struct wr *w, struct http *h, const struct answer *a, uint64_t n)
 {
     char date[HTTP_DATE_MAX];
@@ -76,7 +86,7 @@ static void write_head(struct wr *w, struct http *h, const struct answer *a, uin
         wr_fmt(w, "Content-Length: %llu\r\n", (unsigned long long)n);
     if (a->coding) wr_fmt(w, "Content-Encoding: %s\r\n", a->coding);
     if (a->vary) wr_text(w, "Vary: Accept-Encoding\r\n");
-    if (a->cache) wr_fmt(w, "Cache-Control: %s\r\n", a->cache);
+    if (a->cache) write_cache(w, h, a->cache);
     if (a->v.etag.n > 0) wr_fmt(w, "ETag: %.*s\r\n", SPAN_FMT(a->v.etag));
     if (a->v.modified_us > 0) wr_fmt(w, "Last-Modified: %s\r\n", http_date(a->v.modified_us, date));
     if (h->ask) write_cors(w, h);
@@ -179,6 +189,20 @@ void answer_body(struct http *h, struct answer *a, struct body *b, bool pack)
         a->v.etag = span_of(etag);
     }
     answer_chunk(h, a, c);
+}
+
+void answer_made(struct http *h, struct answer *a, struct span bytes)
+{
+    struct body b = {0};
+    struct chunk *c = bytes_chunk(bytes);
+
+    if (!c) {
+        answer_error(h, 503, "out of memory");
+        return;
+    }
+    body_set(&b, c);
+    answer_body(h, a, &b, true);
+    body_done(&b);
 }
 
 void answer_bytes(struct http *h, const struct answer *a, struct span bytes)

@@ -10,7 +10,7 @@
 #define ANSWER_EXTRA_MAX 512
 #define ETAG_MAX         48
 
-/* What a cache may do. */
+/* What a cache may do. "public" goes out as "private" where not everybody may watch the stream. */
 #define CACHE_NEVER "no-store"
 #define CACHE_CHECK "no-cache"
 #define CACHE_SHORT "public, max-age=1"
@@ -41,6 +41,8 @@ void answer_head(struct http *h, const struct answer *a, uint64_t n);
 
 /* Whole answers; the request is done with these. */
 void answer_body(struct http *h, struct answer *a, struct body *b, bool pack);
+/* Bytes made for this answer alone, with an entity tag and gzip as answer_body does. */
+void answer_made(struct http *h, struct answer *a, struct span bytes);
 void answer_chunk(struct http *h, struct answer *a, struct chunk *c);
 void answer_bytes(struct http *h, const struct answer *a, struct span bytes);
 void answer_empty(struct http *h, const struct answer *a);

@@ -2,7 +2,7 @@
  * all formats share, and go to the HLS window and to every endless viewer. Tells the worker through the
  * demand page that somebody follows, and leaves a little after the last viewer. A ring that is bad is left
  * and opened again, with growing pauses; a frame for which there is no memory counts as lost. Tests:
- * tests/unit/httpd/test_live.c. */
+ * tests/unit/httpd/test_follow.c. */
 #ifndef HTTPD_FOLLOW_H
 #define HTTPD_FOLLOW_H
 

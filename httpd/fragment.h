@@ -1,5 +1,5 @@
 /* What viewers share: the init segment of a track description, and fragments (moof and mdat) of a frame or a
- * few. Counted without atomics: they belong to one hub. Tests: tests/unit/httpd/test_follow.c. */
+ * few. Counted without atomics: they belong to one hub. Tests: tests/unit/httpd/test_live.c. */
 #ifndef HTTPD_FRAGMENT_H
 #define HTTPD_FRAGMENT_H
 

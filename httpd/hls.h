@@ -1,5 +1,5 @@
 /* The text of HLS playlists (RFC 8216, version 7: fragmented MP4). Pure: writes a text whose limit is
- * the limit of the playlist. Tests: tests/unit/httpd/test_hls.c. */
+ * the limit of the playlist. Tests: tests/unit/httpd/test_live.c, test_window.c. */
 #ifndef HTTPD_HLS_H
 #define HTTPD_HLS_H
 

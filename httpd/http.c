@@ -200,6 +200,7 @@ static void run_stream_route(struct http *h)
         answer_error(h, 404, "no such stream");
         return;
     }
+    h->ask->not_public = !access_public(&h->ask->stream->v.rule);
     may = access_decide(&h->ask->stream->v.rule, r->op);
     if (may.status != 200) {
         answer_error(h, may.status, "%s", may.why);

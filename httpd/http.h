@@ -43,6 +43,7 @@ struct ask {
     struct list waiting;   /* link in the list it waits on */
     bool timed_out;
     bool head_only;
+    bool not_public; /* not everybody may watch the stream: nothing of it belongs into a shared cache */
     void (*abort)(struct http *h); /* the connection goes, and `work` with it */
     void (*sent)(struct http *h);  /* the queue has drained, or the lent socket takes bytes again */
     void *work;                    /* the handler's */

@@ -46,7 +46,7 @@ void serve_master(struct http *h)
     text_init(&b, HLS_MASTER_MAX);
     hls_master(&b, &v);
     if (text_ok(&b))
-        answer_bytes(h, &a, text_span(&b));
+        answer_made(h, &a, text_span(&b));
     else
         answer_error(h, 503, "out of memory");
     text_done(&b);

@@ -1,6 +1,6 @@
 /* A stream as its home hub knows it: what the master said of it (VIEW), its ring, demand page and eventfds
  * (VIEW_RING), and the follower that exists only while somebody watches.
- * All of it belongs to the hub's thread. Tests: tests/unit/httpd/test_stream.c. */
+ * All of it belongs to the hub's thread. Tests: tests/unit/httpd/test_live.c. */
 #ifndef HTTPD_STREAM_H
 #define HTTPD_STREAM_H
 

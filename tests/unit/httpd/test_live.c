@@ -188,6 +188,33 @@ static void test_first_playlist_at_once(void **state)
     httpd_camera_stop(&help, &c, "first");
 }
 
+/* What docs/reference/http.md says of playlists and JSON. */
+static void test_texts_have_tags_and_are_packed(void **state)
+{
+    static const char *const urls[] = {"/texts/index.m3u8", "/texts/video.m3u8", "/texts/stream.json"};
+    struct httpd_camera c;
+    struct http_reply r;
+
+    (void)state;
+    need_footage();
+    camera(&c, "texts", 5);
+    for (size_t i = 0; i < ARRAY_N(urls); i++) {
+        char fields[256], etag[64];
+
+        assert_true(httpd_help_get(&help, urls[i], "Accept-Encoding: gzip\r\n", &r));
+        assert_int_equal(r.status, 200);
+        assert_true(span_is(http_reply_field(&r, "Content-Encoding"), "gzip"));
+        assert_true(span_is(http_reply_field(&r, "Vary"), "Accept-Encoding"));
+        assert_true(span_copy(http_reply_field(&r, "ETag"), etag, sizeof(etag)) && etag[0] != '\0');
+        http_reply_done(&r);
+        snprintf(fields, sizeof(fields), "Accept-Encoding: gzip\r\nIf-None-Match: %s\r\n", etag);
+        assert_true(httpd_help_get(&help, urls[i], fields, &r));
+        assert_true(r.status == 304 || i == 2); /* stream.json tells the time */
+        http_reply_done(&r);
+    }
+    httpd_camera_stop(&help, &c, "texts");
+}
+
 static void test_follows_only_while_watched(void **state)
 {
     struct httpd_camera c;
@@ -461,6 +488,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_playlist_at_once),
+        cmocka_unit_test(test_texts_have_tags_and_are_packed),
         cmocka_unit_test(test_window_rules),
         cmocka_unit_test(test_live_mp4),
         cmocka_unit_test(test_preview),
