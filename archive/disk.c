@@ -109,7 +109,14 @@ static void post_index(void *arg, const char *path, uint64_t gen)
     loop_post(d->loop, deliver, m);
 }
 
-static const struct work_ops posts = {post_state, post_folder, post_stored, post_index};
+static void alive(void *arg)
+{
+    struct disk *d = arg;
+
+    atomic_store(&d->busy_since_us, clock_mono_us());
+}
+
+static const struct work_ops posts = {post_state, post_folder, post_stored, post_index, alive};
 
 /* --- the thread --- */
 

@@ -72,7 +72,7 @@ int repair_look(int records_fd, const char *uid, uint64_t id, struct seg_info *r
     return !err && !belongs(ret, uid, id) ? SEG_E_BAD : err;
 }
 
-static int crc_of(int fd, uint64_t bytes, uint32_t *ret)
+static int crc_of(int fd, uint64_t bytes, const struct repair_watch *watch, uint32_t *ret)
 {
     CLEANUP(mem_freep) uint8_t *mem = mem_new(CRC_CHUNK);
     uint32_t crc = 0;
@@ -84,6 +84,7 @@ static int crc_of(int fd, uint64_t bytes, uint32_t *ret)
         if (n <= 0) return n < 0 ? -errno : -EIO;
         crc = crc32c(crc, span(mem, (size_t)n));
         at += (uint64_t)n;
+        if (watch) watch->alive(watch->arg);
     }
     *ret = crc;
     return 0;
@@ -113,7 +114,7 @@ static int put_at(int fd, uint64_t at, struct span s)
     return 0;
 }
 
-static int write_footer(int fd, struct seg_table *t)
+static int write_footer(int fd, const struct repair_watch *watch, struct seg_table *t)
 {
     struct seg_info *i = &t->info;
     struct buf head, table, tail;
@@ -124,7 +125,7 @@ static int write_footer(int fd, struct seg_table *t)
     buf_init(&tail, SEGBOX_INFO_MAX);
     i->table_at = t->scanned;
     i->flags |= SEG_RECOVERED;
-    err = ftruncate(fd, (off_t)i->table_at) < 0 ? -errno : crc_of(fd, i->table_at, &i->crc);
+    err = ftruncate(fd, (off_t)i->table_at) < 0 ? -errno : crc_of(fd, i->table_at, watch, &i->crc);
     if (!err && (!table_bytes(t, &table) || !segbox_footer(&head, &tail, buf_span(&table), i))) err = -ENOMEM;
     if (!err) err = put_at(fd, i->table_at, buf_span(&head));
     if (!err) err = put_at(fd, i->table_at + buf_n(&head), buf_span(&table));
@@ -147,7 +148,8 @@ static int set_aside(const struct place *p, int fd)
     return renameat(p->folder, p->name, p->folder, bad) < 0 ? -errno : REPAIR_E_BAD;
 }
 
-static int repair(const struct place *p, const char *uid, uint64_t id, struct seg_info *ret)
+static int repair(const struct place *p, const char *uid, uint64_t id, const struct repair_watch *watch,
+    struct seg_info *ret)
 {
     CLEANUP(fd_close) int fd = -1;
     struct seg_table *t = NULL;
@@ -160,19 +162,51 @@ static int repair(const struct place *p, const char *uid, uint64_t id, struct se
     } else if (!err && t->n == 0) {
         err = unlinkat(p->folder, p->name, 0) < 0 ? -errno : REPAIR_E_EMPTY;
     } else if (!err) {
-        err = write_footer(fd, t);
+        err = write_footer(fd, watch, t);
         if (!err) *ret = t->info;
     }
     seg_table_free(t);
     return err;
 }
 
-int repair_segment(int records_fd, const char *uid, uint64_t id, struct seg_info *ret)
+int repair_segment(
+    int records_fd, const char *uid, uint64_t id, const struct repair_watch *watch, struct seg_info *ret)
 {
     struct place p = {.folder = -1};
     int err = find_place(records_fd, id, &p);
 
-    if (!err) err = repair(&p, uid, id, ret);
+    if (!err) err = repair(&p, uid, id, watch, ret);
     fd_close(&p.folder);
     return err;
+}
+
+/* The checksum covers all that lies before the box that holds it, whose size stands in the last four bytes.
+ */
+static int verify(int fd, const struct seg_info *info, const struct repair_watch *watch)
+{
+    struct seg_info *got = NEW(struct seg_info);
+    uint8_t last[4];
+    uint32_t size, crc;
+    int err = seg_info_load(fd, got);
+
+    if (!err && (!belongs(got, info->uid, info->id) || got->bytes != info->bytes || got->crc != info->crc))
+        err = SEG_E_NO_FOOTER;
+    mem_free(got);
+    if (err) return err == SEG_E_BAD ? SEG_E_NO_FOOTER : err;
+    if (pread(fd, last, sizeof(last), (off_t)(info->bytes - sizeof(last))) != sizeof(last)) return -EIO;
+    size = segbox_info_size(span(last, sizeof(last)));
+    err = crc_of(fd, info->bytes - size, watch, &crc);
+    return err ? err : crc == info->crc ? SEG_OK : SEG_E_BAD;
+}
+
+int repair_verify(int records_fd, const struct seg_info *info, const struct repair_watch *watch)
+{
+    struct place p = {.folder = -1};
+    CLEANUP(fd_close) int fd = -1;
+    int err = find_place(records_fd, info->id, &p);
+
+    if (!err) err = open_in(&p, O_RDONLY, &fd);
+    fd_close(&p.folder);
+    if (!err) err = -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    return err ? err : verify(fd, info, watch);
 }

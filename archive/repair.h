@@ -13,10 +13,20 @@ enum {
     REPAIR_E_BAD = 2    /* not readable as a segment of this stream: renamed to <path>.bad */
 };
 
+/* Called between the reads of a long file: the disk answers. NULL: nobody wants to know. */
+struct repair_watch {
+    void (*alive)(void *arg);
+    void *arg;
+};
+
 /* What a file with a footer says of itself, when it is this stream's segment of that id. SEG_OK, SEG_E_BAD,
  * SEG_E_NO_FOOTER, -errno. */
 int repair_look(int records_fd, const char *uid, uint64_t id, struct seg_info *ret);
-/* path belongs to id. REPAIR_*, -errno. */
-int repair_segment(int records_fd, const char *uid, uint64_t id, struct seg_info *ret);
+/* REPAIR_*, -errno. */
+int repair_segment(
+    int records_fd, const char *uid, uint64_t id, const struct repair_watch *watch, struct seg_info *ret);
+/* Reads the segment back, from the disk and not from the page cache: is every byte what its footer says?
+ * SEG_OK, SEG_E_BAD, SEG_E_NO_FOOTER (or it is another's footer), -errno. */
+int repair_verify(int records_fd, const struct seg_info *info, const struct repair_watch *watch);
 
 #endif

@@ -36,7 +36,7 @@ struct scan {
     uint64_t *ids; /* of the day, newest first */
     size_t n_ids, id;
     uint64_t newest; /* of all segments there */
-    bool left;
+    unsigned left;   /* SCAN_* */
 };
 
 struct scan *scan_new(const struct storage *s, const struct scan_ops *ops, void *arg)
@@ -61,7 +61,7 @@ static void leave(struct scan *c)
     c->n_days = c->day = c->n_ids = c->id = 0;
     c->uid[0] = 0;
     c->newest = 0;
-    c->left = false;
+    c->left = 0;
 }
 
 void scan_free(struct scan *c)
@@ -164,7 +164,7 @@ static bool one_date(void *arg, const char *name)
     below.depth++;
     below.fd = openat(w->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (below.fd < 0) return true;
-    if (each_name(below.fd, one_date, &below) < 0) w->c->left = true;
+    if (each_name(below.fd, one_date, &below) < 0) w->c->left |= SCAN_FAILED;
     close(below.fd);
     return true;
 }
@@ -183,7 +183,7 @@ static void list_days(struct scan *c)
     seg_path_of((uint64_t)(MAX(newest - SCAN_RECENT_US, 0) / US_PER_MS) << 8, from);
     from[DAY_LEN - 1] = 0;
     w.from = from;
-    if (each_name(c->records_fd, one_date, &w) < 0) c->left = true;
+    if (each_name(c->records_fd, one_date, &w) < 0) c->left |= SCAN_FAILED;
     if (c->n_days > 0) qsort(c->days, c->n_days, sizeof(*c->days), newest_day_first);
 }
 
@@ -201,7 +201,7 @@ static bool enter(struct scan *c)
     if (err == 0) {
         list_days(c);
     } else {
-        c->left = err != -ENOENT;
+        c->left = err == -ENOENT ? 0 : SCAN_FAILED;
     }
     return true;
 }
@@ -253,7 +253,7 @@ static void list_day(struct scan *c)
     CLEANUP(fd_close) int fd = -1;
 
     c->n_ids = c->id = 0;
-    if (open_day(c, c->days[c->day], &fd) < 0 || each_name(fd, one_file, c) < 0) c->left = true;
+    if (open_day(c, c->days[c->day], &fd) < 0 || each_name(fd, one_file, c) < 0) c->left |= SCAN_FAILED;
     if (c->n_ids > 0) {
         qsort(c->ids, c->n_ids, sizeof(*c->ids), newest_id_first);
         c->newest = MAX(c->newest, c->ids[0]);
@@ -298,24 +298,28 @@ static bool abandoned(const struct scan *c, uint64_t id)
 
 static void repair(struct scan *c, uint64_t id, struct seg_info *info)
 {
+    const struct repair_watch watch = {c->ops->alive, c->arg};
     CLEANUP(fd_close) int lock_fd = -1;
     int err = try_lock(c->records_fd, &lock_fd);
 
-    if (err == SEGW_E_LOCKED && !abandoned(c, id)) {
-        c->left = true;
+    if (err < 0 || (err == SEGW_E_LOCKED && !abandoned(c, id))) {
+        c->left |= err < 0 ? SCAN_FAILED : SCAN_BUSY;
         return;
     }
+    if (!c->ops->may_repair(c->arg, c->uid)) {
+        c->left |= SCAN_FAILED;
+        return;
+    }
+    err = repair_segment(c->records_fd, c->uid, id, &watch, info);
+    if (err == -ENOENT) return;
     if (err < 0) {
-        c->left = true;
+        c->left |= SCAN_FAILED;
+        c->ops->unrepaired(c->arg, c->uid, err);
         return;
     }
-    err = repair_segment(c->records_fd, c->uid, id, info);
     log_event_of(LOG_NOTE, c->uid, "segment-repaired", "id=%llx result=%d samples=%u", (unsigned long long)id,
         err, err ? 0 : info->samples);
-    if (err == REPAIR_OK)
-        c->ops->found(c->arg, info);
-    else if (err < 0 && err != -ENOENT)
-        c->left = true;
+    if (err == REPAIR_OK) c->ops->found(c->arg, info);
 }
 
 static void one_segment(struct scan *c, uint64_t id)
@@ -331,7 +335,7 @@ static void one_segment(struct scan *c, uint64_t id)
     else if (err == SEG_E_NO_FOOTER || err == SEG_E_BAD)
         repair(c, id, info);
     else if (err != -ENOENT)
-        c->left = true;
+        c->left |= SCAN_FAILED;
 }
 
 bool scan_step(struct scan *c)
@@ -343,7 +347,7 @@ bool scan_step(struct scan *c)
         list_day(c);
     } else {
         char uid[sizeof(c->uid)];
-        bool left = c->left;
+        unsigned left = c->left;
 
         memcpy(uid, c->uid, sizeof(uid));
         leave(c);

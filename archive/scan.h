@@ -14,6 +14,12 @@
     (10 * US_PER_S) /* a file that is not the newest and was not written for so long is nobody's */
 #define SCAN_RECENT_US (48LL * 3600 * US_PER_S) /* what is looked at before the newest one in the index */
 
+/* Why a folder has to be looked at again; both may be. */
+enum {
+    SCAN_BUSY = 1,  /* something is being written, perhaps */
+    SCAN_FAILED = 2 /* the disk said no, or a repair has to wait */
+};
+
 struct scan_ops {
     /* Is it in the index, or on its way there? */
     bool (*known)(void *arg, const char *uid, uint64_t id);
@@ -22,8 +28,12 @@ struct scan_ops {
     /* Wall clock of the newest one in the index; 0: look at all. */
     usec_t (*newest)(void *arg, const char *uid);
     void (*found)(void *arg, const struct seg_info *info);
-    /* The folder has been looked at. left: something could not be decided now, look again later. */
-    void (*done)(void *arg, const char *uid, bool left);
+    /* May a segment of this stream be repaired now? A repair reads the whole file. */
+    bool (*may_repair)(void *arg, const char *uid);
+    void (*unrepaired)(void *arg, const char *uid, int err); /* negative */
+    void (*alive)(void *arg);                                /* between the reads of a long file */
+    /* The folder has been looked at. left: SCAN_*. */
+    void (*done)(void *arg, const char *uid, unsigned left);
 };
 
 struct scan;

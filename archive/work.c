@@ -1,4 +1,5 @@
 #include "archive/work.h"
+#include "archive/reader.h"
 #include "archive/repair.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
@@ -14,16 +15,9 @@
 #define RECHECK_US     (10 * US_PER_S)   /* a check of the index that could not be made */
 #define RELOOK_US      (2 * US_PER_S)    /* folders that had something left */
 #define BATCH_US       (200 * US_PER_MS) /* of scanning, between two looks at the clock's work */
+#define RETRY_MOST_US  (300 * US_PER_S)  /* RELOOK_US, doubled up to this: folders where the disk said no */
 #define PENDING_COMMIT 1000              /* segments that wait: committed at once */
-#define PENDING_MAX    4000              /* more are found again on the disk later */
 #define INDEX_FOLDER   ".index"
-
-/* A segment on its way into the index. */
-struct pending {
-    struct list link;
-    struct seg_info info;
-    bool tell; /* its worker waits for the word */
-};
 
 /* A stream that has a folder here. */
 struct writer {
@@ -56,48 +50,6 @@ static void failed(struct work *w, const char *what, int err)
 
 /* --- the index and what waits for it --- */
 
-static bool add_pending(struct work *w, const struct seg_info *info, bool tell)
-{
-    struct pending *p;
-
-    if (w->n_pending >= PENDING_MAX) return false;
-    p = NEW(struct pending);
-    p->info = *info;
-    p->tell = tell;
-    list_push(&w->pending, &p->link);
-    w->n_pending++;
-    return true;
-}
-
-static void drop_pending(struct work *w, size_t n, bool stored)
-{
-    for (; n > 0; n--) {
-        struct pending *p = LIST_ITEM(w->pending.next, struct pending, link);
-
-        if (stored && p->tell) w->ops->on_stored(w->arg, p->info.uid, p->info.id);
-        list_remove(&p->link);
-        w->n_pending--;
-        mem_free(p);
-    }
-}
-
-/* The first n. */
-static int put_pending(struct work *w, size_t n)
-{
-    const struct seg_info **infos = mem_new_n(n, sizeof(void *));
-    size_t i = 0;
-    int err;
-
-    LIST_EACH(&w->pending, link)
-    {
-        if (i == n) break;
-        infos[i++] = &LIST_ITEM(link, struct pending, link)->info;
-    }
-    err = index_put(w->indexer.ix, infos, n);
-    mem_free(infos);
-    return err;
-}
-
 static void look_again(struct work *w, const char *uid)
 {
     map_set(&w->relook, span_of(uid), w);
@@ -108,7 +60,8 @@ static bool scan_known(void *arg, const char *uid, uint64_t id)
     struct work *w = arg;
     struct seg_info info;
 
-    return w->indexer.ix && index_get(w->indexer.ix, uid, id, &info) == INDEX_OK;
+    return w->indexer.ix &&
+        (index_get(w->indexer.ix, uid, id, &info) == INDEX_OK || pending_is_doubtful(&w->pending, uid, id));
 }
 
 static bool scan_writing(void *arg, const char *uid, uint64_t id)
@@ -130,15 +83,46 @@ static usec_t scan_newest(void *arg, const char *uid)
 
 static void scan_found(void *arg, const struct seg_info *info)
 {
-    if (!add_pending(arg, info, false)) look_again(arg, info->uid);
+    struct work *w = arg;
+
+    if (!pending_add(&w->pending, info)) look_again(w, info->uid);
 }
 
-static void scan_done(void *arg, const char *uid, bool left)
+/* A footer needs little room: the floor of a full storage has it. What has failed has its turn in retry(). */
+static bool scan_may_repair(void *arg, const char *uid)
 {
-    if (left) look_again(arg, uid);
+    const struct work *w = arg;
+
+    return !w->repairs_off && (w->storage.state == STORAGE_OK || w->storage.state == STORAGE_FULL) &&
+        !map_get(&w->retry, span_of(uid));
 }
 
-static const struct scan_ops scan_ops = {scan_known, scan_writing, scan_newest, scan_found, scan_done};
+static void scan_unrepaired(void *arg, const char *uid, int err)
+{
+    struct work *w = arg;
+
+    map_set(&w->retry, span_of(uid), w);
+    failed(w, "repair", err);
+    if (w->storage.state != STORAGE_OK) w->repairs_off = true;
+}
+
+static void scan_alive(void *arg)
+{
+    const struct work *w = arg;
+
+    w->ops->alive(w->arg);
+}
+
+static void scan_done(void *arg, const char *uid, unsigned left)
+{
+    struct work *w = arg;
+
+    if (left & SCAN_BUSY) look_again(w, uid);
+    if (left & SCAN_FAILED) map_set(&w->retry, span_of(uid), w);
+}
+
+static const struct scan_ops scan_ops = {scan_known, scan_writing, scan_newest, scan_found, scan_may_repair,
+    scan_unrepaired, scan_alive, scan_done};
 
 /* All folders are looked at: after a start, and when the index is built anew. */
 static void index_opened(struct work *w)
@@ -199,15 +183,16 @@ static void commit_failed(struct work *w, int err, usec_t now_us)
 /* What is in the index is on the disk: first syncfs, then the transaction with what it covered. */
 static void sync_and_commit(struct work *w, usec_t now_us, bool now)
 {
-    size_t n = w->n_pending;
+    size_t n = w->pending.n_sure;
     int err;
 
-    if (n == 0 && w->writers.n == 0) return;
+    if (n == 0 && w->pending.n_doubtful == 0 && w->writers.n == 0) return;
     if (now_us - w->sync_us < w->conf->sync_us && !now && !work_due(w)) return;
     w->sync_us = now_us;
-    w->stuck = true;
+    w->stuck = w->unsynced = true;
     if (syncfs(w->storage.fd) < 0) {
         err = errno;
+        pending_doubt(&w->pending, clock_wall_us());
         failed(w, "syncfs", -err);
         /* Something did not reach the disk, whatever the probe says: it is seen, and segments begin anew. */
         if (w->storage.state == STORAGE_OK) {
@@ -216,11 +201,12 @@ static void sync_and_commit(struct work *w, usec_t now_us, bool now)
         }
         return;
     }
+    w->unsynced = false;
     if (n > 0 && !w->indexer.ix) return;
-    err = n > 0 ? put_pending(w, n) : INDEX_OK;
+    err = n > 0 ? pending_put(&w->pending, w->indexer.ix, n) : INDEX_OK;
     w->stuck = err != INDEX_OK;
     if (err == INDEX_OK)
-        drop_pending(w, n, true);
+        pending_drop(&w->pending, n, w->ops->on_stored, w->arg);
     else if (err == INDEX_E_DAMAGED)
         start_over(w);
     else
@@ -229,31 +215,80 @@ static void sync_and_commit(struct work *w, usec_t now_us, bool now)
 
 bool work_due(const struct work *w)
 {
-    return w->n_pending >= PENDING_COMMIT && w->indexer.ix && !w->stuck;
+    return w->pending.n_sure >= PENDING_COMMIT && w->indexer.ix && !w->stuck;
+}
+
+/* What was being written when a syncfs failed is read back, once another has gone well. What is not as its
+ * footer says is marked: most of it can be played. false: nothing could be done. */
+static bool verify_one(struct work *w)
+{
+    const struct repair_watch watch = {w->ops->alive, w->arg};
+    struct pending_seg *s = pending_doubtful(&w->pending);
+    CLEANUP(fd_close) int records = -1;
+    int err;
+
+    if (!s || w->unsynced || w->storage.state != STORAGE_OK) return false;
+    err = storage_records_ro(&w->storage, s->info.uid, &records);
+    if (!err) err = repair_verify(records, &s->info, &watch);
+    if (err < 0 && err != -ENOENT) {
+        failed(w, "verify", err);
+        if (w->storage.state != STORAGE_OK) return false;
+    }
+    if (err == SEG_E_NO_FOOTER) look_again(w, s->info.uid);
+    if (err == SEG_E_BAD || (err < 0 && err != -ENOENT)) {
+        s->info.flags |= SEG_DAMAGED;
+        log_event_of(LOG_WARN, s->info.uid, "segment-damaged", "storage=%s path=%s", w->conf->name,
+            log_q(span_of(s->info.path)));
+    }
+    pending_settle(&w->pending, s, err != -ENOENT && err != SEG_E_NO_FOOTER);
+    return true;
 }
 
 bool work_scan(struct work *w)
 {
     usec_t from_us = clock_mono_us();
 
-    while (w->scanning && w->indexer.ix && w->n_pending < PENDING_COMMIT) {
+    while (w->scanning && w->indexer.ix && w->pending.n_sure < PENDING_COMMIT) {
         if (!scan_step(w->scan)) w->scanning = false;
         if (clock_mono_us() - from_us > BATCH_US) return true;
     }
+    while (verify_one(w))
+        if (clock_mono_us() - from_us > BATCH_US) return true;
     return false;
 }
 
-static void relook(struct work *w, usec_t now_us)
+static void scan_each(struct work *w, struct map *uids)
 {
     struct map_slot slot;
     size_t at = 0;
 
+    while (map_next(uids, &at, &slot)) scan_uid(w->scan, slot.key);
+    map_done(uids);
+    *uids = (struct map){0};
+    w->scanning = true;
+}
+
+static void relook(struct work *w, usec_t now_us)
+{
     if (w->relook.n == 0 || !w->scan || w->scanning || now_us - w->relook_us < RELOOK_US) return;
     w->relook_us = now_us;
-    while (map_next(&w->relook, &at, &slot)) scan_uid(w->scan, slot.key);
-    map_done(&w->relook);
-    w->relook = (struct map){0};
-    w->scanning = true;
+    scan_each(w, &w->relook);
+}
+
+/* Each round that leaves something doubles the time to the next; a round without failures ends it. */
+static void retry(struct work *w, usec_t now_us)
+{
+    if (!w->scan || w->scanning) return;
+    if (w->retry.n == 0 || w->retry_wait_us == 0) {
+        w->retry_wait_us = w->retry.n > 0 ? RELOOK_US : 0;
+        w->retry_us = now_us + w->retry_wait_us;
+        w->repairs_off = w->repairs_off && w->retry.n > 0;
+    }
+    if (w->retry.n == 0 || now_us < w->retry_us) return;
+    w->retry_wait_us = MIN(w->retry_wait_us * 2, RETRY_MOST_US);
+    w->retry_us = now_us + w->retry_wait_us;
+    w->repairs_off = false;
+    scan_each(w, &w->retry);
 }
 
 /* --- the storage itself --- */
@@ -263,7 +298,7 @@ static void close_all(struct work *w, bool clean)
     scan_free(w->scan);
     w->scan = NULL;
     w->scanning = false;
-    drop_pending(w, w->n_pending, false); /* they are on the disk, and found when it is back */
+    pending_clear(&w->pending); /* they are on the disk, and found when it is back */
     indexer_close(&w->indexer, clean);
     storage_close(&w->storage);
     w->usable = false;
@@ -299,6 +334,10 @@ static void watch_storage(struct work *w, usec_t now_us)
     if (w->usable && w->storage.fd < 0) close_all(w, false);
     is = w->storage.state;
     if (is == was && w->report_us > 0) return;
+    if (is == STORAGE_OK && w->retry_wait_us > 0) {
+        w->retry_wait_us = RELOOK_US; /* what has failed is tried at once, and as if it were the first time */
+        w->retry_us = now_us;
+    }
     log_event(is == STORAGE_OK ? LOG_NOTE : LOG_WARN, "storage-state", "storage=%s state=%s err=%s free=%llu",
         w->conf->name, storage_state_name(is),
         log_q(span_of(w->storage.err ? err_text(-w->storage.err) : "")), (unsigned long long)w->storage.free);
@@ -310,8 +349,10 @@ void work_tick(struct work *w, usec_t now_us)
     if (w->usable) {
         index_step(w, now_us);
         relook(w, now_us);
+        retry(w, now_us);
         sync_and_commit(w, now_us, false);
-        if (w->indexer.ix && !w->scanning && w->n_pending == 0) indexer_scanned(&w->indexer);
+        if (w->indexer.ix && !w->scanning && w->pending.n_sure + w->pending.n_doubtful == 0)
+            indexer_scanned(&w->indexer);
     }
     tell_state(w, now_us, false);
 }
@@ -372,7 +413,7 @@ static void closed(struct work *w, const struct job *j)
 
     if (writer && writer->open_id == j->id) writer->open_id = 0;
     if (!err) err = repair_look(records, j->uid, j->id, info);
-    if (err || !add_pending(w, info, true)) look_again(w, j->uid);
+    if (err || !pending_add(&w->pending, info)) look_again(w, j->uid);
     mem_free(info);
 }
 
@@ -403,7 +444,7 @@ void work_job(struct work *w, const struct job *j)
 void work_init(struct work *w, const struct disk_conf *conf, const struct work_ops *ops, void *arg)
 {
     *w = (struct work){.conf = conf, .ops = ops, .arg = arg};
-    list_init(&w->pending);
+    pending_init(&w->pending);
     storage_init(&w->storage, conf->path, conf->floor);
     indexer_init(&w->indexer);
 }
@@ -414,8 +455,9 @@ void work_done(struct work *w, usec_t now_us)
     size_t at = 0;
 
     if (w->usable) sync_and_commit(w, now_us, true);
-    close_all(w, w->n_pending == 0);
+    close_all(w, w->pending.n_sure + w->pending.n_doubtful == 0);
     while (map_next(&w->writers, &at, &slot)) mem_free(slot.value);
     map_done(&w->writers);
     map_done(&w->relook);
+    map_done(&w->retry);
 }

@@ -5,8 +5,8 @@
 
 #include "archive/disk.h"
 #include "archive/indexer.h"
+#include "archive/pending.h"
 #include "archive/scan.h"
-#include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
 
@@ -24,6 +24,7 @@ struct work_ops { /* as those of struct disk_ops, in the thread */
     void (*on_folder)(void *arg, const char *uid, int fd, int err);
     void (*on_stored)(void *arg, const char *uid, uint64_t id);
     void (*on_index)(void *arg, const char *path, uint64_t gen);
+    void (*alive)(void *arg); /* between the reads of something long: the disk answers */
 };
 
 struct work {
@@ -34,15 +35,18 @@ struct work {
     struct disk_report told;
     struct indexer indexer;
     struct scan *scan;
-    struct map writers;  /* uid -> struct writer */
-    struct map relook;   /* uid -> w: something was left there */
-    struct list pending; /* segments on their way into the index */
-    size_t n_pending;
-    usec_t report_us, reopen_us, sync_us, relook_us; /* when each was last done, or is due: CLOCK_MONOTONIC */
-    bool usable;                                     /* the storage is open */
-    bool accept;                                     /* take the path as it is, once */
-    bool scanning;                                   /* the scan has something to do */
-    bool stuck;                                      /* the last commit failed */
+    struct map writers; /* uid -> struct writer */
+    struct map relook;  /* uid -> w: something was being written there, perhaps, */
+    struct map retry;   /* or the disk said no: looked at less and less often */
+    struct pending pending;
+    usec_t report_us, reopen_us, sync_us, relook_us, retry_us; /* last done, or due: CLOCK_MONOTONIC */
+    usec_t retry_wait_us;                                      /* 0: nothing has failed */
+    bool usable;                                               /* the storage is open */
+    bool accept;                                               /* take the path as it is, once */
+    bool scanning;                                             /* the scan has something to do */
+    bool stuck;                                                /* the last commit failed */
+    bool unsynced;                                             /* the last syncfs failed */
+    bool repairs_off; /* the storage is not ok and a repair has failed: no more in this round */
     struct log_rate errors;
 };
 

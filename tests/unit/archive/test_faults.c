@@ -162,7 +162,7 @@ static void files_that_may_not_grow(void **state)
             continue;
         }
         if (err) {
-            err = repair_segment(p->records, "cam-1", id, &info);
+            err = repair_segment(p->records, "cam-1", id, NULL, &info);
             assert_int_equal(err, whole > 0 ? REPAIR_OK : -ENOENT); /* an empty one has been removed */
             if (!err) assert_int_equal(info.samples, whole);
         }

@@ -98,13 +98,13 @@ static void whole_fragments_are_all_kept(void **state)
     struct seg_info info;
 
     assert_int_equal(repair_look(p->records, "cam-1", p->id, &info), SEG_E_NO_FOOTER);
-    assert_int_equal(repair_segment(p->records, "cam-1", p->id, &info), REPAIR_OK);
+    assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_OK);
     check_repaired(p, &info, p->f.n);
     assert_int_equal(info.end_us, FOOTAGE_START_US + 9 * US_PER_S + 3000);
     assert_int_equal(info.n_keys, 3);
     assert_int_equal(info.table_at, p->whole);
     /* once more: nothing changes */
-    assert_int_equal(repair_segment(p->records, "cam-1", p->id, &info), REPAIR_OK);
+    assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_OK);
     check_repaired(p, &info, p->f.n);
 }
 
@@ -114,7 +114,7 @@ static void cut_fragment_goes(void **state)
     struct seg_info info;
 
     assert_int_equal(truncate(p->path, (off_t)p->whole - 1), 0);
-    assert_int_equal(repair_segment(p->records, "cam-1", p->id, &info), REPAIR_OK);
+    assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_OK);
     check_repaired(p, &info, info.samples);
     assert_true(info.samples < p->f.n && info.samples > p->f.n * 7 / 9);
 }
@@ -126,7 +126,7 @@ static void zeros_at_the_end_go(void **state)
     struct seg_info info;
 
     assert_int_equal(truncate(p->path, (off_t)p->whole + 100000), 0);
-    assert_int_equal(repair_segment(p->records, "cam-1", p->id, &info), REPAIR_OK);
+    assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_OK);
     check_repaired(p, &info, p->f.n);
 }
 
@@ -135,11 +135,11 @@ static void cut_footer_is_written_again(void **state)
     struct place *p = *state;
     struct seg_info info;
 
-    assert_int_equal(repair_segment(p->records, "cam-1", p->id, &info), REPAIR_OK);
+    assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_OK);
     for (uint64_t bytes = info.bytes - 1; bytes > p->whole + 100; bytes -= 101) {
         assert_int_equal(truncate(p->path, (off_t)bytes), 0);
         assert_int_not_equal(repair_look(p->records, "cam-1", p->id, &info), SEG_OK);
-        assert_int_equal(repair_segment(p->records, "cam-1", p->id, &info), REPAIR_OK);
+        assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_OK);
         check_repaired(p, &info, p->f.n);
     }
 }
@@ -151,9 +151,9 @@ static void empty_ones_are_removed(void **state)
     struct stat st;
 
     assert_int_equal(truncate(p->path, 900), 0);
-    assert_int_equal(repair_segment(p->records, "cam-1", p->id, &info), REPAIR_E_EMPTY);
+    assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_E_EMPTY);
     assert_int_equal(stat(p->path, &st), -1);
-    assert_int_equal(repair_segment(p->records, "cam-1", p->id, &info), -ENOENT);
+    assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), -ENOENT);
 }
 
 static void footage_of_others_is_set_aside(void **state)
@@ -163,7 +163,7 @@ static void footage_of_others_is_set_aside(void **state)
     struct stat st;
     char bad[300];
 
-    assert_int_equal(repair_segment(p->records, "cam-2", p->id, &info), REPAIR_E_BAD);
+    assert_int_equal(repair_segment(p->records, "cam-2", p->id, NULL, &info), REPAIR_E_BAD);
     snprintf(bad, sizeof(bad), "%s.bad", p->path);
     assert_int_equal(stat(bad, &st), 0);
     assert_int_equal(st.st_size, p->whole);
@@ -174,7 +174,7 @@ static void footer_of_another_stream_is_refused(void **state)
     struct place *p = *state;
     struct seg_info info;
 
-    assert_int_equal(repair_segment(p->records, "cam-1", p->id, &info), REPAIR_OK);
+    assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_OK);
     assert_int_equal(repair_look(p->records, "cam-2", p->id, &info), SEG_E_BAD);
 }
 
@@ -191,7 +191,7 @@ static void links_are_not_followed(void **state)
     snprintf(from, sizeof(from), "%s/cam-1/records/2023", p->storage);
     assert_int_equal(rename(from, away), 0);
     assert_int_equal(symlink(away, from), 0);
-    assert_int_equal(repair_segment(p->records, "cam-1", p->id, &info), -ENOTDIR);
+    assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), -ENOTDIR);
     snprintf(to, sizeof(to), "%s/11/14", away);
     assert_int_equal(stat(to, &st), 0);
     assert_int_equal(stat(p->path, &st), 0); /* it is still there */

@@ -10,6 +10,7 @@
 #include "tests/support/footage.h"
 #include "tests/support/tool.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,10 +24,12 @@ struct place {
     /* what the scan said */
     uint64_t found[32];
     size_t n_found;
-    unsigned done, left;
+    unsigned done, left, alive;
+    int unrepaired;
     /* what it is told */
     uint64_t known, writing;
     usec_t newest_us;
+    bool repairs_off;
 };
 
 static bool known(void *arg, const char *uid, uint64_t id)
@@ -51,15 +54,29 @@ static void found(void *arg, const struct seg_info *info)
     assert_true(p->n_found < ARRAY_N(p->found));
     p->found[p->n_found++] = info->id;
 }
-static void done(void *arg, const char *uid, bool left)
+static bool may_repair(void *arg, const char *uid)
+{
+    (void)uid;
+    return !((struct place *)arg)->repairs_off;
+}
+static void unrepaired(void *arg, const char *uid, int err)
+{
+    (void)uid;
+    ((struct place *)arg)->unrepaired = err;
+}
+static void alive(void *arg)
+{
+    ((struct place *)arg)->alive++;
+}
+static void done(void *arg, const char *uid, unsigned left)
 {
     struct place *p = arg;
 
     (void)uid;
     p->done++;
-    p->left += left;
+    p->left |= left;
 }
-static const struct scan_ops ops = {known, writing, newest, found, done};
+static const struct scan_ops ops = {known, writing, newest, found, may_repair, unrepaired, alive, done};
 
 static int make_place(void **state)
 {
@@ -172,6 +189,33 @@ static void unlocked_ones_are_repaired(void **state)
     assert_int_equal(p->n_found, 2); /* by their footers now */
 }
 
+/* A repair that has to wait, and one that fails: the folder is looked at again. */
+static void repairs_wait(void **state)
+{
+    struct place *p = *state;
+    char path[SEG_PATH_MAX];
+    uint64_t id = segment(p, FOOTAGE_START_US, true);
+
+    p->repairs_off = true;
+    scan_now(p);
+    assert_int_equal(p->n_found, 0);
+    assert_int_equal(p->left, SCAN_FAILED);
+    assert_int_equal(p->alive, 0); /* it was not even read */
+    p->repairs_off = false;
+    seg_path_of(id, path);
+    assert_int_equal(unlinkat(p->records, path, 0), 0);
+    assert_int_equal(mkdirat(p->records, path, 0750), 0);
+    scan_now(p);
+    assert_int_equal(p->left, SCAN_FAILED);
+    assert_int_equal(p->unrepaired, -EISDIR);
+    assert_int_equal(unlinkat(p->records, path, AT_REMOVEDIR), 0);
+    id = segment(p, FOOTAGE_START_US + 5 * US_PER_S, true);
+    scan_now(p);
+    assert_int_equal(p->n_found, 1);
+    assert_int_equal(p->left, 0);
+    assert_true(p->alive > 0);
+}
+
 static void touch(const struct place *p, uint64_t id, time_t age)
 {
     struct timespec t[2] = {{.tv_sec = time(NULL) - age}, {.tv_sec = time(NULL) - age}};
@@ -190,13 +234,13 @@ static void locked_ones_wait(void **state)
     assert_int_equal(seg_lock(p->records, &lock), SEGW_OK);
     scan_now(p);
     assert_int_equal(p->n_found, 0); /* both were written just now */
-    assert_int_equal(p->left, 1);
+    assert_int_equal(p->left, SCAN_BUSY);
     touch(p, a, 60);
     touch(p, b, 60);
     scan_now(p);
     assert_int_equal(p->n_found, 1); /* its writer has gone on to a newer one */
     assert_int_equal(p->found[0], a);
-    assert_int_equal(p->left, 1);
+    assert_int_equal(p->left, SCAN_BUSY);
     p->writing = b; /* its worker says so: nothing is left undecided */
     scan_now(p);
     assert_int_equal(p->n_found, 1);
@@ -234,6 +278,7 @@ int main(void)
         TEST(newest_come_first),
         TEST(other_files_are_passed_by),
         TEST(unlocked_ones_are_repaired),
+        TEST(repairs_wait),
         TEST(locked_ones_wait),
         TEST(scan_begins_again_for_what_is_asked_meanwhile),
     };

@@ -1,0 +1,267 @@
+/* A storage's thread without the thread: the clock is the test's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#include "archive/segment.h"
+#include "archive/work.h"
+#include "common/base/clock.h"
+#include "common/base/fd.h"
+#include "common/base/mem.h"
+#include "tests/support/fail_syscall.h"
+#include "tests/support/footage.h"
+#include "tests/support/tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SYNC_US (200 * US_PER_MS)
+#define CANNOT  77 /* exit code: no seccomp here */
+
+struct place {
+    char dir[64];
+    struct disk_conf conf;
+    struct work work;
+    usec_t now_us;
+    int records;
+    unsigned stored, lines;
+    enum storage_state state;
+};
+
+static struct place *mirrored;
+
+static void on_state(void *arg, const struct disk_report *r)
+{
+    ((struct place *)arg)->state = r->state;
+}
+static void on_folder(void *arg, const char *uid, int fd, int err)
+{
+    (void)uid;
+    assert_int_equal(err, 0);
+    ((struct place *)arg)->records = fd;
+}
+static void on_stored(void *arg, const char *uid, uint64_t id)
+{
+    (void)uid;
+    (void)id;
+    ((struct place *)arg)->stored++;
+}
+static void on_index(void *arg, const char *path, uint64_t gen)
+{
+    (void)arg;
+    (void)path;
+    (void)gen;
+}
+static void on_alive(void *arg)
+{
+    (void)arg;
+}
+static const struct work_ops ops = {on_state, on_folder, on_stored, on_index, on_alive};
+
+static void count_line(enum log_level level, const char *line, size_t n)
+{
+    (void)level;
+    (void)line;
+    (void)n;
+    mirrored->lines++;
+}
+
+/* A second goes by: the clock's work, and all of the scan. */
+static void tick(struct place *p)
+{
+    p->now_us += US_PER_S;
+    work_tick(&p->work, p->now_us);
+    while (work_scan(&p->work)) {
+    }
+}
+
+static int make_place(void **state)
+{
+    struct place *p = NEW(struct place);
+
+    tool_tmpdir(p->dir, sizeof(p->dir));
+    snprintf(p->conf.name, sizeof(p->conf.name), "a");
+    snprintf(p->conf.path, sizeof(p->conf.path), "%s/a", p->dir);
+    p->conf.sync_us = SYNC_US;
+    p->now_us = clock_mono_us();
+    p->records = -1;
+    work_init(&p->work, &p->conf, &ops, p);
+    tick(p);
+    assert_int_equal(p->state, STORAGE_OK);
+    assert_non_null(p->work.indexer.ix);
+    work_job(
+        &p->work, &(struct job){.kind = JOB_FOLDER, .uid = "cam-1", .owner = geteuid(), .group = getegid()});
+    mirrored = p;
+    log_set_mirror(count_line);
+    *state = p;
+    return 0;
+}
+
+static int drop_place(void **state)
+{
+    struct place *p = *state;
+
+    log_set_mirror(NULL);
+    work_done(&p->work, p->now_us);
+    fd_close(&p->records);
+    tool_rmdir(p->dir);
+    mem_free(p);
+    return 0;
+}
+
+/* Two seconds; open: its writer dies. The worker says that it is closed. */
+static void segment(struct place *p, usec_t start_us, bool open, struct seg_info *ret)
+{
+    struct segw_setup setup = {.uid = "cam-1"};
+    struct job closed = {.kind = JOB_CLOSED, .uid = "cam-1"};
+    struct footage f;
+    struct segw *w;
+
+    footage_make(&f, 2, 25, start_us);
+    setup.tracks = &f.tracks;
+    setup.first = f.f;
+    setup.n_first = f.n;
+    assert_int_equal(segw_open(p->records, &setup, &w), 0);
+    assert_int_equal(segw_append(w, f.f, f.n), SEGW_OK);
+    closed.id = segw_id(w);
+    if (open)
+        segw_abandon(w);
+    else
+        assert_int_equal(segw_close(w, ret), 0);
+    footage_done(&f);
+    if (!open) work_job(&p->work, &closed);
+}
+
+/* How often the folder is looked at in an hour, and how often that is said. */
+static int tries_in_an_hour(struct place *p)
+{
+    struct seg_info info;
+    unsigned rounds = 0;
+
+    segment(p, FOOTAGE_START_US, true, &info);
+    p->lines = 0;
+    if (!fail_syscall(SYS_ftruncate, EIO)) return CANNOT;
+    work_job(&p->work, &(struct job){.kind = JOB_GONE, .uid = "cam-1"});
+    for (int s = 0; s < 3600; s++) {
+        bool before = p->work.scanning;
+
+        p->now_us += US_PER_S;
+        work_tick(&p->work, p->now_us);
+        rounds += p->work.scanning && !before;
+        while (work_scan(&p->work)) {
+        }
+        if (p->work.retry.n != 1) return 1;
+    }
+    /* 2, 4, 8, ... 256 s, then every 5 minutes */
+    if (rounds < 15 || rounds > 20) return 2;
+    return p->lines <= 2 ? 0 : 3;
+}
+
+static void failed_repairs_become_rare(void **state)
+{
+    struct place *p = *state;
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) _exit(tries_in_an_hour(p));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == CANNOT) {
+        print_message("skipped: no seccomp filters here\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* The storage recovers: what had failed is tried at once. */
+static void recovery_ends_the_wait(void **state)
+{
+    struct place *p = *state;
+    struct seg_info info;
+
+    segment(p, FOOTAGE_START_US, true, &info);
+    p->work.storage.state = STORAGE_READONLY;
+    work_job(&p->work, &(struct job){.kind = JOB_GONE, .uid = "cam-1"});
+    while (work_scan(&p->work)) {
+    }
+    assert_int_equal(p->work.retry.n, 1);
+    p->work.retry_wait_us = 300 * US_PER_S;
+    p->work.retry_us = p->now_us + 300 * US_PER_S;
+    p->work.told.state = STORAGE_READONLY;
+    tick(p);
+    assert_int_equal(p->work.storage.state, STORAGE_OK);
+    assert_int_equal(p->work.retry.n, 0);
+    tick(p);
+    assert_int_equal(p->stored, 1);
+    assert_int_equal(p->work.retry_wait_us, 0);
+}
+
+static void damage(const struct place *p, const struct seg_info *info, off_t at)
+{
+    int fd = openat(p->records, info->path, O_WRONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "lost", 4, at), 4);
+    close(fd);
+}
+
+/* syncfs fails once: the folder's descriptor is one that it does not take. */
+static void failed_sync(struct place *p)
+{
+    int good = p->work.storage.fd, bad = open(p->conf.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    assert_true(bad >= 0);
+    p->work.storage.fd = bad;
+    tick(p);
+    p->work.storage.fd = good;
+    close(bad);
+    assert_int_equal(p->state, STORAGE_FAILED);
+    assert_int_equal(p->stored, 0);
+}
+
+static uint32_t flags_of(const struct place *p, const struct seg_info *info)
+{
+    struct seg_info got;
+
+    assert_int_equal(index_get(p->work.indexer.ix, "cam-1", info->id, &got), INDEX_OK);
+    return got.flags & (SEG_DAMAGED | SEG_RECOVERED);
+}
+
+/* The kernel tells each error once: the next syncfs goes well, and the bytes are not there. */
+static void what_a_sync_did_not_write_is_read_back(void **state)
+{
+    struct place *p = *state;
+    struct seg_info good, bad, cut, later;
+
+    segment(p, FOOTAGE_START_US, false, &good);
+    segment(p, FOOTAGE_START_US + 10 * US_PER_S, false, &bad);
+    segment(p, FOOTAGE_START_US + 20 * US_PER_S, false, &cut);
+    failed_sync(p);
+    segment(p, FOOTAGE_START_US + 30 * US_PER_S, false, &later); /* had begun before, and closes now */
+    damage(p, &bad, (off_t)bad.table_at / 2);
+    damage(p, &later, (off_t)later.table_at / 2);
+    damage(p, &cut, (off_t)cut.bytes - 4); /* no footer */
+    for (int i = 0; i < 8; i++) tick(p);
+    assert_int_equal(p->state, STORAGE_OK);
+    assert_int_equal(p->stored, 4);
+    assert_int_equal(flags_of(p, &good), 0);
+    assert_int_equal(flags_of(p, &bad), SEG_DAMAGED);
+    assert_int_equal(flags_of(p, &later), SEG_DAMAGED);
+    assert_int_equal(flags_of(p, &cut), SEG_RECOVERED);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_place, drop_place)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(failed_repairs_become_rare),
+        TEST(recovery_ends_the_wait),
+        TEST(what_a_sync_did_not_write_is_read_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
