@@ -138,8 +138,9 @@ static void link_connector(struct stream *s)
     struct packer *p;
 
     if (!pair_up(s, SERVICE_CONNECTOR, MSG_CONNECTOR_SOCK, &end)) return;
-    p = channel_begin(service(s, SERVICE_CONNECTOR), MSG_CONN_PEER, 5);
+    p = channel_begin(service(s, SERVICE_CONNECTOR), MSG_CONN_PEER, 6);
     pack_kv_text(p, "uid", s->uid);
+    pack_kv_u64(p, "gen", s->proc.gen);
     pack_kv_text(p, "host", s->conf->host);
     pack_kv_u64(p, "port", s->conf->port);
     pack_kv_text(p, "allow", c->camera_allow.text);

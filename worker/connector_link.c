@@ -44,7 +44,7 @@ static int track_of(const struct clink *d, const struct packed *body)
     uint64_t id = packed_u64(body, "id", 0);
 
     for (int i = 0; id != 0 && i < RTSP_CLIENT_TRACKS_MAX; i++)
-        if (d->udp_id[i] == id) return i;
+        if (d->pair[i].id == id) return i;
     return -1;
 }
 
@@ -55,7 +55,17 @@ static void udp_bound(struct clink *d, struct incoming *in)
     if (track < 0) return;
     if (err == 0 && in->n_fds < 2) err = -EPROTO;
     take_fds(in, fds, 2);
+    d->pair[track].asked = 0;
     d->ops->udp_bound(d->arg, (uint8_t)track, err, (uint16_t)packed_u64(in->body, "port", 0), fds[0], fds[1]);
+}
+
+static void udp_connected(struct clink *d, struct incoming *in)
+{
+    int track = track_of(d, in->body);
+
+    if (track < 0) return;
+    d->pair[track].asked = 0;
+    d->ops->udp_connected(d->arg, (uint8_t)track, error_of(in->body));
 }
 
 static int on_message(struct channel *ch, struct incoming *in)
@@ -64,8 +74,7 @@ static int on_message(struct channel *ch, struct incoming *in)
 
     if (in->type == MSG_DIALED) dialed(d, in);
     if (in->type == MSG_UDP_BOUND) udp_bound(d, in);
-    if (in->type == MSG_UDP_CONNECTED && track_of(d, in->body) >= 0)
-        d->ops->udp_connected(d->arg, (uint8_t)track_of(d, in->body), error_of(in->body));
+    if (in->type == MSG_UDP_CONNECTED) udp_connected(d, in);
     return 0;
 }
 
@@ -95,11 +104,35 @@ static void send_dial(struct clink *d)
     channel_end(d->connector, NULL, 0);
 }
 
+/* UDP messages have the pair's id, and ports. */
+static void send_udp(struct clink *d, enum message type, uint8_t track)
+{
+    const struct clink_pair *pair = &d->pair[track];
+    struct packer *p;
+
+    if (!d->connector) return;
+    p = channel_begin(d->connector, type, type == MSG_UDP_CONNECT ? 3 : 1);
+    pack_kv_u64(p, "id", pair->id);
+    if (type == MSG_UDP_CONNECT) {
+        pack_kv_u64(p, "port", pair->port[0]);
+        pack_kv_u64(p, "rtcp_port", pair->port[1]);
+    }
+    channel_end(d->connector, NULL, 0);
+}
+
+static void ask_udp(struct clink *d, enum message type, uint8_t track)
+{
+    d->pair[track].asked = type;
+    send_udp(d, type, track);
+}
+
 void clink_connector(struct clink *d, int fd)
 {
     channel_free(d->connector);
     d->connector = channel_new(d->loop, fd, ROLE_WORKER, ROLE_CONNECTOR, &ops, d);
     if (d->dial_id != 0) send_dial(d);
+    for (uint8_t i = 0; i < RTSP_CLIENT_TRACKS_MAX; i++)
+        if (d->pair[i].asked != 0) send_udp(d, d->pair[i].asked, i);
 }
 
 void clink_done(struct clink *d)
@@ -126,39 +159,25 @@ bool clink_waits_for_connector(const struct clink *d)
     return d->dial_id != 0 && d->connector == NULL;
 }
 
-/* UDP messages have the pair's id, and ports. */
-static void send_udp(struct clink *d, enum message type, uint8_t track, const uint16_t *ports)
-{
-    struct packer *p;
-
-    if (!d->connector) return;
-    p = channel_begin(d->connector, type, ports ? 3 : 1);
-    pack_kv_u64(p, "id", d->udp_id[track]);
-    if (ports) {
-        pack_kv_u64(p, "port", ports[0]);
-        pack_kv_u64(p, "rtcp_port", ports[1]);
-    }
-    channel_end(d->connector, NULL, 0);
-}
-
 void clink_udp_bind(struct clink *d, uint8_t track)
 {
     must(track < RTSP_CLIENT_TRACKS_MAX);
     clink_udp_close(d, track);
-    d->udp_id[track] = ++d->last_id;
-    send_udp(d, MSG_UDP_BIND, track, NULL);
+    d->pair[track].id = ++d->last_id;
+    ask_udp(d, MSG_UDP_BIND, track);
 }
 
 void clink_udp_connect(struct clink *d, uint8_t track, uint16_t rtp_port, uint16_t rtcp_port)
 {
-    uint16_t ports[2] = {rtp_port, rtcp_port};
-
-    if (d->udp_id[track] != 0) send_udp(d, MSG_UDP_CONNECT, track, ports);
+    if (d->pair[track].id == 0) return;
+    d->pair[track].port[0] = rtp_port;
+    d->pair[track].port[1] = rtcp_port;
+    ask_udp(d, MSG_UDP_CONNECT, track);
 }
 
 void clink_udp_close(struct clink *d, uint8_t track)
 {
-    if (d->udp_id[track] == 0) return;
-    send_udp(d, MSG_UDP_CLOSE, track, NULL);
-    d->udp_id[track] = 0;
+    if (d->pair[track].id == 0) return;
+    send_udp(d, MSG_UDP_CLOSE, track);
+    d->pair[track] = (struct clink_pair){0};
 }

@@ -15,6 +15,13 @@ struct clink_ops {
     void (*udp_connected)(void *arg, uint8_t track, int err);
 };
 
+/* A track's pair. What is unanswered is asked again of a new connector. */
+struct clink_pair {
+    uint32_t id;        /* 0: none */
+    enum message asked; /* 0: nothing is unanswered */
+    uint16_t port[2];
+};
+
 struct clink {
     struct loop *loop;
     struct channel *connector; /* NULL: none */
@@ -24,7 +31,7 @@ struct clink {
     uint32_t dial_id; /* under way, 0: none */
     char host[256];
     uint16_t port;
-    uint32_t udp_id[RTSP_CLIENT_TRACKS_MAX]; /* 0: none */
+    struct clink_pair pair[RTSP_CLIENT_TRACKS_MAX];
 };
 
 void clink_init(struct clink *d, struct loop *l, const struct clink_ops *ops, void *arg);

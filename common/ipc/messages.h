@@ -57,7 +57,8 @@ enum {
     MESSAGE(KEEPER_SOCK, 15, TO_MASTER, TO_WORKER, 64, 1)     /* after start and after a new keeper */ \
     MESSAGE(STATE, 16, TO_WORKER, TO_MASTER, 512, 0)          /* state (number of enum stream_state), reason, since_us (wall clock): on every change */ \
     /* --- connector ------------------------------------------------------------------------------------------ */ \
-    /* a worker's socket: uid, host, port (as configured; others are redirects); allow, deny: the site's CIDR lists as text, "" = none */ \
+    /* a worker's socket: uid, gen (of its start: the same one keeps its UDP pairs), host, port (as configured; others are redirects); \
+       allow, deny: the site's CIDR lists as text, "" = none */ \
     MESSAGE(CONN_PEER, 20, TO_MASTER, TO_CONNECTOR, 8192, 1) \
     MESSAGE(CONN_PEER_GONE, 21, TO_MASTER, TO_CONNECTOR, 128, 0) /* uid */ \
     MESSAGE(DIAL, 22, TO_WORKER, TO_CONNECTOR, 1024, 0)       /* id, host, port, timeout_us; a new DIAL ends the one before */ \

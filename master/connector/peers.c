@@ -20,13 +20,16 @@ struct peers {
 struct peer {
     struct peers *all;
     char uid[UID_MAX];
+    uint64_t gen;       /* of the worker's start */
     struct channel *ch; /* NULL: its worker is gone */
+    struct loop_timer gone;
     struct policy policy;
     struct bucket bucket;
     struct log_rate refused;
     struct dial dial;
     uint64_t dial_id;
-    bool reached; /* the addresses below are those of the last dial */
+    bool reached; /* the addresses below are those of the last dial, for that host */
+    char host[POLICY_HOST_MAX];
     struct sockaddr_storage addr, local;
     struct udp_pair pairs[PEER_PAIRS_MAX];
 };
@@ -53,6 +56,7 @@ static void dialled(struct dial *d, const struct dial_result *r)
         p->reached = true;
         p->addr = *r->addr;
         p->local = *r->local;
+        span_copy(span_of(d->host), p->host, sizeof(p->host));
         addr_text(r->addr, addr);
     }
     if (r->err == EACCES) say_refused(p, d->host, r->text);
@@ -178,14 +182,24 @@ static int on_message(struct channel *ch, struct incoming *in)
     return -EPROTO;
 }
 
-/* What belonged to the worker that was at the other end. */
-static void drop_worker(struct peer *p)
+static void drop_link(struct peer *p)
 {
+    loop_timer_stop(&p->gone);
     dial_stop(&p->dial);
-    for (size_t i = 0; i < PEER_PAIRS_MAX; i++) udp_pair_close(&p->pairs[i]);
-    p->reached = false;
     channel_free(p->ch);
     p->ch = NULL;
+}
+
+/* What belonged to the worker that was at the other end. */
+static void drop_pairs(struct peer *p)
+{
+    for (size_t i = 0; i < PEER_PAIRS_MAX; i++) udp_pair_close(&p->pairs[i]);
+    p->reached = false;
+}
+
+static void on_gone(struct loop_timer *t)
+{
+    drop_pairs(t->arg);
 }
 
 static void on_close(struct channel *ch, int err)
@@ -193,7 +207,8 @@ static void on_close(struct channel *ch, int err)
     struct peer *p = channel_arg(ch);
 
     if (err != 0) log_event_of(LOG_WARN, p->uid, "worker-refused", "err=%d", -err);
-    drop_worker(p);
+    drop_link(p);
+    loop_timer_set(p->all->loop, &p->gone, PEER_GONE_US, on_gone, p);
 }
 
 static const struct channel_ops ops = {.on_message = on_message, .on_close = on_close};
@@ -216,19 +231,25 @@ static struct peer *peer_of(struct peers *all, struct span uid)
 void peers_add(struct peers *all, const struct packed *body, int fd)
 {
     struct peer *p = peer_of(all, packed_str(body, "uid"));
+    uint64_t gen = packed_u64(body, "gen", 0);
     char host[POLICY_HOST_MAX];
 
-    drop_worker(p);
+    drop_link(p);
     policy_done(&p->policy);
     packed_text(body, "host", host, sizeof(host));
     if (policy_new(host, packed_str(body, "allow"), packed_str(body, "deny"), &p->policy) < 0)
         log_event_of(LOG_ERROR, p->uid, "bad-policy", "effect=\"nothing is dialled\"");
+    if (gen != p->gen ||
+        (p->reached && policy_refuses(&p->policy, p->host, (const struct sockaddr *)&p->addr) != NULL))
+        drop_pairs(p);
+    p->gen = gen;
     p->ch = channel_new(all->loop, fd, ROLE_CONNECTOR, ROLE_WORKER, &ops, p);
 }
 
 static void peer_free(struct peer *p)
 {
-    drop_worker(p);
+    drop_link(p);
+    drop_pairs(p);
     policy_done(&p->policy);
     mem_free(p);
 }

@@ -11,12 +11,14 @@
 #define PEER_DIAL_BURST     6
 #define FLEET_DIAL_EVERY_US (5 * US_PER_MS)
 #define FLEET_DIAL_BURST    100
+#define PEER_GONE_US        (2 * US_PER_S) /* without a socket: another of the same worker comes with a reload */
 #define PEER_PAIRS_MAX      8 /* UDP pairs of one stream: one a track, old ones while a session is set up anew */
 
 struct peers;
 struct peers *peers_new(struct loop *l, const char *servers); /* of names; NULL: the machine's */
 void peers_free(struct peers *p);
-/* CONN_PEER: takes fd. A peer that was there gets the new socket and settings. */
+/* CONN_PEER: takes fd. A peer that was there gets the new socket and settings; the same start of its worker
+ * keeps its UDP pairs, where the new lists allow their address. */
 void peers_add(struct peers *p, const struct packed *body, int fd);
 /* CONN_PEER_GONE */
 void peers_remove(struct peers *p, struct span uid);

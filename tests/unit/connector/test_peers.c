@@ -25,6 +25,7 @@ struct world {
     uint16_t port;
     /* the last answer */
     int answers, until, closed;
+    uint64_t gen; /* of the worker */
     enum message type;
     uint64_t id, err, udp_port;
     char text[128], addr[128];
@@ -85,7 +86,8 @@ static void run(struct world *w)
     loop_timer_stop(&t);
 }
 
-static void join(struct world *w, const char *host, const char *deny)
+/* The same worker gets another socket. */
+static void relink(struct world *w, const char *host, const char *deny)
 {
     struct buf b;
     struct packer p;
@@ -95,8 +97,9 @@ static void join(struct world *w, const char *host, const char *deny)
     channel_free(w->ch);
     buf_init(&b, 4096);
     p = packer_of(&b);
-    pack_map(&p, 4);
+    pack_map(&p, 5);
     pack_kv_text(&p, "uid", "cam-1");
+    pack_kv_u64(&p, "gen", w->gen);
     pack_kv_text(&p, "host", host);
     pack_kv_text(&p, "allow", "");
     pack_kv_text(&p, "deny", deny);
@@ -106,6 +109,12 @@ static void join(struct world *w, const char *host, const char *deny)
     w->ch = channel_new(w->loop, sv[1], ROLE_WORKER, ROLE_CONNECTOR, &ops, w);
     unpack_done(u);
     buf_done(&b);
+}
+
+static void join(struct world *w, const char *host, const char *deny)
+{
+    w->gen++;
+    relink(w, host, deny);
 }
 
 static void dial(struct world *w, uint64_t id, const char *host, uint16_t port, usec_t timeout_us)
@@ -480,6 +489,43 @@ static void udp_pair(void **state)
     close(stranger);
 }
 
+/* camera-allow and camera-deny were read anew while a session is set up. */
+static void udp_pairs_outlive_their_socket(void **state)
+{
+    struct world *w = *state;
+
+    join(w, "127.0.0.1", "");
+    dial(w, 1, "127.0.0.1", w->port, 0);
+    run(w);
+    udp_ask(w, MSG_UDP_BIND, 1, 0);
+    run(w);
+    assert_int_equal(w->err, 0);
+    relink(w, "127.0.0.1", "10.0.0.0/8");
+    udp_ask(w, MSG_UDP_CONNECT, 1, 5000);
+    run(w);
+    assert_int_equal(w->err, 0);
+    udp_ask(w, MSG_UDP_BIND, 2, 0);
+    run(w);
+    assert_int_equal(w->err, 0);
+    relink(w, "127.0.0.1", "127.0.0.0/8"); /* its address is refused now */
+    udp_ask(w, MSG_UDP_CONNECT, 1, 5000);
+    run(w);
+    assert_int_equal(w->err, EINVAL);
+    udp_ask(w, MSG_UDP_BIND, 3, 0);
+    run(w);
+    assert_int_equal(w->err, ENOTCONN);
+    join(w, "127.0.0.1", "");
+    dial(w, 2, "127.0.0.1", w->port, 0);
+    run(w);
+    udp_ask(w, MSG_UDP_BIND, 1, 0);
+    run(w);
+    assert_int_equal(w->err, 0);
+    join(w, "127.0.0.1", ""); /* another worker knows nothing of the one before */
+    udp_ask(w, MSG_UDP_CONNECT, 1, 5000);
+    run(w);
+    assert_int_equal(w->err, EINVAL);
+}
+
 static void garbage_costs_the_worker_its_socket(void **state)
 {
     struct world *w = *state;
@@ -510,6 +556,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(timeout_ends_a_dial, setup, teardown),
         cmocka_unit_test_setup_teardown(rate_outlives_the_worker, setup, teardown),
         cmocka_unit_test_setup_teardown(udp_pair, setup, teardown),
+        cmocka_unit_test_setup_teardown(udp_pairs_outlive_their_socket, setup, teardown),
         cmocka_unit_test_setup_teardown(garbage_costs_the_worker_its_socket, setup, teardown),
     };
 

@@ -234,6 +234,39 @@ static void a_new_connector_gets_the_dial(void **state)
     assert_int_equal(wait_said(b)->type, MSG_DIAL);
 }
 
+/* What the connector before did not answer, the next one is asked. */
+static void a_new_connector_gets_the_pairs(void **state)
+{
+    struct bench *b = *state;
+    int fds[2] = {STDERR_FILENO, STDERR_FILENO};
+    struct packer *p;
+    uint64_t id;
+
+    clink_connector(&b->c, other_side(b, ROLE_CONNECTOR));
+    clink_udp_bind(&b->c, 1);
+    id = wait_said(b)->id;
+    clink_connector(&b->c, other_side(b, ROLE_CONNECTOR));
+    assert_int_equal(wait_said(b)->type, MSG_UDP_BIND);
+    p = channel_begin(b->peer, MSG_UDP_BOUND, 3);
+    pack_kv_u64(p, "id", id);
+    pack_kv_u64(p, "err", 0);
+    pack_kv_u64(p, "port", 40000);
+    channel_end(b->peer, fds, 2);
+    wait_told(b);
+    clink_udp_connect(&b->c, 1, 6000, 6001);
+    wait_said(b);
+    clink_connector(&b->c, other_side(b, ROLE_CONNECTOR));
+    assert_int_equal(wait_said(b)->type, MSG_UDP_CONNECT);
+    p = channel_begin(b->peer, MSG_UDP_CONNECTED, 2);
+    pack_kv_u64(p, "id", id);
+    pack_kv_u64(p, "err", 0);
+    channel_end(b->peer, NULL, 0);
+    wait_told(b);
+    clink_connector(&b->c, other_side(b, ROLE_CONNECTOR)); /* nothing is unanswered */
+    clink_udp_close(&b->c, 1);
+    assert_int_equal(wait_said(b)->type, MSG_UDP_CLOSE);
+}
+
 static void udp_pairs_are_known_by_their_track(void **state)
 {
     struct bench *b = *state;
@@ -353,6 +386,7 @@ int main(void)
         TEST(only_the_last_dial_counts),
         TEST(a_new_connector_gets_the_dial),
         TEST(udp_pairs_are_known_by_their_track),
+        TEST(a_new_connector_gets_the_pairs),
         TEST(folders_come_and_go),
         TEST(closed_segments_are_said_until_stored),
     };
