@@ -18,11 +18,29 @@ void camera_udp_batch_done(struct camera_udp_batch *b)
     *b = (struct camera_udp_batch){0};
 }
 
+/* Most of it is never touched, and so never there. */
 static bool batch_ready(struct camera_udp_batch *b)
 {
-    if (b->slot == 0) b->slot = CAMERA_UDP_SLOT_MIN;
-    if (!b->mem) b->mem = mem_retry(NULL, MAX(CAMERA_UDP_BATCH_BYTES, CAMERA_UDP_SLOT_MAX));
+    if (!b->mem) b->mem = mem_retry(NULL, CAMERA_UDP_SLOTS * ((size_t)CAMERA_UDP_SLOT + CAMERA_UDP_MAX));
     return b->mem != NULL;
+}
+
+static uint8_t *slot_of(const struct camera_udp_batch *b, unsigned i)
+{
+    return b->mem + i * (size_t)CAMERA_UDP_SLOT;
+}
+
+/* As long as the longest datagram: its beginning is put before what overflowed. */
+static uint8_t *tail_of(const struct camera_udp_batch *b, unsigned i)
+{
+    return b->mem + CAMERA_UDP_SLOTS * (size_t)CAMERA_UDP_SLOT + i * (size_t)CAMERA_UDP_MAX;
+}
+
+static struct span datagram(const struct camera_udp_batch *b, unsigned i, size_t n)
+{
+    if (n <= CAMERA_UDP_SLOT) return span(slot_of(b, i), n);
+    memcpy(tail_of(b, i), slot_of(b, i), CAMERA_UDP_SLOT);
+    return span(tail_of(b, i), n);
 }
 
 void camera_udp_open(struct camera_udp *u, int rtp_fd, int rtcp_fd, const struct sockaddr_storage *peer)
@@ -86,17 +104,16 @@ static void overflow_seen(struct camera_udp *u, struct msghdr *m)
 static int read_batch(struct camera_udp *u, bool rtcp, struct camera_udp_batch *b, camera_udp_fn *fn,
     void *arg, size_t *ret_bytes)
 {
-    struct mmsghdr msgs[CAMERA_UDP_SLOTS_MAX];
-    struct iovec iov[CAMERA_UDP_SLOTS_MAX];
-    struct sockaddr_storage from[CAMERA_UDP_SLOTS_MAX];
+    struct mmsghdr msgs[CAMERA_UDP_SLOTS];
+    struct iovec iov[CAMERA_UDP_SLOTS][2];
+    struct sockaddr_storage from[CAMERA_UDP_SLOTS];
     char control[CMSG_SPACE(sizeof(uint32_t))];
-    unsigned slots = (unsigned)CLAMP(CAMERA_UDP_BATCH_BYTES / b->slot, 1, CAMERA_UDP_SLOTS_MAX);
-    size_t slot = b->slot;
     int n;
 
-    for (unsigned i = 0; i < slots; i++) {
-        iov[i] = (struct iovec){b->mem + i * slot, slot};
-        msgs[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
+    for (unsigned i = 0; i < CAMERA_UDP_SLOTS; i++) {
+        iov[i][0] = (struct iovec){slot_of(b, i), CAMERA_UDP_SLOT};
+        iov[i][1] = (struct iovec){tail_of(b, i) + CAMERA_UDP_SLOT, CAMERA_UDP_MAX - CAMERA_UDP_SLOT};
+        msgs[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = iov[i], .msg_iovlen = 2}};
         from[i].ss_family = AF_UNSPEC;
         if (u->connected) continue;
         msgs[i].msg_hdr.msg_name = &from[i];
@@ -104,21 +121,17 @@ static int read_batch(struct camera_udp *u, bool rtcp, struct camera_udp_batch *
     }
     msgs[0].msg_hdr.msg_control = control;
     msgs[0].msg_hdr.msg_controllen = sizeof(control);
-    n = recvmmsg(u->fd[rtcp], msgs, slots, MSG_DONTWAIT | MSG_TRUNC, NULL);
+    n = recvmmsg(u->fd[rtcp], msgs, CAMERA_UDP_SLOTS, MSG_DONTWAIT, NULL);
     if (n < 0) return -errno;
     if (n > 0) overflow_seen(u, &msgs[0].msg_hdr);
     for (int i = 0; i < n; i++) {
         size_t len = msgs[i].msg_len;
 
         *ret_bytes += len;
-        if (!ours(u, rtcp, &from[i])) {
+        if (ours(u, rtcp, &from[i]))
+            fn(arg, rtcp, datagram(b, (unsigned)i, len));
+        else
             u->strangers++;
-        } else if (len > slot) {
-            u->truncated++;
-            while (b->slot < len && b->slot < CAMERA_UDP_SLOT_MAX) b->slot *= 2;
-        } else {
-            fn(arg, rtcp, span(b->mem + (size_t)i * slot, len));
-        }
     }
     return n;
 }
@@ -131,13 +144,12 @@ size_t camera_udp_drain(struct camera_udp *u, struct camera_udp_batch *b, camera
     if (!batch_ready(b)) return 0;
     for (int rtcp = 0; rtcp < 2; rtcp++) {
         for (int i = 0; i < BATCHES_MAX && u->fd[rtcp] >= 0; i++) {
-            unsigned slots = (unsigned)CLAMP(CAMERA_UDP_BATCH_BYTES / b->slot, 1, CAMERA_UDP_SLOTS_MAX);
             int n = read_batch(u, rtcp != 0, b, fn, arg, &bytes);
 
             between(arg);
             /* An ICMP error of a packet of ours is reported once here, and means nothing. */
             if (n == -ECONNREFUSED || n == -EHOSTUNREACH || n == -ENETUNREACH || n == -EINTR) continue;
-            if (n < (int)slots) break;
+            if (n < CAMERA_UDP_SLOTS) break;
         }
     }
     return bytes;

@@ -1,7 +1,7 @@
 /* A track's pair of UDP sockets, RTP and RTCP, read in batches into one buffer. Which packets count (T18):
  * those from the camera's address; the first one's port is latched, since it need not be the one announced.
- * Once connected, the kernel sees to it. ICMP errors are ignored. A datagram longer than a slot is lost once,
- * then slots are larger (T15). */
+ * Once connected, the kernel sees to it. ICMP errors are ignored. A datagram longer than a slot goes on in
+ * the slot's tail and is joined there (T15): tails are memory only where one came. */
 #ifndef WORKER_CAMERA_UDP_H
 #define WORKER_CAMERA_UDP_H
 
@@ -9,19 +9,17 @@
 
 #include "common/base/span.h"
 
-#define CAMERA_UDP_BATCH_BYTES  (96u << 10) /* of all slots */
-#define CAMERA_UDP_SLOT_MIN     2048u
-#define CAMERA_UDP_SLOT_MAX     65536u
-#define CAMERA_UDP_SLOTS_MAX    48
+#define CAMERA_UDP_SLOTS        48
+#define CAMERA_UDP_SLOT         2048u     /* bytes; larger than what networks carry in one piece */
+#define CAMERA_UDP_MAX          65536u    /* no datagram is longer */
 #define CAMERA_UDP_RCVBUF       (4 << 20) /* T16: bursts at key frames */
 #define CAMERA_UDP_DRAIN_MIN_US (10 * US_PER_MS)
 #define CAMERA_UDP_DRAIN_MAX_US (250 * US_PER_MS)
 #define CAMERA_UDP_PUNCH_US     (15 * US_PER_S) /* hole punches through NAT (T18) */
 
-/* Slots for a batch, shared by all pairs of a worker. */
+/* Slots for a batch and behind them their tails, shared by all pairs of a worker. */
 struct camera_udp_batch {
     uint8_t *mem;
-    size_t slot; /* bytes */
 };
 void camera_udp_batch_done(struct camera_udp_batch *b);
 
@@ -31,7 +29,7 @@ struct camera_udp {
     struct sockaddr_storage peer; /* the camera's address, port not counted */
     uint16_t seen_port[2];        /* where its packets come from, 0: nothing came yet */
     uint32_t dropped;             /* by the kernel, for want of room, as SO_RXQ_OVFL counts */
-    uint64_t drops, strangers, truncated;
+    uint64_t drops, strangers;
     usec_t punch_us; /* next punch */
     int rcvbuf;      /* bytes that the kernel gives */
 };
