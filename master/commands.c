@@ -28,8 +28,23 @@ static uint64_t relaxed(const _Atomic uint64_t *v)
 /* --- status --- */
 
 struct totals {
-    uint64_t active, recording;
+    uint64_t active, recording, not_recording;
 };
+
+/* What the recorder does, as a word; "stopped" when nothing runs that could. */
+static const char *record_word(const struct stream *s)
+{
+    static const char *const words[] = {
+        [RECORD_OFF] = "off", [RECORD_ON] = "on", [RECORD_PAUSED] = "paused", [RECORD_WAITING] = "waiting"};
+    const struct ring_status *st = s->ring.now.status;
+    uint32_t is;
+
+    if (!s->conf->record) return "off";
+    if (!st || !proc_runs(&s->proc)) return "stopped";
+    is = atomic_load(&st->record_state);
+    if (is == RECORD_PAUSED && atomic_load(&st->rec_errno) != 0) return "failed";
+    return is < ARRAY_N(words) && is != RECORD_OFF ? words[is] : "waiting";
+}
 
 static struct totals count_streams(const struct master *m)
 {
@@ -39,10 +54,12 @@ static struct totals count_streams(const struct master *m)
 
     while (map_next(&m->fleet.by_uid, &at, &slot)) {
         const struct stream *s = slot.value;
-        const struct ring_status *st = s->ring.now.status;
+        const char *record = record_word(s);
+        bool on = strcmp(record, "on") == 0;
 
         t.active += s->state == STREAM_ACTIVE;
-        t.recording += st && proc_runs(&s->proc) && atomic_load(&st->record_state) == RECORD_ON;
+        t.recording += on;
+        t.not_recording += !on && strcmp(record, "off") != 0;
     }
     return t;
 }
@@ -54,7 +71,7 @@ static bool row_status(struct session *s, struct packer *p)
     char key[48];
 
     if (s->at++ > 0) return false;
-    pack_map(p, 12 + 2 * SERVICES);
+    pack_map(p, 13 + 2 * SERVICES);
     pack_kv_text(p, "version", m->version);
     pack_kv_text(p, "revision", m->revision);
     pack_kv_u64(p, "pid", (uint64_t)getpid());
@@ -64,6 +81,7 @@ static bool row_status(struct session *s, struct packer *p)
     pack_kv_u64(p, "streams", m->conf->n_streams);
     pack_kv_u64(p, "active", t.active);
     pack_kv_u64(p, "recording", t.recording);
+    pack_kv_u64(p, "not_recording", t.not_recording);
     pack_kv_u64(p, "viewers", m->services.viewers);
     pack_kv_u64(p, "storages", m->conf->n_storages);
     pack_kv_u64(p, "storages_ok", storages_ok(&m->storages, m->conf));
@@ -85,23 +103,68 @@ static int run_streams(struct session *s)
     return s->n_args == 0 || fleet_stream(s->m, span_of(s->args[0])) ? CTL_OK : not_found(s, "stream");
 }
 
-static const char *record_word(const struct stream *s, const struct ring_status *st)
-{
-    if (!s->conf->record) return "off";
-    return st && proc_runs(&s->proc) && atomic_load(&st->record_state) == RECORD_ON ? "on" : "wait";
-}
-
-static void pack_stream(const struct stream *s, struct packer *p)
+/* Why it does not record though it should; "" when it does. */
+static const char *record_reason(const struct stream *s, const char *word)
 {
     const struct ring_status *st = s->ring.now.status;
 
-    pack_map(p, st ? 14 : 9);
+    if (strcmp(word, "failed") == 0) return err_text(-(int)CLAMP(atomic_load(&st->rec_errno), 1, 4095));
+    if (strcmp(word, "paused") == 0) return "no storage to write on yet";
+    if (strcmp(word, "waiting") == 0) return "waiting for a key frame";
+    return strcmp(word, "stopped") == 0 ? "the worker does not run" : "";
+}
+
+static uint64_t fault_sum(const struct ring_status *st)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < FAULTS; i++) sum += relaxed(&st->faults[i]);
+    return sum;
+}
+
+static void pack_status_text(
+    const struct ring_status *st, struct packer *p, const char *key, const char *field, size_t field_cap)
+{
+    char text[RING_REASON_MAX];
+
+    ring_status_get_text(st, field, field_cap, text, sizeof(text));
+    pack_kv_text(p, key, text);
+}
+
+/* What is asked for one stream only. */
+#define DETAILS (12 + FAULTS)
+
+static void pack_details(const struct ring_status *st, struct packer *p)
+{
+    pack_status_text(st, p, "source", st->source, sizeof(st->source));
+    pack_status_text(st, p, "record_storage", st->rec_storage, sizeof(st->rec_storage));
+    pack_status_text(st, p, "record_path", st->rec_path, sizeof(st->rec_path));
+    pack_kv_u64(p, "recorded_bytes", relaxed(&st->recorded_bytes));
+    pack_kv_i64(p, "last_frame_s", atomic_load(&st->last_frame_us) / US_PER_S);
+    pack_kv_u64(p, "gop_frames", atomic_load_explicit(&st->gop_frames, memory_order_relaxed));
+    pack_kv_u64(p, "gop_ms", atomic_load_explicit(&st->gop_ms, memory_order_relaxed));
+    pack_kv_u64(p, "packets", relaxed(&st->packets_in));
+    pack_kv_u64(p, "reordered", relaxed(&st->packets_reordered));
+    pack_kv_u64(p, "damaged", relaxed(&st->frames_damaged));
+    pack_kv_u64(p, "dropped", relaxed(&st->frames_dropped));
+    pack_kv_u64(p, "connects", relaxed(&st->connects));
+    for (int i = 0; i < FAULTS; i++)
+        pack_kv_u64(p, ring_fault_word((enum ring_fault)i), relaxed(&st->faults[i]));
+}
+
+static void pack_stream(const struct stream *s, struct packer *p, bool details)
+{
+    const struct ring_status *st = s->ring.now.status;
+    const char *record = record_word(s);
+
+    pack_map(p, !st ? 10 : details ? 16 + DETAILS : 16);
     pack_kv_text(p, "uid", s->uid);
     pack_kv_text(p, "state", stream_state_word(s->state));
     pack_kv_text(p, "reason", s->reason);
     pack_kv_i64(p, "since_s", s->since_us / US_PER_S);
     pack_kv_u64(p, "pid", proc_runs(&s->proc) ? (uint64_t)s->proc.pid : 0);
-    pack_kv_text(p, "record", record_word(s, st));
+    pack_kv_text(p, "record", record);
+    pack_kv_text(p, "record_reason", record_reason(s, record));
     pack_kv_u64(p, "restarts", s->proc.restarts);
     pack_kv_u64(p, "viewers", stream_ring_viewers(&s->ring));
     pack_kv_text(p, "name", s->conf->name);
@@ -111,6 +174,8 @@ static void pack_stream(const struct stream *s, struct packer *p)
     pack_kv_u64(p, "losses", relaxed(&st->packets_lost));
     pack_kv_u64(p, "repairs", relaxed(&st->ts_repairs));
     pack_kv_u64(p, "reconnects", relaxed(&st->reconnects));
+    pack_kv_u64(p, "faults", fault_sum(st));
+    if (details) pack_details(st, p);
 }
 
 /* The first stream behind the one shown last: a reload between two pages neither repeats nor skips. */
@@ -138,7 +203,7 @@ static bool row_streams(struct session *s, struct packer *p)
     if (s->n_args == 1) {
         st = fleet_stream(s->m, span_of(s->args[0]));
         if (s->at++ > 0 || !st) return false;
-        pack_stream(st, p);
+        pack_stream(st, p, true);
         return true;
     }
     c = next_stream(s);
@@ -146,7 +211,7 @@ static bool row_streams(struct session *s, struct packer *p)
     span_copy(span_of(c->uid), s->last, sizeof(s->last));
     st = fleet_stream(s->m, span_of(c->uid));
     must(st != NULL);
-    pack_stream(st, p);
+    pack_stream(st, p, false);
     return true;
 }
 

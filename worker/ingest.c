@@ -8,15 +8,14 @@
 #define CNAME      "media-server"
 #define STARVE_US  (10 * US_PER_S)
 
-static void complain(struct ingest *in, enum complaint kind, const char *what, unsigned track, uint64_t n)
+static void complain(struct ingest *in, unsigned kind, const char *what, unsigned track, uint64_t n)
 {
-    static const char *const events[COMPLAINTS] = {
-        "rtp-bad", "unit-bad", "rtp-loss", "rtp-foreign", "time-repair", "frame-large"};
+    static const char *const events[] = {"rtp-loss", "time-repair", "frame-large"};
     uint32_t held;
 
     if (log_limited(&in->rate[kind], in->mono_us, &held))
-        log_warn(
-            events[kind], "track=%u what=\"%s\" n=%llu held=%u", track, what, (unsigned long long)n, held);
+        log_warn(kind < FAULTS ? "fault" : events[kind - FAULTS], "track=%u what=\"%s\" n=%llu held=%u",
+            track, what, (unsigned long long)n, held);
 }
 
 static void add(_Atomic uint64_t *field, uint64_t n)
@@ -24,6 +23,13 @@ static void add(_Atomic uint64_t *field, uint64_t n)
     if (n > 0)
         atomic_store_explicit(
             field, atomic_load_explicit(field, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+void ingest_fault(struct ingest *in, enum ring_fault f, unsigned track, uint64_t n)
+{
+    if (n == 0 || !in->ring) return;
+    add(&ring_writer_status(in->ring)->faults[f], n);
+    complain(in, f, ring_fault_word(f), track, n);
 }
 
 static void bad_packet(struct ingest *in)
@@ -230,8 +236,7 @@ static void rtp(struct ingest *in, struct ingest_track *t, struct span packet)
 
     if (err == RTP_E_EMPTY) p.payload = SPAN_NONE;
     if (err != 0 && err != RTP_E_EMPTY) {
-        add(&ring_writer_status(in->ring)->packets_bad, 1);
-        complain(in, BAD_RTP, "not RTP", t->index, packet.n);
+        ingest_fault(in, FAULT_RTP, t->index, 1);
         bad_packet(in);
         return;
     }
@@ -260,9 +265,11 @@ static void sender_report(struct ingest *in, struct ingest_track *t, const struc
 static void rtcp(struct ingest *in, struct ingest_track *t, struct span compound)
 {
     struct rtcp_packet p;
+    unsigned bad = 0;
 
-    while (rtcp_next(&compound, &p))
+    while (rtcp_next(&compound, &p, &bad))
         if (p.type == RTCP_SR) sender_report(in, t, &p);
+    ingest_fault(in, FAULT_RTCP, t->index, bad);
 }
 
 void ingest_packet(struct ingest *in, uint8_t track, bool is_rtcp, struct span packet)
@@ -275,6 +282,8 @@ void ingest_packet(struct ingest *in, uint8_t track, bool is_rtcp, struct span p
         rtcp(in, t, packet);
     else if (!is_rtcp || packet.n >= RTP_HEADER_MIN)
         rtp(in, t, packet);
+    else
+        ingest_fault(in, FAULT_RTCP, track, 1);
 }
 
 void ingest_detach(struct ingest *in)
@@ -311,23 +320,20 @@ void ingest_tell_counters(struct ingest *in, struct ingest_track *t)
 {
     struct ring_status *s = ring_writer_status(in->ring);
     const struct rtp_order_counters *c = rtp_order_counters(t->order), *was = &t->said;
-    uint64_t lost = c->lost - was->lost,
-             foreign = c->foreign_pt + c->foreign_ssrc - was->foreign_pt - was->foreign_ssrc;
+    uint64_t lost = c->lost - was->lost;
 
     add(&s->packets_in, c->packets - was->packets);
     add(&s->packets_lost, lost);
     add(&s->packets_reordered, c->reordered - was->reordered);
     if (lost > 0) complain(in, LOST_PACKETS, "packets lost", t->index, lost);
-    if (foreign > 0) complain(in, FOREIGN_PACKETS, "packets of another type or source", t->index, foreign);
+    ingest_fault(
+        in, FAULT_FOREIGN, t->index, c->foreign_pt + c->foreign_ssrc - was->foreign_pt - was->foreign_ssrc);
     t->said = *c;
     if (t->depay) {
         const struct depay_counters *u = depay_counters(t->depay);
 
         add(&s->frames_dropped, u->dropped - t->units_said.dropped);
-        if (u->bad > t->units_said.bad) {
-            add(&s->packets_bad, u->bad - t->units_said.bad);
-            complain(in, BAD_UNIT, "payloads without sense", t->index, u->bad - t->units_said.bad);
-        }
+        ingest_fault(in, FAULT_PAYLOAD, t->index, u->bad - t->units_said.bad);
         t->units_said = *u;
     }
 }

@@ -35,6 +35,8 @@ void ingest_end(struct ingest *in); /* hands on what waits, forgets the session'
 /* The time that counts for all packets until the next call. */
 void ingest_now(struct ingest *in, usec_t mono_us, usec_t wall_us);
 void ingest_packet(struct ingest *in, uint8_t track, bool rtcp, struct span packet);
+/* Something broken that others saw: counted in the ring's status, logged once a minute a kind. n may be 0. */
+void ingest_fault(struct ingest *in, enum ring_fault f, unsigned track, uint64_t n);
 void ingest_detach(struct ingest *in); /* the memory of the packets will be used again */
 /* What is due: packets that waited too long, reports. Then counters go to the ring's status. */
 void ingest_tick(struct ingest *in);

@@ -8,7 +8,8 @@
 #include "worker/ingest.h"
 #include "worker/rtp_order.h"
 
-enum complaint { BAD_RTP, BAD_UNIT, LOST_PACKETS, FOREIGN_PACKETS, TIME_REPAIRS, LARGE_FRAMES, COMPLAINTS };
+/* Kinds of complaint: the faults of ring.h, and what no peer does wrong. */
+enum complaint { LOST_PACKETS = FAULTS, TIME_REPAIRS, LARGE_FRAMES, COMPLAINTS };
 
 /* Another codec that the session description allows on this track (S12). */
 struct alternative {

@@ -39,17 +39,31 @@ static void no_login(struct rtsp_client *c, const char *text)
         c->known.login_worked ? "401 for credentials that worked before: camera full or locked" : text);
 }
 
+/* The strongest challenge that may be answered on this host. */
+static bool pick(const struct rtsp_client *c, const struct head *h, struct auth_challenge *ret)
+{
+    struct auth_login login;
+    bool basic;
+
+    return client_login(c, &login, &basic) && auth_pick(h, basic, ret);
+}
+
 static void unauthorized(struct rtsp_client *c, const struct head *h, usec_t now_us)
 {
     struct auth_challenge challenge;
-    bool fresh;
+    struct auth_login login;
+    bool fresh, basic;
 
-    if (!secret_set(&c->user) && !secret_set(&c->redirect_user)) {
-        client_fail(c, RTSP_FAIL_AUTH, 401, "the camera wants a user name and a password");
+    if (!client_login(c, &login, &basic)) {
+        client_fail(c, RTSP_FAIL_AUTH, 401,
+            secret_set(&c->user) ? "redirected to another host, which is not told the password"
+                                 : "the camera wants a user name and a password");
         return;
     }
-    if (!auth_pick(h, true, &challenge)) {
-        client_fail(c, RTSP_FAIL_AUTH, 401, "no way of authentication that we know");
+    if (!auth_pick(h, basic, &challenge)) {
+        client_fail(c, RTSP_FAIL_AUTH, 401,
+            basic ? "no way of authentication that we know"
+                  : "redirected to another port, which is not told the password in clear");
         return;
     }
     fresh = auth_client_challenged(&c->auth, &challenge);
@@ -75,8 +89,7 @@ static void on_options(struct rtsp_client *c, const struct head *h, struct span 
 
     (void)body;
     c->methods = rtsp_methods(h);
-    if (h->status == 401 && secret_set(&c->user) && auth_pick(h, true, &challenge))
-        auth_client_challenged(&c->auth, &challenge);
+    if (h->status == 401 && pick(c, h, &challenge)) auth_client_challenged(&c->auth, &challenge);
     describe(c, now_us);
     c->ask.was_401 = h->status == 401;
 }
@@ -146,6 +159,7 @@ static void on_description(struct rtsp_client *c, const struct head *h, struct s
     size_t n = strlen(text);
 
     if (!keep_description(c, body) || !rtsp_is_sdp(h)) {
+        c->before.bad_descriptions++;
         client_fail(c, RTSP_FAIL_PROTOCOL, h->status,
             body.n ? "DESCRIBE brought no session description" : "DESCRIBE brought nothing");
         return;
@@ -498,8 +512,7 @@ static void alive_answer(struct rtsp_client *c, const struct head *h, usec_t now
     bool again = !c->alive.was_401;
 
     c->alive.open = false;
-    if (h->status == 401 && again && auth_pick(h, true, &challenge) &&
-        auth_client_challenged(&c->auth, &challenge)) {
+    if (h->status == 401 && again && pick(c, h, &challenge) && auth_client_challenged(&c->auth, &challenge)) {
         client_keep_alive(c, now_us);
         c->alive.was_401 = true;
     }

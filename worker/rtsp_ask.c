@@ -36,15 +36,30 @@ static uint64_t next_nonce(struct rtsp_client *c)
     return z ^ z >> 31;
 }
 
+/* C15: what is configured goes to the configured host alone, to another port of it as a digest only. A
+ * Location that names a user has said what that host is to be told. */
+bool client_login(const struct rtsp_client *c, struct auth_login *ret, bool *ret_basic)
+{
+    struct url own;
+
+    *ret_basic = true;
+    *ret = (struct auth_login){secret_reveal(&c->redirect_user), secret_reveal(&c->redirect_password)};
+    if (secret_set(&c->redirect_user)) return true;
+    *ret = (struct auth_login){secret_reveal(&c->user), secret_reveal(&c->password)};
+    if (!secret_set(&c->user) || url_parse(span_of(c->url_text), &own) != 0) return false;
+    *ret_basic = own.port == c->port;
+    return span_iis(own.host, c->host);
+}
+
 static bool sign(struct rtsp_client *c, enum rtsp_method m, struct span uri, struct wr *w)
 {
-    const struct secret *user = secret_set(&c->redirect_user) ? &c->redirect_user : &c->user;
-    const struct secret *password = secret_set(&c->redirect_user) ? &c->redirect_password : &c->password;
-    struct auth_login login = {secret_reveal(user), secret_reveal(password)};
     char mem[AUTH_HEADER_MAX];
     struct wr value = wr_of(mem, sizeof(mem));
+    struct auth_login login;
+    bool basic;
 
-    if (c->auth.c.scheme == AUTH_NONE) return false;
+    if (c->auth.c.scheme == AUTH_NONE || !client_login(c, &login, &basic)) return false;
+    if (!basic && c->auth.c.scheme == AUTH_BASIC) return false;
     auth_authorization(&c->auth, &login, rtsp_method_name(m), uri, next_nonce(c), &value);
     if (!wr_ok(&value)) w->bad = true;
     rtsp_field(w, "Authorization", wr_span(&value));

@@ -263,6 +263,8 @@ void client_redirect(struct rtsp_client *c, struct span location)
         return;
     }
     client_say_teardown(c);
+    secret_done(&c->redirect_user);
+    secret_done(&c->redirect_password);
     if (u.has_user) take_login(&u, &c->redirect_user, &c->redirect_password);
     take_target(c, &u);
     c->auth = (struct auth_client){0};
@@ -340,7 +342,10 @@ static void message(struct rtsp_client *c, const struct interleaved_event *e)
 {
     struct head h;
 
-    if (head_parse(e->head, &h) == 0) client_answer(c, &h, e->body, c->now_us);
+    if (head_parse(e->head, &h) == 0)
+        client_answer(c, &h, e->body, c->now_us);
+    else
+        c->before.bad_heads++;
 }
 
 size_t rtsp_client_feed(struct rtsp_client *c, struct span in, usec_t now_us)
@@ -385,12 +390,21 @@ void rtsp_client_send_rtcp(struct rtsp_client *c, uint8_t track, struct span com
 
 /* ---- UDP ---- */
 
+/* P12: TCP where that is allowed and was not refused. */
+static void no_ports(struct rtsp_client *c, const char *why)
+{
+    if (client_other_transport(c))
+        client_redial(c, why);
+    else
+        client_fail(c, RTSP_FAIL_UNREACHABLE, 0, why);
+}
+
 void rtsp_client_udp_bound(struct rtsp_client *c, uint8_t track, uint16_t port, int err, usec_t now_us)
 {
     c->now_us = now_us;
     if (c->over || c->state != CLIENT_BIND || track != c->at) return;
     if (err || port == 0) {
-        client_fail(c, RTSP_FAIL_UNREACHABLE, 0, "no UDP ports to be had");
+        no_ports(c, "no UDP ports to be had");
         return;
     }
     c->client_port = port;
@@ -462,7 +476,7 @@ static void dial_late(struct rtsp_client *c)
 
 static void ports_late(struct rtsp_client *c)
 {
-    client_fail(c, RTSP_FAIL_UNREACHABLE, 0, "no UDP ports in time");
+    no_ports(c, "no UDP ports in time");
 }
 
 /* What the timer of each state means. */
@@ -615,6 +629,5 @@ struct rtsp_client_counts rtsp_client_counts(const struct rtsp_client *c)
     n.skipped += c->il.bytes_skipped;
     n.searches += c->il.searches;
     n.unknown += c->il.unknown;
-    n.frames += c->il.frames;
     return n;
 }

@@ -144,9 +144,11 @@ void rtsp_client_stop(struct rtsp_client *c, usec_t now_us);
 
 bool rtsp_client_playing(const struct rtsp_client *c);
 const char *rtsp_client_state(const struct rtsp_client *c); /* "describe", for the log */
-/* For counters: bytes thrown away out of frame, searches, frames on channels nobody set up. */
+/* What came broken since the client was made. */
 struct rtsp_client_counts {
-    uint64_t skipped, searches, unknown, frames;
+    uint64_t skipped, searches; /* bytes out of frame; how often frames were looked for */
+    uint64_t unknown;           /* frames on channels nobody set up */
+    uint64_t bad_heads, bad_descriptions;
 };
 struct rtsp_client_counts rtsp_client_counts(const struct rtsp_client *c);
 

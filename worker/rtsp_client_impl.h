@@ -126,7 +126,7 @@ struct rtsp_client {
     int8_t slot_track[INTERLEAVED_CHANNELS_MAX]; /* -1: none */
     uint8_t slot_rtcp[INTERLEAVED_CHANNELS_MAX];
     bool over;                        /* FAILED or CLOSED was said, or nothing began yet */
-    struct rtsp_client_counts before; /* of earlier connections */
+    struct rtsp_client_counts before; /* of earlier connections, and what no connection counts */
 };
 
 /* rtsp_client.c */
@@ -145,6 +145,8 @@ void client_forget_description(struct rtsp_client *c);
 void client_set(char **at, struct span text); /* replaces an owned string */
 
 /* rtsp_ask.c */
+/* Who we are to the host under way: false, nobody. *ret_basic: a password may go to it in clear (C15). */
+bool client_login(const struct rtsp_client *c, struct auth_login *ret, bool *ret_basic);
 void client_ask(struct rtsp_client *c, enum rtsp_method m, usec_t now_us);
 void client_ask_again(struct rtsp_client *c, usec_t now_us); /* the open request, signed anew */
 void client_keep_alive(struct rtsp_client *c, usec_t now_us);

@@ -16,6 +16,17 @@ static void do_later(struct loop_task *t);
 
 /* --- sockets --- */
 
+static void say_faults(struct session *s)
+{
+    struct rtsp_client_counts c = rtsp_client_counts(s->client), was = s->said;
+
+    ingest_fault(s->ingest, FAULT_RTSP, 0, c.bad_heads - was.bad_heads);
+    ingest_fault(s->ingest, FAULT_FRAMING, 0, c.searches - was.searches);
+    ingest_fault(s->ingest, FAULT_CHANNEL, 0, c.unknown - was.unknown);
+    ingest_fault(s->ingest, FAULT_SDP, 0, c.bad_descriptions - was.bad_descriptions);
+    s->said = c;
+}
+
 static void close_sockets(struct session *s)
 {
     camera_conn_free(s->conn);
@@ -245,6 +256,7 @@ static void do_later(struct loop_task *t)
 
     if (s->over) {
         s->over = s->redial = false;
+        say_faults(s);
         close_sockets(s);
         if (s->phase == STOP) {
             ingest_end(s->ingest);
@@ -295,6 +307,7 @@ void session_tick(struct session *s, usec_t now_us)
 {
     usec_t deadline_us, held_us = ingest_due(s->ingest);
 
+    if (s->phase == RUN) say_faults(s);
     if (s->phase == WAIT && now_us >= s->retry_us) attempt(s);
     if (s->phase != RUN && s->phase != STOP) return;
     if (s->dial_us != 0 && now_us >= s->dial_us && !s->redial) dial(s, now_us);

@@ -16,7 +16,10 @@ struct udp_track {
     uint8_t index;
     bool open;
     bool asked;       /* to be connected */
+    uint8_t refusals; /* of that */
+    usec_t again_us;  /* not before that */
     uint16_t port[2]; /* announced */
+    uint64_t strangers_said, drops_said;
 };
 
 struct session {
@@ -48,7 +51,8 @@ struct session {
     bool told_no_key;
     struct loop_task later;
     bool redial, over, restarting;
-    enum stream_state over_state; /* with restarting */
+    enum stream_state over_state;   /* with restarting */
+    struct rtsp_client_counts said; /* what the status has of the client's counts */
     enum rtsp_fail fail;
     usec_t fail_retry_us;
     char why[RING_REASON_MAX];

@@ -5,6 +5,9 @@
 
 #define LATCH_US                                                                                             \
     (1500 * US_PER_MS) /* UDP: so long the camera may show its port, then the announced one is taken */
+/* A pair that cannot be connected sends no reports, and cameras end such sessions: another one is set up. */
+#define CONNECT_TRIES    3
+#define CONNECT_AGAIN_US (1 * US_PER_S)
 
 void session_udp_close(struct session *s, struct udp_track *t)
 {
@@ -43,6 +46,16 @@ static void connect_udp(struct udp_track *t)
     clink_udp_connect(&t->s->connector, t->index, rtp, rtcp);
 }
 
+static void say_faults(struct udp_track *t)
+{
+    struct ingest *in = t->s->ingest;
+
+    ingest_fault(in, FAULT_STRANGER, t->index, t->u.strangers - t->strangers_said);
+    ingest_fault(in, FAULT_OVERFLOW, t->index, t->u.drops - t->drops_said);
+    t->strangers_said = t->u.strangers;
+    t->drops_said = t->u.drops;
+}
+
 void session_udp_drain(struct session *s, usec_t now_us)
 {
     size_t sum = 0;
@@ -54,8 +67,10 @@ void session_udp_drain(struct session *s, usec_t now_us)
         if (!t->open) continue;
         session_begin_batch(s);
         bytes = camera_udp_drain(&t->u, &s->batch, on_datagram, between_batches, t);
+        say_faults(t);
         if (bytes > 0) rtsp_client_udp_seen(s->client, t->index, now_us);
-        if (!t->asked && s->playing_us != 0 && (t->u.seen_port[0] != 0 || now_us - s->playing_us > LATCH_US))
+        if (!t->asked && now_us >= t->again_us && s->playing_us != 0 &&
+            (t->u.seen_port[0] != 0 || now_us - s->playing_us > LATCH_US))
             connect_udp(t);
         camera_udp_punch(&t->u, s->udp_ssrc, now_us);
         sum += bytes;
@@ -97,9 +112,14 @@ void session_udp_bound(void *arg, uint8_t track, int err, uint16_t port, int rtp
 void session_udp_connected(void *arg, uint8_t track, int err)
 {
     struct session *s = arg;
+    struct udp_track *t = &s->udp[track];
 
-    if (err != 0) log_info("udp-connect", "track=%u err=%s", track, log_q(span_of(err_text(err))));
-    s->udp[track].u.connected = s->udp[track].open && err == 0;
+    t->u.connected = t->open && err == 0;
+    if (!t->open || err == 0) return;
+    log_info("udp-connect", "track=%u err=%s", track, log_q(span_of(err_text(err))));
+    t->asked = false;
+    t->again_us = clock_mono_us() + CONNECT_AGAIN_US;
+    if (++t->refusals == CONNECT_TRIES) session_restart(s, STREAM_CONNECTING, "the UDP ports were lost");
 }
 
 bool session_udp_any(const struct session *s)

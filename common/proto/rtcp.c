@@ -90,7 +90,7 @@ static void read_body(struct rd *r, struct rtcp_packet *p)
         read_other(r, p);
 }
 
-bool rtcp_next(struct span *rest, struct rtcp_packet *ret)
+bool rtcp_next(struct span *rest, struct rtcp_packet *ret, unsigned *bad)
 {
     while (rest->n >= 4) {
         struct rd r = rd_of(*rest);
@@ -105,10 +105,14 @@ bool rtcp_next(struct span *rest, struct rtcp_packet *ret)
         r = rd_of(span_sub(*rest, 4, n - 4));
         *rest = span_from(*rest, n);
         read_body(&r, &p);
-        if (!rd_ok(&r)) continue;
+        if (!rd_ok(&r)) {
+            ++*bad;
+            continue;
+        }
         *ret = p;
         return true;
     }
+    *bad += rest->n > 0;
     *rest = SPAN_NONE;
     return false;
 }

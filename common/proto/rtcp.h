@@ -42,9 +42,9 @@ struct rtcp_packet {
 };
 
 /* Cuts and reads the next packet of a compound. false: the end, or what is left is not RTCP. A packet whose
- * length is too long takes what is left; one whose inside is short is left out. Start with *rest = the
- * compound. */
-bool rtcp_next(struct span *rest, struct rtcp_packet *ret);
+ * length is too long takes what is left; one whose inside is short is left out. What is left out or is not
+ * RTCP is counted in *bad. Start with *rest = the compound. */
+bool rtcp_next(struct span *rest, struct rtcp_packet *ret, unsigned *bad);
 
 /* NTP time as microseconds since 1970 and back; 2036 wraps into era 1 for values below 0x80000000 (RFC 4330
  * 3). */

@@ -52,6 +52,23 @@ enum record_state {
     RECORD_WAITING /* for a key frame */
 };
 
+/* What came broken, or from nobody we asked, a counter a kind. The word is msctl's key and the log's event.
+ */
+enum ring_fault {
+    FAULT_RTSP = 0, /* messages that are none */
+    FAULT_FRAMING,  /* interleaved bytes out of frame: searches (C8) */
+    FAULT_CHANNEL,  /* frames on channels that nobody set up (P10) */
+    FAULT_SDP,      /* session descriptions that are none */
+    FAULT_RTP,      /* packets that are none */
+    FAULT_RTCP,     /* packets of a compound that are none */
+    FAULT_FOREIGN,  /* RTP of another payload type or source (S9, K6) */
+    FAULT_PAYLOAD,  /* NAL units, audio frames, documents without sense */
+    FAULT_STRANGER, /* datagrams from elsewhere than the camera (T18) */
+    FAULT_OVERFLOW, /* datagrams the kernel had no room for (T16) */
+    FAULTS
+};
+const char *ring_fault_word(enum ring_fault f); /* "rtsp_bad" */
+
 /* What the worker says of its stream, in the ring's header: each field is written by one thread and read
  * without a lock; they need not agree with each other. Text fields are guarded by text_seq (odd while being
  * written). */
@@ -65,7 +82,8 @@ struct ring_status {
     _Atomic int64_t last_key_us;    /* wall clock of the last key frame */
     _Atomic uint64_t bytes_in;      /* from the camera */
     _Atomic uint64_t frames_in, frames_damaged, frames_dropped;
-    _Atomic uint64_t packets_in, packets_lost, packets_reordered, packets_bad;
+    _Atomic uint64_t packets_in, packets_lost, packets_reordered;
+    _Atomic uint64_t faults[FAULTS];
     _Atomic uint64_t ts_repairs;
     _Atomic uint64_t connects;   /* attempts to connect; */
     _Atomic uint64_t reconnects; /* sessions that had played and ended */

@@ -167,6 +167,15 @@ void ring_status_unmap(const struct ring_status *s)
     if (s) munmap((void *)((uintptr_t)s - offsetof(struct ring_head, status)), RING_PAGE);
 }
 
+const char *ring_fault_word(enum ring_fault f)
+{
+    static const char *const words[FAULTS] = {"rtsp_bad", "rtsp_out_of_frame", "rtsp_channel_unknown",
+        "sdp_bad", "rtp_bad", "rtcp_bad", "rtp_foreign", "payload_bad", "udp_stranger", "udp_overflow"};
+
+    must((unsigned)f < FAULTS);
+    return words[f];
+}
+
 void ring_status_get_text(
     const struct ring_status *s, const char *field, size_t field_cap, char *dst, size_t cap)
 {

@@ -10,18 +10,39 @@ static const struct show_column status_columns[] = {{"version", "version", SHOW_
     {"revision", "revision", SHOW_TEXT}, {"pid", "pid", SHOW_NUMBER}, {"uptime_s", "up", SHOW_PERIOD},
     {"node", "node", SHOW_NUMBER}, {"config", "configuration", SHOW_TEXT},
     {"streams", "streams", SHOW_NUMBER}, {"active", "active", SHOW_NUMBER},
-    {"recording", "recording", SHOW_NUMBER}, {"viewers", "viewers", SHOW_NUMBER},
-    {"storages", "storages", SHOW_NUMBER}, {"storages_ok", "storages in order", SHOW_NUMBER},
-    {"connector_pid", "connector's pid", SHOW_NUMBER}, {"connector_restarts", "its restarts", SHOW_NUMBER},
-    {"keeper_pid", "keeper's pid", SHOW_NUMBER}, {"keeper_restarts", "its restarts", SHOW_NUMBER},
-    {"httpd_pid", "httpd's pid", SHOW_NUMBER}, {"httpd_restarts", "its restarts", SHOW_NUMBER},
-    {NULL, NULL, SHOW_TEXT}};
+    {"recording", "recording", SHOW_NUMBER}, {"not_recording", "not recording", SHOW_NUMBER},
+    {"viewers", "viewers", SHOW_NUMBER}, {"storages", "storages", SHOW_NUMBER},
+    {"storages_ok", "storages in order", SHOW_NUMBER}, {"connector_pid", "connector's pid", SHOW_NUMBER},
+    {"connector_restarts", "its restarts", SHOW_NUMBER}, {"keeper_pid", "keeper's pid", SHOW_NUMBER},
+    {"keeper_restarts", "its restarts", SHOW_NUMBER}, {"httpd_pid", "httpd's pid", SHOW_NUMBER},
+    {"httpd_restarts", "its restarts", SHOW_NUMBER}, {NULL, NULL, SHOW_TEXT}};
 static const struct show_column stream_columns[] = {{"uid", "UID", SHOW_TEXT}, {"state", "STATE", SHOW_TEXT},
     {"reason", "REASON", SHOW_TEXT}, {"since_s", "SINCE", SHOW_TIME}, {"record", "RECORD", SHOW_TEXT},
-    {"bitrate_bps", "BITRATE", SHOW_BITRATE}, {"frames", "FRAMES", SHOW_NUMBER},
-    {"losses", "LOSSES", SHOW_NUMBER}, {"reconnects", "RECONNECTS", SHOW_NUMBER},
-    {"restarts", "RESTARTS", SHOW_NUMBER}, {"viewers", "VIEWERS", SHOW_NUMBER}, {"pid", "PID", SHOW_NUMBER},
-    {"name", "NAME", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
+    {"record_reason", "REASON", SHOW_TEXT}, {"bitrate_bps", "BITRATE", SHOW_BITRATE},
+    {"frames", "FRAMES", SHOW_NUMBER}, {"losses", "LOSSES", SHOW_NUMBER}, {"faults", "FAULTS", SHOW_NUMBER},
+    {"reconnects", "RECONNECTS", SHOW_NUMBER}, {"restarts", "RESTARTS", SHOW_NUMBER},
+    {"viewers", "VIEWERS", SHOW_NUMBER}, {"pid", "PID", SHOW_NUMBER}, {"name", "NAME", SHOW_TEXT},
+    {NULL, NULL, SHOW_TEXT}};
+static const struct show_column one_stream[] = {{"uid", "uid", SHOW_TEXT}, {"name", "name", SHOW_TEXT},
+    {"state", "state", SHOW_TEXT}, {"reason", "reason", SHOW_TEXT}, {"since_s", "since", SHOW_TIME},
+    {"source", "source", SHOW_TEXT}, {"record", "recording", SHOW_TEXT},
+    {"record_reason", "because", SHOW_TEXT}, {"record_storage", "storage", SHOW_TEXT},
+    {"record_path", "segment", SHOW_TEXT}, {"recorded_bytes", "recorded", SHOW_BYTES},
+    {"viewers", "viewers", SHOW_NUMBER}, {"bitrate_bps", "bit rate", SHOW_BITRATE},
+    {"last_frame_s", "last frame", SHOW_TIME}, {"frames", "frames", SHOW_NUMBER},
+    {"damaged", "  damaged", SHOW_NUMBER}, {"dropped", "  dropped", SHOW_NUMBER},
+    {"gop_frames", "frames of a GOP", SHOW_NUMBER}, {"gop_ms", "  in ms", SHOW_NUMBER},
+    {"packets", "packets", SHOW_NUMBER}, {"losses", "  lost", SHOW_NUMBER},
+    {"reordered", "  reordered", SHOW_NUMBER}, {"repairs", "timestamps repaired", SHOW_NUMBER},
+    {"connects", "attempts to connect", SHOW_NUMBER}, {"reconnects", "sessions lost", SHOW_NUMBER},
+    {"restarts", "worker restarts", SHOW_NUMBER}, {"pid", "worker's pid", SHOW_NUMBER},
+    {"faults", "faults of the camera", SHOW_NUMBER}, {"rtsp_bad", "  no RTSP", SHOW_NUMBER},
+    {"rtsp_out_of_frame", "  RTSP out of frame", SHOW_NUMBER},
+    {"rtsp_channel_unknown", "  unknown channel", SHOW_NUMBER}, {"sdp_bad", "  no SDP", SHOW_NUMBER},
+    {"rtp_bad", "  no RTP", SHOW_NUMBER}, {"rtcp_bad", "  no RTCP", SHOW_NUMBER},
+    {"rtp_foreign", "  RTP of others", SHOW_NUMBER}, {"payload_bad", "  broken payload", SHOW_NUMBER},
+    {"udp_stranger", "  UDP of others", SHOW_NUMBER}, {"udp_overflow", "  UDP overflow", SHOW_NUMBER},
+    {NULL, NULL, SHOW_TEXT}};
 static const struct show_column storage_columns[] = {{"name", "NAME", SHOW_TEXT},
     {"state", "STATE", SHOW_TEXT}, {"total", "TOTAL", SHOW_BYTES}, {"free", "FREE", SHOW_BYTES},
     {"uuid", "UUID", SHOW_TEXT}, {"path", "PATH", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
@@ -33,6 +54,11 @@ static void print_status(const struct show *s, FILE *out)
 static void print_streams(const struct show *s, FILE *out)
 {
     show_table(s, stream_columns, out);
+}
+
+static void print_stream(const struct show *s, FILE *out)
+{
+    show_list(s, one_stream, out);
 }
 
 static void print_storages(const struct show *s, FILE *out)
@@ -59,16 +85,18 @@ static const struct command {
     const char *syntax, *help;
     size_t args_min, args_max;
     void (*print)(const struct show *s, FILE *out);
+    void (*print_one)(const struct show *s, FILE *out); /* with an argument; NULL: the same */
 } commands[] = {
-    {"status", "status", "what the server is and how it is", 0, 0, print_status},
-    {"streams", "streams [UID]", "state of every camera, and why", 0, 1, print_streams},
-    {"restart", "restart UID", "starts the stream's worker anew", 1, 1, print_nothing},
-    {"logs", "logs [UID]", "the newest log lines of a stream, or of the master", 0, 1, print_lines},
-    {"reload", "reload", "reads the configuration again", 0, 0, show_remarks},
-    {"storage list", "storage list", "storages, their state and space", 0, 0, print_storages},
-    {"storage init", "storage init NAME", "accepts a storage's path as it is", 1, 1, print_nothing},
+    {"status", "status", "what the server is and how it is", 0, 0, print_status, NULL},
+    {"streams", "streams [UID]", "state of every camera, and why; all that is known of one", 0, 1,
+        print_streams, print_stream},
+    {"restart", "restart UID", "starts the stream's worker anew", 1, 1, print_nothing, NULL},
+    {"logs", "logs [UID]", "the newest log lines of a stream, or of the master", 0, 1, print_lines, NULL},
+    {"reload", "reload", "reads the configuration again", 0, 0, show_remarks, NULL},
+    {"storage list", "storage list", "storages, their state and space", 0, 0, print_storages, NULL},
+    {"storage init", "storage init NAME", "accepts a storage's path as it is", 1, 1, print_nothing, NULL},
     {"log-level", "log-level LEVEL", "error, warn, note, info, debug or 3 to 7, until the next reload", 1, 1,
-        print_nothing},
+        print_nothing, NULL},
 };
 
 static int usage(FILE *to, int code)
@@ -143,7 +171,7 @@ static int run(
         if (o->json)
             show_json(&rows, out);
         else
-            cmd->print(&rows, out);
+            (n > 0 && cmd->print_one ? cmd->print_one : cmd->print)(&rows, out);
     }
     if (text[0])
         fprintf(code == CTL_OK && !o->json ? out : err, "%s%s\n", code == CTL_OK ? "" : "msctl: ", text);

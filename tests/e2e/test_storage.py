@@ -55,7 +55,7 @@ def test_full_disk(small_disk, server, camera):
     ballast = small_disk / "ballast"
     room = os.statvfs(small_disk)
     ballast.write_bytes(b"x" * max(0, room.f_bavail * room.f_bsize - (1 << 20)))
-    wait_for("recording waits", lambda: s.stream("cam").get("record") == "wait", timeout=30)
+    wait_for("recording waits", lambda: s.stream("cam").get("record") == "failed", timeout=30)
     assert storage(s, "small")["state"] in ("full", "failed")
     s.wait_frames("cam", 50)
     media, _ = wait_for("live goes on", lambda: (p := hls.open_playlist(s, "cam/index.m3u8")) and p[0].segments and p, timeout=15)
@@ -76,7 +76,7 @@ def test_read_only_disk(small_disk, server, camera):
     # What the kernel does after an error. Refused while files are open for writing on some kernels.
     if subprocess.run(["mount", "-o", "remount,ro", small_disk], capture_output=True).returncode != 0:
         pytest.skip("this kernel refuses to remount a file system in use")
-    wait_for("recording waits", lambda: s.stream("cam").get("record") == "wait", timeout=30)
+    wait_for("recording waits", lambda: s.stream("cam").get("record") == "failed", timeout=30)
     s.wait_frames("cam", 30)
     tools.run("mount", "-o", "remount,rw", small_disk)
     s.wait_recording("cam", timeout=30)
@@ -98,7 +98,7 @@ def test_missing_storage_comes_back(server, camera, tmp_path):
     s.start()
     s.wait_state("cam")
     wait_for("the storage is missing", lambda: storage(s)["state"] == "missing", timeout=10)
-    assert s.stream("cam")["record"] == "wait"
+    assert s.stream("cam")["record"] == "failed"
     s.wait_frames("cam", 20)
     away.rename(place)
     s.wait_recording("cam", timeout=30)

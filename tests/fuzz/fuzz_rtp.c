@@ -27,11 +27,13 @@ static void sender_report(const struct rtcp_packet *p)
     uint8_t mem[1024];
     struct wr w = wr_of(mem, sizeof(mem));
     struct rtcp_packet again;
+    unsigned bad = 0;
     struct span rest;
 
     rtcp_write_sr(&w, p);
     rest = wr_span(&w);
-    if (!rtcp_next(&rest, &again) || again.ntp != p->ntp || again.n_blocks != p->n_blocks) __builtin_trap();
+    if (!rtcp_next(&rest, &again, &bad) || again.ntp != p->ntp || again.n_blocks != p->n_blocks)
+        __builtin_trap();
     for (size_t i = 0; i < p->n_blocks; i++)
         if (again.block[i].lost != p->block[i].lost || again.block[i].dlsr != p->block[i].dlsr)
             __builtin_trap();
@@ -41,9 +43,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct span rest = span(data, n);
     struct rtcp_packet p;
+    unsigned bad = 0;
 
     rtp(rest);
-    while (rtcp_next(&rest, &p)) {
+    while (rtcp_next(&rest, &p, &bad)) {
         if (p.n_blocks > RTCP_BLOCKS_MAX || p.cname.n > RTCP_CNAME_MAX) __builtin_trap();
         if (p.type == RTCP_SR) sender_report(&p);
     }

@@ -33,9 +33,13 @@ static void row_of(struct packer *p, int i)
     char uid[32];
 
     snprintf(uid, sizeof(uid), "cam-%d", i);
-    pack_map(p, 13);
+    pack_map(p, 17);
     pack_kv_text(p, "uid", uid);
     pack_kv_text(p, "state", "active");
+    pack_kv_text(p, "record", i == 0 ? "failed" : "on");
+    pack_kv_text(p, "record_reason", i == 0 ? "No space left on device" : "");
+    pack_kv_u64(p, "faults", 3);
+    pack_kv_u64(p, "rtcp_bad", 3);
     pack_kv_u64(p, "bitrate_bps", 2000000);
     pack_kv_u64(p, "since_s", 1700000000);
     pack_kv_i64(p, "offset", -3);
@@ -150,14 +154,29 @@ static void test_table(void **state)
     assert_string_equal(srv.cmd, "streams");
     assert_string_equal(err, "");
     assert_string_equal(out,
-        "UID    STATE   REASON                 SINCE  RECORD     BITRATE  FRAMES  LOSSES  RECONNECTS  "
-        "RESTARTS  VIEWERS  PID  NAME\n"
-        "cam-0  active  -       2023-11-14T22:13:20Z  -       2.0 Mbit/s       -       -           -         "
-        "-        -    -  "
-        "T\xc3\xbcr \"1\"?[31m\xff\n"
-        "cam-1  active  -       2023-11-14T22:13:20Z  -       2.0 Mbit/s       -       -           -         "
-        "-        -    -  "
-        "T\xc3\xbcr \"1\"?[31m\xff\n");
+        "UID    STATE   REASON                 SINCE  RECORD  REASON                      BITRATE  FRAMES  "
+        "LOSSES  "
+        "FAULTS  RECONNECTS  RESTARTS  VIEWERS  PID  NAME\n"
+        "cam-0  active  -       2023-11-14T22:13:20Z  failed  No space left on device  2.0 Mbit/s       -    "
+        "   -  "
+        "     3           -         -        -    -  T\xc3\xbcr \"1\"?[31m\xff\n"
+        "cam-1  active  -       2023-11-14T22:13:20Z  on      -                        2.0 Mbit/s       -    "
+        "   -  "
+        "     3           -         -        -    -  T\xc3\xbcr \"1\"?[31m\xff\n");
+}
+
+/* Of one stream a list: all that came, line by line, and nothing that did not. */
+static void test_one_stream(void **state)
+{
+    (void)state;
+    srv.rows = 1;
+    assert_int_equal(run("streams cam-0", true), CTL_OK);
+    assert_string_equal(srv.arg, "cam-0");
+    assert_non_null(strstr(out, "uid                   cam-0\n"));
+    assert_non_null(
+        strstr(out, "recording             failed\nbecause               No space left on device\n"));
+    assert_non_null(strstr(out, "faults of the camera  3\n  no RTCP             3\n"));
+    assert_null(strstr(out, "no SDP"));
 }
 
 static void test_json(void **state)
@@ -167,7 +186,9 @@ static void test_json(void **state)
     assert_int_equal(run("--json streams cam-0", true), CTL_OK);
     assert_string_equal(srv.arg, "cam-0");
     assert_string_equal(out,
-        "[{\"uid\": \"cam-0\", \"state\": \"active\", \"bitrate_bps\": 2000000, \"since_s\": 1700000000, "
+        "[{\"uid\": \"cam-0\", \"state\": \"active\", \"record\": \"failed\", "
+        "\"record_reason\": \"No space left on device\", \"faults\": 3, \"rtcp_bad\": 3, \"bitrate_bps\": "
+        "2000000, \"since_s\": 1700000000, "
         "\"offset\": -3, "
         "\"main\": true, \"name\": \"T\xc3\xbcr \\\"1\\\"\\u001b[31m\\ufffd\", \"line\": \"first\\u001b[0m "
         "line\", "
@@ -259,6 +280,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_table, up, down),
+        cmocka_unit_test_setup_teardown(test_one_stream, up, down),
         cmocka_unit_test_setup_teardown(test_json, up, down),
         cmocka_unit_test_setup_teardown(test_other_forms, up, down),
         cmocka_unit_test_setup_teardown(test_many_rows, up, down),

@@ -271,6 +271,7 @@ static void crasher(const char *path, struct span data, void *arg)
     struct auth_given g;
     struct rtp_packet p;
     struct rtcp_packet rtcp;
+    unsigned bad = 0;
     struct url u;
     struct head h;
     struct span rest;
@@ -290,7 +291,7 @@ static void crasher(const char *path, struct span data, void *arg)
     for (rest = data; rtsp_transport_next(&rest, &t);) continue;
     for (rest = data; rtsp_rtp_info_next(&rest, &ri);) continue;
     for (rest = data; auth_challenge_next(&rest, &c);) continue;
-    for (rest = data; rtcp_next(&rest, &rtcp);) continue;
+    for (rest = data; rtcp_next(&rest, &rtcp, &bad);) continue;
     interleaved_init(&il);
     for (rest = data; rest.n > 0; rest = span_from(rest, took)) {
         interleaved_next(&il, rest, &took, &e);

@@ -84,6 +84,7 @@ static void reports_round_trip(void **state)
         .ssrc = 42, .ntp = 0xe6d25e8080000000, .rtp_ts = 90000, .packets = 3, .bytes = 4};
     struct rtcp_packet p;
     struct span rest;
+    unsigned bad = 0;
 
     (void)state;
     sr.n_blocks = 1;
@@ -95,18 +96,18 @@ static void reports_round_trip(void **state)
     assert_true(wr_ok(&w));
     assert_int_equal(w.n % 4, 0);
     rest = wr_span(&w);
-    assert_true(rtcp_next(&rest, &p) && p.type == RTCP_RR && p.ssrc == 42 && p.n_blocks == 2);
+    assert_true(rtcp_next(&rest, &p, &bad) && p.type == RTCP_RR && p.ssrc == 42 && p.n_blocks == 2);
     assert_int_equal(p.block[0].lost, -5);
     assert_int_equal(p.block[0].fraction, 128);
     assert_int_equal(p.block[0].high_seq, 70000);
     assert_int_equal(p.block[0].dlsr, 65536);
     assert_int_equal(p.block[1].lost, 0x7fffff); /* clamped to 24 bits */
-    assert_true(rtcp_next(&rest, &p) && p.type == RTCP_SDES && span_is(p.cname, "abc"));
-    assert_true(
-        rtcp_next(&rest, &p) && p.type == RTCP_SR && p.ntp == sr.ntp && p.rtp_ts == 90000 && p.bytes == 4);
+    assert_true(rtcp_next(&rest, &p, &bad) && p.type == RTCP_SDES && span_is(p.cname, "abc"));
+    assert_true(rtcp_next(&rest, &p, &bad) && p.type == RTCP_SR && p.ntp == sr.ntp && p.rtp_ts == 90000 &&
+        p.bytes == 4);
     assert_int_equal(p.n_blocks, 1);
-    assert_true(rtcp_next(&rest, &p) && p.type == RTCP_BYE && p.ssrc == 42);
-    assert_false(rtcp_next(&rest, &p));
+    assert_true(rtcp_next(&rest, &p, &bad) && p.type == RTCP_BYE && p.ssrc == 42);
+    assert_false(rtcp_next(&rest, &p, &bad));
     for (size_t n = 0; n < 9; n++) { /* every length of CNAME is padded with at least one zero */
         char name[16] = "";
 
@@ -116,8 +117,9 @@ static void reports_round_trip(void **state)
         assert_int_equal(w.n % 4, 0);
         assert_int_equal(mem[w.n - 1], 0);
         rest = wr_span(&w);
-        assert_true(rtcp_next(&rest, &p) && span_is(p.cname, name) && rest.n == 0);
+        assert_true(rtcp_next(&rest, &p, &bad) && span_is(p.cname, name) && rest.n == 0);
     }
+    assert_int_equal(bad, 0);
 }
 
 /* T17 */
@@ -134,23 +136,31 @@ static void malformed_compounds(void **state)
         0x82, 203, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6, 3, 'b', 'y', 'e', 0, 0, 0, 0};
     struct rtcp_packet p;
     struct span rest = span(sdes_without_end, sizeof(sdes_without_end));
+    unsigned bad = 0;
 
     (void)state;
-    assert_true(rtcp_next(&rest, &p) && span_is(p.cname, "abcdef"));
+    assert_true(rtcp_next(&rest, &p, &bad) && span_is(p.cname, "abcdef"));
     rest = span(too_long, sizeof(too_long));
-    assert_true(rtcp_next(&rest, &p) && p.ssrc == 5 && rest.n == 0);
+    assert_true(rtcp_next(&rest, &p, &bad) && p.ssrc == 5 && rest.n == 0);
+    assert_int_equal(bad, 0);
     rest = span(short_inside, sizeof(short_inside));
-    assert_true(rtcp_next(&rest, &p) && p.type == RTCP_BYE && p.ssrc == 6);
+    assert_true(rtcp_next(&rest, &p, &bad) && p.type == RTCP_BYE && p.ssrc == 6);
+    assert_int_equal(bad, 1);
     rest = span(unknown, sizeof(unknown));
-    assert_true(rtcp_next(&rest, &p) && p.type == RTCP_APP && p.ssrc == 5);
-    assert_true(rtcp_next(&rest, &p) && p.type == 205);
-    assert_false(rtcp_next(&rest, &p));
+    assert_true(rtcp_next(&rest, &p, &bad) && p.type == RTCP_APP && p.ssrc == 5);
+    assert_true(rtcp_next(&rest, &p, &bad) && p.type == 205);
+    assert_false(rtcp_next(&rest, &p, &bad));
     rest = span(blocks_missing, sizeof(blocks_missing));
-    assert_true(rtcp_next(&rest, &p) && p.n_blocks == 0);
+    assert_true(rtcp_next(&rest, &p, &bad) && p.n_blocks == 0);
     rest = span(bye_reason, sizeof(bye_reason));
-    assert_true(rtcp_next(&rest, &p) && span_is(p.reason, "bye"));
+    assert_true(rtcp_next(&rest, &p, &bad) && span_is(p.reason, "bye"));
+    assert_int_equal(bad, 2); /* four zeros behind the last */
     rest = SPAN_LIT("\x80\xc9\0");
-    assert_false(rtcp_next(&rest, &p));
+    assert_false(rtcp_next(&rest, &p, &bad));
+    assert_int_equal(bad, 3);
+    rest = SPAN_LIT("\x40\xc9\0\0");
+    assert_false(rtcp_next(&rest, &p, &bad));
+    assert_int_equal(bad, 4);
 }
 
 static void ntp(void **state)

@@ -37,9 +37,10 @@ struct bench {
 static void on_rtcp(void *arg, uint8_t track, struct span compound)
 {
     struct bench *b = arg;
+    unsigned bad = 0;
 
     (void)track;
-    assert_true(rtcp_next(&compound, &b->report));
+    assert_true(rtcp_next(&compound, &b->report, &bad));
     b->reports++;
 }
 
@@ -299,7 +300,7 @@ static void bad_packets_in_a_row_make_it_invalid(void **state)
     assert_int_equal(b->invalid, 0);
     for (int i = 0; i < 4; i++) ingest_packet(b->in, VIDEO, false, SPAN_LIT("garbage, no RTP"));
     assert_int_equal(b->invalid, 5);
-    assert_int_equal(ring_reader_status(b->r)->packets_bad, 12);
+    assert_int_equal(ring_reader_status(b->r)->faults[FAULT_RTP], 12);
 }
 
 /* K2, K4: a report each five seconds, none before the first packet. */
@@ -336,10 +337,48 @@ static void rtcp_and_rtp_on_each_others_channel(void **state)
     for (int i = 0; i < 5; i++) picture(b, i == 0, 1000);
     rtcp_write_sr(&w, &sr);
     ingest_packet(b->in, VIDEO, false, wr_span(&w));
-    assert_int_equal(ring_reader_status(b->r)->packets_bad, 0);
-    ingest_packet(b->in, VIDEO, true, SPAN_LIT("\x81\xc9")); /* cut short: nothing happens */
+    assert_int_equal(ring_reader_status(b->r)->faults[FAULT_RTCP], 0);
     ingest_packet(b->in, 5, false, SPAN_LIT("no such track"));
-    assert_int_equal(ring_reader_status(b->r)->packets_bad, 0);
+    assert_int_equal(ring_reader_status(b->r)->faults[FAULT_RTP], 0);
+}
+
+/* T17: what is no RTCP is counted, what stands before it counts. */
+static void broken_rtcp_is_counted(void **state)
+{
+    struct bench *b = *state;
+    const struct ring_status *status = ring_reader_status(b->r);
+
+    begin(b, "", false);
+    for (int i = 0; i < 5; i++) picture(b, i == 0, 1000);
+    ingest_packet(b->in, VIDEO, true, SPAN_LIT("\x81\xc9")); /* cut short */
+    assert_int_equal(status->faults[FAULT_RTCP], 1);
+    ingest_packet(b->in, VIDEO, true, SPAN_LIT("\x80\xc8\0\1\0\0\0\5")); /* half a sender report */
+    assert_int_equal(status->faults[FAULT_RTCP], 2);
+    ingest_packet(b->in, VIDEO, true, SPAN_LIT("\x80\xc9\0\1\0\0\0\5junk"));
+    assert_int_equal(status->faults[FAULT_RTCP], 3);
+    ingest_packet(b->in, VIDEO, true, SPAN_LIT("no RTCP"));
+    assert_int_equal(status->faults[FAULT_RTCP], 4);
+    assert_int_equal(status->faults[FAULT_RTP], 0);
+}
+
+static void faults_are_counted_by_kind(void **state)
+{
+    struct bench *b = *state;
+    const struct ring_status *status = ring_reader_status(b->r);
+
+    begin(b, "", false);
+    picture(b, true, 1000);
+    packet(b, VIDEO, true, SPAN_LIT("\x80\x80\x80")); /* forbidden bit (V16) */
+    for (int i = 0; i < 3; i++) packet_as(b, VIDEO, 33, true, SPAN_LIT("of another type"));
+    ingest_fault(b->in, FAULT_STRANGER, VIDEO, 7);
+    ingest_fault(b->in, FAULT_SDP, 0, 0);
+    ingest_tick(b->in);
+    assert_int_equal(status->faults[FAULT_PAYLOAD], 1);
+    assert_int_equal(status->faults[FAULT_FOREIGN], 3);
+    assert_int_equal(status->faults[FAULT_STRANGER], 7);
+    assert_int_equal(status->faults[FAULT_SDP], 0);
+    ingest_tick(b->in);
+    assert_int_equal(status->faults[FAULT_FOREIGN], 3);
 }
 
 /* K11, K13: sound goes on, the picture has stopped. */
@@ -436,6 +475,8 @@ int main(void)
         TEST(bad_packets_in_a_row_make_it_invalid),
         TEST(reports_tell_what_was_received),
         TEST(rtcp_and_rtp_on_each_others_channel),
+        TEST(broken_rtcp_is_counted),
+        TEST(faults_are_counted_by_kind),
         TEST(silence_of_the_picture_is_seen),
         TEST(no_key_frame_is_starving),
         TEST(a_frame_too_large_leaves_a_hole),

@@ -312,17 +312,17 @@ static void redirects_C15(void **state)
     script_open("rtsp://a:b@cam/p", RTSP_TRANSPORT_AUTO);
     script_start();
     script_answer("401 No\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"1\"\r\n");
-    script_answer("302 Moved\r\nLocation: rtsp://other:8554/q?z\r\n");
-    assert_string_equal(T.log, "DIAL cam:554; DIAL other:8554!; ");
+    script_answer("302 Moved\r\nLocation: rtsp://CAM:8554/q?z\r\n");
+    assert_string_equal(T.log, "DIAL cam:554; DIAL CAM:8554!; ");
     rtsp_client_connected(T.c, T.now);
-    assert_true(script_asked("OPTIONS rtsp://other:8554/q?z ") &&
-        !script_has("Authorization")); /* auth begins anew */
+    assert_true(
+        script_asked("OPTIONS rtsp://CAM:8554/q?z ") && !script_has("Authorization")); /* auth begins anew */
     script_answer("200 OK\r\n");
     script_answer("401 No\r\nWWW-Authenticate: Digest realm=\"r2\", nonce=\"5\"\r\n");
-    assert_true(script_has("username=\"a\", realm=\"r2\"")); /* credentials go along */
+    assert_true(script_has("username=\"a\", realm=\"r2\"")); /* the same host gets a digest */
     script_answer("301 Moved\r\nLocation: /relative\r\n");
     rtsp_client_connected(T.c, T.now);
-    assert_true(script_asked("OPTIONS rtsp://other:8554/relative "));
+    assert_true(script_asked("OPTIONS rtsp://CAM:8554/relative "));
     script_answer("302 Moved\r\nLocation: rtsp://rtsp://u:v@third/x\r\n");
     rtsp_client_connected(T.c, T.now);
     script_answer("401 No\r\nWWW-Authenticate: Digest realm=\"r3\", nonce=\"6\"\r\n");
@@ -340,6 +340,85 @@ static void redirects_C15(void **state)
     script_start();
     script_answer("302 Moved\r\nLocation: http://x/\r\n");
     assert_int_equal(T.fail, RTSP_FAIL_UNSUPPORTED);
+    script_done();
+}
+
+/* C15: the password is for the host that was configured, and in clear for its port only. */
+static void redirects_take_no_password_along_C15(void **state)
+{
+    static const struct {
+        const char *location, *challenge, *sent; /* sent: NULL, nothing and the session fails */
+    } row[] = {
+        {"rtsp://other/p", "Digest realm=\"r\", nonce=\"1\"", NULL},
+        {"rtsp://other/p", "Basic realm=\"r\"", NULL},
+        {"rtsp://cam.other/p", "Digest realm=\"r\", nonce=\"1\"", NULL},
+        {"rtsp://u:v@other/p", "Basic realm=\"r\"", "Basic dTp2"},
+        {"rtsp://cam:8554/p", "Basic realm=\"r\"", NULL},
+        {"rtsp://cam:8554/p", "Digest realm=\"r\", nonce=\"1\"", "Digest username=\"a\""},
+        {"rtsp://cam/other", "Basic realm=\"r\"", "Basic YTpi"},
+        {"/other", "Basic realm=\"r\"", "Basic YTpi"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_N(row); i++) {
+        for (int options = 0; options < 2; options++) { /* where the challenge comes */
+            char text[128], sent[64];
+
+            script_open("rtsp://a:b@cam/p", RTSP_TRANSPORT_AUTO);
+            script_start();
+            snprintf(text, sizeof(text), "302 Moved\r\nLocation: %s\r\n", row[i].location);
+            script_answer(text);
+            rtsp_client_connected(T.c, T.now);
+            if (!options) script_answer("200 OK\r\n");
+            snprintf(text, sizeof(text), "401 No\r\nWWW-Authenticate: %s\r\n", row[i].challenge);
+            script_answer(text);
+            snprintf(sent, sizeof(sent), "Authorization: %s", row[i].sent ? row[i].sent : "");
+            assert_int_equal(script_has(sent), row[i].sent != NULL);
+            if (!row[i].sent && !options) assert_int_equal(T.fail, RTSP_FAIL_AUTH);
+            script_done();
+        }
+    }
+    /* Nor does a keep-alive that is refused. */
+    script_open("rtsp://a:b@cam/p", RTSP_TRANSPORT_AUTO);
+    script_start();
+    script_answer("302 Moved\r\nLocation: rtsp://cam:8554/p\r\n");
+    rtsp_client_connected(T.c, T.now);
+    script_answer("200 OK\r\n");
+    script_answer_with("200 OK\r\n", SCRIPT_SDP);
+    for (int i = 0; i < 2; i++) script_answer("200 OK\r\nSession: 77\r\nTransport: RTP/AVP/TCP;unicast\r\n");
+    script_answer("200 OK\r\n");
+    assert_true(rtsp_client_playing(T.c));
+    script_rtp(0, 1);
+    script_tick(30 * US_PER_S);
+    script_answer("401 No\r\nWWW-Authenticate: Basic realm=\"r\"\r\n");
+    script_tick(30 * US_PER_S);
+    assert_false(script_has("Authorization"));
+    script_done();
+    /* What one Location said counts for its own host, not for the next. */
+    script_open("rtsp://a:b@cam/p", RTSP_TRANSPORT_AUTO);
+    script_start();
+    script_answer("302 Moved\r\nLocation: rtsp://u:v@other/\r\n");
+    rtsp_client_connected(T.c, T.now);
+    script_answer("302 Moved\r\nLocation: rtsp://third/\r\n");
+    rtsp_client_connected(T.c, T.now);
+    script_answer("200 OK\r\n");
+    script_answer("401 No\r\nWWW-Authenticate: Basic realm=\"r\"\r\n");
+    assert_int_equal(T.fail, RTSP_FAIL_AUTH);
+    script_done();
+}
+
+/* Heads and descriptions that are none are counted. */
+static void broken_answers_are_counted(void **state)
+{
+    (void)state;
+    script_open("rtsp://cam/p", RTSP_TRANSPORT_AUTO);
+    script_start();
+    script_feed(SPAN_LIT("RTSP/1.0 nonsense\r\n\r\n"));
+    assert_int_equal(rtsp_client_counts(T.c).bad_heads, 1);
+    script_answer("200 OK\r\n");
+    script_answer("200 OK\r\nContent-Length: 3\r\n\r\nabc");
+    assert_int_equal(T.fail, RTSP_FAIL_PROTOCOL);
+    assert_int_equal(rtsp_client_counts(T.c).bad_descriptions, 1);
     script_done();
 }
 
@@ -546,6 +625,8 @@ int main(void)
         cmocka_unit_test(no_cseq_C1),
         cmocka_unit_test(relative_path_C10),
         cmocka_unit_test(redirects_C15),
+        cmocka_unit_test(redirects_take_no_password_along_C15),
+        cmocka_unit_test(broken_answers_are_counted),
         cmocka_unit_test(describe_that_brings_nothing),
         cmocka_unit_test(long_description_C19),
         cmocka_unit_test(body_without_length_C18),

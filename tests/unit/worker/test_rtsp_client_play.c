@@ -1,4 +1,5 @@
 /* worker/rtsp_client: transports, tracks, keep-alive and the ends of a session. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -172,6 +173,87 @@ static void silent_udp_P13(void **state)
     script_answer_with("200 OK\r\n", SCRIPT_SDP);
     assert_true(script_asked("SETUP ") && script_has("RTP/AVP/TCP"));
     script_done();
+}
+
+/* P13: a media that is not wanted is set up too before TCP is tried, each on a connection of its own. */
+static void silent_udp_until_all_are_set_up_P13(void **state)
+{
+    static const char sdp[] = SCRIPT_SDP "m=audio 0 RTP/AVP 0\r\na=control:trackID=3\r\n";
+    static const uint8_t tracks[] = {2, 3};
+
+    (void)state;
+    script_open("rtsp://cam/p", RTSP_TRANSPORT_AUTO);
+    script_start();
+    script_answer("200 OK\r\n");
+    script_answer_with("200 OK\r\n", sdp);
+    script_answer("461 x\r\n"); /* this camera wants UDP */
+    rtsp_client_udp_bound(T.c, 0, 21000, 0, T.now);
+    script_answer("200 OK\r\nSession: 1\r\nTransport: RTP/AVP;unicast;server_port=5000-5001\r\n");
+    rtsp_client_stop(T.c, T.now);
+    script_answer("200 OK\r\n");
+    script_start();
+    for (size_t round = 0; round < ARRAY_N(tracks); round++) {
+        script_answer("200 OK\r\n");
+        script_answer_with("200 OK\r\n", sdp);
+        for (uint8_t i = 0; i < tracks[round]; i++) {
+            rtsp_client_udp_bound(T.c, i, 21000, 0, T.now);
+            assert_true(script_asked("SETUP ") && script_has("RTP/AVP;unicast;client_port"));
+            script_answer("200 OK\r\nSession: 1\r\nTransport: RTP/AVP;unicast;server_port=5000-5001\r\n");
+            rtsp_client_udp_connected(T.c, i, 0, T.now);
+        }
+        assert_true(script_asked("PLAY "));
+        script_answer("200 OK\r\n");
+        script_tick(5 * US_PER_S);
+        assert_true(script_asked("TEARDOWN "));
+        script_clear();
+        script_tick(RTSP_CLIENT_TEARDOWN_US);
+        assert_string_equal(T.log, "DIAL cam:554; ");
+        rtsp_client_connected(T.c, T.now);
+    }
+    script_answer("200 OK\r\n");
+    script_answer_with("200 OK\r\n", sdp);
+    assert_true(script_asked("SETUP ") && script_has("RTP/AVP/TCP"));
+    script_done();
+}
+
+/* P12: no ports here is no better than a camera that refuses them. */
+static void no_ports_means_tcp_P12(void **state)
+{
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        script_open("rtsp://cam/p", RTSP_TRANSPORT_AUTO);
+        script_start();
+        script_answer("200 OK\r\n");
+        script_answer_with("200 OK\r\n", SCRIPT_SDP);
+        script_answer("200 OK\r\nSession: 1\r\nTransport: RTP/AVP;unicast;server_port=5000-5001\r\n");
+        script_answer("200 OK\r\n"); /* TEARDOWN: it gave UDP though TCP was asked for */
+        script_clear();
+        rtsp_client_connected(T.c, T.now);
+        script_answer("200 OK\r\n");
+        script_answer_with("200 OK\r\n", SCRIPT_SDP);
+        assert_string_equal(T.log, "BIND 0; ");
+        script_clear();
+        if (late)
+            script_tick(5 * US_PER_S);
+        else
+            rtsp_client_udp_bound(T.c, 0, 0, -ENOTCONN, T.now);
+        assert_int_equal(T.fail, RTSP_FAIL_UNREACHABLE); /* TCP was refused in this session */
+        script_start();
+        script_answer("200 OK\r\n");
+        script_answer_with("200 OK\r\n", SCRIPT_SDP);
+        assert_string_equal(T.log, "DIAL cam:554; BIND 0; "); /* known: UDP */
+        script_clear();
+        if (late)
+            script_tick(5 * US_PER_S);
+        else
+            rtsp_client_udp_bound(T.c, 0, 0, -ENOTCONN, T.now);
+        assert_string_equal(T.log, "DIAL cam:554; ");
+        rtsp_client_connected(T.c, T.now);
+        script_answer("200 OK\r\n");
+        script_answer_with("200 OK\r\n", SCRIPT_SDP);
+        assert_true(script_asked("SETUP ") && script_has("RTP/AVP/TCP"));
+        script_done();
+    }
 }
 
 static void silent_tcp(void **state)
@@ -387,6 +469,8 @@ int main(void)
         cmocka_unit_test(udp_whole_session),
         cmocka_unit_test(transport_ladder_P12),
         cmocka_unit_test(silent_udp_P13),
+        cmocka_unit_test(silent_udp_until_all_are_set_up_P13),
+        cmocka_unit_test(no_ports_means_tcp_P12),
         cmocka_unit_test(silent_tcp),
         cmocka_unit_test(insists_on_all_tracks_P14),
         cmocka_unit_test(one_track_refused),
