@@ -64,10 +64,10 @@ static void note_accepted(
 }
 
 static void load_item(struct load *l, const struct source *s, const struct source_section *sec,
-    const struct source_item *item, const struct conf_row *row, void *base, struct given *given)
+    const struct source_item *item, const struct conf_row *row, const struct load_into *into)
 {
     struct value_from from = {item->value, item->quoted, item->torn, l->c->dir};
-    unsigned *line = &given->lines[conf_row_index(row)];
+    unsigned *line = &into->given->lines[conf_row_index(row)];
     char name[KEY_TEXT_MAX];
     struct value_why why = {""};
 
@@ -77,25 +77,25 @@ static void load_item(struct load *l, const struct source *s, const struct sourc
             l->r, CONF_WARNING, s->file, item->line, name, "stands in line %u too: this one counts", *line);
     if (value_nothing(row, item->value)) return;
     *line = item->line;
-    if (!value_parse(row, &from, load_field(row, base), &why)) {
+    if (!value_parse(row, &from, load_field(row, into->base), &why)) {
         report_add(l->r, CONF_MISTAKE, s->file, item->line, name, "%s", why.text);
         return;
     }
     note_accepted(l, row, s, item->line, name);
 }
 
-void load_items(struct load *l, const struct source *s, const struct source_section *sec,
-    enum conf_scope scope, const char *section, void *base, struct given *given, bool free_keys)
+void load_items(
+    struct load *l, const struct source *s, const struct source_section *sec, const struct load_into *into)
 {
     char name[KEY_TEXT_MAX];
 
     for (size_t i = 0; i < sec->n; i++) {
         const struct source_item *item = &sec->items[i];
-        const struct conf_row *row = conf_row_find(scope, section, item->key);
+        const struct conf_row *row = conf_row_find(into->scope, into->section, item->key);
 
         if (row)
-            load_item(l, s, sec, item, row, base, given);
-        else if (!free_keys)
+            load_item(l, s, sec, item, row, into);
+        else if (!into->free_keys)
             report_add(l->r, CONF_WARNING, s->file, item->line, key_text(sec->path, item->key, name),
                 "is unknown: ignored");
     }
@@ -119,8 +119,10 @@ static void load_section(struct load *l, const struct source *s, const struct so
     else if (span_starts(name, SPAN_LIT("storages/")) && span_find(span_from(name, 9), '/') < 0)
         load_storage(l, s, sec, sec->path + 9);
     else if (section_known(sec->path)) {
-        load_items(l, s, sec, SCOPE_CONF, sec->path, l->c, &l->given, strcmp(sec->path, "nodes") == 0);
-        if (strcmp(sec->path, "nodes") == 0) load_nodes(l, s, sec);
+        bool nodes = strcmp(sec->path, "nodes") == 0;
+
+        load_items(l, s, sec, &(struct load_into){SCOPE_CONF, sec->path, l->c, &l->given, nodes});
+        if (nodes) load_nodes(l, s, sec);
     } else
         report_add(l->r, CONF_WARNING, s->file, sec->line, sec->path, "is an unknown section: ignored");
 }

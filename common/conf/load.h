@@ -43,10 +43,17 @@ void load_defaults(enum conf_scope scope, void *base);
 void load_free_fields(enum conf_scope scope, void *base);
 /* The field of a row in base. */
 void *load_field(const struct conf_row *row, void *base);
-/* Reads the items of a section that the table knows. path: as it stands in reports. free_key: keys of any
- * name are left to the caller, without a warning. */
-void load_items(struct load *l, const struct source *s, const struct source_section *sec,
-    enum conf_scope scope, const char *section, void *base, struct given *given, bool free_keys);
+/* Where the items of a section go. */
+struct load_into {
+    enum conf_scope scope;
+    const char *section; /* of the scope's rows */
+    void *base;          /* the struct of the scope */
+    struct given *given;
+    bool free_keys; /* keys of any name are left to the caller, without a warning */
+};
+/* Reads the items of a section that the table knows. */
+void load_items(
+    struct load *l, const struct source *s, const struct source_section *sec, const struct load_into *into);
 void load_mistake(struct load *l, const struct source *s, unsigned line, const char *path, const char *key,
     const char *fmt, ...) PRINTF_LIKE(6, 7);
 

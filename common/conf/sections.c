@@ -87,7 +87,7 @@ void load_storage(struct load *l, const struct source *s, const struct source_se
     struct given given = {0};
 
     if (!st) return;
-    load_items(l, s, sec, SCOPE_STORAGE, "", st, &given, false);
+    load_items(l, s, sec, &(struct load_into){SCOPE_STORAGE, "", st, &given, false});
     storage_check(l, s, sec->line, st);
 }
 

@@ -45,7 +45,7 @@ static void stream_add(struct load *l, const struct source *s, const struct sour
     st->line = sec->line;
     load_defaults(SCOPE_STREAM, st);
     inherit(c, st);
-    load_items(l, s, sec, SCOPE_STREAM, "", st, &given, false);
+    load_items(l, s, sec, &(struct load_into){SCOPE_STREAM, "", st, &given, false});
     derive_stream(l, s, st, &given);
     if ((c->n_streams & (c->n_streams - 1)) == 0) /* room for a power of two */
         c->streams = mem_renew(c->streams, MAX(c->n_streams * 2, 1) * sizeof(struct conf_stream *));
