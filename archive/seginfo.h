@@ -21,7 +21,8 @@ enum seg_clock {
 enum seg_flag {
     SEG_DISCONT = 1 /* footage is missing before it, or the wall clock was stepped there */,
     SEG_DAMAGED = 2,
-    SEG_RECOVERED = 4 /* footer rebuilt by the keeper */
+    SEG_RECOVERED = 4 /* footer rebuilt by the keeper */,
+    SEG_CONTINUES = 8 /* begins inside a GOP: what lies before its first key frame needs the segment before */
 };
 
 struct seg_info {

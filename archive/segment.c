@@ -242,6 +242,7 @@ int segw_open(int records_fd, const struct segw_setup *setup, struct segw **ret)
     w->info.clock = setup->clock;
     w->info.clock_offset_us = setup->clock_offset_us;
     w->info.flags = setup->discont ? SEG_DISCONT : 0;
+    if (setup->n_first > 0 && !(setup->first[0].flags & FRAME_KEY)) w->info.flags |= SEG_CONTINUES;
     w->key_apart_ms = SEG_KEY_APART_MS;
     w->now.at = segtable_start();
     buf_init(&w->table, TABLE_MAX);

@@ -70,11 +70,23 @@ bool plan_add(struct plan *p, const struct seg_info *s, uint8_t storage, usec_t 
             .storage = storage,
             .first = i == 0,
             .discont = i == 0 && (s->flags & SEG_DISCONT),
+            .inside = i == 0 && (s->flags & SEG_CONTINUES),
         };
 
         if (piece.dur_us <= 0 || start_us >= to_us || end_us <= from_us) continue;
         if (!push(p, &piece)) return false;
     }
+    return true;
+}
+
+bool plan_take(struct plan *to, struct plan *from)
+{
+    for (size_t i = 0; i < from->n; i++)
+        if (!push(to, &from->v[i])) return false;
+    to->bytes += from->bytes;
+    to->bytes_us += from->bytes_us;
+    to->peak = MAX(to->peak, from->peak);
+    plan_done(from);
     return true;
 }
 
@@ -123,6 +135,7 @@ void plan_write(const struct plan *p, struct text *to)
         usec_t us = shown_us(&p->v[i], i + 1 < p->n ? &p->v[i + 1] : NULL);
 
         head.target_s = MAX(head.target_s, hls_rounded_s(us));
+        head.independent &= !p->v[i].inside;
     }
     hls_begin(to, &head);
     for (size_t i = 0; p->v && i < p->n; i++) {

@@ -17,6 +17,7 @@ struct piece_of {
     uint8_t storage;   /* index in the plan's tags */
     bool first;        /* of its segment */
     bool discont;      /* the segment says that footage is missing before it */
+    bool inside;       /* begins inside a GOP */
 };
 struct plan {
     struct piece_of *v;
@@ -31,6 +32,8 @@ void plan_done(struct plan *p);
 /* Adds the pieces of a segment that overlap [from_us, to_us). Of the open one too, as far as it is written.
  * false: too many, or memory is out. */
 bool plan_add(struct plan *p, const struct seg_info *s, uint8_t storage, usec_t from_us, usec_t to_us);
+/* Moves the pieces of `from` behind those of `to`. false: too many, or memory is out. */
+bool plan_take(struct plan *to, struct plan *from);
 /* In the order of time; of two pieces of one segment one is left. */
 void plan_sort(struct plan *p);
 /* The VOD playlist. */

@@ -654,6 +654,8 @@ static void continued_segments_are_cut(void **state)
         assert_int_equal(segw_append(w, f.f + at, MIN(50, f.n - at)), SEGW_OK);
     assert_int_equal(segw_close(w, &info), 0);
     assert_int_equal(info.n_keys, 1);
+    assert_int_equal(info.flags, SEG_CONTINUES);
+    assert_int_equal(t->info.flags, SEG_CONTINUES); /* the open one says so too */
     assert_int_equal(seg_table_scan(fd, info.bytes, &t), SEG_OK);
     first = info.keys[0].sample;
     assert_true(first > 0);
