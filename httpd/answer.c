@@ -51,8 +51,9 @@ static void write_cors(struct wr *w, const struct http *h)
         if (!origin.p || !origin_allowed(h->hub->allow_origin, origin)) return;
         wr_fmt(w, "Access-Control-Allow-Origin: %.*s\r\n", SPAN_FMT(origin));
     }
-    wr_text(
-        w, "Access-Control-Expose-Headers: Content-Length, Content-Range, Date, ETag, X-Tracks-Left-Out\r\n");
+    wr_text(w,
+        "Access-Control-Expose-Headers: Content-Length, Content-Range, Date, ETag, X-Tracks-Left-Out, "
+        "X-Nearest-Recorded, X-Archive-Incomplete\r\n");
 }
 
 static void write_policy(struct wr *w, const struct http *h, const struct answer *a)
@@ -162,7 +163,7 @@ void answer_chunk(struct http *h, struct answer *a, struct chunk *c)
     http_done(h);
 }
 
-static struct chunk *packed_of(struct body *b)
+struct chunk *body_pack(struct body *b)
 {
     uint8_t *p;
     size_t n;
@@ -182,7 +183,7 @@ void answer_body(struct http *h, struct answer *a, struct body *b, bool pack)
 
     a->vary = pack;
     a->v.etag = span_of(b->etag);
-    if (pack && http_accepts_coding(&h->ask->req.head, "gzip") > 0 && packed_of(b)) {
+    if (pack && http_accepts_coding(&h->ask->req.head, "gzip") > 0 && body_pack(b)) {
         c = b->packed;
         a->coding = "gzip";
         snprintf(etag, sizeof(etag), "%.*s-gz\"", (int)(strlen(b->etag) - 1), b->etag);

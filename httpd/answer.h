@@ -34,6 +34,9 @@ struct body {
 /* Takes the chunk; the entity tag is a hash of the bytes. */
 void body_set(struct body *b, struct chunk *plain);
 void body_done(struct body *b);
+/* Its gzip form; NULL: it is no smaller. answer_body makes it by need; who has a long one makes it elsewhere.
+ */
+struct chunk *body_pack(struct body *b);
 
 /* Head only; n: Content-Length, or ANSWER_ENDLESS (the connection ends the body). */
 #define ANSWER_ENDLESS UINT64_MAX
