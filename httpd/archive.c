@@ -1,76 +1,12 @@
 #include "httpd/archive.h"
+#include "httpd/bytes.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
-#include "common/base/log.h"
 #include "common/base/mem.h"
 
-static void next_storage(struct archive_job *j);
+#include <errno.h>
 
-/* --- what is asked for --- */
-
-bool archive_time(struct span s, usec_t *ret_us)
-{
-    uint64_t v;
-
-    if (!span_u64(s, ARCHIVE_TIME_MOST_S, &v)) return false;
-    *ret_us = (usec_t)v * US_PER_S;
-    return true;
-}
-
-bool archive_span(struct span s, usec_t from_us, usec_t *ret_to_us)
-{
-    usec_t dur_us;
-
-    if (!archive_time(s, &dur_us) || dur_us == 0) return false;
-    *ret_to_us = from_us + dur_us;
-    return true;
-}
-
-static bool number(struct span s, size_t at, size_t n, uint64_t least, uint64_t most, int *ret)
-{
-    uint64_t v;
-
-    if (at + n > s.n || !span_u64(span_sub(s, at, n), most, &v) || v < least) return false;
-    *ret = (int)v;
-    return true;
-}
-
-/* "Z", "+03:00", "-0330" or nothing. */
-static bool zone(struct span s, int *ret_minutes)
-{
-    int h, m = 0;
-
-    *ret_minutes = 0;
-    if (s.n == 0 || span_iis(s, "Z")) return true;
-    /* '+' of a query that was not escaped arrives as a blank */
-    if (s.p[0] != '+' && s.p[0] != '-' && s.p[0] != ' ') return false;
-    if (!number(s, 1, 2, 0, 14, &h)) return false;
-    if (s.n > 3 && !number(s, s.p[3] == ':' ? 4 : 3, 2, 0, 59, &m)) return false;
-    *ret_minutes = (s.p[0] == '-' ? -1 : 1) * (h * 60 + m);
-    return true;
-}
-
-bool archive_date(struct span s, usec_t *ret_us)
-{
-    struct tm tm = {0};
-    int minutes;
-    size_t at = 19;
-
-    if (archive_time(s, ret_us)) return true;
-    if (s.n < 19 || s.p[4] != '-' || s.p[7] != '-' || s.p[13] != ':' || s.p[16] != ':') return false;
-    if (s.p[10] != 'T' && s.p[10] != ' ' && s.p[10] != '_') return false;
-    if (!number(s, 0, 4, 1970, 9999, &tm.tm_year) || !number(s, 5, 2, 1, 12, &tm.tm_mon) ||
-        !number(s, 8, 2, 1, 31, &tm.tm_mday) || !number(s, 11, 2, 0, 23, &tm.tm_hour) ||
-        !number(s, 14, 2, 0, 59, &tm.tm_min) || !number(s, 17, 2, 0, 59, &tm.tm_sec))
-        return false;
-    if (at < s.n && s.p[at] == '.')
-        for (at++; at < s.n && s.p[at] >= '0' && s.p[at] <= '9';) at++;
-    if (!zone(span_from(s, at), &minutes)) return false;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
-    *ret_us = ((usec_t)timegm(&tm) - (usec_t)minutes * 60) * US_PER_S;
-    return true;
-}
+_Static_assert(ARCHIVE_STORAGES_MAX <= 32, "a mask of 32 bits");
 
 void archive_tag(const struct storage *st, char dst[9])
 {
@@ -99,68 +35,136 @@ void archive_open_segment(const struct stream *s, struct open_segment *ret)
         ret->id = 0;
 }
 
-/* --- a job's way --- */
+/* --- a job's way ---
+ *
+ * Every storage is asked in its own pool. Whoever takes the job's `taken` has the answer written, once: the
+ * last visit that is over, in its own thread; or the hub, when it has been patient enough, in the pool of a
+ * storage that has answered. Visits that come later find it taken. The hub alone counts what is out in pools
+ * (`out`) and frees the job when all is back. */
 
-static void job_free(struct archive_job *j)
+static void job_drop(struct archive_job *j)
 {
-    for (size_t i = 0; i < j->n_storages; i++) storage_unref(j->storages[i]);
+    if (j->h || j->out > 0) return;
+    for (size_t i = 0; i < j->n; i++) storage_unref(j->v[i].st);
     if (j->free) j->free(j);
     mem_free(j);
 }
 
+static void write_answer(struct archive_job *j)
+{
+    size_t used = 0;
+
+    j->used = 0;
+    for (size_t i = 0; i < j->n; i++) {
+        if (!atomic_load(&j->v[i].over) || j->v[i].err != 0) continue;
+        j->used |= 1u << i;
+        j->damaged |= j->v[i].damaged;
+        used++;
+    }
+    j->missing = (unsigned)(j->n - used);
+    if (used > 0) j->finish(j);
+}
+
+/* Nobody waits for it: another has written the answer, or the viewer has gone. */
+static bool pointless(struct archive_job *j)
+{
+    return atomic_load(&j->taken);
+}
+
 static void visit(struct job *job)
 {
-    struct archive_job *j = CONTAINER(job, struct archive_job, job);
-    int err = j->visit(j, j->storages[j->at]);
+    struct archive_visit *v = CONTAINER(job, struct archive_visit, job);
+    struct archive_job *j = v->j;
 
-    if (err != 0) {
-        j->failed++;
-        log_event_of(LOG_WARN, j->uid, "archive-unread", "storage=%s err=%d", j->storages[j->at]->name, err);
-    }
-    if (j->at + 1 == j->n_storages && j->failed < j->n_storages && j->finish) j->finish(j);
+    v->err = pointless(j) ? -ECANCELED : j->read(v);
+    if (v->err != 0 && v->err != -ECANCELED) storage_say(v->st, STORAGE_UNREAD, j->uid, v->err);
+    atomic_store(&v->over, true);
+    if (atomic_fetch_sub(&j->left, 1) > 1 || atomic_exchange(&j->taken, true)) return;
+    write_answer(j);
+    v->wrote = true;
+}
+
+static void write_in_pool(struct job *job)
+{
+    write_answer(CONTAINER(job, struct archive_job, writing));
 }
 
 void archive_forget(struct http *h)
 {
     struct archive_job *j = h->ask->work;
 
-    if (j) j->h = NULL;
     h->ask->work = NULL;
     h->ask->abort = NULL;
+    if (!j) return;
+    j->h = NULL;
+    atomic_store(&j->taken, true);
+    job_drop(j);
+}
+
+static void unreadable(struct http *h)
+{
+    answer_error_with(h, 503, "Retry-After: 5\r\n", "the archive cannot be read now");
+}
+
+static void deliver(struct archive_job *j)
+{
+    struct http *h = j->h;
+
+    if (!h) return;
+    loop_timer_stop(&h->timer);
+    h->ask->work = NULL;
+    h->ask->abort = NULL;
+    if (j->missing == j->n)
+        unreadable(h);
+    else
+        j->answer(j);
+    j->h = NULL;
+}
+
+static void written(struct job *job)
+{
+    struct archive_job *j = CONTAINER(job, struct archive_job, writing);
+
+    deliver(j);
+    j->out--;
+    job_drop(j);
+}
+
+/* With what has come, if anything has. Called while a job is out, which keeps j. */
+static void answer_early(struct archive_job *j)
+{
+    struct http *h = j->h;
+
+    for (size_t i = 0; i < j->n; i++) {
+        if (!atomic_load(&j->v[i].over) || j->v[i].err != 0) continue;
+        if (atomic_exchange(&j->taken, true)) return;
+        if (pool_put(j->v[i].st->pool, &j->writing)) {
+            j->out++;
+            return;
+        }
+        archive_forget(h);
+        unreadable(h);
+        return;
+    }
+    if (j->out > 1) return; /* others may still come */
+    archive_forget(h);
+    unreadable(h);
 }
 
 static void visited(struct job *job)
 {
-    struct archive_job *j = CONTAINER(job, struct archive_job, job);
+    struct archive_visit *v = CONTAINER(job, struct archive_visit, job);
+    struct archive_job *j = v->j;
 
-    if (!j->h) {
-        job_free(j);
-    } else if (++j->at < j->n_storages) {
-        next_storage(j);
-    } else {
-        struct http *h = j->h;
-
-        archive_forget(h);
-        j->h = h;
-        if (j->failed == j->n_storages)
-            answer_error_with(h, 503, "Retry-After: 5\r\n", "the archive cannot be read now");
-        else
-            j->answer(j);
-        job_free(j);
-    }
+    if (v->wrote)
+        deliver(j);
+    else if (j->h && j->impatient)
+        answer_early(j);
+    j->out--;
+    job_drop(j);
 }
 
-static void next_storage(struct archive_job *j)
-{
-    struct http *h = j->h;
-
-    j->job.work = visit;
-    j->job.done = visited;
-    if (pool_put(j->storages[j->at]->pool, &j->job)) return;
-    archive_forget(h);
-    job_free(j);
-    answer_error_with(h, 503, "Retry-After: 2\r\n", "too many readers wait for this storage");
-}
+/* --- its start, and its patience --- */
 
 static void late(struct loop_timer *t)
 {
@@ -170,24 +174,94 @@ static void late(struct loop_timer *t)
     answer_error_with(h, 503, "Retry-After: 10\r\n", "the storage does not answer");
 }
 
+static void impatient(struct loop_timer *t)
+{
+    struct http *h = t->arg;
+    struct archive_job *j = h->ask->work;
+
+    for (size_t i = 0; i < j->n; i++)
+        if (!atomic_load(&j->v[i].over)) storage_say(j->v[i].st, STORAGE_SLOW, j->uid, -ETIMEDOUT);
+    j->impatient = true;
+    http_timer(h, ARCHIVE_LATE_US - ARCHIVE_PATIENCE_US, late);
+    answer_early(j);
+}
+
+/* How many could be asked: 0 where every pool is full. */
+static size_t ask_all(struct archive_job *j)
+{
+    unsigned refused = 0;
+
+    atomic_store(&j->left, (unsigned)j->n);
+    for (size_t i = 0; i < j->n; i++) {
+        struct archive_visit *v = &j->v[i];
+
+        v->j = j;
+        v->n = (uint8_t)i;
+        v->job = (struct job){.work = visit, .done = visited, .loop = j->writing.loop};
+        if (pool_put(v->st->pool, &v->job)) {
+            j->out++;
+            continue;
+        }
+        v->err = -EBUSY;
+        atomic_store(&v->over, true);
+        refused++;
+    }
+    /* Where the others were over before, none of them was the last: the hub goes on when they are back. */
+    if (refused > 0 && atomic_fetch_sub(&j->left, refused) == refused) j->impatient = true;
+    return j->out;
+}
+
 void archive_start(struct http *h, struct archive_job *j)
 {
+    struct storage *found[ARCHIVE_STORAGES_MAX];
     const struct stream *s = h->ask->stream;
 
-    j->h = h;
     j->now_us = clock_wall_us();
-    j->job.loop = h->hub->loop;
+    j->writing = (struct job){.work = write_in_pool, .done = written, .loop = h->hub->loop};
     span_copy(span_of(s->v.uid), j->uid, sizeof(j->uid));
     archive_open_segment(s, &j->open);
-    j->n_storages =
-        storages_of(h->hub->server->storages, span_of(s->v.archive), j->storages, ARCHIVE_STORAGES_MAX);
-    if (j->n_storages == 0) {
-        job_free(j);
+    j->n = storages_of(h->hub->server->storages, span_of(s->v.archive), found, ARCHIVE_STORAGES_MAX);
+    for (size_t i = 0; i < j->n; i++) j->v[i].st = found[i];
+    if (j->n == 0) {
+        job_drop(j);
         answer_error(h, 404, "this stream has no archive");
         return;
     }
+    j->h = h;
     h->ask->work = j;
     h->ask->abort = archive_forget;
-    http_timer(h, ARCHIVE_LATE_US, late);
-    next_storage(j);
+    http_timer(h, ARCHIVE_PATIENCE_US, impatient);
+    if (ask_all(j) > 0) return;
+    archive_forget(h);
+    answer_error_with(h, 503, "Retry-After: 2\r\n", "too many readers wait for this storage");
+}
+
+void archive_body(struct body *b, struct span text, bool pack)
+{
+    struct chunk *c = bytes_chunk(text);
+
+    if (!c) return;
+    body_set(b, c);
+    if (pack) body_pack(b);
+}
+
+void archive_answer(struct archive_job *j, const char *type, struct body *b)
+{
+    struct answer a = {.status = 200, .type = type, .cache = CACHE_CHECK};
+    char extra[ARCHIVE_EXTRA_MAX];
+
+    if (j->missing > 0) {
+        snprintf(extra, sizeof(extra), "X-Archive-Incomplete: %u of %zu storages\r\n", j->missing, j->n);
+        a.extra = extra;
+        a.cache = CACHE_NEVER;
+    }
+    answer_body(j->h, &a, b, true);
+}
+
+int archive_index_err(struct archive_visit *v, int err)
+{
+    if (err != INDEX_E_DAMAGED) return err;
+    v->damaged = true;
+    storage_say(v->st, STORAGE_DAMAGED, v->j->uid, err);
+    return INDEX_OK;
 }

@@ -1,5 +1,5 @@
 /* What the roads of the archive have in common: what a viewer asks for, the open segment that only the ring
- * knows, and jobs that go from storage to storage of a stream. Tests: tests/unit/httpd/test_archive_plan.c,
+ * knows, and jobs that ask all storages of a stream. Tests: tests/unit/httpd/test_archive.c,
  * tests/e2e/test_http_archive.py. */
 #ifndef HTTPD_ARCHIVE_H
 #define HTTPD_ARCHIVE_H
@@ -12,6 +12,8 @@
 #define ARCHIVE_SPAN_USUAL_US (3600 * US_PER_S)      /* where no duration is given */
 #define ARCHIVE_TIME_MOST_S   99999999999ull
 #define ARCHIVE_LATE_US       (10 * US_PER_S) /* a disk that has not answered by then: 503 */
+#define ARCHIVE_PATIENCE_US   (2 * US_PER_S)  /* by then: the others answer without it */
+#define ARCHIVE_EXTRA_MAX     64
 #define ARCHIVE_STORAGES_MAX  8
 #define ARCHIVE_PAGE          32 /* segments read from an index at once */
 
@@ -24,23 +26,40 @@ struct open_segment {
 void archive_open_segment(const struct stream *s, struct open_segment *ret);
 
 struct archive_job;
-/* One visit of a storage, in its pool. A negative or positive return is logged, and that storage is left out.
- */
-typedef int (*archive_visit)(struct archive_job *j, struct storage *st);
-
-/* A request that reads the archive: visits every storage of the stream, one after the other, then finishes
- * (in the last one's pool), and answers in the hub. */
-struct archive_job {
+/* What one storage has to say, read in its pool. What is found lies with the job's owner, by n; nobody else
+ * touches that before the visit is over. */
+struct archive_visit {
     struct job job;
-    struct http *h; /* NULL: the connection has gone */
-    struct storage *storages[ARCHIVE_STORAGES_MAX];
-    size_t n_storages, at;
-    unsigned failed; /* storages that could not be read */
+    struct archive_job *j;
+    struct storage *st;
+    uint8_t n;    /* which of the job's */
+    bool damaged; /* the index left out what it cannot read */
+    bool wrote;   /* this one also wrote the answer */
+    int err;
+    _Atomic bool over;
+};
+typedef int (*archive_read)(struct archive_visit *v);
+
+/* A request that reads the archive: all storages of the stream are asked at once; when all have answered, or
+ * after ARCHIVE_PATIENCE_US with those that have, finish writes the answer (in a pool) and answer sends it
+ * (in the hub). A storage whose read gave an error, or that is not over in time, is missing in it. */
+struct archive_job {
+    struct http *h; /* NULL: answered, or the connection has gone */
+    struct archive_visit v[ARCHIVE_STORAGES_MAX];
+    size_t n;
+    size_t out;     /* the hub's: jobs in pools */
+    bool impatient; /* the hub's: the next that has something is enough */
+    _Atomic unsigned left;
+    _Atomic bool taken;
+    struct job writing;
+    uint32_t used;    /* for finish and answer: the visits in it, a bit each */
+    unsigned missing; /* and how many are not */
+    bool damaged;
     char uid[RING_UID_MAX + 1];
     struct open_segment open;
     usec_t from_us, to_us, now_us;
-    archive_visit visit;
-    void (*finish)(struct archive_job *j); /* in the pool; may be NULL */
+    archive_read read;
+    void (*finish)(struct archive_job *j); /* in a pool */
     void (*answer)(struct archive_job *j); /* in the hub; j->h is there */
     void (*free)(struct archive_job *j);   /* what the job's owner put into it */
 };
@@ -48,6 +67,12 @@ struct archive_job {
 void archive_start(struct http *h, struct archive_job *j);
 /* Leaves the job behind: the connection goes, or was answered. */
 void archive_forget(struct http *h);
+/* In a pool: the text with its tag, and its gzip form where the viewer takes one. */
+void archive_body(struct body *b, struct span text, bool pack);
+/* 200 with that body; says where storages are missing in it, and that no cache may keep it then. */
+void archive_answer(struct archive_job *j, const char *type, struct body *b);
+/* INDEX_E_DAMAGED is lived with: what the index has left out is a gap. */
+int archive_index_err(struct archive_visit *v, int err);
 
 /* In a pool thread: the segments between the newest of the index and the open one. They are closed, and the
  * keeper is about to put them in (after its next syncfs); until then only their files know of them. fn gets
@@ -55,8 +80,8 @@ void archive_forget(struct http *h);
 #define ARCHIVE_FRESH_MOST_US                                                                                \
     (1800 * US_PER_S) /* older than this, what is not in the index is the keeper's to find */
 #define ARCHIVE_FRESH_MAX 64
-void archive_fresh(struct archive_job *j, struct storage *st, struct index *ix,
-    void (*fn)(struct archive_job *j, const struct seg_info *info));
+void archive_fresh(struct archive_visit *v, struct index *ix,
+    void (*fn)(struct archive_visit *v, const struct seg_info *info));
 
 /* "1700000000". */
 bool archive_time(struct span s, usec_t *ret_us);

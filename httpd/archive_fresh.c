@@ -12,9 +12,8 @@
 #define FOLDER_MAX      (STORAGE_PATH_MAX + 80)
 
 struct fresh {
-    struct archive_job *j;
-    struct storage *st;
-    void (*fn)(struct archive_job *j, const struct seg_info *info);
+    struct archive_visit *v;
+    void (*fn)(struct archive_visit *v, const struct seg_info *info);
     usec_t from_us, to_us; /* starts of what is looked for: behind the index, before the open one */
     unsigned n;
 };
@@ -29,10 +28,10 @@ static void look_at(struct fresh *f, const char *path)
     CLEANUP(fd_close) int fd = -1;
     CLEANUP(mem_freep) struct seg_info *info = mem_try(sizeof(*info));
 
-    if (!info || seg_open(f->st->path, f->j->uid, path, &fd) != 0) return;
+    if (!info || seg_open(f->v->st->path, f->v->j->uid, path, &fd) != 0) return;
     if (seg_info_load(fd, info) != SEG_OK) return;
     f->n++;
-    f->fn(f->j, info);
+    f->fn(f->v, info);
 }
 
 /* One day's folder, "2026/11/22". */
@@ -44,7 +43,7 @@ static void look_in(struct fresh *f, const char *day)
     DIR *d;
     int fd;
 
-    if (snprintf(folder, sizeof(folder), "%s/%s/records/%s", f->st->path, f->j->uid, day) >=
+    if (snprintf(folder, sizeof(folder), "%s/%s/records/%s", f->v->st->path, f->v->j->uid, day) >=
         (int)sizeof(folder))
         return;
     fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -56,7 +55,7 @@ static void look_in(struct fresh *f, const char *day)
     /* cppcheck-suppress readdirCalled ; no other thread has this DIR */
     while (f->n < ARCHIVE_FRESH_MAX && (e = readdir(d))) {
         if (snprintf(path, sizeof(path), "%s/%s", day, e->d_name) >= (int)sizeof(path)) continue;
-        if (!seg_path_parse(path, &id) || id == f->j->open.id) continue;
+        if (!seg_path_parse(path, &id) || id == f->v->j->open.id) continue;
         if (start_of(id) >= f->from_us && start_of(id) < f->to_us) look_at(f, path);
     }
     closedir(d);
@@ -70,12 +69,13 @@ static void day_of(usec_t wall_us, char *dst, size_t cap)
         dst, cap, "%04d/%02d/%02d", (tm.tm_year + 1900) % 10000, (tm.tm_mon + 1) % 100, tm.tm_mday % 100);
 }
 
-void archive_fresh(struct archive_job *j, struct storage *st, struct index *ix,
-    void (*fn)(struct archive_job *j, const struct seg_info *info))
+void archive_fresh(struct archive_visit *v, struct index *ix,
+    void (*fn)(struct archive_visit *v, const struct seg_info *info))
 {
+    const struct archive_job *j = v->j;
     CLEANUP(mem_freep) struct seg_info *last = mem_try(sizeof(*last));
     usec_t newest = j->open.id != 0 ? j->open.start_us : j->now_us;
-    struct fresh f = {j, st, fn, newest - ARCHIVE_FRESH_MOST_US, newest, 0};
+    struct fresh f = {v, fn, newest - ARCHIVE_FRESH_MOST_US, newest, 0};
     char first[16], second[16];
 
     if (!last) return;

@@ -1,243 +1,236 @@
-/* Playlists of the archive, and what is recorded when. Everything is read and written in the storages' pools.
- */
+/* Playlists of the archive. Everything is read and written in the storages' pools. */
 #include "httpd/archive.h"
 #include "httpd/archive_plan.h"
-#include "httpd/bytes.h"
-#include "httpd/gzip.h"
 #include "httpd/handlers.h"
 #include "httpd/hls.h"
-#include "httpd/json.h"
-#include "common/base/clock.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
 #include "common/wire/url.h"
 
 #include <errno.h>
 
-#include <unistd.h>
-
 #define TYPE_PLAYLIST  "application/vnd.apple.mpegurl"
-#define STATUS_MAX     (8u << 20)
-#define RANGES_PAGE    1024
 #define TIME_TEXT_MAX  64
 #define CATALOGUE_CALM 10000 /* pages of one storage; more is an index that runs in circles */
 
-enum catalogue_kind { CATALOGUE_MEDIA, CATALOGUE_MASTER, CATALOGUE_STATUS };
-
-struct catalogue {
-    struct archive_job j;
-    enum catalogue_kind kind;
-    bool pack, want_ranges, want_locks;
+/* What one storage has. */
+struct found {
     struct plan plan;
-    struct stretches ranges;
     struct track_set tracks; /* of the first segment, for a master playlist */
     unsigned mask;
     bool has_tracks, too_long;
-    usec_t before_us, after_us;  /* nearest footage around an empty span; 0: none */
+    usec_t before_us, after_us; /* nearest footage around an empty span; 0: none */
+};
+
+struct catalogue {
+    struct archive_job j;
+    bool master, pack;
+    struct found *found[ARCHIVE_STORAGES_MAX];
+    struct plan plan; /* of all storages */
+    bool too_long;
     char uri[RING_UID_MAX + 64]; /* of the media playlist */
-    struct chunk *plain, *packed;
+    struct body body;
 };
 
 static void free_catalogue(struct archive_job *j)
 {
     struct catalogue *c = CONTAINER(j, struct catalogue, j);
 
+    for (size_t i = 0; i < ARCHIVE_STORAGES_MAX; i++) {
+        if (c->found[i]) plan_done(&c->found[i]->plan);
+        mem_free(c->found[i]);
+    }
     plan_done(&c->plan);
-    stretches_done(&c->ranges);
-    chunk_unref(c->plain);
-    chunk_unref(c->packed);
+    body_done(&c->body);
 }
 
-/* --- in a pool --- */
+/* --- in a storage's pool --- */
 
-static int read_tracks(struct catalogue *c, struct storage *st, const struct seg_info *info)
+static struct catalogue *catalogue_of(const struct archive_visit *v)
+{
+    return CONTAINER(v->j, struct catalogue, j);
+}
+
+static struct found *found_of(const struct archive_visit *v)
+{
+    return catalogue_of(v)->found[v->n];
+}
+
+static void keep_tracks(struct found *f, const struct seg_table *t)
+{
+    if (f->has_tracks) return;
+    f->tracks = t->tracks;
+    f->mask = mp4_mask(&t->tracks, MP4_PLAYABLE);
+    f->has_tracks = true;
+}
+
+/* One that cannot be read leaves it to the next. */
+static void read_tracks(struct archive_visit *v, const struct seg_info *info)
 {
     CLEANUP(fd_close) int fd = -1;
     struct seg_table *t = NULL;
-    int err = seg_open(st->path, c->j.uid, info->path, &fd);
+    int err = seg_open(v->st->path, v->j->uid, info->path, &fd);
 
     if (err == 0) err = seg_table_load(fd, info, &t);
-    if (err == 0) {
-        c->tracks = t->tracks;
-        c->mask = mp4_mask(&t->tracks, MP4_PLAYABLE);
-        c->has_tracks = true;
-    }
+    if (err == 0) keep_tracks(found_of(v), t);
     seg_table_free(t);
-    return err;
 }
 
-static int add_page(struct catalogue *c, struct storage *st, const struct seg_info *page, size_t n)
+static void add(struct archive_visit *v, const struct seg_info *info)
 {
-    uint8_t tag = (uint8_t)c->j.at;
+    struct found *f = found_of(v);
 
-    for (size_t i = 0; i < n; i++) {
-        if (!plan_add(&c->plan, &page[i], tag, c->j.from_us, c->j.to_us)) {
-            c->too_long = true;
-            return 0;
-        }
-        if (c->kind == CATALOGUE_MASTER && !c->has_tracks) read_tracks(c, st, &page[i]);
-    }
-    return 0;
+    if (!plan_add(&f->plan, info, v->n, v->j->from_us, v->j->to_us)) f->too_long = true;
 }
 
-static int read_segments(struct catalogue *c, struct storage *st, struct index *ix)
+static int read_segments(struct archive_visit *v, struct index *ix)
 {
     CLEANUP(mem_freep) struct seg_info *page = mem_try(ARCHIVE_PAGE * sizeof(*page));
-    struct index_query q = {.uid = c->j.uid, .from_us = c->j.from_us, .to_us = c->j.to_us};
-    size_t n = 0;
+    struct index_query q = {.uid = v->j->uid, .from_us = v->j->from_us, .to_us = v->j->to_us};
+    struct found *f = found_of(v);
+    size_t n = ARCHIVE_PAGE;
     int err = page ? 0 : -ENOMEM;
 
-    for (unsigned pages = 0; err == 0 && !c->too_long && pages < CATALOGUE_CALM; pages++) {
-        err = index_segments(ix, &q, page, ARCHIVE_PAGE, &n);
-        if (err == 0) err = add_page(c, st, page, n);
-        if (n < ARCHIVE_PAGE) break;
-        q.after_id = page[n - 1].id;
+    for (unsigned pages = 0; err == 0 && n == ARCHIVE_PAGE && !f->too_long && pages < CATALOGUE_CALM;
+         pages++) {
+        err = archive_index_err(v, index_segments(ix, &q, page, ARCHIVE_PAGE, &n));
+        for (size_t i = 0; err == 0 && i < n; i++) {
+            add(v, &page[i]);
+            if (catalogue_of(v)->master && !f->has_tracks) read_tracks(v, &page[i]);
+        }
+        if (n > 0) q.after_id = page[n - 1].id;
     }
     return err;
 }
 
-static void add_fresh(struct archive_job *j, const struct seg_info *info)
+static void read_open(struct archive_visit *v)
 {
-    struct catalogue *c = CONTAINER(j, struct catalogue, j);
-
-    if (!plan_add(&c->plan, info, (uint8_t)j->at, j->from_us, j->to_us)) c->too_long = true;
-}
-
-static void add_fresh_range(struct archive_job *j, const struct seg_info *info)
-{
-    stretches_add(&CONTAINER(j, struct catalogue, j)->ranges, info->start_us, info->end_us);
-}
-
-static void read_open(struct catalogue *c, struct storage *st)
-{
-    const struct open_segment *o = &c->j.open;
+    const struct open_segment *o = &v->j->open;
     CLEANUP(fd_close) int fd = -1;
     struct seg_table *t = NULL;
 
-    if (o->id == 0 || strcmp(o->storage, st->name) != 0) return;
-    if (o->start_us >= c->j.to_us || o->end_us <= c->j.from_us) return;
-    if (seg_open(st->path, c->j.uid, o->path, &fd) != 0) return;
+    if (o->id == 0 || strcmp(o->storage, v->st->name) != 0) return;
+    if (o->start_us >= v->j->to_us || o->end_us <= v->j->from_us) return;
+    if (seg_open(v->st->path, v->j->uid, o->path, &fd) != 0) return;
     if (seg_table_scan(fd, o->bytes, &t) == SEG_OK && t->n > 0) {
-        plan_add(&c->plan, &t->info, (uint8_t)c->j.at, c->j.from_us, c->j.to_us);
-        if (!c->has_tracks) {
-            c->tracks = t->tracks;
-            c->mask = mp4_mask(&t->tracks, MP4_PLAYABLE);
-            c->has_tracks = true;
-        }
+        add(v, &t->info);
+        keep_tracks(found_of(v), t);
     }
     seg_table_free(t);
 }
 
-static void nearer(struct catalogue *c, usec_t start_us, usec_t end_us)
+static void nearer(struct archive_visit *v, const struct seg_info *s)
 {
-    if (start_us >= c->j.to_us) c->after_us = c->after_us ? MIN(c->after_us, start_us) : start_us;
-    if (end_us <= c->j.from_us) c->before_us = MAX(c->before_us, end_us);
-}
+    struct found *f = found_of(v);
 
-static void note_fresh(struct archive_job *j, const struct seg_info *info)
-{
-    nearer(CONTAINER(j, struct catalogue, j), info->start_us, info->end_us);
+    if (s->start_us >= v->j->to_us) f->after_us = f->after_us ? MIN(f->after_us, s->start_us) : s->start_us;
+    if (s->end_us <= v->j->from_us) f->before_us = MAX(f->before_us, s->end_us);
 }
 
 /* Where the viewer could go instead. */
-static void find_nearest(struct catalogue *c, struct storage *st, struct index *ix)
+static void find_nearest(struct archive_visit *v, struct index *ix)
 {
     CLEANUP(mem_freep) struct seg_info *s = mem_try(sizeof(*s));
-    const struct index_query later = {.uid = c->j.uid, .from_us = c->j.to_us, .to_us = INT64_MAX};
+    struct index_query later = {.uid = v->j->uid, .from_us = v->j->to_us, .to_us = INT64_MAX};
     size_t n = 0;
 
     if (!s) return;
-    archive_fresh(&c->j, st, ix, note_fresh);
-    if (c->j.open.id != 0) nearer(c, c->j.open.start_us, c->j.open.end_us);
-    if (index_segments(ix, &later, s, 1, &n) == INDEX_OK && n == 1) nearer(c, s->start_us, s->end_us);
-    if (index_last(ix, c->j.uid, s) == INDEX_OK) nearer(c, s->start_us, s->end_us);
+    archive_fresh(v, ix, nearer);
+    if (archive_index_err(v, index_segments(ix, &later, s, 1, &n)) == 0 && n == 1) nearer(v, s);
+    if (index_last(ix, v->j->uid, s) == INDEX_OK) nearer(v, s);
+    if (v->j->open.id == 0) return;
+    s->start_us = v->j->open.start_us;
+    s->end_us = v->j->open.end_us;
+    nearer(v, s);
 }
 
-static int visit_playlist(struct archive_job *j, struct storage *st)
+static int read_playlist(struct archive_visit *v)
 {
-    struct catalogue *c = CONTAINER(j, struct catalogue, j);
-    struct index *ix = storage_index_get(st);
+    struct index *ix = storage_index_get(v->st);
+    struct found *f;
     int err;
 
     if (!ix) return -ENOENT;
-    archive_tag(st, c->plan.tags[j->at]);
-    err = read_segments(c, st, ix);
-    if (err == 0) archive_fresh(j, st, ix, add_fresh);
-    if (err == 0) read_open(c, st);
-    if (err == 0 && c->plan.n == 0) find_nearest(c, st, ix);
-    storage_index_put(st);
+    f = catalogue_of(v)->found[v->n] = NEW(struct found);
+    err = read_segments(v, ix);
+    if (err == 0) archive_fresh(v, ix, add);
+    if (err == 0) read_open(v);
+    if (err == 0 && f->plan.n == 0) find_nearest(v, ix);
+    storage_index_put(v->st);
     return err;
 }
 
-static void keep_text(struct catalogue *c, const struct text *b)
+static void write_master(const struct catalogue *c, const struct found *f, struct text *b)
 {
-    uint8_t *p;
-    size_t n;
+    const struct plan *p = &c->plan;
+    struct hls_variant v = {.tracks = &f->tracks, .mask = f->mask, .bandwidth = p->peak, .uri = c->uri};
 
-    c->plain = bytes_chunk(text_span(b));
-    if (!c->plain || !c->pack || !gzip_pack(text_span(b), GZIP_QUICK, &p, &n)) return;
-    c->packed = bytes_chunk(span(p, n));
-    mem_free(p);
+    if (p->bytes_us >= US_PER_MS)
+        v.average = (uint32_t)MIN(p->bytes * 8 * 1000 / (uint64_t)(p->bytes_us / 1000), UINT32_MAX);
+    hls_master(b, &v);
 }
 
-static void write_master(const struct catalogue *c, struct text *b)
+/* Of all storages one plan; the first that knows the tracks. */
+static const struct found *gather(struct catalogue *c)
 {
-    struct hls_variant v = {.tracks = &c->tracks, .mask = c->mask, .bandwidth = c->plan.peak, .uri = c->uri};
+    const struct found *first = NULL;
 
-    if (c->plan.bytes_us >= US_PER_MS)
-        v.average = (uint32_t)MIN(c->plan.bytes * 8 * 1000 / (uint64_t)(c->plan.bytes_us / 1000), UINT32_MAX);
-    hls_master(b, &v);
+    for (size_t i = 0; i < c->j.n; i++) {
+        struct found *f = c->found[i];
+
+        archive_tag(c->j.v[i].st, c->plan.tags[i]);
+        if (!(c->j.used & 1u << i)) continue;
+        if (f->too_long || !plan_take(&c->plan, &f->plan)) c->too_long = true;
+        if (!first && f->has_tracks) first = f;
+    }
+    return first;
 }
 
 static void finish_playlist(struct archive_job *j)
 {
     struct catalogue *c = CONTAINER(j, struct catalogue, j);
+    const struct found *first = gather(c);
     struct text b;
 
     if (c->plan.n == 0 || c->too_long) return;
     plan_sort(&c->plan);
     text_init(&b, HLS_VOD_MAX);
-    if (c->kind == CATALOGUE_MEDIA)
+    if (!c->master)
         plan_write(&c->plan, &b);
-    else if (c->has_tracks)
-        write_master(c, &b);
+    else if (first)
+        write_master(c, first, &b);
     c->too_long = !text_ok(&b);
-    if (text_ok(&b) && text_span(&b).n > 0) keep_text(c, &b);
+    if (text_ok(&b) && text_span(&b).n > 0) archive_body(&c->body, text_span(&b), c->pack);
     text_done(&b);
 }
 
 /* --- in the hub --- */
 
-static void answer_text(struct http *h, struct catalogue *c, const char *type)
+static void answer_nothing(const struct catalogue *c)
 {
-    struct answer a = {.status = 200, .type = type, .cache = CACHE_CHECK, .vary = true};
-    struct body b = {0};
-    char etag[ETAG_MAX + 4];
-
-    body_set(&b, chunk_ref(c->plain));
-    a.v.etag = span_of(b.etag);
-    if (c->packed) {
-        a.coding = "gzip";
-        snprintf(etag, sizeof(etag), "%.*s-gz\"", (int)(strlen(b.etag) - 1), b.etag);
-        a.v.etag = span_of(etag);
-    }
-    answer_chunk(h, &a, c->packed ? c->packed : c->plain);
-    body_done(&b);
-}
-
-static void answer_nothing(struct http *h, const struct catalogue *c)
-{
-    usec_t nearest = c->after_us ? c->after_us : c->before_us;
+    usec_t after_us = 0, before_us = 0, nearest;
     char extra[TIME_TEXT_MAX];
 
-    if (c->after_us && c->before_us && c->j.from_us - c->before_us < c->after_us - c->j.from_us)
-        nearest = c->before_us;
+    for (size_t i = 0; i < c->j.n; i++) {
+        const struct found *f = c->found[i];
+
+        if (!(c->j.used & 1u << i)) continue;
+        if (f->after_us) after_us = after_us ? MIN(after_us, f->after_us) : f->after_us;
+        before_us = MAX(before_us, f->before_us);
+    }
+    nearest = after_us ? after_us : before_us;
+    if (after_us && before_us && c->j.from_us - before_us < after_us - c->j.from_us) nearest = before_us;
+    /* It may lie where nobody could look. */
+    if (c->j.missing > 0 || (nearest == 0 && c->j.damaged)) {
+        answer_error_with(c->j.h, 503, "Retry-After: 5\r\n", "a part of the archive cannot be read now");
+        return;
+    }
     if (nearest == 0) {
-        answer_error(h, 404, "nothing is recorded");
+        answer_error(c->j.h, 404, "nothing is recorded");
         return;
     }
     snprintf(extra, sizeof(extra), "X-Nearest-Recorded: %lld\r\n", (long long)(nearest / US_PER_S));
-    answer_error_with(h, 404, extra, "nothing is recorded then; the nearest footage is at %lld",
+    answer_error_with(c->j.h, 404, extra, "nothing is recorded then; the nearest footage is at %lld",
         (long long)(nearest / US_PER_S));
 }
 
@@ -248,28 +241,14 @@ static void answer_playlist(struct archive_job *j)
     if (c->too_long)
         answer_error(j->h, 400, "too long for one playlist");
     else if (c->plan.n == 0)
-        answer_nothing(j->h, c);
-    else if (!c->plain)
+        answer_nothing(c);
+    else if (!c->body.plain)
         answer_error_with(j->h, 503, "Retry-After: 2\r\n", "the archive cannot be read now");
     else
-        answer_text(j->h, c, TYPE_PLAYLIST);
+        archive_answer(j, TYPE_PLAYLIST, &c->body);
 }
 
-static struct catalogue *catalogue_new(struct http *h, enum catalogue_kind kind)
-{
-    struct catalogue *c = NEW(struct catalogue);
-
-    c->kind = kind;
-    c->pack = http_accepts_coding(&h->ask->req.head, "gzip") > 0;
-    c->j.visit = visit_playlist;
-    c->j.finish = finish_playlist;
-    c->j.answer = answer_playlist;
-    c->j.free = free_catalogue;
-    return c;
-}
-
-static void start_playlist(
-    struct http *h, enum catalogue_kind kind, usec_t from_us, usec_t to_us, const char *uri)
+static void start_playlist(struct http *h, bool master, usec_t from_us, usec_t to_us, const char *uri)
 {
     struct catalogue *c;
 
@@ -278,14 +257,20 @@ static void start_playlist(
             h, 400, "at most %d days in one playlist", (int)(ARCHIVE_SPAN_MOST_US / US_PER_S / 86400));
         return;
     }
-    c = catalogue_new(h, kind);
+    c = NEW(struct catalogue);
+    c->master = master;
+    c->pack = http_accepts_coding(&h->ask->req.head, "gzip") > 0;
+    c->j.read = read_playlist;
+    c->j.finish = finish_playlist;
+    c->j.answer = answer_playlist;
+    c->j.free = free_catalogue;
     c->j.from_us = from_us;
     c->j.to_us = to_us;
     snprintf(c->uri, sizeof(c->uri), "%s", uri);
     archive_start(h, &c->j);
 }
 
-static void serve_span(struct http *h, enum catalogue_kind kind)
+static void serve_span(struct http *h, bool master)
 {
     const struct route_match *m = &h->ask->match;
     usec_t from_us, to_us;
@@ -300,17 +285,17 @@ static void serve_span(struct http *h, enum catalogue_kind kind)
         return;
     }
     snprintf(uri, sizeof(uri), "archive-%.*s-%.*s.m3u8", SPAN_FMT(m->capture[0]), SPAN_FMT(m->capture[1]));
-    start_playlist(h, kind, from_us, to_us, uri);
+    start_playlist(h, master, from_us, to_us, uri);
 }
 
 void serve_archive_playlist(struct http *h)
 {
-    serve_span(h, CATALOGUE_MEDIA);
+    serve_span(h, false);
 }
 
 void serve_archive_master(struct http *h)
 {
-    serve_span(h, CATALOGUE_MASTER);
+    serve_span(h, true);
 }
 
 void serve_dvr_playlist(struct http *h)
@@ -332,121 +317,5 @@ void serve_dvr_playlist(struct http *h)
         answer_error(h, 400, "duration is seconds");
         return;
     }
-    start_playlist(h, CATALOGUE_MEDIA, from_us, to_us, "");
-}
-
-/* --- recording_status.json --- */
-
-static int visit_ranges(struct archive_job *j, struct storage *st)
-{
-    struct catalogue *c = CONTAINER(j, struct catalogue, j);
-    CLEANUP(mem_freep) struct index_range *page = mem_try(RANGES_PAGE * sizeof(*page));
-    struct index *ix = storage_index_get(st);
-    struct index_query q = {.uid = j->uid, .from_us = j->from_us, .to_us = j->to_us};
-    size_t n = RANGES_PAGE;
-    int err = ix && page ? 0 : -ENOENT;
-
-    while (err == 0 && n == RANGES_PAGE) {
-        err = index_ranges(ix, &q, page, RANGES_PAGE, &n);
-        for (size_t i = 0; err == 0 && i < n; i++)
-            if (!stretches_add(&c->ranges, page[i].start_us, page[i].end_us)) err = -ENOMEM;
-        if (err == 0 && n > 0) q.from_us = page[n - 1].end_us + 1;
-    }
-    if (err == 0) archive_fresh(j, st, ix, add_fresh_range);
-    if (ix) storage_index_put(st);
-    return err;
-}
-
-static void write_ranges(const struct stretches *s, struct text *b)
-{
-    bool first = true;
-
-    text_put(b, ",\"ranges\":[");
-    for (size_t i = 0; i < s->n; i++) {
-        int64_t from = s->v[i].from_us / US_PER_S, to = (s->v[i].to_us + US_PER_S - 1) / US_PER_S;
-
-        text_fmt(b, "%s{\"from\":%lld,\"duration\":%lld}", first ? "" : ",", (long long)from,
-            (long long)(to - from));
-        first = false;
-    }
-    text_put(b, "]");
-}
-
-static void finish_status(struct archive_job *j)
-{
-    struct catalogue *c = CONTAINER(j, struct catalogue, j);
-    struct text b;
-
-    if (j->open.id != 0) stretches_add(&c->ranges, j->open.start_us, j->open.end_us);
-    stretches_join(&c->ranges, INDEX_JOIN_US, j->from_us, j->to_us);
-    text_init(&b, STATUS_MAX);
-    text_put(&b, "[{\"stream\":");
-    json_text(&b, span_of(j->uid));
-    if (c->want_ranges) write_ranges(&c->ranges, &b);
-    /* Nothing can be locked yet. */
-    if (c->want_locks) text_put(&b, ",\"locks\":[]");
-    text_put(&b, "}]\n");
-    if (text_ok(&b)) keep_text(c, &b);
-    text_done(&b);
-}
-
-static void answer_status(struct archive_job *j)
-{
-    struct catalogue *c = CONTAINER(j, struct catalogue, j);
-
-    if (c->plain)
-        answer_text(j->h, c, "application/json");
-    else
-        answer_error(j->h, 400, "too many ranges: ask for a shorter time");
-}
-
-static void parse_request(struct span query, struct catalogue *c)
-{
-    char text[TIME_TEXT_MAX];
-    struct span rest, word;
-
-    if (!url_query_get(query, "request", text, sizeof(text))) {
-        c->want_ranges = true;
-        return;
-    }
-    rest = span_of(text);
-    while (span_split(&rest, ',', &word)) {
-        if (span_is(word, "ranges")) c->want_ranges = true;
-        if (span_is(word, "locks")) c->want_locks = true;
-    }
-}
-
-/* "from" or "to" of the query; `otherwise` where it is not given. */
-static bool bound(struct span query, const char *name, usec_t now_us, usec_t otherwise, usec_t *ret)
-{
-    char text[TIME_TEXT_MAX];
-
-    *ret = otherwise;
-    if (!url_query_get(query, name, text, sizeof(text))) return true;
-    if (strcmp(text, "now") == 0) {
-        *ret = now_us;
-        return true;
-    }
-    return archive_time(span_of(text), ret);
-}
-
-void serve_recording_status(struct http *h)
-{
-    struct span query = h->ask->req.query;
-    usec_t now_us = clock_wall_us(), from_us, to_us;
-    struct catalogue *c;
-
-    if (!bound(query, "from", now_us, 0, &from_us) ||
-        !bound(query, "to", now_us, now_us + US_PER_S, &to_us) || to_us < from_us) {
-        answer_error(h, 400, "expected from and to in unix seconds");
-        return;
-    }
-    c = catalogue_new(h, CATALOGUE_STATUS);
-    c->j.from_us = from_us;
-    c->j.to_us = to_us;
-    c->j.visit = visit_ranges;
-    c->j.finish = finish_status;
-    c->j.answer = answer_status;
-    parse_request(query, c);
-    archive_start(h, &c->j);
+    start_playlist(h, false, from_us, to_us, "");
 }

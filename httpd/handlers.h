@@ -20,7 +20,7 @@ void serve_live_segment(struct http *h);
 void serve_live_mp4(struct http *h);
 void serve_preview(struct http *h);
 
-/* archive_list.c, archive_play.c */
+/* archive_list.c, archive_status.c, archive_play.c */
 void serve_archive_playlist(struct http *h);
 void serve_archive_master(struct http *h);
 void serve_dvr_playlist(struct http *h);

@@ -1,5 +1,5 @@
 #include "httpd/storages.h"
-#include "common/base/log.h"
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 
 struct storages {
@@ -128,6 +128,18 @@ struct storage *storage_by_name(struct storages *s, struct span name)
     st = at ? storage_ref(*at) : NULL;
     pthread_mutex_unlock(&s->lock);
     return st;
+}
+
+void storage_say(struct storage *st, enum storage_fault what, const char *uid, int err)
+{
+    static const char *const events[STORAGE_FAULTS] = {"archive-unread", "archive-slow", "index-damaged"};
+    uint32_t held;
+    bool now;
+
+    pthread_mutex_lock(&st->say_lock);
+    now = log_limited(&st->rates[what], clock_mono_us(), &held);
+    pthread_mutex_unlock(&st->say_lock);
+    if (now) log_event_of(LOG_WARN, uid, events[what], "storage=%s err=%d held=%u", st->name, err, held);
 }
 
 static size_t add(struct storages *s, struct span word, struct storage **ret, size_t n, size_t max)

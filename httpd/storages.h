@@ -5,6 +5,7 @@
 #define HTTPD_STORAGES_H
 
 #include "archive/index.h"
+#include "common/base/log.h"
 #include "httpd/hub.h"
 #include "httpd/pool.h"
 
@@ -12,12 +13,21 @@
 #define STORAGE_NAME_MAX 64
 #define STORAGE_PATH_MAX 1024
 
+/* What is said of a storage that viewers read. */
+enum storage_fault {
+    STORAGE_UNREAD,  /* it gave an error */
+    STORAGE_SLOW,    /* an answer went out without it */
+    STORAGE_DAMAGED, /* its index left records out */
+    STORAGE_FAULTS
+};
+
 struct storage {
     char name[STORAGE_NAME_MAX];
     char path[STORAGE_PATH_MAX];
     struct pool *pool;
     _Atomic uint32_t refs;    /* the table, and every job that names it */
-    pthread_mutex_t say_lock; /* what INDEX_READY said; never held over a disk access */
+    pthread_mutex_t say_lock; /* what INDEX_READY said, and the rates; never held over a disk access */
+    struct log_rate rates[STORAGE_FAULTS];
     char index_dir[STORAGE_PATH_MAX];
     uint64_t index_said;        /* counts the messages; 0: none yet */
     pthread_mutex_t index_lock; /* pool threads only */
@@ -43,6 +53,8 @@ size_t storages_of(struct storages *s, struct span archive, struct storage **ret
 struct storage *storage_by_name(struct storages *s, struct span name);
 struct storage *storage_ref(struct storage *st);
 void storage_unref(struct storage *st);
+/* Logs it, at most once a minute a kind. */
+void storage_say(struct storage *st, enum storage_fault what, const char *uid, int err);
 
 /* In a pool thread: the index, opened by need; put it back at once. NULL: there is none yet. */
 struct index *storage_index_get(struct storage *st);

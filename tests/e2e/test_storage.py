@@ -1,4 +1,6 @@
 """Storages that are missing, full, read-only or swapped: recording pauses with a clear state, live goes on, recording comes back."""
+import contextlib
+import ctypes
 import os
 import pathlib
 import subprocess
@@ -157,3 +159,63 @@ def test_segments_follow_each_other_without_a_gap(server, camera):
     media, _ = hls.open_playlist(s, f"cam/archive-{int(since)}-{int(length)}.m3u8")
     assert not [x for x in media.segments[1:] if x.discontinuity]
     assert abs(media.duration - length) < 12
+
+
+@contextlib.contextmanager
+def hung(folder):
+    """Whatever looks below the folder hangs: a FUSE file system on it whose server never answers."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = os.open("/dev/fuse", os.O_RDWR)
+    options = f"fd={fd},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
+    if libc.mount(b"hung", str(folder).encode(), b"fuse", 0, options) != 0:
+        os.close(fd)
+        pytest.skip(f"cannot mount FUSE: {os.strerror(ctypes.get_errno())}")
+    try:
+        yield
+    finally:
+        os.close(fd)  # ends the connection: who hangs gets an error
+        libc.umount2(str(folder).encode(), 2)  # MNT_DETACH
+
+
+@root_only
+@pytest.mark.limit(90)
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no /dev/fuse")
+def test_hung_storage_holds_up_nobody(server, camera, tmp_path):
+    """A stream on three storages, one of which hangs: the others answer, and say that it is not all; other streams see nothing of it."""
+    cam = camera(dict(source="tiny.h264", streams=2))
+    names = ("a", "b", "c")
+    s = server(
+        {
+            "cam": {"stream-url": cam.url("cam0"), "dvr-archive": "a"},
+            "other": {"stream-url": cam.url("cam1"), "dvr-archive": "c"},
+        },
+        record=True,
+        storages={n: str(tmp_path / n) for n in names},
+    )
+    s.wait_state("cam")
+    s.wait_recording("cam", "other")
+    wait_for("something recorded", lambda: s.ranges("cam") and s.ranges("cam")[0][1] >= 4, timeout=30)
+    since = s.ranges("cam")[0][0]
+    s.write_stream("cam", {"stream-url": cam.url("cam0"), "dvr-archive": "c"})
+    s.reload()
+    wait_for("it records on another", lambda: s.segments("cam", "c"), timeout=20)
+    s.write_stream("cam", {"stream-url": cam.url("cam0"), "dvr-archive": "c*1000, a*1, b*1"})
+    s.reload()
+    road = f"cam/archive-{since}-600.m3u8"
+    wait_for("one timeline", lambda: s.get(road)["X-Archive-Incomplete"] is None and len(s.ranges("cam")) >= 1, timeout=20)
+    whole = hls.open_playlist(s, road)[0].duration
+    with hung(pathlib.Path(s.storages["a"]) / "cam"):
+        for path in (road, f"cam/recording_status.json?from={since}&to=now"):
+            began = time.monotonic()
+            a = s.get(path)
+            assert time.monotonic() - began < 2 + 2 * tools.SLOW
+            assert a["X-Archive-Incomplete"] == "1 of 3 storages" and a["Cache-Control"] == "no-store"
+        assert 0 < hls.open_playlist(s, road)[0].duration
+        began = time.monotonic()
+        a = s.get(f"other/archive-{since}-600.m3u8")
+        assert a["X-Archive-Incomplete"] is None
+        media, _ = hls.open_playlist(s, f"other/archive-{since}-600.m3u8")
+        assert hls.samples(s, media.segments[:1]).of("vide")
+        assert time.monotonic() - began < 1 * tools.SLOW
+        s.wait_frames("cam", 20)
+    wait_for("whole again", lambda: s.get(road)["X-Archive-Incomplete"] is None and hls.open_playlist(s, road)[0].duration >= whole, timeout=20)

@@ -16,6 +16,8 @@
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
+#include "common/base/wr.h"
+#include "httpd/archive.h"
 #include "tests/support/httpd_help.h"
 #include "tests/support/tool.h"
 
@@ -29,7 +31,7 @@ static struct httpd_camera camera;
 static char dir[64], path[128], out[128];
 static struct media_file footage;
 static bool have_footage;
-static struct index *ix;
+static struct index *ix, *other_ix;
 static struct segw *open_segment;
 static char last_playlist[65536];
 
@@ -125,6 +127,7 @@ static int stop(void **state)
     httpd_help_stop(&help);
     segw_abandon(open_segment);
     index_close(ix);
+    index_close(other_ix);
     media_file_done(&footage);
     tool_rmdir(dir);
     return 0;
@@ -456,42 +459,58 @@ static void test_recording_status(void **state)
 
 /* A disk that hangs: as many jobs that never end as the pool has threads. */
 struct hung {
-    struct job job;
-    sem_t *gate, *running, *over;
+    struct storage *st;
+    sem_t gate, running, over;
+    struct hung_job {
+        struct job job;
+        struct hung *all;
+    } j[POOL_THREADS];
 };
 
 static void hang(struct job *j)
 {
-    struct hung *h = CONTAINER(j, struct hung, job);
+    struct hung *h = CONTAINER(j, struct hung_job, job)->all;
 
-    sem_post(h->running);
-    sem_wait(h->gate);
+    sem_post(&h->running);
+    sem_wait(&h->gate);
 }
 
 static void hung_over(struct job *j)
 {
-    sem_post(CONTAINER(j, struct hung, job)->over);
+    sem_post(&CONTAINER(j, struct hung_job, job)->all->over);
+}
+
+static void hung_start(struct hung *h, const char *name)
+{
+    h->st = storage_by_name(help.storages, span_of(name));
+    sem_init(&h->gate, 0, 0);
+    sem_init(&h->running, 0, 0);
+    sem_init(&h->over, 0, 0);
+    for (size_t i = 0; i < ARRAY_N(h->j); i++) {
+        h->j[i] = (struct hung_job){{hang, hung_over, help.server.hubs[0].loop, NULL}, h};
+        assert_true(pool_put(h->st->pool, &h->j[i].job));
+    }
+    for (size_t i = 0; i < ARRAY_N(h->j); i++) sem_wait(&h->running);
+}
+
+static void hung_end(struct hung *h)
+{
+    for (size_t i = 0; i < ARRAY_N(h->j); i++) sem_post(&h->gate);
+    for (size_t i = 0; i < ARRAY_N(h->j); i++) sem_wait(&h->over);
+    sem_destroy(&h->gate);
+    sem_destroy(&h->running);
+    sem_destroy(&h->over);
 }
 
 static void test_hung_storage(void **state)
 {
-    struct storage *st;
-    struct hung h[POOL_THREADS];
+    struct hung h;
     struct http_reply r;
-    sem_t gate, running, over;
     usec_t before;
 
     (void)state;
     need_footage();
-    st = storage_by_name(help.storages, SPAN_LIT("default"));
-    sem_init(&gate, 0, 0);
-    sem_init(&running, 0, 0);
-    sem_init(&over, 0, 0);
-    for (size_t i = 0; i < ARRAY_N(h); i++) {
-        h[i] = (struct hung){{hang, hung_over, help.server.hubs[0].loop, NULL}, &gate, &running, &over};
-        assert_true(pool_put(st->pool, &h[i].job));
-    }
-    for (size_t i = 0; i < ARRAY_N(h); i++) sem_wait(&running);
+    hung_start(&h, "default");
     /* live goes on ... */
     before = clock_mono_us();
     httpd_camera_until(&camera, clock_wall_us() + 3 * US_PER_S);
@@ -504,15 +523,190 @@ static void test_hung_storage(void **state)
     assert_int_equal(get("archive-1700000000-60.m3u8", NULL, &r), 503);
     assert_true(http_reply_field(&r, "Retry-After").n > 0);
     http_reply_done(&r);
-    for (size_t i = 0; i < ARRAY_N(h); i++) sem_post(&gate);
-    for (size_t i = 0; i < ARRAY_N(h); i++) sem_wait(&over);
+    hung_end(&h);
     assert_int_equal(get("archive-1700000000-60.m3u8", NULL, &r), 200);
     http_reply_done(&r);
     httpd_help_settle(&help);
-    storage_unref(st);
-    sem_destroy(&gate);
-    sem_destroy(&running);
-    sem_destroy(&over);
+    storage_unref(h.st);
+}
+
+/* The stream records to these storages from now on. */
+static void set_archive(const char *archive)
+{
+    struct view *v = NEW(struct view);
+
+    *v = (struct view){.rule = {ACCESS_PUBLIC, false, true, true}, .uid = UID, .record = true};
+    snprintf(v->archive, sizeof(v->archive), "%s", archive);
+    hub_post(hub_home(&help.server, SPAN_LIT(UID)), stream_view, v);
+    httpd_help_settle(&help);
+}
+
+/* What the healthy storage has is answered in time, and the answer says that it is not all. */
+static void test_one_of_two_storages_hangs(void **state)
+{
+    static const char *const asked[] = {
+        "archive-1700000000-16.m3u8", "recording_status.json?from=1700000000&to=1700000016"};
+    struct hung h;
+    struct http_reply r;
+    char other[80];
+
+    (void)state;
+    need_footage();
+    snprintf(other, sizeof(other), "%s/other", dir);
+    must(mkdir(other, 0750) == 0);
+    must(index_open(other, &other_ix) == INDEX_OK);
+    storage_set(help.storages, SPAN_LIT("other"), span_of(other));
+    storage_index_ready(help.storages, SPAN_LIT("other"), span_of(other));
+    set_archive("other, default");
+    assert_int_equal(get(asked[0], NULL, &r), 200);
+    assert_int_equal(count(r.body, "#EXTINF"), 4);
+    assert_int_equal(http_reply_field(&r, "X-Archive-Incomplete").n, 0);
+    http_reply_done(&r);
+    hung_start(&h, "other");
+    for (size_t i = 0; i < ARRAY_N(asked); i++) {
+        usec_t before = clock_mono_us();
+
+        assert_int_equal(get(asked[i], NULL, &r), 200);
+        assert_true(clock_mono_us() - before < ARCHIVE_PATIENCE_US + 2 * US_PER_S);
+        assert_true(span_is(http_reply_field(&r, "X-Archive-Incomplete"), "1 of 2 storages"));
+        assert_true(span_is(http_reply_field(&r, "Cache-Control"), "no-store"));
+        assert_int_equal(
+            i == 0 ? count(r.body, "#EXTINF") : count(r.body, "\"duration\":16"), i == 0 ? 4 : 1);
+        http_reply_done(&r);
+    }
+    /* Nothing then on this one: perhaps on the other. */
+    assert_int_equal(get("archive-1700000030-10.m3u8", NULL, &r), 503);
+    assert_int_equal(http_reply_field(&r, "X-Nearest-Recorded").n, 0);
+    http_reply_done(&r);
+    hung_end(&h);
+    httpd_help_settle(&help);
+    storage_unref(h.st);
+    assert_int_equal(get(asked[0], NULL, &r), 200);
+    assert_int_equal(http_reply_field(&r, "X-Archive-Incomplete").n, 0);
+    assert_true(span_is(http_reply_field(&r, "Cache-Control"), "no-cache"));
+    http_reply_done(&r);
+    set_archive("");
+    storage_remove(help.storages, SPAN_LIT("other"));
+}
+
+/* One that gives an error at once is not waited for. */
+static void test_one_of_two_storages_fails(void **state)
+{
+    struct http_reply r;
+    usec_t before;
+
+    (void)state;
+    need_footage();
+    storage_set(help.storages, SPAN_LIT("gone"), SPAN_LIT("/nowhere"));
+    set_archive("gone, default");
+    before = clock_mono_us();
+    assert_int_equal(get("archive-1700000000-16.m3u8", NULL, &r), 200);
+    assert_true(clock_mono_us() - before < ARCHIVE_PATIENCE_US);
+    assert_true(span_is(http_reply_field(&r, "X-Archive-Incomplete"), "1 of 2 storages"));
+    http_reply_done(&r);
+    set_archive("gone");
+    assert_int_equal(get("archive-1700000000-16.m3u8", NULL, &r), 503);
+    http_reply_done(&r);
+    set_archive("");
+    storage_remove(help.storages, SPAN_LIT("gone"));
+}
+
+/* Turns one bit of every copy of a segment's record in the index, and again turns it back. */
+static void touch_record(uint64_t id)
+{
+    char name[80];
+    uint8_t key[12];
+    struct wr w = wr_of(key, sizeof(key));
+    struct span all;
+    struct stat st;
+    unsigned n = 0;
+    ssize_t at;
+    uint8_t *mem;
+    int fd;
+
+    snprintf(name, sizeof(name), "%s/data.mdb", dir);
+    fd = open(name, O_RDWR | O_CLOEXEC);
+    must(fd >= 0 && fstat(fd, &st) == 0);
+    mem = mem_new((size_t)st.st_size);
+    must(pread(fd, mem, (size_t)st.st_size, 0) == st.st_size);
+    wr_text(&w, "MSS1");
+    wr_u64(&w, id);
+    all = span(mem, (size_t)st.st_size);
+    while ((at = span_find_span(all, wr_span(&w))) >= 0) {
+        off_t where = all.p + at + 40 - mem;
+        uint8_t byte = mem[where] ^ 1;
+
+        must(pwrite(fd, &byte, 1, where) == 1);
+        all = span_from(all, (size_t)at + 12);
+        n++;
+    }
+    assert_true(n > 0);
+    mem_free(mem);
+    close(fd);
+}
+
+/* The record's footage is a gap, the rest is played. */
+static void test_damaged_record(void **state)
+{
+    struct seg_info *s = NEW(struct seg_info);
+    struct index_query q = {.uid = UID, .from_us = T0 + 1, .to_us = T0 + 20 * US_PER_S};
+    struct http_reply r;
+    char name[128];
+    size_t n = 0;
+
+    (void)state;
+    need_footage();
+    assert_int_equal(get("archive-1700000001-6.m3u8", NULL, &r), 200);
+    http_reply_done(&r);
+    assert_true(uri_of(0, name, sizeof(name)));
+    must(index_segments(ix, &q, s, 1, &n) == INDEX_OK && n == 1);
+    touch_record(s->id);
+    assert_int_equal(index_get(ix, UID, s->id, s), INDEX_E_DAMAGED);
+    assert_int_equal(get("archive-1700000000-200.m3u8", NULL, &r), 200);
+    assert_int_equal(count(r.body, "#EXTINF"), 2 + 2 + 2);
+    assert_int_equal(http_reply_field(&r, "X-Archive-Incomplete").n, 0);
+    http_reply_done(&r);
+    assert_int_equal(get("recording_status.json?from=1700000000&to=1700000200", NULL, &r), 200);
+    http_reply_done(&r);
+    /* Who has a playlist from before goes on: the file says what it is. */
+    assert_int_equal(get(name, NULL, &r), 200);
+    http_reply_done(&r);
+    touch_record(s->id);
+    assert_int_equal(get("archive-1700000000-200.m3u8", NULL, &r), 200);
+    assert_int_equal(count(r.body, "#EXTINF"), 2 + 2 + 2 + 2);
+    http_reply_done(&r);
+    mem_free(s);
+}
+
+/* docs/reference/http.md, "Everywhere". */
+static void test_packed_and_tagged(void **state)
+{
+    static const char *const asked[] = {"archive-1700000000-16.m3u8", "index-1700000000-16.m3u8",
+        "recording_status.json?from=1700000000&to=1700000016"};
+    struct http_reply plain, packed, again;
+    char fields[160];
+
+    (void)state;
+    need_footage();
+    for (size_t i = 0; i < ARRAY_N(asked); i++) {
+        assert_int_equal(get(asked[i], NULL, &plain), 200);
+        assert_int_equal(get(asked[i], "Accept-Encoding: gzip\r\n", &packed), 200);
+        assert_true(span_find_span(http_reply_field(&plain, "Access-Control-Expose-Headers"),
+                        SPAN_LIT("X-Nearest-Recorded")) > 0);
+        assert_true(span_is(http_reply_field(&plain, "Vary"), "Accept-Encoding"));
+        assert_true(http_reply_field(&plain, "ETag").n > 0);
+        if (i == 0) {
+            assert_true(span_is(http_reply_field(&packed, "Content-Encoding"), "gzip"));
+            assert_true(packed.body.n < plain.body.n);
+            assert_false(span_eq(http_reply_field(&plain, "ETag"), http_reply_field(&packed, "ETag")));
+        }
+        snprintf(fields, sizeof(fields), "Accept-Encoding: gzip\r\nIf-None-Match: %.*s\r\n",
+            SPAN_FMT(http_reply_field(&packed, "ETag")));
+        assert_int_equal(get(asked[i], fields, &again), 304);
+        http_reply_done(&plain);
+        http_reply_done(&packed);
+        http_reply_done(&again);
+    }
 }
 
 /* A viewer who stops reading a segment and goes away gives the socket and the thread back. */
@@ -552,6 +746,10 @@ int main(void)
         cmocka_unit_test(test_segments_nobody_recorded),
         cmocka_unit_test(test_recording_status),
         cmocka_unit_test(test_viewers_who_leave),
+        cmocka_unit_test(test_packed_and_tagged),
+        cmocka_unit_test(test_damaged_record),
+        cmocka_unit_test(test_one_of_two_storages_fails),
+        cmocka_unit_test(test_one_of_two_storages_hangs),
         cmocka_unit_test(test_closed_a_moment_ago),
         cmocka_unit_test(test_hung_storage),
     };
