@@ -10,10 +10,12 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.parse
 
 import hls
 import measure
 import tools
+import viewers
 from camera import Camera
 from server import MediaServer
 from tools import wait_for
@@ -376,4 +378,44 @@ def picture(scale):
     return result
 
 
-ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture)}
+def archive(scale):
+    """CPU of httpd for archive HLS to 50 viewers, and of nginx for the same bytes in the same run; bar 1.5 x nginx"""
+    if not shutil.which("nginx"):
+        line("no nginx here: not measured")
+        return {"skipped": "no nginx"}
+    n = 8
+    with running(n, record=True) as (_, server):
+        wait_for("all record", lambda: server.status()["recording"] >= n, timeout=60, every=0.5)
+        since = int(time.time())
+        wait_for("footage of 60 s", lambda: time.time() - since > 60, timeout=90, every=0.5)
+        server.stop()  # closes the segments
+        server.start()
+        wait_for("the archive", lambda: all(sum(d for _, d in server.ranges(f"cam{i}", since)) >= 50 for i in range(n)), timeout=30)
+        found = [x.url for i in range(n) for x in hls.open_playlist(server, f"cam{i}/archive-{since}-50.m3u8")[0].segments]
+        return against_nginx(scale, server, found)
+
+
+def against_nginx(scale, server, found):
+    viewers_n, seconds = 50, max(4, scale.window_s / 3)
+    files = {f"{i}.m4s": server.get(url).body for i, url in enumerate(found)}
+    line(f"{viewers_n} viewers of {len(files)} segments of {sum(map(len, files.values())) / len(files) / 1e6:.2f} MB")
+    httpd, windows = server.status()["httpd_pid"], {"ours": [], "nginx": []}
+    with viewers.Nginx(tools.BUILD / "bench-nginx", files) as nginx:
+        sides = {
+            "ours": (server.web_port, [urllib.parse.urlsplit(u).path for u in found], lambda: tools.cpu_seconds(httpd)),
+            "nginx": (nginx.port, [f"/{name}" for name in files], nginx.cpu),
+        }
+        for _ in range(scale.windows):
+            for who, (port, paths, cpu) in sides.items():
+                before = cpu()
+                got, asked = viewers.watch(port, paths, viewers_n, seconds)
+                windows[who].append({"cpu_per_gbit": (cpu() - before) / (got * 8 / 1e9), "gbit_per_s": got * 8 / 1e9 / seconds, "asked": asked})
+    result = {who: measure.spread([w["cpu_per_gbit"] for w in found]) for who, found in windows.items()}
+    for who, s in result.items():
+        line(f"{who}: {s['median']:.4f} CPU s/Gbit (min {s['min']:.4f}, max {s['max']:.4f}; {windows[who][-1]['gbit_per_s']:.1f} Gbit/s)")
+    ratios = measure.spread([a["cpu_per_gbit"] / b["cpu_per_gbit"] for a, b in zip(windows["ours"], windows["nginx"])])
+    line(f"{ratios['median']:.2f} x nginx (min {ratios['min']:.2f}, max {ratios['max']:.2f})")
+    return {"ratio": ratios, **result, "windows": windows}
+
+
+ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive)}
