@@ -70,7 +70,8 @@ static int load_table(struct play *p, struct seg_table **t)
     if (!ix) return -EAGAIN;
     err = index_get(ix, p->uid, p->id, info);
     storage_index_put(p->st);
-    if (err == INDEX_E_NONE) return load_unindexed(p, t);
+    /* Damaged: the file says of itself what the record did. */
+    if (err == INDEX_E_NONE || err == INDEX_E_DAMAGED) return load_unindexed(p, t);
     if (err != INDEX_OK) return -EIO;
     err = seg_open(p->st->path, p->uid, info->path, &p->fd);
     return err != 0 ? err : seg_table_load(p->fd, info, t);
