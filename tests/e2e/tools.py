@@ -100,6 +100,14 @@ def alive(pid):
         return False
 
 
+def kill(pid, signo=signal.SIGKILL):
+    """Of a process that may be gone already."""
+    try:
+        os.kill(pid, signo)
+    except ProcessLookupError:
+        pass
+
+
 def cpu_seconds(pid):
     """CPU of all threads, user and system, from schedstat."""
     total = 0
