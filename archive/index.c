@@ -427,11 +427,6 @@ int index_put(struct index *ix, const struct seg_info *const *segs, size_t n)
     return error_of(rc);
 }
 
-int index_clear_dead(struct index *ix, int *ret_n)
-{
-    return error_of(mdb_reader_check(ix->env, ret_n));
-}
-
 /* uid of any key: up to its NUL. */
 static bool key_uid(const MDB_val *k, char *dst, size_t cap)
 {
@@ -439,6 +434,128 @@ static bool key_uid(const MDB_val *k, char *dst, size_t cap)
     ssize_t nul = span_find(s, 0);
 
     return nul > 0 && span_copy(span_sub(s, 0, (size_t)nul), dst, cap);
+}
+
+/* --- mending --- */
+
+static bool record_ok(const struct look *l, bool range, struct index_flaw *ret, struct seg_info *info)
+{
+    struct index_range r;
+
+    *ret = (struct index_flaw){.range = range};
+    if (!key_uid(&l->k, ret->uid, sizeof(ret->uid)) || !key_read(&l->k, ret->uid, &ret->number)) {
+        ret->uid[0] = 0;
+        return false;
+    }
+    return range ? range_read(&l->k, &l->v, ret->uid, &r) : segment_read(l, ret->uid, ret->number, info);
+}
+
+/* To the record behind the one that was looked at last. */
+static int walk_on(struct look *l, const struct index_walk *at)
+{
+    int rc;
+
+    if (at->n == 0) return look_get(l, MDB_FIRST);
+    l->k = (MDB_val){.mv_size = at->n, .mv_data = (void *)(uintptr_t)at->key};
+    rc = look_get(l, MDB_SET_RANGE);
+    if (rc == 0 && span_eq(span(l->k.mv_data, l->k.mv_size), span(at->key, at->n)))
+        return look_get(l, MDB_NEXT);
+    return rc;
+}
+
+int index_walk(struct index *ix, struct index_walk *at, size_t max, struct index_flaw *ret)
+{
+    struct seg_info *info = NEW(struct seg_info);
+    bool ok = true;
+    struct look l;
+    int rc = look_begin(ix, at->ranges ? ix->ranges : ix->segments, &l);
+
+    *ret = (struct index_flaw){0};
+    if (rc == 0) {
+        rc = walk_on(&l, at);
+        for (; rc == 0 && max > 0; max--) {
+            ok = record_ok(&l, at->ranges, ret, info);
+            at->n = MIN(l.k.mv_size, sizeof(at->key));
+            memcpy(at->key, l.k.mv_data, at->n);
+            if (!ok) break;
+            rc = look_get(&l, MDB_NEXT);
+        }
+        look_end(&l);
+    }
+    mem_free(info);
+    if (rc == MDB_NOTFOUND) {
+        *at = (struct index_walk){.ranges = !at->ranges};
+        return INDEX_OK;
+    }
+    return rc ? error_of(rc) : ok ? INDEX_OK : INDEX_E_DAMAGED;
+}
+
+static int drop_ranges(struct look *l, const char *uid)
+{
+    uint64_t start;
+    int rc = look_from(l, uid, 0, 0);
+
+    for (; rc == 0 && key_read(&l->k, uid, &start); rc = look_get(l, MDB_NEXT)) {
+        rc = mdb_cursor_del(l->c, 0);
+        if (rc) return rc;
+    }
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* l: of the ranges. Segments come in order: what touches is put together first. */
+static int make_ranges(struct index *ix, struct look *l, const char *uid)
+{
+    struct seg_info *info = NEW(struct seg_info);
+    struct look segs = {.txn = l->txn};
+    struct index_range r = {0};
+    bool some = false;
+    uint64_t id;
+    int rc = drop_ranges(l, uid);
+
+    if (rc == 0) rc = mdb_cursor_open(segs.txn, ix->segments, &segs.c);
+    if (rc == 0) {
+        rc = look_from(&segs, uid, 0, 0);
+        for (; rc == 0 && key_read(&segs.k, uid, &id); rc = look_get(&segs, MDB_NEXT)) {
+            if (!segment_read(&segs, uid, id, info)) continue;
+            if (some && info->start_us >= r.start_us && info->start_us <= r.end_us + INDEX_JOIN_US) {
+                r.end_us = MAX(r.end_us, info->end_us);
+                continue;
+            }
+            if (some) rc = join_range(ix, l, uid, r);
+            if (rc) break;
+            r = (struct index_range){info->start_us, info->end_us};
+            some = true;
+        }
+        mdb_cursor_close(segs.c);
+    }
+    mem_free(info);
+    if (rc && rc != MDB_NOTFOUND) return rc;
+    return some ? join_range(ix, l, uid, r) : 0;
+}
+
+int index_mend(struct index *ix, const struct index_flaw *f, const struct seg_info *info)
+{
+    struct look l;
+    struct key k;
+    int rc = key_make(&k, f->uid, f->number) ? mdb_txn_begin(ix->env, NULL, 0, &l.txn) : EINVAL;
+
+    if (rc) return error_of(rc);
+    if (!f->range) rc = info ? put_segment(ix, l.txn, info) : mdb_del(l.txn, ix->segments, &k.v, NULL);
+    if (rc == 0) rc = mdb_cursor_open(l.txn, ix->ranges, &l.c);
+    if (rc == 0) {
+        rc = make_ranges(ix, &l, f->uid);
+        mdb_cursor_close(l.c);
+    }
+    if (rc)
+        mdb_txn_abort(l.txn);
+    else
+        rc = mdb_txn_commit(l.txn);
+    return error_of(rc);
+}
+
+int index_clear_dead(struct index *ix, int *ret_n)
+{
+    return error_of(mdb_reader_check(ix->env, ret_n));
 }
 
 static int check_segments(struct index *ix, uint64_t *ret_n)

@@ -64,6 +64,25 @@ int index_get(struct index *ix, const char *uid, uint64_t id, struct seg_info *r
 /* --- the keeper's --- */
 /* Puts n segments and joins the ranges, in one durable transaction. A segment that is there is replaced. */
 int index_put(struct index *ix, const struct seg_info *const *segs, size_t n);
+/* A walk over all records, a few at a time: where it stands. Zeroed: at the start. */
+#define INDEX_KEY_MAX 511 /* LMDB's own limit */
+struct index_walk {
+    bool ranges;
+    uint8_t key[INDEX_KEY_MAX];
+    size_t n;
+};
+/* A record that cannot be read. */
+struct index_flaw {
+    bool range;      /* else a segment */
+    char uid[40];    /* "": not even its key can be read: the whole index is of no use */
+    uint64_t number; /* its id, or its start */
+};
+/* Looks at up to max records behind *at, which goes on, and begins anew behind the last. INDEX_OK,
+ * INDEX_E_DAMAGED (*ret is what it stands at), -errno. */
+int index_walk(struct index *ix, struct index_walk *at, size_t max, struct index_flaw *ret);
+/* Replaces the damaged record of a segment by info, or takes it out (NULL); makes the stream's ranges anew
+ * from its segments. One durable transaction. */
+int index_mend(struct index *ix, const struct index_flaw *f, const struct seg_info *info);
 /* Reader slots of dead processes are freed; *ret_n of them. */
 int index_clear_dead(struct index *ix, int *ret_n);
 /* Walks every record and checks every CRC; *ret_segments of them. May crash, or never end, on a damaged file:

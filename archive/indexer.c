@@ -1,8 +1,10 @@
 #include "archive/indexer.h"
+#include "archive/reader.h"
+#include "archive/repair.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
-#include "common/base/log.h"
+#include "common/base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +19,7 @@
 #define FLAG_CLEAN  "clean"
 #define FLAG_SCAN   "scan"
 #define DATA_FILE   "data.mdb"
+#define WALK_MOST   500 /* records a second: half a megabyte of the disk, and 2 million an hour */
 
 /* Exit codes of the check. */
 enum { CHECK_GOOD = 0, CHECK_DAMAGED = 1, CHECK_FAILED = 2 };
@@ -155,6 +158,39 @@ bool indexer_step(struct indexer *x, usec_t now_us, int *ret_err)
     return x->ix != NULL;
 }
 
+/* What the file says of itself; 1: nothing. */
+static int read_file(const struct storage *s, const struct index_flaw *f, struct seg_info *ret)
+{
+    CLEANUP(fd_close) int records = -1;
+    int err = storage_records_ro(s, f->uid, &records);
+
+    if (!err) err = repair_look(records, f->uid, f->number, ret);
+    return err == -ENOENT || err > 0 ? 1 : err;
+}
+
+static int mend(struct indexer *x, const struct storage *s, const struct index_flaw *f)
+{
+    CLEANUP(mem_freep) struct seg_info *info = NEW(struct seg_info);
+    int gone = f->range ? 0 : read_file(s, f, info), err;
+    uint32_t held;
+
+    if (gone < 0) return INDEX_OK; /* the disk says no: the walk comes by again */
+    err = index_mend(x->ix, f, gone || f->range ? NULL : info);
+    if (!err && log_limited(&x->mended, clock_mono_us(), &held))
+        log_event_of(LOG_WARN, f->uid, "index-mended", "dir=%s what=%s number=%llx action=%s held=%u",
+            log_q(span_of(x->dir)), f->range ? "range" : "segment", (unsigned long long)f->number,
+            gone ? "dropped" : "\"read anew\"", held);
+    return err;
+}
+
+int indexer_mend(struct indexer *x, const struct storage *s)
+{
+    struct index_flaw f;
+    int err = index_walk(x->ix, &x->walk, WALK_MOST, &f);
+
+    return err == INDEX_E_DAMAGED && f.uid[0] ? mend(x, s, &f) : err;
+}
+
 /* Kept beside, for whoever wants to know what happened to it; one is enough. */
 static int set_aside(const struct indexer *x)
 {
@@ -169,6 +205,7 @@ int indexer_start_over(struct indexer *x)
 
     index_close(x->ix);
     x->ix = NULL;
+    x->walk = (struct index_walk){0};
     log_error(
         "index-damaged", "dir=%s action=\"set aside, built anew from the segments\"", log_q(span_of(x->dir)));
     err = flag_set(x, FLAG_SCAN, true);

@@ -3,13 +3,15 @@
  * storage's thread alone.
  *
  * Beside LMDB's files: "clean" stands there from a clean stop to the next start; "rebuild" while segments
- * that are on the disk may be missing in it. Tests: tests/e2e/test_keeper.py. */
+ * that are on the disk may be missing in it. Tests: tests/unit/archive/test_keeper.c, test_work.c. */
 #ifndef ARCHIVE_INDEXER_H
 #define ARCHIVE_INDEXER_H
 
 #include <sys/types.h>
 
 #include "archive/index.h"
+#include "archive/storage.h"
+#include "common/base/log.h"
 
 #define INDEXER_CHECK_US (300 * US_PER_S) /* then the file counts as damaged */
 
@@ -17,10 +19,12 @@ struct indexer {
     char dir[4096];
     int dir_fd;
     struct index *ix; /* NULL: not open */
-    bool scan_due;    /* segments that are on the disk may be missing in it, */
-    bool rebuild;     /* old ones too */
-    pid_t checker;    /* 0: none runs */
-    int checker_fd;   /* pidfd */
+    struct index_walk walk;
+    struct log_rate mended;
+    bool scan_due;  /* segments that are on the disk may be missing in it, */
+    bool rebuild;   /* old ones too */
+    pid_t checker;  /* 0: none runs */
+    int checker_fd; /* pidfd */
     usec_t deadline_us;
 };
 
@@ -30,6 +34,9 @@ int indexer_begin(struct indexer *x, const char *dir);
 /* Goes on with a check. True once: the index has just been opened. Errors: *ret_err (-errno), then begin
  * again later. */
 bool indexer_step(struct indexer *x, usec_t now_us, int *ret_err);
+/* Looks at some records more of the open index, round and round; a damaged one is written anew from its file.
+ * INDEX_OK, INDEX_E_DAMAGED (start over), -errno. */
+int indexer_mend(struct indexer *x, const struct storage *s);
 /* Damaged: sets it aside and opens an empty one. 0 or -errno. */
 int indexer_start_over(struct indexer *x);
 /* All that had to be looked at has been, and is in the index. */

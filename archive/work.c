@@ -213,6 +213,19 @@ static void sync_and_commit(struct work *w, usec_t now_us, bool now)
         commit_failed(w, err, now_us);
 }
 
+/* Records that rot on the disk are found by the keeper itself. */
+static void mend(struct work *w, usec_t now_us)
+{
+    int err;
+
+    if (!w->indexer.ix || w->storage.state != STORAGE_OK) return;
+    err = indexer_mend(&w->indexer, &w->storage);
+    if (err == INDEX_E_DAMAGED)
+        start_over(w);
+    else if (err)
+        commit_failed(w, err, now_us);
+}
+
 bool work_due(const struct work *w)
 {
     return w->pending.n_sure >= PENDING_COMMIT && w->indexer.ix && !w->stuck;
@@ -351,6 +364,7 @@ void work_tick(struct work *w, usec_t now_us)
         relook(w, now_us);
         retry(w, now_us);
         sync_and_commit(w, now_us, false);
+        mend(w, now_us);
         if (w->indexer.ix && !w->scanning && w->pending.n_sure + w->pending.n_doubtful == 0)
             indexer_scanned(&w->indexer);
     }

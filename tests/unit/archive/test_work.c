@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
+#include "common/base/wr.h"
 #include "tests/support/fail_syscall.h"
 #include "tests/support/footage.h"
 #include "tests/support/tool.h"
@@ -253,6 +254,84 @@ static void what_a_sync_did_not_write_is_read_back(void **state)
     assert_int_equal(flags_of(p, &cut), SEG_RECOVERED);
 }
 
+/* Changes a byte in each copy of the stream's record of that number: in the index's file, values stand behind
+ * their keys. */
+static void damage_record(const struct place *p, uint64_t number, size_t behind)
+{
+    uint8_t key[14];
+    struct wr w = wr_of(key, sizeof(key));
+    CLEANUP(mem_freep) uint8_t *data = NULL;
+    char path[4200];
+    size_t size, n = 0;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/.index/data.mdb", p->conf.path);
+    assert_int_equal(fd_read_file(AT_FDCWD, path, 1u << 24, &data, &size), 0);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    wr_text(&w, "cam-1");
+    wr_u8(&w, 0);
+    wr_u64(&w, number);
+    for (size_t at = 0; at + w.n + behind < size; at++) {
+        uint8_t x = data[at + w.n + behind] ^ 1;
+
+        if (memcmp(data + at, key, w.n) != 0) continue;
+        assert_int_equal(pwrite(fd, &x, 1, (off_t)(at + w.n + behind)), 1);
+        n++;
+    }
+    assert_true(n > 0);
+    close(fd);
+}
+
+static void ranges_are(const struct place *p, size_t n, const struct seg_info *first)
+{
+    const struct index_query all = {.uid = "cam-1", .to_us = INT64_MAX};
+    struct index_range r[4];
+    size_t got;
+
+    assert_int_equal(index_ranges(p->work.indexer.ix, &all, r, ARRAY_N(r), &got), INDEX_OK);
+    assert_int_equal(got, n);
+    assert_true(r[0].start_us == first->start_us && r[0].end_us == first->end_us);
+}
+
+/* Recording goes on, in the same index. */
+static void damaged_records_are_mended(void **state)
+{
+    struct place *p = *state;
+    struct seg_info info[3], got;
+    const struct index_query all = {.uid = "cam-1", .to_us = INT64_MAX};
+    const struct index *ix = p->work.indexer.ix;
+    struct index_range r[4];
+    size_t n;
+
+    for (int i = 0; i < 3; i++) segment(p, FOOTAGE_START_US + i * 10 * US_PER_S, false, &info[i]);
+    tick(p);
+    assert_int_equal(p->stored, 3);
+    ranges_are(p, 3, info);
+    damage_record(p, info[1].id, 20);
+    assert_int_equal(index_get(p->work.indexer.ix, "cam-1", info[1].id, &got), INDEX_E_DAMAGED);
+    for (int i = 0; i < 4; i++) tick(p);
+    assert_int_equal(index_get(p->work.indexer.ix, "cam-1", info[1].id, &got), INDEX_OK);
+    assert_int_equal(got.bytes, info[1].bytes);
+    ranges_are(p, 3, info);
+    /* a range: its end */
+    damage_record(p, (uint64_t)info[2].start_us, 0);
+    assert_int_equal(index_ranges(p->work.indexer.ix, &all, r, ARRAY_N(r), &n), INDEX_E_DAMAGED);
+    assert_int_equal(n, 2); /* the rest is given */
+    for (int i = 0; i < 4; i++) tick(p);
+    ranges_are(p, 3, info);
+    /* a segment whose file has gone meanwhile: it goes, and its range */
+    assert_int_equal(unlinkat(p->records, info[2].path, 0), 0);
+    damage_record(p, info[2].id, 20);
+    for (int i = 0; i < 4; i++) tick(p);
+    assert_int_equal(index_get(p->work.indexer.ix, "cam-1", info[2].id, &got), INDEX_E_NONE);
+    ranges_are(p, 2, info);
+    assert_ptr_equal(p->work.indexer.ix, ix);
+    segment(p, FOOTAGE_START_US + 60 * US_PER_S, false, &info[2]);
+    tick(p);
+    ranges_are(p, 3, info);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_place, drop_place)
 
 int main(void)
@@ -261,6 +340,7 @@ int main(void)
         TEST(failed_repairs_become_rare),
         TEST(recovery_ends_the_wait),
         TEST(what_a_sync_did_not_write_is_read_back),
+        TEST(damaged_records_are_mended),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
