@@ -233,6 +233,7 @@ static void rtp(struct ingest *in, struct ingest_track *t, struct span packet)
     struct rtp_packet p;
     int err = rtp_parse(packet, &p);
     struct rtp_order_packet ordered;
+    usec_t camera_us;
 
     if (err == RTP_E_EMPTY) p.payload = SPAN_NONE;
     if (err != 0 && err != RTP_E_EMPTY) {
@@ -251,6 +252,8 @@ static void rtp(struct ingest *in, struct ingest_track *t, struct span packet)
     in->packet = packet;
     rtp_order_feed(t->order, &ordered);
     in->packet = SPAN_NONE;
+    if (rtp_onvif_time(&p, &camera_us) && rtp_order_is_ssrc(t->order, p.ssrc))
+        timeline_camera_time(in->timeline, t->index, camera_us, p.ts, in->wall_us);
 }
 
 static void sender_report(struct ingest *in, struct ingest_track *t, const struct rtcp_packet *p)
@@ -410,6 +413,11 @@ usec_t ingest_silent_at(const struct ingest *in)
         if (due_us != 0 && (at_us == 0 || due_us < at_us)) at_us = due_us;
     }
     return at_us;
+}
+
+bool ingest_camera_clock(const struct ingest *in, usec_t *ret_us)
+{
+    return timeline_camera_clock(in->timeline, ret_us);
 }
 
 const struct measure *ingest_measure(const struct ingest *in)

@@ -54,6 +54,8 @@ struct ingest_view {
 struct ingest_view ingest_view(const struct ingest *in);
 usec_t ingest_silent_at(
     const struct ingest *in); /* when the watched track will have been silent too long; 0: never */
+/* Camera's clock minus ours, as this session's reports say. false: they say nothing. */
+bool ingest_camera_clock(const struct ingest *in, usec_t *ret_us);
 const struct measure *ingest_measure(const struct ingest *in);
 
 #endif

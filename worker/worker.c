@@ -269,12 +269,21 @@ static void look_at_demand(struct worker *w, usec_t now_us)
     if (now_us - w->unwanted_us >= LINGER_US) session_stop(w->session);
 }
 
+static void tell_clock(struct worker *w)
+{
+    usec_t offset_us = 0;
+    bool known = ingest_camera_clock(w->ingest, &offset_us);
+
+    recorder_clock(w->recorder, known ? SEG_CLOCK_CAMERA : SEG_CLOCK_SERVER, offset_us);
+}
+
 static void poke_recorder(struct worker *w, usec_t now_us)
 {
     if (w->poke_bytes == 0) return;
     if (now_us - w->poke_us < RECORDER_POKE_US && w->poke_bytes < RECORDER_POKE_BYTES) return;
     w->poke_us = now_us;
     w->poke_bytes = 0;
+    tell_clock(w);
     recorder_poke(w->recorder);
 }
 

@@ -1,81 +1,13 @@
-#include "common/media/timeline.h"
+#include "common/media/timeline_impl.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
-#include "common/media/delay.h"
 
-#define ODD_UNITS        3        /* a step that lasts so long is the new run (T5) */
-#define REORDER_US       US_PER_S /* pictures are shown at most so much earlier than one before them */
-#define GAP_US           US_PER_S /* arrival that much behind what is counted: footage is missing */
-#define SLACK_US         (20 * US_PER_MS) /* timestamps more ahead of arrival than that lie */
-#define AHEAD_US         (5 * US_PER_S)   /* a count of samples so much ahead since the run began does */
-#define STEP_GUESS_HZ    25               /* units a second before two were seen */
-#define STEP_MAX_US      (2 * US_PER_S)
-#define SR_AGREE_US      (100 * US_PER_MS)
-#define NTP_UNIX_S       2208988800u
-#define ALIGN_SR_US      (10 * US_PER_MS)  /* tracks are left alone within, by sender reports */
-#define ALIGN_ARRIVAL_US (200 * US_PER_MS) /* and by arrival, which knows no better */
-#define ALIGN_IN_S       20 /* an error is to be gone in about so long, within the limits below */
-#define ALIGN_MIN_PPM    500
-#define ALIGN_MAX_PPM    50000
-
-/* Sender reports of a track. skew: media time minus camera clock. */
-struct reports {
-    unsigned agree;
-    usec_t skew_us;
-};
-
-struct line {
-    bool set;
-    enum track_kind kind;
-    uint32_t hz;
-    bool run;        /* timestamps are tied to media time: offset is good */
-    bool any;        /* something was handed out, ever */
-    bool join;       /* the next unit is behind a join */
-    uint32_t ts;     /* of the last believed timestamp, */
-    int64_t ext;     /* the same unwrapped, */
-    usec_t ts_us;    /* its arrival */
-    int64_t offset;  /* ext + offset = media time in ticks */
-    int64_t run_pts; /* where the run began, */
-    usec_t run_us;   /* and when */
-    int64_t pts;     /* of the last unit, before alignment */
-    int64_t top;     /* the largest pts */
-    int64_t dts;     /* of the last unit, handed out */
-    uint32_t dur;    /* of the last unit, audio */
-    uint32_t step;   /* usual distance of two units */
-    unsigned odd_n;  /* units in a row that step out of line, */
-    int64_t odd;     /* the last one unwrapped */
-    unsigned depth, n;
-    int64_t shown[TIMELINE_REORDER_MAX + 1]; /* presentation times not yet used as dts, rising */
-    struct delay delay;
-    struct reports sr;
-    int64_t shift;      /* ticks added for alignment */
-    usec_t shifted_us;  /* when it was last looked at */
-    int64_t shift_rest; /* millionths of a tick */
-    usec_t wall_us;     /* of `top` */
-};
-
-struct timeline {
-    struct line l[TRACK_MAX];
-    struct timeline_counters c;
-    bool anchored;
-    int ref; /* index of the reference, -1: none */
-    /* Wall time = media time + fit_us + (wall - mono). */
-    usec_t fit_us, fit_at_us;
-    usec_t clocks_us; /* wall - mono, last seen */
-    bool has_clocks, has_fit;
-    bool has_camera;
-    usec_t camera_us;
-};
-
-static usec_t us_of(const struct line *l, int64_t v)
-{
-    return ticks_us((struct ticks){v, l->hz});
-}
-
-static int64_t ticks_of(const struct line *l, usec_t us)
-{
-    return scale_i64(us, l->hz, 1000000);
-}
+#define ODD_UNITS     3                /* a step that lasts so long is the new run (T5) */
+#define REORDER_US    US_PER_S         /* pictures are shown at most so much earlier than one before them */
+#define SLACK_US      (20 * US_PER_MS) /* timestamps more ahead of arrival than that lie */
+#define AHEAD_US      (5 * US_PER_S)   /* a count of samples so much ahead since the run began does */
+#define STEP_GUESS_HZ 25               /* units a second before two were seen */
+#define STEP_MAX_US   (2 * US_PER_S)
 
 struct timeline *timeline_new(void)
 {
@@ -124,136 +56,13 @@ void timeline_restart(struct timeline *t)
     }
     t->c.runs++;
     t->anchored = t->has_fit = false;
+    t->camera = (struct camera_time){0};
     t->ref = -1;
 }
 
 const struct timeline_counters *timeline_counters(const struct timeline *t)
 {
     return &t->c;
-}
-
-/* --- wall clock --- */
-
-/* T8, T9, T10. */
-static void wall_fit(struct timeline *t, const struct line *l, usec_t mono_us)
-{
-    usec_t least = delay_least(&l->delay), room;
-
-    if (!t->has_fit || delay_young(&l->delay, mono_us)) {
-        t->fit_us = least;
-        t->has_fit = true;
-    } else {
-        room = (mono_us - t->fit_at_us) * TIMELINE_SLEW_PPM / 1000000;
-        /* What is too small to move by is kept for the next time. */
-        if (room == 0) return;
-        t->fit_us += CLAMP(least - t->fit_us, -room, room);
-    }
-    t->fit_at_us = mono_us;
-}
-
-static void clocks(struct timeline *t, const struct timeline_in *in)
-{
-    usec_t between = in->wall_us - in->mono_us, moved = between - t->clocks_us;
-
-    if (t->has_clocks && (moved > TIMELINE_STEP_US || moved < -TIMELINE_STEP_US)) {
-        t->c.clock_steps++;
-        for (unsigned i = 0; i < TRACK_MAX; i++) t->l[i].wall_us = 0;
-    }
-    t->clocks_us = between;
-    t->has_clocks = true;
-}
-
-bool timeline_wall_offset(const struct timeline *t, usec_t *ret_us)
-{
-    if (!t->has_fit) return false;
-    *ret_us = t->fit_us + t->clocks_us;
-    return true;
-}
-
-static usec_t wall_of(const struct timeline *t, struct line *l, int64_t pts)
-{
-    usec_t wall = us_of(l, pts) + t->fit_us + t->clocks_us;
-
-    if (pts < l->top) return wall;
-    wall = MAX(wall, l->wall_us);
-    l->wall_us = wall;
-    return wall;
-}
-
-/* --- sender reports and alignment --- */
-
-static usec_t ntp_us(uint64_t ntp)
-{
-    usec_t s = (usec_t)(ntp >> 32) - NTP_UNIX_S;
-
-    /* Seconds of era 1 (from 2036-02-07) have the top bit clear. */
-    if (ntp >> 63 == 0) s += (usec_t)1 << 32;
-    return s * US_PER_S + (usec_t)((ntp & UINT32_MAX) * 1000000 >> 32);
-}
-
-void timeline_sr(struct timeline *t, unsigned track, uint64_t ntp, uint32_t rtp, usec_t wall_us)
-{
-    struct line *l = &t->l[track];
-    usec_t camera = ntp_us(ntp), skew, off;
-
-    must(track < TRACK_MAX);
-    if (ntp != 0) {
-        t->camera_us = camera - wall_us;
-        t->has_camera = true;
-    }
-    off = camera - wall_us;
-    if (ntp == 0 || off > TIMELINE_NTP_US || off < -TIMELINE_NTP_US) {
-        t->c.sr_bad++;
-        l->sr = (struct reports){0};
-        return;
-    }
-    if (!l->run) return;
-    skew = us_of(l, l->ext + (int32_t)(rtp - l->ts) + l->offset) - camera;
-    off = skew - l->sr.skew_us;
-    if (l->sr.agree > 0 && (off > SR_AGREE_US || off < -SR_AGREE_US)) {
-        t->c.sr_bad++;
-        l->sr.agree = 0;
-    }
-    l->sr.agree++;
-    l->sr.skew_us = skew;
-}
-
-bool timeline_camera_clock(const struct timeline *t, usec_t *ret_us)
-{
-    if (t->has_camera) *ret_us = t->camera_us;
-    return t->has_camera;
-}
-
-/* How much the track is ahead of the reference; 0 within what is left alone. */
-static usec_t misaligned(const struct timeline *t, const struct line *l)
-{
-    const struct line *ref = &t->l[t->ref];
-    usec_t ahead, alone = ALIGN_ARRIVAL_US;
-
-    if (l->sr.agree >= 2 && ref->sr.agree >= 2) {
-        ahead = l->sr.skew_us + us_of(l, l->shift) - ref->sr.skew_us;
-        alone = ALIGN_SR_US;
-    } else {
-        if (!l->delay.any || !ref->delay.any) return 0;
-        ahead = delay_least(&ref->delay) - (delay_least(&l->delay) - us_of(l, l->shift));
-    }
-    return ahead > alone || ahead < -alone ? ahead : 0;
-}
-
-/* T9: moves the track towards the reference, slowly. */
-static void align(struct timeline *t, struct line *l, usec_t mono_us)
-{
-    usec_t ahead, past = mono_us - l->shifted_us;
-    int64_t ppm, part;
-
-    if (t->ref < 0 || l == &t->l[t->ref]) return;
-    l->shifted_us = mono_us;
-    ahead = misaligned(t, l);
-    if (ahead == 0 || past <= 0 || past > GAP_US) return;
-    ppm = CLAMP((ahead < 0 ? -ahead : ahead) / ALIGN_IN_S, ALIGN_MIN_PPM, ALIGN_MAX_PPM);
-    part = ticks_of(l, past) * ppm + l->shift_rest;
-    l->shift_rest = part % 1000000;
-    l->shift += (ahead > 0 ? -1 : 1) * (part / 1000000);
 }
 
 /* --- presentation time --- */
@@ -468,7 +277,7 @@ void timeline_unit(struct timeline *t, const struct timeline_in *in, struct time
     bool first;
 
     must(in->track < TRACK_MAX && l->set);
-    clocks(t, in);
+    timeline_clocks(t, in);
     if (in->new_run && l->run) {
         line_break(l);
         t->c.runs++;
@@ -481,8 +290,8 @@ void timeline_unit(struct timeline *t, const struct timeline_in *in, struct time
     pts = nudge(t, l, in, pts, &flags);
     delay_add(&l->delay, in->mono_us, in->mono_us - us_of(l, pts));
     choose_ref(t, in->track);
-    align(t, l, in->mono_us);
-    if (in->track == (unsigned)t->ref) wall_fit(t, l, in->mono_us);
+    timeline_align(t, l, in->mono_us);
+    if (in->track == (unsigned)t->ref) timeline_wall_fit(t, l, in->mono_us);
     dts = dts_of(t, l, in, pts) + l->shift;
     if (l->any) dts = MAX(dts, l->dts + 1);
     if (l->any && !first) learn_step(l, pts);
@@ -491,12 +300,13 @@ void timeline_unit(struct timeline *t, const struct timeline_in *in, struct time
     *ret = (struct timeline_out){.dts = dts, .cts = clamp32(pts + l->shift - dts), .flags = flags};
     /* An alignment that moves back may reach the unit before: presentation follows decoding then. */
     if (l->kind != TRACK_VIDEO) ret->cts = 0;
-    ret->wall_us = wall_of(t, l, pts + l->shift);
+    ret->wall_us = timeline_wall_of(t, l, pts + l->shift);
     l->pts = pts;
     l->top = first ? pts : MAX(l->top, pts);
     l->dur = in->dur;
     l->dts = dts;
     l->any = true;
+    timeline_camera_tie(t);
     t->c.units++;
     if (flags & FRAME_REPAIRED) t->c.repairs++;
 }

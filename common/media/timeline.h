@@ -77,11 +77,14 @@ void timeline_restart(struct timeline *t);
 void timeline_unit(struct timeline *t, const struct timeline_in *in, struct timeline_out *ret);
 /* A sender report of the track's SSRC: NTP time as it stands there (64 bit), its RTP timestamp. */
 void timeline_sr(struct timeline *t, unsigned track, uint64_t ntp, uint32_t rtp, usec_t wall_us);
-/* Camera clock minus ours as the last believable or unbelievable report said. false: none yet, or zero. */
+/* The camera's own clock at a timestamp of the track, as a packet said (T13: ONVIF replay extension). It
+ * counts for timeline_camera_clock only, as timeline_sr does besides. */
+void timeline_camera_time(
+    struct timeline *t, unsigned track, usec_t camera_us, uint32_t timestamp, usec_t wall_us);
+/* Camera clock minus wall time (of the same picture, where its timestamp is known; else of arrival), as the
+ * last report said, believable or not: wall time itself never follows it. false: nothing, or only zeros,
+ * since the last restart, or that is not a second ago. */
 bool timeline_camera_clock(const struct timeline *t, usec_t *ret_us);
-/* What to add to media time (us) for wall time now; for the recorder's footer. false: nothing anchored yet.
- */
-bool timeline_wall_offset(const struct timeline *t, usec_t *ret_us);
 const struct timeline_counters *timeline_counters(const struct timeline *t);
 
 #endif

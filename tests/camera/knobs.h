@@ -70,6 +70,7 @@ enum { HEADS_NORMAL, HEADS_LOWER, HEADS_LF, HEADS_NO_CSEQ, HEADS_BLANKS, HEADS_C
     KNOB(wire_pt, "wire-pt", NULL, -1, 127, -1, "video payload type on the wire, -1: as in the SDP (S8)") \
     KNOB(channels, "channels", "asked,swapped,moved,lie,rtcp-on-rtp", 0, 0, 0, "interleaved channels (P8, P9, P10)") \
     KNOB(sr, "sr", "normal,none,zero,1970,2036,local,unknown-ssrc,jumps", 0, 0, 0, "sender reports (T8)") \
+    KNOB(sr_offset, "sr-offset", NULL, -1000000000, 1000000000, 0, "ms that the camera's clock is ahead of ours in them") \
     KNOB(slow_start, "slow-start", NULL, 0, 600000, 0, "ms between PLAY and the first packet") \
     KNOB(burst, "burst", NULL, 0, 10000, 0, "ms of frames that are there at once after PLAY (T10)") \
     KNOB(audio_ts, "audio-ts", "normal,zero,uneven", 0, 0, 0, "RTP time of audio: always the same, off by up to 20 ms (T12)") \

@@ -55,7 +55,7 @@ void play_send_report(struct play *p, usec_t now_us)
     wr_u8(&w, RTCP_SR);
     wr_u16(&w, 6);
     wr_u32(&w, s->k.sr == SR_UNKNOWN_SSRC ? ~p->ssrc : p->ssrc);
-    wr_u64(&w, ntp_by_knob(s, clock_wall_us()));
+    wr_u64(&w, ntp_by_knob(s, clock_wall_us() + s->k.sr_offset * US_PER_MS));
     wr_u32(&w, (uint32_t)(uint64_t)(p->ts0 + ticks));
     wr_u32(&w, p->packets);
     wr_u32(&w, p->octets);

@@ -100,6 +100,18 @@ def read_run(data, at, track, dts, base, defaults):
     return samples, dts
 
 
+def footer(path):
+    """What a segment says of itself at its end (archive/seginfo.c): times in microseconds."""
+    data = open(path, "rb").read()
+    box = data[-struct.unpack(">I", data[-4:])[0] :]
+    assert box[4:8] == b"uuid" and box[24:28] == b"MSS1"
+    uid_n = box[36]
+    at = 37 + uid_n
+    start, end, size, _, samples, flags, _, *rest = struct.unpack(">qqQQIIQ4qIIBq", box[at : at + 97])
+    return dict(uid=box[37:at].decode(), start_us=start, end_us=end, bytes=size, samples=samples, flags=flags,
+                damaged=rest[4], repaired=rest[5], clock=("server", "camera")[rest[6]], clock_offset_us=rest[7])
+
+
 class Mp4:
     """Tracks by id and samples in file order. A fragment that is not whole at the end of `data` is left out if `growing`."""
 

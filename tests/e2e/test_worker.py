@@ -10,6 +10,7 @@ import time
 import pytest
 
 import gst as gst_help
+import mp4
 import tools
 from worker_host import Host
 
@@ -313,6 +314,24 @@ def test_the_ring_grows_by_need(camera, host):
 
 
 # --- recording ---
+
+
+@pytest.mark.parametrize("knobs,offset_s", [
+    (dict(sr_offset=7300), 7.3), (dict(sr_offset=-400), -0.4), (dict(sr="local"), 10800), (dict(sr="none"), None), (dict(sr="zero"), None),
+], ids=lambda v: str(v))
+def test_the_footer_has_the_cameras_clock(camera, host, knobs, offset_s):
+    """T8: whatever the camera thinks the time is, wall time stays ours; what it thinks is noted."""
+    cam = camera(**knobs)
+    w = host().worker("cam-1", cam.url("cam0"), record=True)
+    w.wait(lambda w: w.status()["rec_end_us"] - w.status()["rec_start_us"] > 3000000)
+    now = time.time()
+    assert w.stop() == 0
+    f = mp4.footer(w.segments()[0])
+    assert abs(f["end_us"] / 1e6 - now) < 2
+    if offset_s is None:
+        assert (f["clock"], f["clock_offset_us"]) == ("server", 0)
+    else:
+        assert f["clock"] == "camera" and abs(f["clock_offset_us"] / 1e6 - offset_s) < 0.15
 
 
 def test_segments_follow_each_other_without_a_gap(camera, host):

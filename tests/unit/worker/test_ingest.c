@@ -381,6 +381,59 @@ static void faults_are_counted_by_kind(void **state)
     assert_int_equal(status->faults[FAULT_FOREIGN], 3);
 }
 
+static void sender_report(struct bench *b, uint32_t ssrc, usec_t off_us)
+{
+    uint8_t bytes[64];
+    struct wr w = wr_of(bytes, sizeof(bytes));
+    struct rtcp_packet sr = {.ssrc = ssrc,
+        .ntp = rtcp_ntp_of_us((uint64_t)(WALL_US + b->now_us + off_us)),
+        .rtp_ts = b->ts[VIDEO]};
+
+    rtcp_write_sr(&w, &sr);
+    ingest_packet(b->in, VIDEO, true, wr_span(&w));
+}
+
+/* T13: a key frame of an ONVIF replay, with its time in front. */
+static void replayed_picture(struct bench *b, usec_t off_us)
+{
+    uint8_t bytes[RTP_HEADER_MIN + 16 + 3];
+    struct rtp_packet p = {.marker = true, .pt = 96, .seq = b->seq[VIDEO]++, .ts = b->ts[VIDEO], .ssrc = 77};
+    struct wr w = wr_of(bytes + RTP_HEADER_MIN, sizeof(bytes) - RTP_HEADER_MIN);
+
+    rtp_write_header(bytes, &p);
+    bytes[0] |= 0x10;
+    wr_u16(&w, RTP_EXT_ONVIF);
+    wr_u16(&w, 3);
+    wr_u64(&w, rtcp_ntp_of_us((uint64_t)(WALL_US + b->now_us + off_us)));
+    wr_u32(&w, 0);
+    wr_bytes(&w, SPAN_LIT("\x41\x9a\x24"));
+    ingest_packet(b->in, VIDEO, false, span(bytes, sizeof(bytes)));
+    ingest_detach(b->in);
+}
+
+/* T8, T13: what the camera takes for the time is known, and moves nothing. */
+static void the_cameras_clock_is_known(void **state)
+{
+    struct bench *b = *state;
+    usec_t off_us = 0, wall_us;
+
+    begin(b, "", false);
+    for (int i = 0; i < 30; i++) picture(b, i == 0, 1000);
+    assert_false(ingest_camera_clock(b->in, &off_us));
+    sender_report(b, 78, 10 * US_PER_S);
+    assert_false(ingest_camera_clock(b->in, &off_us));
+    sender_report(b, 77, -7200 * US_PER_S);
+    assert_true(ingest_camera_clock(b->in, &off_us));
+    assert_in_range(-off_us, 7200 * US_PER_S - 100, 7200 * US_PER_S + 100);
+    wall_us = WALL_US + b->now_us;
+    replayed_picture(b, 2500 * US_PER_MS);
+    assert_true(ingest_camera_clock(b->in, &off_us));
+    assert_in_range(off_us, 2500 * US_PER_MS - 100, 2500 * US_PER_MS + 100);
+    assert_in_range(ring_reader_status(b->r)->last_frame_us, wall_us - 100, wall_us + 100);
+    begin(b, "", false);
+    assert_false(ingest_camera_clock(b->in, &off_us));
+}
+
 /* K11, K13: sound goes on, the picture has stopped. */
 static void silence_of_the_picture_is_seen(void **state)
 {
@@ -477,6 +530,7 @@ int main(void)
         TEST(rtcp_and_rtp_on_each_others_channel),
         TEST(broken_rtcp_is_counted),
         TEST(faults_are_counted_by_kind),
+        TEST(the_cameras_clock_is_known),
         TEST(silence_of_the_picture_is_seen),
         TEST(no_key_frame_is_starving),
         TEST(a_frame_too_large_leaves_a_hole),
