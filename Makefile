@@ -3,6 +3,7 @@
 #   make              build the programs into build/bin
 #   make demo         install what is needed, build, run four simulated cameras and the server
 #   make check        install what tests need and run lint and every test
+#   make check-tsan   unit tests and a short run of the whole server under ThreadSanitizer
 #   make unit         build and run the unit tests and the fuzz corpora (no packages installed)
 #   make e2e          end-to-end tests (PYTEST_ARGS='-k name' picks some)
 #   make lint         layers, doors, sizes, format, clang-tidy, cppcheck, shellcheck, luacheck
@@ -99,7 +100,7 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 TEST_LIBS := $(foreach r,tests/support scripts/msctl worker httpd archive master master/connector $(COMMON) tests/camera,$(call room_lib,$(r)))
 
-.PHONY: all demo check unit e2e lint format bench crash-kill crash-power crash-full crash-stall fuzz deps deps-test install clean help tests FORCE
+.PHONY: all demo check check-tsan unit e2e lint format bench crash-kill crash-power crash-full crash-stall fuzz deps deps-test install clean help tests FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: $(BINS) $(CPANEL_LIBS)
@@ -181,6 +182,10 @@ check:
 crash-kill crash-power crash-full crash-stall: all
 	scripts/make-media $(O)/media tiny.h264
 	MS_BUILD=$(B) MS_MEDIA=$(O)/media PYTHONDONTWRITEBYTECODE=1 tests/crash/$(@:crash-%=%).py "$(N)" "$(SEED)"
+
+check-tsan:
+	$(MAKE) SAN=tsan all tests
+	scripts/check-tsan $(O)/tsan
 
 bench: all
 	scripts/bench $(B) $(BENCH_ARGS)
