@@ -169,14 +169,3 @@ void gather_drop_front(struct gather *g, uint32_t n)
     g->in_nal = g->in_nal && g->nal >= n;
     g->nal -= MIN(g->nal, n);
 }
-
-size_t gather_peek(const struct gather *g, uint32_t at, uint8_t *dst, size_t cap)
-{
-    struct wr w = wr_of(dst, cap);
-
-    for (uint32_t i = at; i < g->n && wr_left(&w) > 0; i++) {
-        wr_bytes(&w, span_sub(span(g->v[i].head, g->v[i].head_n), 0, wr_left(&w)));
-        wr_bytes(&w, span_sub(g->v[i].s, 0, wr_left(&w)));
-    }
-    return w.n;
-}

@@ -36,7 +36,5 @@ bool gather_detach(struct gather *g);
 /* Drops pieces from `at` on, or the first n. */
 void gather_cut(struct gather *g, uint32_t at);
 void gather_drop_front(struct gather *g, uint32_t n);
-/* Copies at most cap bytes from piece `at` on. */
-size_t gather_peek(const struct gather *g, uint32_t at, uint8_t *dst, size_t cap);
 
 #endif

@@ -617,11 +617,6 @@ bool rtsp_client_playing(const struct rtsp_client *c)
     return c->state == CLIENT_PLAYING;
 }
 
-const char *rtsp_client_state(const struct rtsp_client *c)
-{
-    return STATE_NAMES[c->state];
-}
-
 struct rtsp_client_counts rtsp_client_counts(const struct rtsp_client *c)
 {
     struct rtsp_client_counts n = c->before;

@@ -143,7 +143,6 @@ void rtsp_client_send_rtcp(struct rtsp_client *c, uint8_t track, struct span com
 void rtsp_client_stop(struct rtsp_client *c, usec_t now_us);
 
 bool rtsp_client_playing(const struct rtsp_client *c);
-const char *rtsp_client_state(const struct rtsp_client *c); /* "describe", for the log */
 /* What came broken since the client was made. */
 struct rtsp_client_counts {
     uint64_t skipped, searches; /* bytes out of frame; how often frames were looked for */

@@ -550,11 +550,6 @@ void *conn_arg(struct conn *c)
     return c->arg;
 }
 
-void conn_set_arg(struct conn *c, void *arg)
-{
-    c->arg = arg;
-}
-
 struct loop *conn_loop(struct conn *c)
 {
     return c->loop;
@@ -563,11 +558,6 @@ struct loop *conn_loop(struct conn *c)
 const struct sockaddr_storage *conn_peer(const struct conn *c)
 {
     return &c->peer;
-}
-
-int conn_fd(const struct conn *c)
-{
-    return c->fd;
 }
 
 size_t conn_queued(const struct conn *c)

@@ -41,10 +41,8 @@ struct conn_limits {
 struct conn *conn_new(
     struct loop *l, int fd, const struct conn_ops *ops, const struct conn_limits *limits, void *arg);
 void *conn_arg(struct conn *c);
-void conn_set_arg(struct conn *c, void *arg);
 struct loop *conn_loop(struct conn *c);
 const struct sockaddr_storage *conn_peer(const struct conn *c);
-int conn_fd(const struct conn *c);
 
 /* Queue. The chunk is referenced, the span copied. Nothing is reported here: errors come by on_close. */
 void conn_send(struct conn *c, struct span bytes);

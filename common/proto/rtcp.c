@@ -119,14 +119,6 @@ bool rtcp_next(struct span *rest, struct rtcp_packet *ret, unsigned *bad)
 
 /* ---- time ---- */
 
-int64_t rtcp_ntp_us(uint64_t ntp)
-{
-    int64_t seconds = (int64_t)(ntp >> 32);
-
-    if (seconds < 0x80000000) seconds += (int64_t)1 << 32;
-    return (seconds - NTP_TO_UNIX_S) * US_PER_S + (int64_t)((ntp & UINT32_MAX) * US_PER_S >> 32);
-}
-
 uint64_t rtcp_ntp_of_us(int64_t wall_us)
 {
     uint64_t seconds = (uint64_t)(wall_us / US_PER_S + NTP_TO_UNIX_S);

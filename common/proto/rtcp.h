@@ -46,9 +46,7 @@ struct rtcp_packet {
  * RTCP is counted in *bad. Start with *rest = the compound. */
 bool rtcp_next(struct span *rest, struct rtcp_packet *ret, unsigned *bad);
 
-/* NTP time as microseconds since 1970 and back; 2036 wraps into era 1 for values below 0x80000000 (RFC 4330
- * 3). */
-int64_t rtcp_ntp_us(uint64_t ntp);
+/* Microseconds since 1970 as NTP time; era 1 begins in 2036. */
 uint64_t rtcp_ntp_of_us(int64_t wall_us);
 
 /* Writing; a compound begins with RR or SR and holds an SDES with CNAME (6.1). */

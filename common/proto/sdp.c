@@ -8,7 +8,6 @@
 #define OPUS_HZ      48000
 #define HZ_MAX       10000000
 /* live555 stopped sending into other connections with this release (K5). */
-#define LIVE555_GOOD 20170604
 
 static const struct {
     const char *name;
@@ -256,8 +255,6 @@ static void attribute_line(struct span v, struct scan *c)
         if (to->p == NULL) *to = value;
     }
     if (c->m && span_iis(name, "rtpmap")) rtpmap(value, c->m);
-    if (span_iis(name, "tool")) c->s->tool = value;
-    if (span_iis(name, "range") && c->s->range.p == NULL) c->s->range = value;
 }
 
 static void bandwidth(struct span v, struct sdp_media *m)
@@ -286,7 +283,6 @@ static void scan_line(uint8_t type, struct span v, struct scan *c)
     if (c->dropped) return;
     if (type == 'a') attribute_line(v, c);
     if (type == 'b' && c->m) bandwidth(v, c->m);
-    if (type == 's' && c->m == NULL && c->s->name.p == NULL) c->s->name = v;
 }
 
 /* ---- defaults ---- */
@@ -356,7 +352,7 @@ bool sdp_parse(struct span text, struct sdp *ret)
     struct span rest = span_sub(text, 0, SDP_MAX), v;
     uint8_t type;
 
-    ret->control = ret->tool = ret->name = ret->range = SPAN_NONE;
+    ret->control = SPAN_NONE;
     ret->cut = false;
     ret->n = 0;
     while (line_next(&rest, &type, &v)) scan_line(type, v, &c);
@@ -365,23 +361,6 @@ bool sdp_parse(struct span text, struct sdp *ret)
         for (size_t k = 0; k < ret->m[i].n; k++) finish_format(ret->m[i].kind, &ret->m[i].f[k]);
     back_channels(ret);
     return ret->n > 0;
-}
-
-bool sdp_tool_is_stale_live555(struct span tool)
-{
-    const struct span name = SPAN_LIT("LIVE555 Streaming Media v");
-    static const uint8_t at[] = {0, 5, 8}, len[] = {4, 2, 2};
-    ssize_t start = span_find_span(tool, name);
-    struct span date;
-    uint64_t v, sum = 0;
-
-    if (start < 0) return false;
-    date = span_sub(tool, (size_t)start + name.n, 10);
-    for (size_t i = 0; i < ARRAY_N(at); i++) {
-        if (!span_u64(span_sub(date, at[i], len[i]), 9999, &v)) return false;
-        sum = sum * 100 + v;
-    }
-    return sum < LIVE555_GOOD;
 }
 
 /* ---- format parameters ---- */

@@ -54,9 +54,6 @@ struct sdp_media {
 
 struct sdp {
     struct span control; /* of the session; p == NULL: none */
-    struct span tool;    /* a=tool, for K5 */
-    struct span name;    /* s= */
-    struct span range;   /* a=range */
     bool cut;            /* more medias than SDP_MEDIA_MAX */
     size_t n;
     struct sdp_media m[SDP_MEDIA_MAX];
@@ -65,9 +62,6 @@ struct sdp {
 /* true: at least one m= line was read. Never fails for anything else. The struct is about 12 KB: not for
  * stacks that stay. */
 bool sdp_parse(struct span text, struct sdp *ret);
-
-/* Does the tool name an old live555 that goes on sending into other connections (K5): before 2017.06.04? */
-bool sdp_tool_is_stale_live555(struct span tool);
 
 /* The next key=value of an fmtp; value.p == NULL: no '='. Empty items are left out. Start with *rest = fmtp.
  */

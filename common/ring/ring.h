@@ -176,7 +176,6 @@ int ring_last_key(struct ring_reader *r, uint64_t *ret_seq);
 int ring_oldest_key(struct ring_reader *r, uint64_t *ret_seq);
 /* RING_OK, RING_E_GEN, RING_E_BAD. gen 0: the newest. */
 int ring_tracks(struct ring_reader *r, uint32_t gen, struct track_set *ret);
-const struct ring_status *ring_reader_status(const struct ring_reader *r);
 /* A status text, cut and terminated whatever lies there. */
 void ring_status_get_text(
     const struct ring_status *s, const char *field, size_t field_cap, char *dst, size_t cap);

@@ -100,8 +100,3 @@ int ring_tracks(struct ring_reader *r, uint32_t gen, struct track_set *ret)
 {
     return ring_tracks_get(&r->map, gen, ret);
 }
-
-const struct ring_status *ring_reader_status(const struct ring_reader *r)
-{
-    return &r->map.head->status;
-}

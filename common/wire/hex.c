@@ -17,15 +17,3 @@ void hex_write(struct wr *w, struct span s)
         wr_u8(w, (uint8_t)digits[s.p[i] & 15]);
     }
 }
-
-bool hex_read(struct span s, struct wr *w)
-{
-    if (s.n % 2 != 0) return false;
-    for (size_t i = 0; i < s.n; i += 2) {
-        int high = hex_digit(s.p[i]), low = hex_digit(s.p[i + 1]);
-
-        if (high < 0 || low < 0) return false;
-        wr_u8(w, (uint8_t)(high << 4 | low));
-    }
-    return wr_ok(w);
-}

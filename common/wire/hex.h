@@ -5,8 +5,6 @@
 #include "common/base/wr.h"
 
 void hex_write(struct wr *w, struct span s); /* lower case */
-/* Either case. false: odd length, another character, or does not fit. */
-bool hex_read(struct span s, struct wr *w);
-int hex_digit(uint8_t c); /* 0 to 15, or -1 */
+int hex_digit(uint8_t c);                    /* 0 to 15, or -1 */
 
 #endif

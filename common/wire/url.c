@@ -211,11 +211,6 @@ int url_parse(struct span text, struct url *ret)
     return 0;
 }
 
-void url_write_authority(struct wr *w, const struct url *u)
-{
-    wr_fmt(w, u->ipv6 ? "[%.*s]:%u" : "%.*s:%u", SPAN_FMT(u->host), u->port);
-}
-
 void url_write(struct wr *w, const struct url *u)
 {
     for (size_t i = 0; i < ARRAY_N(SCHEMES); i++)
@@ -301,18 +296,6 @@ bool url_decode(struct span s, bool plus, struct wr *w)
         }
     }
     return wr_ok(w);
-}
-
-void url_encode(struct wr *w, struct span s, const char *keep)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        uint8_t c = s.p[i];
-
-        if (is_alnum(c) || (c && (strchr("-._~", c) || strchr(keep, c))))
-            wr_u8(w, c);
-        else
-            wr_fmt(w, "%%%02X", c);
-    }
 }
 
 bool url_query_next(struct span *rest, struct span *ret_name, struct span *ret_value)

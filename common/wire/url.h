@@ -47,8 +47,6 @@ uint16_t url_scheme_port(enum url_scheme s);
 /* "scheme://host[:port]" and path and query as they are, no user name, no password: what goes on a request
  * line (U10). Port left out when it is the scheme's own; tcp and udp become rtsp. */
 void url_write(struct wr *w, const struct url *u);
-/* "host:port", brackets round IPv6. */
-void url_write_authority(struct wr *w, const struct url *u);
 
 /* For logs: the password in the authority, and the values of password=, pwd=, pass=, passwd=, token=,
  * secret=, sig= and auth= anywhere behind it become "***". Works on text that is not a URL too; control
@@ -58,8 +56,6 @@ const char *url_masked(struct span text, char *dst, size_t cap);
 /* Percent-decoding, once. plus: '+' is a blank (forms). A broken escape stays as it is. false: does not fit.
  */
 bool url_decode(struct span s, bool plus, struct wr *w);
-/* Percent-encodes what is not unreserved (RFC 3986 2.3), except the characters of `keep`. */
-void url_encode(struct wr *w, struct span s, const char *keep);
 
 /* The next name=value of a query; both still encoded; value.p == NULL: no '='. Start with *rest = query. */
 bool url_query_next(struct span *rest, struct span *ret_name, struct span *ret_value);

@@ -63,7 +63,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     for (uint64_t at = ring_oldest(f.reader); at < next; at++)
         if (ring_read(f.reader, at, &f.buf, &frame) == RING_OK) must(frame.data.n <= SMALL.data_bytes / 4);
     for (uint32_t gen = 0; gen < 3; gen++) (void)ring_tracks(f.reader, gen, f.tracks);
-    ring_status_get_text(ring_reader_status(f.reader), ring_reader_status(f.reader)->reason, RING_REASON_MAX,
-        text, sizeof(text));
+    ring_status_get_text(&f.map.head->status, f.map.head->status.reason, RING_REASON_MAX, text, sizeof(text));
     return 0;
 }

@@ -37,6 +37,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     chosen = rtsp_choose(&s, 0xff, true, t, &wanted);
     if (chosen > RTSP_CLIENT_TRACKS_MAX || wanted > TRACK_MAX || wanted > chosen) __builtin_trap();
     rtsp_choose_explain(&s, text, sizeof(text));
-    sdp_tool_is_stale_live555(s.tool);
     return 0;
 }

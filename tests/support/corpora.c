@@ -38,6 +38,18 @@ bool corpora_read(const char *path, struct buf *into)
     return ok;
 }
 
+bool corpora_hex(struct span s, struct wr *w)
+{
+    if (s.n % 2 != 0) return false;
+    for (size_t i = 0; i < s.n; i += 2) {
+        int high = hex_digit(s.p[i]), low = hex_digit(s.p[i + 1]);
+
+        if (high < 0 || low < 0) return false;
+        wr_u8(w, (uint8_t)(high << 4 | low));
+    }
+    return wr_ok(w);
+}
+
 /* One escape of a Go string literal; returns the bytes of the source that it takes. */
 static size_t go_escape(struct span s, struct wr *w)
 {
@@ -45,7 +57,7 @@ static size_t go_escape(struct span s, struct wr *w)
     const char *at = strchr(from, s.n > 1 ? s.p[1] : 0);
 
     if (s.n >= 4 && s.p[1] == 'x') {
-        hex_read(span_sub(s, 2, 2), w);
+        corpora_hex(span_sub(s, 2, 2), w);
         return 4;
     }
     if (s.n >= 2 && at && *at) {

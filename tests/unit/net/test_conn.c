@@ -426,6 +426,7 @@ static void arrived(struct conn *c)
     struct srv *s = conn_arg(c);
 
     assert_ptr_equal(conn_loop(c), s->to);
+    assert_int_equal(conn_peer(c)->ss_family, AF_UNIX);
     conn_send(c, SPAN_LIT("moved"));
     s->loop = s->to; /* on_close and on_data break that one */
     s->migrate = false;

@@ -34,14 +34,11 @@ static void csrc_extension_padding(void **state)
         0xab, 0xac, 0, 3, 0xe6, 0xd2, 0x5e, 0x80, 0x80, 0, 0, 0, 0xe0, 0, 0, 0, /* ONVIF, 3 words */
         'd', 'a', 0, 2};
     struct rtp_packet p;
-    int64_t wall_us;
 
     (void)state;
     assert_int_equal(rtp_parse(span(b, sizeof(b)), &p), 0);
     assert_true(span_is(p.payload, "da"));
     assert_true(p.has_ext && p.ext_id == RTP_EXT_ONVIF && p.ext.n == 12);
-    assert_true(rtp_onvif_time(&p, &wall_us));
-    assert_int_equal(wall_us, ((int64_t)0xe6d25e80 - 2208988800) * US_PER_S + 500000);
     b[sizeof(b) - 1] = 4;
     assert_int_equal(rtp_parse(span(b, sizeof(b)), &p), RTP_E_EMPTY);
     b[sizeof(b) - 1] = 5;
@@ -165,13 +162,11 @@ static void malformed_compounds(void **state)
 
 static void ntp(void **state)
 {
-    static const int64_t walls[] = {0, 1, 999999, 1763830000123456, 2085978495999999, 2085978496000000};
-
     (void)state;
-    for (size_t i = 0; i < ARRAY_N(walls); i++)
-        assert_int_equal(rtcp_ntp_us(rtcp_ntp_of_us(walls[i])), walls[i]);
-    assert_int_equal(rtcp_ntp_us((uint64_t)2208988800 << 32), 0);
-    assert_int_equal(rtcp_ntp_us(0), 2085978496000000); /* 7 February 2036: era 1 */
+    assert_int_equal(rtcp_ntp_of_us(0), (uint64_t)2208988800 << 32);
+    assert_int_equal(rtcp_ntp_of_us(500000), (uint64_t)2208988800 << 32 | 0x80000000);
+    assert_int_equal(rtcp_ntp_of_us(999999), (uint64_t)2208988800 << 32 | 0xffffef3a);
+    assert_int_equal(rtcp_ntp_of_us(2085978496000000), 0); /* 7 February 2036: era 1 */
 }
 
 int main(void)

@@ -182,29 +182,6 @@ static void limits(void **state)
     assert_int_equal(S.m[0].n, SDP_FORMATS_MAX);
 }
 
-/* K5 */
-static void old_live555(void **state)
-{
-    static const struct {
-        const char *tool;
-        bool stale;
-    } rows[] = {
-        {"LIVE555 Streaming Media v2014.02.10", true},
-        {"LIVE555 Streaming Media v2017.06.03", true},
-        {"LIVE555 Streaming Media v2017.06.04", false},
-        {"LIVE555 Streaming Media v2023.01.19", false},
-        {"LIVE555 Streaming Media v", false},
-        {"LIVE555 Streaming Media vXXXX.02.10", false},
-        {"BC Streaming Media v202210012022.10.01", false},
-        {"GStreamer", false},
-        {"", false},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_N(rows); i++)
-        assert_int_equal(sdp_tool_is_stale_live555(span_of(rows[i].tool)), rows[i].stale);
-}
-
 /* S13 */
 static void parameter_sets(void **state)
 {
@@ -235,7 +212,6 @@ int main(void)
         cmocka_unit_test(foreign_medias_do_not_harm),
         cmocka_unit_test(directions),
         cmocka_unit_test(limits),
-        cmocka_unit_test(old_live555),
         cmocka_unit_test(parameter_sets),
     };
 

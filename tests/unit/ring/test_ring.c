@@ -258,7 +258,7 @@ static void a_larger_ring_takes_over(void **state)
     assert_int_equal(key, 901);
     assert_int_equal(ring_tracks(r, 1, s), RING_OK);
     ring_status_get_text(
-        ring_reader_status(r), ring_reader_status(r)->source, RING_REASON_MAX, text, sizeof(text));
+        ring_writer_status(large), ring_writer_status(large)->source, RING_REASON_MAX, text, sizeof(text));
     assert_string_equal(text, "tcp 192.0.2.1:554");
     ring_reader_close(r);
     ring_writer_close(large);

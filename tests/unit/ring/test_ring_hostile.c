@@ -68,7 +68,7 @@ static void use(struct hostile *h)
     }
     for (uint32_t gen = 0; gen < 4; gen++) (void)ring_tracks(h->r, gen, s);
     ring_status_get_text(
-        ring_reader_status(h->r), ring_reader_status(h->r)->reason, RING_REASON_MAX, text, sizeof(text));
+        &h->map.head->status, h->map.head->status.reason, RING_REASON_MAX, text, sizeof(text));
     test_free(s);
 }
 

@@ -99,19 +99,6 @@ static void base64(void **state)
     assert_string_equal(wr_cstr(&w), "_--_AQ");
 }
 
-static void hex(void **state)
-{
-    uint8_t bytes[4];
-    struct wr w = wr_of(bytes, sizeof(bytes));
-
-    (void)state;
-    assert_true(hex_read(SPAN_LIT("00fFa9"), &w));
-    assert_true(span_eq(wr_span(&w), SPAN_LIT("\0\xff\xa9")));
-    assert_false(hex_read(SPAN_LIT("0"), &w));
-    assert_false(hex_read(SPAN_LIT("0g"), &w));
-    assert_false(hex_read(SPAN_LIT("0000"), &w));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,7 +106,6 @@ int main(void)
         cmocka_unit_test(hmac),
         cmocka_unit_test(equality),
         cmocka_unit_test(base64),
-        cmocka_unit_test(hex),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

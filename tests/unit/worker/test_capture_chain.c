@@ -224,7 +224,7 @@ static void test_aac_dump(void **state)
     while (span_split(&rest, '"', &word)) {
         struct wr w = wr_of(mem, sizeof mem);
 
-        if (word.n < 40 || !span_starts(word, SPAN_LIT("80")) || !hex_read(word, &w)) continue;
+        if (word.n < 40 || !span_starts(word, SPAN_LIT("80")) || !corpora_hex(word, &w)) continue;
         feed(&c, wr_span(&w), n++ * 30000);
     }
     finish(&c);

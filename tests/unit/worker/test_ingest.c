@@ -161,7 +161,7 @@ static void both_tracks_come_out_as_frames(void **state)
 {
     struct bench *b = *state;
     struct track_set *s = mem_new(sizeof(*s));
-    const struct ring_status *status = ring_reader_status(b->r);
+    const struct ring_status *status = ring_writer_status(b->w);
     struct ingest_view v;
 
     begin(b, "", true);
@@ -279,7 +279,7 @@ static void packets_in_the_wrong_order(void **state)
         assert_int_equal(f.data.p[f.data.n - 1], seq - 1);
         assert_int_equal(f.flags & FRAME_DAMAGED, 0);
     }
-    assert_int_equal(ring_reader_status(b->r)->packets_lost, 0);
+    assert_int_equal(ring_writer_status(b->w)->packets_lost, 0);
 }
 
 /* The same description again is the same generation; the first frame says that media time was joined. */
@@ -315,7 +315,7 @@ static void lost_packets_are_counted_and_flagged(void **state)
         picture(b, i % 25 == 0, 1000);
     }
     ingest_tick(b->in);
-    assert_int_equal(ring_reader_status(b->r)->packets_lost, 3);
+    assert_int_equal(ring_writer_status(b->w)->packets_lost, 3);
     assert_true(frames_of(b, 0, FRAME_DAMAGED) >= 1);
 }
 
@@ -331,7 +331,7 @@ static void bad_packets_in_a_row_make_it_invalid(void **state)
     assert_int_equal(b->invalid, 0);
     for (int i = 0; i < 4; i++) ingest_packet(b->in, VIDEO, false, SPAN_LIT("garbage, no RTP"));
     assert_int_equal(b->invalid, 5);
-    assert_int_equal(ring_reader_status(b->r)->faults[FAULT_RTP], 12);
+    assert_int_equal(ring_writer_status(b->w)->faults[FAULT_RTP], 12);
 }
 
 /* K2, K4: a report each five seconds, none before the first packet. */
@@ -368,16 +368,16 @@ static void rtcp_and_rtp_on_each_others_channel(void **state)
     for (int i = 0; i < 5; i++) picture(b, i == 0, 1000);
     rtcp_write_sr(&w, &sr);
     ingest_packet(b->in, VIDEO, false, wr_span(&w));
-    assert_int_equal(ring_reader_status(b->r)->faults[FAULT_RTCP], 0);
+    assert_int_equal(ring_writer_status(b->w)->faults[FAULT_RTCP], 0);
     ingest_packet(b->in, 5, false, SPAN_LIT("no such track"));
-    assert_int_equal(ring_reader_status(b->r)->faults[FAULT_RTP], 0);
+    assert_int_equal(ring_writer_status(b->w)->faults[FAULT_RTP], 0);
 }
 
 /* T17: what is no RTCP is counted, what stands before it counts. */
 static void broken_rtcp_is_counted(void **state)
 {
     struct bench *b = *state;
-    const struct ring_status *status = ring_reader_status(b->r);
+    const struct ring_status *status = ring_writer_status(b->w);
 
     begin(b, "", false);
     for (int i = 0; i < 5; i++) picture(b, i == 0, 1000);
@@ -395,7 +395,7 @@ static void broken_rtcp_is_counted(void **state)
 static void faults_are_counted_by_kind(void **state)
 {
     struct bench *b = *state;
-    const struct ring_status *status = ring_reader_status(b->r);
+    const struct ring_status *status = ring_writer_status(b->w);
 
     begin(b, "", false);
     picture(b, true, 1000);
