@@ -8,8 +8,6 @@
 #define FU_A             28
 #define STAP_B           25
 #define FU_B             29
-#define FU_START         0x80
-#define FU_END           0x40
 #define MODE_INTERLEAVED 2
 
 struct h264_state {
@@ -121,47 +119,17 @@ static int init(struct depay *d, const struct depay_media *m)
     return DEPAY_OK;
 }
 
-/* Zero sizes are padding, a size beyond the end takes what is there (V7). */
-static void stap(struct video *v, struct span items)
-{
-    struct rd r = rd_of(items);
-
-    while (rd_left(&r) > 2) {
-        size_t n = rd_u16(&r);
-
-        if (n == 0) continue;
-        if (n > rd_left(&r)) {
-            video_bad(v);
-            v->u.lost = v->u.slices;
-            return;
-        }
-        video_nal(v, rd_bytes(&r, n));
-    }
-}
-
-/* V5: the first fragment says what it is, later types, the reserved bit and markers are not looked at; start
- * and end in one is a whole NAL unit. */
+/* The reserved bit of its header is not looked at. */
 static void fu(struct video *v, struct span payload)
 {
-    uint8_t head, bits;
-    struct span body = span_from(payload, 2);
+    uint8_t head;
 
     if (payload.n < 2) {
         video_bad(v);
         return;
     }
-    bits = payload.p[1];
-    head = (uint8_t)((payload.p[0] & 0xe0) | h264_type(bits));
-    if (bits & FU_START) {
-        video_fu_begin(v, &head, body);
-    } else if (!v->in_fu) {
-        /* Its beginning was lost, or came before we did (V18). */
-        if (!v->broken && v->synced) video_bad(v);
-        return;
-    } else if (body.n > 0) {
-        video_fu_more(v, body);
-    }
-    if (bits & FU_END) video_fu_end(v);
+    head = (uint8_t)((payload.p[0] & 0xe0) | h264_type(payload.p[1]));
+    video_fu(v, &head, payload.p[1], span_from(payload, 2));
 }
 
 static void feed(struct depay *d, const struct depay_packet *p)
@@ -175,7 +143,7 @@ static void feed(struct depay *d, const struct depay_packet *p)
     if (type == FU_A)
         fu(v, p->payload);
     else if (type == STAP_A)
-        stap(v, span_from(p->payload, 1));
+        video_items(v, rd_of(span_from(p->payload, 1)), 0);
     else if (type >= STAP_B)
         video_bad(v);
     else

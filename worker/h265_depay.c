@@ -5,12 +5,10 @@
 #include "common/proto/sdp.h"
 #include "worker/video.h"
 
-#define AP       48
-#define FU       49
-#define PACI     50
-#define FU_START 0x80
-#define FU_END   0x40
-#define HEAD     2
+#define AP   48
+#define FU   49
+#define PACI 50
+#define HEAD 2
 
 struct h265_state {
     struct video v;
@@ -145,22 +143,9 @@ static void aggregation(struct h265_state *h, struct span items)
     struct rd r = rd_of(items);
 
     if (h->don) rd_skip(&r, 2);
-    for (unsigned i = 0; rd_left(&r) > HEAD; i++) {
-        size_t n;
-
-        if (h->don && i > 0) rd_skip(&r, 1);
-        n = rd_u16(&r);
-        if (n == 0) continue;
-        if (n > rd_left(&r)) {
-            video_bad(&h->v);
-            h->v.u.lost = h->v.u.slices;
-            return;
-        }
-        video_nal(&h->v, rd_bytes(&r, n));
-    }
+    video_items(&h->v, r, h->don ? 1 : 0);
 }
 
-/* V5 holds here too. */
 static void fragment(struct h265_state *h, struct span payload)
 {
     struct video *v = &h->v;
@@ -172,22 +157,13 @@ static void fragment(struct h265_state *h, struct span payload)
     head[1] = rd_u8(&r);
     bits = rd_u8(&r);
     head[0] = (uint8_t)((head[0] & 0x81) | (bits & 63) << 1);
-    if (h->don && bits & FU_START) rd_skip(&r, 2);
+    if (h->don && bits & VIDEO_FU_START) rd_skip(&r, 2);
     body = rd_rest(&r);
     if (!rd_ok(&r)) {
         video_bad(v);
         return;
     }
-    if (bits & FU_START) {
-        video_fu_begin(v, head, body);
-    } else if (!v->in_fu) {
-        /* Its beginning was lost, or came before we did (V18). */
-        if (!v->broken && v->synced) video_bad(v);
-        return;
-    } else if (body.n > 0) {
-        video_fu_more(v, body);
-    }
-    if (bits & FU_END) video_fu_end(v);
+    video_fu(v, head, bits, body);
 }
 
 static void feed(struct depay *d, const struct depay_packet *p)

@@ -1,9 +1,7 @@
-#include "worker/video.h"
-#include "common/base/err.h"
+#include "worker/video_impl.h"
 #include "common/base/mem.h"
 #include "common/media/annexb.h"
 
-#define BEGIN_MAX       64              /* bytes of a slice that its header may take */
 #define KEY_PATIENCE_US (10 * US_PER_S) /* pictures without a key frame until others stand in (V14) */
 #define FLIPS_MAX       4 /* new descriptions within FLIPS_US until sets go into the frames (V8) */
 #define FLIPS_US        (10 * US_PER_S)
@@ -205,7 +203,7 @@ static void unit_end(struct video *v)
 /* --- NAL units --- */
 
 /* The picture went on behind its marker. */
-static void marker_lied(struct video *v)
+void video_marker_lied(struct video *v)
 {
     v->u.held = false;
     v->marker = MARKER_FALSE;
@@ -218,7 +216,7 @@ static bool slice_place(struct video *v, const struct video_slice *s)
     if (!v->u.slices) {
         if (!v->handed || v->marker != MARKER_TRUE || v->u.timestamp != v->last) return true;
         if (s->first || (s->told && s->other)) return true;
-        marker_lied(v);
+        video_marker_lied(v);
         v->broken = true;
         return false;
     }
@@ -229,7 +227,7 @@ static bool slice_place(struct video *v, const struct video_slice *s)
         unit_end(v);
         v->u.timestamp = timestamp;
     } else if (v->u.held) {
-        marker_lied(v);
+        video_marker_lied(v);
     }
     return true;
 }
@@ -260,7 +258,7 @@ static void slice_note(struct video *v, const struct video_slice *s)
     u->fresh = u->fresh || s->fresh;
 }
 
-static bool slice_begin(struct video *v, struct span begin)
+bool video_slice_begin(struct video *v, struct span begin)
 {
     struct video_slice s = {.reorder = -1};
 
@@ -270,7 +268,7 @@ static bool slice_begin(struct video *v, struct span begin)
     return true;
 }
 
-static void note_boundary(struct video *v)
+void video_note_boundary(struct video *v)
 {
     if (!v->u.slices || v->u.boundary) return;
     v->u.boundary = true;
@@ -286,31 +284,31 @@ static void sei_note(struct video *v, struct span nal)
 }
 
 /* One NAL unit without start codes. */
-static void nal_one(struct video *v, struct span nal)
+void video_nal_one(struct video *v, struct span nal)
 {
     enum video_class class = nal.n > v->codec->head_n ? v->codec->classify(nal.p) : VIDEO_BAD;
 
     switch (class) {
     case VIDEO_BAD: video_bad(v); return;
     case VIDEO_DROP: return;
-    case VIDEO_BOUNDARY: note_boundary(v); return;
+    case VIDEO_BOUNDARY: video_note_boundary(v); return;
     case VIDEO_PARAMS:
-        note_boundary(v);
+        video_note_boundary(v);
         keep_params(v, nal);
         return;
     case VIDEO_SEI:
-        note_boundary(v);
+        video_note_boundary(v);
         sei_note(v, nal);
         break;
     case VIDEO_SUFFIX: break;
     case VIDEO_SLICE:
-        if (!slice_begin(v, span_sub(nal, 0, BEGIN_MAX))) return;
+        if (!video_slice_begin(v, span_sub(nal, 0, VIDEO_BEGIN_MAX))) return;
         break;
     }
     if (!gather_nal(&v->g, NULL, 0, nal)) v->u.cut = true;
 }
 
-static bool is_searched(const struct video *v, enum video_class class)
+bool video_is_searched(const struct video *v, enum video_class class)
 {
     return class != VIDEO_SLICE || v->annexb || !v->synced;
 }
@@ -321,7 +319,7 @@ static void nal_split(struct video *v, struct span stream)
 
     v->annexb = true;
     v->base.c.annexb++;
-    while (annexb_next(&stream, &nal)) nal_one(v, nal);
+    while (annexb_next(&stream, &nal)) video_nal_one(v, nal);
 }
 
 void video_nal(struct video *v, struct span nal)
@@ -332,130 +330,20 @@ void video_nal(struct video *v, struct span nal)
         video_bad(v);
         return;
     }
-    if ((is_searched(v, v->codec->classify(nal.p)) || annexb_at_start(nal)) && annexb_within(nal))
+    if ((video_is_searched(v, v->codec->classify(nal.p)) || annexb_at_start(nal)) && annexb_within(nal))
         nal_split(v, nal);
     else
-        nal_one(v, nal);
-}
-
-void video_fu_begin(struct video *v, const uint8_t *head, struct span s)
-{
-    uint8_t begin[BEGIN_MAX];
-    struct wr w = wr_of(begin, sizeof begin);
-
-    if (v->in_fu) video_fu_end(v);
-    v->fu = v->codec->classify(head);
-    if (v->fu == VIDEO_SEI || v->fu == VIDEO_PARAMS || v->fu == VIDEO_BOUNDARY) note_boundary(v);
-    wr_bytes(&w, span(head, v->codec->head_n));
-    wr_bytes(&w, span_sub(s, 0, sizeof begin - w.n));
-    if (v->fu == VIDEO_SLICE && !slice_begin(v, wr_span(&w))) v->fu = VIDEO_DROP;
-    v->in_fu = true;
-    v->fu_at = v->g.n;
-    if (!gather_nal(&v->g, head, v->codec->head_n, s)) v->u.cut = true;
-}
-
-void video_fu_more(struct video *v, struct span s)
-{
-    must(v->in_fu);
-    if (v->u.held) marker_lied(v);
-    if (!gather_more(&v->g, s)) v->u.cut = true;
-}
-
-/* Does a start code stand in the NAL unit from piece fu_at on? */
-static bool fu_has_start_code(const struct video *v)
-{
-    uint8_t edge[8];
-
-    for (uint32_t i = v->fu_at; i < v->g.n; i++) {
-        struct span s = v->g.v[i].s, next = i + 1 < v->g.n ? v->g.v[i + 1].s : SPAN_NONE;
-        struct wr w = wr_of(edge, sizeof edge);
-
-        if (annexb_within(s)) return true;
-        wr_bytes(&w, span_from(s, s.n - MIN(s.n, 2)));
-        wr_bytes(&w, span_sub(next, 0, 2));
-        if (annexb_within(wr_span(&w))) return true;
-    }
-    return false;
-}
-
-/* A slice is whole. */
-static void fu_slice_end(struct video *v)
-{
-    struct piece *first = &v->g.v[v->fu_at], *last = &v->g.v[v->g.n - 1];
-    struct span s = annexb_trim(last->s);
-    size_t zeros = last->s.n - s.n;
-
-    first->nal_n -= (uint32_t)zeros;
-    v->g.bytes -= zeros;
-    last->s = s;
-    if (first->nal_n > v->codec->head_n) return;
-    video_bad(v);
-    v->u.slices_n--;
-    gather_cut(&v->g, v->fu_at);
-}
-
-/* A fragmented NAL unit that held start codes, or that is wanted in one stretch. */
-static void fu_rework(struct video *v, bool split)
-{
-    struct span all, nal;
-    bool placed = v->fu == VIDEO_SLICE;
-
-    if (!gather_join(&v->g, v->fu_at, &all)) {
-        v->u.cut = true;
-        return;
-    }
-    gather_cut(&v->g, v->fu_at);
-    if (!split) {
-        nal_one(v, annexb_trim(all));
-        return;
-    }
-    v->annexb = true;
-    v->base.c.annexb++;
-    v->g.hold = true;
-    while (annexb_next(&all, &nal)) {
-        /* The first slice has found its picture when its first fragment came. */
-        if (!placed)
-            nal_one(v, nal);
-        else if (!gather_nal(&v->g, NULL, 0, nal))
-            v->u.cut = true;
-        placed = false;
-    }
-    v->g.hold = false;
-}
-
-void video_fu_end(struct video *v)
-{
-    enum video_class class = v->fu;
-
-    must(v->in_fu);
-    v->in_fu = false;
-    if (v->u.cut || v->fu_at >= v->g.n) return;
-    if (is_searched(v, class) && fu_has_start_code(v))
-        fu_rework(v, true);
-    else if (class != VIDEO_SLICE && class != VIDEO_DROP && class != VIDEO_SUFFIX)
-        fu_rework(v, false);
-    else if (class == VIDEO_DROP)
-        gather_cut(&v->g, v->fu_at);
-    else if (class == VIDEO_SLICE)
-        fu_slice_end(v);
+        video_nal_one(v, nal);
 }
 
 /* --- packets --- */
-
-static void fu_drop(struct video *v)
-{
-    if (!v->in_fu) return;
-    v->in_fu = false;
-    gather_cut(&v->g, v->fu_at);
-    if (v->fu == VIDEO_SLICE) v->u.slices_n--;
-}
 
 /* What is missing may be the end of the unit at hand, its middle, or the beginning of the next one. */
 static void note_loss(struct video *v, const struct depay_packet *p)
 {
     bool cut_short = v->in_fu;
 
-    fu_drop(v);
+    video_fu_drop(v);
     v->broken = true;
     if (v->u.slices && (cut_short || !v->u.held || p->timestamp == v->u.timestamp)) v->u.lost = true;
     if (v->u.slices && p->timestamp != v->u.timestamp) unit_end(v);
@@ -500,7 +388,7 @@ void video_flush(struct depay *d)
     struct video *v = (struct video *)(void *)d;
 
     if (v->in_fu && !v->u.held) {
-        fu_drop(v);
+        video_fu_drop(v);
         v->u.lost = true;
     }
     unit_end(v);
@@ -510,7 +398,7 @@ void video_reset(struct depay *d)
 {
     struct video *v = (struct video *)(void *)d;
 
-    fu_drop(v);
+    video_fu_drop(v);
     gather_clear(&v->g);
     v->u = (struct video_unit){.reorder = -1};
     v->marker = MARKER_TRIAL;

@@ -1,5 +1,5 @@
 /* What H.264 and H.265 share: NAL units become access units. A codec's depacketiser takes its payload formats
- * apart and calls video_nal or video_fu_*; its table of functions says what a NAL unit is.
+ * apart and calls video_nal, video_items or video_fu; its table of functions says what a NAL unit is.
  *
  * Where a unit ends: at a change of timestamp, at its marker once markers have proved true, or where a slice
  * belongs to another picture. NAL units that come before the first slice belong to the picture behind them,
@@ -11,6 +11,7 @@
 #ifndef WORKER_VIDEO_H
 #define WORKER_VIDEO_H
 
+#include "common/base/rd.h"
 #include "common/media/params.h"
 #include "worker/depay_impl.h"
 #include "worker/gather.h"
@@ -108,8 +109,13 @@ void video_init(struct video *v, const struct video_codec *codec);
 /* A parameter set from the session description. */
 void video_hint(struct video *v, struct span nal);
 void video_nal(struct video *v, struct span nal);
+/* NAL units behind their sizes of 16 bits; `between` bytes before each but the first. */
+void video_items(struct video *v, struct rd items, size_t between);
+/* A fragment: header of its NAL unit, the bits that say start and end, bytes. */
+#define VIDEO_FU_START 0x80
+#define VIDEO_FU_END   0x40
+void video_fu(struct video *v, const uint8_t *head, uint8_t bits, struct span body);
 void video_fu_begin(struct video *v, const uint8_t *head, struct span s);
-void video_fu_more(struct video *v, struct span s);
 void video_fu_end(struct video *v);
 static inline void video_bad(struct video *v)
 {

@@ -1,18 +1,11 @@
 #include "common/media/h264.h"
-#include "common/base/bits.h"
+#include "common/media/nal.h"
 
 #define SPS_ID_MAX    31
 #define PPS_ID_MAX    255
-#define SEI_RECOVERY  6
-#define SEI_TYPE_MAX  4096 /* payload types and sizes beyond this end the reading of an SEI */
-#define REORDER_MAX   16   /* frames: MaxDpbFrames of every level */
+#define REORDER_MAX   16 /* frames: MaxDpbFrames of every level */
 #define POC_CYCLE_MAX 255
-#define SAR_EXTENDED  255
 #define NRI_OF(head)  ((head) >> 5 & 3)
-
-/* Table E-1. */
-static const uint8_t sar_table[][2] = {{1, 1}, {1, 1}, {12, 11}, {10, 11}, {16, 11}, {40, 33}, {24, 11},
-    {20, 11}, {32, 11}, {80, 33}, {18, 11}, {15, 11}, {64, 33}, {160, 99}, {4, 3}, {3, 2}, {2, 1}};
 
 /* Profiles whose SPS says chroma format and scaling lists (7.3.2.1.1). */
 static const uint8_t high_profiles[] = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135};
@@ -86,9 +79,7 @@ static bool read_size(struct bits *b, struct h264_sps *s)
     h = 16 * (high + 1) * (s->frames_only ? 1 : 2);
     unit_x = s->chroma_format == 1 || s->chroma_format == 2 ? 2 : 1;
     unit_y = (s->chroma_format == 1 ? 2 : 1) * (s->frames_only ? 1 : 2);
-    /* A cropping that leaves nothing is nonsense: the coded size is shown then. */
-    if ((uint64_t)unit_x * ((uint64_t)crop[0] + crop[1]) < w) w -= unit_x * (crop[0] + crop[1]);
-    if ((uint64_t)unit_y * ((uint64_t)crop[2] + crop[3]) < h) h -= unit_y * (crop[2] + crop[3]);
+    nal_crop(crop, unit_x, unit_y, &w, &h);
     if (h > H264_SIZE_MAX) return false;
     s->width = (uint16_t)w;
     s->height = (uint16_t)h;
@@ -109,28 +100,12 @@ static void skip_hrd(struct bits *b)
     bits_skip(b, 20);
 }
 
-static void read_sar(struct bits *b, struct h264_sps *s)
-{
-    uint32_t idc = bits_u(b, 8), w = 1, h = 1;
-
-    if (idc == SAR_EXTENDED) {
-        w = bits_u(b, 16);
-        h = bits_u(b, 16);
-    } else if (idc < ARRAY_N(sar_table)) {
-        w = sar_table[idc][0];
-        h = sar_table[idc][1];
-    }
-    if (!bits_ok(b) || w == 0 || h == 0) return;
-    s->sar_w = (uint16_t)w;
-    s->sar_h = (uint16_t)h;
-}
-
 /* E.1.1. Each field is kept as soon as it was read whole; a broken VUI costs what stands behind the break. */
 static void read_vui(struct bits *b, struct h264_sps *s)
 {
     bool nal_hrd, vcl_hrd;
 
-    if (bits_flag(b)) read_sar(b, s);
+    if (bits_flag(b)) nal_sar(b, &s->sar_w, &s->sar_h);
     if (bits_flag(b)) bits_flag(b); /* overscan */
     if (bits_flag(b)) {             /* video signal type */
         bits_skip(b, 4);
@@ -158,16 +133,6 @@ static void read_vui(struct bits *b, struct h264_sps *s)
     }
 }
 
-/* FNV-1a over the bits between two places of the same NAL unit. */
-static uint64_t hash_bits(struct bits from, const struct bits *to)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-
-    while (bits_ok(&from) && (from.at < to->at || (from.at == to->at && from.bit < to->bit)))
-        h = (h ^ bits_u(&from, 1)) * 0x100000001b3u;
-    return h;
-}
-
 int h264_sps_parse(struct span nal, struct h264_sps *ret)
 {
     struct bits b = bits_of_nal(span_from(nal, 1)), start = b, end;
@@ -192,8 +157,7 @@ int h264_sps_parse(struct span nal, struct h264_sps *ret)
     if (bits_flag(&b)) read_vui(&b, &s);
     /* Output order is decoding order (8.2.1, A.2.1). */
     if (s.poc_type == 2 || s.profile == 66) s.reorder = 0;
-    s.core =
-        hash_bits(start, &end) ^ ((uint64_t)s.sar_w << 32 | (uint64_t)s.sar_h << 16 | (uint8_t)s.reorder);
+    s.core = nal_hash(start, &end) ^ ((uint64_t)s.sar_w << 32 | (uint64_t)s.sar_h << 16 | (uint8_t)s.reorder);
     *ret = s;
     return H264_OK;
 }
@@ -263,29 +227,12 @@ bool h264_other_picture(const struct h264_slice *a, const struct h264_slice *b)
 
 int32_t h264_poc_next(struct h264_poc *p, const struct h264_sps *sps, const struct h264_slice *s)
 {
-    int32_t max = 1 << sps->poc_lsb_bits, lsb = (int32_t)s->poc_lsb, msb;
+    int32_t lsb = (int32_t)s->poc_lsb, msb;
 
     if (s->nal_type == H264_IDR) *p = (struct h264_poc){0};
-    msb = p->prev_msb;
-    if (lsb < p->prev_lsb && p->prev_lsb - lsb >= max / 2)
-        msb += max;
-    else if (lsb > p->prev_lsb && lsb - p->prev_lsb > max / 2)
-        msb -= max;
-    /* Garbage may count up for ever; only order within some pictures matters. */
-    if (msb > INT32_MAX / 4 || msb < INT32_MIN / 4) msb = 0;
+    msb = nal_poc_msb(p->prev_msb, p->prev_lsb, lsb, sps->poc_lsb_bits);
     if (s->ref_idc != 0) *p = (struct h264_poc){msb, lsb};
     return msb + lsb;
-}
-
-static uint32_t sei_number(struct bits *b)
-{
-    uint32_t sum = 0, byte;
-
-    do {
-        byte = bits_u(b, 8);
-        sum += byte;
-    } while (byte == 255 && sum < SEI_TYPE_MAX && bits_ok(b));
-    return sum;
 }
 
 bool h264_recovery_point(struct span nal, struct h264_recovery *ret)
@@ -293,17 +240,10 @@ bool h264_recovery_point(struct span nal, struct h264_recovery *ret)
     struct bits b = bits_of_nal(span_from(nal, 1));
 
     if (nal.n < 2 || h264_type(nal.p[0]) != H264_SEI) return false;
-    while (bits_ok(&b) && bits_more_rbsp(&b)) {
-        uint32_t type = sei_number(&b), size = sei_number(&b);
-
-        if (type == SEI_RECOVERY) {
-            *ret = (struct h264_recovery){.frames = bits_ue(&b)};
-            ret->exact = bits_flag(&b);
-            return bits_ok(&b);
-        }
-        bits_skip(&b, (size_t)size * 8);
-    }
-    return false;
+    if (!nal_sei_recovery(&b)) return false;
+    *ret = (struct h264_recovery){.frames = bits_ue(&b)};
+    ret->exact = bits_flag(&b);
+    return bits_ok(&b);
 }
 
 int h264_params_put(struct params *s, struct span nal)
@@ -318,26 +258,14 @@ int h264_params_put(struct params *s, struct span nal)
         what.core = sps.core;
     } else {
         struct h264_pps pps;
-        struct bits from = bits_of(nal), to = from;
 
         if (h264_pps_parse(nal, &pps) != H264_OK) return -1;
-        to.at = nal.n;
         what.id = pps.id;
         what.parent = pps.sps_id;
         what.parent_kind = H264_SPS;
-        what.core = hash_bits(from, &to);
+        what.core = nal_hash_bytes(nal);
     }
     return params_put(s, &what, nal);
-}
-
-static void write_sets(struct wr *w, const struct params *s, uint8_t kind, enum params_pick pick)
-{
-    const struct param *p = NULL;
-
-    while ((p = params_next(s, kind, pick, p ? p->id : -1))) {
-        wr_u16(w, p->n);
-        wr_bytes(w, param_span(p));
-    }
 }
 
 bool h264_config(struct wr *w, const struct params *s, enum params_pick pick)
@@ -354,9 +282,9 @@ bool h264_config(struct wr *w, const struct params *s, enum params_pick pick)
     wr_u8(w, sps.level);
     wr_u8(w, 0xfc | 3); /* lengths of 4 bytes */
     wr_u8(w, (uint8_t)(0xe0 | sps_n));
-    write_sets(w, s, H264_SPS, pick);
+    nal_write_sets(w, s, H264_SPS, pick);
     wr_u8(w, (uint8_t)pps_n);
-    write_sets(w, s, H264_PPS, pick);
+    nal_write_sets(w, s, H264_PPS, pick);
     if (sps.profile == 100 || sps.profile == 110 || sps.profile == 122 || sps.profile == 144 ||
         sps.profile == 244) {
         wr_u8(w, 0xfc | sps.chroma_format);

@@ -1,5 +1,5 @@
 #include "common/media/h265.h"
-#include "common/base/bits.h"
+#include "common/media/nal.h"
 
 #define SPS_ID_MAX    15
 #define PPS_ID_MAX    63
@@ -7,13 +7,6 @@
 #define RPS_PICS_MAX  16 /* pictures of one set */
 #define LONG_TERM_MAX 32
 #define REORDER_MAX   15
-#define SEI_RECOVERY  6
-#define SEI_TYPE_MAX  4096
-#define SAR_EXTENDED  255
-
-/* Table E.1, the same as in H.264. */
-static const uint8_t sar_table[][2] = {{1, 1}, {1, 1}, {12, 11}, {10, 11}, {16, 11}, {40, 33}, {24, 11},
-    {20, 11}, {32, 11}, {80, 33}, {18, 11}, {15, 11}, {64, 33}, {160, 99}, {4, 3}, {3, 2}, {2, 1}};
 
 /* 7.3.3: the general part is kept as bytes, those of the sub-layers are stepped over. */
 static void read_tier_level(struct bits *b, struct h265_sps *s)
@@ -35,7 +28,8 @@ static void read_tier_level(struct bits *b, struct h265_sps *s)
 
 static bool read_size(struct bits *b, struct h265_sps *s)
 {
-    uint32_t chroma = bits_ue(b), w, h, crop[4] = {0}, unit_x, unit_y;
+    uint32_t chroma = bits_ue(b), crop[4] = {0}, unit_x, unit_y;
+    uint64_t w, h;
 
     if (chroma > 3) return false;
     s->chroma_format = (uint8_t)chroma;
@@ -47,9 +41,7 @@ static bool read_size(struct bits *b, struct h265_sps *s)
     if (!bits_ok(b) || w == 0 || h == 0 || w > H265_SIZE_MAX || h > H265_SIZE_MAX) return false;
     unit_x = chroma == 1 || chroma == 2 ? 2 : 1;
     unit_y = chroma == 1 ? 2 : 1;
-    /* A window that leaves nothing is nonsense: the coded size is shown then. */
-    if ((uint64_t)unit_x * ((uint64_t)crop[0] + crop[1]) < w) w -= unit_x * (crop[0] + crop[1]);
-    if ((uint64_t)unit_y * ((uint64_t)crop[2] + crop[3]) < h) h -= unit_y * (crop[2] + crop[3]);
+    nal_crop(crop, unit_x, unit_y, &w, &h);
     s->width = (uint16_t)w;
     s->height = (uint16_t)h;
     return true;
@@ -133,25 +125,6 @@ static void skip_tools(struct bits *b, const struct h265_sps *s)
     bits_skip(b, 2); /* temporal mvp, strong intra smoothing */
 }
 
-/* E.2.1: only the aspect ratio is wanted, which comes first. */
-static void read_sar(struct bits *b, struct h265_sps *s)
-{
-    uint32_t idc, w = 1, h = 1;
-
-    if (!bits_flag(b)) return;
-    idc = bits_u(b, 8);
-    if (idc == SAR_EXTENDED) {
-        w = bits_u(b, 16);
-        h = bits_u(b, 16);
-    } else if (idc < ARRAY_N(sar_table)) {
-        w = sar_table[idc][0];
-        h = sar_table[idc][1];
-    }
-    if (!bits_ok(b) || w == 0 || h == 0) return;
-    s->sar_w = (uint16_t)w;
-    s->sar_h = (uint16_t)h;
-}
-
 static void read_reorder(struct bits *b, struct h265_sps *s)
 {
     bool each = bits_flag(b);
@@ -163,16 +136,6 @@ static void read_reorder(struct bits *b, struct h265_sps *s)
         bits_ue(b);
     }
     if (bits_ok(b) && reorder <= REORDER_MAX) s->reorder = (int8_t)reorder;
-}
-
-/* FNV-1a over the bits between two places of the same NAL unit. */
-static uint64_t hash_bits(struct bits from, const struct bits *to)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-
-    while (bits_ok(&from) && (from.at < to->at || (from.at == to->at && from.bit < to->bit)))
-        h = (h ^ bits_u(&from, 1)) * 0x100000001b3u;
-    return h;
 }
 
 /* Bit depths, picture order count length and what follows; none of it can cost the size any more. */
@@ -193,8 +156,9 @@ static void read_behind_size(struct bits *b, struct bits start, size_t n, struct
     skip_tools(b, s);
     end = *b;
     if (!bits_ok(b)) end.at = n;
-    if (bits_flag(b)) read_sar(b, s);
-    s->core = hash_bits(start, &end) ^ ((uint64_t)s->sar_w << 32 | (uint64_t)s->sar_h << 16);
+    /* E.2.1: only the aspect ratio is wanted, which comes first. */
+    if (bits_flag(b) && bits_flag(b)) nal_sar(b, &s->sar_w, &s->sar_h);
+    s->core = nal_hash(start, &end) ^ ((uint64_t)s->sar_w << 32 | (uint64_t)s->sar_h << 16);
 }
 
 int h265_sps_parse(struct span nal, struct h265_sps *ret)
@@ -278,30 +242,13 @@ static bool is_poc_anchor(const struct h265_slice *s)
 
 int32_t h265_poc_next(struct h265_poc *p, const struct h265_sps *sps, const struct h265_slice *s)
 {
-    int32_t max = 1 << sps->poc_lsb_bits, lsb = (int32_t)s->poc_lsb, prev_lsb, msb;
+    int32_t lsb = (int32_t)s->poc_lsb, prev_lsb, msb;
 
     if (h265_is_idr(s->nal_type)) p->prev = 0;
-    prev_lsb = p->prev & (max - 1);
-    msb = p->prev - prev_lsb;
-    if (lsb < prev_lsb && prev_lsb - lsb >= max / 2)
-        msb += max;
-    else if (lsb > prev_lsb && lsb - prev_lsb > max / 2)
-        msb -= max;
-    /* Garbage may count up for ever; only order within some pictures matters. */
-    if (msb > INT32_MAX / 4 || msb < INT32_MIN / 4) msb = 0;
+    prev_lsb = p->prev & ((1 << sps->poc_lsb_bits) - 1);
+    msb = nal_poc_msb(p->prev - prev_lsb, prev_lsb, lsb, sps->poc_lsb_bits);
     if (is_poc_anchor(s)) p->prev = msb + lsb;
     return msb + lsb;
-}
-
-static uint32_t sei_number(struct bits *b)
-{
-    uint32_t sum = 0, byte;
-
-    do {
-        byte = bits_u(b, 8);
-        sum += byte;
-    } while (byte == 255 && sum < SEI_TYPE_MAX && bits_ok(b));
-    return sum;
 }
 
 bool h265_recovery_point(struct span nal, int32_t *ret_frames)
@@ -309,24 +256,15 @@ bool h265_recovery_point(struct span nal, int32_t *ret_frames)
     struct bits b = bits_of_nal(span_from(nal, 2));
 
     if (nal.n < 3 || h265_type(nal.p[0]) != H265_SEI_PREFIX) return false;
-    while (bits_ok(&b) && bits_more_rbsp(&b)) {
-        uint32_t type = sei_number(&b), size = sei_number(&b);
-
-        if (type == SEI_RECOVERY) {
-            *ret_frames = bits_se(&b);
-            return bits_ok(&b);
-        }
-        bits_skip(&b, (size_t)size * 8);
-    }
-    return false;
+    if (!nal_sei_recovery(&b)) return false;
+    *ret_frames = bits_se(&b);
+    return bits_ok(&b);
 }
 
 int h265_params_put(struct params *s, struct span nal)
 {
     struct param what = {.kind = nal.n ? h265_type(nal.p[0]) : 0};
-    struct bits from = bits_of(nal), to = from;
 
-    to.at = nal.n;
     if (what.kind == H265_VPS && nal.n > 2) {
         /* Decoders need little of it, and cameras change its timing: other bytes are no change. */
         what.id = nal.p[2] >> 4;
@@ -344,21 +282,16 @@ int h265_params_put(struct params *s, struct span nal)
         what.id = pps.id;
         what.parent = pps.sps_id;
         what.parent_kind = H265_SPS;
-        what.core = hash_bits(from, &to);
+        what.core = nal_hash_bytes(nal);
     }
     return params_put(s, &what, nal);
 }
 
-static void write_sets(struct wr *w, const struct params *s, uint8_t kind, enum params_pick pick)
+static void write_array(struct wr *w, const struct params *s, uint8_t kind, enum params_pick pick)
 {
-    const struct param *p = NULL;
-
     wr_u8(w, 0x80 | kind); /* array_completeness */
     wr_u16(w, (uint16_t)params_count(s, kind, pick));
-    while ((p = params_next(s, kind, pick, p ? p->id : -1))) {
-        wr_u16(w, p->n);
-        wr_bytes(w, param_span(p));
-    }
+    nal_write_sets(w, s, kind, pick);
 }
 
 bool h265_config(struct wr *w, const struct params *s, enum params_pick pick)
@@ -380,6 +313,6 @@ bool h265_config(struct wr *w, const struct params *s, enum params_pick pick)
     wr_u16(w, 0); /* avgFrameRate: not stated */
     wr_u8(w, (uint8_t)(sps.layers << 3 | sps.nested << 2 | 3));
     wr_u8(w, ARRAY_N(kinds));
-    for (unsigned i = 0; i < ARRAY_N(kinds); i++) write_sets(w, s, kinds[i], pick);
+    for (unsigned i = 0; i < ARRAY_N(kinds); i++) write_array(w, s, kinds[i], pick);
     return wr_ok(w);
 }

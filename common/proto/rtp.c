@@ -3,6 +3,7 @@
 #define RTP_VERSION     2
 #define RTCP_TYPE_FIRST 192
 #define RTCP_TYPE_LAST  223
+#define NTP_TO_UNIX_S   2208988800
 
 bool rtp_is_rtcp(struct span s)
 {
@@ -42,6 +43,20 @@ int rtp_parse(struct span s, struct rtp_packet *ret)
     }
     *ret = p;
     return p.payload.n > 0 ? 0 : RTP_E_EMPTY;
+}
+
+bool rtp_onvif_time(const struct rtp_packet *p, int64_t *ret_wall_us)
+{
+    struct rd r = rd_of(p->ext);
+    uint64_t seconds, fraction;
+
+    if (!p->has_ext || p->ext_id != RTP_EXT_ONVIF) return false;
+    seconds = rd_u32(&r);
+    fraction = rd_u32(&r);
+    if (!rd_ok(&r) || seconds == 0) return false;
+    if (seconds < 0x80000000u) seconds += (uint64_t)1 << 32; /* NTP era 1, from 2036 on */
+    *ret_wall_us = ((int64_t)seconds - NTP_TO_UNIX_S) * US_PER_S + (int64_t)(fraction * US_PER_S >> 32);
+    return true;
 }
 
 void rtp_write_header(uint8_t dst[RTP_HEADER_MIN], const struct rtp_packet *p)

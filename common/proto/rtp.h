@@ -36,6 +36,8 @@ struct rtp_packet {
 int rtp_parse(struct span s, struct rtp_packet *ret);
 /* RTCP by its second byte, 192 to 223 (RFC 5761 section 4; P9)? */
 bool rtp_is_rtcp(struct span s);
+/* Time of extension 0xABAC as microseconds since 1970. false: the packet has none. */
+bool rtp_onvif_time(const struct rtp_packet *p, int64_t *ret_wall_us);
 
 /* The fixed header, without CSRC and extension. */
 void rtp_write_header(uint8_t dst[RTP_HEADER_MIN], const struct rtp_packet *p);

@@ -8,10 +8,12 @@ static void rtp(struct span s)
 {
     uint8_t mem[RTP_HEADER_MIN + 1];
     struct rtp_packet p, again;
+    int64_t wall_us;
     int e = rtp_parse(s, &p);
 
     if (e != 0 && e != RTP_E_EMPTY) return;
     if (p.payload.n > s.n || p.ext.n > s.n) __builtin_trap();
+    rtp_onvif_time(&p, &wall_us);
     rtp_write_header(mem, &p);
     mem[RTP_HEADER_MIN] = 1;
     e = rtp_parse(span(mem, sizeof(mem)), &again);

@@ -34,11 +34,14 @@ static void csrc_extension_padding(void **state)
         0xab, 0xac, 0, 3, 0xe6, 0xd2, 0x5e, 0x80, 0x80, 0, 0, 0, 0xe0, 0, 0, 0, /* ONVIF, 3 words */
         'd', 'a', 0, 2};
     struct rtp_packet p;
+    int64_t wall_us;
 
     (void)state;
     assert_int_equal(rtp_parse(span(b, sizeof(b)), &p), 0);
     assert_true(span_is(p.payload, "da"));
     assert_true(p.has_ext && p.ext_id == RTP_EXT_ONVIF && p.ext.n == 12);
+    assert_true(rtp_onvif_time(&p, &wall_us));
+    assert_int_equal(wall_us, ((int64_t)0xe6d25e80 - 2208988800) * US_PER_S + 500000);
     b[sizeof(b) - 1] = 4;
     assert_int_equal(rtp_parse(span(b, sizeof(b)), &p), RTP_E_EMPTY);
     b[sizeof(b) - 1] = 5;

@@ -460,7 +460,7 @@ static void the_cameras_clock_is_known(void **state)
     replayed_picture(b, 2500 * US_PER_MS);
     assert_true(ingest_camera_clock(b->in, &off_us));
     assert_in_range(off_us, 2500 * US_PER_MS - 100, 2500 * US_PER_MS + 100);
-    assert_in_range(ring_reader_status(b->r)->last_frame_us, wall_us - 100, wall_us + 100);
+    assert_in_range(ring_writer_status(b->w)->last_frame_us, wall_us - 100, wall_us + 100);
     begin(b, "", false);
     assert_false(ingest_camera_clock(b->in, &off_us));
 }
