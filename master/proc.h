@@ -13,7 +13,7 @@
 #include "master/spawn.h"
 #include "master/throttle.h"
 
-#define PROC_HELLO_US  (10 * US_PER_S)    /* from birth to the handshake */
+#define PROC_HELLO_US  (5 * US_PER_S)     /* from birth to the handshake: one that hangs is replaced within 7 s */
 #define PROC_STOP_US   (3 * US_PER_S)     /* from STOP to SIGKILL */
 #define PROC_SOCKET_US (100 * US_PER_MS)  /* from death to the end of its socket */
 #define PROC_SILENT_US (4500 * US_PER_MS) /* without a heartbeat: hangs */

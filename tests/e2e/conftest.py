@@ -110,19 +110,20 @@ def gst(request):
 
 @pytest.fixture
 def server(request):
-    """server({uid: url or keys}, record=True, ...) starts the whole server (server.py), ended with the test."""
+    """server({uid: url or keys}, record=True, ...) starts the whole server (server.py), ended with the test. start=False: only prepared."""
     need_server()
     started = []
     request.node.logs = getattr(request.node, "logs", [])
 
-    def start(*args, **kw):
+    def make(*args, start=True, **kw):
         s = MediaServer(*args, **kw, start=False)
         started.append(s)
         request.node.logs.append(s.shown)
-        s.start()
+        if start:
+            s.start()
         return s
 
-    yield start
+    yield make
     for s in reversed(started):
         s.close()
 

@@ -73,6 +73,7 @@ class MediaServer:
             self.write_stream(uid, keys)
         self.log_path = self.path / "log"
         self.process = None
+        self.command = [str(tools.BUILD / "bin" / "media-server")]
         self.expects_signals = False  # the test sends SIGSEGV or SIGABRT, which the sanitizers report
         if start:
             self.start()
@@ -110,7 +111,7 @@ class MediaServer:
 
     def start(self):
         self.log_file = open(self.log_path, "ab")
-        self.process = subprocess.Popen([str(tools.BUILD / "bin" / "media-server"), "-c", str(self.ini)], stdout=self.log_file, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen([*self.command, "-c", str(self.ini)], stdout=self.log_file, stderr=subprocess.STDOUT)
         wait_for("the server answers", self._answers, timeout=10)
 
     def _answers(self):

@@ -1,6 +1,7 @@
 """The master: privileges, restarts and their limits, stopping, sd_notify, listeners over a reload, the control socket."""
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import signal
@@ -78,6 +79,54 @@ def test_folder_that_is_closed_to_others(server, camera):
     assert f'closed-to-others folder="{s.path}"' in s.log_path.read_text()
 
 
+def programs_in(folder):
+    """The programs and what they serve, installed in a folder of its own. Returns media-server there."""
+    shutil.copytree(tools.ROOT / "cpanel", folder / "share" / "media-server" / "cpanel", ignore=shutil.ignore_patterns("node_modules"))
+    sisters = dict.fromkeys(("ms-worker", "ms-keeper", "ms-httpd", "ms-connector"), "libexec/media-server")
+    for name, where in ({"media-server": "bin"} | sisters).items():
+        (folder / where).mkdir(parents=True, exist_ok=True)
+        shutil.copy(tools.BUILD / "bin" / name, folder / where / name)
+    return folder / "bin" / "media-server"
+
+
+@needs_root
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="no setpriv")
+def test_ordinary_user(server, camera):
+    """Without privileges all roles share the user who started the server; one line says so, and everything works."""
+    nobody = pwd.getpwnam("nobody")
+    cam = camera(source="small.h264")
+    s = server({"cam": cam.url()}, record=True, start=False)
+    programs = s.path / "programs"
+    who = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups", "--bounding-set=-all", "--no-new-privs"]
+    s.command = [*who, str(programs_in(programs))]
+    for path in (s.path, *s.path.glob("*"), *(s.path / "streams").iterdir()):
+        if path != programs:
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    s.start()
+    s.wait_state("cam")
+    s.wait_recording("cam")
+    first = wait_for("a range", lambda: s.ranges("cam"))[0][0]
+    assert s.get("cam/video.m3u8").text.startswith("#EXTM3U")
+    assert s.get("cam/preview.mp4").body[4:8] == b"ftyp"
+    assert "#EXTINF" in wait_for("the archive", lambda: s.get(f"cam/archive-{int(first)}-60.m3u8", status=None)).text
+    for pid in s.family():
+        st = proc_status(pid)
+        assert set(st["Uid"].split()) == {str(nobody.pw_uid)} and int(st["CapEff"], 16) == 0
+    assert all(p.stat().st_uid == nobody.pw_uid for p in s.segments("cam"))
+    _, wait_new = s.kill("cam")
+    wait_new()
+    s.wait_frames("cam", 30)
+    old = s.status()["httpd_pid"]
+    os.kill(old, signal.SIGKILL)
+    wait_for("a new httpd", lambda: s.status()["httpd_pid"] not in (0, old))
+    assert s.get("cam/index.m3u8").text.startswith("#EXTM3U")
+    s.reload()
+    assert s.stop() == 0
+    lines = re.findall(r"^.* not-root .*$", s.log(), re.M)
+    assert len(lines) == 1 and f"all processes run as uid {nobody.pw_uid}" in lines[0]
+    assert set(re.findall(r"^\S+ (?:warn|error) \S+ \S+ (\S+)", s.log(), re.M)) == {"worker-died", "service-died"}
+
+
 def test_killed_workers_shake_hands_at_once(server, camera):
     """Every worker that had delivered is replaced without a delay; the figure of 25 ms is the bench's."""
     cam = camera(dict(group="cam", source="tiny.h264", streams=6, start="key"))
@@ -152,6 +201,28 @@ def test_stop_does_not_wait_for_the_hung(server, camera):
     assert time.monotonic() - began < 10 * tools.SLOW
     assert not [p for p in kin if tools.alive(p)]
     s.process = None
+
+
+def test_hung_before_its_handshake(server, camera):
+    """A worker that is stopped between exec and HELLO is replaced as soon as one that hangs later: within 7 s."""
+    cam = camera(source="tiny.h264")
+    s = server({"cam": cam.url()}, start=False)
+    s.command = [str(programs_in(s.path / "programs"))]
+    worker = s.path / "programs" / "libexec" / "media-server" / "ms-worker"
+    worker.rename(worker.with_name("real"))
+    once = s.path / "once"
+    once.mkdir()
+    once.chmod(0o777)
+    # The master executes this: the process stops itself where the contract's first word is due, the first time only.
+    worker.write_text(f'#!/bin/sh\nmkdir {once}/stopped 2>/dev/null && kill -STOP $$\nexec {worker.with_name("real")} "$@"\n')
+    worker.chmod(0o755)
+    s.start()
+    wait_for("a stopped worker", (once / "stopped").exists)
+    began = time.monotonic()
+    s.wait_state("cam")
+    took = time.monotonic() - began
+    assert " no-handshake of=cam " in s.log()
+    assert took < 7 * tools.SLOW, took
 
 
 @pytest.mark.parametrize("role", ["connector", "keeper", "httpd"])
