@@ -25,12 +25,11 @@ static struct peer *find_peer(struct keeper *k, const char *uid)
 
 static void send_archive(struct peer *p, int err, int fd)
 {
-    struct packer *m = channel_begin(p->ch, MSG_ARCHIVE, 4);
+    struct packer *m = channel_begin(p->ch, MSG_ARCHIVE, 3);
 
     pack_kv_text(m, "state", err ? "wait" : "ok");
     pack_kv_u64(m, "errno", (uint64_t)err);
     pack_kv_text(m, "storage", p->store ? p->store->conf.name : "");
-    pack_kv_u64(m, "sync_us", (uint64_t)(p->store ? p->store->conf.sync_us : SYNC_US));
     channel_end(p->ch, &fd, err ? 0 : 1);
     p->told = err ? err : -1;
 }

@@ -50,11 +50,13 @@ static const struct child_ops ops = {on_welcome, on_message, on_stop};
 int main(int argc, char **argv)
 {
     struct process p = {0};
+    const struct child_setup setup = {
+        .role = ROLE_KEEPER, .process = "keeper", .beat = true, .ops = &ops, .arg = &p};
 
     umask(007);
     if (argc == 3 && strcmp(argv[1], "--check-index") == 0) return indexer_check_main(argv[2]);
     p.loop = loop_new();
-    p.child = child_start(p.loop, ROLE_KEEPER, "keeper", NULL, true, &ops, &p);
+    p.child = child_start(p.loop, &setup);
     if (!p.child) return CHILD_EXIT_PROTO;
     loop_run(p.loop);
     return CHILD_EXIT_OK;

@@ -258,10 +258,12 @@ static const struct child_ops ops = {NULL, on_message, on_stop};
 bool control_start(struct loop *loop)
 {
     struct control *c = &control;
+    const struct child_setup setup = {
+        .role = ROLE_HTTPD, .process = "httpd", .beat = true, .ops = &ops, .arg = c};
 
     c->loop = loop;
     c->storages = storages_new();
-    c->child = child_start(loop, ROLE_HTTPD, "httpd", NULL, true, &ops, c);
+    c->child = child_start(loop, &setup);
     if (!c->child) return false;
     loop_timer_every(loop, &c->second, US_PER_S, tell_stats, c);
     return true;

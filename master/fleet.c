@@ -6,14 +6,13 @@
 #include "common/base/mem.h"
 #include "common/base/wr.h"
 #include "master/master.h"
+#include "master/tell.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WORKER_FDS     1024
-#define RING_MAX_BYTES (32u << 20) /* where ring-max is a part of something */
+#define WORKER_FDS 1024
 
 static const char *const state_words[] = {
     [STREAM_CONNECTING] = "connecting",
@@ -30,137 +29,9 @@ const char *stream_state_word(enum stream_state state)
     return (size_t)state < ARRAY_N(state_words) ? state_words[state] : "?";
 }
 
-static struct channel *service(const struct stream *s, enum service_id id)
-{
-    return services_channel(s->m, id);
-}
-
 static uint64_t counter(const _Atomic uint64_t *v)
 {
     return atomic_load_explicit(v, memory_order_relaxed);
-}
-
-/* --- what others are told of a stream --- */
-
-static void tell_view(struct stream *s)
-{
-    struct channel *ch = service(s, SERVICE_HTTPD);
-    const struct conf_cidrs *server = &s->m->conf->delivery.whitelist_access;
-    const struct conf_stream *c = s->conf;
-    char proto[CONF_SET_MAX];
-    struct packer *p;
-
-    if (!ch || s->gone) return;
-    p = channel_begin(ch, MSG_VIEW, 12);
-    pack_kv_text(p, "uid", s->uid);
-    pack_kv_text(p, "name", c->name);
-    pack_kv_bool(p, "enabled", c->enable != CONF_DISABLED);
-    pack_kv_text(p, "access", conf_access_word(c->access));
-    pack_kv_text(p, "whitelist", c->whitelist.n > 0 ? c->whitelist.text : server->text);
-    pack_kv_text(p, "proto", conf_proto_text(c->proto, proto));
-    pack_kv_bool(p, "on_demand", c->enable == CONF_ON_DEMAND);
-    pack_kv_text(p, "archive", c->dvr_archive.text);
-    pack_kv_bool(p, "record", c->record);
-    pack_kv_text(p, "camera_uid", c->camera_uid);
-    pack_kv_text(p, "state", s->decided ? stream_state_word(s->state) : "");
-    pack_kv_text(p, "reason", s->decided ? s->reason : "");
-    channel_end(ch, NULL, 0);
-}
-
-static void tell_gone(struct stream *s)
-{
-    static const struct {
-        enum service_id to;
-        enum message type;
-    } rows[] = {{SERVICE_HTTPD, MSG_VIEW_GONE}, {SERVICE_KEEPER, MSG_KEEP_PEER_GONE},
-        {SERVICE_CONNECTOR, MSG_CONN_PEER_GONE}};
-
-    for (size_t i = 0; i < ARRAY_N(rows); i++) {
-        struct channel *ch = service(s, rows[i].to);
-        struct packer *p;
-
-        if (!ch) continue;
-        p = channel_begin(ch, rows[i].type, 1);
-        pack_kv_text(p, "uid", s->uid);
-        channel_end(ch, NULL, 0);
-    }
-}
-
-static void tell_settings(struct stream *s)
-{
-    const struct conf *c = s->m->conf;
-    const struct conf_stream *st = s->conf;
-    struct packer *p = channel_begin(s->proc.ch, MSG_STREAM, 18);
-    char tracks[CONF_SET_MAX];
-
-    pack_kv_text(p, "uid", s->uid);
-    pack_kv_str(p, "url", secret_reveal(&st->url));
-    pack_kv_text(p, "tracks", conf_tracks_text(st->tracks, tracks));
-    pack_kv_bool(p, "on_demand", st->enable == CONF_ON_DEMAND);
-    pack_kv_i64(p, "invalid_after", st->reconnect.invalid);
-    pack_kv_i64(p, "retry_numbers", st->reconnect.numbers);
-    pack_kv_i64(p, "retry_first_us", st->reconnect.timeout_us);
-    pack_kv_i64(p, "retry_most_us", st->reconnect.interval_us);
-    pack_kv_bool(p, "record", st->record);
-    pack_kv_i64(p, "chunk_us", st->dvr_chunk_us);
-    pack_kv_text(p, "archive", st->dvr_archive.text);
-    pack_kv_text(p, "user_agent", c->delivery.user_agent);
-    pack_kv_text(p, "transport", conf_transport_word(st->transport));
-    pack_kv_i64(p, "event_before_us", st->dvr_event_before_us);
-    pack_kv_u64(p, "ring_max", c->server.ring_max.bytes ? c->server.ring_max.bytes : RING_MAX_BYTES);
-    pack_kv_text(p, "camera_uid", st->camera_uid);
-    pack_kv_text(p, "name", st->name);
-    pack_kv_i64(p, "sync_us", c->dvr.sync_us);
-    channel_end(s->proc.ch, NULL, 0);
-}
-
-/* A socket between the worker and a service: both ends are handed out, the master keeps none. */
-static bool pair_up(struct stream *s, enum service_id with, enum message to_worker, int *ret_end)
-{
-    int sv[2];
-
-    if (!proc_runs(&s->proc) || !service(s, with)) return false;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0) {
-        log_event_of(LOG_ERROR, s->uid, "socketpair", "err=%s", log_q(span_of(err_text(-errno))));
-        return false;
-    }
-    channel_begin(s->proc.ch, to_worker, 0);
-    channel_end(s->proc.ch, &sv[0], 1);
-    fd_close(&sv[0]);
-    *ret_end = sv[1];
-    return true;
-}
-
-static void link_connector(struct stream *s)
-{
-    const struct conf_server *c = &s->m->conf->server;
-    CLEANUP(fd_close) int end = -1;
-    struct packer *p;
-
-    if (!pair_up(s, SERVICE_CONNECTOR, MSG_CONNECTOR_SOCK, &end)) return;
-    p = channel_begin(service(s, SERVICE_CONNECTOR), MSG_CONN_PEER, 6);
-    pack_kv_text(p, "uid", s->uid);
-    pack_kv_u64(p, "gen", s->proc.gen);
-    pack_kv_text(p, "host", s->conf->host);
-    pack_kv_u64(p, "port", s->conf->port);
-    pack_kv_text(p, "allow", c->camera_allow.text);
-    pack_kv_text(p, "deny", c->camera_deny.text);
-    channel_end(service(s, SERVICE_CONNECTOR), &end, 1);
-}
-
-static void link_keeper(struct stream *s)
-{
-    struct identity as = roles_worker(&s->m->roles, s->uid);
-    CLEANUP(fd_close) int end = -1;
-    struct packer *p;
-
-    if (!s->conf->record || !pair_up(s, SERVICE_KEEPER, MSG_KEEPER_SOCK, &end)) return;
-    p = channel_begin(service(s, SERVICE_KEEPER), MSG_KEEP_PEER, 4);
-    pack_kv_text(p, "uid", s->uid);
-    pack_kv_u64(p, "os_uid", as.change ? as.uid : geteuid());
-    pack_kv_u64(p, "os_gid", s->m->roles.group);
-    pack_kv_text(p, "archive", s->conf->dvr_archive.text);
-    channel_end(service(s, SERVICE_KEEPER), &end, 1);
 }
 
 /* --- state --- */
@@ -210,7 +81,7 @@ static int on_ring_want(struct stream *s, struct incoming *in)
 {
     uint64_t most = s->m->conf->server.ring_max.bytes;
     int got = stream_ring_grow(&s->ring, s->uid, s->conf->worker_hash, packed_u64(in->body, "bytes", 0),
-        packed_u64(in->body, "frames", 0), most ? (uint32_t)MIN(most, RING_DATA_MAX) : RING_MAX_BYTES);
+        packed_u64(in->body, "frames", 0), (uint32_t)MIN(most, RING_DATA_MAX));
 
     if (got < 0) log_event_of(LOG_ERROR, s->uid, "ring-grow", "err=%s", log_q(span_of(err_text(got))));
     if (got <= 0) return 0;
@@ -224,8 +95,9 @@ static int on_ring_moved(struct stream *s, struct incoming *in)
 {
     uint64_t gen = packed_u64(in->body, "gen", 0);
 
-    if (gen <= UINT32_MAX && stream_ring_moved(&s->ring, (uint32_t)gen) && service(s, SERVICE_HTTPD))
-        stream_ring_show(&s->ring, s->uid, service(s, SERVICE_HTTPD));
+    if (gen <= UINT32_MAX && stream_ring_moved(&s->ring, (uint32_t)gen) &&
+        services_channel(s->m, SERVICE_HTTPD))
+        stream_ring_show(&s->ring, s->uid, services_channel(s->m, SERVICE_HTTPD));
     return 0;
 }
 
@@ -261,6 +133,7 @@ static void prepare(struct proc *p, struct spawn *sp)
     sp->name = "ms-worker";
     sp->arg = s->uid;
     sp->as = roles_worker(&s->m->roles, s->uid);
+    sp->settings_hash = s->conf->worker_hash;
     sp->log_fd = s->m->log_fd;
     sp->fd_limit = WORKER_FDS;
     s->born_wall_us = clock_wall_us();
@@ -281,9 +154,10 @@ static void on_hello(struct proc *p)
     master_welcome(s->m, p->ch);
     tell_settings(s);
     stream_ring_send(&s->ring, &s->ring.now, p->ch);
-    link_connector(s);
-    link_keeper(s);
-    if (fresh && service(s, SERVICE_HTTPD)) stream_ring_show(&s->ring, s->uid, service(s, SERVICE_HTTPD));
+    tell_connector(s);
+    tell_keeper(s);
+    if (fresh && services_channel(s->m, SERVICE_HTTPD))
+        stream_ring_show(&s->ring, s->uid, services_channel(s->m, SERVICE_HTTPD));
 }
 
 /* One GOP since its birth: then a crash costs no delay. */
@@ -432,16 +306,35 @@ void fleet_remove(struct master *m, struct span uid)
         proc_stop(&s->proc);
 }
 
-void fleet_change(struct stream *s, const struct conf_stream *conf, bool worker)
+/* A worker that runs takes settings over, all but the way to its camera. One that is being born is told after
+ * its handshake. */
+static void settings_changed(struct stream *s, const struct conf_stream *was)
 {
-    bool runs = s->proc.wanted;
+    bool archive =
+        s->conf->record && (!was->record || strcmp(was->dvr_archive.text, s->conf->dvr_archive.text) != 0);
 
-    s->conf = conf;
+    if (!proc_runs(&s->proc)) {
+        proc_start(&s->proc); /* it may have refused the settings before */
+        return;
+    }
+    /* The keeper's answer counts by the newest socket: this one first. */
+    if (archive) tell_keeper(s);
+    tell_settings(s);
+}
+
+void fleet_change(struct stream *s, const struct conf_stream *was, enum conf_change change)
+{
+    bool ran = s->proc.wanted;
+
     tell_view(s);
-    if (!worker) return;
+    if (change == CONF_VIEW_CHANGED) return;
     follow_conf(s);
-    /* All settings at once, and from the start: the ring keeps what the old worker had not recorded. */
-    if (runs && s->proc.wanted) proc_restart(&s->proc);
+    if (!ran || !s->proc.wanted) return;
+    /* The ring keeps what the old worker had not recorded. */
+    if (change == CONF_SOURCE_CHANGED)
+        proc_restart(&s->proc);
+    else
+        settings_changed(s, was);
 }
 
 /* fn for every stream, in the order of the configuration. */
@@ -494,18 +387,18 @@ void fleet_check(struct master *m, usec_t now_us)
 
 void fleet_tell_connector(struct master *m)
 {
-    each(m, link_connector);
+    each(m, tell_connector);
 }
 
 void fleet_tell_keeper(struct master *m)
 {
-    each(m, link_keeper);
+    each(m, tell_keeper);
 }
 
 static void tell_httpd_one(struct stream *s)
 {
     tell_view(s);
-    stream_ring_show(&s->ring, s->uid, service(s, SERVICE_HTTPD));
+    stream_ring_show(&s->ring, s->uid, services_channel(s->m, SERVICE_HTTPD));
 }
 
 void fleet_tell_httpd(struct master *m)

@@ -1,5 +1,4 @@
-/* The streams: one worker each, its ring, its state. What a worker, the connector, the keeper and httpd are
- * told of a stream is said here and nowhere else. */
+/* The streams: one worker each, its ring, its state. What others are told of a stream stands in tell.h. */
 #ifndef MASTER_FLEET_H
 #define MASTER_FLEET_H
 
@@ -44,10 +43,10 @@ void fleet_tell_keeper(struct master *m);
 void fleet_tell_httpd(struct master *m);
 void fleet_httpd_gone(struct master *m);
 
-/* A reload. conf is the new one. */
+/* A reload. The streams know their new configuration already; was: the one before. */
 void fleet_add(struct master *m, const struct conf_stream *conf);
 void fleet_remove(struct master *m, struct span uid);
-void fleet_change(struct stream *s, const struct conf_stream *conf, bool worker);
+void fleet_change(struct stream *s, const struct conf_stream *was, enum conf_change change);
 
 const char *stream_state_word(enum stream_state state);
 

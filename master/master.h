@@ -1,7 +1,7 @@
 /* The master as a whole, for the files of this room. Each file knows one matter:
  *
  *   mechanism  births.c proc.c spawn.c stream_ring.c listeners.c storages.c notify.c lines.c
- *   policy     throttle.c roles.c fleet.c services.c reload.c commands.c
+ *   policy     throttle.c roles.c fleet.c tell.c services.c reload.c commands.c
  *
  * One loop, one thread; it waits for nobody: not for a child, not for a disk (storages.c says where it does).
  */

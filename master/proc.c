@@ -23,11 +23,6 @@ static const struct {
     [PROC_HELD] = {"held", BIT(PROC_QUEUED) | BIT(PROC_OFF)},
 };
 
-const char *proc_state_name(enum proc_state s)
-{
-    return states[s].name;
-}
-
 /* Every move: its timer ends, births hear of it. */
 static void move(struct proc *p, enum proc_state to, const char *why)
 {
@@ -104,6 +99,7 @@ void proc_bear(struct proc *p)
         return;
     }
     p->gen = s.generation;
+    p->settings_hash = s.settings_hash;
     p->born_us = clock_mono_us();
     p->hung = p->again = false;
     births_born(p->births, p, p->pid);
@@ -121,6 +117,7 @@ static const char *refuse_hello(const struct proc *p, const struct packed *body)
     if (packed_u64(body, "role", 0) != p->role) return "another role";
     if (packed_u64(body, "gen", 0) != p->gen) return "another generation";
     if (packed_u64(body, "pid", 0) != (uint64_t)p->pid) return "another process";
+    if (packed_u64(body, "hash", 0) != p->settings_hash) return "other settings";
     if (p->role == ROLE_WORKER && !span_is(packed_str(body, "uid"), p->id)) return "another stream";
     return NULL;
 }

@@ -13,8 +13,10 @@
 #include "master/spawn.h"
 #include "master/throttle.h"
 
-#define PROC_HELLO_US  (5 * US_PER_S)     /* from birth to the handshake: one that hangs is replaced within 7 s */
-#define PROC_STOP_US   (3 * US_PER_S)     /* from STOP to SIGKILL */
+#define PROC_HELLO_US                                                                                        \
+    (5 * US_PER_S)                    /* from birth to the handshake: one that hangs is replaced within 7 s  \
+                                       */
+#define PROC_STOP_US   (3 * US_PER_S) /* from STOP to SIGKILL */
 #define PROC_SOCKET_US (100 * US_PER_MS)  /* from death to the end of its socket */
 #define PROC_SILENT_US (4500 * US_PER_MS) /* without a heartbeat: hangs */
 
@@ -61,6 +63,7 @@ struct proc {
     struct channel *ch;
     int pid;
     uint32_t gen;
+    uint64_t settings_hash; /* that it was born for */
     int status;
     bool wanted, again /* restart without delay */, hung;
     unsigned restarts; /* deaths since the master's start */
@@ -77,7 +80,6 @@ void proc_restart(struct proc *p);
 void proc_kill(struct proc *p);
 /* Heartbeat: kills one that hangs. Called once a second. */
 void proc_check(struct proc *p, usec_t now_us);
-const char *proc_state_name(enum proc_state s);
 static inline bool proc_runs(const struct proc *p)
 {
     return p->state == PROC_RUNNING && p->ch != NULL;

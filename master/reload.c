@@ -46,7 +46,7 @@ static bool same_addresses(const struct conf_server *a, const struct conf_server
         strcmp(a->camera_deny.text, b->camera_deny.text) == 0;
 }
 
-static void apply_streams(struct master *m, const struct conf_diff *d)
+static void apply_streams(struct master *m, const struct conf *before, const struct conf_diff *d)
 {
     for (size_t i = 0; i < d->n_streams; i++)
         if (d->streams[i].change == CONF_REMOVED) fleet_remove(m, span_of(d->streams[i].uid));
@@ -61,9 +61,10 @@ static void apply_streams(struct master *m, const struct conf_diff *d)
         const struct conf_stream *c = conf_stream(m->conf, uid);
         enum conf_change change = d->streams[i].change;
 
-        if (change == CONF_ADDED) fleet_add(m, c);
-        if (change == CONF_WORKER_CHANGED || change == CONF_VIEW_CHANGED)
-            fleet_change(fleet_stream(m, uid), c, change == CONF_WORKER_CHANGED);
+        if (change == CONF_ADDED)
+            fleet_add(m, c);
+        else if (change != CONF_REMOVED)
+            fleet_change(fleet_stream(m, uid), conf_stream(before, uid), change);
     }
 }
 
@@ -88,7 +89,7 @@ static void apply(
     listeners_done(&m->listeners);
     m->listeners = *listeners;
     apply_storages(m, before);
-    apply_streams(m, d);
+    apply_streams(m, before, d);
     master_log_level(m, m->log_level_fixed ? m->log_level_fixed : after->server.log_level);
     if (!same_addresses(&before->server, &after->server)) fleet_tell_connector(m);
     if (d->httpd)

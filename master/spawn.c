@@ -19,9 +19,9 @@
 
 static struct {
     int null_fd;
-    char path[64], lang[32], tz[80], generation[32];
+    char path[64], lang[32], tz[80], generation[32], settings[40];
     char passed[4][256]; /* options of the sanitizers, in such builds */
-    char *env[10];
+    char *env[11];
 } setup = {.null_fd = -1};
 
 static void pass_sanitizer_options(size_t *n)
@@ -55,6 +55,7 @@ void spawn_setup(const char *time_zone)
     setup.env[n++] = setup.path;
     setup.env[n++] = setup.lang;
     setup.env[n++] = setup.generation;
+    setup.env[n++] = setup.settings;
     if (time_zone[0]) {
         snprintf(setup.tz, sizeof(setup.tz), "TZ=%s", time_zone);
         setup.env[n++] = setup.tz;
@@ -173,6 +174,8 @@ int spawn_child(const struct spawn *s, int *ret_pid, int *ret_control_fd)
     span_copy(span_of(s->name), name, sizeof(name));
     span_copy(span_of(s->arg), arg, sizeof(arg));
     snprintf(setup.generation, sizeof(setup.generation), "MS_GENERATION=%u", s->generation);
+    snprintf(
+        setup.settings, sizeof(setup.settings), "MS_SETTINGS=%016llx", (unsigned long long)s->settings_hash);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0) return -errno;
     if (above(&sv[1]) < 0) {
         fd_close(&sv[0]);

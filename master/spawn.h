@@ -12,6 +12,7 @@ struct spawn {
     const char *arg;     /* argv[1], or NULL */
     struct identity as;
     uint32_t generation;
+    uint64_t settings_hash; /* of its stream's settings; 0: a service */
     int log_fd;
     uint64_t fd_limit; /* soft and hard; 0: the master's */
 };

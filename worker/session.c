@@ -7,7 +7,6 @@
 #include "common/base/rng.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 #define DIAL_LATE_US (CLINK_TIMEOUT_US + 5 * US_PER_S) /* the connector should have answered */
 #define SOURCE_MAX   112
@@ -373,7 +372,7 @@ struct session *session_new(struct loop *l, const struct settings *settings, str
     rng_bytes(&conf.seed, sizeof(conf.seed));
     *s = (struct session){
         .loop = l, .settings = settings, .ingest = ingest, .ops = *ops, .udp_ssrc = rng_u32()};
-    s->backoff = (struct backoff){.first_us = settings->retry_first_us, .most_us = settings->retry_most_us};
+    session_settings(s);
     for (size_t i = 0; i < ARRAY_N(s->udp); i++) s->udp[i].u.fd[0] = s->udp[i].u.fd[1] = -1;
     s->client = rtsp_client_new(&conf, &client_ops, s, ret_why);
     clink_init(&s->connector, l, &link_ops, s);
@@ -398,9 +397,10 @@ void session_connector(struct session *s, int fd)
     clink_connector(&s->connector, fd);
 }
 
-int session_give_connector(struct session *s)
+void session_settings(struct session *s)
 {
-    return s->connector.connector ? fcntl(channel_fd(s->connector.connector), F_DUPFD_CLOEXEC, 3) : -1;
+    s->backoff.first_us = s->settings->retry_first_us;
+    s->backoff.most_us = s->settings->retry_most_us;
 }
 
 void session_start(struct session *s)

@@ -28,7 +28,7 @@ struct session *session_new(struct loop *l, const struct settings *settings, str
     const struct session_ops *ops, const char **ret_why);
 void session_free(struct session *s);
 void session_connector(struct session *s, int fd); /* takes fd */
-int session_give_connector(struct session *s);     /* a copy of it for another session, -1: none */
+void session_settings(struct session *s);          /* its settings have changed, the source has not */
 
 void session_start(struct session *s);
 void session_stop(struct session *s); /* off() comes, at once or within a second */

@@ -60,6 +60,7 @@ bool settings_read(const struct packed *body, struct settings *ret, const char *
 {
     struct span url = packed_str(body, "url");
     struct settings s = {
+        .hash = packed_u64(body, "hash", 0),
         .tracks = tracks_of(packed_str(body, "tracks")),
         .transport = transport_of(packed_str(body, "transport")),
         .on_demand = packed_bool(body, "on_demand", false),

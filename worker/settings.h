@@ -10,6 +10,7 @@
 
 struct settings {
     char uid[40];
+    uint64_t hash; /* of them all, as the master counts */
     struct secret url; /* holds the camera's password */
     char user_agent[128];
     unsigned tracks; /* 1 << TRACK_VIDEO and so on */
@@ -27,7 +28,7 @@ struct settings {
 /* false: cannot be used; *ret_why says what. *ret is then as settings_done leaves it. */
 bool settings_read(const struct packed *body, struct settings *ret, const char **ret_why);
 void settings_done(struct settings *s);
-/* Would the camera have to be asked anew? */
+/* The same camera, asked in the same way? */
 bool settings_same_source(const struct settings *a, const struct settings *b);
 
 #endif

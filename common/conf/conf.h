@@ -226,7 +226,8 @@ struct conf_stream {
     struct conf_size dvr_capacity;   /* zeroes: none. Enforced only with dvr.capacity_enforce */
     usec_t dvr_chunk_us, dvr_event_before_us, dvr_event_after_us;
     bool record;          /* derived: this version records it continuously */
-    uint64_t worker_hash; /* over everything that its worker is told: another one, another worker */
+    uint64_t source_hash; /* over the way to its camera: another one, another worker */
+    uint64_t worker_hash; /* over everything that its worker is told */
     uint64_t view_hash;   /* over everything */
 };
 
@@ -262,7 +263,7 @@ bool conf_cidr_has(const struct conf_cidrs *list, const uint8_t addr[16], bool v
 /* --- reload
  * --------------------------------------------------------------------------------------------------- */
 
-enum conf_change { CONF_ADDED, CONF_REMOVED, CONF_WORKER_CHANGED, CONF_VIEW_CHANGED };
+enum conf_change { CONF_ADDED, CONF_REMOVED, CONF_SOURCE_CHANGED, CONF_WORKER_CHANGED, CONF_VIEW_CHANGED };
 struct conf_diff {
     struct {
         enum conf_change change;

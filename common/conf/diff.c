@@ -31,19 +31,25 @@ static void hash_keys(const struct conf *c, uint64_t *h)
 
 void hash_stream(const struct conf *c, struct conf_stream *st)
 {
-    uint64_t worker = 0, view = 0;
+    uint64_t source = 0, worker = 0, view = 0;
 
-    value_hash_bytes(&worker, span_of(st->uid));
+    value_hash_bytes(&source, span_of(st->uid));
     value_hash_bytes(&worker, span(&st->record, sizeof(st->record)));
     for (size_t i = 0; i < conf_rows_n; i++) {
         const struct conf_row *row = &conf_rows[i];
+        const void *base = row->scope == SCOPE_STREAM ? (const void *)st : c;
 
-        if (row->scope == SCOPE_STREAM)
-            value_hash(row, field_of(row, st), row->reload == RELOAD_STREAM ? &worker : &view);
-        if (row->scope == SCOPE_CONF && row->reload == RELOAD_STREAM && !inherited(row))
-            value_hash(row, field_of(row, c), &worker);
+        if (row->scope == SCOPE_STORAGE || (row->scope == SCOPE_CONF && inherited(row))) continue;
+        if (row->reload == RELOAD_STREAM)
+            value_hash(row, field_of(row, base), &source);
+        else if (row->reload == RELOAD_WORKER)
+            value_hash(row, field_of(row, base), &worker);
+        else if (row->scope == SCOPE_STREAM)
+            value_hash(row, field_of(row, base), &view);
     }
+    value_hash_bytes(&worker, span(&source, sizeof(source)));
     value_hash_bytes(&view, span(&worker, sizeof(worker)));
+    st->source_hash = source;
     st->worker_hash = worker;
     st->view_hash = view;
 }
@@ -112,6 +118,8 @@ void conf_diff(const struct conf *before, const struct conf *after, struct conf_
 
         if (!was)
             changed(ret, CONF_ADDED, now->uid);
+        else if (was->source_hash != now->source_hash)
+            changed(ret, CONF_SOURCE_CHANGED, now->uid);
         else if (was->worker_hash != now->worker_hash)
             changed(ret, CONF_WORKER_CHANGED, now->uid);
         else if (was->view_hash != now->view_hash)

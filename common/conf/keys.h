@@ -28,7 +28,13 @@ enum conf_kind {
 };
 
 /* What a reload does when the key has changed. */
-enum conf_reload { RELOAD_LIVE, RELOAD_STREAM, RELOAD_HTTPD, RELOAD_RESTART };
+enum conf_reload {
+    RELOAD_LIVE,   /* at once */
+    RELOAD_WORKER, /* at once: the stream's worker is told */
+    RELOAD_STREAM, /* another worker */
+    RELOAD_HTTPD,
+    RELOAD_RESTART
+};
 
 enum conf_scope { SCOPE_CONF, SCOPE_STREAM, SCOPE_STORAGE, SCOPES };
 

@@ -19,6 +19,7 @@ struct child {
     char process[16];
     char uid[64];
     uint32_t gen;
+    uint64_t hash;
     const struct child_ops *ops;
     void *arg;
     struct loop_timer beat, deadline;
@@ -172,19 +173,21 @@ static const struct channel_ops control_ops = {.on_message = on_message, .on_clo
 
 static void hello(struct child *c)
 {
-    struct packer *p = channel_begin(c->control, MSG_HELLO, 5);
+    struct packer *p = channel_begin(c->control, MSG_HELLO, 6);
 
     pack_kv_u64(p, "proto", IPC_PROTO);
     pack_kv_u64(p, "role", (uint64_t)c->role);
     pack_kv_u64(p, "gen", c->gen);
     pack_kv_u64(p, "pid", (uint64_t)getpid());
     pack_kv_text(p, "uid", c->uid);
+    pack_kv_u64(p, "hash", c->hash);
     channel_end(c->control, NULL, 0);
 }
 
-/* The descriptor is a connected socket, and the generation is in the environment. */
-static bool started_by_master(uint32_t *ret_gen)
+/* The descriptor is a connected socket, generation and hash are in the environment. */
+static bool started_by_master(uint32_t *ret_gen, uint64_t *ret_hash)
 {
+    struct span hash = span_of(getenv("MS_SETTINGS"));
     struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
     socklen_t n = sizeof(peer);
     uint64_t gen;
@@ -192,32 +195,33 @@ static bool started_by_master(uint32_t *ret_gen)
     if (getpeername(CHILD_CONTROL_FD, (struct sockaddr *)&peer, &n) < 0 || peer.ss_family != AF_UNIX)
         return false;
     if (!span_u64(span_of(getenv("MS_GENERATION")), UINT32_MAX, &gen)) return false;
+    if (!span_hex64(hash, ret_hash)) return false;
     *ret_gen = (uint32_t)gen;
     return true;
 }
 
-struct child *child_start(struct loop *l, enum role role, const char *process, const char *uid,
-    bool with_beat, const struct child_ops *ops, void *arg)
+struct child *child_start(struct loop *l, const struct child_setup *setup)
 {
     struct child *c = NEW(struct child);
-    struct log_setup setup = {.process = c->process, .id = uid, .level = LOG_INFO, .fd = STDERR_FILENO};
+    struct log_setup log = {.process = c->process, .id = setup->uid, .level = LOG_INFO, .fd = STDERR_FILENO};
 
-    *c = (struct child){.loop = l, .role = role, .ops = ops, .arg = arg, .thread = pthread_self()};
-    span_copy(span_of(process), c->process, sizeof(c->process));
-    span_copy(span_of(uid), c->uid, sizeof(c->uid));
-    log_init(&setup);
-    if (!started_by_master(&c->gen)) {
-        fprintf(stderr, "%s is started by media-server, not by hand\n", process);
+    *c = (struct child){
+        .loop = l, .role = setup->role, .ops = setup->ops, .arg = setup->arg, .thread = pthread_self()};
+    span_copy(span_of(setup->process), c->process, sizeof(c->process));
+    span_copy(span_of(setup->uid), c->uid, sizeof(c->uid));
+    log_init(&log);
+    if (!started_by_master(&c->gen, &c->hash)) {
+        fprintf(stderr, "%s is started by media-server, not by hand\n", setup->process);
         mem_free(c);
         return NULL;
     }
-    c->control = channel_new(l, CHILD_CONTROL_FD, role, ROLE_MASTER, &control_ops, c);
+    c->control = channel_new(l, CHILD_CONTROL_FD, setup->role, ROLE_MASTER, &control_ops, c);
     the_child = c;
     log_set_mirror(mirror);
     loop_signal_start(l, &c->term, SIGTERM, on_signal, c);
     loop_signal_start(l, &c->intr, SIGINT, on_signal, c);
     hello(c);
-    if (with_beat) loop_timer_every(l, &c->beat, BEAT_US, beat, c);
+    if (setup->beat) loop_timer_every(l, &c->beat, BEAT_US, beat, c);
     return c;
 }
 

@@ -6,7 +6,8 @@
  * by it others  closed
  *
  * Arguments: argv[0] "ms-worker", argv[1] the stream's uid (worker only, for ps). Environment: MS_GENERATION,
- * PATH, TZ, LANG=C.UTF-8, nothing else. User and group are dropped before exec, no_new_privs is set, it leads
+ * MS_SETTINGS (hash of the settings it is started for, 16 hex digits; HELLO says both), PATH, TZ,
+ * LANG=C.UTF-8, nothing else. User and group are dropped before exec, no_new_privs is set, it leads
  * a session of its own, signals are default and unblocked, SIGPIPE ignored, core files off. A child whose
  * control socket closes flushes, closes what it has open and exits within 2 s with CHILD_EXIT_ORPHAN. */
 #ifndef IPC_CHILD_H
@@ -25,10 +26,17 @@ struct child_ops {
     int (*on_message)(struct child *c, struct incoming *in);
     void (*on_stop)(struct child *c, bool orphaned); /* flush, then child_exit within CHILD_FLUSH_US */
 };
-/* Sets up logging to stderr, the control channel, HELLO, SIGTERM and SIGINT (as STOP), the flush deadline
- * and, when beat is true, a BEAT a second. NULL: not started by a master (said on stderr). */
-struct child *child_start(struct loop *l, enum role role, const char *process, const char *uid, bool beat,
-    const struct child_ops *ops, void *arg);
+struct child_setup {
+    enum role role;
+    const char *process; /* for the log */
+    const char *uid;     /* a worker's stream; else NULL */
+    bool beat;           /* a BEAT a second */
+    const struct child_ops *ops;
+    void *arg;
+};
+/* Sets up logging to stderr, the control channel, HELLO, SIGTERM and SIGINT (as STOP), the flush deadline and
+ * the beat. NULL: not started by a master (said on stderr). */
+struct child *child_start(struct loop *l, const struct child_setup *setup);
 void *child_arg(const struct child *c);
 struct channel *child_control(struct child *c);
 _Noreturn void child_exit(struct child *c, int code);

@@ -35,9 +35,10 @@ enum {
 /* clang-format off */
 #define MESSAGES(MESSAGE) \
     /* --- every child and the master ------------------------------------------------------------------------ */ \
-    /* first of a child: proto, role, gen (of this start), pid, [uid] (worker's stream), [hash] settings */ \
+    /* first of a child: proto, role, gen (of this start), pid, uid (worker's stream, else ""), hash (of the settings it is started \
+       for; 0: a service) */ \
     MESSAGE(HELLO, 1, TO_CHILD, TO_MASTER, 512, 0) \
-    /* first of the master: log_level, log_json, log_journal, node, state_dir, time_zone */ \
+    /* first of the master: log_level, log_json, log_journal */ \
     MESSAGE(WELCOME, 2, TO_MASTER, TO_CHILD, 4096, 0) \
     MESSAGE(STOP, 3, TO_MASTER, TO_CHILD, 64, 0)              /* flush and exit within 2 s */ \
     MESSAGE(LOG_FD, 4, TO_MASTER, TO_CHILD, 64, 1)            /* log there from now on */ \
@@ -45,9 +46,10 @@ enum {
     MESSAGE(LOG_LINE, 6, TO_CHILD, TO_MASTER, 2048, 0)        /* level, line: kept for msctl logs */ \
     MESSAGE(BEAT, 7, TO_CHILD, TO_MASTER, 64, 0)              /* keeper, httpd, connector: every second. Workers beat in their ring */ \
     /* --- worker and master ---------------------------------------------------------------------------------- */ \
-    /* settings of its stream: uid, url, tracks (video,audio,data), on_demand, invalid_after, retry_numbers, retry_first_us, retry_most_us, \
-       record (bool), chunk_us, archive (text of dvr-archive), user_agent, transport (auto,tcp,udp), event_before_us, ring_max, \
-       camera_uid, name, sync_us */ \
+    /* settings of its stream, after the handshake and when they change: uid, hash (of them all; the worker writes it into the ring's \
+       header), url, tracks (video,audio,data), user_agent, transport (auto,tcp,udp), on_demand, invalid_after, retry_numbers, \
+       retry_first_us, retry_most_us, record (bool), chunk_us, event_before_us, ring_max. The camera of a worker never changes: another \
+       url, tracks, transport or user_agent is another worker */ \
     MESSAGE(STREAM, 10, TO_MASTER, TO_WORKER, 16384, 0) \
     /* gen (ring generation); descriptors: ring (read-write), demand page (read-only), eventfd of new frames, eventfd of new demand */ \
     MESSAGE(RING, 11, TO_MASTER, TO_WORKER, 64, 4) \
@@ -62,7 +64,7 @@ enum {
     MESSAGE(CONN_PEER, 20, TO_MASTER, TO_CONNECTOR, 8192, 1) \
     MESSAGE(CONN_PEER_GONE, 21, TO_MASTER, TO_CONNECTOR, 128, 0) /* uid */ \
     MESSAGE(DIAL, 22, TO_WORKER, TO_CONNECTOR, 1024, 0)       /* id, host, port, timeout_us; a new DIAL ends the one before */ \
-    /* id, err (0, or positive errno; EACCES: refused by policy; ENOENT: no such name), text, addr ("192.168.1.5:554"), dns_us, tcp_us; descriptor when err is 0 */ \
+    /* id, err (0, or positive errno; EACCES: refused by policy; ENOENT: no such name), text, addr ("192.168.1.5:554"); descriptor when err is 0 */ \
     MESSAGE(DIALED, 23, TO_CONNECTOR, TO_WORKER, 1024, 1) \
     MESSAGE(UDP_BIND, 24, TO_WORKER, TO_CONNECTOR, 64, 0)     /* id: an even and odd port pair towards the last dialled address */ \
     MESSAGE(UDP_BOUND, 25, TO_CONNECTOR, TO_WORKER, 256, 2)   /* id, err, port (of RTP), two descriptors when err is 0 */ \
@@ -80,7 +82,7 @@ enum {
     MESSAGE(KEEP_PEER, 35, TO_MASTER, TO_KEEPER, 1024, 1)     /* a worker's socket: uid, os_uid (owner of its folder), os_gid, archive */ \
     MESSAGE(KEEP_PEER_GONE, 36, TO_MASTER, TO_KEEPER, 128, 0) /* uid */ \
     MESSAGE(ARCHIVE_ASK, 37, TO_WORKER, TO_KEEPER, 64, 0)     /* give me my folder, please */ \
-    /* state (ok, wait), errno, storage, sync_us; descriptor of <storage>/<uid>/records when ok. Pushed again on every change: \
+    /* state (ok, wait), errno, storage; descriptor of <storage>/<uid>/records when ok. Pushed again on every change: \
        a worker that holds a folder and is told wait closes its segment */ \
     MESSAGE(ARCHIVE, 38, TO_KEEPER, TO_WORKER, 512, 1) \
     MESSAGE(SEG_OPENED, 39, TO_WORKER, TO_KEEPER, 512, 0)     /* id, path, start_us */ \
@@ -92,7 +94,7 @@ enum {
     /* threads, web_dir (cpanel files), allow_origin */ \
     MESSAGE(HTTPD_CONF, 51, TO_MASTER, TO_HTTPD, 8192, 0) \
     /* uid, name, enabled, access (public, protected, private, none), whitelist, proto, on_demand, archive, record, \
-       camera_uid, state (when the master decided it: disabled, down), reason */ \
+       state (when the master decided it: disabled, down), reason */ \
     MESSAGE(VIEW, 52, TO_MASTER, TO_HTTPD, 8192, 0) \
     /* uid, gen; descriptors: ring (read-only), demand page (read-write), eventfd of new frames, eventfd of new demand */ \
     MESSAGE(VIEW_RING, 53, TO_MASTER, TO_HTTPD, 128, 4) \

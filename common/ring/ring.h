@@ -112,7 +112,7 @@ struct ring_geom {
 };
 
 /* --- memory: all that the master may use --- */
-/* 0 or -errno. settings_hash: of the stream's settings, for adoption. */
+/* 0 or -errno. settings_hash: of the stream's settings; the writer says when it has taken others over. */
 int ring_mem_create(
     const char *uid, uint32_t generation, uint64_t settings_hash, struct ring_geom geom, int *ret_fd);
 /* The same memory through a descriptor that cannot be written through. 0 or -errno. */
@@ -147,6 +147,8 @@ int ring_put(
 /* From the next frame on. Bumps s->gen itself (written back) when the content differs from the last. */
 int ring_set_tracks(struct ring_writer *w, struct track_set *s);
 struct ring_status *ring_writer_status(struct ring_writer *w);
+/* Into the header: the settings that the writer works by from now on. */
+void ring_writer_settings(struct ring_writer *w, uint64_t hash);
 void ring_status_text(struct ring_status *s, char *field, size_t cap, const char *text);
 /* Copies frames, tracks and status of `from` into the new and larger ring. */
 void ring_writer_move(struct ring_writer *from, struct ring_writer *to);

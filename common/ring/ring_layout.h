@@ -40,7 +40,7 @@ struct ring_head {
     uint64_t magic;
     uint32_t layout;
     uint32_t generation;
-    uint64_t settings_hash;
+    _Atomic uint64_t settings_hash; /* of the settings that the writer works by */
     struct ring_geom geom;
     int64_t created_us;
     char uid[RING_UID_MAX + 4];

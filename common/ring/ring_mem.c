@@ -81,7 +81,7 @@ int ring_mem_create(
     if (head == MAP_FAILED) return -errno;
     head->layout = RING_LAYOUT;
     head->generation = generation;
-    head->settings_hash = settings_hash;
+    ring_set(head->settings_hash, settings_hash);
     head->geom = geom;
     head->created_us = clock_wall_us();
     span_copy(span_of(uid), head->uid, sizeof(head->uid));

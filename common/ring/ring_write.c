@@ -240,6 +240,11 @@ struct ring_status *ring_writer_status(struct ring_writer *w)
     return &w->map.head->status;
 }
 
+void ring_writer_settings(struct ring_writer *w, uint64_t hash)
+{
+    ring_set(w->map.head->settings_hash, hash);
+}
+
 void ring_status_text(struct ring_status *s, char *field, size_t cap, const char *text)
 {
     size_t i;

@@ -225,19 +225,22 @@ static void begin(struct loop_timer *t)
     if (!d->lookup) fail(d, EIO, "no resolver");
 }
 
-void dial_start(struct dialer *dialer, struct dial *d, const struct policy *policy, const char *host,
-    uint16_t port, usec_t timeout_us, usec_t after_us, void (*fn)(struct dial *, const struct dial_result *))
+void dial_start(struct dialer *dialer, struct dial *d, const struct dial_order *order)
 {
-    struct span name = span_of(host);
+    struct span name = span_of(order->host);
 
     settle(d);
     loop_timer_stop(&d->timer);
-    *d = (struct dial){
-        .dialer = dialer, .fn = fn, .state = DIAL_WAITING, .policy = policy, .port = port, .fd = -1};
+    *d = (struct dial){.dialer = dialer,
+        .fn = order->fn,
+        .state = DIAL_WAITING,
+        .policy = order->policy,
+        .port = order->port,
+        .fd = -1};
     if (name.n > 2 && name.p[0] == '[' && name.p[name.n - 1] == ']') name = span_sub(name, 1, name.n - 2);
     span_copy(name, d->host, sizeof(d->host));
-    d->timeout_us = CLAMP(timeout_us, TIMEOUT_LEAST_US, DIAL_TIMEOUT_MAX_US);
-    loop_timer_set(dialer->loop, &d->timer, after_us, begin, d);
+    d->timeout_us = CLAMP(order->timeout_us, TIMEOUT_LEAST_US, DIAL_TIMEOUT_MAX_US);
+    loop_timer_set(dialer->loop, &d->timer, order->after_us, begin, d);
 }
 
 /* --- the set of sockets that connect --- */

@@ -43,11 +43,16 @@ struct dial {
     char last_text[96];
 };
 
-/* Zeroed memory is an idle dial. after_us: not before then (the stream's rate); the fleet's
- * rate may make it later; the timeout counts from the beginning. fn comes
- * from the loop, once. The policy must outlive the dial. */
-void dial_start(struct dialer *dialer, struct dial *d, const struct policy *policy, const char *host,
-    uint16_t port, usec_t timeout_us, usec_t after_us, void (*fn)(struct dial *, const struct dial_result *));
+struct dial_order {
+    const struct policy *policy; /* must outlive the dial */
+    const char *host;
+    uint16_t port;
+    usec_t timeout_us; /* from the beginning */
+    usec_t after_us;   /* not before then (the stream's rate); the fleet's rate may make it later */
+    void (*fn)(struct dial *d, const struct dial_result *r); /* from the loop, once */
+};
+/* Zeroed memory is an idle dial. */
+void dial_start(struct dialer *dialer, struct dial *d, const struct dial_order *order);
 void dial_stop(struct dial *d);
 
 /* "192.168.1.5:554", "[2001:db8::1]:554"; cap at least ADDR_TEXT_MAX. */

@@ -15,12 +15,6 @@ static int take_peer(struct connector *c, struct incoming *in)
     return 0;
 }
 
-static void on_welcome(struct child *ch, const struct packed *body)
-{
-    (void)ch;
-    (void)body;
-}
-
 static int on_message(struct child *ch, struct incoming *in)
 {
     struct connector *c = child_arg(ch);
@@ -32,16 +26,21 @@ static int on_message(struct child *ch, struct incoming *in)
 
 static void on_stop(struct child *ch, bool orphaned)
 {
+    struct connector *c = child_arg(ch);
+
+    peers_free(c->peers);
     child_exit(ch, orphaned ? CHILD_EXIT_ORPHAN : CHILD_EXIT_OK);
 }
 
-static const struct child_ops ops = {.on_welcome = on_welcome, .on_message = on_message, .on_stop = on_stop};
+static const struct child_ops ops = {.on_message = on_message, .on_stop = on_stop};
 
 int main(void)
 {
     struct connector c = {.loop = loop_new()};
+    const struct child_setup setup = {
+        .role = ROLE_CONNECTOR, .process = "connector", .beat = true, .ops = &ops, .arg = &c};
 
-    if (!child_start(c.loop, ROLE_CONNECTOR, "connector", NULL, true, &ops, &c)) return CHILD_EXIT_CONFIG;
+    if (!child_start(c.loop, &setup)) return CHILD_EXIT_CONFIG;
     c.peers = peers_new(c.loop, NULL);
     loop_run(c.loop);
     return CHILD_EXIT_OK;

@@ -60,28 +60,33 @@ static void dialled(struct dial *d, const struct dial_result *r)
         addr_text(r->addr, addr);
     }
     if (r->err == EACCES) say_refused(p, d->host, r->text);
-    m = channel_begin(p->ch, MSG_DIALED, 6);
+    log_event_of(LOG_DEBUG, p->uid, "dialled", "host=%s err=%d addr=%s dns_us=%lld tcp_us=%lld",
+        log_q(span_of(d->host)), r->err, addr, (long long)r->dns_us, (long long)r->tcp_us);
+    m = channel_begin(p->ch, MSG_DIALED, 4);
     pack_kv_u64(m, "id", p->dial_id);
     pack_kv_u64(m, "err", (uint64_t)r->err);
     pack_kv_text(m, "text", r->text);
     pack_kv_text(m, "addr", addr);
-    pack_kv_i64(m, "dns_us", r->dns_us);
-    pack_kv_i64(m, "tcp_us", r->tcp_us);
     channel_end(p->ch, &fd, fd >= 0 ? 1 : 0);
     fd_close(&fd);
 }
 
 static int on_dial(struct peer *p, const struct packed *body)
 {
-    usec_t now_us = loop_now_us(p->all->loop), timeout_us = packed_i64(body, "timeout_us", DIAL_TIMEOUT_US);
-    usec_t after_us = bucket_take(&p->bucket, now_us);
+    usec_t after_us = bucket_take(&p->bucket, loop_now_us(p->all->loop));
     uint64_t port = packed_u64(body, "port", 0);
     char host[POLICY_HOST_MAX];
+    struct dial_order order = {.policy = &p->policy,
+        .host = host,
+        .port = (uint16_t)port,
+        .timeout_us = packed_i64(body, "timeout_us", DIAL_TIMEOUT_US),
+        .after_us = after_us,
+        .fn = dialled};
 
     if (!packed_text(body, "host", host, sizeof(host)) || host[0] == 0 || port == 0 || port > 65535)
         return -EPROTO;
     p->dial_id = packed_u64(body, "id", 0);
-    dial_start(p->all->dialer, &p->dial, &p->policy, host, (uint16_t)port, timeout_us, after_us, dialled);
+    dial_start(p->all->dialer, &p->dial, &order);
     return 0;
 }
 

@@ -55,7 +55,7 @@ def test_each_process_has_what_it_needs_and_no_more(server, camera):
         limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
         assert re.search(r"Max core file size\s+0\s+0", limits), name
         env = {e.split(b"=")[0] for e in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if e}
-        assert env <= {b"PATH", b"LANG", b"TZ", b"MS_GENERATION", b"ASAN_OPTIONS", b"UBSAN_OPTIONS", b"LSAN_OPTIONS", b"TSAN_OPTIONS"}, name
+        assert env <= {b"PATH", b"LANG", b"TZ", b"MS_GENERATION", b"MS_SETTINGS", b"ASAN_OPTIONS", b"UBSAN_OPTIONS", b"LSAN_OPTIONS", b"TSAN_OPTIONS"}, name
     assert len(users) == len(pids), "a user of its own for each"
     for uid in ("cam0", "cam1"):
         assert 0x60000000 <= int(proc_status(pids[uid])["Uid"].split()[0]) <= 0x6FFFFFFF

@@ -3,6 +3,7 @@ import os
 import pathlib
 import re
 import signal
+import struct
 import time
 
 import pytest
@@ -186,6 +187,15 @@ def test_restart_continues_the_archive(server, camera):
 # --- reload ---
 
 
+def ring_settings(s, uid):
+    """The settings hash in the header of the stream's ring, as its worker has it mapped."""
+    for fd in pathlib.Path(f"/proc/{s.pid(uid)}/fd").iterdir():
+        if os.readlink(fd).startswith("/memfd:ms-ring"):
+            with open(fd, "rb") as f:
+                return struct.unpack_from("<Q", f.read(24), 16)[0]
+    raise AssertionError("no ring")
+
+
 def test_reload_touches_only_what_changed(server, camera):
     cam = camera(dict(group="cam", source="tiny.h264", streams=4))
     s = server({f"cam{i}": cam.url(f"cam{i}") for i in range(3)}, record=True)
@@ -193,7 +203,7 @@ def test_reload_touches_only_what_changed(server, camera):
         s.wait_state(f"cam{i}")
     pids = {u: r["pid"] for u, r in s.streams().items()}
     s.write_stream("cam3", cam.url("cam3"))
-    s.write_stream("cam2", {"stream-url": cam.url("cam2"), "stream-tracks": "video", "dvr-chunk": "30s"})
+    s.write_stream("cam2", {"stream-url": cam.url("cam2"), "stream-tracks": "video"})
     s.remove_stream("cam1")
     s.reload()
     s.wait_state("cam3")
@@ -201,6 +211,49 @@ def test_reload_touches_only_what_changed(server, camera):
     wait_for("cam1 is gone", lambda: "cam1" not in s.streams() and not tools.alive(pids["cam1"]), timeout=10)
     assert s.pid("cam0") == pids["cam0"] and cam.stats("cam0")["sessions_opened"] == 1
     assert s.get("cam1/index.m3u8", status=None).status == 404
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root looks into a worker")
+def test_reload_of_what_a_worker_takes_over(server, camera, tmp_path):
+    """All but the way to the camera is taken over by the worker that runs, and its session with the camera goes on."""
+    cam = camera(source="tiny.h264")
+    tmp_path.chmod(0o755)
+    s = server({"cam": cam.url()}, record=True, storages={"default": str(tmp_path / "a"), "other": str(tmp_path / "b")})
+    s.wait_state("cam")
+    s.wait_recording("cam")
+    pid, hashes = s.pid("cam"), [ring_settings(s, "cam")]
+
+    def change(what, **keys):
+        s.write_stream("cam", {"stream-url": cam.url()} | {k.replace("_", "-"): v for k, v in keys.items()})
+        s.reload()
+        wait_for(what, lambda: ring_settings(s, "cam") != hashes[-1], timeout=5)
+        hashes.append(ring_settings(s, "cam"))
+
+    change("shorter segments", dvr_chunk="10s")
+    wait_for("a second segment", lambda: len(s.segments("cam")) == 2, timeout=20)
+    change("another storage", dvr_archive="other")
+    wait_for("a segment there", lambda: s.segments("cam", "other"), timeout=10)
+    change("no recording", dvr_mode="off", dvr_archive="other")
+    wait_for("it is off", lambda: s.stream("cam")["record"] == "off")
+    change("recording again", dvr_archive="default")
+    wait_for("a third segment", lambda: len(s.segments("cam")) == 3, timeout=10)
+    s.sections["server"]["ring-max"] = "4M"
+    s.sections["server/stream"]["reconnect-invalid"] = "20"
+    s.write_ini()
+    change("keys of the server", dvr_archive="default")
+    before = len(s.log())
+    s.sections["dvr"]["dvr-sync"] = "2s"
+    s.write_ini()
+    s.write_stream("cam", {"stream-url": cam.url(), "dvr-archive": "default", "stream-name": "Gate", "camera-uid": "c-7"})
+    s.reload()
+    s.wait_frames("cam", 30)
+    assert ring_settings(s, "cam") == hashes[-1] and " settings hash=" not in s.log()[before:], "not the worker's matter"
+    assert s.pid("cam") == pid
+    assert len(set(hashes)) == len(hashes) - 1 and hashes[4] == hashes[0], "the same settings have the same hash"
+    assert cam.stats("cam0")["sessions_opened"] == 1
+    s.stop()
+    for storage in ("default", "other"):
+        assert s.recorded("cam", storage=storage, growing=False)
 
 
 @pytest.mark.parametrize("way", ["msctl", "SIGHUP"])

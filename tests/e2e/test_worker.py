@@ -512,19 +512,51 @@ def test_a_connector_that_dies_is_replaced(camera, host):
 
 
 def test_new_settings_are_taken_over(camera, host):
-    cam = camera(dict(group="cam"), dict(group="two", source=["small.h265"]))
-    w = host().worker("cam-1", cam.url("cam0"), record=True)
+    """While it runs, and said in the ring's header; the camera is not asked anew."""
+    cam = camera(source="tiny.h264")
+    w = host().worker("cam-1", cam.url(), record=True, hash=1 << 63)
     w.wait_state("active")
-    w.settings.update(record=False)
+    w.wait(lambda w: w.opened)
+    assert w.ring.settings_hash() == 1 << 63
+    w.settings.update(record=False, hash=2)
     w.master.send(10, w.settings)
     w.wait(lambda w: w.status()["record_state"] == "off" and len(w.closed) == 1)
-    assert w.status()["connects"] == 1  # the camera was not asked anew
-    w.settings.update(url=cam.url("two0"), record=True)
+    assert w.ring.settings_hash() == 2
+    w.settings.update(record=True, chunk_us=10_000_000, hash=3)
     w.master.send(10, w.settings)
-    w.wait(lambda w: w.status()["connects"] == 2)
+    w.wait(lambda w: len(w.opened) == 3, seconds=25)  # the second is over after its 10 s
+    assert w.ring.settings_hash() == 3
+    assert w.status()["connects"] == 1
+
+
+def test_on_demand_no_more(camera, host):
+    cam = camera(source="tiny.h264")
+    w = host().worker("cam-1", cam.url(), on_demand=True)
+    w.wait_state("idle")
+    w.settings.update(on_demand=False)
+    w.master.send(10, w.settings)
     w.wait_state("active")
-    truth = {t["sha1"] for t in cam.truth("two0")}
-    w.wait(lambda w: hashes(frames(w)[-1:])[0] in truth)
+
+
+def test_new_waits_are_taken_over(camera, host):
+    nobody = f"rtsp://127.0.0.1:{tools.free_port()}/none"
+    w = host().worker("cam-1", nobody, retry_first_us=10_000_000, retry_most_us=3600_000_000)
+    w.wait(lambda w: len(w.dials) == 3, seconds=15)  # after 1 and 2 s
+    w.settings.update(retry_first_us=1_000_000, retry_most_us=1_000_000)
+    w.master.send(10, w.settings)
+    w.wait(lambda w: len(w.dials) == 7, seconds=20)  # after the wait under way, of 4 s, at most 1 s each
+    gaps = [b[0] - a[0] for a, b in zip(w.dials, w.dials[1:])]
+    assert max(gaps[3:]) < 1.5 * tools.SLOW, gaps
+
+
+def test_another_camera_is_another_worker(camera, host):
+    """Nobody tells it to change its camera: that is nonsense from whoever says it."""
+    cam = camera(dict(group="cam"), dict(group="two"))
+    w = host().worker("cam-1", cam.url("cam0"))
+    w.wait_state("active")
+    w.settings.update(url=cam.url("two0"))
+    w.master.send(10, w.settings)
+    assert w.process.wait(5 * tools.SLOW) == 75
 
 
 def test_settings_that_cannot_be_used_end_it(host):

@@ -147,6 +147,9 @@ class Ring:
         self.map[128:152] = struct.pack("<QQQ", 1, 1, 1)
         self.map[0:8] = struct.pack("<Q", 0x0A676E6972736D00)
 
+    def settings_hash(self):
+        return struct.unpack_from("<Q", self.map, 16)[0]
+
     def status(self):
         values = self.STATUS.unpack_from(self.map, self.STATUS_AT)
         s = dict(zip(self.FIELDS, values))
@@ -176,8 +179,8 @@ class Ring:
 class Worker:
     def __init__(self, host, uid, url, **settings):
         self.host, self.uid = host, uid
-        self.settings = dict(uid=uid, url=url, tracks="video,audio,data", on_demand=False, invalid_after=10, retry_first_us=1000000,
-                             retry_most_us=5000000, record=False, chunk_us=120000000, archive="default", user_agent="test",
+        self.settings = dict(uid=uid, hash=1, url=url, tracks="video,audio,data", on_demand=False, invalid_after=10, retry_first_us=1000000,
+                             retry_most_us=5000000, record=False, chunk_us=120000000, user_agent="test",
                              transport="auto", event_before_us=0, ring_max=32 << 20)
         self.settings.update(settings)
         self.ring = Ring(uid, 1)
@@ -198,15 +201,14 @@ class Worker:
         self.master = Channel(self.on_master)
         self.process = subprocess.Popen([str(tools.BUILD / "bin" / "ms-worker"), self.uid], stdin=subprocess.DEVNULL,
                                         stdout=self.host.log, stderr=self.host.log,
-                                        env={"MS_GENERATION": "1", "LANG": "C.UTF-8"},
+                                        env={"MS_GENERATION": "1", "MS_SETTINGS": "0" * 16, "LANG": "C.UTF-8"},
                                         pass_fds=(3,), preexec_fn=lambda: os.dup2(self.master.theirs.fileno(), 3))
         self.master.theirs.close()
         self.host.watch(self.master)
 
     def on_master(self, number, body, fds):
         if number == HELLO:
-            self.master.send(WELCOME, dict(log_level=self.host.log_level, log_json=False, log_journal=False, node=1,
-                                           state_dir="/", time_zone="UTC"))
+            self.master.send(WELCOME, dict(log_level=self.host.log_level, log_json=False, log_journal=False))
             self.master.send(STREAM, self.settings)
             self.send_ring()
             self.send_connector()
@@ -264,7 +266,7 @@ class Worker:
             return
         s.setblocking(False)
         self.peer = s.getpeername()
-        connector.send(DIALED, dict(id=body["id"], err=0, text="", addr=f"{self.peer[0]}:{self.peer[1]}", dns_us=0, tcp_us=0),
+        connector.send(DIALED, dict(id=body["id"], err=0, text="", addr=f"{self.peer[0]}:{self.peer[1]}"),
                        [s.fileno()])
         s.close()
 
@@ -299,11 +301,11 @@ class Worker:
         self.folder = self.folder or f"{self.host.archive}/{self.uid}/records"
         os.makedirs(self.folder, exist_ok=True)
         fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        self.keeper.send(ARCHIVE, dict(state="ok", errno=0, storage=storage, sync_us=5000000), [fd])
+        self.keeper.send(ARCHIVE, dict(state="ok", errno=0, storage=storage), [fd])
         os.close(fd)
 
     def take_folder(self, errno):
-        self.keeper.send(ARCHIVE, dict(state="wait", errno=errno, storage="default", sync_us=5000000))
+        self.keeper.send(ARCHIVE, dict(state="wait", errno=errno, storage="default"))
 
     # --- viewers ---
 

@@ -142,7 +142,8 @@ static bool program(char *dst, size_t cap)
 bool rig_start(struct rig *r)
 {
     char path[4200], arg0[] = "ms-keeper", env0[] = "MS_GENERATION=1", env1[] = "PATH=/usr/bin:/bin";
-    char *argv[] = {arg0, NULL}, *env[] = {env0, env1, NULL};
+    char env2[] = "MS_SETTINGS=0";
+    char *argv[] = {arg0, NULL}, *env[] = {env0, env1, env2, NULL};
     struct packer *p;
     int s[2];
 

@@ -86,7 +86,7 @@ static void test_streams(void **state)
     assert_true(stream_is("a", CONF_WORKER_CHANGED));
     conf_files_put(&f, "streams/a.ini", "[a]\nstream-url = rtsp://u:q@h/1\ndvr-enable = true\n");
     compare(NULL);
-    assert_true(stream_is("a", CONF_WORKER_CHANGED)); /* the password */
+    assert_true(stream_is("a", CONF_SOURCE_CHANGED)); /* the password */
 }
 
 static void test_what_the_server_says_for_its_streams(void **state)
@@ -97,8 +97,43 @@ static void test_what_the_server_says_for_its_streams(void **state)
     assert_int_equal(diff.n_streams, 1);
     assert_true(stream_is("a", CONF_WORKER_CHANGED)); /* b has its own */
     compare(SERVER "[dvr]\ndvr-sync = 1s\n");
-    assert_int_equal(diff.n_streams, 2);
-    assert_true(stream_is("b", CONF_WORKER_CHANGED));
+    assert_int_equal(diff.n_streams, 0); /* the keeper's matter */
+    assert_true(diff.live);
+}
+
+/* Only another way to the camera is worth another worker. */
+static void test_what_a_key_costs(void **state)
+{
+    static const struct {
+        const char *line;
+        enum conf_change change;
+    } rows[] = {{"stream-tracks = video", CONF_SOURCE_CHANGED},
+        {"stream-transport = udp", CONF_SOURCE_CHANGED}, {"stream-enable = on-demand", CONF_WORKER_CHANGED},
+        {"stream-enable = false", CONF_WORKER_CHANGED}, {"reconnect-numbers = 7", CONF_WORKER_CHANGED},
+        {"reconnect-timeout = 7s", CONF_WORKER_CHANGED}, {"reconnect-interval = 7m", CONF_WORKER_CHANGED},
+        {"reconnect-invalid = 7", CONF_WORKER_CHANGED}, {"dvr-mode = off", CONF_WORKER_CHANGED},
+        {"dvr-archive = /b", CONF_WORKER_CHANGED}, {"dvr-chunk = 1m", CONF_WORKER_CHANGED},
+        {"dvr-event-before = 7s", CONF_WORKER_CHANGED}, {"stream-name = Gate", CONF_VIEW_CHANGED},
+        {"camera-uid = c", CONF_VIEW_CHANGED}, {"stream-proto = hls", CONF_VIEW_CHANGED},
+        {"dvr-event-after = 7s", CONF_VIEW_CHANGED}, {"stream-whitelist = 10.0.0.0/8", CONF_VIEW_CHANGED},
+        {"dvr-duration = 1d", CONF_VIEW_CHANGED}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_N(rows); i++) {
+        char text[200];
+
+        snprintf(text, sizeof(text), CAM("a", "%s\n"), rows[i].line);
+        conf_files_put(&f, "streams/a.ini", text);
+        compare(NULL);
+        if (diff.n_streams != 1 || !stream_is("a", rows[i].change)) fail_msg("%s", rows[i].line);
+    }
+    conf_files_put(&f, "streams/a.ini", CAM("a", ""));
+    compare("[server]\nlog-level = info\nring-max = 8M\n[[stream]]\nreconnect-timeout = 5s\nweb = *:81\n"
+            "[storages]\na = /a\n");
+    assert_true(diff.n_streams == 2 && stream_is("a", CONF_WORKER_CHANGED));
+    compare("[server]\nlog-level = info\n[[stream]]\nreconnect-timeout = 5s\nweb = *:81\nuser-agent = x\n"
+            "[storages]\na = /a\n");
+    assert_true(diff.n_streams == 2 && stream_is("a", CONF_SOURCE_CHANGED));
 }
 
 static void test_server_keys(void **state)
@@ -121,6 +156,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_changed, up, down),
         cmocka_unit_test_setup_teardown(test_streams, up, down),
         cmocka_unit_test_setup_teardown(test_what_the_server_says_for_its_streams, up, down),
+        cmocka_unit_test_setup_teardown(test_what_a_key_costs, up, down),
         cmocka_unit_test_setup_teardown(test_server_keys, up, down),
     };
 

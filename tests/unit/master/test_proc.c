@@ -49,7 +49,9 @@ static void look_around(char *dst, size_t cap)
     if (pipe.sa_handler != SIG_IGN) wr_u8(&w, 'p');
     if (term.sa_handler != SIG_DFL) wr_u8(&w, 'u');
     if (sigismember(&mask, SIGUSR1)) wr_u8(&w, 'm');
-    if (getenv("HOME") || !getenv("PATH") || !getenv("LANG") || !getenv("MS_GENERATION")) wr_u8(&w, 'e');
+    if (getenv("HOME") || !getenv("PATH") || !getenv("LANG") || !getenv("MS_GENERATION") ||
+        !getenv("MS_SETTINGS"))
+        wr_u8(&w, 'e');
     wr_text(&w, "-");
     wr_cstr(&w);
 }
@@ -71,21 +73,24 @@ static const struct child_ops child_ops = {
 
 static int be_child(char *how)
 {
+    struct child_setup setup = {.role = ROLE_WORKER, .process = "worker", .ops = &child_ops, .arg = how};
     struct loop *l;
     char look[256];
 
     look_around(look, sizeof(look));
     setenv("MS_LOOK", look, 1);
     if (strcmp(how, "mute") == 0) pause();
+    if (strcmp(how, "stale") == 0) setenv("MS_SETTINGS", "1", 1);
     l = loop_new();
-    if (!child_start(
-            l, ROLE_WORKER, "worker", strcmp(how, "other") == 0 ? "cam-2" : how, false, &child_ops, how))
-        return 1;
+    setup.uid = strcmp(how, "other") == 0 ? "cam-2" : how;
+    if (!child_start(l, &setup)) return 1;
     loop_run(l);
     return 0;
 }
 
 /* --- the master's side --- */
+
+#define SETTINGS UINT64_C(0xfedcba9876543210)
 
 struct world {
     struct loop *loop;
@@ -106,6 +111,7 @@ static void prepare(struct proc *p, struct spawn *s)
     s->program = w->program;
     s->name = "ms-child";
     s->arg = p->id;
+    s->settings_hash = SETTINGS;
     s->log_fd = STDERR_FILENO;
 }
 
@@ -295,10 +301,11 @@ static void silent_one_is_killed(void **state)
     end(&w);
 }
 
-/* A child that does not listen to STOP, one that lies, and one that shakes hands for another stream. */
+/* A child that does not listen to STOP, one that lies, and those that shake hands for
+ * another stream, and for settings that they were not started for. */
 static void bad_children_are_killed(void **state)
 {
-    static const char *const how[] = {"deaf", "liar", "other"};
+    static const char *const how[] = {"deaf", "liar", "other", "stale"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_N(how); i++) {

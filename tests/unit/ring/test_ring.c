@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/base/fd.h"
+#include "common/ring/ring_layout.h"
 #include "tests/support/ring_help.h"
 
 static const struct ring_geom SMALL = {RING_DATA_MIN, 512};
@@ -50,6 +51,29 @@ static int teardown(void **state)
     fd_close(&p->fd);
     fd_close(&p->ro);
     return 0;
+}
+
+static uint64_t hash_in_header(int fd)
+{
+    struct ring_map m;
+    uint64_t hash;
+
+    assert_int_equal(ring_map(fd, false, &m), 0);
+    hash = atomic_load(&m.head->settings_hash);
+    ring_unmap(&m);
+    return hash;
+}
+
+static void header_says_the_settings(void **state)
+{
+    struct pair *p = *state;
+    int fd;
+
+    assert_int_equal(ring_mem_create("cam", 2, 77, SMALL, &fd), 0);
+    assert_int_equal(hash_in_header(fd), 77);
+    fd_close(&fd);
+    ring_writer_settings(p->w, UINT64_MAX);
+    assert_int_equal(hash_in_header(p->ro), UINT64_MAX);
 }
 
 static void pieces_become_a_frame_with_lengths(void **state)
@@ -344,6 +368,7 @@ static void geometry_stays_in_its_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(header_says_the_settings),
         TEST(pieces_become_a_frame_with_lengths),
         TEST(a_frame_is_at_most_a_quarter),
         TEST(every_frame_the_ring_says_it_holds_reads_back),

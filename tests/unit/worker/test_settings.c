@@ -96,6 +96,7 @@ static void a_source_is_url_tracks_and_transport(void **state)
     assert_true(read_settings(NULL, 0, "rtsp://h/x", &a));
     assert_true(read_settings(NULL, 0, "rtsp://h/x", &b));
     b.record = true;
+    b.hash = 7;
     assert_true(settings_same_source(&a, &b));
     b.tracks = 1u << TRACK_VIDEO;
     assert_false(settings_same_source(&a, &b));
