@@ -10,7 +10,7 @@
 
 struct settings {
     char uid[40];
-    uint64_t hash; /* of them all, as the master counts */
+    uint64_t hash;     /* of them all, as the master counts */
     struct secret url; /* holds the camera's password */
     char user_agent[128];
     unsigned tracks; /* 1 << TRACK_VIDEO and so on */

@@ -258,7 +258,6 @@ struct conf_stream *conf_stream(const struct conf *c, struct span uid); /* NULL:
 const struct conf_storage *conf_storage(const struct conf *c, struct span name);
 /* May this be the uid of a stream? NULL, or why not. */
 const char *conf_uid_refused(struct span uid);
-bool conf_cidr_has(const struct conf_cidrs *list, const uint8_t addr[16], bool v6);
 
 /* --- reload
  * --------------------------------------------------------------------------------------------------- */

@@ -10,15 +10,16 @@
 #define GI (1024 * MI)
 #define TI (1024 * GI)
 
-#define CLUSTER "accepted: clustering is not part of this version, this node works alone"
-#define TLS     "accepted: TLS is not part of this version, put a proxy that does it before this server"
-#define CPANEL  "accepted: the control panel is not part of this version"
-#define API     "accepted: the API is not part of this version"
-#define RTSP    "accepted: viewers over RTSP are not part of this version"
-#define PUSH    "accepted: sources that push are not part of this version"
-#define TOKENS  "accepted: tokens are not part of this version, a stream that is not public answers 403"
-#define KEEPING "accepted: old footage is not deleted by this version"
-#define EVENTS  "accepted: recording of events is not part of this version"
+#define CLUSTER  "accepted: clustering is not part of this version, this node works alone"
+#define TLS      "accepted: TLS is not part of this version, put a proxy that does it before this server"
+#define CPANEL   "accepted: the control panel is not part of this version"
+#define API      "accepted: the API is not part of this version"
+#define RTSP     "accepted: viewers over RTSP are not part of this version"
+#define PUSH     "accepted: sources that push are not part of this version"
+#define TOKENS   "accepted: tokens are not part of this version, a stream that is not public answers 403"
+#define KEEPING  "accepted: old footage is not deleted by this version"
+#define TOGETHER "accepted: the streams of one camera are not brought together by this version"
+#define EVENTS   "accepted: recording of events is not part of this version"
 
 const struct conf_word conf_words_enable[] = {{"true", CONF_ENABLED}, {"false", CONF_DISABLED},
     {"on-demand", CONF_ON_DEMAND}, {"yes", CONF_ENABLED}, {"no", CONF_DISABLED}, {"on", CONF_ENABLED},
@@ -205,13 +206,13 @@ const struct conf_row conf_rows[] = {
     {CONF_ROW("dvr", "record-tmp-dir", KIND_PATH, dvr.record_tmp_dir, char *, ""), .reload = RELOAD_LIVE,
         .accepted = "accepted: exports are not part of this version", .help = "Scratch for exports. Default tmp in `state-dir`."},
     {CONF_ROW("dvr", "capacity-enforce", KIND_BOOL, dvr.capacity_enforce, bool, "false"), .reload = RELOAD_LIVE,
-        .help = "Whether dvr-capacity of the streams deletes footage. It was informational in the original: without this key a warning names what it would keep."},
+        .accepted = KEEPING, .help = "Whether dvr-capacity of the streams deletes footage. It was informational in the original: without this key a warning names what it would keep."},
     {CONF_ROW("dvr", "dvr-sync", KIND_DURATION, dvr.sync_us, usec_t, "5s"), .min = 100 * US_PER_MS, .max = 10 * M, .reload = RELOAD_LIVE,
         .help = "How often recorded bytes are made durable: the most a power cut costs."},
     {CONF_ROW("streams", "include", KIND_LIST, streams_include, struct conf_list, "streams/*.ini"), .reload = RELOAD_LIVE,
         .help = "Patterns of the stream files, from the ini's folder."},
     {CONF_ROW("nodes", "include", KIND_PATH, nodes_include, char *, "media-server.nodes"), .reload = RELOAD_LIVE,
-        .help = "File with one `node-id = hostname` a line."},
+        .accepted = CLUSTER, .help = "File with one `node-id = hostname` a line."},
 
     /* --- [storages] [[name]] -------------------------------------------------------------------------------------- */
     {STORAGE_ROW("path", KIND_PATH, path, char *, ""), .reload = RELOAD_LIVE, .help = "The storage's folder. Required."},
@@ -226,7 +227,7 @@ const struct conf_row conf_rows[] = {
     {STREAM_ROW("secondary-node", KIND_LIST, secondary_node, struct conf_list, ""), .reload = RELOAD_LIVE, .accepted = CLUSTER,
         .help = "Nodes that may take it over."},
     {STREAM_ROW("camera-uid", KIND_TEXT, camera_uid, char *, ""), .reload = RELOAD_LIVE,
-        .help = "Label of the camera. Streams with the same one are one camera."},
+        .accepted = TOGETHER, .help = "Label of the camera. Streams with the same one are one camera."},
     {STREAM_ROW("stream-name", KIND_TEXT, name, char *, ""), .reload = RELOAD_LIVE, .help = "Name for people."},
     {STREAM_ROW("stream-enable", KIND_ENUM, enable, enum conf_enable, "true"), .words = conf_words_enable, .reload = RELOAD_WORKER,
         .help = "on-demand: connected at the first viewer or event, left 30 s after the last."},
@@ -235,7 +236,7 @@ const struct conf_row conf_rows[] = {
     {STREAM_ROW("stream-transport", KIND_ENUM, transport, enum conf_transport, "auto"), .words = conf_words_transport, .reload = RELOAD_STREAM,
         .help = "Transport of the media. auto: TCP, and UDP where the camera refuses it. tcp:// and udp:// in the URL win."},
     {STREAM_ROW("stream-profile", KIND_ENUM, profile, enum conf_profile, "main"), .words = words_profile, .reload = RELOAD_LIVE,
-        .help = "Which of its camera's streams this is."},
+        .accepted = TOGETHER, .help = "Which of its camera's streams this is."},
     {STREAM_ROW("stream-proto", KIND_SET, proto, uint32_t, "rtsp, hls, mse, webrtc"), .words = conf_words_proto, .reload = RELOAD_LIVE,
         .help = "By what viewers may watch it."},
     {STREAM_ROW("stream-tracks", KIND_SET, tracks, uint32_t, "video, audio"), .words = conf_words_tracks, .reload = RELOAD_STREAM,

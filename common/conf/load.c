@@ -52,7 +52,7 @@ void load_mistake(struct load *l, const struct source *s, unsigned line, const c
     report_add(l->r, CONF_MISTAKE, s->file, line, key_text(path, key, name), "%s", text);
 }
 
-static void note_accepted(
+void load_accepted(
     struct load *l, const struct conf_row *row, const struct source *s, unsigned line, const char *name)
 {
     struct accepted *a = &l->accepted[conf_row_index(row)];
@@ -81,7 +81,7 @@ static void load_item(struct load *l, const struct source *s, const struct sourc
         report_add(l->r, CONF_MISTAKE, s->file, item->line, name, "%s", why.text);
         return;
     }
-    note_accepted(l, row, s, item->line, name);
+    load_accepted(l, row, s, item->line, name);
 }
 
 void load_items(

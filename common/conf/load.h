@@ -57,6 +57,10 @@ void load_items(
 void load_mistake(struct load *l, const struct source *s, unsigned line, const char *path, const char *key,
     const char *fmt, ...) PRINTF_LIKE(6, 7);
 
+/* Was given here: where the table says so, one remark tells that it is accepted only. */
+void load_accepted(
+    struct load *l, const struct conf_row *row, const struct source *s, unsigned line, const char *name);
+
 /* Sections with free names: sections.c. */
 void load_storages(struct load *l, const struct source *s, const struct source_section *sec);
 void load_storage(struct load *l, const struct source *s, const struct source_section *sec, const char *name);

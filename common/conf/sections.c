@@ -120,6 +120,7 @@ void load_nodes(struct load *l, const struct source *s, const struct source_sect
         }
         c->nodes = mem_renew(c->nodes, (c->n_nodes + 1) * sizeof(*c->nodes));
         c->nodes[c->n_nodes++] = (struct conf_node){(int64_t)id, span_dup(item->value)};
+        load_accepted(l, conf_row_find(SCOPE_CONF, "nodes", "include"), s, item->line, "nodes");
     }
 }
 
@@ -175,6 +176,8 @@ void load_auth_keys(struct load *l, const struct source *s, const struct source_
             key.secret = secret_of(secret);
             d->keys = mem_renew(d->keys, (d->n_keys + 1) * sizeof(*d->keys));
             d->keys[d->n_keys++] = key;
+            load_accepted(
+                l, conf_row_find(SCOPE_CONF, "server/stream", "auth-secret"), s, item->line, sec->path);
         }
     }
 }

@@ -54,18 +54,6 @@ bool value_cidr(struct span s, struct conf_cidr *ret)
     return true;
 }
 
-bool conf_cidr_has(const struct conf_cidrs *list, const uint8_t addr[16], bool v6)
-{
-    for (size_t i = 0; i < list->n; i++) {
-        const struct conf_cidr *c = &list->v[i];
-        unsigned whole = c->bits / 8, left = c->bits % 8;
-
-        if (c->v6 != v6 || memcmp(c->addr, addr, whole) != 0) continue;
-        if (left == 0 || ((c->addr[whole] ^ addr[whole]) & (0xff00u >> left) & 0xff) == 0) return true;
-    }
-    return false;
-}
-
 /* "*:554:/live/", "*:444/", "[::1]:80", "host:80". */
 bool value_listen(struct span s, struct conf_listen *ret, struct value_why *why)
 {
