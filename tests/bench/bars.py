@@ -20,16 +20,17 @@ BARS = (
     ("stop", "a hung worker is replaced, longest", lambda r: max(r["seconds"]), 7, "s"),
     ("start", "1,000 cameras asked", lambda r: r["asked_s"], 10, "s"),
     ("picture", "first picture, longest", lambda r: max(max(v) for v in r.values()), 2, "s"),
+    ("archive", "HLS segments, CPU against nginx", lambda r: r["ratio"]["median"], 1.5, "times"),
 )
 
 
 def verdicts(results):
-    """One dict a bar: verdict is met, not met, failed (no figure), or skipped (not asked for)."""
+    """One dict a bar: verdict is met, not met, failed (no figure), or skipped (not asked for, or not possible here)."""
     rows = []
     for figure, what, value_of, most, unit in BARS:
         row = {"figure": figure, "what": what, "bar": most, "unit": unit, "value": None}
         r = results.get(figure)
-        if r is None:
+        if r is None or "skipped" in r:
             row["verdict"] = "skipped"
         elif "failed" in r:
             row["verdict"] = "failed"
