@@ -97,6 +97,15 @@ static void write_head(struct wr *w, struct http *h, const struct answer *a, uin
     wr_text(w, "\r\n");
 }
 
+bool answer_head_put(struct http *h, const struct answer *a, uint64_t n, struct buf *to)
+{
+    uint8_t mem[HEAD_MAX];
+    struct wr w = wr_of(mem, sizeof(mem));
+
+    write_head(&w, h, a, n);
+    return wr_ok(&w) && buf_put(to, wr_span(&w));
+}
+
 void answer_head(struct http *h, const struct answer *a, uint64_t n)
 {
     uint8_t mem[HEAD_MAX];

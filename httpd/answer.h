@@ -41,6 +41,8 @@ struct chunk *body_pack(struct body *b);
 /* Head only; n: Content-Length, or ANSWER_ENDLESS (the connection ends the body). */
 #define ANSWER_ENDLESS UINT64_MAX
 void answer_head(struct http *h, const struct answer *a, uint64_t n);
+/* The same into a buffer, for who sends it himself. false: it does not fit. */
+bool answer_head_put(struct http *h, const struct answer *a, uint64_t n, struct buf *to);
 
 /* Whole answers; the request is done with these. */
 void answer_body(struct http *h, struct answer *a, struct body *b, bool pack);

@@ -35,6 +35,7 @@ void storage_unref(struct storage *st)
 {
     if (!st || atomic_fetch_sub(&st->refs, 1) != 1) return;
     pool_free(st->pool);
+    cuts_free(st->cuts);
     index_close(st->index);
     pthread_mutex_destroy(&st->say_lock);
     pthread_mutex_destroy(&st->index_lock);
@@ -52,6 +53,7 @@ static struct storage *storage_new(struct span name, struct span path)
     pthread_mutex_init(&st->say_lock, NULL);
     pthread_mutex_init(&st->index_lock, NULL);
     pthread_cond_init(&st->index_free, NULL);
+    st->cuts = cuts_new(CUTS_BYTES_MAX);
     st->pool = pool_new(POOL_THREADS, POOL_QUEUE_MAX);
     return st;
 }

@@ -6,6 +6,7 @@
 
 #include "archive/index.h"
 #include "common/base/log.h"
+#include "httpd/cuts.h"
 #include "httpd/hub.h"
 #include "httpd/pool.h"
 
@@ -25,6 +26,7 @@ struct storage {
     char name[STORAGE_NAME_MAX];
     char path[STORAGE_PATH_MAX];
     struct pool *pool;
+    struct cuts *cuts;        /* ready-made pieces of its segments */
     _Atomic uint32_t refs;    /* the table, and every job that names it */
     pthread_mutex_t say_lock; /* what INDEX_READY said, and the rates; never held over a disk access */
     struct log_rate rates[STORAGE_FAULTS];

@@ -1,0 +1,128 @@
+#include "httpd/archive_cut.h"
+#include "common/base/fd.h"
+#include "common/base/mem.h"
+
+#include <errno.h>
+
+static bool is_init(const struct cut_key *k)
+{
+    return k->to == 0;
+}
+
+/* The path of a segment follows from its id. */
+static int open_file(struct storage *st, const struct cut_key *k, int *ret_fd, struct stat *ret)
+{
+    char path[SEG_PATH_MAX];
+    int err;
+
+    seg_path_of(k->id, path);
+    err = seg_open(st->path, k->uid, path, ret_fd);
+    if (err == 0 && fstat(*ret_fd, ret) < 0) err = -errno;
+    return err;
+}
+
+/* What the index says of it. A segment that is not in the index is still open, or was closed a moment ago;
+ * of a damaged record the file says itself what it did. 0, positive: ask the file, or -errno. */
+static int ask_index(struct storage *st, const struct cut_key *k, struct seg_info *ret)
+{
+    struct index *ix = storage_index_get(st);
+    int err;
+
+    if (!ix) return -EAGAIN;
+    err = index_get(ix, k->uid, k->id, ret);
+    storage_index_put(st);
+    return err;
+}
+
+static int load_table(struct storage *st, const struct cut_key *k, const struct open_segment *open, int fd,
+    struct seg_table **ret)
+{
+    CLEANUP(mem_freep) struct seg_info *info = mem_try(sizeof(*info));
+    int err = info ? ask_index(st, k, info) : -ENOMEM;
+
+    if (err < 0) return err;
+    err = seg_table_load(fd, err == INDEX_OK ? info : NULL, ret);
+    if (err == SEG_E_NO_FOOTER && open->id == k->id) err = seg_table_scan(fd, open->bytes, ret);
+    return err;
+}
+
+/* A piece at the end of the open segment ends where the segment ended when it was listed, whatever came
+ * later. */
+static void cut_tail(const struct cut_key *k, struct seg_table *t)
+{
+    if (is_init(k) || k->to >= t->n || k->to <= k->from) return;
+    if (seg_key_next(t, k->to - 1) != k->to) t->n = k->to;
+}
+
+static int make(const struct cut_key *k, const struct seg_table *t, struct cut *c)
+{
+    unsigned mask = mp4_mask(&t->tracks, MP4_PLAYABLE);
+    bool ok;
+    int err;
+
+    if (mask == 0) return INDEX_E_NONE;
+    if (is_init(k)) return mp4_init_segment(&c->head, &t->tracks, mask) ? 0 : -ENOMEM;
+    err = seg_cut(t, k->from, k->to, mask, &c->media);
+    if (err != 0) return err;
+    if (c->media.n == 0) return INDEX_E_NONE;
+    ok = mp4_fragment_head(&c->head, k->from + 1, c->media.s, c->media.n, NULL);
+    mem_free(c->media.s);
+    c->media.s = NULL;
+    c->media.n = 0;
+    return ok ? 0 : -ENOMEM;
+}
+
+static int read_piece(
+    struct storage *st, const struct cut_key *k, const struct open_segment *open, int fd, struct cut *c)
+{
+    struct seg_table *t = NULL;
+    int err = load_table(st, k, open, fd, &t);
+
+    if (err == 0) cut_tail(k, t);
+    if (err == 0) err = make(k, t, c);
+    seg_table_free(t);
+    return err;
+}
+
+int archive_cut(struct storage *st, const struct cut_key *key, const struct open_segment *open,
+    struct cut **ret, int *ret_fd)
+{
+    CLEANUP(fd_close) int fd = -1;
+    struct stat file;
+    struct cut *c;
+    int err = open_file(st, key, &fd, &file);
+
+    if (err != 0) return err;
+    c = cuts_get(st->cuts, key); /* another viewer's request has made it meanwhile */
+    if (c && !cut_fits(c, &file)) {
+        cut_unref(c);
+        c = NULL;
+    }
+    if (!c) {
+        c = cut_new(key);
+        cut_made_from(c, &file);
+        err = read_piece(st, key, open, fd, c);
+        if (err == 0) cuts_put(st->cuts, c);
+    }
+    if (err != 0) {
+        cut_unref(c);
+        return err;
+    }
+    *ret = c;
+    *ret_fd = fd;
+    fd = -1;
+    return 0;
+}
+
+int archive_cut_open(struct storage *st, const struct cut_key *key, const struct cut *c, int *ret_fd)
+{
+    CLEANUP(fd_close) int fd = -1;
+    struct stat file;
+    int err = open_file(st, key, &fd, &file);
+
+    if (err == 0 && !cut_fits(c, &file)) err = -ESTALE;
+    if (err != 0) return err;
+    *ret_fd = fd;
+    fd = -1;
+    return 0;
+}

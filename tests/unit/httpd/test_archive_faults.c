@@ -1,0 +1,306 @@
+/* Storages that hang, fail or are damaged, as viewers of the archive see them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <semaphore.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/base/mem.h"
+#include "common/base/wr.h"
+#include "httpd/archive.h"
+#include "tests/support/archive_site.h"
+#include "tests/support/tool.h"
+
+#define UID SITE_UID
+#define T0  SITE_T0
+
+/* A disk that hangs: as many jobs that never end as the pool has threads. */
+struct hung {
+    struct storage *st;
+    sem_t gate, running, over;
+    struct hung_job {
+        struct job job;
+        struct hung *all;
+    } j[POOL_THREADS];
+};
+
+static void hang(struct job *j)
+{
+    struct hung *h = CONTAINER(j, struct hung_job, job)->all;
+
+    sem_post(&h->running);
+    sem_wait(&h->gate);
+}
+
+static void hung_over(struct job *j)
+{
+    sem_post(&CONTAINER(j, struct hung_job, job)->all->over);
+}
+
+static void hung_start(struct hung *h, const char *name)
+{
+    h->st = storage_by_name(site.help.storages, span_of(name));
+    sem_init(&h->gate, 0, 0);
+    sem_init(&h->running, 0, 0);
+    sem_init(&h->over, 0, 0);
+    for (size_t i = 0; i < ARRAY_N(h->j); i++) {
+        h->j[i] = (struct hung_job){{hang, hung_over, site.help.server.hubs[0].loop, NULL}, h};
+        assert_true(pool_put(h->st->pool, &h->j[i].job));
+    }
+    for (size_t i = 0; i < ARRAY_N(h->j); i++) sem_wait(&h->running);
+}
+
+static void hung_end(struct hung *h)
+{
+    for (size_t i = 0; i < ARRAY_N(h->j); i++) sem_post(&h->gate);
+    for (size_t i = 0; i < ARRAY_N(h->j); i++) sem_wait(&h->over);
+    sem_destroy(&h->gate);
+    sem_destroy(&h->running);
+    sem_destroy(&h->over);
+}
+
+static void test_hung_storage(void **state)
+{
+    struct hung h;
+    struct http_reply r;
+    char name[128];
+    usec_t before;
+
+    (void)state;
+    site_need_footage();
+    assert_int_equal(site_get("archive-1700000001-1.m3u8", NULL, &r), 200);
+    http_reply_done(&r);
+    assert_true(site_uri(0, name, sizeof(name)));
+    assert_int_equal(site_get(name, NULL, &r), 200);
+    http_reply_done(&r);
+    hung_start(&h, "default");
+    /* live goes on ... */
+    before = clock_mono_us();
+    httpd_camera_until(&site.camera, clock_wall_us() + 3 * US_PER_S);
+    assert_int_equal(site_get("preview.mp4", NULL, &r), 200);
+    http_reply_done(&r);
+    assert_int_equal(site_get("video.m3u8", NULL, &r), 200);
+    http_reply_done(&r);
+    assert_true(clock_mono_us() - before < 5 * US_PER_S);
+    /* ... and the archive says that its disk does not answer */
+    assert_int_equal(site_get("archive-1700000000-60.m3u8", NULL, &r), 503);
+    assert_true(http_reply_field(&r, "Retry-After").n > 0);
+    http_reply_done(&r);
+    /* of a piece that is known too */
+    assert_int_equal(site_get(name, NULL, &r), 503);
+    http_reply_done(&r);
+    hung_end(&h);
+    assert_int_equal(site_get(name, NULL, &r), 200);
+    http_reply_done(&r);
+    assert_int_equal(site_get("archive-1700000000-60.m3u8", NULL, &r), 200);
+    http_reply_done(&r);
+    httpd_help_settle(&site.help);
+    storage_unref(h.st);
+}
+
+/* The stream records to these storages from now on. */
+static void set_archive(const char *archive)
+{
+    struct view *v = NEW(struct view);
+
+    *v = (struct view){.rule = {ACCESS_PUBLIC, false, true, true}, .uid = UID, .record = true};
+    snprintf(v->archive, sizeof(v->archive), "%s", archive);
+    hub_post(hub_home(&site.help.server, SPAN_LIT(UID)), stream_view, v);
+    httpd_help_settle(&site.help);
+}
+
+/* What the healthy storage has is answered in time, and the answer says that it is not all. */
+static void test_one_of_two_storages_hangs(void **state)
+{
+    static const char *const asked[] = {
+        "archive-1700000000-16.m3u8", "recording_status.json?from=1700000000&to=1700000016"};
+    struct hung h;
+    struct http_reply r;
+    struct index *other_ix;
+    char other[80];
+
+    (void)state;
+    site_need_footage();
+    snprintf(other, sizeof(other), "%s/other", site.dir);
+    must(mkdir(other, 0750) == 0);
+    must(index_open(other, &other_ix) == INDEX_OK);
+    storage_set(site.help.storages, SPAN_LIT("other"), span_of(other));
+    storage_index_ready(site.help.storages, SPAN_LIT("other"), span_of(other));
+    set_archive("other, default");
+    assert_int_equal(site_get(asked[0], NULL, &r), 200);
+    assert_int_equal(site_count(r.body, "#EXTINF"), 4);
+    assert_int_equal(http_reply_field(&r, "X-Archive-Incomplete").n, 0);
+    http_reply_done(&r);
+    hung_start(&h, "other");
+    for (size_t i = 0; i < ARRAY_N(asked); i++) {
+        usec_t before = clock_mono_us();
+
+        assert_int_equal(site_get(asked[i], NULL, &r), 200);
+        assert_true(clock_mono_us() - before < ARCHIVE_PATIENCE_US + 2 * US_PER_S);
+        assert_true(span_is(http_reply_field(&r, "X-Archive-Incomplete"), "1 of 2 storages"));
+        assert_true(span_is(http_reply_field(&r, "Cache-Control"), "no-store"));
+        assert_int_equal(
+            i == 0 ? site_count(r.body, "#EXTINF") : site_count(r.body, "\"duration\":16"), i == 0 ? 4 : 1);
+        http_reply_done(&r);
+    }
+    /* Nothing then on this one: perhaps on the other. */
+    assert_int_equal(site_get("archive-1700000030-10.m3u8", NULL, &r), 503);
+    assert_int_equal(http_reply_field(&r, "X-Nearest-Recorded").n, 0);
+    http_reply_done(&r);
+    hung_end(&h);
+    httpd_help_settle(&site.help);
+    storage_unref(h.st);
+    assert_int_equal(site_get(asked[0], NULL, &r), 200);
+    assert_int_equal(http_reply_field(&r, "X-Archive-Incomplete").n, 0);
+    assert_true(span_is(http_reply_field(&r, "Cache-Control"), "no-cache"));
+    http_reply_done(&r);
+    set_archive("");
+    storage_remove(site.help.storages, SPAN_LIT("other"));
+    index_close(other_ix);
+}
+
+/* One that gives an error at once is not waited for. */
+static void test_one_of_two_storages_fails(void **state)
+{
+    struct http_reply r;
+    usec_t before;
+
+    (void)state;
+    site_need_footage();
+    storage_set(site.help.storages, SPAN_LIT("gone"), SPAN_LIT("/nowhere"));
+    set_archive("gone, default");
+    before = clock_mono_us();
+    assert_int_equal(site_get("archive-1700000000-16.m3u8", NULL, &r), 200);
+    assert_true(clock_mono_us() - before < ARCHIVE_PATIENCE_US);
+    assert_true(span_is(http_reply_field(&r, "X-Archive-Incomplete"), "1 of 2 storages"));
+    http_reply_done(&r);
+    set_archive("gone");
+    assert_int_equal(site_get("archive-1700000000-16.m3u8", NULL, &r), 503);
+    http_reply_done(&r);
+    set_archive("");
+    storage_remove(site.help.storages, SPAN_LIT("gone"));
+}
+
+/* Turns one bit of every copy of a segment's record in the index, and again turns it back. */
+static void touch_record(uint64_t id)
+{
+    char name[80];
+    uint8_t key[12];
+    struct wr w = wr_of(key, sizeof(key));
+    struct span all;
+    struct stat st;
+    unsigned n = 0;
+    ssize_t at;
+    uint8_t *mem;
+    int fd;
+
+    snprintf(name, sizeof(name), "%s/data.mdb", site.dir);
+    fd = open(name, O_RDWR | O_CLOEXEC);
+    must(fd >= 0 && fstat(fd, &st) == 0);
+    mem = mem_new((size_t)st.st_size);
+    must(pread(fd, mem, (size_t)st.st_size, 0) == st.st_size);
+    wr_text(&w, "MSS1");
+    wr_u64(&w, id);
+    all = span(mem, (size_t)st.st_size);
+    while ((at = span_find_span(all, wr_span(&w))) >= 0) {
+        off_t where = all.p + at + 40 - mem;
+        uint8_t byte = mem[where] ^ 1;
+
+        must(pwrite(fd, &byte, 1, where) == 1);
+        all = span_from(all, (size_t)at + 12);
+        n++;
+    }
+    assert_true(n > 0);
+    mem_free(mem);
+    close(fd);
+}
+
+/* The record's site.footage is a gap, the rest is played. */
+static void test_damaged_record(void **state)
+{
+    struct seg_info *s = NEW(struct seg_info);
+    struct index_query q = {.uid = UID, .from_us = T0 + 1, .to_us = T0 + 20 * US_PER_S};
+    struct http_reply r;
+    char name[128];
+    size_t n = 0;
+
+    (void)state;
+    site_need_footage();
+    assert_int_equal(site_get("archive-1700000001-6.m3u8", NULL, &r), 200);
+    http_reply_done(&r);
+    assert_true(site_uri(0, name, sizeof(name)));
+    must(index_segments(site.ix, &q, s, 1, &n) == INDEX_OK && n == 1);
+    touch_record(s->id);
+    assert_int_equal(index_get(site.ix, UID, s->id, s), INDEX_E_DAMAGED);
+    assert_int_equal(site_get("archive-1700000000-200.m3u8", NULL, &r), 200);
+    assert_int_equal(site_count(r.body, "#EXTINF"), 2 + 2 + 2);
+    assert_int_equal(http_reply_field(&r, "X-Archive-Incomplete").n, 0);
+    http_reply_done(&r);
+    assert_int_equal(site_get("recording_status.json?from=1700000000&to=1700000200", NULL, &r), 200);
+    http_reply_done(&r);
+    /* Who has a playlist from before goes on: the file says what it is. */
+    assert_int_equal(site_get(name, NULL, &r), 200);
+    http_reply_done(&r);
+    touch_record(s->id);
+    assert_int_equal(site_get("archive-1700000000-200.m3u8", NULL, &r), 200);
+    assert_int_equal(site_count(r.body, "#EXTINF"), 2 + 2 + 2 + 2);
+    http_reply_done(&r);
+    mem_free(s);
+}
+
+/* A piece that was sent before is known; its file is looked at each time. */
+static void test_known_piece_of_another_file(void **state)
+{
+    struct seg_info *s = NEW(struct seg_info);
+    char name[128], file[200], away[210];
+    struct http_reply first, r;
+    const char *copy[] = {"cp", away, file, NULL};
+
+    (void)state;
+    site_need_footage();
+    must(index_first(site.ix, UID, s) == INDEX_OK);
+    snprintf(file, sizeof(file), "%s/%s/records/%s", site.dir, UID, s->path);
+    snprintf(away, sizeof(away), "%s.away", file);
+    assert_int_equal(site_get("archive-1700000001-1.m3u8", NULL, &r), 200);
+    http_reply_done(&r);
+    assert_true(site_uri(0, name, sizeof(name)));
+    assert_int_equal(site_get(name, NULL, &first), 200);
+    must(rename(file, away) == 0);
+    assert_int_equal(site_get(name, NULL, &r), 404);
+    http_reply_done(&r);
+    /* the same bytes in another file */
+    assert_int_equal(tool_run(copy, NULL), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(site_get(name, NULL, &r), 200);
+        assert_true(span_eq(r.body, first.body));
+        http_reply_done(&r);
+    }
+    /* shorter than it was when the piece was made */
+    must(truncate(file, (off_t)s->bytes - 1) == 0);
+    assert_int_not_equal(site_get(name, NULL, &r), 200);
+    http_reply_done(&r);
+    must(rename(away, file) == 0);
+    assert_int_equal(site_get(name, NULL, &r), 200);
+    assert_true(span_eq(r.body, first.body));
+    http_reply_done(&r);
+    http_reply_done(&first);
+    mem_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_damaged_record),
+        cmocka_unit_test(test_one_of_two_storages_fails),
+        cmocka_unit_test(test_one_of_two_storages_hangs),
+        cmocka_unit_test(test_hung_storage),
+        cmocka_unit_test(test_known_piece_of_another_file),
+    };
+
+    return cmocka_run_group_tests(tests, site_start, site_stop);
+}
