@@ -243,8 +243,8 @@ static void send_answer(struct http *h, struct play *p)
         return;
     }
     if (h->ask->head_only) {
-        play_free(p);
         answer_head(h, &a, p->range.n);
+        play_free(p);
         http_done(h);
         return;
     }
