@@ -186,7 +186,7 @@ static int verify(int fd, const struct seg_info *info, const struct repair_watch
 {
     struct seg_info *got = NEW(struct seg_info);
     uint8_t last[4];
-    uint32_t size, crc;
+    uint32_t size, crc = 0;
     int err = seg_info_load(fd, got);
 
     if (!err && (!belongs(got, info->uid, info->id) || got->bytes != info->bytes || got->crc != info->crc))
