@@ -275,7 +275,17 @@ static void movie_of(const struct seg_table *t, struct mp4_movie *ret)
     for (uint32_t i = 0; i < t->tracks.n; i++) ret->id[i] = t->tracks.t[i].codec == CODEC_NONE ? 0 : i + 1;
 }
 
-/* Moof and mdat at t->scanned. SEG_OK with *ret_more false: not whole yet. */
+static bool is_mark(int fd, uint64_t at, uint64_t bytes)
+{
+    uint8_t mem[SEGBOX_MARK_BYTES];
+    struct span got;
+    uint32_t crc;
+
+    return bytes - at >= sizeof(mem) && read_at(fd, at, mem, sizeof(mem), &got) == SEG_OK &&
+        segbox_mark_read(got, &crc);
+}
+
+/* Moof and mdat, or a mark, at t->scanned. SEG_OK with *ret_more false: not whole yet. */
 static int scan_one(int fd, uint64_t bytes, struct seg_table *t, const struct mp4_movie *m, bool *ret_more)
 {
     CLEANUP(mem_freep) uint8_t *mem = NULL;
@@ -290,6 +300,11 @@ static int scan_one(int fd, uint64_t bytes, struct seg_table *t, const struct mp
 
     *ret_more = false;
     if (err || mp4_box_head(got, bytes - t->scanned, &moof) != MP4_OK) return err;
+    if (moof.type == MP4_TYPE('u', 'u', 'i', 'd') && is_mark(fd, t->scanned, bytes)) {
+        t->scanned += SEGBOX_MARK_BYTES;
+        *ret_more = true;
+        return SEG_OK;
+    }
     if (moof.type != MP4_TYPE('m', 'o', 'o', 'f') || moof.size > MOOF_MAX) return SEG_OK;
     mem = mem_try((size_t)moof.size + MP4_HEAD_MAX);
     if (!mem) return -ENOMEM;

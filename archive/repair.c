@@ -5,6 +5,7 @@
 #include "common/base/crc.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
+#include "common/media/mp4_box.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,22 +73,51 @@ int repair_look(int records_fd, const char *uid, uint64_t id, struct seg_info *r
     return !err && !belongs(ret, uid, id) ? SEG_E_BAD : err;
 }
 
-static int crc_of(int fd, uint64_t bytes, const struct repair_watch *watch, uint32_t *ret)
+/* Takes the bytes from `at` to `end` into *crc. */
+static int crc_of(int fd, uint64_t at, uint64_t end, const struct repair_watch *watch, uint32_t *crc)
 {
     CLEANUP(mem_freep) uint8_t *mem = mem_new(CRC_CHUNK);
-    uint32_t crc = 0;
 
-    for (uint64_t at = 0; at < bytes;) {
-        ssize_t n = pread(fd, mem, (size_t)MIN(CRC_CHUNK, bytes - at), (off_t)at);
+    while (at < end) {
+        ssize_t n = pread(fd, mem, (size_t)MIN(CRC_CHUNK, end - at), (off_t)at);
 
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return n < 0 ? -errno : -EIO;
-        crc = crc32c(crc, span(mem, (size_t)n));
+        *crc = crc32c(*crc, span(mem, (size_t)n));
         at += (uint64_t)n;
         if (watch) watch->alive(watch->arg);
     }
-    *ret = crc;
     return 0;
+}
+
+/* How far the first `bytes` are what was written: behind the last mark that holds, or 0. *ret_crc: of so far.
+ */
+static int proven(
+    int fd, uint64_t bytes, const struct repair_watch *watch, uint64_t *ret_bytes, uint32_t *ret_crc)
+{
+    uint8_t mem[SEGBOX_MARK_BYTES];
+    uint32_t crc = 0, said;
+    uint64_t at = 0;
+    int err = 0;
+
+    *ret_bytes = 0;
+    while (!err && at < bytes) {
+        ssize_t n = pread(fd, mem, sizeof(mem), (off_t)at);
+        struct span got = n > 0 ? span(mem, (size_t)n) : SPAN_NONE;
+        struct mp4_box box;
+        bool mark;
+
+        if (n < 0) return -errno;
+        if (mp4_box_head(got, bytes - at, &box) != MP4_OK) break;
+        mark = box.size == sizeof(mem) && segbox_mark_read(got, &said);
+        if (mark && said != crc) break;
+        err = crc_of(fd, at, at + box.size, watch, &crc);
+        at += box.size;
+        if (err || !mark) continue;
+        *ret_bytes = at;
+        *ret_crc = crc;
+    }
+    return err;
 }
 
 static bool table_bytes(struct seg_table *t, struct buf *to)
@@ -114,7 +144,8 @@ static int put_at(int fd, uint64_t at, struct span s)
     return 0;
 }
 
-static int write_footer(int fd, const struct repair_watch *watch, struct seg_table *t)
+/* Behind t->scanned bytes whose checksum is info.crc. */
+static int write_footer(int fd, struct seg_table *t)
 {
     struct seg_info *i = &t->info;
     struct buf head, table, tail;
@@ -125,7 +156,7 @@ static int write_footer(int fd, const struct repair_watch *watch, struct seg_tab
     buf_init(&tail, SEGBOX_INFO_MAX);
     i->table_at = t->scanned;
     i->flags |= SEG_RECOVERED;
-    err = ftruncate(fd, (off_t)i->table_at) < 0 ? -errno : crc_of(fd, i->table_at, watch, &i->crc);
+    err = ftruncate(fd, (off_t)i->table_at) < 0 ? -errno : 0;
     if (!err && (!table_bytes(t, &table) || !segbox_footer(&head, &tail, buf_span(&table), i))) err = -ENOMEM;
     if (!err) err = put_at(fd, i->table_at, buf_span(&head));
     if (!err) err = put_at(fd, i->table_at + buf_n(&head), buf_span(&table));
@@ -148,6 +179,26 @@ static int set_aside(const struct place *p, int fd)
     return renameat(p->folder, p->name, p->folder, bad) < 0 ? -errno : REPAIR_E_BAD;
 }
 
+/* The table of what is proven of a file. */
+static int table_of(int fd, const struct repair_watch *watch, struct seg_table **ret)
+{
+    uint64_t whole;
+    uint32_t crc;
+    int err = seg_table_scan(fd, UINT64_MAX, ret);
+
+    if (err || (*ret)->n == 0) return err;
+    err = proven(fd, (*ret)->scanned, watch, &whole, &crc);
+    if (err) return err;
+    if (whole == 0) return SEG_E_BAD;
+    if (whole < (*ret)->scanned) {
+        seg_table_free(*ret);
+        *ret = NULL;
+        err = seg_table_scan(fd, whole, ret);
+    }
+    if (!err) (*ret)->info.crc = crc;
+    return err;
+}
+
 static int repair(const struct place *p, const char *uid, uint64_t id, const struct repair_watch *watch,
     struct seg_info *ret)
 {
@@ -156,13 +207,13 @@ static int repair(const struct place *p, const char *uid, uint64_t id, const str
     int err = open_in(p, O_RDWR, &fd);
 
     if (err) return err;
-    err = seg_table_scan(fd, UINT64_MAX, &t);
+    err = table_of(fd, watch, &t);
     if (err == SEG_E_BAD || (!err && !belongs(&t->info, uid, id))) {
         err = set_aside(p, fd);
     } else if (!err && t->n == 0) {
         err = unlinkat(p->folder, p->name, 0) < 0 ? -errno : REPAIR_E_EMPTY;
     } else if (!err) {
-        err = write_footer(fd, watch, t);
+        err = write_footer(fd, t);
         if (!err) *ret = t->info;
     }
     seg_table_free(t);
@@ -195,7 +246,7 @@ static int verify(int fd, const struct seg_info *info, const struct repair_watch
     if (err) return err == SEG_E_BAD ? SEG_E_NO_FOOTER : err;
     if (pread(fd, last, sizeof(last), (off_t)(info->bytes - sizeof(last))) != sizeof(last)) return -EIO;
     size = segbox_info_size(span(last, sizeof(last)));
-    err = crc_of(fd, info->bytes - size, watch, &crc);
+    err = crc_of(fd, 0, info->bytes - size, watch, &crc);
     return err ? err : crc == info->crc ? SEG_OK : SEG_E_BAD;
 }
 

@@ -1,6 +1,6 @@
-/* Repair of one segment that has no footer: its writer died. Reads its fragments, cuts off what is not whole,
- * and writes the footer. The caller makes sure that nobody writes it any more. Tests:
- * tests/unit/archive/test_repair.c. */
+/* Repair of one segment that has no footer: its writer died. Reads its fragments, cuts off what is not whole
+ * (no mark that holds stands behind it), and writes the footer. The caller makes sure that nobody writes it
+ * any more. Tests: tests/unit/archive/test_repair.c. */
 #ifndef ARCHIVE_REPAIR_H
 #define ARCHIVE_REPAIR_H
 

@@ -8,6 +8,8 @@
 
 static const uint8_t head_type[SEGBOX_TYPE_N] = {
     0x5b, 0x1e, 0x0c, 0x52, 0x9d, 0x3a, 0x4f, 0x67, 0x8b, 0x21, 0x6d, 0x73, 0x68, 0x65, 0x61, 0x64};
+static const uint8_t mark_type[SEGBOX_TYPE_N] = {
+    0x5b, 0x1e, 0x0c, 0x52, 0x9d, 0x3a, 0x4f, 0x67, 0x8b, 0x21, 0x6d, 0x73, 0x6d, 0x61, 0x72, 0x6b};
 static const uint8_t table_type[SEGBOX_TYPE_N] = {
     0x5b, 0x1e, 0x0c, 0x52, 0x9d, 0x3a, 0x4f, 0x67, 0x8b, 0x21, 0x6d, 0x73, 0x74, 0x61, 0x62, 0x6c};
 static const uint8_t info_type[SEGBOX_TYPE_N] = {
@@ -90,6 +92,26 @@ static bool info_box(struct buf *to, const struct seg_info *info)
     if (!wr_ok(&w)) return false;
     buf_added(to, w.n);
     return true;
+}
+
+void segbox_mark(struct wr *w, uint32_t crc)
+{
+    size_t at = begin(w, mark_type);
+
+    wr_u32(w, crc);
+    mp4_box_end(w, at);
+}
+
+bool segbox_mark_read(struct span box, uint32_t *ret_crc)
+{
+    struct span rest = box, body;
+    uint32_t type;
+    struct rd r;
+
+    if (!mp4_next(&rest, &type, &body) || type != UUID || rest.n > 0 || !body_of(body, mark_type, &r))
+        return false;
+    *ret_crc = rd_u32(&r);
+    return rd_ok(&r) && rd_left(&r) == 0;
 }
 
 bool segbox_footer(struct buf *head, struct buf *tail, struct span table, struct seg_info *info)

@@ -21,7 +21,7 @@
 #define TABLE_MAX    (32u << 20)     /* bytes */
 #define HEAD_MAX     (64u << 10)     /* of the file, and of a fragment */
 
-_Static_assert(SEG_FRAGMENT_MAX < IOV_MAX, "a fragment is one writev");
+_Static_assert(SEG_FRAGMENT_MAX + 2 <= IOV_MAX, "a fragment is one writev");
 
 /* What an append changes, and taking it back restores. */
 struct written {
@@ -301,7 +301,7 @@ static bool scratch(struct segw *w, size_t n)
     if (n <= w->cap) return true;
     s = mem_retry(w->s, n * sizeof(*s));
     if (s) w->s = s;
-    iov = mem_retry(w->iov, (n + 1) * sizeof(*iov));
+    iov = mem_retry(w->iov, (n + 2) * sizeof(*iov));
     if (iov) w->iov = iov;
     if (!s || !iov) return false;
     w->cap = n;
@@ -366,8 +366,20 @@ static void account(struct segw *w, const struct frame *frames, size_t n)
     }
 }
 
+/* Head, count frames and the mark behind them, whose bytes are `mark`. */
+static void checksum(struct segw *w, size_t count, struct wr *mark)
+{
+    for (size_t i = 0; i <= count; i++)
+        w->now.crc = crc32c(w->now.crc, span(w->iov[i].iov_base, w->iov[i].iov_len));
+    segbox_mark(mark, w->now.crc);
+    w->iov[count + 1] = iovec_of(wr_span(mark));
+    w->now.crc = crc32c(w->now.crc, wr_span(mark));
+}
+
 int segw_append(struct segw *w, const struct frame *frames, size_t n)
 {
+    uint8_t mark_mem[SEGBOX_MARK_BYTES];
+    struct wr mark = wr_of(mark_mem, sizeof(mark_mem));
     size_t count, total;
     int err;
 
@@ -386,10 +398,8 @@ int segw_append(struct segw *w, const struct frame *frames, size_t n)
         return -ENOMEM;
     }
     w->iov[0] = iovec_of(buf_span(&w->head));
-    w->now.crc = crc32c(w->now.crc, buf_span(&w->head));
-    for (size_t i = 0; i < count; i++)
-        w->now.crc = crc32c(w->now.crc, span(w->iov[i + 1].iov_base, w->iov[i + 1].iov_len));
-    err = write_behind(w, w->iov, count + 1, buf_n(&w->head) + total);
+    checksum(w, count, &mark);
+    err = write_behind(w, w->iov, count + 2, buf_n(&w->head) + total + SEGBOX_MARK_BYTES);
     if (err) {
         w->now = w->before;
         return err;
@@ -401,7 +411,7 @@ int segw_append(struct segw *w, const struct frame *frames, size_t n)
         return -ENOMEM;
     }
     w->now.table_n = buf_n(&w->table);
-    w->now.bytes += buf_n(&w->head) + total;
+    w->now.bytes += buf_n(&w->head) + total + SEGBOX_MARK_BYTES;
     w->now.seq++;
     account(w, frames, n);
     return SEGW_OK;

@@ -2,11 +2,13 @@
  * block on a disk). Reached only through the descriptor of <storage>/<uid>/records.
  *
  *   records/YYYY/MM/DD/HHMMSS-<id>.mp4 (UTC)
- *   ftyp moov uuid(head) { moof mdat }... uuid(table) uuid(info)
+ *   ftyp moov uuid(head) { moof mdat uuid(mark) }... uuid(table) uuid(info)
  *
  * head: what a reader must know when the footer is missing (uid, id, wall clock at tfdt 0, media time there).
- * table: per-sample table, see segtable.h. info: seg_info, the last 4 bytes of the file are this box's size.
- * Inside a fragment the samples of a track lie together, so that a player's tracks are few byte ranges.
+ * mark: checksum of all before it, so that what a power cut left of a file without a footer can be told from
+ * what it did not. table: per-sample table, see segtable.h. info: seg_info, the last 4 bytes of the file are
+ * this box's size. Inside a fragment the samples of a track lie together, so that a player's tracks are few
+ * byte ranges.
  *
  * A segment holds all tracks of its track_set and begins with a key frame, unless it continues another. The
  * caller opens another one when the tracks change (gen), at a frame with FRAME_DISCONT, where wall clock and
@@ -19,7 +21,7 @@
 #include "common/media/frame.h"
 
 #define SEG_LOCK_NAME    ".lock"
-#define SEG_FRAGMENT_MAX 1000    /* frames a fragment: below IOV_MAX with its head */
+#define SEG_FRAGMENT_MAX 1000    /* frames a fragment: below IOV_MAX with its head and its mark */
 #define SEG_SAMPLES_MAX  1000000 /* samples a segment */
 #define SEG_BYTES_MAX    (4ull << 30)
 

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FRAME_MOST 65536
+
 struct place {
     char storage[64];
     int records;
@@ -83,10 +85,14 @@ static void check_repaired(const struct place *p, const struct seg_info *info, s
     assert_int_equal(seg_table_load(fd, info, &t), SEG_OK);
     assert_int_equal(t->n, samples);
     for (size_t i = 0; i < t->n; i++) {
+        uint8_t got[FRAME_MOST];
         size_t k = 0;
 
         while (p->f.f[k].track != t->s[i].track || p->f.f[k].dts != t->s[i].dts) assert_true(++k < p->f.n);
         assert_int_equal(t->s[i].size, p->f.f[k].data.n);
+        assert_true(t->s[i].size <= sizeof(got));
+        assert_int_equal(pread(fd, got, t->s[i].size, (off_t)t->s[i].offset), t->s[i].size);
+        assert_memory_equal(got, p->f.f[k].data.p, t->s[i].size);
     }
     seg_table_free(t);
     fd_close(&fd);
@@ -128,6 +134,63 @@ static void zeros_at_the_end_go(void **state)
     assert_int_equal(truncate(p->path, (off_t)p->whole + 100000), 0);
     assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_OK);
     check_repaired(p, &info, p->f.n);
+}
+
+static void write_zeros(const struct place *p, uint64_t from, uint64_t to)
+{
+    static const uint8_t zeros[FRAME_MOST];
+    int fd = open(p->path, O_WRONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    for (uint64_t at = from; at < to; at += sizeof(zeros)) {
+        size_t n = (size_t)MIN(sizeof(zeros), to - at);
+
+        assert_int_equal(pwrite(fd, zeros, n, (off_t)at), n);
+    }
+    fd_close(&fd);
+}
+
+/* ext4 may know the length of a file and not the last of its bytes: they read as zeros. */
+static void what_never_reached_the_disk_goes(void **state)
+{
+    static const uint64_t lacking[] = {1, 27, 28, 29, 164, 977, 4095, 20000};
+    struct place *p = *state;
+    struct seg_info info;
+    uint32_t before = UINT32_MAX;
+
+    for (size_t i = 0; i < ARRAY_N(lacking); i++) {
+        write_zeros(p, p->whole - lacking[i], p->whole);
+        assert_int_equal(truncate(p->path, (off_t)p->whole), 0);
+        assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_OK);
+        check_repaired(p, &info, info.samples);
+        assert_true(info.samples < p->f.n && info.samples <= before);
+        before = info.samples;
+    }
+}
+
+static void hole_ends_what_is_kept(void **state)
+{
+    struct place *p = *state;
+    struct seg_info info;
+
+    write_zeros(p, p->whole / 2, p->whole / 2 + 3);
+    assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_OK);
+    check_repaired(p, &info, info.samples);
+    assert_true(info.samples > p->f.n / 4 && info.samples < p->f.n * 3 / 4);
+}
+
+/* Not removed: it is long enough to be somebody's footage. */
+static void without_a_fragment_that_holds_it_is_set_aside(void **state)
+{
+    struct place *p = *state;
+    struct seg_info info;
+    struct stat st;
+    char bad[300];
+
+    write_zeros(p, 2000, 2003);
+    assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_E_BAD);
+    snprintf(bad, sizeof(bad), "%s.bad", p->path);
+    assert_int_equal(stat(bad, &st), 0);
 }
 
 static void cut_footer_is_written_again(void **state)
@@ -205,6 +268,9 @@ int main(void)
         TEST(whole_fragments_are_all_kept),
         TEST(cut_fragment_goes),
         TEST(zeros_at_the_end_go),
+        TEST(what_never_reached_the_disk_goes),
+        TEST(hole_ends_what_is_kept),
+        TEST(without_a_fragment_that_holds_it_is_set_aside),
         TEST(cut_footer_is_written_again),
         TEST(empty_ones_are_removed),
         TEST(footage_of_others_is_set_aside),

@@ -205,29 +205,6 @@ static void test_a7_opus(void **state)
     assert_int_equal(end()->bad, 1);
 }
 
-/* Described before its first packet, where the description says what will come; the packets still decide. */
-static void test_opus_said_to_be_stereo(void **state)
-{
-    static const struct {
-        const char *fmtp;
-        unsigned channels; /* 0: not described yet */
-    } table[] = {{"sprop-stereo=1", 2}, {"sprop-maxcapturerate=48000;sprop-stereo=0", 1}, {"stereo=1", 0},
-        {"sprop-stereo=7", 0}};
-    struct track t;
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_N(table); i++) {
-        depay_help_init(&h, CODEC_OPUS, 48000, table[i].fmtp);
-        assert_int_equal(depay_track(h.d, &t), table[i].channels > 0);
-        if (table[i].channels > 0) assert_int_equal(t.channels, table[i].channels);
-        FEED("\xfc\x01\x02", 0, true);
-        assert_true(depay_track(h.d, &t));
-        assert_int_equal(t.channels, 2);
-        assert_int_equal(h.changes, table[i].channels == 2 ? 0 : 1);
-        end();
-    }
-}
-
 static void test_a9_documents(void **state)
 {
     struct track t;
@@ -337,7 +314,6 @@ int main(void)
         cmocka_unit_test(test_a2_defaults),
         cmocka_unit_test(test_a6_g711),
         cmocka_unit_test(test_a7_opus),
-        cmocka_unit_test(test_opus_said_to_be_stereo),
         cmocka_unit_test(test_a9_documents),
         cmocka_unit_test(test_a9_limit),
         cmocka_unit_test(test_none_of_ours),

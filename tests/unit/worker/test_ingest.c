@@ -217,37 +217,6 @@ static void sound_waits_for_the_picture(void **state)
     mem_free(s);
 }
 
-/* GStreamer's Opus: the sound begins a moment after the picture, and is no new description. */
-static void sound_that_is_described_before_it_comes(void **state)
-{
-    struct bench *b = *state;
-    struct rtsp_track tracks[] = {
-        {.kind = TRACK_VIDEO, .codec = CODEC_H264, .wanted = true, .pt = 96, .clock_hz = 90000},
-        {.kind = TRACK_AUDIO,
-            .codec = CODEC_OPUS,
-            .wanted = true,
-            .pt = 98,
-            .clock_hz = 48000,
-            .channels = 2,
-            .fmtp = SPAN_LIT("sprop-stereo=1")},
-    };
-    struct track_set *s = mem_new(sizeof(*s));
-
-    pass(b, 0);
-    ingest_tracks(b->in, tracks, 2, b->now_us);
-    for (int i = 0; i < 50; i++) {
-        picture(b, i % 25 == 0, 1000);
-        if (i < 20) continue;
-        packet_as(b, AUDIO, 98, false, SPAN_LIT("\xfc\x01\x02"));
-        b->ts[AUDIO] += 960;
-    }
-    assert_true(frames_of(b, 1, FRAME_KEY) >= 29);
-    assert_int_equal(ring_tracks(b->r, 0, s), RING_OK);
-    assert_int_equal(s->n, 2);
-    assert_int_equal(s->gen, 1);
-    mem_free(s);
-}
-
 /* T3: packets that wait for their place are copies; frames made of them are whole all the same. */
 static void packets_in_the_wrong_order(void **state)
 {
@@ -553,7 +522,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(both_tracks_come_out_as_frames),
         TEST(sound_waits_for_the_picture),
-        TEST(sound_that_is_described_before_it_comes),
         TEST(packets_in_the_wrong_order),
         TEST(a_reconnect_keeps_the_description),
         TEST(lost_packets_are_counted_and_flagged),
