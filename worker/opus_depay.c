@@ -1,22 +1,16 @@
 /* Opus: one packet, one block. The clock is 48 kHz whatever the session description says, channels are those
- * of the packets (A7): mono until a stereo packet comes. Where sprop-stereo (RFC 7587 6.1) says what will be
- * sent, the track is described before its first packet, so that sound which begins a moment after the picture
- * is no new description. Source: RFC 7587. */
+ * of the packets (A7): mono until a stereo packet comes. Source: RFC 7587. */
 #include "common/media/opus.h"
-#include "common/proto/sdp.h"
 #include "worker/depay_impl.h"
 
 struct opus_state {
     struct depay base;
-    uint8_t channels; /* 0: not said, and no packet yet */
+    uint8_t channels; /* 0: no packet yet */
 };
 
 static int init(struct depay *d, const struct depay_media *m)
 {
-    struct opus_state *o = (struct opus_state *)(void *)d;
-    uint32_t stereo = sdp_fmtp_u32(m->fmtp, "sprop-stereo", UINT32_MAX);
-
-    if (stereo <= 1) o->channels = (uint8_t)(stereo + 1);
+    (void)m;
     d->clock_hz = OPUS_HZ;
     return DEPAY_OK;
 }

@@ -14,9 +14,9 @@ MKFS = {"ext4": ("mkfs.ext4", "-q", "-m", "0"), "xfs": ("mkfs.xfs", "-q")}
 def unusable():
     """Why there can be no disk here, or ""."""
     if os.geteuid() != 0:
-        return "needs root to mount"
+        return "needs root"
     try:
-        with Disk("ext4", 8):
+        with Disk("ext4", 8), Disk("xfs", 300):
             return ""
     except (AssertionError, OSError) as e:
         return f"cannot mount a loop device: {e}"

@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 """Power cuts under a recording server, on ext4 and xfs at once: power.py [N=100] [SEED]; a round is a cut of each.
 
+The index of the xfs lies on a disk of its own, which loses its power with them every other time. Every other time the server lives on for
+a moment, as when disks fail and the machine does not: what it then says of them must be wrong in no index either.
+
 After each cut: all processes die, the disks are mounted again (the journal is replayed). Before the server starts the index claims only what is
 on the disk, and all that it held before; behind its start, what is lost is at most dvr-sync and one fragment, each frame that is there is the
 camera's, and recording goes on."""
@@ -20,11 +23,13 @@ SLACK_S = 0.5
 RUN_S = (0.0, 3.0)  # of a round, once all is recorded and repaired
 START_S = 5.0
 IMAGE_MB = 300  # the least that xfs takes
+INDEX_MB = 40
+SURVIVED_S = (0.0, 2.5)  # how long the server lives without disks
 
 
 class Cuts:
-    def __init__(self, fleet, disks, seed):
-        self.fleet, self.disks, self.rng = fleet, disks, random.Random(seed)
+    def __init__(self, fleet, disks, index_disk, seed):
+        self.fleet, self.disks, self.index_disk, self.rng = fleet, disks, index_disk, random.Random(seed)
         self.lost_s, self.start_s, self.held = {n: [] for n in disks}, [], {n: {} for n in disks}
 
     def start(self):
@@ -39,10 +44,15 @@ class Cuts:
         for name, a in self.fleet.archives.items():
             self.held[name] |= a.index()
         self.fleet.witness.look()
-        for d in self.rng.sample(list(self.disks.values()), len(self.disks)):
+        dark = [*self.disks.values(), *([self.index_disk] if self.rng.random() < 0.5 else [])]
+        self.rng.shuffle(dark)
+        for d in dark:
             d.cut()
+        if self.rng.random() < 0.5:
+            until = time.monotonic() + self.rng.uniform(*SURVIVED_S)
+            wait_for("the end of the server", lambda: time.monotonic() > until)
         self.fleet.kill_all()
-        for d in self.disks.values():
+        for d in (*self.disks.values(), self.index_disk):
             d.again()
         for name, a in self.fleet.archives.items():
             index = a.index()
@@ -73,9 +83,10 @@ def run(n, seed, say=print):
     say(f"{rounds} cuts of ext4 and {rounds} of xfs, dvr-sync {SYNC_S:.0f} s, SEED={seed}")
     with contextlib.ExitStack() as stack:
         disks = {fs: stack.enter_context(Disk(fs, IMAGE_MB)) for fs in ("ext4", "xfs")}
+        index_disk = stack.enter_context(Disk("ext4", INDEX_MB))
         storages = {n: str(d.path) for n, d in disks.items()}
-        fleet = stack.enter_context(Fleet(8, storages, {"dvr": {"dvr-sync": f"{SYNC_S:.0f}s"}}, start=False))
-        cuts = Cuts(fleet, disks, seed)
+        fleet = stack.enter_context(Fleet(8, storages, {"dvr": {"dvr-sync": f"{SYNC_S:.0f}s"}}, indexes={"xfs": str(index_disk.path)}, start=False))
+        cuts = Cuts(fleet, disks, index_disk, seed)
         cuts.start()
         for i in range(rounds):
             cuts.cut()
