@@ -129,6 +129,7 @@ static void check(struct loop_timer *t)
     }
     fleet_check(m, now_us);
     services_check(m, now_us);
+    storages_check(&m->storages);
 }
 
 /* --- the end --- */

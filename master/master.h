@@ -1,9 +1,10 @@
 /* The master as a whole, for the files of this room. Each file knows one matter:
  *
- *   mechanism  births.c proc.c spawn.c stream_ring.c listeners.c storages.c notify.c lines.c
+ *   mechanism  births.c proc.c spawn.c stream_ring.c listeners.c storages.c state_file.c notify.c lines.c
  *   policy     throttle.c roles.c fleet.c tell.c services.c reload.c commands.c
  *
- * One loop, one thread; it waits for nobody: not for a child, not for a disk (storages.c says where it does).
+ * One loop; it waits for nobody: not for a child, not for a disk. What state-dir remembers is made durable by
+ * a thread (state_file.c).
  */
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H

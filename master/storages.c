@@ -6,10 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <unistd.h>
 
 #define FILE_NAME "storages" /* in state-dir: "<uuid> <path>" a line */
-#define FILE_TMP  "storages.new"
 #define FILE_MAX  (1u << 20)
 
 /* --- what state-dir remembers --- */
@@ -39,7 +37,8 @@ int storages_open(struct storages *s, int state_dir)
     size_t n;
     int err;
 
-    *s = (struct storages){.state_dir = state_dir};
+    *s = (struct storages){.file = state_file_new(state_dir, FILE_NAME)};
+    if (!s->file) return -EMFILE;
     err = fd_read_file(state_dir, FILE_NAME, FILE_MAX, &p, &n);
     if (err == -ENOENT) return 0;
     if (err < 0) return err;
@@ -48,34 +47,23 @@ int storages_open(struct storages *s, int state_dir)
     return err;
 }
 
-/* A handful of bytes, only when a storage is seen for the first time: the one place where the master waits
- * for a disk, because a UUID that a power cut forgets would let an empty mount point be taken for a new
- * storage. */
-static int write_file(int dir, struct span text)
-{
-    CLEANUP(fd_close)
-    int fd = openat(dir, FILE_TMP, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-    int err;
-
-    if (fd < 0) return -errno;
-    err = fd_write_all(fd, text);
-    if (err < 0) return err;
-    if (fsync(fd) < 0 || renameat(dir, FILE_TMP, dir, FILE_NAME) < 0 || fsync(dir) < 0) return -errno;
-    return 0;
-}
-
 static void save(struct storages *s)
 {
     struct map_slot slot;
     size_t at = 0;
     struct buf b;
-    int err;
 
     buf_init(&b, FILE_MAX);
     while (map_next(&s->uuid_by_path, &at, &slot)) buf_fmt(&b, "%s %s\n", (const char *)slot.value, slot.key);
-    err = write_file(s->state_dir, buf_span(&b));
-    if (err < 0) log_error("state-dir-write", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
+    state_file_write(s->file, buf_span(&b));
     buf_done(&b);
+}
+
+void storages_check(struct storages *s)
+{
+    int err = state_file_failed(s->file);
+
+    if (err < 0) log_error("state-dir-write", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
 }
 
 static void free_all(struct map *m, void (*done)(void *value))
@@ -97,6 +85,8 @@ static void seen_free(void *value)
 
 void storages_done(struct storages *s)
 {
+    state_file_free(s->file);
+    s->file = NULL;
     free_all(&s->uuid_by_path, mem_free);
     free_all(&s->by_name, seen_free);
 }

@@ -7,6 +7,7 @@
 #include "common/base/map.h"
 #include "common/conf/conf.h"
 #include "common/ipc/channel.h"
+#include "master/state_file.h"
 
 #define STORAGES_UUID_MAX 64
 
@@ -19,7 +20,7 @@ struct storage_seen {
     uint64_t index_gen;
 };
 struct storages {
-    int state_dir;           /* descriptor */
+    struct state_file *file; /* of what is remembered */
     struct map uuid_by_path; /* to char * */
     struct map by_name;      /* to struct storage_seen */
 };
@@ -27,6 +28,7 @@ struct storages {
 /* Reads what state_dir remembers. 0 or -errno; a damaged file is an error, not an empty one. */
 int storages_open(struct storages *s, int state_dir);
 void storages_done(struct storages *s);
+void storages_check(struct storages *s); /* once a second: says what could not be written */
 /* STORAGE of every one, and what is known of indexes. */
 void storages_send(const struct storages *s, const struct conf *c, struct channel *to);
 void storages_send_indexes(const struct storages *s, const struct conf *c, struct channel *httpd);

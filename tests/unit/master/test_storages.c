@@ -1,5 +1,6 @@
 /* master/storages, roles, lines: what is remembered, as whom, and the newest lines. */
 #include "master/storages.h"
+#include "common/base/clock.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
 #include "master/lines.h"
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -97,6 +99,57 @@ static void uuids_are_remembered(void **state)
     mem_free(p);
 }
 
+/* state-dir hangs: here a FIFO that nobody reads stands where the file is written. The loop goes on, and what
+ * came last is written when the disk answers. */
+static void disk_that_hangs_is_not_waited_for(void **state)
+{
+    struct world *w = *state;
+    usec_t start_us = clock_mono_us();
+    struct storages s;
+    uint8_t *p;
+    size_t n;
+    int fifo;
+
+    assert_int_equal(storages_open(&s, w->fd), 0);
+    assert_int_equal(mkfifoat(w->fd, "storages.new", 0600), 0);
+    say(w, &s, "a", "ok", "uuid-1");
+    say(w, &s, "a", "ok", "uuid-2");
+    assert_true(clock_mono_us() - start_us < US_PER_S);
+    assert_string_equal(map_get(&s.uuid_by_path, SPAN_LIT("/storage/a disk")), "uuid-2");
+    fifo = openat(w->fd, "storages.new", O_RDONLY | O_CLOEXEC); /* once the thread has it open too */
+    assert_true(fifo >= 0);
+    assert_int_equal(unlinkat(w->fd, "storages.new", 0), 0);
+    say(w, &s, "a", "ok", "uuid-3");
+    fd_close(&fifo);
+    storages_done(&s);
+    assert_int_equal(fd_read_file(w->fd, "storages", 4096, &p, &n), 0);
+    assert_string_equal((const char *)p, "uuid-3 /storage/a disk\n");
+    mem_free(p);
+}
+
+/* One that never answers does not keep the master from ending; one that refuses is heard of. */
+static void disk_that_is_lost(void **state)
+{
+    struct world *w = *state;
+    struct state_file *f = state_file_new(w->fd, "storages");
+    usec_t start_us = clock_mono_us();
+    int err = 0, fifo;
+
+    assert_int_equal(mkdirat(w->fd, "storages.new", 0700), 0);
+    state_file_write(f, SPAN_LIT("x"));
+    while (err == 0 && clock_mono_us() - start_us < 10 * US_PER_S) err = state_file_failed(f);
+    assert_int_equal(err, -EISDIR);
+    assert_int_equal(state_file_failed(f), 0);
+    assert_int_equal(unlinkat(w->fd, "storages.new", AT_REMOVEDIR), 0);
+    assert_int_equal(mkfifoat(w->fd, "storages.new", 0600), 0);
+    state_file_write(f, SPAN_LIT("y"));
+    start_us = clock_mono_us();
+    state_file_free(f);
+    assert_true(clock_mono_us() - start_us >= 400 * US_PER_MS && clock_mono_us() - start_us < 5 * US_PER_S);
+    fifo = openat(w->fd, "storages.new", O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* lets the thread go */
+    fd_close(&fifo);
+}
+
 /* A damaged file is not an empty one: it would let a foreign disk in. */
 static void damaged_file_is_refused(void **state)
 {
@@ -160,6 +213,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(uuids_are_remembered, setup, teardown),
+        cmocka_unit_test_setup_teardown(disk_that_hangs_is_not_waited_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(disk_that_is_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_file_is_refused, setup, teardown),
         cmocka_unit_test(newest_lines),
         cmocka_unit_test(users_of_workers),

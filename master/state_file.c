@@ -1,0 +1,164 @@
+#include "master/state_file.h"
+#include "common/base/err.h"
+#include "common/base/fd.h"
+#include "common/base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LAST_MS 500 /* for the last write, when the master ends */
+
+struct state_file {
+    int dir;
+    const char *name;
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    char *next; /* guarded by lock; NULL: nothing to write */
+    size_t next_n;
+    bool end, abandoned;
+    _Atomic int err;
+};
+
+static int write_file(const struct state_file *f, struct span content)
+{
+    char tmp[64];
+    CLEANUP(fd_close) int fd = -1;
+    int err;
+
+    snprintf(tmp, sizeof(tmp), "%s.new", f->name);
+    fd = openat(f->dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (fd < 0) return -errno;
+    err = fd_write_all(fd, content);
+    if (err < 0) return err;
+    if (fsync(fd) < 0 || renameat(f->dir, tmp, f->dir, f->name) < 0 || fsync(f->dir) < 0) return -errno;
+    return 0;
+}
+
+/* What is to be written next; false: nothing, and the end. */
+static bool take(struct state_file *f, char **ret, size_t *ret_n)
+{
+    pthread_mutex_lock(&f->lock);
+    while (!f->next && !f->end) pthread_cond_wait(&f->wake, &f->lock);
+    *ret = f->next;
+    *ret_n = f->next_n;
+    f->next = NULL;
+    pthread_mutex_unlock(&f->lock);
+    return *ret != NULL;
+}
+
+static void release(struct state_file *f)
+{
+    mem_free(f->next);
+    fd_close(&f->dir);
+    pthread_cond_destroy(&f->wake);
+    pthread_mutex_destroy(&f->lock);
+    mem_free(f);
+}
+
+static void *run(void *arg)
+{
+    struct state_file *f = arg;
+    bool abandoned;
+    char *content;
+    size_t n;
+
+    while (take(f, &content, &n)) {
+        int err = write_file(f, span(content, n));
+
+        if (err < 0) atomic_store(&f->err, err);
+        mem_free(content);
+    }
+    pthread_mutex_lock(&f->lock);
+    abandoned = f->abandoned;
+    f->end = false; /* nobody may abandon it any more */
+    pthread_mutex_unlock(&f->lock);
+    if (abandoned) release(f);
+    return NULL;
+}
+
+static void start(struct state_file *f)
+{
+    sigset_t all, before;
+
+    sigfillset(&all); /* signals are the loop's */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    must(pthread_create(&f->thread, NULL, run, f) == 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    f->started = true;
+}
+
+struct state_file *state_file_new(int dir, const char *name)
+{
+    int own = fcntl(dir, F_DUPFD_CLOEXEC, 3);
+    struct state_file *f;
+
+    if (own < 0) return NULL;
+    f = NEW(struct state_file);
+    f->dir = own;
+    f->name = name;
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->wake, NULL);
+    return f;
+}
+
+void state_file_write(struct state_file *f, struct span content)
+{
+    if (!f->started) start(f);
+    pthread_mutex_lock(&f->lock);
+    mem_free(f->next);
+    f->next = span_dup(content);
+    f->next_n = content.n;
+    pthread_cond_signal(&f->wake);
+    pthread_mutex_unlock(&f->lock);
+}
+
+int state_file_failed(struct state_file *f)
+{
+    return atomic_exchange(&f->err, 0);
+}
+
+static bool ended(struct state_file *f)
+{
+    struct timespec until;
+
+    if (!f->started) return true;
+    pthread_mutex_lock(&f->lock);
+    f->end = true;
+    pthread_cond_signal(&f->wake);
+    pthread_mutex_unlock(&f->lock);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += LAST_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return pthread_timedjoin_np(f->thread, NULL, &until) == 0;
+}
+
+/* The thread releases it when the disk lets it go. false: it has come to its end in the meantime. */
+static bool abandon(struct state_file *f)
+{
+    pthread_t thread = f->thread;
+    bool late;
+
+    pthread_mutex_lock(&f->lock);
+    late = f->abandoned = f->end;
+    pthread_mutex_unlock(&f->lock);
+    if (late)
+        pthread_detach(thread); /* f may be gone by now */
+    else
+        pthread_join(thread, NULL);
+    return late;
+}
+
+void state_file_free(struct state_file *f)
+{
+    if (!f) return;
+    if (ended(f) || !abandon(f)) release(f);
+}

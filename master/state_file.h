@@ -1,0 +1,21 @@
+/* A small file of state-dir, written whole and made durable by a thread of its own: the loop hands over what
+ * the file is to hold and goes on, however long the disk takes. What is handed over while one is being
+ * written waits; the newest counts. Tests: tests/unit/master/test_storages.c. */
+#ifndef MASTER_STATE_FILE_H
+#define MASTER_STATE_FILE_H
+
+#include "common/base/span.h"
+
+struct state_file;
+
+/* dir: of a descriptor that stays the caller's. name must outlive it. Starts no thread before the first
+ * write. NULL: no descriptor is left. */
+struct state_file *state_file_new(int dir, const char *name);
+void state_file_write(struct state_file *f, struct span content);
+/* -errno of a write that failed since the last call, or 0. */
+int state_file_failed(struct state_file *f);
+/* Waits for what was handed over, half a second at most: a disk that hangs is left behind, with the old file.
+ */
+void state_file_free(struct state_file *f); /* NULL is harmless */
+
+#endif
