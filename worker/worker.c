@@ -1,5 +1,4 @@
 #include "common/base/clock.h"
-#include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -133,6 +132,7 @@ static void on_opened(void *arg, uint64_t id, const char *path, usec_t start_us)
 {
     struct worker *w = arg;
 
+    write_log_ok(&w->write_log, w->storage);
     log_info("segment-open", "path=%s", path);
     klink_opened(&w->keeper, id, path, start_us);
 }
@@ -150,7 +150,7 @@ static void on_write_failed(void *arg, int err)
 {
     struct worker *w = arg;
 
-    log_error("write-failed", "storage=%s err=%s", w->storage, log_q(span_of(err_text(err))));
+    write_log_failed(&w->write_log, w->storage, err, clock_mono_us());
     w->storage[0] = '\0'; /* whatever the keeper gives next is taken */
     klink_failed(&w->keeper, err);
 }

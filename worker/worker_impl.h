@@ -9,6 +9,7 @@
 #include "worker/session.h"
 #include "worker/state.h"
 #include "worker/worker.h"
+#include "worker/write_log.h"
 
 /* What the ring's message brought; the next one replaces it. */
 struct ring_set {
@@ -30,6 +31,7 @@ struct worker {
     struct session *session;
     struct recorder *recorder;
     struct klink keeper;
+    struct write_log write_log;
     struct state state;
     struct loop_task task;
     struct loop_timer timer;
