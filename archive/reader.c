@@ -278,7 +278,7 @@ static void movie_of(const struct seg_table *t, struct mp4_movie *ret)
 static bool is_mark(int fd, uint64_t at, uint64_t bytes)
 {
     uint8_t mem[SEGBOX_MARK_BYTES];
-    struct span got;
+    struct span got = SPAN_NONE;
     uint32_t crc;
 
     return bytes - at >= sizeof(mem) && read_at(fd, at, mem, sizeof(mem), &got) == SEG_OK &&
