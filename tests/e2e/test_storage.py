@@ -201,6 +201,8 @@ def test_hung_storage_holds_up_nobody(server, camera, tmp_path):
     wait_for("it records on another", lambda: s.segments("cam", "c"), timeout=20)
     s.write_stream("cam", {"stream-url": cam.url("cam0"), "dvr-archive": "c*1000, a*1, b*1"})
     s.reload()
+    s.msctl("restart", "cam")  # a segment comes between what a holds and the open one: then a's folder is looked into
+    wait_for("a second segment there", lambda: len(s.segments("cam", "c")) == 2, timeout=20)
     road = f"cam/archive-{since}-600.m3u8"
     wait_for("one timeline", lambda: s.get(road)["X-Archive-Incomplete"] is None and len(s.ranges("cam")) >= 1, timeout=20)
     whole = hls.open_playlist(s, road)[0].duration
