@@ -4,7 +4,14 @@
  *
  *   segments  uid, 0, id (u64, big-endian)        -> seg_info as seginfo.h writes it (with CRC-32C)
  *   ranges    uid, 0, start_us (u64, big-endian)  -> end_us, CRC-32C
+ *   totals    uid                                 -> bytes, segments, CRC-32C
+ *   trash     uid, 0, id                          -> tries, CRC-32C: out of the index, its file to be removed
+ *   locks     uid, 0, start_us, lock id           -> end_us, version_us, released_us, by, note, CRC-32C
+ *   events    uid, 0, start_us, event id          -> what happened
  *   meta      "version"                           -> number, CRC-32C
+ *
+ * CRCs of ranges and of all below cover key and fields. Version 1 had segments, ranges and meta: the keeper
+ * adds the others when it opens it.
  *
  * No call leaves a transaction open: everything is copied out. One struct index may be used by several
  * threads for reading (each call takes a reader slot, INDEX_READERS_MAX in all processes together); writing
@@ -62,26 +69,82 @@ int index_last(struct index *ix, const char *uid, struct seg_info *ret);
 int index_get(struct index *ix, const char *uid, uint64_t id, struct seg_info *ret);
 
 /* --- the keeper's --- */
-/* Puts n segments and joins the ranges, in one durable transaction. A segment that is there is replaced. */
+/* Puts n segments, joins the ranges and counts, in one durable transaction. A segment that is there is
+ * replaced. */
 int index_put(struct index *ix, const struct seg_info *const *segs, size_t n);
+
+/* What a stream has here. */
+struct index_total {
+    char uid[40];
+    uint64_t bytes, segments;
+};
+/* In the order of the uids, those behind after_uid ("": from the first), at most max. */
+int index_totals(struct index *ix, const char *after_uid, struct index_total *out, size_t max, size_t *ret_n);
+
+/* A segment by name. */
+struct index_ref {
+    char uid[40];
+    uint64_t id;
+    uint32_t tries; /* of removing its file */
+};
+/* Takes segments out, and notes their files as trash, in one durable transaction: then the files go, then
+ * index_trash_settle. One that is not there is left out. */
+int index_drop(struct index *ix, const struct index_ref *list, size_t n);
+bool index_is_trash(struct index *ix, const char *uid, uint64_t id);
+/* In order, those behind `after` (NULL: from the first), at most max. */
+int index_trash(
+    struct index *ix, const struct index_ref *after, struct index_ref *out, size_t max, size_t *ret_n);
+/* tries 0: the file is gone, and the note goes too; else it is put back with so many tries. */
+int index_trash_settle(struct index *ix, const struct index_ref *list, size_t n);
+
+/* Footage that stays, [start_us, end_us), as long as it is not released. Of two with the same id the one with
+ * the newer version counts; one that has been released stays, so that it is known where it still stands as
+ * held. */
+#define INDEX_LOCK_BY_MAX   65  /* with its NUL */
+#define INDEX_LOCK_NOTE_MAX 257 /* the same */
+struct index_lock {
+    char uid[40];
+    uint64_t id;
+    usec_t start_us, end_us, version_us;
+    usec_t released_us; /* 0: it holds */
+    char by[INDEX_LOCK_BY_MAX];
+    char note[INDEX_LOCK_NOTE_MAX];
+};
+/* In the order of uid and start, those behind `after` (NULL: from the first), at most max. */
+int index_locks(
+    struct index *ix, const struct index_lock *after, struct index_lock *out, size_t max, size_t *ret_n);
+/* Puts those that are newer than what is there. One durable transaction. */
+int index_locks_put(struct index *ix, const struct index_lock *list, size_t n);
+
 /* A walk over all records, a few at a time: where it stands. Zeroed: at the start. */
+enum index_table {
+    INDEX_SEGMENTS,
+    INDEX_RANGES,
+    INDEX_TOTALS,
+    INDEX_TRASH,
+    INDEX_LOCKS,
+    INDEX_EVENTS,
+    INDEX_TABLES
+};
 #define INDEX_KEY_MAX 511 /* LMDB's own limit */
 struct index_walk {
-    bool ranges;
+    enum index_table table;
     uint8_t key[INDEX_KEY_MAX];
     size_t n;
 };
 /* A record that cannot be read. */
 struct index_flaw {
-    bool range;      /* else a segment */
+    enum index_table table;
     char uid[40];    /* "": not even its key can be read: the whole index is of no use */
-    uint64_t number; /* its id, or its start */
+    uint64_t number; /* of its key: id or start; 0 where it has none */
+    uint8_t key[INDEX_KEY_MAX];
+    size_t n;
 };
 /* Looks at up to max records behind *at, which goes on, and begins anew behind the last. INDEX_OK,
  * INDEX_E_DAMAGED (*ret is what it stands at), -errno. */
 int index_walk(struct index *ix, struct index_walk *at, size_t max, struct index_flaw *ret);
-/* Replaces the damaged record of a segment by info, or takes it out (NULL); makes the stream's ranges anew
- * from its segments. One durable transaction. */
+/* A damaged segment is replaced by info, or taken out (NULL); its stream's ranges and total, and those that
+ * are damaged, are made anew from its segments; other records go. One durable transaction. */
 int index_mend(struct index *ix, const struct index_flaw *f, const struct seg_info *info);
 /* Reader slots of dead processes are freed; *ret_n of them. */
 int index_clear_dead(struct index *ix, int *ret_n);

@@ -170,15 +170,17 @@ static int read_file(const struct storage *s, const struct index_flaw *f, struct
 
 static int mend(struct indexer *x, const struct storage *s, const struct index_flaw *f)
 {
+    static const char *const words[INDEX_TABLES] = {"segment", "range", "total", "trash", "lock", "event"};
     CLEANUP(mem_freep) struct seg_info *info = NEW(struct seg_info);
-    int gone = f->range ? 0 : read_file(s, f, info), err;
+    bool segment = f->table == INDEX_SEGMENTS;
+    int gone = segment ? read_file(s, f, info) : f->table > INDEX_TOTALS, err;
     uint32_t held;
 
     if (gone < 0) return INDEX_OK; /* the disk says no: the walk comes by again */
-    err = index_mend(x->ix, f, gone || f->range ? NULL : info);
+    err = index_mend(x->ix, f, gone || !segment ? NULL : info);
     if (!err && log_limited(&x->mended, clock_mono_us(), &held))
         log_event_of(LOG_WARN, f->uid, "index-mended", "dir=%s what=%s number=%llx action=%s held=%u",
-            log_q(span_of(x->dir)), f->range ? "range" : "segment", (unsigned long long)f->number,
+            log_q(span_of(x->dir)), words[f->table], (unsigned long long)f->number,
             gone ? "dropped" : "\"read anew\"", held);
     return err;
 }

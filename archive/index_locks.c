@@ -1,0 +1,103 @@
+#include "archive/index_impl.h"
+
+#include <errno.h>
+
+/* uid, 0, start, id: the prefix of a key of two numbers is one of one. */
+static bool key_of(const struct index_lock *lock, struct key *k)
+{
+    struct wr w;
+
+    if (!index_key(k, lock->uid, (uint64_t)lock->start_us)) return false;
+    w = wr_of(k->mem, sizeof(k->mem));
+    w.n = k->v.mv_size;
+    wr_u64(&w, lock->id);
+    k->v.mv_size = w.n;
+    return wr_ok(&w);
+}
+
+static void text_write(struct wr *w, const char *text)
+{
+    size_t n = strlen(text);
+
+    wr_u16(w, (uint16_t)n);
+    wr_bytes(w, span(text, n));
+}
+
+static bool text_read(struct rd *r, char *dst, size_t cap)
+{
+    return span_copy(rd_bytes(r, rd_u16(r)), dst, cap);
+}
+
+bool index_lock_read(const MDB_val *k, const MDB_val *v, struct index_lock *ret)
+{
+    struct rd r, key;
+
+    *ret = (struct index_lock){0};
+    if (!index_key_uid(k, ret->uid, sizeof(ret->uid)) || !index_record(k, v, &r)) return false;
+    key = rd_of(span_from(span(k->mv_data, k->mv_size), strlen(ret->uid) + 1));
+    ret->start_us = (usec_t)rd_u64(&key);
+    ret->id = rd_u64(&key);
+    ret->end_us = (usec_t)rd_u64(&r);
+    ret->version_us = (usec_t)rd_u64(&r);
+    ret->released_us = (usec_t)rd_u64(&r);
+    if (!text_read(&r, ret->by, sizeof(ret->by)) || !text_read(&r, ret->note, sizeof(ret->note)))
+        return false;
+    return rd_ok(&r) && rd_left(&r) == 0 && rd_ok(&key) && rd_left(&key) == 0 && ret->start_us >= 0 &&
+        ret->end_us > ret->start_us;
+}
+
+int index_locks(
+    struct index *ix, const struct index_lock *after, struct index_lock *out, size_t max, size_t *ret_n)
+{
+    bool damaged = false;
+    struct key k = {.v = {0}};
+    struct look l;
+    int rc;
+
+    *ret_n = 0;
+    if (after && !key_of(after, &k)) return -EINVAL;
+    rc = index_look_begin(ix, ix->locks, &l);
+    if (rc) return index_error(rc);
+    rc = index_look_behind(&l, k.mem, k.v.mv_size);
+    for (; rc == 0 && *ret_n < max; rc = index_look_get(&l, MDB_NEXT)) {
+        if (index_lock_read(&l.k, &l.v, &out[*ret_n]))
+            ++*ret_n;
+        else
+            damaged = true;
+    }
+    index_look_end(&l);
+    if (rc && rc != MDB_NOTFOUND) return index_error(rc);
+    return damaged ? INDEX_E_DAMAGED : INDEX_OK;
+}
+
+static int put_one(struct index *ix, MDB_txn *txn, const struct index_lock *lock)
+{
+    uint8_t mem[64 + INDEX_LOCK_BY_MAX + INDEX_LOCK_NOTE_MAX];
+    struct wr w = wr_of(mem, sizeof(mem));
+    struct index_lock held;
+    struct key k;
+    MDB_val key, v;
+    int rc;
+
+    if (!key_of(lock, &k)) return EINVAL;
+    key = k.v;
+    rc = mdb_get(txn, ix->locks, &key, &v);
+    if (rc && rc != MDB_NOTFOUND) return rc;
+    if (rc == 0 && index_lock_read(&key, &v, &held) && held.version_us >= lock->version_us) return 0;
+    wr_u64(&w, (uint64_t)lock->end_us);
+    wr_u64(&w, (uint64_t)lock->version_us);
+    wr_u64(&w, (uint64_t)lock->released_us);
+    text_write(&w, lock->by);
+    text_write(&w, lock->note);
+    return index_record_put(txn, ix->locks, &k.v, &w);
+}
+
+int index_locks_put(struct index *ix, const struct index_lock *list, size_t n)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
+
+    if (rc) return index_error(rc);
+    for (size_t i = 0; rc == 0 && i < n; i++) rc = put_one(ix, txn, &list[i]);
+    return index_txn_end(txn, rc);
+}
