@@ -11,36 +11,13 @@ from gst import GstServer
 from server import MediaServer, need_server
 
 TEST_LIMIT_S = 120
-
-
-def pytest_addoption(parser):
-    parser.addoption("--shard", default="1/1", help="k/n: only the k-th part of n, tests of one fleet together")
+pytest_plugins = ["shards"]
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): most time for this test")
-    config.addinivalue_line("markers", "slow: takes more than ten seconds")
     if not (tools.BUILD / "bin" / "ms-camera").exists():
         pytest.exit(f"no {tools.BUILD}/bin/ms-camera: run make first", 2)
-
-
-# Fixtures of a whole module: the tests that share one run in the same part.
-FLEETS = {"fleet": 0, "harmless": 1, "recorded": 0}
-
-
-def pytest_collection_modifyitems(config, items):
-    part, parts = (int(x) for x in config.getoption("--shard").split("/"))
-    if parts == 1:
-        return
-    others, chosen = 0, []
-    for item in items:
-        fleet = next((n for f, n in FLEETS.items() if f in item.fixturenames), None)
-        if fleet is None:
-            others += 1
-        if (others if fleet is None else fleet) % parts == part - 1:
-            chosen.append(item)
-    config.hook.pytest_deselected(items=[i for i in items if i not in set(chosen)])
-    items[:] = chosen
 
 
 @pytest.fixture(autouse=True)

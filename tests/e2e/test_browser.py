@@ -19,6 +19,7 @@ SHOTS = tools.BUILD / "shots"
 CHROMIUM = shutil.which("chromium")
 
 pytestmark = [
+    pytest.mark.heavy,
     pytest.mark.skipif(not CHROMIUM, reason="no chromium"),
     pytest.mark.skipif(not shutil.which("node"), reason="no node"),
     pytest.mark.skipif(not (HERE / "node_modules" / "playwright-core").is_dir(), reason="no playwright-core: scripts/deps test"),
@@ -79,6 +80,7 @@ def test_first_picture_within_two_seconds(site):
     assert first["ms"] < 2000 * tools.SLOW
 
 
+@pytest.mark.slow
 def test_live_plays_on(site):
     _, watched, name, badge = browse(
         page(site, "gate"), {"playing": 15000}, {"watch": 15000}, {"text": "#name", "has": "Gate"}, {"text": "#badge", "has": "LIVE"}, shot("live-light")
@@ -186,6 +188,7 @@ def test_fits_every_width(site, width):
     assert browse(page(site, "roof"), {"playing": 15000}, {"eval": wide}, shot(f"width-{width}"), width=width, height=800)[1] <= 0
 
 
+@pytest.mark.slow
 def test_camera_that_fails_and_comes_back(site):
     """The page says why there is no picture, and goes on by itself."""
     server, cam = site

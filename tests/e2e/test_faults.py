@@ -210,6 +210,7 @@ def test_sessions_outlive_their_timeout(harmless):
         assert (s["sessions_expired"], s["sessions_opened"]) == (0, 1), habit
 
 
+@pytest.mark.slow
 def test_keepalive_that_does_not_count(server, camera):
     """K1: GET_PARAMETER is offered and not counted. After two sessions that died for it, another way is taken for good."""
     cam = camera(source="tiny.h264", alive="options", timeout=5)
@@ -255,6 +256,7 @@ def playable(s, uid):
 
 
 @pytest.mark.parametrize("keys", [{}, {"stream-transport": "udp"}], ids=["tcp", "udp"])
+@pytest.mark.slow
 def test_loss(pair, keys):
     """T2, V17"""
     s, cam = pair(keys=keys)
@@ -278,6 +280,7 @@ def test_reordering_over_udp_costs_nothing(pair):
 
 
 @pytest.mark.parametrize("jump", [90000 * 3600, -90000 * 3600, 90000 * 20, -90000 * 20, "zero"])
+@pytest.mark.slow
 def test_timestamp_jump(pair, jump):
     """T5: media time goes on, every frame is kept."""
     s, cam = pair()
@@ -307,6 +310,7 @@ def test_stray_timestamps(pair):
 
 
 @pytest.mark.parametrize("action,arg", [("ssrc", ""), ("seq-jump", -20000), ("seq-jump", 20000), ("restart", ""), ("bye", "")])
+@pytest.mark.slow
 def test_stream_changes_in_place(pair, action, arg):
     """T4, T6, T17, K15: no reconnect for it."""
     s, cam = pair()
@@ -320,6 +324,7 @@ def test_stream_changes_in_place(pair, action, arg):
 
 
 @pytest.mark.parametrize("source", ["change.h264", "change.h265"])
+@pytest.mark.slow
 def test_picture_changes_its_size(server, camera, source):
     """V8"""
     cam = camera(source=source)
@@ -358,6 +363,7 @@ def test_garbage_between_frames(pair):
 
 
 @pytest.mark.parametrize("action", ["rst", "close", "request TEARDOWN"])
+@pytest.mark.slow
 def test_cut_and_back(pair, action):
     s, cam = pair()
     s.wait_frames("bad", 30)
@@ -372,6 +378,7 @@ def test_cut_and_back(pair, action):
     good_is_untouched(s, cam)
 
 
+@pytest.mark.slow
 def test_frozen_camera(pair):
     """K11: 10 s without a packet, and it is asked anew."""
     s, cam = pair()

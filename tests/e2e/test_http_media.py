@@ -79,6 +79,7 @@ def test_nobody_watches_nothing_is_followed(server, camera):
 
 
 @pytest.mark.limit(90)
+@pytest.mark.slow
 def test_archive_grows_without_holes(server, camera):
     """Segments of ten seconds: whether a moment ago is in the open one, in a closed one that is not indexed yet, or in the index, the archive
     is one stretch that reaches up to now."""
@@ -101,6 +102,7 @@ def test_archive_grows_without_holes(server, camera):
 
 
 @pytest.mark.limit(90)
+@pytest.mark.slow
 def test_outage_is_a_discontinuity(server, camera):
     cam = camera(dict(source=["small.h264", "audio.aac"]))
     s = server({"cam": cam.url()}, record=True)

@@ -45,6 +45,7 @@ def watched(server, camera):
 
 
 @pytest.mark.limit(90)
+@pytest.mark.slow
 def test_slow_heads(watched):
     """Bytes that drip do not keep a connection: 15 s after the first one it is answered with 408 and closed."""
     slow = [connect(watched) for _ in range(SLOW_HEADS)]
@@ -66,6 +67,7 @@ def test_slow_heads(watched):
 
 
 @pytest.mark.limit(150)
+@pytest.mark.slow
 def test_readers_that_do_not_read(watched):
     """Live and archive viewers with a closed window: others are served as ever, and they are gone after 30 s."""
     wait_for("an archive", lambda: watched.ranges("cam") and watched.ranges("cam")[0][1] >= 10, timeout=30)

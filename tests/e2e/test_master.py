@@ -226,6 +226,7 @@ def test_hung_before_its_handshake(server, camera):
 
 
 @pytest.mark.parametrize("role", ["connector", "keeper", "httpd"])
+@pytest.mark.slow
 def test_hung_service_is_replaced(server, camera, role):
     cam = camera(source="tiny.h264")
     s = server({"cam": cam.url()}, record=True)

@@ -144,6 +144,7 @@ def test_index_is_rebuilt_from_segments(server, camera):
     wait_for("the archive from its files", lambda: sum(d for _, d in s.ranges("cam", since)) > 12, timeout=30)
 
 
+@pytest.mark.slow
 def test_segments_follow_each_other_without_a_gap(server, camera):
     cam = camera(source="small.h264")
     s = server({"cam": {"stream-url": cam.url(), "dvr-chunk": "10s"}}, record=True)

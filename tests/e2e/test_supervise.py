@@ -318,6 +318,7 @@ def test_log_file_is_opened_anew(server, camera):
     wait_for("lines in it", lambda: log.stat().st_size > 0)
 
 
+@pytest.mark.slow
 def test_on_demand(server, camera):
     cam = camera(source="small.h264")
     s = server({"cam": {"stream-url": cam.url(), "stream-enable": "on-demand"}})

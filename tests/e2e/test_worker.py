@@ -268,6 +268,7 @@ def test_habits(camera, host, knobs):
 
 
 @pytest.mark.parametrize("action,arg", [("ts-jump", "900000000"), ("ts-zero", ""), ("seq-jump", "20000"), ("ssrc", ""), ("restart", ""), ("bye", ""), ("garbage", "5000")])
+@pytest.mark.slow
 def test_what_happens_once(camera, host, action, arg):
     cam = camera()
     w = host().worker("cam-1", cam.url("cam0"))
@@ -334,6 +335,7 @@ def test_the_footer_has_the_cameras_clock(camera, host, knobs, offset_s):
         assert f["clock"] == "camera" and abs(f["clock_offset_us"] / 1e6 - offset_s) < 0.15
 
 
+@pytest.mark.slow
 def test_segments_follow_each_other_without_a_gap(camera, host):
     cam = camera(fast=4)
     w = host().worker("cam-1", cam.url("cam0"), record=True, chunk_us=5000000)
@@ -406,6 +408,7 @@ def test_a_new_keeper_hears_what_the_old_one_had_not_stored(camera, host):
     w.wait(lambda w: len(w.opened) >= 1)  # the open one is said again
 
 
+@pytest.mark.slow
 def test_a_full_disk(camera, host, tmp_path):
     """The segment is cut back and closed as far as it goes, the keeper hears of it, live goes on."""
     image, mount = tmp_path / "disk", tmp_path / "mount"

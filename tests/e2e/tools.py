@@ -12,7 +12,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MS_BUILD", ROOT / "build")).resolve()
 MEDIA = pathlib.Path(os.environ.get("MS_MEDIA", BUILD / "media")).resolve()
 CORPORA = ROOT.parent / "shared" / "corpora"
-PORTS = range(21600, 21990)
+# Runs that share the tests (shards.py) have ports of their own.
+_PART, _PARTS = (int(n) for n in os.environ.get("MS_PART", "1/1").split("/"))
+PORTS = range(21600 + (_PART - 1) * (390 // _PARTS), 21600 + _PART * (390 // _PARTS))
 # Under the sanitizers everything takes longer.
 SLOW = float(os.environ.get("MS_SLOW", "3" if BUILD.name in ("asan", "tsan") else "1"))
 
