@@ -173,7 +173,7 @@ deps-test:
 	scripts/deps test
 
 demo: deps
-	$(MAKE) all
+	$(MAKE) -j$(shell nproc) all
 	scripts/demo $(B)
 
 check:
