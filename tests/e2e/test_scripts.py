@@ -52,3 +52,24 @@ def test_a_figure_has_its_verdict():
     assert found["growth", "cost at 200 cameras against 50"] == "not met"
     assert [v for (figure, _), v in found.items() if figure == "kill"] == ["not met", "not met", "met"]
     assert {v for (figure, _), v in found.items() if figure in ("stop", "start", "picture")} == {"skipped"}
+
+
+def lint_sizes(tmp_path, text):
+    source = tmp_path / "x.c"
+    source.write_text(text)
+    done = subprocess.run([ROOT / "scripts" / "lint-sizes", source], capture_output=True, text=True, timeout=30)
+    return [line.split(": ", 1)[1] for line in done.stdout.splitlines() if line]
+
+
+def test_parameters_and_nesting_have_ceilings(tmp_path):
+    six = "static int f(int a, int b,\n    void (*c)(int, int), int d, int e, int g)\n{\n    return a;\n}\n"
+    assert lint_sizes(tmp_path, six) == []
+    assert lint_sizes(tmp_path, six.replace("int g)", "int g, int h)")) == ["f has 7 parameters, the ceiling is 6"]
+    assert lint_sizes(tmp_path, six.replace("int g)", "int g, ...)")) == []
+    body = "int f(void)\n{{\n    for (;;)\n        while (a(1, \"}}\")) {{\n            if (b) {{\n{0}            }}\n        }}\n}}\n"
+    ladder = "                if (c) d(); else if (e) g(); else h();\n"
+    assert lint_sizes(tmp_path, body.format(ladder)) == []
+    for deeper in ("if (c) for (;;) d();\n", "EACH(x, y) { if (z) d(); }\n", "switch (c) { case 1: if (d) e(); break; default: break; }\n",
+                   "do { if (c) d(); } while (e);\n", "if (c) d(); else { if (e) g(); }\n"):  # fmt: skip
+        assert lint_sizes(tmp_path, body.format(deeper)) == ["f has 5 levels of nesting, the ceiling is 4"], deeper
+    assert lint_sizes(tmp_path, body.format("s = (struct t){.a = {1, {2, {3}}}}; /* if (c) for (;;) { */\n")) == []
