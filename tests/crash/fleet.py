@@ -70,6 +70,17 @@ class Fleet:
                 out[uid] = lost
         return out
 
+    def settled(self):
+        """Does nothing lack its footer but what is written now, and is all else in the index?"""
+        for a in self.archives.values():
+            index, found = a.index(), a.read()
+            if [s for s in found if s.info and (s.info.uid, s.info.id) not in index]:
+                return False
+            still = [s.path.relative_to(a.storage).parts[0] for s in found if s.info is None]
+            if len(still) > len(set(still)):
+                return False
+        return True
+
     def check_whole(self, frames=True):
         """After a clean stop: every segment has its footer and is in the index, the index claims nothing else, no frame that was in a ring
         of this run is missing."""

@@ -111,6 +111,7 @@ def run(n, seed, streams=8, say=print):
                 say(f"{done} kills, {len(killer.acknowledged)} segments in the index")
         wait_for("the last frames are recorded", lambda: killer.check() or not killer.waiting, timeout=LATE_S * 2)
         fleet.server.wait_recording(*fleet.uids, timeout=20)
+        wait_for("what the dead left is repaired and in the index", fleet.settled, timeout=30)
         fleet.witness.look()
         assert fleet.server.stop() == 0
         fleet.check_whole()
