@@ -32,7 +32,7 @@ struct queued {
 
 /* --- from the thread to the loop --- */
 
-enum post_kind { POST_STATE, POST_FOLDER, POST_STORED, POST_INDEX, POST_END };
+enum post_kind { POST_STATE, POST_FOLDER, POST_STORED, POST_INDEX, POST_ROWS, POST_ANSWER, POST_END };
 struct post {
     struct disk *disk;
     enum post_kind kind;
@@ -40,7 +40,9 @@ struct post {
     int fd, err;
     uint64_t number;
     struct disk_report report;
-    char path[];
+    uint32_t n_rows;
+    size_t bytes;
+    char path[]; /* or text, or rows */
 };
 
 static void deliver(void *p)
@@ -54,6 +56,8 @@ static void deliver(void *p)
     case POST_FOLDER: ops->on_folder(arg, m->uid, m->fd, m->err); break;
     case POST_STORED: ops->on_stored(arg, m->uid, m->number); break;
     case POST_INDEX: ops->on_index(arg, m->path, m->number); break;
+    case POST_ROWS: ops->on_rows(arg, m->number, m->n_rows, span(m->path, m->bytes)); break;
+    case POST_ANSWER: ops->on_answer(arg, m->number, m->err, m->path); break;
     case POST_END: ops->on_end(arg); break;
     }
     mem_free(m);
@@ -109,6 +113,26 @@ static void post_index(void *arg, const char *path, uint64_t gen)
     loop_post(d->loop, deliver, m);
 }
 
+static void post_rows(void *arg, uint64_t id, uint32_t n, struct span rows)
+{
+    struct disk *d = arg;
+    struct post *m = mem_new(sizeof(*m) + rows.n);
+
+    *m = (struct post){.disk = d, .kind = POST_ROWS, .number = id, .n_rows = n, .bytes = rows.n};
+    memcpy(m->path, rows.p, rows.n);
+    loop_post(d->loop, deliver, m);
+}
+
+static void post_answer(void *arg, uint64_t id, int code, const char *text)
+{
+    struct disk *d = arg;
+    struct post *m = post_new(d, POST_ANSWER, NULL, text);
+
+    m->number = id;
+    m->err = code;
+    loop_post(d->loop, deliver, m);
+}
+
 static void alive(void *arg)
 {
     struct disk *d = arg;
@@ -116,7 +140,8 @@ static void alive(void *arg)
     atomic_store(&d->busy_since_us, clock_mono_us());
 }
 
-static const struct work_ops posts = {post_state, post_folder, post_stored, post_index, alive};
+static const struct work_ops posts = {
+    post_state, post_folder, post_stored, post_index, post_rows, post_answer, alive};
 
 /* --- the thread --- */
 
@@ -154,7 +179,10 @@ static void *run(void *arg)
         bool got = next_job(d, !more, tick_us, &job);
 
         if (got && job.kind == JOB_STOP) break;
-        if (got) work_job(&d->work, &job);
+        if (got) {
+            work_job(&d->work, &job);
+            mem_free(job.data);
+        }
         now_us = clock_mono_us();
         if (now_us >= tick_us || work_due(&d->work)) {
             tick_us = now_us + MIN(TICK_US, d->conf.sync_us);
@@ -222,7 +250,13 @@ void disk_stop(struct disk *d)
 void disk_free(struct disk *d)
 {
     pthread_join(d->thread, NULL);
-    LIST_EACH(&d->jobs, link) mem_free(LIST_ITEM(link, struct queued, link));
+    LIST_EACH(&d->jobs, link)
+    {
+        struct queued *q = LIST_ITEM(link, struct queued, link);
+
+        mem_free(q->job.data);
+        mem_free(q);
+    }
     pthread_cond_destroy(&d->wake);
     pthread_mutex_destroy(&d->lock);
     mem_free(d);
@@ -273,4 +307,20 @@ void disk_closed(struct disk *d, const char *uid, uint64_t id)
 void disk_probe(struct disk *d)
 {
     put(d, job_of(JOB_PROBE, NULL));
+}
+
+void disk_ask(struct disk *d, const struct ask *q)
+{
+    struct job j = job_of(JOB_ASK, NULL);
+
+    j.data = mem_dup(q, sizeof(*q));
+    put(d, j);
+}
+
+void disk_keep(struct disk *d, const char *uid, const struct keep_policy *p)
+{
+    struct job j = job_of(JOB_KEEP, uid);
+
+    if (p) j.data = mem_dup(p, sizeof(*p));
+    put(d, j);
 }

@@ -8,6 +8,8 @@
 
 #include <sys/types.h>
 
+#include "archive/ask.h"
+#include "archive/keep.h"
 #include "archive/seginfo.h"
 #include "archive/storage.h"
 #include "common/net/loop.h"
@@ -37,6 +39,8 @@ struct disk_ops {
     void (*on_folder)(void *arg, const char *uid, int fd, int err); /* takes fd; err: positive errno */
     void (*on_stored)(void *arg, const char *uid, uint64_t id);
     void (*on_index)(void *arg, const char *path, uint64_t gen);
+    void (*on_rows)(void *arg, uint64_t id, uint32_t n, struct span rows); /* of disk_ask */
+    void (*on_answer)(void *arg, uint64_t id, int code, const char *text); /* once for each */
     void (*on_end)(void *arg); /* the thread has ended: disk_free */
 };
 
@@ -59,5 +63,9 @@ void disk_opened(struct disk *d, const char *uid, uint64_t id);
 void disk_closed(struct disk *d, const char *uid, uint64_t id);
 /* A write has failed: is the disk all right? on_state comes in any case. */
 void disk_probe(struct disk *d);
+/* A part of a question. */
+void disk_ask(struct disk *d, const struct ask *q);
+/* How a stream's footage is kept; NULL: it is not configured any more. */
+void disk_keep(struct disk *d, const char *uid, const struct keep_policy *p);
 
 #endif

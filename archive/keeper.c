@@ -90,13 +90,25 @@ static void on_index(void *arg, const char *path, uint64_t gen)
     channel_end(ch, NULL, 0);
 }
 
+static void on_rows(void *arg, uint64_t id, uint32_t n, struct span rows)
+{
+    keeper_ask_rows(arg, id, n, rows);
+}
+
+static void on_answer(void *arg, uint64_t id, int code, const char *text)
+{
+    keeper_ask_answered(arg, id, code, text);
+}
+
 static void on_end(void *arg);
-static const struct disk_ops disk_ops = {on_state, on_folder, on_stored, on_index, on_end};
+static const struct disk_ops disk_ops = {
+    on_state, on_folder, on_stored, on_index, on_rows, on_answer, on_end};
 
 static void begin(struct store *s)
 {
     s->begun_us = loop_now_us(s->keeper->loop);
     s->disk = disk_new(s->keeper->loop, &s->conf, &disk_ops, s);
+    keeper_keep_tell(s);
 }
 
 static void store_free(struct store *s)
@@ -111,6 +123,7 @@ static void on_end(void *arg)
     struct store *s = arg;
     struct keeper *k = s->keeper;
 
+    keeper_ask_silent(s);
     disk_free(s->disk);
     s->disk = NULL;
     if (s->gone || k->done) {
@@ -218,6 +231,10 @@ static const struct master_row {
     {MSG_STORAGE_INIT, storage_accept},
     {MSG_KEEP_PEER, keeper_peer},
     {MSG_KEEP_PEER_GONE, keeper_peer_gone},
+    {MSG_KEEP_STREAM, keeper_keep_stream},
+    {MSG_KEEP_STREAM_GONE, keeper_keep_stream_gone},
+    {MSG_KEEP_ASK, keeper_ask},
+    {MSG_KEEP_END, keeper_ask_gone},
     {MSG_CONF_DONE, conf_done},
 };
 
@@ -244,6 +261,7 @@ static void watch_stalls(struct keeper *k)
         log_event(stalled ? LOG_WARN : LOG_NOTE, stalled ? "storage-stalled" : "storage-answers",
             "storage=%s", s->conf.name);
         send_state(s);
+        if (stalled) keeper_ask_silent(s);
     }
 }
 
@@ -253,6 +271,7 @@ static void on_tick(struct loop_timer *t)
 
     watch_stalls(k);
     keeper_serve(k);
+    keeper_ask_tick(k);
 }
 
 struct keeper *keeper_new(struct loop *l, struct child *c)
@@ -263,6 +282,7 @@ struct keeper *keeper_new(struct loop *l, struct child *c)
     k->child = c;
     list_init(&k->stores);
     list_init(&k->peers);
+    list_init(&k->asks);
     loop_timer_every(l, &k->tick, TICK_US, on_tick, k);
     return k;
 }
@@ -273,6 +293,8 @@ void keeper_stop(struct keeper *k, void (*done)(void *arg), void *arg)
     k->done = done;
     k->done_arg = arg;
     loop_timer_stop(&k->tick);
+    keeper_ask_done(k);
+    keeper_keep_done(k);
     LIST_EACH(&k->stores, link)
     {
         struct store *s = LIST_ITEM(link, struct store, link);

@@ -1,13 +1,16 @@
-/* What keeper.c (storages, the master) and keeper_peers.c (workers, and where they record) share: the two
- * tables and their rows. */
+/* What keeper.c (storages, the master), keeper_peers.c (workers, and where they record), keeper_ask.c
+ * (questions of msctl) and keeper_keep.c (how streams are kept, locks) share: the tables and their rows. */
 #ifndef ARCHIVE_KEEPER_IMPL_H
 #define ARCHIVE_KEEPER_IMPL_H
 
+#include "archive/ask.h"
 #include "archive/disk.h"
 #include "archive/keeper.h"
 #include "common/base/list.h"
+#include "common/base/map.h"
 
-#define SYNC_US (5 * US_PER_S) /* where no storage says */
+#define SYNC_US           (5 * US_PER_S) /* where no storage says */
+#define KEEPER_STORES_MAX 256
 
 struct store {
     struct list link;
@@ -47,10 +50,22 @@ struct peer {
     usec_t not_before_us;
 };
 
+/* A question that is being answered. */
+struct keeper_ask {
+    struct list link;
+    struct keeper *keeper;
+    struct answer answer;
+    struct store *parts[KEEPER_STORES_MAX]; /* storages that have not answered yet */
+    size_t n_parts, rows;
+    struct list pages; /* that the master has no room for yet */
+    usec_t said_us;    /* something to the master, last */
+};
+
 struct keeper {
     struct loop *loop;
     struct child *child;
-    struct list stores, peers;
+    struct list stores, peers, asks;
+    struct map keeping; /* uid -> struct keep_policy */
     struct loop_timer tick;
     void (*done)(void *arg); /* NULL: not stopping */
     void *done_arg;
@@ -70,5 +85,22 @@ void keeper_forget(struct keeper *k, const struct store *s);
 /* Messages of the master. 0, or -EPROTO. */
 int keeper_peer(struct keeper *k, struct incoming *in);
 int keeper_peer_gone(struct keeper *k, struct incoming *in);
+
+/* --- keeper_ask.c --- */
+int keeper_ask(struct keeper *k, struct incoming *in);
+int keeper_ask_gone(struct keeper *k, struct incoming *in);
+void keeper_ask_rows(struct store *s, uint64_t id, uint32_t n, struct span rows);
+void keeper_ask_answered(struct store *s, uint64_t id, int code, const char *text);
+/* A storage hangs, ends or goes: it will not answer what it was asked. */
+void keeper_ask_silent(struct store *s);
+void keeper_ask_tick(struct keeper *k);
+void keeper_ask_done(struct keeper *k);
+
+/* --- keeper_keep.c --- */
+int keeper_keep_stream(struct keeper *k, struct incoming *in);
+int keeper_keep_stream_gone(struct keeper *k, struct incoming *in);
+/* All that a storage's thread, which has just been started, has to know. */
+void keeper_keep_tell(struct store *s);
+void keeper_keep_done(struct keeper *k);
 
 #endif

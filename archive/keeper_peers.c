@@ -8,9 +8,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define STORES_MAX 256
-#define RETRY_US   US_PER_S        /* before a worker whose write has failed gets its folder again */
-#define STEADY_US  (10 * US_PER_S) /* all right for so long: streams that belong there come back */
+#define RETRY_US  US_PER_S        /* before a worker whose write has failed gets its folder again */
+#define STEADY_US (10 * US_PER_S) /* all right for so long: streams that belong there come back */
 
 static struct peer *find_peer(struct keeper *k, const char *uid)
 {
@@ -57,8 +56,8 @@ static bool may_take(const struct peer *p, const struct store *s)
 
 static struct store *choose(const struct peer *p)
 {
-    struct choice_store list[STORES_MAX] = {0};
-    struct store *stores[STORES_MAX] = {0};
+    struct choice_store list[KEEPER_STORES_MAX] = {0};
+    struct store *stores[KEEPER_STORES_MAX] = {0};
     size_t n = 0;
     int at;
 
@@ -66,7 +65,7 @@ static struct store *choose(const struct peer *p)
     {
         struct store *s = LIST_ITEM(link, struct store, link);
 
-        if (s->gone || n == STORES_MAX) continue;
+        if (s->gone || n == KEEPER_STORES_MAX) continue;
         stores[n] = s;
         list[n++] = (struct choice_store){span_of(s->conf.name), span_of(s->conf.path), may_take(p, s)};
     }

@@ -1,6 +1,7 @@
 #include "archive/work.h"
 #include "archive/reader.h"
 #include "archive/repair.h"
+#include "archive/work_ask.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
@@ -267,6 +268,8 @@ bool work_scan(struct work *w)
     }
     while (verify_one(w))
         if (clock_mono_us() - from_us > BATCH_US) return true;
+    while (work_ask_step(w))
+        if (clock_mono_us() - from_us > BATCH_US) return true;
     return false;
 }
 
@@ -439,6 +442,18 @@ static void probe(struct work *w, const struct job *j)
     tell_state(w, clock_mono_us(), true);
 }
 
+static void ask(struct work *w, const struct job *j)
+{
+    work_ask_begin(w, j->data);
+}
+
+static void keep(struct work *w, const struct job *j)
+{
+    struct keep_policy *p = j->data ? mem_dup(j->data, sizeof(*p)) : NULL;
+
+    mem_free(p ? map_set(&w->policies, span_of(j->uid), p) : map_remove(&w->policies, span_of(j->uid)));
+}
+
 void work_job(struct work *w, const struct job *j)
 {
     static void (*const jobs[])(struct work *, const struct job *) = {
@@ -449,6 +464,8 @@ void work_job(struct work *w, const struct job *j)
         [JOB_OPENED] = opened,
         [JOB_CLOSED] = closed,
         [JOB_PROBE] = probe,
+        [JOB_ASK] = ask,
+        [JOB_KEEP] = keep,
     };
 
     must(j->kind < ARRAY_N(jobs));
@@ -459,6 +476,7 @@ void work_init(struct work *w, const struct disk_conf *conf, const struct work_o
 {
     *w = (struct work){.conf = conf, .ops = ops, .arg = arg};
     pending_init(&w->pending);
+    list_init(&w->asks);
     storage_init(&w->storage, conf->path, conf->floor);
     indexer_init(&w->indexer);
 }
@@ -469,9 +487,13 @@ void work_done(struct work *w, usec_t now_us)
     size_t at = 0;
 
     if (w->usable) sync_and_commit(w, now_us, true);
+    work_ask_end(w);
     close_all(w, w->pending.n_sure + w->pending.n_doubtful == 0);
     while (map_next(&w->writers, &at, &slot)) mem_free(slot.value);
     map_done(&w->writers);
+    at = 0;
+    while (map_next(&w->policies, &at, &slot)) mem_free(slot.value);
+    map_done(&w->policies);
     map_done(&w->relook);
     map_done(&w->retry);
 }

@@ -3,6 +3,7 @@
 #ifndef ARCHIVE_WORK_H
 #define ARCHIVE_WORK_H
 
+#include "archive/ask.h"
 #include "archive/disk.h"
 #include "archive/indexer.h"
 #include "archive/pending.h"
@@ -10,13 +11,26 @@
 #include "common/base/log.h"
 #include "common/base/map.h"
 
-enum job_kind { JOB_ACCEPT, JOB_FOLDER, JOB_LOOK, JOB_GONE, JOB_OPENED, JOB_CLOSED, JOB_PROBE, JOB_STOP };
+enum job_kind {
+    JOB_ACCEPT,
+    JOB_FOLDER,
+    JOB_LOOK,
+    JOB_GONE,
+    JOB_OPENED,
+    JOB_CLOSED,
+    JOB_PROBE,
+    JOB_ASK,
+    JOB_KEEP,
+    JOB_STOP
+};
 struct job {
     enum job_kind kind;
     char uid[40];
     uid_t owner;
     gid_t group;
     uint64_t id;
+    void *data; /* JOB_ASK: struct ask, JOB_KEEP: struct keep_policy (NULL: not configured any more). Flat;
+                   freed behind the job */
 };
 
 struct work_ops { /* as those of struct disk_ops, in the thread */
@@ -24,6 +38,8 @@ struct work_ops { /* as those of struct disk_ops, in the thread */
     void (*on_folder)(void *arg, const char *uid, int fd, int err);
     void (*on_stored)(void *arg, const char *uid, uint64_t id);
     void (*on_index)(void *arg, const char *path, uint64_t gen);
+    void (*on_rows)(void *arg, uint64_t id, uint32_t n, struct span rows);
+    void (*on_answer)(void *arg, uint64_t id, int code, const char *text);
     void (*alive)(void *arg); /* between the reads of something long: the disk answers */
 };
 
@@ -35,9 +51,11 @@ struct work {
     struct disk_report told;
     struct indexer indexer;
     struct scan *scan;
-    struct map writers; /* uid -> struct writer */
-    struct map relook;  /* uid -> w: something was being written there, perhaps, */
-    struct map retry;   /* or the disk said no: looked at less and less often */
+    struct map writers;  /* uid -> struct writer */
+    struct map relook;   /* uid -> w: something was being written there, perhaps, */
+    struct map retry;    /* or the disk said no: looked at less and less often */
+    struct map policies; /* uid -> struct keep_policy, of the configured streams */
+    struct list asks;    /* struct answer: questions under way */
     struct pending pending;
     usec_t report_us, reopen_us, sync_us, relook_us, retry_us; /* last done, or due: CLOCK_MONOTONIC */
     usec_t retry_wait_us;                                      /* 0: nothing has failed */
@@ -55,7 +73,7 @@ void work_job(struct work *w, const struct job *j);
 /* Once a second (as often as sync_us, when that is less), and when work_due. */
 void work_tick(struct work *w, usec_t now_us);
 bool work_due(const struct work *w);
-/* A little of the scan; true: there is more. */
+/* A little of the scan and of what is asked; true: there is more. */
 bool work_scan(struct work *w);
 /* Commits what it can, closes all. */
 void work_done(struct work *w, usec_t now_us);

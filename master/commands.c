@@ -361,5 +361,7 @@ const struct command commands[] = {
     {"storage list", 0, 0, run_nothing, row_storages},
     {"storage init", 1, 1, run_storage_init, NULL},
     {"log-level", 1, 1, run_log_level, NULL},
+    /* the keeper's, in archive/ask.h */
+    {"archive list", 0, 1, control_ask_keeper, NULL},
 };
 const size_t n_commands = ARRAY_N(commands);

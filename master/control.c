@@ -15,12 +15,27 @@
 
 static const struct command nothing = {.row = NULL}; /* no more rows */
 
+/* The keeper need not go on. */
+static void keep_forget(struct session *s)
+{
+    struct channel *keeper = services_channel(s->m, SERVICE_KEEPER);
+    struct packer *p;
+
+    if (s->keep_id > 0 && keeper) {
+        p = channel_begin(keeper, MSG_KEEP_END, 1);
+        pack_kv_u64(p, "id", s->keep_id);
+        channel_end(keeper, NULL, 0);
+    }
+    s->keep_id = 0;
+}
+
 static void session_free(struct session *s)
 {
     struct control *c = &s->m->control;
 
     for (size_t i = 0; i < CONTROL_SESSIONS_MAX; i++)
         if (c->sessions[i] == s) c->sessions[i] = NULL;
+    keep_forget(s);
     loop_timer_stop(&s->timer);
     if (s->data_free) s->data_free(s->data);
     channel_free(s->ch);
@@ -88,6 +103,92 @@ static void answer_more(struct loop_timer *t)
     answer(t->arg);
 }
 
+/* --- what the keeper answers --- */
+
+static void keep_end(struct session *s, int code, struct span text)
+{
+    s->keep_id = 0;
+    s->code = code;
+    span_copy(span_sub(text, 0, sizeof(s->text) - 1), s->text, sizeof(s->text));
+    s->command = &nothing;
+    answer(s);
+}
+
+static void keep_late(struct loop_timer *t)
+{
+    struct session *s = t->arg;
+
+    keep_forget(s);
+    keep_end(s, CTL_FAILED, SPAN_LIT("the keeper does not answer"));
+}
+
+int control_ask_keeper(struct session *s)
+{
+    struct channel *keeper = services_channel(s->m, SERVICE_KEEPER);
+    unsigned uid = 0;
+    char by[32];
+    struct packer *p;
+    int pid;
+
+    if (!keeper) {
+        span_copy(SPAN_LIT("the keeper is not running"), s->text, sizeof(s->text));
+        return CTL_FAILED;
+    }
+    (void)channel_peer(s->ch, &pid, &uid);
+    snprintf(by, sizeof(by), "msctl, user %u", uid);
+    s->keep_id = ++s->m->control.asks;
+    p = channel_begin(keeper, MSG_KEEP_ASK, 4);
+    pack_kv_u64(p, "id", s->keep_id);
+    pack_kv_text(p, "cmd", s->command->cmd);
+    pack_kv_text(p, "by", by);
+    pack_key(p, "args");
+    pack_array(p, (uint32_t)s->n_args);
+    for (size_t i = 0; i < s->n_args; i++) pack_str(p, span_of(s->args[i]));
+    channel_end(keeper, NULL, 0);
+    loop_timer_set(s->m->loop, &s->timer, CONTROL_KEEPER_US, keep_late, s);
+    return CONTROL_WAITS;
+}
+
+/* NULL: it has gone meanwhile. */
+static struct session *keep_session(struct master *m, const struct packed *body)
+{
+    uint64_t id = packed_u64(body, "id", 0);
+
+    for (size_t i = 0; id > 0 && i < CONTROL_SESSIONS_MAX; i++)
+        if (m->control.sessions[i] && m->control.sessions[i]->keep_id == id) return m->control.sessions[i];
+    return NULL;
+}
+
+/* An msctl that does not read is closed by its channel's limit. */
+void control_keep_row(struct master *m, const struct packed *body)
+{
+    struct session *s = keep_session(m, body);
+    struct packer *p;
+
+    if (!s) return;
+    loop_timer_set(m->loop, &s->timer, CONTROL_KEEPER_US, keep_late, s);
+    p = channel_begin(s->ch, MSG_CTL_ROW, 1);
+    pack_key(p, "rows");
+    pack_value(p, packed_get(body, "rows"));
+    channel_end(s->ch, NULL, 0);
+}
+
+void control_keep_end(struct master *m, const struct packed *body)
+{
+    struct session *s = keep_session(m, body);
+
+    if (s) keep_end(s, (int)MIN(packed_u64(body, "code", CTL_FAILED), 255), packed_str(body, "text"));
+}
+
+void control_keeper_gone(struct master *m)
+{
+    for (size_t i = 0; i < CONTROL_SESSIONS_MAX; i++) {
+        struct session *s = m->control.sessions[i];
+
+        if (s && s->keep_id > 0) keep_end(s, CTL_FAILED, SPAN_LIT("the keeper died while it was asked"));
+    }
+}
+
 /* --- the question --- */
 
 static const struct command *command_of(struct span name)
@@ -129,6 +230,7 @@ static int on_message(struct channel *ch, struct incoming *in)
         refuse(s, CTL_USAGE, "wrong arguments");
     else
         s->code = s->command->run(s);
+    if (s->code == CONTROL_WAITS) return 0;
     /* A refused configuration still has its remarks to show. */
     if (!s->command || (s->code != CTL_OK && !s->data)) s->command = &nothing;
     answer(s);

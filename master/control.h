@@ -12,15 +12,17 @@
 #define CONTROL_ARGS_MAX     4
 #define CONTROL_ARG_MAX      256
 #define CONTROL_TEXT_MAX     512
+#define CONTROL_KEEPER_US    (25 * US_PER_S) /* between two messages of the keeper's answer */
+#define CONTROL_WAITS        (-1)            /* of a command: its answer comes later */
 
 struct master;
 struct session;
 
-/* One command of common/ipc/ctl.h. Rows come from `row` until it says CTL_NO_MORE. */
+/* One command of common/ipc/ctl.h. Rows come from `row` until it says that there are no more. */
 struct command {
     const char *cmd;
     size_t args_min, args_max;
-    int (*run)(struct session *s);                    /* a code of ctl.h; may set text */
+    int (*run)(struct session *s); /* a code of ctl.h, may set text; CONTROL_WAITS: control_ask_keeper */
     bool (*row)(struct session *s, struct packer *p); /* packs the next row; false: no more. NULL: no rows */
 };
 
@@ -37,6 +39,7 @@ struct session {
     void *data;                 /* of the command; freed by data_free */
     void (*data_free)(void *);
     struct loop_timer timer;
+    uint64_t keep_id; /* of what the keeper was asked; 0: it is not */
 };
 
 struct control {
@@ -44,11 +47,20 @@ struct control {
     int fd;
     struct listener *listener;
     struct session *sessions[CONTROL_SESSIONS_MAX];
+    uint64_t asks; /* of the keeper, so far */
 };
 
 /* Binds and listens. 0 or -errno; -EADDRINUSE: another master answers there. */
 int control_open(struct master *m, const char *path);
 void control_close(struct master *m);
+
+/* A command that the keeper answers: KEEP_ASK. For `run`: CONTROL_WAITS, or CTL_FAILED when it does not run.
+ */
+int control_ask_keeper(struct session *s);
+/* KEEP_ROW, KEEP_END; and the keeper has died: those who wait are told. */
+void control_keep_row(struct master *m, const struct packed *body);
+void control_keep_end(struct master *m, const struct packed *body);
+void control_keeper_gone(struct master *m);
 
 extern const struct command commands[];
 extern const size_t n_commands;

@@ -289,6 +289,7 @@ void fleet_add(struct master *m, const struct conf_stream *conf)
     proc_init(&s->proc, &m->births, ROLE_WORKER, s->uid, &ops, s);
     map_set(&m->fleet.by_uid, span_of(s->uid), s);
     tell_view(s);
+    tell_keeping(s);
     follow_conf(s);
 }
 
@@ -327,6 +328,7 @@ void fleet_change(struct stream *s, const struct conf_stream *was, enum conf_cha
     bool ran = s->proc.wanted;
 
     tell_view(s);
+    tell_keeping(s);
     if (change == CONF_VIEW_CHANGED) return;
     follow_conf(s);
     if (!ran || !s->proc.wanted) return;
@@ -390,8 +392,14 @@ void fleet_tell_connector(struct master *m)
     each(m, tell_connector);
 }
 
+void fleet_tell_keeping(struct master *m)
+{
+    each(m, tell_keeping);
+}
+
 void fleet_tell_keeper(struct master *m)
 {
+    fleet_tell_keeping(m);
     each(m, tell_keeper);
 }
 

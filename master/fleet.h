@@ -40,6 +40,7 @@ struct stream *fleet_stream(const struct master *m, struct span uid);
 /* A service has shaken hands: what it has to know of all streams. */
 void fleet_tell_connector(struct master *m);
 void fleet_tell_keeper(struct master *m);
+void fleet_tell_keeping(struct master *m); /* how their footage is kept, to the keeper */
 void fleet_tell_httpd(struct master *m);
 void fleet_httpd_gone(struct master *m);
 

@@ -92,6 +92,7 @@ static void apply(
     apply_streams(m, before, d);
     master_log_level(m, m->log_level_fixed ? m->log_level_fixed : after->server.log_level);
     if (!same_addresses(&before->server, &after->server)) fleet_tell_connector(m);
+    if (before->dvr.capacity_enforce != after->dvr.capacity_enforce) fleet_tell_keeping(m);
     if (d->httpd)
         proc_restart(&m->services.v[SERVICE_HTTPD].proc);
     else if (d->live)

@@ -133,6 +133,18 @@ static int on_index_ready(struct service *s, struct incoming *in)
     return 0;
 }
 
+static int on_keep_row(struct service *s, struct incoming *in)
+{
+    control_keep_row(s->m, in->body);
+    return 0;
+}
+
+static int on_keep_end(struct service *s, struct incoming *in)
+{
+    control_keep_end(s->m, in->body);
+    return 0;
+}
+
 static int on_stats(struct service *s, struct incoming *in)
 {
     struct services *all = &s->m->services;
@@ -153,6 +165,8 @@ static const struct {
     {MSG_STORAGE_STATE, on_storage_state},
     {MSG_INDEX_READY, on_index_ready},
     {MSG_HTTPD_STATS, on_stats},
+    {MSG_KEEP_ROW, on_keep_row},
+    {MSG_KEEP_END, on_keep_end},
 };
 
 /* The channel has checked that the message may come from this role. */
@@ -172,7 +186,10 @@ static void on_death(struct proc *p, const struct proc_death *d)
 {
     struct service *s = p->arg;
 
-    if (id_of(s) == SERVICE_KEEPER) storages_keeper_gone(&s->m->storages);
+    if (id_of(s) == SERVICE_KEEPER) {
+        storages_keeper_gone(&s->m->storages);
+        control_keeper_gone(s->m);
+    }
     if (id_of(s) == SERVICE_HTTPD) {
         s->m->services.viewers = s->m->services.connections = 0;
         fleet_httpd_gone(s->m);

@@ -43,7 +43,7 @@ void tell_gone(struct stream *s)
         enum service_id to;
         enum message type;
     } rows[] = {{SERVICE_HTTPD, MSG_VIEW_GONE}, {SERVICE_KEEPER, MSG_KEEP_PEER_GONE},
-        {SERVICE_CONNECTOR, MSG_CONN_PEER_GONE}};
+        {SERVICE_KEEPER, MSG_KEEP_STREAM_GONE}, {SERVICE_CONNECTOR, MSG_CONN_PEER_GONE}};
 
     for (size_t i = 0; i < ARRAY_N(rows); i++) {
         struct channel *ch = service(s, rows[i].to);
@@ -128,4 +128,21 @@ void tell_keeper(struct stream *s)
     pack_kv_u64(p, "os_gid", s->m->roles.group);
     pack_kv_text(p, "archive", s->conf->dvr_archive.text);
     channel_end(service(s, SERVICE_KEEPER), &end, 1);
+}
+
+void tell_keeping(struct stream *s)
+{
+    struct channel *ch = service(s, SERVICE_KEEPER);
+    bool enforce = s->m->conf->dvr.capacity_enforce;
+    const struct conf_stream *c = s->conf;
+    struct packer *p;
+
+    if (!ch || s->gone) return;
+    p = channel_begin(ch, MSG_KEEP_STREAM, 5);
+    pack_kv_text(p, "uid", s->uid);
+    pack_kv_i64(p, "duration_us", c->dvr_duration_us);
+    pack_kv_u64(p, "capacity_bytes", enforce ? c->dvr_capacity.bytes : 0);
+    pack_kv_u64(p, "capacity_percent", enforce ? c->dvr_capacity.percent : 0);
+    pack_kv_text(p, "archive", c->dvr_archive.text);
+    channel_end(ch, NULL, 0);
 }

@@ -20,6 +20,8 @@
  * - storage list: a row a storage. name t, path t, state t (of STORAGE_STATE, or unknown), errno u, total u,
  * free u, uuid t.
  * - storage init NAME: no row. The path is accepted as it is.
+ * - archive list [UID]: a row for each stream and storage that holds footage of it, configured or not. uid t,
+ *   storage t, segments u, bytes u, from_s u, to_s u.
  * - log-level N: no row. N: 3 (error) to 7 (debug), for all processes, until the next reload.
  */
 #ifndef IPC_CTL_H

@@ -89,6 +89,15 @@ enum {
     MESSAGE(SEG_CLOSED, 40, TO_WORKER, TO_KEEPER, 65536, 0)   /* id, info: seg_info as archive/seginfo.h writes it */ \
     MESSAGE(SEG_STORED, 41, TO_KEEPER, TO_WORKER, 64, 0)      /* id: it is in the index, durably */ \
     MESSAGE(WRITE_FAILED, 42, TO_WORKER, TO_KEEPER, 64, 0)    /* errno: the keeper looks at the storage and answers by ARCHIVE */ \
+    /* uid, duration_us (0: until space is needed), event_duration_us, capacity_bytes, capacity_percent (of a storage; both 0: no limit), \
+       archive: how footage is kept, of every configured stream, at the start and on change */ \
+    MESSAGE(KEEP_STREAM, 43, TO_MASTER, TO_KEEPER, 1024, 0) \
+    MESSAGE(KEEP_STREAM_GONE, 44, TO_MASTER, TO_KEEPER, 128, 0) /* uid: not configured any more */ \
+    /* id, cmd (of archive/ask.h), by (who asks), args (array of text): any number of KEEP_ROW, then KEEP_END */ \
+    MESSAGE(KEEP_ASK, 45, TO_MASTER, TO_KEEPER, 8192, 0) \
+    MESSAGE(KEEP_ROW, 46, TO_KEEPER, TO_MASTER, 65536, 0)     /* id, rows: array of maps, at most 100; none: it goes on */ \
+    /* id, code (of ctl.h), text. From the master, id: whoever asked has gone */ \
+    MESSAGE(KEEP_END, 47, TO_KEEPER | TO_MASTER, TO_MASTER | TO_KEEPER, 4096, 0) \
     /* --- httpd ---------------------------------------------------------------------------------------------- */ \
     MESSAGE(LISTEN, 50, TO_MASTER, TO_HTTPD, 512, 1)          /* kind (web, rtsp, publish, module), base: a listening socket */ \
     /* threads, web_dir (cpanel files), allow_origin */ \

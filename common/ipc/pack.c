@@ -367,3 +367,13 @@ bool packed_text(const struct packed *map, const char *key, char *dst, size_t ca
     }
     return span_copy(packed_as_str(v), dst, cap);
 }
+
+void pack_value(struct packer *p, const struct packed *v)
+{
+    msgpack_packer face = face_of(p);
+
+    if (v)
+        msgpack_pack_object(&face, *object(v));
+    else
+        msgpack_pack_nil(&face);
+}

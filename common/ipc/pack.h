@@ -30,6 +30,8 @@ void pack_kv_str(struct packer *p, const char *key, struct span s);
 void pack_kv_text(struct packer *p, const char *key, const char *s); /* NULL as "" */
 void pack_kv_bin(struct packer *p, const char *key, struct span s);
 void pack_key(struct packer *p, const char *key);
+struct packed;
+void pack_value(struct packer *p, const struct packed *v); /* as it was read; NULL as nil */
 
 /* Reading. An unpacked value and everything in it lives until unpack_done; text and bin point into the input.
  */

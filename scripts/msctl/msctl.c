@@ -46,6 +46,10 @@ static const struct show_column one_stream[] = {{"uid", "uid", SHOW_TEXT}, {"nam
 static const struct show_column storage_columns[] = {{"name", "NAME", SHOW_TEXT},
     {"state", "STATE", SHOW_TEXT}, {"total", "TOTAL", SHOW_BYTES}, {"free", "FREE", SHOW_BYTES},
     {"uuid", "UUID", SHOW_TEXT}, {"path", "PATH", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
+static const struct show_column archive_columns[] = {{"uid", "UID", SHOW_TEXT},
+    {"storage", "STORAGE", SHOW_TEXT}, {"segments", "SEGMENTS", SHOW_NUMBER}, {"bytes", "BYTES", SHOW_BYTES},
+    {"from_s", "FROM", SHOW_TIME}, {"to_s", "TO", SHOW_TIME}, {NULL, NULL, SHOW_TEXT}};
+
 static void print_status(const struct show *s, FILE *out)
 {
     show_list(s, status_columns, out);
@@ -64,6 +68,11 @@ static void print_stream(const struct show *s, FILE *out)
 static void print_storages(const struct show *s, FILE *out)
 {
     show_table(s, storage_columns, out);
+}
+
+static void print_archive(const struct show *s, FILE *out)
+{
+    show_table(s, archive_columns, out);
 }
 
 static void print_lines(const struct show *s, FILE *out)
@@ -95,6 +104,7 @@ static const struct command {
     {"reload", "reload", "reads the configuration again", 0, 0, show_remarks, NULL},
     {"storage list", "storage list", "storages, their state and space", 0, 0, print_storages, NULL},
     {"storage init", "storage init NAME", "accepts a storage's path as it is", 1, 1, print_nothing, NULL},
+    {"archive list", "archive list [UID]", "what footage lies on which storage", 0, 1, print_archive, NULL},
     {"log-level", "log-level LEVEL", "error, warn, note, info, debug or 3 to 7, until the next reload", 1, 1,
         print_nothing, NULL},
 };

@@ -65,6 +65,26 @@ struct rig_store *rig_store(struct rig *r, const char *name)
     return &r->stores[r->n_stores++];
 }
 
+static void add_rows(struct rig *r, const struct packed *body)
+{
+    const struct packed *rows = packed_get(body, "rows"), *v;
+    struct wr w = wr_of(r->rows, sizeof(r->rows));
+    struct span key;
+
+    w.n = strlen(r->rows);
+    for (size_t i = 0; i < packed_n(rows); i++, r->n_rows++) {
+        for (size_t k = 0; packed_pair(packed_at(rows, i), k, &key, &v); k++) {
+            wr_fmt(&w, "%s%.*s=", k ? " " : "", (int)key.n, (const char *)key.p);
+            if (packed_is_str(v))
+                wr_bytes(&w, packed_as_str(v));
+            else
+                wr_fmt(&w, "%lld", (long long)packed_as_i64(v, -1));
+        }
+        wr_text(&w, "\n");
+    }
+    wr_cstr(&w);
+}
+
 static int on_message(struct channel *ch, struct incoming *in)
 {
     struct rig *r = channel_arg(ch);
@@ -72,6 +92,12 @@ static int on_message(struct channel *ch, struct incoming *in)
     struct rig_store *s;
 
     if (in->type == MSG_BEAT) r->beats++;
+    if (in->type == MSG_KEEP_ROW && packed_u64(in->body, "id", 0) == r->asked) add_rows(r, in->body);
+    if (in->type == MSG_KEEP_END) {
+        r->answered = packed_u64(in->body, "id", 0);
+        r->code = (int)packed_u64(in->body, "code", 0);
+        packed_text(in->body, "text", r->text, sizeof(r->text));
+    }
     if (!packed_text(in->body, "name", name, sizeof(name))) return 0;
     s = rig_store(r, name);
     if (in->type == MSG_STORAGE_STATE) {
@@ -210,6 +236,50 @@ void rig_storage_named(struct rig *r, enum message type, const char *name)
 
     pack_kv_text(p, "name", name);
     channel_end(r->ch, NULL, 0);
+}
+
+void rig_keep(struct rig *r, const char *uid, usec_t duration_us, uint64_t capacity)
+{
+    struct packer *p = channel_begin(r->ch, MSG_KEEP_STREAM, 3);
+
+    pack_kv_text(p, "uid", uid);
+    pack_kv_i64(p, "duration_us", duration_us);
+    pack_kv_u64(p, "capacity_bytes", capacity);
+    channel_end(r->ch, NULL, 0);
+}
+
+uint64_t rig_question(struct rig *r, const char *cmd, ...)
+{
+    struct packer *p = channel_begin(r->ch, MSG_KEEP_ASK, 4);
+    const char *args[8];
+    va_list ap;
+    size_t n = 0;
+
+    va_start(ap, cmd);
+    while (n < ARRAY_N(args) && (args[n] = va_arg(ap, const char *))) n++;
+    va_end(ap);
+    r->rows[0] = r->text[0] = 0;
+    r->n_rows = 0;
+    pack_kv_u64(p, "id", ++r->asked);
+    pack_kv_text(p, "cmd", cmd);
+    pack_kv_text(p, "by", "the test");
+    pack_key(p, "args");
+    pack_array(p, (uint32_t)n);
+    for (size_t i = 0; i < n; i++) pack_str(p, span_of(args[i]));
+    channel_end(r->ch, NULL, 0);
+    return r->asked;
+}
+
+static bool has_answered(void *arg)
+{
+    const struct rig *r = arg;
+
+    return r->answered == r->asked;
+}
+
+int rig_answer(struct rig *r)
+{
+    return rig_wait(r, has_answered, r) ? r->code : -1;
 }
 
 struct rig_worker *rig_worker(struct rig *r, const char *uid, const char *archive)

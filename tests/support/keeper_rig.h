@@ -36,6 +36,12 @@ struct rig {
     struct rig_worker *workers[RIG_WORKERS];
     size_t n_workers;
     unsigned beats;
+    uint64_t asked;    /* KEEP_ASK, so far */
+    uint64_t answered; /* id of the last KEEP_END */
+    int code;          /* its code, */
+    char text[512];    /* and text */
+    char rows[8192];   /* of the last question, as "key=value key=value\n" */
+    size_t n_rows;
     bool closed;
     long fail_nr;      /* this system call fails in the keepers to come, 0: none */
     int fail_err;      /* with this */
@@ -63,6 +69,13 @@ void rig_ask(struct rig_worker *w);
 void rig_opened(struct rig_worker *w, uint64_t id, const char *path, usec_t start_us);
 void rig_segment_closed(struct rig_worker *w, const struct seg_info *info);
 void rig_failed(struct rig_worker *w, int err);
+
+/* KEEP_STREAM; capacity in bytes. */
+void rig_keep(struct rig *r, const char *uid, usec_t duration_us, uint64_t capacity);
+/* A question with its arguments, NULL behind the last; its id. rig_answer waits for the end of the newest,
+ * and gives its code. */
+uint64_t rig_question(struct rig *r, const char *cmd, ...) __attribute__((sentinel));
+int rig_answer(struct rig *r);
 
 /* Runs the loop until fn says true. false: RIG_WAIT_US went by. */
 bool rig_wait(struct rig *r, bool (*fn)(void *arg), void *arg);

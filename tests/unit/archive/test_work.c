@@ -60,7 +60,15 @@ static void on_alive(void *arg)
 {
     (void)arg;
 }
-static const struct work_ops ops = {on_state, on_folder, on_stored, on_index, on_alive};
+static void on_rows(void *arg, uint64_t id, uint32_t n, struct span rows)
+{
+    (void)arg, (void)id, (void)n, (void)rows;
+}
+static void on_answer(void *arg, uint64_t id, int code, const char *text)
+{
+    (void)arg, (void)id, (void)code, (void)text;
+}
+static const struct work_ops ops = {on_state, on_folder, on_stored, on_index, on_rows, on_answer, on_alive};
 
 static void count_line(enum log_level level, const char *line, size_t n)
 {

@@ -1,0 +1,65 @@
+#include "archive/ask.h"
+#include "archive/work_ask.h"
+#include "common/base/err.h"
+#include "common/base/mem.h"
+#include "common/base/wr.h"
+
+#define PAGE_BYTES 40000
+#define ROW_BYTES  4096
+
+const struct ask_command ask_commands[] = {
+    {"archive list", 0, 1, NULL, work_list, sizeof(struct work_list)},
+};
+const size_t ask_commands_n = ARRAY_N(ask_commands);
+
+const struct ask_command *ask_command(struct span cmd)
+{
+    for (size_t i = 0; i < ask_commands_n; i++)
+        if (span_is(cmd, ask_commands[i].cmd)) return &ask_commands[i];
+    return NULL;
+}
+
+void answer_init(struct answer *a, const struct ask *ask, answer_page *send, void *arg)
+{
+    *a = (struct answer){.ask = *ask, .send = send, .arg = arg};
+    a->state = mem_new(ask->command->state + 1);
+    memset(a->state, 0, ask->command->state);
+    buf_init(&a->page, PAGE_BYTES + ROW_BYTES);
+    a->packer = packer_of(&a->page);
+}
+
+void answer_done(struct answer *a)
+{
+    buf_done(&a->page);
+    mem_free(a->state);
+    a->state = NULL;
+}
+
+void answer_flush(struct answer *a)
+{
+    must(!a->packer.bad);
+    if (a->n > 0) a->send(a->arg, a->ask.id, a->n, buf_span(&a->page));
+    buf_clear(&a->page);
+    a->n = 0;
+}
+
+struct packer *answer_row(struct answer *a, uint32_t pairs)
+{
+    if (a->n == CTL_ROWS_MAX || buf_n(&a->page) >= PAGE_BYTES) answer_flush(a);
+    a->n++;
+    a->rows++;
+    pack_map(&a->packer, pairs);
+    return &a->packer;
+}
+
+void answer_fail(struct answer *a, int code, const char *fmt, ...)
+{
+    struct wr w = wr_of(a->text, sizeof(a->text));
+    va_list ap;
+
+    a->code = code;
+    va_start(ap, fmt);
+    wr_vfmt(&w, fmt, ap);
+    va_end(ap);
+    wr_cstr(&w);
+}

@@ -1,0 +1,22 @@
+/* What a storage's thread answers to questions (ask.h): the steps, and those that are under way. */
+#ifndef ARCHIVE_WORK_ASK_H
+#define ARCHIVE_WORK_ASK_H
+
+#include "archive/ask.h"
+
+struct work;
+
+/* Takes up a question. */
+void work_ask_begin(struct work *w, const struct ask *q);
+/* One step of the question that has waited longest. false: there is none. */
+bool work_ask_step(struct work *w);
+/* The storage goes: those that are under way are answered so. */
+void work_ask_end(struct work *w);
+
+/* archive list [UID] */
+struct work_list {
+    char after[40];
+};
+bool work_list(struct work *w, struct answer *a);
+
+#endif
