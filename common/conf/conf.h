@@ -12,6 +12,7 @@
 
 #include "common/base/map.h"
 #include "common/base/secret.h"
+#include "common/conf/schedule.h"
 
 #include <stdio.h>
 
@@ -225,7 +226,9 @@ struct conf_stream {
     usec_t dvr_duration_us;          /* 0: until space is needed */
     struct conf_size dvr_capacity;   /* zeroes: none. Enforced only with dvr.capacity_enforce */
     usec_t dvr_chunk_us, dvr_event_before_us, dvr_event_after_us;
-    bool record;          /* derived: this version records it continuously */
+    usec_t dvr_event_duration_us; /* 0: as dvr_duration_us */
+    struct conf_schedule dvr_schedule;
+    bool record;          /* derived: it has a recorder, in whatever mode */
     uint64_t source_hash; /* over the way to its camera: another one, another worker */
     uint64_t worker_hash; /* over everything that its worker is told */
     uint64_t view_hash;   /* over everything */

@@ -8,8 +8,11 @@
 #include "common/conf/value.h"
 #include "common/wire/url.h"
 
+#include <unistd.h>
+
 #define THREADS_MAX  64
-#define ARCHIVE_TEXT 512 /* a dvr-archive as a message carries it */
+#define ZONES        "/usr/share/zoneinfo/" /* of the package tzdata */
+#define ARCHIVE_TEXT 512                    /* a dvr-archive as a message carries it */
 /* What dvr-capacity is worth is told for a camera of 2 Mbit/s. */
 #define USUAL_BYTES_PER_S 250000
 
@@ -74,8 +77,10 @@ static void check_zone(struct load *l)
 {
     const char *zone = l->c->server.time_zone;
     size_t n = strspn(zone, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/");
+    char file[sizeof(ZONES) + VALUE_TEXT_MAX];
 
-    if (zone[n] != 0 || zone[0] == '/')
+    snprintf(file, sizeof(file), ZONES "%s", zone);
+    if (zone[n] != 0 || zone[0] == '/' || (zone[0] && access(file, R_OK) < 0))
         report_add(l->r, CONF_MISTAKE, l->c->file, line_of(l, "server", "time-zone"), "server/time-zone",
             "%s is not the name of a time zone, such as Europe/Berlin", report_q(span_of(zone)));
 }
@@ -196,12 +201,10 @@ static void derive_mode(
         st->dvr_mode = !st->dvr_enable ? CONF_DVR_OFF
             : st->dvr_ondemand         ? CONF_DVR_ONDEMAND
                                        : CONF_DVR_CONTINUOUS;
-    st->record = st->dvr_mode == CONF_DVR_CONTINUOUS && st->enable != CONF_DISABLED && !st->unready;
-    if (st->dvr_mode == CONF_DVR_OFF || st->dvr_mode == CONF_DVR_CONTINUOUS || l->unrecorded.n++ > 0) return;
-    l->unrecorded.file = mem_strdup(s->file);
-    l->unrecorded.line = mode ? mode : given->lines[row_of("dvr-ondemand")];
-    l->unrecorded.key = mem_strdup(st->uid);
-    l->unrecorded.mode = st->dvr_mode;
+    st->record = st->dvr_mode != CONF_DVR_OFF && st->enable != CONF_DISABLED && !st->unready;
+    if (st->dvr_mode == CONF_DVR_SCHEDULE && st->dvr_schedule.n == 0)
+        load_mistake(
+            l, s, mode, st->uid, "dvr-schedule", "is missing: dvr-mode = schedule needs its windows");
 }
 
 /* The storage of a path: one of [storages], or one that is added and named by its path. */
@@ -340,10 +343,6 @@ void derive_remarks(struct load *l)
             "enforced it would keep this "
             "one for about %.1f days of the %.1f of dvr-duration (at 2 Mbit/s)",
             l->short_capacity.n, l->short_capacity.days, l->short_capacity.of_days);
-    if (l->unrecorded.n > 0)
-        report_add(l->r, CONF_WARNING, l->unrecorded.file, l->unrecorded.line, l->unrecorded.key,
-            "%u stream(s) are not recorded: dvr-mode = %s is not part of this version", l->unrecorded.n,
-            conf_dvr_mode_word(l->unrecorded.mode));
     for (size_t i = 0; i < conf_rows_n; i++)
         if (l->accepted[i].count > 0 && !said[i]) note_accepted(l, i, said);
 }

@@ -35,6 +35,7 @@ void hash_stream(const struct conf *c, struct conf_stream *st)
 
     value_hash_bytes(&source, span_of(st->uid));
     value_hash_bytes(&worker, span(&st->record, sizeof(st->record)));
+    value_hash_bytes(&worker, span(&st->dvr_mode, sizeof(st->dvr_mode)));
     for (size_t i = 0; i < conf_rows_n; i++) {
         const struct conf_row *row = &conf_rows[i];
         const void *base = row->scope == SCOPE_STREAM ? (const void *)st : c;

@@ -19,7 +19,6 @@
 #define TOKENS   "accepted: tokens are not part of this version, a stream that is not public answers 403"
 #define KEEPING  "accepted: old footage is not deleted by this version"
 #define TOGETHER "accepted: the streams of one camera are not brought together by this version"
-#define EVENTS   "accepted: recording of events is not part of this version"
 
 const struct conf_word conf_words_enable[] = {{"true", CONF_ENABLED}, {"false", CONF_DISABLED},
     {"on-demand", CONF_ON_DEMAND}, {"yes", CONF_ENABLED}, {"no", CONF_DISABLED}, {"on", CONF_ENABLED},
@@ -257,9 +256,9 @@ const struct conf_row conf_rows[] = {
         .flags = KEY_INHERITS, .help = "As in [[stream]] of [server]."},
     {STREAM_ROW("dvr-enable", KIND_BOOL, dvr_enable, bool, "false"), .reload = RELOAD_LIVE, .help = "Record. `dvr-mode` wins over it."},
     {STREAM_ROW("dvr-ondemand", KIND_BOOL, dvr_ondemand, bool, "false"), .reload = RELOAD_LIVE,
-        .help = "Record only while asked to: dvr-mode = ondemand."},
+        .help = "With dvr-enable: record only while asked to, as dvr-mode = ondemand."},
     {STREAM_ROW("dvr-mode", KIND_ENUM, dvr_mode, enum conf_dvr_mode, ""), .words = conf_words_dvr_mode, .reload = RELOAD_LIVE,
-        .help = "When to record. Default: what dvr-enable and dvr-ondemand say. This version records continuously or not at all: a stream with another mode is not recorded, and a warning says so."},
+        .help = "When to record: always; around events; in the windows of `dvr-schedule`; while `msctl record` says so; never. Default: what dvr-enable and dvr-ondemand say."},
     {STREAM_ROW("dvr-archive", KIND_ARCHIVE, dvr_archive, struct conf_archive, ""), .reload = RELOAD_WORKER,
         .help = "A storage's name or a path; several with weights: a*3, b*1. Default: the storage named default, or the first one."},
     {STREAM_ROW("dvr-duration", KIND_DURATION, dvr_duration_us, usec_t, "10d"), .max = 36500 * D, .reload = RELOAD_LIVE, .accepted = KEEPING,
@@ -268,10 +267,14 @@ const struct conf_row conf_rows[] = {
         .help = "Most space of the stream's footage, where [dvr] capacity-enforce = true. 0: no limit."},
     {STREAM_ROW("dvr-chunk", KIND_DURATION, dvr_chunk_us, usec_t, "2m"), .min = 10 * S, .max = H, .reload = RELOAD_WORKER,
         .help = "What one segment file spans."},
-    {STREAM_ROW("dvr-event-before", KIND_DURATION, dvr_event_before_us, usec_t, "5s"), .max = 10 * M, .reload = RELOAD_WORKER, .accepted = EVENTS,
-        .help = "What an event's recording holds of the time before it."},
-    {STREAM_ROW("dvr-event-after", KIND_DURATION, dvr_event_after_us, usec_t, "10s"), .max = H, .reload = RELOAD_LIVE, .accepted = EVENTS,
+    {STREAM_ROW("dvr-event-before", KIND_DURATION, dvr_event_before_us, usec_t, "10s"), .max = 10 * M, .reload = RELOAD_WORKER,
+        .help = "What an event's recording holds of the time before it, from a key frame on. The frame ring is made large enough, up to `ring-max`."},
+    {STREAM_ROW("dvr-event-after", KIND_DURATION, dvr_event_after_us, usec_t, "30s"), .max = H, .reload = RELOAD_LIVE,
         .help = "And of the time after it."},
+    {STREAM_ROW("dvr-event-duration", KIND_DURATION, dvr_event_duration_us, usec_t, "0"), .max = 36500 * D, .reload = RELOAD_LIVE,
+        .help = "How long the footage of events is kept, where that is longer than `dvr-duration`. 0: as all other footage."},
+    {STREAM_ROW("dvr-schedule", KIND_SCHEDULE, dvr_schedule, struct conf_schedule, ""), .reload = RELOAD_LIVE,
+        .help = "Weekly windows of dvr-mode = schedule, in `time-zone`: mon-fri 08:00-18:00, sat+sun 22:00-06:00, daily 00:00-24:00."},
 };
 /* clang-format on */
 const size_t conf_rows_n = ARRAY_N(conf_rows);
@@ -315,7 +318,8 @@ const char *conf_kind_name(enum conf_kind k)
         [KIND_PATH] = "path",
         [KIND_BASE] = "URL path",
         [KIND_USER] = "login:password",
-        [KIND_ARCHIVE] = "storages"};
+        [KIND_ARCHIVE] = "storages",
+        [KIND_SCHEDULE] = "schedule"};
 
     return names[k];
 }

@@ -24,6 +24,7 @@ enum conf_kind {
     KIND_BASE,     /* char *, begins with '/', no '/' at the end */
     KIND_USER,     /* struct conf_user */
     KIND_ARCHIVE,  /* struct conf_archive */
+    KIND_SCHEDULE, /* struct conf_schedule */
     KINDS
 };
 

@@ -200,8 +200,6 @@ static void load_done(struct load *l)
     }
     mem_free(l->short_capacity.file);
     mem_free(l->short_capacity.key);
-    mem_free(l->unrecorded.file);
-    mem_free(l->unrecorded.key);
 }
 
 int conf_load(const char *file, struct conf **ret, struct conf_report *r)

@@ -31,11 +31,6 @@ struct load {
         char *file, *key;
         double days, of_days;
     } short_capacity; /* streams whose dvr-capacity would cut their dvr-duration */
-    struct {
-        unsigned n, line;
-        char *file, *key;
-        enum conf_dvr_mode mode;
-    } unrecorded; /* streams whose dvr-mode this version has not */
 };
 
 /* Sets the defaults of a scope; base is the struct of the scope. */

@@ -356,6 +356,17 @@ static bool user_parse(
     return true;
 }
 
+static bool schedule_parse_value(
+    const struct conf_row *row, const struct value_from *f, void *field, struct value_why *why)
+{
+    const char *what = "";
+    struct span at;
+
+    (void)row;
+    if (schedule_parse(f->text, field, &what, &at)) return true;
+    return value_refuse(why, "%s: %s", report_q(at), what);
+}
+
 typedef bool (*parse_fn)(
     const struct conf_row *row, const struct value_from *f, void *field, struct value_why *why);
 
@@ -382,8 +393,9 @@ static const struct {
     [KIND_BASE] = {base_parse, sizeof(char *), false, false},
     [KIND_USER] = {user_parse, sizeof(struct conf_user), true, true},
     [KIND_ARCHIVE] = {value_list_parse, sizeof(struct conf_archive), true, true},
+    [KIND_SCHEDULE] = {schedule_parse_value, sizeof(struct conf_schedule), false, true},
 };
-#define FIELD_MAX 64
+#define FIELD_MAX 256
 
 bool value_nothing(const struct conf_row *row, struct span text)
 {

@@ -115,6 +115,7 @@ static void test_what_a_key_costs(void **state)
         {"dvr-archive = /b", CONF_WORKER_CHANGED}, {"dvr-chunk = 1m", CONF_WORKER_CHANGED},
         {"dvr-event-before = 7s", CONF_WORKER_CHANGED}, {"stream-name = Gate", CONF_VIEW_CHANGED},
         {"camera-uid = c", CONF_VIEW_CHANGED}, {"stream-proto = hls", CONF_VIEW_CHANGED},
+        {"dvr-mode = event", CONF_WORKER_CHANGED}, {"dvr-schedule = mon 08:00-09:00", CONF_VIEW_CHANGED},
         {"dvr-event-after = 7s", CONF_VIEW_CHANGED}, {"stream-whitelist = 10.0.0.0/8", CONF_VIEW_CHANGED},
         {"dvr-duration = 1d", CONF_VIEW_CHANGED}};
 

@@ -480,12 +480,13 @@ static void test_recording_modes(void **state)
     } rows[] = {
         {"", CONF_DVR_OFF, false},
         {"dvr-enable = true\n", CONF_DVR_CONTINUOUS, true},
-        {"dvr-enable = true\ndvr-ondemand = true\n", CONF_DVR_ONDEMAND, false},
+        {"dvr-enable = true\ndvr-ondemand = true\n", CONF_DVR_ONDEMAND, true},
         {"dvr-ondemand = true\n", CONF_DVR_OFF, false},
         {"dvr-enable = false\ndvr-mode = continuous\n", CONF_DVR_CONTINUOUS, true},
         {"dvr-enable = true\ndvr-mode = off\n", CONF_DVR_OFF, false},
-        {"dvr-mode = event\n", CONF_DVR_EVENT, false},
-        {"dvr-mode = schedule\n", CONF_DVR_SCHEDULE, false},
+        {"dvr-mode = event\n", CONF_DVR_EVENT, true},
+        {"dvr-mode = schedule\ndvr-schedule = mon-fri 08:00-18:00, sat 22:00-06:00\n", CONF_DVR_SCHEDULE,
+            true},
         {"dvr-enable = true\nstream-enable = false\n", CONF_DVR_CONTINUOUS, false},
     };
     char ini[256];
@@ -501,9 +502,14 @@ static void test_recording_modes(void **state)
         assert_int_equal(s->dvr_mode, rows[i].mode);
         assert_int_equal(s->record, rows[i].record);
         if (s->dvr_mode != CONF_DVR_OFF) assert_string_equal(s->dvr_archive.text, "default");
-        if (s->dvr_mode > CONF_DVR_CONTINUOUS)
-            assert_true(conf_files_said(&f, CONF_WARNING, 0, "a", "not recorded: dvr-mode"));
     }
+    conf_files_put(&f, "streams/a.ini", "[a]\nstream-url = rtsp://h/\ndvr-mode = schedule\n");
+    load_bad(NULL);
+    assert_true(conf_files_said(&f, CONF_MISTAKE, 3, "a/dvr-schedule", "is missing"));
+    conf_files_put(&f, "streams/a.ini",
+        "[a]\nstream-url = rtsp://h/\ndvr-schedule = mon 08:00-18:00, someday 08:00-09:00\n");
+    load_bad(NULL);
+    assert_true(conf_files_said(&f, CONF_MISTAKE, 3, "a/dvr-schedule", "someday"));
 }
 
 static void test_archives(void **state)
