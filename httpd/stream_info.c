@@ -40,7 +40,7 @@ static void write_tracks(struct text *b, const struct stream *s)
 
 static const char *record_name(const struct stream *s)
 {
-    static const char *const names[] = {"off", "on", "paused", "waiting"};
+    static const char *const names[] = {"off", "on", "paused", "waiting", "armed"};
     uint32_t state = s->status ? atomic_load(&s->status->record_state) : 0;
 
     return state < ARRAY_N(names) ? names[state] : "off";

@@ -34,8 +34,11 @@ struct totals {
 /* What the recorder does, as a word; "stopped" when nothing runs that could. */
 static const char *record_word(const struct stream *s)
 {
-    static const char *const words[] = {
-        [RECORD_OFF] = "off", [RECORD_ON] = "on", [RECORD_PAUSED] = "paused", [RECORD_WAITING] = "waiting"};
+    static const char *const words[] = {[RECORD_OFF] = "off",
+        [RECORD_ON] = "on",
+        [RECORD_PAUSED] = "paused",
+        [RECORD_WAITING] = "waiting",
+        [RECORD_ARMED] = "armed"};
     const struct ring_status *st = s->ring.now.status;
     uint32_t is;
 
@@ -59,7 +62,7 @@ static struct totals count_streams(const struct master *m)
 
         t.active += s->state == STREAM_ACTIVE;
         t.recording += on;
-        t.not_recording += !on && strcmp(record, "off") != 0;
+        t.not_recording += !on && strcmp(record, "off") != 0 && strcmp(record, "armed") != 0;
     }
     return t;
 }
@@ -103,6 +106,16 @@ static int run_streams(struct session *s)
     return s->n_args == 0 || fleet_stream(s->m, span_of(s->args[0])) ? CTL_OK : not_found(s, "stream");
 }
 
+static const char *armed_reason(const struct stream *s)
+{
+    static const char *const reasons[] = {[CONF_DVR_EVENT] = "waiting for an event",
+        [CONF_DVR_SCHEDULE] = "outside its schedule",
+        [CONF_DVR_ONDEMAND] = "not asked to"};
+    enum conf_dvr_mode mode = s->conf->dvr_mode;
+
+    return (size_t)mode < ARRAY_N(reasons) && reasons[mode] ? reasons[mode] : "";
+}
+
 /* Why it does not record though it should; "" when it does. */
 static const char *record_reason(const struct stream *s, const char *word)
 {
@@ -110,6 +123,7 @@ static const char *record_reason(const struct stream *s, const char *word)
 
     if (strcmp(word, "failed") == 0) return err_text(-(int)CLAMP(atomic_load(&st->rec_errno), 1, 4095));
     if (strcmp(word, "paused") == 0) return "no storage to write on yet";
+    if (strcmp(word, "armed") == 0) return armed_reason(s);
     if (strcmp(word, "waiting") == 0) return "waiting for a key frame";
     return strcmp(word, "stopped") == 0 ? "the worker does not run" : "";
 }

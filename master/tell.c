@@ -60,7 +60,7 @@ void tell_settings(struct stream *s)
 {
     const struct conf *c = s->m->conf;
     const struct conf_stream *st = s->conf;
-    struct packer *p = channel_begin(s->proc.ch, MSG_STREAM, 15);
+    struct packer *p = channel_begin(s->proc.ch, MSG_STREAM, 16);
     char tracks[CONF_SET_MAX];
 
     pack_kv_text(p, "uid", s->uid);
@@ -73,6 +73,7 @@ void tell_settings(struct stream *s)
     pack_kv_i64(p, "retry_first_us", st->reconnect.timeout_us);
     pack_kv_i64(p, "retry_most_us", st->reconnect.interval_us);
     pack_kv_bool(p, "record", st->record);
+    pack_kv_text(p, "mode", conf_dvr_mode_word(st->dvr_mode));
     pack_kv_i64(p, "chunk_us", st->dvr_chunk_us);
     pack_kv_text(p, "user_agent", c->delivery.user_agent);
     pack_kv_text(p, "transport", conf_transport_word(st->transport));

@@ -33,6 +33,11 @@ bool rec_batch_is_entry(struct rec_batch *b, const struct ring_writer *w, const 
     return (f->flags & FRAME_KEY) && f->data.n > 0 && learn(b, w, f->gen) && (b->entry_mask >> f->track & 1);
 }
 
+bool rec_batch_decides(struct rec_batch *b, const struct ring_writer *w, const struct frame *f)
+{
+    return learn(b, w, f->gen) && (b->entry_mask >> f->track & 1);
+}
+
 bool rec_batch_entry_behind(struct rec_batch *b, const struct ring_writer *w, uint64_t *at)
 {
     uint64_t limit = ring_writer_next(w);
@@ -107,7 +112,8 @@ static bool ends_before(struct rec_batch *b, const struct ring_writer *w, const 
         return true;
     if ((f->flags & FRAME_DISCONT) && (seen >> f->track & 1)) return true;
     return rec_batch_media_us(b, f) - rec_batch_media_us(b, first) >= REC_BATCH_US ||
-        rec_batch_steps(b, w, f) || rec_batch_entry_ends(b, w, f, until);
+        rec_batch_steps(b, w, f) || rec_batch_entry_ends(b, w, f, until) ||
+        (f->wall_us >= until->wall_us && rec_batch_decides(b, w, f));
 }
 
 static void take(struct rec_batch *b, const struct frame *f)

@@ -25,6 +25,7 @@ struct rec_batch {
 /* Where a batch for a segment ends, at the latest. */
 struct rec_until {
     unsigned seen;   /* tracks with a frame in the segment: there is a joint in media time to look for */
+    usec_t wall_us;  /* nothing is wanted from this time of day on; */
     usec_t media_us; /* an entry at or behind this media time begins another segment, */
     bool line;       /* and one that is off this line: */
     usec_t line_us;
@@ -34,6 +35,8 @@ void rec_batch_init(struct rec_batch *b);
 void rec_batch_done(struct rec_batch *b);
 /* May a segment begin with this frame: a key frame of a video track, or of any where there is no video? */
 bool rec_batch_is_entry(struct rec_batch *b, const struct ring_writer *w, const struct frame *f);
+/* A frame of a track that segments begin with: its time of day counts for all. */
+bool rec_batch_decides(struct rec_batch *b, const struct ring_writer *w, const struct frame *f);
 /* The first at or behind *at. false: none yet, *at is then the number of the next frame that will come. */
 bool rec_batch_entry_behind(struct rec_batch *b, const struct ring_writer *w, uint64_t *at);
 /* Is it an entry that `until` ends with? */
@@ -47,7 +50,7 @@ void rec_batch_forget_clock(struct rec_batch *b);
 usec_t rec_batch_media_us(const struct rec_batch *b, const struct frame *f);
 usec_t rec_batch_line_us(const struct rec_batch *b, const struct frame *f);
 /* Frames from `from` on, at least one, up to: the end of the ring; another gen; a joint in media time or a
- * step of the wall clock; an entry that until ends with; a fragment's size. false: the frame is not there. */
+ * step of the wall clock; what until says; a fragment's size. false: the frame is not there. */
 bool rec_batch_gather(
     struct rec_batch *b, const struct ring_writer *w, uint64_t from, const struct rec_until *until);
 /* Are the tracks of generation gen those of `old`, with others behind them at most? */

@@ -95,9 +95,10 @@ void rec_say_closed(struct recorder *r)
     r->open_id = 0;
     atomic_store(&r->status->rec_segment, 0);
     atomic_store(&r->status->record_state,
-        !r->on                 ? RECORD_OFF
-            : r->folder_fd < 0 ? RECORD_PAUSED
-                               : RECORD_WAITING);
+        !r->on                                               ? RECORD_OFF
+            : r->folder_fd < 0                               ? RECORD_PAUSED
+            : !rec_policy_wants(&r->policy, clock_wall_us()) ? RECORD_ARMED
+                                                             : RECORD_WAITING);
     pthread_mutex_unlock(&r->lock);
 }
 

@@ -39,8 +39,7 @@ static bool append(struct recorder *r)
         return true;
     }
     if (err == SEGW_OK && ring_view_holds(r->ring, f[0].seq)) {
-        for (size_t i = 0; i < r->batch.n; i++) r->seen |= 1u << f[i].track;
-        r->next = f[r->batch.n - 1].seq + 1;
+        rec_took(r);
         rec_say_progress(r, r->batch.bytes);
         return true;
     }
@@ -65,4 +64,5 @@ void rec_record(struct recorder *r)
         return;
     while (step(r)) {
     }
+    rec_end_stretch(r, clock_wall_us());
 }

@@ -38,6 +38,7 @@ static bool take_orders(struct recorder *r)
     pthread_mutex_unlock(&r->lock);
     ring_writer_close(old);
     r->chunk_us = o.chunk_us;
+    r->policy = o.policy;
     r->clock = o.clock;
     r->clock_offset_us = o.clock_offset_us;
     if (r->seg) segw_clock(r->seg, r->clock, r->clock_offset_us);
@@ -88,6 +89,7 @@ struct recorder *recorder_new(struct loop *l, const char *uid, const struct reco
 
     *r = (struct recorder){.loop = l, .ops = ops, .arg = arg, .folder_fd = -1, .lock_fd = -1};
     r->orders.folder_fd = -1;
+    r->orders.policy.all = true;
     span_copy(span_of(uid), r->uid, sizeof(r->uid));
     must(pthread_mutex_init(&r->lock, NULL) == 0 && pthread_cond_init(&r->wake, NULL) == 0);
     return r;
@@ -151,6 +153,14 @@ void recorder_set(struct recorder *r, bool on, usec_t chunk_us)
     pthread_mutex_lock(&r->lock);
     r->orders.on = on;
     r->orders.chunk_us = chunk_us;
+    poke_locked(r);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void recorder_policy(struct recorder *r, const struct rec_policy *p)
+{
+    pthread_mutex_lock(&r->lock);
+    r->orders.policy = *p;
     poke_locked(r);
     pthread_mutex_unlock(&r->lock);
 }

@@ -9,6 +9,9 @@
  * frame, if the ring still holds that: nothing is missing, nothing is there twice. A failed write closes the
  * segment, and the recorder waits for the keeper's word.
  *
+ * What is wanted is rec_policy.h's matter. A stretch begins with the last key frame at or before it that the
+ * ring holds and no file does, and ends before the first picture that is behind it.
+ *
  * What a segment says of the time of day is its start and media time from there. So it ends at once, and the
  * next one goes on, where the wall clock is stepped by more than REC_CLOCK_US either way; where it slides
  * away as far (drift, a burst after PLAY), at the next key frame. Set back, segments lie over older ones: ids
@@ -21,6 +24,7 @@
 #include "archive/segment.h"
 #include "common/net/loop.h"
 #include "common/ring/ring.h"
+#include "worker/rec_policy.h"
 
 #define RECORDER_POKE_US    (900 * US_PER_MS) /* of media, before it is woken, */
 #define RECORDER_POKE_BYTES (256u << 10)      /* or so many bytes */
@@ -43,6 +47,8 @@ void recorder_free(struct recorder *r);
 void recorder_ring(struct recorder *r, struct ring_writer *from, struct ring_writer *to);
 /* Recording on or off; off closes the segment. chunk_us: media of a segment. */
 void recorder_set(struct recorder *r, bool on, usec_t chunk_us);
+/* What is wanted; everything until this is called. */
+void recorder_policy(struct recorder *r, const struct rec_policy *p);
 /* What is known of the camera's clock now; the open segment takes it when it knows nothing yet. */
 void recorder_clock(struct recorder *r, enum seg_clock clock, usec_t offset_us);
 /* The folder to write to; takes fd. -1: none now, err says why (positive errno). */

@@ -12,6 +12,7 @@
 /* What the loop wants; guarded by the lock. */
 struct orders {
     bool stop, on;
+    struct rec_policy policy;
     usec_t chunk_us;
     enum seg_clock clock;
     usec_t clock_offset_us;
@@ -44,10 +45,13 @@ struct recorder {
     uint32_t gen;             /* that its frames may have */
     bool fresh_tracks;        /* the ring describes more; the next key frame begins another segment */
     unsigned seen;            /* tracks with a frame in it */
+    usec_t
+        want_us; /* the policy is asked about this time: of its newest frame, or where its stretch begins */
     usec_t begin_us, line_us; /* its first frame's media time, and wall clock minus that */
     int folder_fd, lock_fd;
     uint64_t next; /* first frame that is not in a file */
     bool on, discont;
+    struct rec_policy policy;
     bool go_on; /* behind what another segment holds: a key frame is not needed */
     usec_t chunk_us, retry_us;
     enum seg_clock clock;
@@ -64,6 +68,10 @@ bool rec_over(struct recorder *r, const struct frame *f);
 struct rec_until rec_until(const struct recorder *r);
 /* A segment begins with the batch. */
 void rec_began(struct recorder *r);
+/* The batch is in it. */
+void rec_took(struct recorder *r);
+/* Nothing more of the open segment is wanted, whatever still comes: it ends. now_us: wall clock. */
+void rec_end_stretch(struct recorder *r, usec_t now_us);
 /* Frames were lost to the recorder: another segment begins behind them. */
 void rec_gap(struct recorder *r);
 

@@ -30,6 +30,16 @@ static const struct {
     {"udp", RTSP_TRANSPORT_UDP},
 };
 
+static const struct {
+    const char *name;
+    enum record_mode mode;
+} modes[] = {
+    {"continuous", RECORD_CONTINUOUS},
+    {"event", RECORD_EVENT},
+    {"schedule", RECORD_ORDERED},
+    {"ondemand", RECORD_ORDERED},
+};
+
 static unsigned tracks_of(struct span text)
 {
     unsigned bits = 0;
@@ -46,6 +56,13 @@ static enum rtsp_transport_choice transport_of(struct span text)
     for (size_t i = 0; i < ARRAY_N(transports); i++)
         if (span_iis(text, transports[i].name)) return transports[i].choice;
     return RTSP_TRANSPORT_AUTO;
+}
+
+static enum record_mode mode_of(struct span text)
+{
+    for (size_t i = 0; i < ARRAY_N(modes); i++)
+        if (span_iis(text, modes[i].name)) return modes[i].mode;
+    return RECORD_CONTINUOUS;
 }
 
 static usec_t duration(
@@ -69,6 +86,7 @@ bool settings_read(const struct packed *body, struct settings *ret, const char *
         .retry_first_us = duration(body, "retry_first_us", RETRY_FIRST_US, 1, INT64_MAX),
         .retry_most_us = duration(body, "retry_most_us", RETRY_MOST_US, 1, INT64_MAX),
         .record = packed_bool(body, "record", false),
+        .mode = mode_of(packed_str(body, "mode")),
         .chunk_us = duration(body, "chunk_us", CHUNK_US, CHUNK_LEAST_US, CHUNK_MOST_US),
         .event_before_us = CLAMP(packed_i64(body, "event_before_us", 0), 0, EVENT_BEFORE_MAX),
         .ring_max =

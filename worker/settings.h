@@ -8,6 +8,13 @@
 
 #define SETTINGS_URL_MAX 2048
 
+/* When what is captured is written. */
+enum record_mode {
+    RECORD_CONTINUOUS,
+    RECORD_EVENT,  /* windows of events */
+    RECORD_ORDERED /* windows that the master orders: a schedule's, or a call's */
+};
+
 struct settings {
     char uid[40];
     uint64_t hash;     /* of them all, as the master counts */
@@ -20,6 +27,7 @@ struct settings {
     uint32_t retry_numbers; /* failed attempts before an alarm, 0: never */
     usec_t retry_first_us, retry_most_us;
     bool record;
+    enum record_mode mode;
     usec_t chunk_us;
     usec_t event_before_us;
     uint32_t ring_max;

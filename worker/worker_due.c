@@ -13,9 +13,15 @@ static bool followed(const struct worker *w)
     return w->set.demand && atomic_load_explicit(&w->set.demand->followers, memory_order_relaxed) > 0;
 }
 
+/* Is there a window to be recorded now? */
+static bool ordered(const struct worker *w)
+{
+    return w->settings.record && !w->policy.all && rec_policy_wants(&w->policy, clock_wall_us());
+}
+
 static bool wanted(const struct worker *w)
 {
-    return followed(w) ||
+    return followed(w) || ordered(w) ||
         (w->set.demand && atomic_load_explicit(&w->set.demand->wanted, memory_order_relaxed) > 0);
 }
 
@@ -44,7 +50,7 @@ static void tell_clock(struct worker *w)
 
 static void poke_recorder(struct worker *w, usec_t now_us)
 {
-    if (w->poke_bytes == 0) return;
+    if (w->poke_bytes == 0 || (!w->policy.all && w->policy.n == 0)) return;
     if (now_us - w->poke_us < RECORDER_POKE_US && w->poke_bytes < RECORDER_POKE_BYTES) return;
     w->poke_us = now_us;
     w->poke_bytes = 0;
@@ -55,7 +61,8 @@ static void poke_recorder(struct worker *w, usec_t now_us)
 static void want_ring(struct worker *w, usec_t now_us)
 {
     const struct measure *m = ingest_measure(w->ingest);
-    usec_t before_us = w->settings.record ? 0 : w->settings.event_before_us;
+    usec_t before_us =
+        w->settings.record && w->settings.mode == RECORD_EVENT ? w->settings.event_before_us : 0;
     struct ring_geom geom;
     struct packer *p;
 
@@ -70,11 +77,20 @@ static void want_ring(struct worker *w, usec_t now_us)
     channel_end(child_control(w->child), NULL, 0);
 }
 
+/* The recorder closes what is over although no frame comes, and says what it waits for. */
+static void look_at_windows(struct worker *w)
+{
+    if (w->policy.all || w->policy.n == 0) return;
+    rec_policy_expire(&w->policy, clock_wall_us());
+    recorder_policy(w->recorder, &w->policy);
+}
+
 void worker_beat(struct worker *w, usec_t now_us)
 {
     const struct measure *m = ingest_measure(w->ingest);
 
     SET(w->status->beat_mono_us, now_us);
+    look_at_windows(w);
     if (recorder_busy_us(w->recorder, now_us) == 0) SET(w->status->record_beat_us, now_us);
     SET(w->status->gop_frames, m->done_frames);
     SET(w->status->gop_ms, m->done_ms);

@@ -5,6 +5,7 @@
 
 #include "common/ipc/child.h"
 #include "worker/keeper_link.h"
+#include "worker/rec_policy.h"
 #include "worker/recorder.h"
 #include "worker/session.h"
 #include "worker/state.h"
@@ -30,6 +31,7 @@ struct worker {
     struct ingest *ingest;
     struct session *session;
     struct recorder *recorder;
+    struct rec_policy policy;
     struct klink keeper;
     struct write_log write_log;
     struct state state;

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#define DAY_US (86400 * US_PER_S)
+
 /* --- the ring --- */
 
 static void on_demand_changed(struct loop_io *io, unsigned events)
@@ -60,6 +62,8 @@ static void take_settings(struct worker *w)
 {
     if (!w->ring || !w->configured || w->stopping) return;
     ring_writer_settings(w->ring, w->settings.hash);
+    w->policy.all = w->settings.mode == RECORD_CONTINUOUS;
+    recorder_policy(w->recorder, &w->policy);
     recorder_set(w->recorder, w->settings.record, w->settings.chunk_us);
     if (w->settings.record)
         klink_ask(&w->keeper);
@@ -174,6 +178,34 @@ static int on_keeper_sock(struct worker *w, struct incoming *in)
     return 0;
 }
 
+/* --- what is recorded --- */
+
+static int on_event(struct worker *w, struct incoming *in)
+{
+    usec_t start_us = packed_i64(in->body, "start_us", 0), end_us = packed_i64(in->body, "end_us", 0);
+    usec_t before_us = CLAMP(packed_i64(in->body, "before_us", 0), 0, DAY_US),
+           after_us = CLAMP(packed_i64(in->body, "after_us", 0), 0, DAY_US);
+    uint64_t id = packed_u64(in->body, "id", 0);
+
+    if (id == 0 || start_us <= DAY_US || end_us < 0 || end_us > INT64_MAX - DAY_US) return -EPROTO;
+    rec_policy_event(
+        &w->policy, id, start_us - before_us, end_us ? end_us + after_us : REC_OPEN, clock_wall_us());
+    recorder_policy(w->recorder, &w->policy);
+    worker_later(w);
+    return 0;
+}
+
+static int on_record(struct worker *w, struct incoming *in)
+{
+    usec_t until_us = packed_i64(in->body, "until_us", 0);
+
+    rec_policy_order(
+        &w->policy, packed_i64(in->body, "from_us", 0), until_us < 0 ? REC_OPEN : until_us, clock_wall_us());
+    recorder_policy(w->recorder, &w->policy);
+    worker_later(w);
+    return 0;
+}
+
 int worker_on_message(struct child *c, struct incoming *in)
 {
     static const struct {
@@ -184,6 +216,8 @@ int worker_on_message(struct child *c, struct incoming *in)
         {MSG_RING, on_ring},
         {MSG_CONNECTOR_SOCK, on_connector},
         {MSG_KEEPER_SOCK, on_keeper_sock},
+        {MSG_EVENT, on_event},
+        {MSG_RECORD, on_record},
     };
 
     for (size_t i = 0; i < ARRAY_N(handlers); i++)

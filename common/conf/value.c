@@ -395,7 +395,6 @@ static const struct {
     [KIND_ARCHIVE] = {value_list_parse, sizeof(struct conf_archive), true, true},
     [KIND_SCHEDULE] = {schedule_parse_value, sizeof(struct conf_schedule), false, true},
 };
-#define FIELD_MAX 256
 
 bool value_nothing(const struct conf_row *row, struct span text)
 {
@@ -405,7 +404,7 @@ bool value_nothing(const struct conf_row *row, struct span text)
 bool value_parse(
     const struct conf_row *row, const struct value_from *from, void *field, struct value_why *why)
 {
-    uint8_t fresh[FIELD_MAX] __attribute__((aligned(16))) = {0};
+    uint8_t fresh[VALUE_FIELD_MAX] __attribute__((aligned(16))) = {0};
 
     if (from->torn && !kinds[row->kind].torn)
         return value_refuse(why, "there is text behind the closing quote");

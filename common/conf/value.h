@@ -7,6 +7,7 @@
 #define VALUE_ITEMS_MAX 256 /* of one list */
 #define VALUE_PATH_MAX  1024
 #define VALUE_TEXT_MAX  256
+#define VALUE_FIELD_MAX 256  /* bytes of the largest field */
 #define VALUE_CIDRS_MAX 3000 /* bytes of such a list as text: two of them fit one message */
 
 struct value_from {

@@ -10,8 +10,8 @@
  * recording u, viewers u, storages u, storages_ok u; for connector, keeper, httpd: NAME_pid u (0: not
  * running), NAME_restarts u.
  * - streams [UID]: a row a stream. uid t, state t (connecting, active, stale, idle, down, invalid, disabled),
- *   reason t, since_s u, pid u, record t (off, on, wait), bitrate_bps u, frames u, losses u, repairs u,
- *   reconnects u (of the camera), restarts u (of the worker), viewers u, name t.
+ *   reason t, since_s u, pid u, record t (off, on, waiting, armed, paused, failed, stopped), bitrate_bps u,
+ * frames u, losses u, repairs u, reconnects u (of the camera), restarts u (of the worker), viewers u, name t.
  * - restart UID: no row. Its worker is replaced at once, without a back-off.
  * - logs [UID]: a row a line. line t: the newest that the master keeps, oldest first; without UID the
  * master's own.

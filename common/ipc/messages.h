@@ -48,7 +48,7 @@ enum {
     /* --- worker and master ---------------------------------------------------------------------------------- */ \
     /* settings of its stream, after the handshake and when they change: uid, hash (of them all; the worker writes it into the ring's \
        header), url, tracks (video,audio,data), user_agent, transport (auto,tcp,udp), on_demand, invalid_after, retry_numbers, \
-       retry_first_us, retry_most_us, record (bool), chunk_us, event_before_us, ring_max. The camera of a worker never changes: another \
+       retry_first_us, retry_most_us, record (bool), mode (continuous, event, schedule, ondemand), chunk_us, event_before_us, ring_max. The camera of a worker never changes: another \
        url, tracks, transport or user_agent is another worker */ \
     MESSAGE(STREAM, 10, TO_MASTER, TO_WORKER, 16384, 0) \
     /* gen (ring generation); descriptors: ring (read-write), demand page (read-only), eventfd of new frames, eventfd of new demand */ \
@@ -98,6 +98,12 @@ enum {
     MESSAGE(KEEP_ROW, 46, TO_KEEPER, TO_MASTER, 65536, 0)     /* id, rows: array of maps, at most 100; none: it goes on */ \
     /* id, code (of ctl.h), text. From the master, id: whoever asked has gone */ \
     MESSAGE(KEEP_END, 47, TO_KEEPER | TO_MASTER, TO_MASTER | TO_KEEPER, 4096, 0) \
+    /* --- events --------------------------------------------------------------------------------------------- */ \
+    /* id, uid, kind, source (call, onvif), start_us, end_us (0: goes on), before_us, after_us, payload. Said again when the end is known, \
+       and to a new worker. A worker tells of what its camera says: id is then its number of that source, and it has no before and after */ \
+    MESSAGE(EVENT, 48, TO_MASTER | TO_WORKER | TO_KEEPER, TO_WORKER | TO_MASTER | TO_KEEPER, 8192, 0) \
+    /* from_us, until_us (-1: until another order; not behind from_us: none): modes schedule and ondemand. One at a time */ \
+    MESSAGE(RECORD, 49, TO_MASTER, TO_WORKER, 64, 0) \
     /* --- httpd ---------------------------------------------------------------------------------------------- */ \
     MESSAGE(LISTEN, 50, TO_MASTER, TO_HTTPD, 512, 1)          /* kind (web, rtsp, publish, module), base: a listening socket */ \
     /* threads, web_dir (cpanel files), allow_origin */ \

@@ -49,7 +49,8 @@ enum record_state {
     RECORD_OFF = 0,
     RECORD_ON,
     RECORD_PAUSED /* storage missing, full, read-only */,
-    RECORD_WAITING /* for a key frame */
+    RECORD_WAITING /* for a key frame */,
+    RECORD_ARMED /* for an event, a window of the schedule, an order */
 };
 
 /* What came broken, or from nobody we asked, a counter a kind. The word is msctl's key and the log's event.

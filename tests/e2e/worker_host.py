@@ -17,10 +17,11 @@ import tools
 HELLO, WELCOME, STOP, LOG_LINE = 1, 2, 3, 6
 STREAM, RING, RING_WANT, RING_MOVED, CONNECTOR_SOCK, KEEPER_SOCK, STATE = 10, 11, 12, 13, 14, 15, 16
 DIAL, DIALED, UDP_BIND, UDP_BOUND, UDP_CONNECT, UDP_CONNECTED, UDP_CLOSE = 22, 23, 24, 25, 26, 27, 28
+EVENT, RECORD = 48, 49
 ARCHIVE_ASK, ARCHIVE, SEG_OPENED, SEG_CLOSED, SEG_STORED, WRITE_FAILED = 37, 38, 39, 40, 41, 42
 
 STATES = ["connecting", "active", "stale", "down", "invalid", "disabled", "idle"]
-RECORD_STATES = ["off", "on", "paused", "waiting"]
+RECORD_STATES = ["off", "on", "paused", "waiting", "armed"]
 
 
 def pack(v):
@@ -180,7 +181,7 @@ class Worker:
     def __init__(self, host, uid, url, **settings):
         self.host, self.uid = host, uid
         self.settings = dict(uid=uid, hash=1, url=url, tracks="video,audio,data", on_demand=False, invalid_after=10, retry_first_us=1000000,
-                             retry_most_us=5000000, record=False, chunk_us=120000000, user_agent="test",
+                             retry_most_us=5000000, record=False, mode="continuous", chunk_us=120000000, user_agent="test",
                              transport="auto", event_before_us=0, ring_max=32 << 20)
         self.settings.update(settings)
         self.ring = Ring(uid, 1)

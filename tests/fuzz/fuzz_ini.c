@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static void try_all(const struct source_item *item)
 {
-    uint8_t field[64] __attribute__((aligned(16))) = {0};
+    uint8_t field[VALUE_FIELD_MAX] __attribute__((aligned(16))) = {0};
     struct value_from from = {item->value, item->quoted, item->torn, "/dir"};
     struct value_why why;
     uint64_t h = 0;

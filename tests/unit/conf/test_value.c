@@ -160,7 +160,7 @@ static void test_items(void **state)
 /* Every row reads its own default, hashes it, and gives it back. */
 static void test_rows(void **state)
 {
-    uint8_t field[64] __attribute__((aligned(16)));
+    uint8_t field[VALUE_FIELD_MAX] __attribute__((aligned(16)));
     struct value_why why;
     uint64_t h;
 
@@ -185,7 +185,7 @@ static void test_rows(void **state)
 /* Numbers, durations and sizes: the limits are allowed, what lies outside is refused. */
 static void test_limits(void **state)
 {
-    uint8_t field[64] __attribute__((aligned(16))) = {0};
+    uint8_t field[VALUE_FIELD_MAX] __attribute__((aligned(16))) = {0};
     struct value_why why;
     char text[64];
 

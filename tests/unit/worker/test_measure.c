@@ -39,6 +39,9 @@ static void footage_before_an_event(void **state)
     for (int i = 0; i < 10; i++) at_us = gop(&m, 50, 100000, 8160, at_us);
     assert_int_equal(measure_geom(&m, 10 * US_PER_S, RING_MAX).data_bytes, 4u << 20);
     assert_true(measure_outgrown(&m, (struct ring_geom){RING_DATA_MIN, 512}, 10 * US_PER_S, RING_MAX));
+    /* 25 frames a second for a minute, the GOP before it and the margin: bytes alone would fit into less. */
+    assert_int_equal(m.frames_s, 26);
+    assert_int_equal(measure_geom(&m, 60 * US_PER_S, RING_MAX).frames, 2048);
 }
 
 static void four_of_the_largest_frames(void **state)
