@@ -49,6 +49,18 @@ size_t seg_key_next(const struct seg_table *t, size_t sample)
     return t->n;
 }
 
+unsigned seg_quiet(const struct seg_table *t)
+{
+    unsigned out = seg_sound(&t->tracks);
+
+    for (size_t i = 0; i < t->n && out != 0; i++) {
+        unsigned bit = 1u << t->s[i].track;
+
+        if (out & bit && seg_wall_us(t, i) - t->info.start_us <= SEG_QUIET_US) out &= ~bit;
+    }
+    return out;
+}
+
 /* Which samples belong to a cut. */
 struct part {
     size_t from, to;

@@ -333,6 +333,7 @@ static void describe(struct seg_table *t)
 
     i->bytes = i->table_at = t->scanned;
     i->samples = (uint32_t)t->n;
+    i->tracks_hash = seg_hash_without(t->announced_hash, seg_quiet(t));
     i->end_us = i->start_us;
     i->n_keys = 0;
     for (size_t k = 0; k < t->n; k++) {
@@ -359,6 +360,7 @@ int seg_table_scan(int fd, uint64_t bytes, struct seg_table **t)
         tab = made = table_new();
         err = made ? read_head(fd, MIN(size, bytes), m, &made->info, &made->scanned) : -ENOMEM;
         if (!err && (!place_tracks(m, &made->tracks) || !bases_ok(made))) err = SEG_E_BAD;
+        if (!err) made->announced_hash = made->info.tracks_hash;
     }
     if (err) {
         seg_table_free(made);

@@ -26,7 +26,8 @@ struct seg_table {
                                 far as scanned */
     struct mp4_sample *s;    /* file order; offset in the file, dts is media time (base_dts added) */
     size_t n, cap;
-    uint64_t scanned; /* seg_table_scan: up to this byte */
+    uint64_t scanned;        /* seg_table_scan: up to this byte */
+    uint64_t announced_hash; /* seg_table_scan: of all tracks, as the head says */
 };
 
 /* <storage>/<uid>/records/<path>, read-only, no link followed on the way below storage. 0 or -errno. */
@@ -42,6 +43,9 @@ int seg_table_load(int fd, const struct seg_info *info, struct seg_table **ret);
  * far as it was read. */
 int seg_table_scan(int fd, uint64_t bytes, struct seg_table **t);
 void seg_table_free(struct seg_table *t); /* NULL too */
+
+/* Sound of which nothing comes in the first SEG_QUIET_US, a bit each track: it is only announced. */
+unsigned seg_quiet(const struct seg_table *t);
 
 /* Wall clock of a sample. */
 usec_t seg_wall_us(const struct seg_table *t, size_t sample);

@@ -1,4 +1,5 @@
 #include "archive/seginfo.h"
+#include "common/media/mp4.h"
 #include "common/base/clock.h"
 #include "common/base/crc.h"
 #include "common/base/map.h"
@@ -107,6 +108,29 @@ uint64_t seg_tracks_hash(const struct track_set *s)
     hash = hash_fnv1a(span_from(wr_span(&w), 4)); /* without gen */
     mem_free(mem);
     return hash;
+}
+
+unsigned seg_sound(const struct track_set *s)
+{
+    unsigned mask = mp4_mask(s, MP4_PLAYABLE), sound = 0;
+    bool picture = false;
+
+    for (unsigned i = 0; i < s->n; i++) {
+        picture |= s->t[i].kind == TRACK_VIDEO && mask & 1u << i;
+        if (s->t[i].kind == TRACK_AUDIO) sound |= 1u << i;
+    }
+    return picture ? mask & sound : 0;
+}
+
+uint64_t seg_hash_without(uint64_t tracks_hash, unsigned out)
+{
+    uint8_t mem[16];
+    struct wr w = wr_of(mem, sizeof(mem));
+
+    if (out == 0) return tracks_hash;
+    wr_u64(&w, tracks_hash);
+    wr_u64(&w, out);
+    return hash_fnv1a(wr_span(&w));
 }
 
 uint8_t seg_primary(const struct track_set *s, unsigned mask)

@@ -34,7 +34,8 @@ struct seg_info {
     uint64_t table_at;       /* file offset of the per-sample table */
     uint32_t samples;
     uint32_t flags;
-    uint64_t tracks_hash;        /* same hash: same init segment, no discontinuity between two segments */
+    uint64_t tracks_hash;        /* same hash: same init segment, no discontinuity between two segments; of
+                                    the tracks that give frames (seg_hash_without) */
     int64_t base_dts[TRACK_MAX]; /* media time of each track at the segment's tfdt 0 */
     uint32_t damaged, repaired;  /* frames */
     enum seg_clock clock;
@@ -51,6 +52,12 @@ bool seg_info_read(struct span in, struct seg_info *ret);    /* false: damaged o
 
 /* Same tracks (gen apart) -> same hash. */
 uint64_t seg_tracks_hash(const struct track_set *s);
+/* Sound that gives nothing in a segment's first seconds is left out when the segment is played: a player's
+ * buffer is what all tracks have together. The tracks it may happen to, a bit each: sound that players know,
+ * beside a picture; and the hash of a segment without those in `out`. */
+#define SEG_QUIET_US (2 * US_PER_S)
+unsigned seg_sound(const struct track_set *s);
+uint64_t seg_hash_without(uint64_t tracks_hash, unsigned out);
 /* The track whose key frames divide a segment: the first video track of the mask, else its first track. */
 uint8_t seg_primary(const struct track_set *s, unsigned mask);
 /* Lists a key frame when it lies far enough from the last. *apart_ms begins with SEG_KEY_APART_MS and doubles

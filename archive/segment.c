@@ -31,6 +31,7 @@ struct written {
     usec_t end_us;
     uint32_t samples, damaged, repaired;
     unsigned based; /* bit i: base_dts of track i is fixed */
+    unsigned early; /* bit i: track i has a sample in the first SEG_QUIET_US */
     size_t table_n;
     struct segtable_at at;
 };
@@ -38,7 +39,7 @@ struct written {
 struct segw {
     int fd, records_fd;
     struct seg_info info;
-    unsigned mask;
+    unsigned mask, sound; /* seg_sound */
     uint8_t n_tracks;
     uint8_t primary; /* its key frames are listed */
     uint32_t hz[TRACK_MAX];
@@ -235,6 +236,7 @@ int segw_open(int records_fd, const struct segw_setup *setup, struct segw **ret)
     if (!span_copy(span_of(setup->uid), w->info.uid, sizeof(w->info.uid)) || !seg_uid_ok(setup->uid))
         err = -EINVAL;
     w->mask = mp4_mask(setup->tracks, MP4_ALL);
+    w->sound = seg_sound(setup->tracks);
     w->n_tracks = setup->tracks->n;
     for (unsigned t = 0; t < w->n_tracks; t++) w->hz[t] = setup->tracks->t[t].clock_hz;
     w->primary = seg_primary(setup->tracks, w->mask);
@@ -354,7 +356,9 @@ static void account(struct segw *w, const struct frame *frames, size_t n)
             usec_t at, end;
 
             if (f->track != t || !ours(w, f)) continue;
-            at = w->info.start_us + media_us(w, f) - w->origin_us;
+            /* as readers of the table count it (seg_wall_us) */
+            at = w->info.start_us + ticks_us((struct ticks){s->dts, w->hz[t]});
+            if (at - w->info.start_us <= SEG_QUIET_US) w->now.early |= 1u << t;
             end = MAX(at, f->wall_us) + ticks_us((struct ticks){s++->dur, w->hz[t]});
             if (t == w->primary && f->flags & FRAME_KEY)
                 seg_keys_add(&w->info, &w->key_apart_ms, at, w->now.samples);
@@ -454,6 +458,7 @@ int segw_close(struct segw *w, struct seg_info *ret)
     w->info.damaged = w->now.damaged;
     w->info.repaired = w->now.repaired;
     if (w->info.damaged > 0) w->info.flags |= SEG_DAMAGED;
+    w->info.tracks_hash = seg_hash_without(w->info.tracks_hash, w->sound & ~w->now.early);
     if (w->info.samples == 0)
         err = unlinkat(w->records_fd, w->info.path, 0) < 0 ? -errno : 0;
     else

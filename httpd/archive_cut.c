@@ -56,7 +56,7 @@ static void cut_tail(const struct cut_key *k, struct seg_table *t)
 
 static int make(const struct cut_key *k, const struct seg_table *t, struct cut *c)
 {
-    unsigned mask = mp4_mask(&t->tracks, MP4_PLAYABLE);
+    unsigned mask = mp4_mask(&t->tracks, MP4_PLAYABLE) & ~seg_quiet(t);
     bool ok;
     int err;
 

@@ -60,7 +60,7 @@ static void keep_tracks(struct found *f, const struct seg_table *t)
 {
     if (f->has_tracks) return;
     f->tracks = t->tracks;
-    f->mask = mp4_mask(&t->tracks, MP4_PLAYABLE);
+    f->mask = mp4_mask(&t->tracks, MP4_PLAYABLE) & ~seg_quiet(t);
     f->has_tracks = true;
 }
 

@@ -1,6 +1,7 @@
 #include "httpd/follow.h"
 #include "httpd/fresh.h"
 #include "httpd/http.h"
+#include "httpd/quiet.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/log.h"
@@ -31,6 +32,7 @@ struct follow {
     uint32_t gen;    /* of the track description in use; 0: none yet */
     bool unplayable; /* nothing in it that MP4 players can play */
     struct init *init;
+    struct quiet quiet;
     unsigned joining; /* tracks whose next frame may say again that media time was joined */
     struct cutter cutter;
     struct gop gop;
@@ -119,24 +121,42 @@ static void change_init(struct follow *f, struct init *init)
     f->cutter.init = init;
 }
 
-/* false: that description is not there, or nothing in it can be played. */
-static bool use_tracks(struct follow *f, uint32_t gen)
+/* RING_OK: the frame at f->next may be taken. RING_E_AGAIN: what its tracks really send is not known yet.
+ * RING_E_GEN: their description is not there, or nothing in it can be played. */
+static int use_tracks(struct follow *f, uint32_t gen)
 {
     struct track_set tracks;
     struct init *init;
 
-    if (f->gen == gen) return !f->unplayable;
-    if (ring_tracks(f->ring, gen, &tracks) != RING_OK) return false;
+    if (f->gen == gen) return f->unplayable ? RING_E_GEN : RING_OK;
+    if (ring_tracks(f->ring, gen, &tracks) != RING_OK) return RING_E_GEN;
+    if (!quiet_look(&f->quiet, f->ring, f->next, &tracks, loop_now_us(f->s->hub->loop))) return RING_E_AGAIN;
     f->gen = gen;
-    init = init_new(&tracks);
+    init = init_new(&tracks, f->quiet.out);
     f->unplayable = init == NULL;
     if (init) change_init(f, init);
-    return init != NULL;
+    return init ? RING_OK : RING_E_GEN;
 }
 
 static bool is_entry(const struct follow *f, const struct frame *fr)
 {
     return (fr->flags & FRAME_KEY) && (f->init->video < 0 || fr->track == f->init->video);
+}
+
+/* Sound that was announced comes at last, or has stopped: from this key frame on it is there, or not. */
+static void note_sound(struct follow *f, const struct frame *fr)
+{
+    unsigned out;
+    struct init *init;
+
+    quiet_frame(&f->quiet, &f->init->tracks, fr);
+    if (f->init->video < 0 || !is_entry(f, fr)) return;
+    out = quiet_now(&f->quiet, &f->init->tracks);
+    if (out == f->quiet.out) return;
+    init = init_new(&f->init->tracks, out);
+    if (!init) return;
+    f->quiet.out = out;
+    change_init(f, init);
 }
 
 static void note_discont(struct follow *f, const struct frame *fr)
@@ -176,8 +196,10 @@ static int take_frame(struct follow *f)
     int err = ring_peek(f->ring, f->next, &fr);
 
     if (err != RING_OK) return err;
-    if (fr.track >= TRACK_MAX || fr.data.n == 0 || !use_tracks(f, fr.gen) ||
-        !(f->init->mask & 1u << fr.track)) {
+    err = fr.track < TRACK_MAX && fr.data.n > 0 ? use_tracks(f, fr.gen) : RING_E_GEN;
+    if (err == RING_E_AGAIN) return err;
+    if (err == RING_OK) note_sound(f, &fr);
+    if (err != RING_OK || !(f->init->mask & 1u << fr.track)) {
         f->next++;
         return RING_OK;
     }

@@ -6,9 +6,9 @@
 
 #define BOX_HEAD 8
 
-struct init *init_new(const struct track_set *tracks)
+struct init *init_new(const struct track_set *tracks, unsigned without)
 {
-    unsigned mask = mp4_mask(tracks, MP4_PLAYABLE);
+    unsigned mask = mp4_mask(tracks, MP4_PLAYABLE) & ~without;
     struct init *i;
     struct buf b;
 

@@ -18,8 +18,8 @@ struct init {
     int video;            /* index of the video track, or -1 */
     char id[INIT_ID_MAX]; /* the same content has the same id, in every process */
 };
-/* NULL: nothing in it that MP4 players can play, or memory is out. */
-struct init *init_new(const struct track_set *tracks);
+/* without: tracks left out, a bit each. NULL: nothing in it that MP4 players can play, or memory is out. */
+struct init *init_new(const struct track_set *tracks, unsigned without);
 struct init *init_ref(struct init *i);
 void init_unref(struct init *i);
 

@@ -80,12 +80,35 @@ static bool may_unlist(const struct window *w)
     return w->n_listed > WINDOW_LISTED && listed_us(w) - oldest->dur_us >= 3 * (usec_t)target_s(w) * US_PER_S;
 }
 
+static void unlist_oldest(struct window *w)
+{
+    if (w->v[w->n - w->n_listed].discont) w->discont_seq++;
+    w->n_listed--;
+}
+
+/* Bit 0: picture, bit 1: sound. */
+static unsigned kinds(const struct init *init)
+{
+    unsigned k = 0;
+
+    for (unsigned i = 0; i < init->tracks.n; i++)
+        if (init->mask & 1u << i) k |= init->tracks.t[i].kind == TRACK_VIDEO ? 1 : 2;
+    return k;
+}
+
+/* Media Source Extensions (5.5.7, initialization segment received) keep the kinds of tracks that a player
+ * began with: who comes now gets none of the others. */
+static void forget_other_kinds(struct window *w)
+{
+    unsigned now = kinds(w->v[w->n - 1].init);
+
+    while (w->n_listed > 1 && kinds(w->v[w->n - w->n_listed].init) != now) unlist_oldest(w);
+}
+
 static void trim(struct window *w)
 {
-    while (may_unlist(w)) {
-        if (w->v[w->n - w->n_listed].discont) w->discont_seq++;
-        w->n_listed--;
-    }
+    forget_other_kinds(w);
+    while (may_unlist(w)) unlist_oldest(w);
     while (w->n > w->n_listed && (!w->watched || w->bytes > WINDOW_BYTES)) drop_oldest(w);
 }
 

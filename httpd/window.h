@@ -10,6 +10,7 @@
  * playlist loses EXT-X-INDEPENDENT-SEGMENTS until they have left it. One frame that stands longer than the
  * target, or a gap, ends the segment at the target; what follows is a discontinuity;
  *   - media and discontinuity sequence never go back;
+ *   - where sound comes or goes the playlist begins anew behind it: no player's buffer takes both;
  *   - a segment that left the playlist stays for about as long again.
  * Tests: tests/unit/httpd/test_window.c. */
 #ifndef HTTPD_WINDOW_H

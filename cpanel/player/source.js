@@ -3,6 +3,8 @@
 
 const ARCHIVE_PART = 3600; /* of the archive at a time; the next part follows by itself */
 const RETRY_MS = 3000;
+const RECOVER_MOST = 3; /* times in RECOVER_MS: then it will not play */
+const RECOVER_MS = 30000;
 const LIVE_EDGE = 30; /* so near to now the archive hands over to live */
 
 const hlsConfig = {
@@ -74,7 +76,7 @@ export class Source {
     const { Events } = this.Hls;
     const hls = new this.Hls(hlsConfig);
     this.hls = hls;
-    this.recovered = 0;
+    this.recovered = [];
     if (t !== null)
       hls.once(Events.LEVEL_LOADED, () => this.video.addEventListener('loadedmetadata', () => this.seekLoaded(t), { once: true }));
     hls.on(Events.MANIFEST_PARSED, () => this.play());
@@ -123,9 +125,16 @@ export class Source {
     else this.archive(Math.max(at, this.from + 1) + 1);
   }
 
+  /* Footage whose tracks are others than those it began with needs new buffers, once each time. */
+  mayRecover() {
+    const now = Date.now();
+    this.recovered = this.recovered.filter((t) => now - t < RECOVER_MS);
+    return this.recovered.push(now) <= RECOVER_MOST;
+  }
+
   failed(data) {
     const { ErrorTypes } = this.Hls;
-    if (data.type === ErrorTypes.MEDIA_ERROR && this.recovered++ < 3) {
+    if (data.type === ErrorTypes.MEDIA_ERROR && this.mayRecover()) {
       this.hls.recoverMediaError();
       return;
     }

@@ -58,6 +58,7 @@ enum { HEADS_NORMAL, HEADS_LOWER, HEADS_LF, HEADS_NO_CSEQ, HEADS_BLANKS, HEADS_C
     KNOB(strange_channel, "strange-channel", NULL, 0, 100000, 0, "packets on a channel nobody set up put in, per 100000 (P10)") \
     KNOB(freeze, "freeze", NULL, 0, 1, 0, "1: sends no media, connection stays (K11)") \
     KNOB(freeze_video, "freeze-video", NULL, 0, 1, 0, "1: sends no video, audio goes on (K13)") \
+    KNOB(freeze_audio, "freeze-audio", NULL, 0, 1, 0, "1: sends no audio, which the SDP announces, video goes on (K13)") \
     KNOB(mute, "mute", NULL, 0, 1, 0, "1: answers no request") \
     KNOB(marker, "marker", "normal,never,always", 0, 0, 0, "marker bit (V1, V3)") \
     KNOB(params_ts, "params-ts", NULL, -90000, 90000, 0, "ticks added to the time of parameter sets and SEI (V2)") \

@@ -21,6 +21,11 @@ static bool is_video(const struct play *p)
     return source_is_video(p->conn->stream->source[p->track]);
 }
 
+static bool is_audio(const struct play *p)
+{
+    return !is_video(p) && p->conn->stream->source[p->track]->codec != CODEC_ONVIF;
+}
+
 static usec_t due_us(const struct play *p, uint64_t n)
 {
     return p->base_us + pack_due_us(p->pack, n) / p->conn->stream->k.fast;
@@ -173,7 +178,8 @@ static void on_due(struct due *d, usec_t now_us)
     if (late_us > LATE_US) s->late_max_us = (uint32_t)MAX(s->late_max_us, CLAMP(late_us, 0, UINT32_MAX));
     refresh_pack(p);
     while (!c->closed && c->playing && due_us(p, p->n) <= now_us + LATE_US / 2) {
-        bool frozen = s->k.freeze != 0 || (s->k.freeze_video != 0 && is_video(p)) || sent++ >= CATCH_UP_MAX;
+        bool frozen = s->k.freeze != 0 || (s->k.freeze_video != 0 && is_video(p)) ||
+            (s->k.freeze_audio != 0 && is_audio(p)) || sent++ >= CATCH_UP_MAX;
         if (!frozen) send_one(p);
         p->n++;
     }

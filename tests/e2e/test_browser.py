@@ -165,6 +165,27 @@ def test_sound_that_browsers_have_not(site):
     assert got[1]["frames"] > 25
 
 
+@pytest.mark.limit(150)
+def test_sound_that_is_only_announced(server, camera):
+    """The picture plays, live and from the archive, though the camera never sends the sound it describes; when it does, it is there."""
+    cam = camera(dict(source=["small.h264", "audio.aac"], freeze_audio=1))
+    s = server({"cam": cam.url()}, record=True)
+    s.wait_state("cam")
+    url = s.url("cam/embed.html")
+    live = browse(url, {"playing": 20000}, {"watch": 8000}, {"eval": "document.querySelector('video').webkitAudioDecodedByteCount"})
+    assert live[1]["seconds"] > 5 and live[1]["frames"] > 100 and live[2] == 0
+    wait_for("an archive", lambda: s.ranges("cam") and s.ranges("cam")[-1][1] >= 20, timeout=60)
+    start = int(s.ranges("cam")[-1][0]) + 2
+    archive = browse(f"{url}?from={start}", {"playing": 20000}, {"text": "#badge", "has": "ARCHIVE"}, {"watch": 6000})
+    assert archive[2]["seconds"] > 4 and archive[2]["frames"] > 100
+    cam.set("cam0", freeze_audio=0)
+    wait_for("sound", lambda: "mp4a" in s.text("cam/index.m3u8"), timeout=30)
+    playlist = s.text("cam/video.m3u8")
+    assert playlist.count("#EXT-X-MAP") == 1, playlist
+    again = browse(url, {"playing": 20000}, {"watch": 5000}, {"eval": "document.querySelector('video').webkitAudioDecodedByteCount"})
+    assert again[1]["seconds"] > 3 and again[2] > 0
+
+
 def test_keyboard(site):
     got = browse(
         page(site, "roof"),

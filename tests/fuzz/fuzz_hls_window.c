@@ -33,7 +33,7 @@ static struct init *make_init(uint32_t rate)
         .sar_h = 1,
         .config_n = sizeof(asc)};
     memcpy(set.t[0].config, asc, sizeof(asc));
-    return init_new(&set);
+    return init_new(&set, 0);
 }
 
 static void check(struct state *s)

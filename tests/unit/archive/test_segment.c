@@ -720,6 +720,54 @@ static void segment_is_a_plain_mp4(void **state)
     media_file_done(&m);
 }
 
+/* The same footage without the frames of its sound before `from_us`. */
+static void mute_until(struct footage *f, usec_t from_us)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < f->n; i++)
+        if (f->tracks.t[f->f[i].track].codec != CODEC_AAC || f->f[i].wall_us >= FOOTAGE_START_US + from_us)
+            f->f[n++] = f->f[i];
+    f->n = n;
+}
+
+/* Sound that begins so late is no part of the segment when it is played, and its hash says so, open, closed
+ * and read back alike. */
+static void sound_that_is_not_there(void **state)
+{
+    static const usec_t from_us[] = {0, SEG_QUIET_US * 9 / 10, SEG_QUIET_US * 11 / 10, 100 * US_PER_S};
+    const struct place *p = *state;
+    uint64_t plain = 0;
+
+    for (size_t i = 0; i < ARRAY_N(from_us); i++) {
+        struct seg_table *scanned = NULL, *loaded = NULL;
+        struct seg_info info;
+        struct footage f;
+        struct segw *w;
+        int fd;
+
+        footage_make(&f, 8, 25, FOOTAGE_START_US);
+        mute_until(&f, from_us[i]);
+        w = open_segment(p, &f);
+        append_all(w, &f);
+        fd = open_file(p, segw_path(w));
+        assert_int_equal(seg_table_scan(fd, segw_bytes(w), &scanned), SEG_OK);
+        assert_int_equal(segw_close(w, &info), 0);
+        assert_int_equal(seg_table_load(fd, &info, &loaded), SEG_OK);
+        assert_int_equal(seg_quiet(scanned), i >= 2 ? seg_sound(&scanned->tracks) : 0);
+        assert_int_equal(seg_quiet(loaded), seg_quiet(scanned));
+        assert_true(scanned->info.tracks_hash == info.tracks_hash);
+        assert_int_equal(scanned->info.n_keys, info.n_keys);
+        assert_memory_equal(scanned->info.keys, info.keys, info.n_keys * sizeof(info.keys[0]));
+        if (i == 0) plain = info.tracks_hash;
+        assert_int_equal(info.tracks_hash == plain, i < 2);
+        seg_table_free(scanned);
+        seg_table_free(loaded);
+        fd_close(&fd);
+        footage_done(&f);
+    }
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_place, drop_place)
 
 int main(void)
@@ -742,6 +790,7 @@ int main(void)
         TEST(video_that_was_not_described_is_left_out),
         TEST(continued_segments_are_cut),
         TEST(segment_is_a_plain_mp4),
+        TEST(sound_that_is_not_there),
         cmocka_unit_test(long_segments_list_fewer_keys),
     };
 

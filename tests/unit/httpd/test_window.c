@@ -25,7 +25,7 @@ static int setup(void **state)
     struct track_set tracks;
 
     ring_help_tracks(&tracks);
-    b->init = init_new(&tracks);
+    b->init = init_new(&tracks, 0);
     b->bytes = chunk_new(1000);
     assert_true(b->init && b->bytes);
     window_init(&b->w, 100, 0);
@@ -224,6 +224,28 @@ static void nothing_is_promised_before_it_is_asked(void **state)
     assert_int_equal(newest(b), 5 * US_PER_S);
 }
 
+/* Behind a change of the kinds of tracks the playlist lists nothing of before; numbers go on. */
+static void sound_that_comes_late(void **state)
+{
+    struct bench *b = *state;
+    struct init *both = b->init;
+    struct track_set tracks;
+
+    ring_help_tracks(&tracks);
+    b->init = init_new(&tracks, 1u << 1);
+    run(b, 2 * US_PER_S, 30 * US_PER_S);
+    init_unref(b->init);
+    b->init = both;
+    window_break(&b->w);
+    assert_int_equal(tag(playlist(b), "#EXT-X-DISCONTINUITY-SEQUENCE:"), 0);
+    run(b, 2 * US_PER_S, 4 * US_PER_S);
+    fragment(b, true, FRAME_US);
+    assert_int_equal(b->w.n_listed, 1);
+    assert_true(says(playlist(b), "#EXT-X-DISCONTINUITY\n"));
+    run(b, 2 * US_PER_S, 30 * US_PER_S);
+    assert_int_equal(tag(playlist(b), "#EXT-X-DISCONTINUITY-SEQUENCE:"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +258,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_key_frames_at_all, setup, teardown),
         cmocka_unit_test_setup_teardown(a_picture_that_stands, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_promised_before_it_is_asked, setup, teardown),
+        cmocka_unit_test_setup_teardown(sound_that_comes_late, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
