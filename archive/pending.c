@@ -1,5 +1,9 @@
 #include "archive/pending.h"
+#include "archive/reader.h"
 #include "common/base/mem.h"
+
+#include <fcntl.h>
+#include <unistd.h>
 
 /* Behind a failure, for clocks that are a little apart: the segment's may be the camera's. */
 #define DOUBT_MORE_US (60 * US_PER_S)
@@ -91,6 +95,20 @@ int pending_put(const struct pending *p, struct index *ix, size_t n)
     err = index_put(ix, infos, i);
     mem_free(infos);
     return err;
+}
+
+void pending_uncache(const struct pending *p, size_t n, const char *storage_path)
+{
+    LIST_EACH(&p->sure, link)
+    {
+        const struct seg_info *i = &LIST_ITEM(link, struct pending_seg, link)->info;
+        int fd;
+
+        if (n-- == 0) return;
+        if (seg_open(storage_path, i->uid, i->path, &fd) < 0) continue;
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+        close(fd);
+    }
 }
 
 void pending_drop(

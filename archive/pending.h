@@ -33,6 +33,8 @@ bool pending_is_doubtful(const struct pending *p, const char *uid, uint64_t id);
 void pending_settle(struct pending *p, struct pending_seg *s, bool keep);
 /* The first n sure ones into the index, in one transaction. INDEX_*, -errno. */
 int pending_put(const struct pending *p, struct index *ix, size_t n);
+/* The first n sure ones are on the disk: their files leave the page cache (footage is seldom read again). */
+void pending_uncache(const struct pending *p, size_t n, const char *storage_path);
 /* Takes them out; stored: says so of each. */
 void pending_drop(
     struct pending *p, size_t n, void (*stored)(void *arg, const char *uid, uint64_t id), void *arg);

@@ -19,7 +19,9 @@
 #define LEAD_MAX_US  (10 * US_PER_S) /* other tracks may begin so much before the key frame */
 #define GUESSED_RATE 25              /* frames a second, where only one is known */
 #define TABLE_MAX    (32u << 20)     /* bytes */
-#define HEAD_MAX     (64u << 10)     /* of the file, and of a fragment */
+#define CACHE_KEEP   (4u << 20)      /* newest bytes of the open file that stay in the page cache */
+#define CACHE_STEP   (1u << 20)
+#define HEAD_MAX     (64u << 10) /* of the file, and of a fragment */
 
 _Static_assert(SEG_FRAGMENT_MAX + 2 <= IOV_MAX, "a fragment is one writev");
 
@@ -47,6 +49,7 @@ struct segw {
     uint32_t key_apart_ms;
     struct written now, before;
     struct buf table, head;
+    uint64_t let_go; /* up to this byte the file was taken out of the page cache */
     /* of the append that runs; kept, as the next one needs as much */
     struct mp4_sample *s;
     struct iovec *iov;
@@ -380,6 +383,16 @@ static void checksum(struct segw *w, size_t count, struct wr *mark)
     w->now.crc = crc32c(w->now.crc, wr_span(mark));
 }
 
+/* Footage is written once and seldom read: left in the page cache it drives out what is read (indexes,
+ * tables), and each new page of the cache costs more than the copy into it. What is behind the newest bytes
+ * by more than CACHE_KEEP is clean by then (syncfs), or its writing is begun by this. */
+static void let_go(struct segw *w)
+{
+    if (w->now.bytes < w->let_go + CACHE_KEEP + CACHE_STEP) return;
+    w->let_go = w->now.bytes - CACHE_KEEP;
+    (void)posix_fadvise(w->fd, 0, (off_t)w->let_go, POSIX_FADV_DONTNEED);
+}
+
 int segw_append(struct segw *w, const struct frame *frames, size_t n)
 {
     uint8_t mark_mem[SEGBOX_MARK_BYTES];
@@ -418,6 +431,7 @@ int segw_append(struct segw *w, const struct frame *frames, size_t n)
     w->now.bytes += buf_n(&w->head) + total + SEGBOX_MARK_BYTES;
     w->now.seq++;
     account(w, frames, n);
+    let_go(w);
     return SEGW_OK;
 }
 

@@ -206,9 +206,10 @@ static void sync_and_commit(struct work *w, usec_t now_us, bool now)
     if (n > 0 && !w->indexer.ix) return;
     err = n > 0 ? pending_put(&w->pending, w->indexer.ix, n) : INDEX_OK;
     w->stuck = err != INDEX_OK;
-    if (err == INDEX_OK)
+    if (err == INDEX_OK) {
+        pending_uncache(&w->pending, n, w->storage.path);
         pending_drop(&w->pending, n, w->ops->on_stored, w->arg);
-    else if (err == INDEX_E_DAMAGED)
+    } else if (err == INDEX_E_DAMAGED)
         start_over(w);
     else
         commit_failed(w, err, now_us);
