@@ -2,7 +2,7 @@
  * one environment a storage, the keeper is its only writer, httpd reads it. What is in it is on the disk: the
  * keeper puts a segment in after the syncfs that covered it.
  *
- *   segments  uid, 0, id (u64, big-endian)        -> seg_info as seginfo.h writes it (with CRC-32C)
+ *   segments  uid, 0, id (u64, big-endian)        -> what segrow.h writes (with CRC-32C)
  *   ranges    uid, 0, start_us (u64, big-endian)  -> end_us, CRC-32C
  *   totals    uid                                 -> bytes, segments, CRC-32C
  *   trash     uid, 0, id                          -> tries, CRC-32C: out of the index, its file to be removed

@@ -1,12 +1,12 @@
 #include "archive/index_impl.h"
+#include "archive/segrow.h"
 #include "common/base/mem.h"
 
 #include <errno.h>
 
 bool index_segment_read(const struct look *l, const char *uid, uint64_t id, struct seg_info *ret)
 {
-    return seg_info_read(span(l->v.mv_data, l->v.mv_size), ret) && ret->id == id &&
-        strcmp(ret->uid, uid) == 0;
+    return segrow_read(span(l->v.mv_data, l->v.mv_size), uid, id, ret);
 }
 
 /* The number in a segment's key at a wall clock. */
@@ -78,12 +78,12 @@ int index_get(struct index *ix, const char *uid, uint64_t id, struct seg_info *r
 
 int index_segment_put(struct index *ix, MDB_txn *txn, const struct seg_info *s)
 {
-    uint8_t mem[SEG_INFO_WIRE_MAX];
+    uint8_t mem[SEGROW_MAX];
     struct wr w = wr_of(mem, sizeof(mem));
     struct key k;
     MDB_val v;
 
-    seg_info_write(&w, s);
+    segrow_write(&w, s);
     if (!wr_ok(&w) || !index_key(&k, s->uid, s->id)) return EINVAL;
     v = (MDB_val){.mv_size = w.n, .mv_data = mem};
     return mdb_put(txn, ix->segments, &k.v, &v, 0);

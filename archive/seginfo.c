@@ -51,6 +51,20 @@ void seg_info_write(struct wr *w, const struct seg_info *s)
     if (wr_ok(w)) wr_u32(w, crc32c(0, span_from(wr_span(w), from)));
 }
 
+bool seg_info_settle(struct seg_info *s)
+{
+    if (!seg_uid_ok(s->uid) || !seg_id_ok(s->id) || !seg_time_ok(s->start_us) || !seg_time_ok(s->end_us))
+        return false;
+    if (s->end_us < s->start_us) return false;
+    if (s->table_at > s->bytes || s->bytes > INT64_MAX || s->n_keys > SEG_KEYS_MAX) return false;
+    for (size_t i = 0; i < s->n_keys; i++) {
+        if (s->keys[i].sample >= s->samples) return false;
+        if (i > 0 && s->keys[i].sample <= s->keys[i - 1].sample) return false;
+    }
+    seg_path_of(s->id, s->path);
+    return true;
+}
+
 static bool keys_read(struct rd *r, struct seg_info *s)
 {
     s->n_keys = rd_u16(r);
@@ -58,8 +72,6 @@ static bool keys_read(struct rd *r, struct seg_info *s)
     for (size_t i = 0; i < s->n_keys; i++) {
         s->keys[i].at_ms = rd_u32(r);
         s->keys[i].sample = rd_u32(r);
-        if (s->keys[i].sample >= s->samples) return false;
-        if (i > 0 && s->keys[i].sample <= s->keys[i - 1].sample) return false;
     }
     return true;
 }
@@ -90,12 +102,7 @@ bool seg_info_read(struct span in, struct seg_info *ret)
     s->crc = rd_u32(&r);
     if (!keys_read(&r, s) || !rd_ok(&r)) return false;
     if (rd_u32(&r) != crc32c(0, span_sub(in, 0, r.at - 4)) || !rd_ok(&r) || rd_left(&r) > 0) return false;
-    if (!seg_uid_ok(s->uid) || !seg_id_ok(s->id) || !seg_time_ok(s->start_us) || !seg_time_ok(s->end_us))
-        return false;
-    if (s->end_us < s->start_us) return false;
-    if (s->table_at > s->bytes || s->bytes > INT64_MAX) return false;
-    seg_path_of(s->id, s->path);
-    return true;
+    return seg_info_settle(s);
 }
 
 uint64_t seg_tracks_hash(const struct track_set *s)

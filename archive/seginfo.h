@@ -49,6 +49,8 @@ struct seg_info {
 
 void seg_info_write(struct wr *w, const struct seg_info *s); /* with a CRC-32C behind it */
 bool seg_info_read(struct span in, struct seg_info *ret);    /* false: damaged or foreign */
+/* Whoever has read the fields: do they make sense? Sets path. */
+bool seg_info_settle(struct seg_info *s);
 
 /* Same tracks (gen apart) -> same hash. */
 uint64_t seg_tracks_hash(const struct track_set *s);

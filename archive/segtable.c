@@ -14,41 +14,6 @@ struct segtable_at segtable_start(void)
     return (struct segtable_at){.track = -1};
 }
 
-static void varint(struct wr *w, uint64_t v)
-{
-    while (v > 0x7f) {
-        wr_u8(w, (uint8_t)(0x80 | (v & 0x7f)));
-        v >>= 7;
-    }
-    wr_u8(w, (uint8_t)v);
-}
-
-static void zigzag(struct wr *w, int64_t v)
-{
-    varint(w, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
-}
-
-static uint64_t read_varint(struct rd *r)
-{
-    uint64_t v = 0;
-
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t b = rd_u8(r);
-
-        v |= (uint64_t)(b & 0x7f) << shift;
-        if (!(b & 0x80)) return v;
-    }
-    rd_fail(r);
-    return 0;
-}
-
-static int64_t read_zigzag(struct rd *r)
-{
-    uint64_t v = read_varint(r);
-
-    return (int64_t)(v >> 1 ^ (v & 1 ? UINT64_MAX : 0));
-}
-
 static void write_one(struct wr *w, struct segtable_at *at, const struct mp4_sample *s)
 {
     uint8_t track = s->track;
@@ -56,15 +21,15 @@ static void write_one(struct wr *w, struct segtable_at *at, const struct mp4_sam
 
     if (at->track != track || at->offset != s->offset || at->t[track].dts != s->dts) {
         wr_u8(w, (uint8_t)(NEW_TRACK | track));
-        varint(w, s->offset - at->offset);
-        zigzag(w, s->dts - at->t[track].dts);
+        wr_varint(w, s->offset - at->offset);
+        wr_zigzag(w, s->dts - at->t[track].dts);
     }
     dur = s->dur != at->t[track].dur;
     cts = s->cts != at->t[track].cts;
     wr_u8(w, (uint8_t)((s->flags & FLAGS) | (dur ? NEW_DUR : 0) | (cts ? NEW_CTS : 0)));
-    varint(w, s->size);
-    if (dur) varint(w, s->dur);
-    if (cts) zigzag(w, s->cts);
+    wr_varint(w, s->size);
+    if (dur) wr_varint(w, s->dur);
+    if (cts) wr_zigzag(w, s->cts);
     at->track = track;
     at->offset = s->offset + s->size;
     at->t[track].dts = s->dts + s->dur;
@@ -92,8 +57,8 @@ static bool read_one(struct rd *r, struct segtable_at *at, uint64_t bytes, struc
     int64_t cts;
 
     if (b & NEW_TRACK) {
-        uint64_t skip = read_varint(r);
-        int64_t jump = read_zigzag(r);
+        uint64_t skip = rd_varint(r);
+        int64_t jump = rd_zigzag(r);
 
         at->track = b & ~NEW_TRACK;
         if (at->track >= TRACK_MAX || skip > bytes - at->offset) return false;
@@ -104,9 +69,9 @@ static bool read_one(struct rd *r, struct segtable_at *at, uint64_t bytes, struc
         b = rd_u8(r);
     }
     if (at->track < 0 || b & NEW_TRACK) return false;
-    size = read_varint(r);
-    dur = b & NEW_DUR ? read_varint(r) : at->t[at->track].dur;
-    cts = b & NEW_CTS ? read_zigzag(r) : at->t[at->track].cts;
+    size = rd_varint(r);
+    dur = b & NEW_DUR ? rd_varint(r) : at->t[at->track].dur;
+    cts = b & NEW_CTS ? rd_zigzag(r) : at->t[at->track].cts;
     if (!rd_ok(r) || size > UINT32_MAX || size > bytes - at->offset || dur > UINT32_MAX) return false;
     if (cts < INT32_MIN || cts > INT32_MAX || at->t[at->track].dts > DTS_MAX) return false;
     *ret = (struct mp4_sample){at->offset, (uint32_t)size, at->t[at->track].dts, (int32_t)cts, (uint32_t)dur,

@@ -68,6 +68,28 @@ uint64_t rd_u64le(struct rd *r)
 {
     return le(r, 8);
 }
+
+uint64_t rd_varint(struct rd *r)
+{
+    uint64_t v = 0;
+
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        uint8_t b = rd_u8(r);
+
+        v |= (uint64_t)(b & 0x7f) << shift;
+        if (!(b & 0x80)) return v;
+    }
+    rd_fail(r);
+    return 0;
+}
+
+int64_t rd_zigzag(struct rd *r)
+{
+    uint64_t v = rd_varint(r);
+
+    return (int64_t)(v >> 1 ^ (v & 1 ? UINT64_MAX : 0));
+}
+
 void rd_skip(struct rd *r, size_t n)
 {
     rd_bytes(r, n);

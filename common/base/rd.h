@@ -38,6 +38,9 @@ uint64_t rd_u64(struct rd *r);
 uint16_t rd_u16le(struct rd *r);
 uint32_t rd_u32le(struct rd *r);
 uint64_t rd_u64le(struct rd *r);
+/* Seven bits a byte, low ones first, 0x80: more. zigzag: 0, -1, 1, -2 ... as 0, 1, 2, 3 ... */
+uint64_t rd_varint(struct rd *r);
+int64_t rd_zigzag(struct rd *r);
 void rd_skip(struct rd *r, size_t n);
 /* The next n bytes without taking them; empty if there are fewer, and the reader stays good. */
 struct span rd_peek(const struct rd *r, size_t n);

@@ -73,6 +73,20 @@ void wr_u64le(struct wr *w, uint64_t v)
     le(w, v, 8);
 }
 
+void wr_varint(struct wr *w, uint64_t v)
+{
+    while (v > 0x7f) {
+        wr_u8(w, (uint8_t)(0x80 | (v & 0x7f)));
+        v >>= 7;
+    }
+    wr_u8(w, (uint8_t)v);
+}
+
+void wr_zigzag(struct wr *w, int64_t v)
+{
+    wr_varint(w, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
+}
+
 void wr_vfmt(struct wr *w, const char *fmt, va_list ap)
 {
     size_t left = wr_left(w);

@@ -43,6 +43,9 @@ void wr_u64(struct wr *w, uint64_t v);
 void wr_u16le(struct wr *w, uint16_t v);
 void wr_u32le(struct wr *w, uint32_t v);
 void wr_u64le(struct wr *w, uint64_t v);
+/* As rd.h reads them: 1 to 10 bytes. */
+void wr_varint(struct wr *w, uint64_t v);
+void wr_zigzag(struct wr *w, int64_t v);
 void wr_fmt(struct wr *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void wr_vfmt(struct wr *w, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 /* Overwrites four bytes written before, as a box length behind its box. */
