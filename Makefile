@@ -147,6 +147,11 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(filter %.o,$(FUZZ_MAIN)) $(TEST_LIBS)
 	@mkdir -p $(@D); echo '  LD   $@'
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(LIBS_TEST)
 
+# Programs that measure: linked as the unit tests are.
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(TEST_LIBS)
+	@mkdir -p $(@D); echo '  LD   $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(LIBS_TEST)
+
 cpanel/lib/%: cpanel/node_modules/hls.js/dist/%
 	@mkdir -p $(@D); echo '  CP   $@'
 	$(Q)cp $< $@

@@ -324,3 +324,8 @@ void disk_keep(struct disk *d, const char *uid, const struct keep_policy *p)
     if (p) j.data = mem_dup(p, sizeof(*p));
     put(d, j);
 }
+
+void disk_suspect(struct disk *d)
+{
+    put(d, job_of(JOB_SUSPECT, NULL));
+}

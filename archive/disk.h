@@ -67,5 +67,7 @@ void disk_probe(struct disk *d);
 void disk_ask(struct disk *d, const struct ask *q);
 /* How a stream's footage is kept; NULL: it is not configured any more. */
 void disk_keep(struct disk *d, const char *uid, const struct keep_policy *p);
+/* Its index has crashed a reader: all of it is walked over. on_index comes, with the same one or another. */
+void disk_suspect(struct disk *d);
 
 #endif

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define VERSION       2
 #define VERSION_PLAIN 1     /* segments and ranges only: upgraded where it lies */
 #define LOCK_BYTES    65536 /* holds more readers than INDEX_READERS_MAX: 64 bytes each, and a header */
 #define TABLES_MAX    8
@@ -29,7 +28,7 @@ static int make_lock(const char *dir)
     return -posix_fallocate(fd, 0, LOCK_BYTES);
 }
 
-static int env_open(const char *dir, unsigned flags, struct index **ret)
+static int env_make(const char *dir, struct index **ret)
 {
     struct index *ix = NEW(struct index);
     int rc = mdb_env_create(&ix->env);
@@ -37,13 +36,22 @@ static int env_open(const char *dir, unsigned flags, struct index **ret)
     if (rc == 0) rc = mdb_env_set_maxdbs(ix->env, TABLES_MAX);
     if (rc == 0) rc = mdb_env_set_mapsize(ix->env, INDEX_MAP_BYTES);
     if (rc == 0) rc = mdb_env_set_maxreaders(ix->env, INDEX_READERS_MAX);
-    if (rc == 0) rc = mdb_env_open(ix->env, dir, MDB_NOTLS | flags, FILE_MODE);
+    if (rc == 0 &&
+        snprintf(ix->crash_mark, sizeof(ix->crash_mark), "%s/" INDEX_CRASHED, dir) >=
+            (int)sizeof(ix->crash_mark))
+        rc = ENAMETOOLONG;
     if (rc) {
         index_close(ix);
         return index_error(rc);
     }
+    index_guard_assertions(ix);
     *ret = ix;
     return INDEX_OK;
+}
+
+static int env_open(struct index *ix, const char *dir, unsigned flags)
+{
+    return mdb_env_open(ix->env, dir, MDB_NOTLS | flags, FILE_MODE);
 }
 
 /* --- tables and versions --- */
@@ -91,7 +99,7 @@ static int version_get(struct index *ix, MDB_txn *txn, uint32_t *ret)
     r = rd_of(span(v.mv_data, v.mv_size));
     *ret = rd_u32(&r);
     if (rd_u32(&r) != crc32c(0, span(v.mv_data, 4)) || !rd_ok(&r)) return MDB_CORRUPTED;
-    return *ret >= VERSION_PLAIN && *ret <= VERSION ? 0 : MDB_VERSION_MISMATCH;
+    return *ret >= VERSION_PLAIN && *ret <= INDEX_VERSION ? 0 : MDB_VERSION_MISMATCH;
 }
 
 static int version_put(struct index *ix, MDB_txn *txn)
@@ -100,7 +108,7 @@ static int version_put(struct index *ix, MDB_txn *txn)
     uint8_t mem[8];
     struct wr w = wr_of(mem, sizeof(mem));
 
-    wr_u32(&w, VERSION);
+    wr_u32(&w, INDEX_VERSION);
     wr_u32(&w, crc32c(0, wr_span(&w)));
     v = (MDB_val){.mv_size = w.n, .mv_data = mem};
     return mdb_put(txn, ix->meta, &k, &v, 0);
@@ -137,22 +145,30 @@ static int upgrade(struct index *ix, MDB_txn *txn)
 
     if (rc == 0) rc = version_get(ix, txn, &version);
     if (rc && rc != MDB_NOTFOUND) return rc;
-    rc = tables_open(ix, txn, MDB_CREATE, VERSION_PLAIN, VERSION);
-    if (rc || version == VERSION) return rc;
+    rc = tables_open(ix, txn, MDB_CREATE, VERSION_PLAIN, INDEX_VERSION);
+    if (rc || version == INDEX_VERSION) return rc;
     if (version > 0) rc = count_all(ix, txn);
     return rc ? rc : version_put(ix, txn);
+}
+
+static int open_writer(struct index *ix, const char *dir)
+{
+    INDEX_GUARD_WRITES(ix);
+    MDB_txn *txn;
+    int rc = env_open(ix, dir, 0);
+
+    if (rc == 0) rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
+    return rc ? index_error(rc) : index_txn_end(txn, upgrade(ix, txn));
 }
 
 int index_open(const char *dir, struct index **ret)
 {
     struct index *ix = NULL;
-    MDB_txn *txn;
     int err = make_lock(dir);
 
-    if (!err) err = env_open(dir, 0, &ix);
+    if (!err) err = env_make(dir, &ix);
     if (err || !ix) return err;
-    err = index_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
-    if (!err) err = index_txn_end(txn, upgrade(ix, txn));
+    err = open_writer(ix, dir);
     if (err) {
         index_close(ix);
         return err == INDEX_E_NONE ? INDEX_E_DAMAGED : err;
@@ -161,27 +177,31 @@ int index_open(const char *dir, struct index **ret)
     return INDEX_OK;
 }
 
+static int open_reader(struct index *ix, const char *dir, unsigned flags, uint32_t *ret_version)
+{
+    INDEX_GUARD_READS(ix);
+    MDB_txn *txn;
+    int rc = env_open(ix, dir, MDB_RDONLY | flags);
+
+    if (rc == 0) rc = mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn);
+    if (rc) return index_error(rc);
+    rc = tables_open(ix, txn, 0, 0, VERSION_PLAIN);
+    if (rc == 0) rc = version_get(ix, txn, ret_version);
+    if (rc == 0) rc = tables_open(ix, txn, 0, VERSION_PLAIN, *ret_version);
+    /* committed, so that the handles of the tables stay */
+    return index_txn_end(txn, rc);
+}
+
 int index_open_flags(const char *dir, unsigned flags, struct index **ret, uint32_t *ret_version)
 {
     struct index *ix = NULL;
-    MDB_txn *txn;
-    int err = env_open(dir, MDB_RDONLY | flags, &ix), rc;
+    int err = env_make(dir, &ix);
 
     if (err || !ix) return err;
-    rc = mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn);
-    if (rc == 0) {
-        rc = tables_open(ix, txn, 0, 0, VERSION_PLAIN);
-        if (rc == 0) rc = version_get(ix, txn, ret_version);
-        if (rc == 0) rc = tables_open(ix, txn, 0, VERSION_PLAIN, *ret_version);
-        /* committed, so that the handles of the tables stay */
-        if (rc)
-            mdb_txn_abort(txn);
-        else
-            rc = mdb_txn_commit(txn);
-    }
-    if (rc) {
+    err = open_reader(ix, dir, flags, ret_version);
+    if (err) {
         index_close(ix);
-        return rc == MDB_NOTFOUND ? -ENOENT : index_error(rc);
+        return err == INDEX_E_NONE ? -ENOENT : err;
     }
     *ret = ix;
     return INDEX_OK;
@@ -189,10 +209,10 @@ int index_open_flags(const char *dir, unsigned flags, struct index **ret, uint32
 
 int index_open_ro(const char *dir, struct index **ret)
 {
-    uint32_t version;
-    int err = index_open_flags(dir, 0, ret, &version);
+    uint32_t version = 0;
+    int err = index_open_flags(dir, MDB_NORDAHEAD, ret, &version);
 
-    if (err || version == VERSION) return err;
+    if (err || version == INDEX_VERSION) return err;
     index_close(*ret); /* the keeper has not opened it yet */
     *ret = NULL;
     return -ENOENT;

@@ -34,8 +34,12 @@
 enum {
     INDEX_OK = 0,
     INDEX_E_DAMAGED = 1 /* the keeper rebuilds it from the segments */,
-    INDEX_E_NONE = 2 /* nothing there */
+    INDEX_E_NONE = 2 /* nothing there */,
+    INDEX_E_FLAWED = 3 /* of index_check: records, but not what holds them */
 };
+
+/* In the folder of an index: whoever wrote it crashed in LMDB. It is not to be opened again. */
+#define INDEX_CRASHED "crashed"
 
 struct index;
 struct index_range {
@@ -53,6 +57,10 @@ int index_open(const char *dir, struct index **ret);
 /* httpd's: data.mdb read-only, lock.mdb writable. -ENOENT: no index there yet. */
 int index_open_ro(const char *dir, struct index **ret);
 void index_close(struct index *ix); /* NULL too */
+
+/* LMDB has crashed in it (index_guard.h): every call gives INDEX_E_DAMAGED; all that helps is another file.
+ */
+bool index_broken(const struct index *ix);
 
 /* A damaged record is left out, the rest is given, and the call returns INDEX_E_DAMAGED in the end.
  *
@@ -131,6 +139,7 @@ struct index_walk {
     enum index_table table;
     uint8_t key[INDEX_KEY_MAX];
     size_t n;
+    uint64_t segments; /* looked at so far, in all rounds */
 };
 /* A record that cannot be read. */
 struct index_flaw {
@@ -148,9 +157,16 @@ int index_walk(struct index *ix, struct index_walk *at, size_t max, struct index
 int index_mend(struct index *ix, const struct index_flaw *f, const struct seg_info *info);
 /* Reader slots of dead processes are freed; *ret_n of them. */
 int index_clear_dead(struct index *ix, int *ret_n);
-/* Walks every record and checks every CRC; *ret_segments of them. May crash, or never end, on a damaged file:
- * run it in a process of its own, with a deadline. INDEX_OK, INDEX_E_DAMAGED, -errno (-ENOENT: no index
- * there). */
-int index_check(const char *dir, uint64_t *ret_segments);
+/* Before it is opened, in a process of its own, as it may crash or never end on a damaged file: the file's
+ * size, the free pages, and of each stream the newest records, no longer than budget_us (0: no limit).
+ * INDEX_OK, INDEX_E_DAMAGED, -errno (-ENOENT: no index there). */
+#define INDEX_NEWEST                                                                                         \
+    64 /* records of each table that a stream has there: two hours of two-minute segments                    \
+        */
+int index_check_newest(const char *dir, usec_t budget_us);
+/* While it is in use, in a process of its own: walks every record; *ret_segments of them, *ret_flaws of all
+ * records cannot be read but can be mended (INDEX_E_FLAWED). INDEX_OK, INDEX_E_DAMAGED (no mending helps),
+ * -errno (-ENOENT). */
+int index_check(const char *dir, uint64_t *ret_segments, uint64_t *ret_flaws);
 
 #endif

@@ -7,22 +7,29 @@
  *   index_ranges.c    ranges: reading, joining, cutting
  *   index_keep.c      totals, trash: what leaves the index
  *   index_locks.c     locks
- *   index_mend.c      walking over all records, mending, checking */
+ *   index_mend.c      walking over all records, mending
+ *   index_check.c     checking before and after opening
+ *   index_build.c     all at once
+ *   index_guard.c     faults of LMDB */
 #ifndef ARCHIVE_INDEX_IMPL_H
 #define ARCHIVE_INDEX_IMPL_H
 
 #include "archive/index.h"
+#include "archive/index_guard.h"
 #include "common/base/rd.h"
 #include "common/base/wr.h"
 
 #include <lmdb.h>
 
+#define INDEX_VERSION   2
 #define KEY_MAX         64
 #define INDEX_LOOK_BACK 4 /* segments that may overlap those behind them, when the clock was set back */
 
 struct index {
     MDB_env *env;
     MDB_dbi segments, ranges, meta, totals, trash, locks, events;
+    _Atomic bool broken; /* given up: LMDB has crashed in it */
+    char crash_mark[4096];
 };
 
 struct key {
@@ -48,6 +55,7 @@ struct look {
     MDB_txn *txn;
     MDB_cursor *c;
     MDB_val k, v;
+    bool ordered; /* MDB_NEXT has to lead on: a damaged tree may lead in a circle */
 };
 /* Read-only, of its own. 0 or MDB_*. */
 int index_look_begin(struct index *ix, MDB_dbi table, struct look *l);

@@ -49,11 +49,12 @@ int index_total_add(struct index *ix, MDB_txn *txn, const char *uid, int64_t byt
 
 int index_totals(struct index *ix, const char *after_uid, struct index_total *out, size_t max, size_t *ret_n)
 {
+    *ret_n = 0;
+    INDEX_GUARD_READS(ix);
     bool damaged = false;
     struct look l;
     int rc = index_look_begin(ix, ix->totals, &l);
 
-    *ret_n = 0;
     if (rc) return index_error(rc);
     rc = index_look_behind(&l, (const uint8_t *)after_uid, strlen(after_uid));
     for (; rc == 0 && *ret_n < max; rc = index_look_get(&l, MDB_NEXT)) {
@@ -113,6 +114,7 @@ static int drop_one(struct index *ix, MDB_txn *txn, const struct index_ref *ref,
 
 int index_drop(struct index *ix, const struct index_ref *list, size_t n)
 {
+    INDEX_GUARD_WRITES(ix);
     struct seg_info *info;
     MDB_txn *txn;
     int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
@@ -124,27 +126,35 @@ int index_drop(struct index *ix, const struct index_ref *list, size_t n)
     return index_txn_end(txn, rc);
 }
 
-bool index_is_trash(struct index *ix, const char *uid, uint64_t id)
+static int trash_find(struct index *ix, const char *uid, uint64_t id)
 {
+    INDEX_GUARD_READS(ix);
     struct look l;
     uint64_t at;
-    bool is;
+    int rc = index_look_begin(ix, ix->trash, &l);
 
-    if (index_look_begin(ix, ix->trash, &l)) return false;
-    is = index_look_from(&l, uid, id, 0) == 0 && index_key_read(&l.k, uid, &at) && at == id;
+    if (rc) return index_error(rc);
+    rc = index_look_from(&l, uid, id, 0);
+    if (rc == 0 && (!index_key_read(&l.k, uid, &at) || at != id)) rc = MDB_NOTFOUND;
     index_look_end(&l);
-    return is;
+    return index_error(rc);
+}
+
+bool index_is_trash(struct index *ix, const char *uid, uint64_t id)
+{
+    return trash_find(ix, uid, id) == INDEX_OK;
 }
 
 int index_trash(
     struct index *ix, const struct index_ref *after, struct index_ref *out, size_t max, size_t *ret_n)
 {
+    *ret_n = 0;
+    INDEX_GUARD_READS(ix);
     bool damaged = false;
     struct key k = {.v = {0}};
     struct look l;
     int rc;
 
-    *ret_n = 0;
     if (after && !index_key(&k, after->uid, after->id)) return -EINVAL;
     rc = index_look_begin(ix, ix->trash, &l);
     if (rc) return index_error(rc);
@@ -162,6 +172,7 @@ int index_trash(
 
 int index_trash_settle(struct index *ix, const struct index_ref *list, size_t n)
 {
+    INDEX_GUARD_WRITES(ix);
     MDB_txn *txn;
     struct key k;
     int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);

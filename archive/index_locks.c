@@ -49,12 +49,13 @@ bool index_lock_read(const MDB_val *k, const MDB_val *v, struct index_lock *ret)
 int index_locks(
     struct index *ix, const struct index_lock *after, struct index_lock *out, size_t max, size_t *ret_n)
 {
+    *ret_n = 0;
+    INDEX_GUARD_READS(ix);
     bool damaged = false;
     struct key k = {.v = {0}};
     struct look l;
     int rc;
 
-    *ret_n = 0;
     if (after && !key_of(after, &k)) return -EINVAL;
     rc = index_look_begin(ix, ix->locks, &l);
     if (rc) return index_error(rc);
@@ -94,6 +95,7 @@ static int put_one(struct index *ix, MDB_txn *txn, const struct index_lock *lock
 
 int index_locks_put(struct index *ix, const struct index_lock *list, size_t n)
 {
+    INDEX_GUARD_WRITES(ix);
     MDB_txn *txn;
     int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
 

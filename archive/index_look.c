@@ -83,6 +83,7 @@ int index_look_begin(struct index *ix, MDB_dbi table, struct look *l)
     int rc = mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &l->txn);
 
     if (rc) return rc;
+    l->ordered = true;
     rc = mdb_cursor_open(l->txn, table, &l->c);
     if (rc) mdb_txn_abort(l->txn);
     return rc;
@@ -94,9 +95,21 @@ void index_look_end(struct look *l)
     mdb_txn_abort(l->txn);
 }
 
+/* As LMDB orders keys. */
+static int order(const MDB_val *a, const MDB_val *b)
+{
+    int diff = memcmp(a->mv_data, b->mv_data, MIN(a->mv_size, b->mv_size));
+
+    return diff ? diff : a->mv_size < b->mv_size ? -1 : a->mv_size > b->mv_size;
+}
+
 int index_look_get(struct look *l, MDB_cursor_op op)
 {
-    return mdb_cursor_get(l->c, &l->k, &l->v, op);
+    MDB_val before = l->k;
+    int rc = mdb_cursor_get(l->c, &l->k, &l->v, op);
+
+    if (rc == 0 && op == MDB_NEXT && l->ordered && order(&l->k, &before) <= 0) return MDB_CORRUPTED;
+    return rc;
 }
 
 int index_look_from(struct look *l, const char *uid, uint64_t number, unsigned back)
@@ -108,6 +121,7 @@ int index_look_from(struct look *l, const char *uid, uint64_t number, unsigned b
     if (!index_key(&key, uid, number)) return MDB_NOTFOUND;
     l->k = key.v;
     rc = index_look_get(l, MDB_SET_RANGE);
+    if (rc == 0 && order(&l->k, &key.v) < 0) return MDB_CORRUPTED;
     if (rc == MDB_NOTFOUND && back > 0) {
         rc = index_look_get(l, MDB_LAST);
         if (rc || !index_key_read(&l->k, uid, &at)) return rc ? rc : MDB_NOTFOUND;
@@ -123,14 +137,15 @@ int index_look_from(struct look *l, const char *uid, uint64_t number, unsigned b
 
 int index_look_behind(struct look *l, const uint8_t *key, size_t n)
 {
-    int rc;
+    MDB_val from = {.mv_size = n, .mv_data = (void *)(uintptr_t)key};
+    int rc, way;
 
     if (n == 0) return index_look_get(l, MDB_FIRST);
-    l->k = (MDB_val){.mv_size = n, .mv_data = (void *)(uintptr_t)key};
+    l->k = from;
     rc = index_look_get(l, MDB_SET_RANGE);
-    if (rc == 0 && span_eq(span(l->k.mv_data, l->k.mv_size), span(key, n)))
-        return index_look_get(l, MDB_NEXT);
-    return rc;
+    if (rc) return rc;
+    way = order(&l->k, &from);
+    return way < 0 ? MDB_CORRUPTED : way > 0 ? 0 : index_look_get(l, MDB_NEXT);
 }
 
 int index_txn_end(MDB_txn *txn, int rc)

@@ -84,6 +84,7 @@ static int walk_table(struct index *ix, struct index_walk *at, size_t *max, stru
         *ok = look_ok(&l, at->table, ret);
         at->n = ret->n;
         memcpy(at->key, ret->key, ret->n);
+        at->segments += at->table == INDEX_SEGMENTS;
         if (!*ok) break;
         rc = index_look_get(&l, MDB_NEXT);
     }
@@ -93,12 +94,14 @@ static int walk_table(struct index *ix, struct index_walk *at, size_t *max, stru
 
 int index_walk(struct index *ix, struct index_walk *at, size_t max, struct index_flaw *ret)
 {
+    *ret = (struct index_flaw){0};
+    INDEX_GUARD_READS(ix);
+    size_t left = max;
     bool ok = true;
     int rc;
 
-    *ret = (struct index_flaw){0};
-    while ((rc = walk_table(ix, at, &max, ret, &ok)) == MDB_NOTFOUND) {
-        *at = (struct index_walk){.table = (at->table + 1) % INDEX_TABLES};
+    while ((rc = walk_table(ix, at, &left, ret, &ok)) == MDB_NOTFOUND) {
+        *at = (struct index_walk){.table = (at->table + 1) % INDEX_TABLES, .segments = at->segments};
         if (at->table == INDEX_SEGMENTS) return INDEX_OK;
     }
     return rc ? index_error(rc) : ok ? INDEX_OK : INDEX_E_DAMAGED;
@@ -127,6 +130,7 @@ static int drop_record(struct index *ix, MDB_txn *txn, const struct index_flaw *
 
 int index_mend(struct index *ix, const struct index_flaw *f, const struct seg_info *info)
 {
+    INDEX_GUARD_WRITES(ix);
     MDB_txn *txn;
     int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
 
@@ -138,34 +142,4 @@ int index_mend(struct index *ix, const struct index_flaw *f, const struct seg_in
     else
         rc = drop_record(ix, txn, f);
     return index_txn_end(txn, rc);
-}
-
-/* --- checking --- */
-
-static int check_table(struct index *ix, enum index_table t, uint64_t *ret_n)
-{
-    struct index_flaw f;
-    struct look l;
-    int rc = index_look_begin(ix, handle(ix, t), &l);
-
-    if (rc) return index_error(rc);
-    while ((rc = index_look_get(&l, MDB_NEXT)) == 0 && look_ok(&l, t, &f)) ++*ret_n;
-    index_look_end(&l);
-    return rc == MDB_NOTFOUND ? INDEX_OK : rc == 0 ? INDEX_E_DAMAGED : index_error(rc);
-}
-
-int index_check(const char *dir, uint64_t *ret_segments)
-{
-    uint64_t others = 0;
-    uint32_t version;
-    struct index *ix = NULL;
-    int err = index_open_flags(dir, MDB_NOLOCK, &ix, &version);
-
-    *ret_segments = 0;
-    if (err || !ix) return err;
-    err = check_table(ix, INDEX_SEGMENTS, ret_segments);
-    for (enum index_table t = INDEX_RANGES; !err && t < INDEX_TABLES; t++)
-        if (version > 1 || t == INDEX_RANGES) err = check_table(ix, t, &others);
-    index_close(ix);
-    return err;
 }

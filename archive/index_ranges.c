@@ -18,12 +18,13 @@ bool index_range_read(const MDB_val *k, const MDB_val *v, const char *uid, struc
 int index_ranges(
     struct index *ix, const struct index_query *q, struct index_range *out, size_t max, size_t *ret_n)
 {
+    *ret_n = 0;
+    INDEX_GUARD_READS(ix);
     bool damaged = false;
     struct look l;
     uint64_t start;
     int rc = index_look_begin(ix, ix->ranges, &l);
 
-    *ret_n = 0;
     if (rc) return index_error(rc);
     rc = index_look_from(&l, q->uid, (uint64_t)MAX(q->from_us, 0), 1);
     for (; rc == 0 && *ret_n < max && index_key_read(&l.k, q->uid, &start);

@@ -18,12 +18,13 @@ uint64_t index_id_at(usec_t wall_us)
 int index_segments(
     struct index *ix, const struct index_query *q, struct seg_info *out, size_t max, size_t *ret_n)
 {
+    *ret_n = 0;
+    INDEX_GUARD_READS(ix);
     bool damaged = false;
     struct look l;
     uint64_t id;
     int rc = index_look_begin(ix, ix->segments, &l);
 
-    *ret_n = 0;
     if (rc) return index_error(rc);
     rc = q->after_id ? index_look_from(&l, q->uid, q->after_id + 1, 0)
                      : index_look_from(&l, q->uid, index_id_at(q->from_us), INDEX_LOOK_BACK);
@@ -46,6 +47,7 @@ int index_segments(
 static int one_segment(
     struct index *ix, const char *uid, uint64_t number, unsigned back, struct seg_info *ret)
 {
+    INDEX_GUARD_READS(ix);
     struct look l;
     uint64_t id;
     int rc = index_look_begin(ix, ix->segments, &l), err;
@@ -120,6 +122,7 @@ static int put_one(struct index *ix, MDB_txn *txn, const struct seg_info *s)
 
 int index_put(struct index *ix, const struct seg_info *const *segs, size_t n)
 {
+    INDEX_GUARD_WRITES(ix);
     MDB_txn *txn;
     int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
 

@@ -8,11 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <spawn.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define FOLDER_MODE 02750
@@ -20,13 +16,12 @@
 #define FLAG_SCAN   "scan"
 #define DATA_FILE   "data.mdb"
 #define WALK_MOST   500 /* records a second: half a megabyte of the disk, and 2 million an hour */
-
-/* Exit codes of the check. */
-enum { CHECK_GOOD = 0, CHECK_DAMAGED = 1, CHECK_FAILED = 2 };
+#define HURRY_US    (100 * US_PER_MS) /* of a second, when damaged records are known to be there */
 
 void indexer_init(struct indexer *x)
 {
-    *x = (struct indexer){.dir_fd = -1, .checker_fd = -1};
+    *x = (struct indexer){.dir_fd = -1};
+    checker_init(&x->checker);
 }
 
 static bool flag(const struct indexer *x, const char *name)
@@ -81,33 +76,6 @@ static int open_index(struct indexer *x)
     return err;
 }
 
-static int start_check(struct indexer *x)
-{
-    char arg0[] = "ms-keeper", arg1[] = "--check-index";
-    char *argv[] = {arg0, arg1, x->dir, NULL};
-    posix_spawn_file_actions_t fa;
-    posix_spawnattr_t attr;
-    sigset_t none;
-    int err;
-
-    /* Nothing of ours goes there but the log: all descriptors are close-on-exec. */
-    posix_spawn_file_actions_init(&fa);
-    posix_spawnattr_init(&attr);
-    sigemptyset(&none);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-    err = posix_spawn(&x->checker, "/proc/self/exe", &fa, &attr, argv, environ);
-    posix_spawn_file_actions_destroy(&fa);
-    posix_spawnattr_destroy(&attr);
-    if (err) {
-        x->checker = 0;
-        return -err;
-    }
-    x->checker_fd = pidfd_open(x->checker, 0);
-    x->deadline_us = clock_mono_us() + INDEXER_CHECK_US;
-    return 0;
-}
-
 int indexer_begin(struct indexer *x, const char *dir)
 {
     int err;
@@ -115,47 +83,81 @@ int indexer_begin(struct indexer *x, const char *dir)
     indexer_close(x, false);
     err = open_folder(x, dir);
     if (err) return err;
+    if (flag(x, INDEX_CRASHED)) return indexer_start_over(x);
     if (!has_data(x) || flag(x, FLAG_CLEAN)) return open_index(x);
-    return start_check(x);
+    return checker_start(&x->checker, CHECKER_NEWEST, x->dir, INDEXER_CHECK_US);
 }
 
-/* How the check ended: INDEX_OK, INDEX_E_DAMAGED, or -EIO, it could not be made; false: it runs. A crash is
- * damage, but not a kill: that is the machine's lack of memory. */
-static bool checked(struct indexer *x, usec_t now_us, int *ret)
+/* It has been opened after an unclean stop. */
+static void walk_all(struct indexer *x)
 {
-    int status = 0;
-    pid_t pid = waitpid(x->checker, &status, WNOHANG);
-    bool late = pid == 0 && now_us >= x->deadline_us;
+    int err = checker_start(&x->checker, CHECKER_ALL, x->dir, INDEXER_WALK_US);
 
-    if (pid == 0 && !late) return false;
-    if (late) {
-        kill(x->checker, SIGKILL);
-        waitpid(x->checker, &status, 0);
-    }
-    if (!late && WIFEXITED(status) && WEXITSTATUS(status) == CHECK_GOOD)
-        *ret = INDEX_OK;
-    else if (late || (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) ||
-        WEXITSTATUS(status) == CHECK_DAMAGED)
-        *ret = INDEX_E_DAMAGED;
-    else
-        *ret = -EIO;
-    if (*ret) log_warn("index-check", "dir=%s status=%d late=%d", log_q(span_of(x->dir)), status, late);
-    x->checker = 0;
-    fd_close(&x->checker_fd);
-    return true;
+    if (err) log_warn("index-check", "dir=%s err=%s", log_q(span_of(x->dir)), log_q(span_of(err_text(err))));
+    x->walk_due = true;
+}
+
+/* All that could be said of it before it was opened. */
+static int newest_checked(struct indexer *x, enum checker_verdict v)
+{
+    int err;
+
+    if (v == CHECKER_FAILED) return -EIO;
+    if (v != CHECKER_GOOD) return indexer_start_over(x);
+    err = open_index(x);
+    if (!err && !x->rebuild) walk_all(x);
+    return err;
+}
+
+/* Of the index that is in use. */
+static int all_checked(struct indexer *x, enum checker_verdict v)
+{
+    int dead;
+
+    (void)index_clear_dead(x->ix, &dead);
+    if (v == CHECKER_DAMAGED) return indexer_start_over(x);
+    x->hurry = v == CHECKER_FLAWED;
+    x->walk_due = v == CHECKER_FAILED || v == CHECKER_LATE;
+    if (x->hurry) x->walk = (struct index_walk){0};
+    return 0;
+}
+
+void indexer_suspect(struct indexer *x, usec_t now_us)
+{
+    x->suspect = x->ix != NULL;
+    if (!x->ix || x->checker.pid > 0 || (x->suspect_us > 0 && now_us - x->suspect_us < INDEXER_SUSPECT_US))
+        return;
+    x->suspect_us = now_us;
+    log_warn("index-suspect", "dir=%s", log_q(span_of(x->dir)));
+    walk_all(x);
+}
+
+bool indexer_cleared(struct indexer *x)
+{
+    bool was = x->suspect && x->checker.pid == 0;
+
+    if (was) x->suspect = false;
+    return was;
 }
 
 bool indexer_step(struct indexer *x, usec_t now_us, int *ret_err)
 {
-    int verdict;
+    const struct index *before = x->ix;
+    static const char *const texts[] = {
+        [CHECKER_GOOD] = "good",
+        [CHECKER_FLAWED] = "records",
+        [CHECKER_DAMAGED] = "damaged",
+        [CHECKER_FAILED] = "failed",
+        [CHECKER_LATE] = "late",
+    };
+    enum checker_verdict v;
 
     *ret_err = 0;
-    if (x->ix || x->checker == 0 || !checked(x, now_us, &verdict)) return false;
-    if (verdict < 0)
-        *ret_err = verdict;
-    else
-        *ret_err = verdict == INDEX_OK ? open_index(x) : indexer_start_over(x);
-    return x->ix != NULL;
+    if (!checker_ended(&x->checker, now_us, &v)) return false;
+    log_event(v == CHECKER_GOOD ? LOG_INFO : LOG_WARN, "index-check", "dir=%s of=%s verdict=%s",
+        log_q(span_of(x->dir)), before ? "all" : "newest", texts[v]);
+    *ret_err = before ? all_checked(x, v) : newest_checked(x, v);
+    return x->ix && x->ix != before;
 }
 
 /* What the file says of itself; 1: nothing. */
@@ -185,12 +187,24 @@ static int mend(struct indexer *x, const struct storage *s, const struct index_f
     return err;
 }
 
-int indexer_mend(struct indexer *x, const struct storage *s)
+static int mend_some(struct indexer *x, const struct storage *s)
 {
     struct index_flaw f;
     int err = index_walk(x->ix, &x->walk, WALK_MOST, &f);
 
     return err == INDEX_E_DAMAGED && f.uid[0] ? mend(x, s, &f) : err;
+}
+
+int indexer_mend(struct indexer *x, const struct storage *s)
+{
+    usec_t until_us = clock_mono_us() + HURRY_US;
+    int err;
+
+    do {
+        err = mend_some(x, s);
+        if (x->walk.table == INDEX_SEGMENTS && x->walk.n == 0) x->hurry = false; /* once round */
+    } while (!err && x->hurry && clock_mono_us() < until_us);
+    return err;
 }
 
 /* Kept beside, for whoever wants to know what happened to it; one is enough. */
@@ -205,13 +219,16 @@ int indexer_start_over(struct indexer *x)
 {
     int err;
 
+    checker_stop(&x->checker);
     index_close(x->ix);
     x->ix = NULL;
     x->walk = (struct index_walk){0};
+    x->walk_due = x->hurry = x->suspect = false;
     log_error(
         "index-damaged", "dir=%s action=\"set aside, built anew from the segments\"", log_q(span_of(x->dir)));
     err = flag_set(x, FLAG_SCAN, true);
     if (!err) err = set_aside(x);
+    if (!err) err = flag_set(x, INDEX_CRASHED, false);
     if (!err) err = index_open(x->dir, &x->ix);
     if (err > 0) err = -EIO;
     x->rebuild = true;
@@ -231,27 +248,12 @@ void indexer_scanned(struct indexer *x)
 
 void indexer_close(struct indexer *x, bool clean)
 {
-    if (x->checker > 0) {
-        kill(x->checker, SIGKILL);
-        waitpid(x->checker, NULL, 0);
-        x->checker = 0;
-        fd_close(&x->checker_fd);
-    }
+    checker_stop(&x->checker);
     if (x->ix) {
         index_close(x->ix);
         x->ix = NULL;
-        if (clean) (void)flag_set(x, FLAG_CLEAN, true); /* without it the next start checks */
+        if (clean && !x->walk_due) (void)flag_set(x, FLAG_CLEAN, true); /* without it the next start checks */
     }
     fd_close(&x->dir_fd);
-    x->rebuild = x->scan_due = false;
-}
-
-int indexer_check_main(const char *dir)
-{
-    uint64_t n;
-    int err = index_check(dir, &n);
-
-    return err == INDEX_OK                         ? CHECK_GOOD
-        : err == INDEX_E_DAMAGED || err == -ENOENT ? CHECK_DAMAGED
-                                                   : CHECK_FAILED;
+    x->rebuild = x->scan_due = x->walk_due = x->hurry = x->suspect = false;
 }

@@ -215,6 +215,15 @@ static int storage_accept(struct keeper *k, struct incoming *in)
     return 0;
 }
 
+static int index_suspect(struct keeper *k, struct incoming *in)
+{
+    char name[DISK_NAME_MAX];
+    struct store *s = packed_text(in->body, "name", name, sizeof(name)) ? find_store(k, name) : NULL;
+
+    if (s && !s->ending) disk_suspect(s->disk);
+    return 0;
+}
+
 static int conf_done(struct keeper *k, struct incoming *in)
 {
     (void)in;
@@ -229,6 +238,7 @@ static const struct master_row {
     {MSG_STORAGE, storage},
     {MSG_STORAGE_GONE, storage_gone},
     {MSG_STORAGE_INIT, storage_accept},
+    {MSG_INDEX_SUSPECT, index_suspect},
     {MSG_KEEP_PEER, keeper_peer},
     {MSG_KEEP_PEER_GONE, keeper_peer_gone},
     {MSG_KEEP_STREAM, keeper_keep_stream},

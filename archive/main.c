@@ -1,6 +1,6 @@
 /* ms-keeper: keeps the storages and their indexes. Started by the master (common/ipc/child.h); by itself, as
- * "ms-keeper --check-index DIR", to look at an index that may be damaged. */
-#include "archive/indexer.h"
+ * "ms-keeper --check-index DIR" or "--check-newest DIR", to look at an index that may be damaged. */
+#include "archive/checker.h"
 #include "archive/keeper.h"
 #include "common/base/mem.h"
 
@@ -53,8 +53,11 @@ int main(int argc, char **argv)
     const struct child_setup setup = {
         .role = ROLE_KEEPER, .process = "keeper", .beat = true, .ops = &ops, .arg = &p};
 
+    int checked;
+
     umask(007);
-    if (argc == 3 && strcmp(argv[1], "--check-index") == 0) return indexer_check_main(argv[2]);
+    checked = checker_main(argc, argv);
+    if (checked >= 0) return checked;
     p.loop = loop_new();
     p.child = child_start(p.loop, &setup);
     if (!p.child) return CHILD_EXIT_PROTO;

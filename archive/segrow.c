@@ -145,7 +145,7 @@ bool segrow_read(struct span in, const char *uid, uint64_t id, struct seg_info *
     fields = span_sub(in, 0, in.n - CRC_BYTES);
     crc = rd_of(span_from(in, fields.n));
     if (rd_u32(&crc) != crc_of(uid, id, fields) || !seg_id_ok(id)) return false;
-    memset(ret, 0, offsetof(struct seg_info, keys));
+    memset(ret, 0, sizeof(*ret));
     if (!span_copy(span_of(uid), ret->uid, sizeof(ret->uid))) return false;
     ret->id = id;
     r = rd_of(fields);

@@ -125,13 +125,19 @@ static void scan_done(void *arg, const char *uid, unsigned left)
 static const struct scan_ops scan_ops = {scan_known, scan_writing, scan_newest, scan_found, scan_may_repair,
     scan_unrepaired, scan_alive, scan_done};
 
+/* Whoever reads it opens it, or opens it anew. */
+static void tell_index(const struct work *w)
+{
+    w->ops->on_index(w->arg, w->indexer.dir, (uint64_t)clock_wall_us());
+}
+
 /* All folders are looked at: after a start, and when the index is built anew. */
 static void index_opened(struct work *w)
 {
     int dead, err;
 
     (void)index_clear_dead(w->indexer.ix, &dead);
-    w->ops->on_index(w->arg, w->indexer.dir, (uint64_t)clock_wall_us());
+    tell_index(w);
     scan_free(w->scan);
     w->scan = scan_new(&w->storage, &scan_ops, w);
     err = scan_all(w->scan);
@@ -144,11 +150,13 @@ static void index_step(struct work *w, usec_t now_us)
     char dir[sizeof(w->conf->path) + STORAGE_UUID_MAX];
     int err = 0;
 
-    if (w->indexer.ix) return;
-    if (w->indexer.checker > 0) {
-        if (indexer_step(&w->indexer, now_us, &err)) index_opened(w);
+    if (w->indexer.checker.pid > 0) {
+        if (indexer_step(&w->indexer, now_us, &err))
+            index_opened(w);
+        else if (indexer_cleared(&w->indexer))
+            tell_index(w);
         if (err) w->reopen_us = now_us + RECHECK_US;
-    } else if (now_us >= w->reopen_us) {
+    } else if (!w->indexer.ix && now_us >= w->reopen_us) {
         struct wr path = wr_of(dir, sizeof(dir));
 
         w->reopen_us = now_us + REOPEN_US;
@@ -455,6 +463,12 @@ static void keep(struct work *w, const struct job *j)
     mem_free(p ? map_set(&w->policies, span_of(j->uid), p) : map_remove(&w->policies, span_of(j->uid)));
 }
 
+static void suspect(struct work *w, const struct job *j)
+{
+    (void)j;
+    indexer_suspect(&w->indexer, clock_mono_us());
+}
+
 void work_job(struct work *w, const struct job *j)
 {
     static void (*const jobs[])(struct work *, const struct job *) = {
@@ -467,6 +481,7 @@ void work_job(struct work *w, const struct job *j)
         [JOB_PROBE] = probe,
         [JOB_ASK] = ask,
         [JOB_KEEP] = keep,
+        [JOB_SUSPECT] = suspect,
     };
 
     must(j->kind < ARRAY_N(jobs));

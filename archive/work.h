@@ -21,6 +21,7 @@ enum job_kind {
     JOB_PROBE,
     JOB_ASK,
     JOB_KEEP,
+    JOB_SUSPECT,
     JOB_STOP
 };
 struct job {

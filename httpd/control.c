@@ -232,6 +232,20 @@ static void on_stop(struct child *child, bool orphaned)
     child_exit(child, orphaned ? CHILD_EXIT_ORPHAN : CHILD_EXIT_OK);
 }
 
+/* The keeper looks at them. */
+static void tell_suspects(struct control *c)
+{
+    char names[STORAGES_MAX][STORAGE_NAME_MAX];
+    size_t n = storages_suspect(c->storages, names, STORAGES_MAX);
+
+    for (size_t i = 0; i < n; i++) {
+        struct packer *p = channel_begin(child_control(c->child), MSG_INDEX_SUSPECT, 1);
+
+        pack_kv_text(p, "name", names[i]);
+        channel_end(child_control(c->child), NULL, 0);
+    }
+}
+
 static void tell_stats(struct loop_timer *t)
 {
     struct control *c = t->arg;
@@ -251,6 +265,7 @@ static void tell_stats(struct loop_timer *t)
     pack_kv_u64(p, "bytes_out", bytes);
     pack_kv_u64(p, "requests", requests);
     channel_end(child_control(c->child), NULL, 0);
+    tell_suspects(c);
 }
 
 static const struct child_ops ops = {NULL, on_message, on_stop};

@@ -121,6 +121,18 @@ void storage_index_ready(struct storages *s, struct span name, struct span dir)
     storage_unref(st);
 }
 
+size_t storages_suspect(struct storages *s, char (*ret)[STORAGE_NAME_MAX], size_t max)
+{
+    size_t n = 0;
+
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < s->n && n < max; i++)
+        if (atomic_exchange(&s->v[i]->index_suspect, false))
+            memcpy(ret[n++], s->v[i]->name, STORAGE_NAME_MAX);
+    pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
 struct storage *storage_by_name(struct storages *s, struct span name)
 {
     struct storage **at, *st;
@@ -191,6 +203,7 @@ static void reopen(struct storage *st, uint64_t said, const char *dir)
         st->index_open = said;
     else
         st->index = NULL;
+    if (err == INDEX_E_DAMAGED) atomic_store(&st->index_suspect, true);
     if (err != 0) log_warn("index-unopened", "storage=%s err=%d", st->name, err);
 }
 
@@ -216,6 +229,10 @@ struct index *storage_index_get(struct storage *st)
 void storage_index_put(struct storage *st)
 {
     pthread_mutex_lock(&st->index_lock);
+    if (st->index_told < st->index_open && index_broken(st->index)) {
+        st->index_told = st->index_open;
+        atomic_store(&st->index_suspect, true);
+    }
     if (--st->index_users == 0) pthread_cond_broadcast(&st->index_free);
     pthread_mutex_unlock(&st->index_lock);
 }

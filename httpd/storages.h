@@ -35,7 +35,8 @@ struct storage {
     pthread_mutex_t index_lock; /* pool threads only */
     pthread_cond_t index_free;
     struct index *index;
-    uint64_t index_open; /* which message's */
+    uint64_t index_open, index_told; /* which message's; the last one that was found damaged */
+    _Atomic bool index_suspect;      /* it has crashed who read it, or cannot be opened */
     unsigned index_users;
 };
 
@@ -46,6 +47,8 @@ void storages_free(struct storages *s);
 /* From the main thread. */
 void storage_set(struct storages *s, struct span name, struct span path);
 void storage_remove(struct storages *s, struct span name);
+/* Names of those whose index has turned out to be damaged since the last call; how many. */
+size_t storages_suspect(struct storages *s, char (*ret)[STORAGE_NAME_MAX], size_t max);
 void storage_index_ready(struct storages *s, struct span name, struct span dir);
 
 /* From any thread: the storages a stream's dvr-archive names ("a*3, /path*1"; empty: "default"), referenced.

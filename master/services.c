@@ -145,6 +145,19 @@ static int on_keep_end(struct service *s, struct incoming *in)
     return 0;
 }
 
+static int on_index_suspect(struct service *s, struct incoming *in)
+{
+    struct channel *keeper = services_channel(s->m, SERVICE_KEEPER);
+    char name[CONF_NAME_MAX + 1];
+    struct packer *p;
+
+    if (!keeper || !packed_text(in->body, "name", name, sizeof(name))) return 0;
+    p = channel_begin(keeper, MSG_INDEX_SUSPECT, 1);
+    pack_kv_text(p, "name", name);
+    channel_end(keeper, NULL, 0);
+    return 0;
+}
+
 static int on_stats(struct service *s, struct incoming *in)
 {
     struct services *all = &s->m->services;
@@ -164,6 +177,7 @@ static const struct {
     {MSG_LOG_LINE, on_line},
     {MSG_STORAGE_STATE, on_storage_state},
     {MSG_INDEX_READY, on_index_ready},
+    {MSG_INDEX_SUSPECT, on_index_suspect},
     {MSG_HTTPD_STATS, on_stats},
     {MSG_KEEP_ROW, on_keep_row},
     {MSG_KEEP_END, on_keep_end},

@@ -88,6 +88,7 @@ enum {
     MESSAGE(SEG_OPENED, 39, TO_WORKER, TO_KEEPER, 512, 0)     /* id, path, start_us */ \
     MESSAGE(SEG_CLOSED, 40, TO_WORKER, TO_KEEPER, 65536, 0)   /* id, info: seg_info as archive/seginfo.h writes it */ \
     MESSAGE(SEG_STORED, 41, TO_KEEPER, TO_WORKER, 64, 0)      /* id: it is in the index, durably */ \
+    MESSAGE(INDEX_SUSPECT, 70, TO_HTTPD | TO_MASTER, TO_MASTER | TO_KEEPER, 256, 0) /* name: who read it found damage that no record explains: look */ \
     MESSAGE(WRITE_FAILED, 42, TO_WORKER, TO_KEEPER, 64, 0)    /* errno: the keeper looks at the storage and answers by ARCHIVE */ \
     /* uid, duration_us (0: until space is needed), event_duration_us, capacity_bytes, capacity_percent (of a storage; both 0: no limit), \
        archive: how footage is kept, of every configured stream, at the start and on change */ \

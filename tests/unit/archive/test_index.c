@@ -241,7 +241,7 @@ static int check_apart(const char *dir)
     int status;
 
     if (pid == 0) {
-        uint64_t n;
+        uint64_t n, flaws;
         int err;
 
         alarm(5);
@@ -249,7 +249,7 @@ static int check_apart(const char *dir)
         for (size_t i = 0; i < ARRAY_N(fatal); i++)
             sigaction(fatal[i], &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
         if (!freopen("/dev/null", "w", stderr)) _exit(99);
-        err = index_check(dir, &n);
+        err = index_check(dir, &n, &flaws);
         _exit(err < 0 ? 98 : err);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -259,7 +259,7 @@ static int check_apart(const char *dir)
 static void damaged_values_are_found(void **state)
 {
     struct place *p = *state;
-    uint64_t n;
+    uint64_t n, flaws;
     char path[128];
     size_t size, found = 0;
     uint8_t *data;
@@ -268,20 +268,20 @@ static void damaged_values_are_found(void **state)
     for (int i = 0; i < 50; i++) put(p->ix, i % 2 ? "cam" : "dog", i * 100, i * 100 + 60);
     index_close(p->ix);
     p->ix = NULL;
-    assert_int_equal(index_check(p->dir, &n), INDEX_OK);
+    assert_int_equal(index_check(p->dir, &n, &flaws), INDEX_OK);
     assert_int_equal(n, 50);
     snprintf(path, sizeof(path), "%s/data.mdb", p->dir);
     assert_int_equal(fd_read_file(AT_FDCWD, path, 1u << 24, &data, &size), 0);
     fd = open(path, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0);
-    /* every use of a path in the values is one segment: change a byte of each */
-    for (size_t at = 0; at + 4 < size; at++) {
-        uint8_t x = data[at + 20] ^ 1;
+    /* behind a key with its uid, 0 and eight bytes comes the record: change a byte of each */
+    for (size_t at = 0; at + 32 < size; at++) {
+        uint8_t x = data[at + 16] ^ 1;
 
-        if (memcmp(data + at, "MSS1", 4) != 0) continue;
-        assert_int_equal(pwrite(fd, &x, 1, (off_t)at + 20), 1);
-        found += check_apart(p->dir) == INDEX_E_DAMAGED;
-        assert_int_equal(pwrite(fd, &data[at + 20], 1, (off_t)at + 20), 1);
+        if (memcmp(data + at, "cam", 4) != 0 && memcmp(data + at, "dog", 4) != 0) continue;
+        assert_int_equal(pwrite(fd, &x, 1, (off_t)at + 16), 1);
+        found += check_apart(p->dir) == INDEX_E_FLAWED;
+        assert_int_equal(pwrite(fd, &data[at + 16], 1, (off_t)at + 16), 1);
     }
     assert_true(found >= 50); /* older pages hold copies that nobody sees any more */
     assert_int_equal(check_apart(p->dir), INDEX_OK);

@@ -132,11 +132,11 @@ static void none_is_an_index_too(void **state)
 {
     const struct place *p = *state;
     struct index_build *build;
-    uint64_t n;
+    uint64_t n, flaws;
 
     assert_int_equal(index_build_new(p->put_dir, &build), 0);
     assert_int_equal(index_build_end(build), INDEX_OK);
-    assert_int_equal(index_check(p->put_dir, &n), INDEX_OK);
+    assert_int_equal(index_check(p->put_dir, &n, &flaws), INDEX_OK);
     assert_int_equal(n, 0);
 }
 

@@ -190,7 +190,7 @@ static void test_one_of_two_storages_fails(void **state)
 static void touch_record(uint64_t id)
 {
     char name[80];
-    uint8_t key[12];
+    uint8_t key[64];
     struct wr w = wr_of(key, sizeof(key));
     struct span all;
     struct stat st;
@@ -204,15 +204,16 @@ static void touch_record(uint64_t id)
     must(fd >= 0 && fstat(fd, &st) == 0);
     mem = mem_new((size_t)st.st_size);
     must(pread(fd, mem, (size_t)st.st_size, 0) == st.st_size);
-    wr_text(&w, "MSS1");
+    wr_text(&w, UID); /* the key; the record stands behind it */
+    wr_u8(&w, 0);
     wr_u64(&w, id);
     all = span(mem, (size_t)st.st_size);
     while ((at = span_find_span(all, wr_span(&w))) >= 0) {
-        off_t where = all.p + at + 40 - mem;
+        off_t where = all.p + at + w.n + 20 - mem;
         uint8_t byte = mem[where] ^ 1;
 
         must(pwrite(fd, &byte, 1, where) == 1);
-        all = span_from(all, (size_t)at + 12);
+        all = span_from(all, (size_t)at + w.n);
         n++;
     }
     assert_true(n > 0);
