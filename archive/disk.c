@@ -32,7 +32,16 @@ struct queued {
 
 /* --- from the thread to the loop --- */
 
-enum post_kind { POST_STATE, POST_FOLDER, POST_STORED, POST_INDEX, POST_ROWS, POST_ANSWER, POST_END };
+enum post_kind {
+    POST_STATE,
+    POST_FOLDER,
+    POST_STORED,
+    POST_INDEX,
+    POST_LOCKS,
+    POST_ROWS,
+    POST_ANSWER,
+    POST_END
+};
 struct post {
     struct disk *disk;
     enum post_kind kind;
@@ -42,6 +51,7 @@ struct post {
     struct disk_report report;
     uint32_t n_rows;
     size_t bytes;
+    struct index_lock *locks;
     char path[]; /* or text, or rows */
 };
 
@@ -56,10 +66,12 @@ static void deliver(void *p)
     case POST_FOLDER: ops->on_folder(arg, m->uid, m->fd, m->err); break;
     case POST_STORED: ops->on_stored(arg, m->uid, m->number); break;
     case POST_INDEX: ops->on_index(arg, m->path, m->number); break;
+    case POST_LOCKS: ops->on_locks(arg, m->locks, m->n_rows, m->number > 0); break;
     case POST_ROWS: ops->on_rows(arg, m->number, m->n_rows, span(m->path, m->bytes)); break;
     case POST_ANSWER: ops->on_answer(arg, m->number, m->err, m->path); break;
     case POST_END: ops->on_end(arg); break;
     }
+    mem_free(m->locks);
     mem_free(m);
 }
 
@@ -68,8 +80,7 @@ static struct post *post_new(struct disk *d, enum post_kind kind, const char *ui
     size_t n = path ? strlen(path) + 1 : 0;
     struct post *m = mem_new(sizeof(*m) + n);
 
-    m->disk = d;
-    m->kind = kind;
+    *m = (struct post){.disk = d, .kind = kind};
     m->fd = -1;
     if (uid) span_copy(span_of(uid), m->uid, sizeof(m->uid));
     if (path) memcpy(m->path, path, n);
@@ -113,6 +124,17 @@ static void post_index(void *arg, const char *path, uint64_t gen)
     loop_post(d->loop, deliver, m);
 }
 
+static void post_locks(void *arg, const struct index_lock *list, size_t n, bool last)
+{
+    struct disk *d = arg;
+    struct post *m = post_new(d, POST_LOCKS, NULL, NULL);
+
+    m->locks = n > 0 ? mem_dup(list, n * sizeof(*list)) : NULL;
+    m->n_rows = (uint32_t)n;
+    m->number = last;
+    loop_post(d->loop, deliver, m);
+}
+
 static void post_rows(void *arg, uint64_t id, uint32_t n, struct span rows)
 {
     struct disk *d = arg;
@@ -141,7 +163,7 @@ static void alive(void *arg)
 }
 
 static const struct work_ops posts = {
-    post_state, post_folder, post_stored, post_index, post_rows, post_answer, alive};
+    post_state, post_folder, post_stored, post_index, post_locks, post_rows, post_answer, alive};
 
 /* --- the thread --- */
 
@@ -328,4 +350,17 @@ void disk_keep(struct disk *d, const char *uid, const struct keep_policy *p)
 void disk_suspect(struct disk *d)
 {
     put(d, job_of(JOB_SUSPECT, NULL));
+}
+
+void disk_lock(struct disk *d, const struct index_lock *lock)
+{
+    struct job j = job_of(JOB_LOCK, lock->uid);
+
+    j.data = mem_dup(lock, sizeof(*lock));
+    put(d, j);
+}
+
+void disk_keep_ready(struct disk *d)
+{
+    put(d, job_of(JOB_KEEP_READY, NULL));
 }

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "archive/ask.h"
+#include "archive/index.h"
 #include "archive/keep.h"
 #include "archive/seginfo.h"
 #include "archive/storage.h"
@@ -22,7 +23,7 @@ struct disk_conf {
     char path[4096];
     char index_path[4096];       /* folder for indexes, "": on the storage */
     char uuid[STORAGE_UUID_MAX]; /* "": never seen */
-    struct storage_floor floor;
+    struct retention_floor floor;
     usec_t sync_us;
 };
 
@@ -31,6 +32,10 @@ struct disk_report {
     int err; /* positive errno or 0 */
     char uuid[STORAGE_UUID_MAX];
     uint64_t total, free;
+    uint64_t floor, rate;   /* bytes; bytes a second */
+    uint64_t footage, held; /* bytes; of them, what locks and events keep from going though room is needed */
+    usec_t oldest_us;       /* 0: none */
+    struct retention_forecast forecast;
 };
 
 struct disk;
@@ -39,6 +44,8 @@ struct disk_ops {
     void (*on_folder)(void *arg, const char *uid, int fd, int err); /* takes fd; err: positive errno */
     void (*on_stored)(void *arg, const char *uid, uint64_t id);
     void (*on_index)(void *arg, const char *path, uint64_t gen);
+    /* Locks of its index, when it has been opened, in pages; last: that were all. */
+    void (*on_locks)(void *arg, const struct index_lock *list, size_t n, bool last);
     void (*on_rows)(void *arg, uint64_t id, uint32_t n, struct span rows); /* of disk_ask */
     void (*on_answer)(void *arg, uint64_t id, int code, const char *text); /* once for each */
     void (*on_end)(void *arg); /* the thread has ended: disk_free */
@@ -69,5 +76,9 @@ void disk_ask(struct disk *d, const struct ask *q);
 void disk_keep(struct disk *d, const char *uid, const struct keep_policy *p);
 /* Its index has crashed a reader: all of it is walked over. on_index comes, with the same one or another. */
 void disk_suspect(struct disk *d);
+/* A lock that this storage may not know yet. */
+void disk_lock(struct disk *d, const struct index_lock *lock);
+/* It knows the locks of the others: deleting may begin. */
+void disk_keep_ready(struct disk *d);
 
 #endif

@@ -42,13 +42,20 @@ static void send_state(const struct store *s)
     struct packer *m;
 
     if (!ch) return;
-    m = channel_begin(ch, MSG_STORAGE_STATE, 6);
+    m = channel_begin(ch, MSG_STORAGE_STATE, 13);
     pack_kv_text(m, "name", s->conf.name);
     pack_kv_text(m, "state", storage_state_name(stalled ? STORAGE_FAILED : s->report.state));
     pack_kv_u64(m, "errno", (uint64_t)(stalled ? ETIMEDOUT : s->report.err));
     pack_kv_text(m, "uuid", s->report.uuid);
     pack_kv_u64(m, "total", s->report.total);
     pack_kv_u64(m, "free", s->report.free);
+    pack_kv_u64(m, "floor", s->report.floor);
+    pack_kv_u64(m, "rate", s->report.rate);
+    pack_kv_u64(m, "footage", s->report.footage);
+    pack_kv_u64(m, "held", s->report.held);
+    pack_kv_i64(m, "oldest_s", s->report.oldest_us / US_PER_S);
+    pack_kv_i64(m, "full_s", s->report.forecast.full_us / US_PER_S);
+    pack_kv_i64(m, "keeps_s", s->report.forecast.keeps_us / US_PER_S);
     channel_end(ch, NULL, 0);
 }
 
@@ -90,6 +97,11 @@ static void on_index(void *arg, const char *path, uint64_t gen)
     channel_end(ch, NULL, 0);
 }
 
+static void on_locks(void *arg, const struct index_lock *list, size_t n, bool last)
+{
+    keeper_keep_locks(arg, list, n, last);
+}
+
 static void on_rows(void *arg, uint64_t id, uint32_t n, struct span rows)
 {
     keeper_ask_rows(arg, id, n, rows);
@@ -102,7 +114,7 @@ static void on_answer(void *arg, uint64_t id, int code, const char *text)
 
 static void on_end(void *arg);
 static const struct disk_ops disk_ops = {
-    on_state, on_folder, on_stored, on_index, on_rows, on_answer, on_end};
+    on_state, on_folder, on_stored, on_index, on_locks, on_rows, on_answer, on_end};
 
 static void begin(struct store *s)
 {
@@ -156,7 +168,8 @@ static bool conf_of(const struct packed *body, struct disk_conf *ret)
 static bool same_conf(const struct disk_conf *a, const struct disk_conf *b)
 {
     return strcmp(a->path, b->path) == 0 && strcmp(a->index_path, b->index_path) == 0 &&
-        a->floor.bytes == b->floor.bytes && a->floor.percent == b->floor.percent && a->sync_us == b->sync_us;
+        a->floor.automatic == b->floor.automatic && a->floor.bytes == b->floor.bytes &&
+        a->floor.percent == b->floor.percent && a->sync_us == b->sync_us;
 }
 
 /* The index may not be open twice: the next thread begins when this one has ended. */
@@ -281,6 +294,7 @@ static void on_tick(struct loop_timer *t)
 
     watch_stalls(k);
     keeper_serve(k);
+    keeper_keep_tick(k);
     keeper_ask_tick(k);
 }
 
@@ -290,6 +304,7 @@ struct keeper *keeper_new(struct loop *l, struct child *c)
 
     k->loop = l;
     k->child = c;
+    k->begun_us = loop_now_us(l);
     list_init(&k->stores);
     list_init(&k->peers);
     list_init(&k->asks);

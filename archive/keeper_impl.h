@@ -6,6 +6,7 @@
 #include "archive/ask.h"
 #include "archive/disk.h"
 #include "archive/keeper.h"
+#include "archive/locks.h"
 #include "common/base/list.h"
 #include "common/base/map.h"
 
@@ -24,6 +25,8 @@ struct store {
     bool stalled;    /* its thread has been waiting for the disk for too long */
     bool ending;     /* its thread ends: the conf has changed, or */
     bool gone;       /* it is no longer in the configuration */
+    bool locks_in;   /* the locks of its index are known */
+    bool keeps;      /* it may delete */
 };
 
 enum peer_state {
@@ -66,6 +69,8 @@ struct keeper {
     struct child *child;
     struct list stores, peers, asks;
     struct map keeping; /* uid -> struct keep_policy */
+    struct locks locks; /* of all storages */
+    usec_t begun_us;
     struct loop_timer tick;
     void (*done)(void *arg); /* NULL: not stopping */
     void *done_arg;
@@ -101,6 +106,10 @@ int keeper_keep_stream(struct keeper *k, struct incoming *in);
 int keeper_keep_stream_gone(struct keeper *k, struct incoming *in);
 /* All that a storage's thread, which has just been started, has to know. */
 void keeper_keep_tell(struct store *s);
+void keeper_keep_locks(struct store *s, const struct index_lock *list, size_t n, bool last);
+void keeper_keep_tick(struct keeper *k);
+/* A lock that is new, or another version of one: to all storages. */
+void keeper_keep_lock(struct keeper *k, const struct index_lock *lock);
 void keeper_keep_done(struct keeper *k);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#define LOCKS_WAIT_US (10 * US_PER_S) /* from the keeper's start, for storages that are not there */
+
 static void tell_all(struct keeper *k, const char *uid, const struct keep_policy *p)
 {
     LIST_EACH(&k->stores, link)
@@ -45,7 +47,69 @@ void keeper_keep_tell(struct store *s)
     struct map_slot slot;
     size_t at = 0;
 
+    s->locks_in = s->keeps = false;
     while (map_next(&s->keeper->keeping, &at, &slot)) disk_keep(s->disk, slot.key, slot.value);
+}
+
+/* --- locks --- */
+
+/* What one storage knows, all get to know; what it did not know, it gets. */
+void keeper_keep_locks(struct store *s, const struct index_lock *list, size_t n, bool last)
+{
+    struct keeper *k = s->keeper;
+    struct map_slot slot;
+    size_t at = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!locks_put(&k->locks, &list[i])) continue;
+        LIST_EACH(&k->stores, link)
+        {
+            struct store *other = LIST_ITEM(link, struct store, link);
+
+            if (other != s && other->disk && !other->ending) disk_lock(other->disk, &list[i]);
+        }
+    }
+    if (!last || s->ending) return;
+    while (map_next(&k->locks.by_uid, &at, &slot)) {
+        const struct lock_list *all = slot.value;
+
+        for (size_t i = 0; i < all->n; i++) disk_lock(s->disk, &all->v[i]);
+    }
+    s->locks_in = true;
+    keeper_keep_tick(k);
+}
+
+/* Nothing is deleted before the locks of the other storages are known, as far as these come in time. */
+void keeper_keep_tick(struct keeper *k)
+{
+    bool all = true;
+
+    LIST_EACH(&k->stores, link)
+    {
+        const struct store *s = LIST_ITEM(link, struct store, link);
+
+        all = all && (s->locks_in || s->gone);
+    }
+    if (!all && loop_now_us(k->loop) - k->begun_us < LOCKS_WAIT_US) return;
+    LIST_EACH(&k->stores, link)
+    {
+        struct store *s = LIST_ITEM(link, struct store, link);
+
+        if (!s->locks_in || s->keeps || s->ending) continue;
+        s->keeps = true;
+        disk_keep_ready(s->disk);
+    }
+}
+
+void keeper_keep_lock(struct keeper *k, const struct index_lock *lock)
+{
+    if (!locks_put(&k->locks, lock)) return;
+    LIST_EACH(&k->stores, link)
+    {
+        struct store *s = LIST_ITEM(link, struct store, link);
+
+        if (s->disk && !s->ending) disk_lock(s->disk, lock);
+    }
 }
 
 void keeper_keep_done(struct keeper *k)
@@ -55,4 +119,5 @@ void keeper_keep_done(struct keeper *k)
 
     while (map_next(&k->keeping, &at, &slot)) mem_free(slot.value);
     map_done(&k->keeping);
+    locks_done(&k->locks);
 }

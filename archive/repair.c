@@ -261,3 +261,39 @@ int repair_verify(int records_fd, const struct seg_info *info, const struct repa
     if (!err) err = -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
     return err ? err : verify(fd, info, watch);
 }
+
+/* "2026/11/22" from the end: each in its parent, without following a link. */
+static void remove_folders(int records_fd, const char *path)
+{
+    char part[3][8] = {"", "", ""};
+    struct span rest = span_of(path), name;
+    int fd[3] = {records_fd, -1, -1};
+
+    for (int i = 0; i < 3; i++) {
+        if (!span_split(&rest, '/', &name) || !span_copy(name, part[i], sizeof(part[i]))) return;
+        if (i < 2) fd[i + 1] = openat(fd[i], part[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (i < 2 && fd[i + 1] < 0) break;
+    }
+    for (int i = 2; i >= 0; i--)
+        if (fd[i] >= 0 && part[i][0] && unlinkat(fd[i], part[i], AT_REMOVEDIR) < 0) break;
+    fd_close(&fd[1]);
+    fd_close(&fd[2]);
+}
+
+/* A worker may be about to write into a folder of today. */
+#define DAY_OVER_US (2 * 86400 * US_PER_S)
+
+int repair_remove(int records_fd, uint64_t id, usec_t now_us)
+{
+    struct place p = {.folder = -1};
+    char path[SEG_PATH_MAX];
+    int err = find_place(records_fd, id, &p);
+
+    if (err) return err;
+    if (unlinkat(p.folder, p.name, 0) < 0) err = -errno;
+    fd_close(&p.folder);
+    if ((usec_t)(id >> 8) * US_PER_MS > now_us - DAY_OVER_US || (err && err != -ENOENT)) return err;
+    seg_path_of(id, path);
+    remove_folders(records_fd, path);
+    return err;
+}

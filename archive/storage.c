@@ -19,7 +19,6 @@
 #define PROBE_NAME   ".media-server-probe"
 #define FOLDER_MODE  02750
 #define ROOT_MODE    0751
-#define FLOOR_LEAST  (8ull << 20) /* bytes: the index and footers need some room too */
 #define RESUME_LEAST                                                                                         \
     (1ull << 20)    /* bytes above the floor, and a hundredth of it, before a full one is ok again */
 #define DEPTH_MAX 4 /* records, year, month, day */
@@ -38,24 +37,30 @@ const char *storage_state_name(enum storage_state s)
     return names[s];
 }
 
-bool storage_floor_parse(struct span text, struct storage_floor *ret)
+bool storage_floor_parse(struct span text, struct retention_floor *ret)
 {
-    struct storage_floor f = {.bytes = FLOOR_LEAST};
+    struct retention_floor f = {.automatic = false};
     uint64_t v = 0;
 
     text = span_trim(text);
+    f.automatic = text.n == 0;
     if (text.n > 0 && text.p[text.n - 1] == '%') {
         if (!span_u64(span_sub(text, 0, text.n - 1), 100, &v)) return false;
         f.percent = (unsigned)v;
     } else if (text.n > 0) {
         if (!span_u64(text, INT64_MAX, &v)) return false;
-        f.bytes = MAX(v, FLOOR_LEAST);
+        f.bytes = v;
     }
     *ret = f;
     return true;
 }
 
-void storage_init(struct storage *s, const char *path, struct storage_floor floor)
+uint64_t storage_floor(const struct storage *s)
+{
+    return retention_floor_bytes(&s->floor, s->total, s->rate);
+}
+
+void storage_init(struct storage *s, const char *path, struct retention_floor floor)
 {
     *s = (struct storage){.path = path, .floor = floor, .fd = -1, .state = STORAGE_MISSING};
 }
@@ -136,7 +141,7 @@ static bool space(struct storage *s)
     if (fstatvfs(s->fd, &v) < 0) return set(s, STORAGE_FAILED, errno);
     s->total = (uint64_t)v.f_blocks * v.f_frsize;
     s->free = (uint64_t)v.f_bavail * v.f_frsize;
-    floor = MAX(s->floor.bytes, s->total / 100 * s->floor.percent);
+    floor = storage_floor(s);
     resume = floor + MAX(RESUME_LEAST, floor / 100);
     if (v.f_flag & ST_RDONLY) return set(s, STORAGE_READONLY, EROFS);
     if (s->free < (s->state == STORAGE_FULL ? resume : floor) || v.f_favail == 0) {

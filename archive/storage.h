@@ -7,6 +7,7 @@
 #ifndef ARCHIVE_STORAGE_H
 #define ARCHIVE_STORAGE_H
 
+#include "archive/retention.h"
 #include "common/base/span.h"
 
 #define STORAGE_MARKER   ".media-server"
@@ -22,25 +23,24 @@ enum storage_state {
 };
 const char *storage_state_name(enum storage_state s);
 
-struct storage_floor {
-    uint64_t bytes;
-    unsigned percent; /* of the whole; the larger one counts */
-};
-/* "5%" or bytes; "" is the least. false: neither. */
-bool storage_floor_parse(struct span text, struct storage_floor *ret);
+/* "5%" or bytes; "" is automatic. false: neither. */
+bool storage_floor_parse(struct span text, struct retention_floor *ret);
 
 struct storage {
     const char *path; /* the caller's */
-    struct storage_floor floor;
+    struct retention_floor floor;
     int fd; /* of the folder, -1: not open */
     char uuid[STORAGE_UUID_MAX];
     bool fresh; /* its marker was written just now */
     enum storage_state state;
     int err;              /* positive errno behind the state, or 0 */
     uint64_t total, free; /* bytes */
+    uint64_t rate;        /* bytes a second that are recorded here, as far as is known */
 };
 
-void storage_init(struct storage *s, const char *path, struct storage_floor floor);
+void storage_init(struct storage *s, const char *path, struct retention_floor floor);
+/* Bytes below which it is full. */
+uint64_t storage_floor(const struct storage *s);
 void storage_close(struct storage *s);
 /* Opens the folder and checks its marker against want ("": never seen). accept: takes it as it is. Sets
  * state, err and what else is known; true: its state is STORAGE_OK, FULL or READONLY, fd is open and uuid is

@@ -30,6 +30,7 @@ static void tell_state(struct work *w, usec_t now_us, bool always)
     struct disk_report r = {
         .state = w->storage.state, .err = w->storage.err, .total = w->storage.total, .free = w->storage.free};
 
+    work_keep_report(w, &r);
     memcpy(r.uuid, w->storage.uuid, sizeof(r.uuid));
     if (!always && r.state == w->told.state && r.err == w->told.err && strcmp(r.uuid, w->told.uuid) == 0 &&
         now_us - w->report_us < REPORT_US)
@@ -62,7 +63,8 @@ static bool scan_known(void *arg, const char *uid, uint64_t id)
     struct seg_info info;
 
     return w->indexer.ix &&
-        (index_get(w->indexer.ix, uid, id, &info) == INDEX_OK || pending_is_doubtful(&w->pending, uid, id));
+        (index_get(w->indexer.ix, uid, id, &info) == INDEX_OK || pending_is_doubtful(&w->pending, uid, id) ||
+            index_is_trash(w->indexer.ix, uid, id));
 }
 
 static bool scan_writing(void *arg, const char *uid, uint64_t id)
@@ -131,12 +133,14 @@ static void tell_index(const struct work *w)
     w->ops->on_index(w->arg, w->indexer.dir, (uint64_t)clock_wall_us());
 }
 
-/* All folders are looked at: after a start, and when the index is built anew. */
+/* All folders are looked at: after a start, and when the index is built anew. What is trash goes first. */
 static void index_opened(struct work *w)
 {
     int dead, err;
 
     (void)index_clear_dead(w->indexer.ix, &dead);
+    err = work_keep_opened(w);
+    if (err) failed(w, "trash", err);
     tell_index(w);
     scan_free(w->scan);
     w->scan = scan_new(&w->storage, &scan_ops, w);
@@ -172,8 +176,10 @@ static void index_step(struct work *w, usec_t now_us)
 
 static void start_over(struct work *w)
 {
-    int err = indexer_start_over(&w->indexer);
+    int err;
 
+    work_keep_closed(w);
+    err = indexer_start_over(&w->indexer);
     if (err)
         failed(w, "index", err);
     else
@@ -185,8 +191,18 @@ static void commit_failed(struct work *w, int err, usec_t now_us)
 {
     failed(w, "commit", err);
     if (err == -ENOSPC) return;
+    work_keep_closed(w);
     indexer_close(&w->indexer, false);
     w->reopen_us = now_us + REOPEN_US;
+}
+
+/* What follows from a write of the index. */
+static void index_wrote(struct work *w, int err, usec_t now_us)
+{
+    if (err == INDEX_E_DAMAGED)
+        start_over(w);
+    else if (err)
+        commit_failed(w, err, now_us);
 }
 
 /* What is in the index is on the disk: first syncfs, then the transaction with what it covered. */
@@ -195,7 +211,7 @@ static void sync_and_commit(struct work *w, usec_t now_us, bool now)
     size_t n = w->pending.n_sure;
     int err;
 
-    if (n == 0 && w->pending.n_doubtful == 0 && w->writers.n == 0) return;
+    if (n == 0 && w->pending.n_doubtful == 0 && w->writers.n == 0 && !work_keep_unsynced(w)) return;
     if (now_us - w->sync_us < w->conf->sync_us && !now && !work_due(w)) return;
     w->sync_us = now_us;
     w->stuck = w->unsynced = true;
@@ -211,29 +227,22 @@ static void sync_and_commit(struct work *w, usec_t now_us, bool now)
         return;
     }
     w->unsynced = false;
+    index_wrote(w, work_keep_synced(w), now_us);
     if (n > 0 && !w->indexer.ix) return;
     err = n > 0 ? pending_put(&w->pending, w->indexer.ix, n) : INDEX_OK;
     w->stuck = err != INDEX_OK;
     if (err == INDEX_OK) {
         pending_uncache(&w->pending, n, w->storage.path);
         pending_drop(&w->pending, n, w->ops->on_stored, w->arg);
-    } else if (err == INDEX_E_DAMAGED)
-        start_over(w);
-    else
-        commit_failed(w, err, now_us);
+    }
+    index_wrote(w, err, now_us);
 }
 
 /* Records that rot on the disk are found by the keeper itself. */
 static void mend(struct work *w, usec_t now_us)
 {
-    int err;
-
     if (!w->indexer.ix || w->storage.state != STORAGE_OK) return;
-    err = indexer_mend(&w->indexer, &w->storage);
-    if (err == INDEX_E_DAMAGED)
-        start_over(w);
-    else if (err)
-        commit_failed(w, err, now_us);
+    index_wrote(w, indexer_mend(&w->indexer, &w->storage), now_us);
 }
 
 bool work_due(const struct work *w)
@@ -270,6 +279,7 @@ static bool verify_one(struct work *w)
 bool work_scan(struct work *w)
 {
     usec_t from_us = clock_mono_us();
+    bool more = true;
 
     while (w->scanning && w->indexer.ix && w->pending.n_sure < PENDING_COMMIT) {
         if (!scan_step(w->scan)) w->scanning = false;
@@ -277,6 +287,10 @@ bool work_scan(struct work *w)
     }
     while (verify_one(w))
         if (clock_mono_us() - from_us > BATCH_US) return true;
+    while (more) {
+        index_wrote(w, work_keep_step(w, &more), clock_mono_us());
+        if (more && clock_mono_us() - from_us > BATCH_US) return true;
+    }
     while (work_ask_step(w))
         if (clock_mono_us() - from_us > BATCH_US) return true;
     return false;
@@ -323,6 +337,7 @@ static void close_all(struct work *w, bool clean)
     scan_free(w->scan);
     w->scan = NULL;
     w->scanning = false;
+    work_keep_closed(w);
     pending_clear(&w->pending); /* they are on the disk, and found when it is back */
     indexer_close(&w->indexer, clean);
     storage_close(&w->storage);
@@ -377,6 +392,7 @@ void work_tick(struct work *w, usec_t now_us)
         retry(w, now_us);
         sync_and_commit(w, now_us, false);
         mend(w, now_us);
+        index_wrote(w, work_keep_tick(w, now_us), now_us);
         if (w->indexer.ix && !w->scanning && w->pending.n_sure + w->pending.n_doubtful == 0)
             indexer_scanned(&w->indexer);
     }
@@ -458,9 +474,18 @@ static void ask(struct work *w, const struct job *j)
 
 static void keep(struct work *w, const struct job *j)
 {
-    struct keep_policy *p = j->data ? mem_dup(j->data, sizeof(*p)) : NULL;
+    work_keep_policy(w, j->uid, j->data);
+}
 
-    mem_free(p ? map_set(&w->policies, span_of(j->uid), p) : map_remove(&w->policies, span_of(j->uid)));
+static void keep_ready(struct work *w, const struct job *j)
+{
+    (void)j;
+    work_keep_ready(w);
+}
+
+static void lock(struct work *w, const struct job *j)
+{
+    work_keep_lock(w, j->data);
 }
 
 static void suspect(struct work *w, const struct job *j)
@@ -482,6 +507,8 @@ void work_job(struct work *w, const struct job *j)
         [JOB_ASK] = ask,
         [JOB_KEEP] = keep,
         [JOB_SUSPECT] = suspect,
+        [JOB_KEEP_READY] = keep_ready,
+        [JOB_LOCK] = lock,
     };
 
     must(j->kind < ARRAY_N(jobs));
@@ -493,6 +520,7 @@ void work_init(struct work *w, const struct disk_conf *conf, const struct work_o
     *w = (struct work){.conf = conf, .ops = ops, .arg = arg};
     pending_init(&w->pending);
     list_init(&w->asks);
+    work_keep_init(&w->keep);
     storage_init(&w->storage, conf->path, conf->floor);
     indexer_init(&w->indexer);
 }
@@ -507,9 +535,7 @@ void work_done(struct work *w, usec_t now_us)
     close_all(w, w->pending.n_sure + w->pending.n_doubtful == 0);
     while (map_next(&w->writers, &at, &slot)) mem_free(slot.value);
     map_done(&w->writers);
-    at = 0;
-    while (map_next(&w->policies, &at, &slot)) mem_free(slot.value);
-    map_done(&w->policies);
+    work_keep_done(&w->keep);
     map_done(&w->relook);
     map_done(&w->retry);
 }

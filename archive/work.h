@@ -8,6 +8,7 @@
 #include "archive/indexer.h"
 #include "archive/pending.h"
 #include "archive/scan.h"
+#include "archive/work_keep.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
 
@@ -22,6 +23,8 @@ enum job_kind {
     JOB_ASK,
     JOB_KEEP,
     JOB_SUSPECT,
+    JOB_KEEP_READY,
+    JOB_LOCK,
     JOB_STOP
 };
 struct job {
@@ -30,8 +33,8 @@ struct job {
     uid_t owner;
     gid_t group;
     uint64_t id;
-    void *data; /* JOB_ASK: struct ask, JOB_KEEP: struct keep_policy (NULL: not configured any more). Flat;
-                   freed behind the job */
+    void *data; /* JOB_ASK: struct ask, JOB_KEEP: struct keep_policy (NULL: not configured any more),
+                   JOB_LOCK: struct index_lock. Flat; freed behind the job */
 };
 
 struct work_ops { /* as those of struct disk_ops, in the thread */
@@ -39,6 +42,7 @@ struct work_ops { /* as those of struct disk_ops, in the thread */
     void (*on_folder)(void *arg, const char *uid, int fd, int err);
     void (*on_stored)(void *arg, const char *uid, uint64_t id);
     void (*on_index)(void *arg, const char *path, uint64_t gen);
+    void (*on_locks)(void *arg, const struct index_lock *list, size_t n, bool last);
     void (*on_rows)(void *arg, uint64_t id, uint32_t n, struct span rows);
     void (*on_answer)(void *arg, uint64_t id, int code, const char *text);
     void (*alive)(void *arg); /* between the reads of something long: the disk answers */
@@ -52,11 +56,11 @@ struct work {
     struct disk_report told;
     struct indexer indexer;
     struct scan *scan;
-    struct map writers;  /* uid -> struct writer */
-    struct map relook;   /* uid -> w: something was being written there, perhaps, */
-    struct map retry;    /* or the disk said no: looked at less and less often */
-    struct map policies; /* uid -> struct keep_policy, of the configured streams */
-    struct list asks;    /* struct answer: questions under way */
+    struct map writers; /* uid -> struct writer */
+    struct map relook;  /* uid -> w: something was being written there, perhaps, */
+    struct map retry;   /* or the disk said no: looked at less and less often */
+    struct work_keep keep;
+    struct list asks; /* struct answer: questions under way */
     struct pending pending;
     usec_t report_us, reopen_us, sync_us, relook_us, retry_us; /* last done, or due: CLOCK_MONOTONIC */
     usec_t retry_wait_us;                                      /* 0: nothing has failed */
@@ -74,7 +78,7 @@ void work_job(struct work *w, const struct job *j);
 /* Once a second (as often as sync_us, when that is less), and when work_due. */
 void work_tick(struct work *w, usec_t now_us);
 bool work_due(const struct work *w);
-/* A little of the scan and of what is asked; true: there is more. */
+/* A little of the scan, of what is to be deleted and of what is asked; true: there is more. */
 bool work_scan(struct work *w);
 /* Commits what it can, closes all. */
 void work_done(struct work *w, usec_t now_us);

@@ -52,6 +52,7 @@ struct conf_list {
 struct conf_size {
     uint64_t bytes;
     unsigned percent; /* > 0: of the storage, and bytes is 0 */
+    bool automatic;   /* as the program sees fit: the others are 0 */
 };
 struct conf_cidr {
     uint8_t addr[16]; /* an IPv4 address in the first four */
@@ -181,7 +182,7 @@ struct conf_storage {
     char *path;       /* absolute */
     char *index_path; /* "": on the storage */
     struct conf_size free;
-    char *free_text; /* "1%" or bytes, as messages carry it */
+    char *free_text; /* "1%", bytes, or "" for auto, as messages carry it */
     char *file;      /* where it was named */
     unsigned line;
 };

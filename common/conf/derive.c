@@ -138,7 +138,7 @@ void derive_server(struct load *l)
 
         snprintf(text, sizeof(text), "%llu",
             st->free.percent ? st->free.percent : (unsigned long long)st->free.bytes);
-        text_set(&st->free_text, text, st->free.percent ? "%" : "");
+        text_set(&st->free_text, st->free.automatic ? "" : text, st->free.percent ? "%" : "");
     }
 }
 
@@ -214,8 +214,8 @@ static const char *storage_of_path(struct load *l, const char *path, const struc
         if (strcmp(l->c->storages[i].path, path) == 0) return l->c->storages[i].name;
     if (l->c->n_storages == LOAD_STORAGES_MAX || strlen(path) > LOAD_STORAGE_PATH_MAX) return NULL;
     load_storage_add(l, path, path, s->file, line);
-    text_set(
-        &l->c->storages[l->c->n_storages - 1].free_text, conf_row_find(SCOPE_STORAGE, "", "free")->def, "");
+    l->c->storages[l->c->n_storages - 1].free.automatic = true;
+    text_set(&l->c->storages[l->c->n_storages - 1].free_text, "", "");
     return path;
 }
 

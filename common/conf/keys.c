@@ -17,7 +17,6 @@
 #define RTSP     "accepted: viewers over RTSP are not part of this version"
 #define PUSH     "accepted: sources that push are not part of this version"
 #define TOKENS   "accepted: tokens are not part of this version, a stream that is not public answers 403"
-#define KEEPING  "accepted: old footage is not deleted by this version"
 #define TOGETHER "accepted: the streams of one camera are not brought together by this version"
 
 const struct conf_word conf_words_enable[] = {{"true", CONF_ENABLED}, {"false", CONF_DISABLED},
@@ -205,7 +204,7 @@ const struct conf_row conf_rows[] = {
     {CONF_ROW("dvr", "record-tmp-dir", KIND_PATH, dvr.record_tmp_dir, char *, ""), .reload = RELOAD_LIVE,
         .accepted = "accepted: exports are not part of this version", .help = "Scratch for exports. Default tmp in `state-dir`."},
     {CONF_ROW("dvr", "capacity-enforce", KIND_BOOL, dvr.capacity_enforce, bool, "false"), .reload = RELOAD_LIVE,
-        .accepted = KEEPING, .help = "Whether dvr-capacity of the streams deletes footage. It was informational in the original: without this key a warning names what it would keep."},
+        .help = "Whether dvr-capacity of the streams deletes footage. It was informational in the original: without this key a warning names what it would keep."},
     {CONF_ROW("dvr", "dvr-sync", KIND_DURATION, dvr.sync_us, usec_t, "5s"), .min = 100 * US_PER_MS, .max = 10 * M, .reload = RELOAD_LIVE,
         .help = "How often recorded bytes are made durable: the most a power cut costs."},
     {CONF_ROW("streams", "include", KIND_LIST, streams_include, struct conf_list, "streams/*.ini"), .reload = RELOAD_LIVE,
@@ -215,8 +214,8 @@ const struct conf_row conf_rows[] = {
 
     /* --- [storages] [[name]] -------------------------------------------------------------------------------------- */
     {STORAGE_ROW("path", KIND_PATH, path, char *, ""), .reload = RELOAD_LIVE, .help = "The storage's folder. Required."},
-    {STORAGE_ROW("free", KIND_SHARE, free, struct conf_size, "1%"), .max = 1024 * TI, .reload = RELOAD_LIVE,
-        .help = "Space that stays free: below it recording pauses."},
+    {STORAGE_ROW("free", KIND_SHARE, free, struct conf_size, "auto"), .max = 1024 * TI, .unit = "auto", .reload = RELOAD_LIVE,
+        .help = "Space that stays free: a little above it the oldest footage of all streams is deleted, below it recording pauses. auto: 2 % of the storage, or what is recorded in an hour, whichever is more, at most 10 %."},
     {STORAGE_ROW("index-path", KIND_PATH, index_path, char *, ""), .reload = RELOAD_LIVE,
         .help = "Folder of the index, for an SSD. Empty: on the storage."},
 
@@ -261,10 +260,10 @@ const struct conf_row conf_rows[] = {
         .help = "When to record: always; around events; in the windows of `dvr-schedule`; while `msctl record` says so; never. Default: what dvr-enable and dvr-ondemand say."},
     {STREAM_ROW("dvr-archive", KIND_ARCHIVE, dvr_archive, struct conf_archive, ""), .reload = RELOAD_WORKER,
         .help = "A storage's name or a path; several with weights: a*3, b*1. Default: the storage named default, or the first one."},
-    {STREAM_ROW("dvr-duration", KIND_DURATION, dvr_duration_us, usec_t, "10d"), .max = 36500 * D, .reload = RELOAD_LIVE, .accepted = KEEPING,
+    {STREAM_ROW("dvr-duration", KIND_DURATION, dvr_duration_us, usec_t, "10d"), .max = 36500 * D, .reload = RELOAD_LIVE,
         .help = "How long footage is kept. 0: until space is needed."},
-    {STREAM_ROW("dvr-capacity", KIND_SHARE, dvr_capacity, struct conf_size, "0"), .max = 1024 * TI, .reload = RELOAD_LIVE, .accepted = KEEPING,
-        .help = "Most space of the stream's footage, where [dvr] capacity-enforce = true. 0: no limit."},
+    {STREAM_ROW("dvr-capacity", KIND_SHARE, dvr_capacity, struct conf_size, "0"), .max = 1024 * TI, .reload = RELOAD_LIVE,
+        .help = "Most space of the stream's footage on one storage, in bytes or % of it, where [dvr] capacity-enforce = true: the oldest is deleted. 0: no limit."},
     {STREAM_ROW("dvr-chunk", KIND_DURATION, dvr_chunk_us, usec_t, "2m"), .min = 10 * S, .max = H, .reload = RELOAD_WORKER,
         .help = "What one segment file spans."},
     {STREAM_ROW("dvr-event-before", KIND_DURATION, dvr_event_before_us, usec_t, "10s"), .max = 10 * M, .reload = RELOAD_WORKER,

@@ -54,7 +54,8 @@ struct conf_row {
     size_t at; /* of the field in struct conf, conf_stream or conf_storage */
     const char *def;
     int64_t min, max;
-    const char *unit; /* allowed schemes of a URL; else a word for the documents */
+    const char *unit; /* allowed schemes of a URL; of a size the word for as the program sees fit; else a word
+                         for the documents */
     const struct conf_word *words;
     enum conf_reload reload;
     unsigned flags;

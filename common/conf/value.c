@@ -238,9 +238,14 @@ static bool size_parse(
     bool percent = row->kind == KIND_SHARE;
     struct conf_size v;
 
+    if (row->unit && span_is(f->text, row->unit)) {
+        *(struct conf_size *)field = (struct conf_size){.automatic = true};
+        return true;
+    }
     if (!value_size(f->text, percent, &v))
-        return value_refuse(why, "%s is not a size: a number with K, M, G or T%s; bare: bytes",
-            report_q(f->text), percent ? ", or a percentage from 1% to 100%" : "");
+        return value_refuse(why, "%s is not a size: a number with K, M, G or T%s%s%s; bare: bytes",
+            report_q(f->text), percent ? ", or a percentage from 1% to 100%" : "", row->unit ? ", or " : "",
+            row->unit ? row->unit : "");
     if (v.percent == 0 && (v.bytes < (uint64_t)row->min || v.bytes > (uint64_t)row->max))
         return value_refuse(why, "%s is not from %lld to %lld bytes", report_q(f->text), (long long)row->min,
             (long long)row->max);
@@ -480,6 +485,7 @@ void value_hash(const struct conf_row *row, const void *field, uint64_t *h)
     case KIND_SHARE:
         value_hash_bytes(h, span(&((const struct conf_size *)field)->bytes, sizeof(uint64_t)));
         value_hash_bytes(h, span(&((const struct conf_size *)field)->percent, sizeof(unsigned)));
+        value_hash_bytes(h, span(&((const struct conf_size *)field)->automatic, sizeof(bool)));
         break;
     default: value_hash_bytes(h, span(field, kinds[row->kind].size)); break;
     }

@@ -34,3 +34,21 @@ def test_questions_to_the_keeper(server, camera):
     assert waiting.returncode == 1 and "the keeper died while it was asked" in text
     wait_for("the next keeper answers", lambda: s.msctl("archive", "list", ok=False).returncode == 0, timeout=10)
     wait_for("the same again", lambda: (r := s.rows("archive", "list", "cam")) and r[0]["segments"] >= row["segments"], timeout=10)
+
+
+def test_age_takes_effect_at_once(server, camera):
+    """A shorter dvr-duration deletes at the reload, the worker does not notice; a stream that is taken out of the configuration keeps its footage."""
+    cam = camera(dict(group="a", source="tiny.h264"), dict(group="b", source="tiny.h264"))
+    s = server({u: {"stream-url": cam.url(f"{u}0"), "dvr-chunk": "10s"} for u in "ab"}, record=True)
+    s.wait_recording("a", "b")
+    wait_for("three segments of each", lambda: all(len(s.segments(u)) >= 3 for u in "ab"), timeout=60)
+    pid = s.pid("a")
+    s.remove_stream("b")
+    s.write_stream("a", {**s.streams_conf["a"], "stream-url": cam.url("a0"), "dvr-duration": "1s"})
+    before = s.segments("a")[:2]
+    s.reload()
+    wait_for("the oldest are gone", lambda: not any(p.exists() for p in before), timeout=15)
+    s.wait_frames("a", 25)
+    assert s.pid("a") == pid
+    assert len(s.segments("b")) >= 3
+    assert s.rows("archive", "list", "b")[0]["segments"] >= 2

@@ -84,7 +84,7 @@ static int make_place(void **state)
 
     tool_tmpdir(p->dir, sizeof(p->dir));
     snprintf(p->path, sizeof(p->path), "%s/store", p->dir);
-    storage_init(&p->storage, p->path, (struct storage_floor){0});
+    storage_init(&p->storage, p->path, (struct retention_floor){0});
     assert_true(storage_open(&p->storage, "", false));
     assert_int_equal(storage_records(&p->storage, "cam-1", geteuid(), getegid(), &p->records), 0);
     p->scan = scan_new(&p->storage, &ops, p);

@@ -43,7 +43,7 @@ static int drop_place(void **state)
 
 static void floors_are_bytes_or_percent(void **state)
 {
-    struct storage_floor f;
+    struct retention_floor f;
 
     (void)state;
     assert_true(storage_floor_parse(SPAN_LIT("5%"), &f));
@@ -51,10 +51,9 @@ static void floors_are_bytes_or_percent(void **state)
     assert_true(storage_floor_parse(SPAN_LIT("100%"), &f));
     assert_true(storage_floor_parse(SPAN_LIT("10737418240"), &f));
     assert_int_equal(f.bytes, 10737418240);
+    assert_false(f.automatic);
     assert_true(storage_floor_parse(SPAN_LIT(""), &f));
-    assert_int_equal(f.bytes, 8 << 20);
-    assert_true(storage_floor_parse(SPAN_LIT("1"), &f)); /* the index needs some room too */
-    assert_int_equal(f.bytes, 8 << 20);
+    assert_true(f.automatic);
     assert_false(storage_floor_parse(SPAN_LIT("101%"), &f));
     assert_false(storage_floor_parse(SPAN_LIT("-1"), &f));
     assert_false(storage_floor_parse(SPAN_LIT("%"), &f));
@@ -66,11 +65,11 @@ static void floor_is_kept(void **state)
     struct place *p = *state;
     struct storage s;
 
-    storage_init(&s, p->path, (struct storage_floor){.percent = 100});
+    storage_init(&s, p->path, (struct retention_floor){.percent = 100});
     assert_true(storage_open(&s, "", false));
     assert_int_equal(s.state, STORAGE_FULL);
     assert_int_equal(s.err, ENOSPC);
-    s.floor = (struct storage_floor){.bytes = 1};
+    s.floor = (struct retention_floor){.bytes = 1};
     assert_int_equal(storage_look(&s, true), STORAGE_OK);
     /* full at the floor, ok again a little above it */
     s.floor.bytes = s.free + (64ull << 20);
@@ -97,7 +96,7 @@ static void markers_are_checked(void **state)
 
     assert_int_equal(mkdir(p->path, 0755), 0);
     snprintf(marker, sizeof(marker), "%s/" STORAGE_MARKER, p->path);
-    storage_init(&s, p->path, (struct storage_floor){0});
+    storage_init(&s, p->path, (struct retention_floor){0});
     write_text(marker, "media-server storage\n0b7c4c3e-6a57-4a62-9d0f-7f0f8e3f5d11\n");
     assert_true(storage_open(&s, uuid, false));
     assert_true(storage_open(&s, "", false));
@@ -132,10 +131,10 @@ static void only_the_last_folder_is_made(void **state)
     struct storage s;
 
     snprintf(path, sizeof(path), "%s/mount/store", p->dir);
-    storage_init(&s, path, (struct storage_floor){0});
+    storage_init(&s, path, (struct retention_floor){0});
     assert_false(storage_open(&s, "", false));
     assert_int_equal(s.state, STORAGE_MISSING);
-    storage_init(&s, p->path, (struct storage_floor){0});
+    storage_init(&s, p->path, (struct retention_floor){0});
     assert_false(storage_open(&s, "0b7c4c3e-6a57-4a62-9d0f-7f0f8e3f5d11", false));
     assert_int_equal(s.state, STORAGE_MISSING);
     assert_int_equal(access(p->path, F_OK), -1);
@@ -166,7 +165,7 @@ static void folders_belong_to_their_worker(void **state)
         print_message("skipped: not root\n");
         skip();
     }
-    storage_init(&s, p->path, (struct storage_floor){0});
+    storage_init(&s, p->path, (struct retention_floor){0});
     assert_true(storage_open(&s, "", false));
     assert_int_equal(storage_records(&s, "cam-1", OWNER, GROUP, &fd), 0);
     owned(s.fd, "cam-1", OWNER, GROUP, 02750);

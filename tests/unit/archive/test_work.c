@@ -60,6 +60,10 @@ static void on_alive(void *arg)
 {
     (void)arg;
 }
+static void on_locks(void *arg, const struct index_lock *list, size_t n, bool last)
+{
+    (void)arg, (void)list, (void)n, (void)last;
+}
 static void on_rows(void *arg, uint64_t id, uint32_t n, struct span rows)
 {
     (void)arg, (void)id, (void)n, (void)rows;
@@ -68,7 +72,8 @@ static void on_answer(void *arg, uint64_t id, int code, const char *text)
 {
     (void)arg, (void)id, (void)code, (void)text;
 }
-static const struct work_ops ops = {on_state, on_folder, on_stored, on_index, on_rows, on_answer, on_alive};
+static const struct work_ops ops = {
+    on_state, on_folder, on_stored, on_index, on_locks, on_rows, on_answer, on_alive};
 
 static void count_line(enum log_level level, const char *line, size_t n)
 {

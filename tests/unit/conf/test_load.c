@@ -206,7 +206,7 @@ static void check_storages(const struct conf *c)
 
     assert_int_equal(c->n_storages, 3);
     assert_string_equal(c->storages[0].path, "/storage");
-    assert_string_equal(c->storages[0].free_text, "1%");
+    assert_string_equal(c->storages[0].free_text, "");
     snprintf(path, sizeof(path), "%s/ssd", c->dir);
     assert_string_equal(conf_storage(c, SPAN_LIT("fast"))->path, path);
     assert_string_equal(conf_storage(c, SPAN_LIT("big"))->path, "/mnt/big");
@@ -527,7 +527,8 @@ static void test_archives(void **state)
     assert_string_equal(conf_stream(f.conf, SPAN_LIT("b"))->dvr_archive.v[0].storage, "z");
     assert_int_equal(conf_stream(f.conf, SPAN_LIT("b"))->dvr_archive.v[1].weight, 2);
     assert_string_equal(f.conf->storages[3].path, "/q");
-    assert_string_equal(f.conf->storages[3].free_text, "1%");
+    assert_string_equal(f.conf->storages[3].free_text, "");
+    assert_true(f.conf->storages[3].free.automatic);
     conf_files_put(&f, "streams/b.ini", "[b]\nstream-url = rtsp://h/\ndvr-archive = unknown\n");
     load_bad(NULL);
     assert_true(conf_files_said(&f, CONF_MISTAKE, 3, "b/dvr-archive", "\"unknown\" is no storage"));
@@ -662,7 +663,7 @@ static void test_one_remark_for_many(void **state)
     }
     load_ok("[server]\ncluster-id = 1\ncluster-tolerance = 10s\n[storages]\na = /a\n");
     assert_int_equal(f.report.warnings, 1);
-    assert_int_equal(f.report.n, 4);
+    assert_int_equal(f.report.n, 3);
     assert_true(conf_files_said(&f, CONF_WARNING, 6, "c0",
         "dvr-capacity of 20 stream(s) deletes nothing, because [dvr] capacity-enforce is not given; enforced "
         "it would keep this one "

@@ -1,0 +1,290 @@
+#include "archive/work_keep.h"
+#include "archive/work.h"
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/base/mem.h"
+
+#include <errno.h>
+
+#define PASS_EVERY_US  (10 * US_PER_S)
+#define RETRY_TRASH_US (60 * US_PER_S)
+#define PAGE           64
+
+void work_keep_init(struct work_keep *k)
+{
+    *k = (struct work_keep){.ready = false};
+}
+
+void work_keep_done(struct work_keep *k)
+{
+    struct map_slot slot;
+    size_t at = 0;
+
+    while (map_next(&k->policies, &at, &slot)) mem_free(slot.value);
+    map_done(&k->policies);
+    locks_done(&k->locks);
+}
+
+/* --- locks --- */
+
+/* All of the index, to memory and to the loop. */
+static int read_locks(struct work *w)
+{
+    struct index_lock *page = mem_new_n(PAGE, sizeof(*page)), last;
+    size_t n = 0;
+    int err = index_locks(w->indexer.ix, NULL, page, PAGE, &n);
+
+    while (err >= 0 && n > 0) {
+        for (size_t i = 0; i < n; i++) (void)locks_put(&w->keep.locks, &page[i]);
+        w->ops->on_locks(w->arg, page, n, false);
+        if (n < PAGE) break;
+        last = page[n - 1];
+        err = index_locks(w->indexer.ix, &last, page, PAGE, &n);
+    }
+    w->ops->on_locks(w->arg, page, 0, true);
+    mem_free(page);
+    return MIN(err, 0); /* a damaged one is mended by the walk */
+}
+
+/* What came while the index was not open. */
+static int write_locks(struct work *w)
+{
+    struct map_slot slot;
+    size_t at = 0;
+    int err = INDEX_OK;
+
+    while (!err && map_next(&w->keep.locks.by_uid, &at, &slot)) {
+        const struct lock_list *list = slot.value;
+
+        err = index_locks_put(w->indexer.ix, list->v, list->n);
+    }
+    return err;
+}
+
+void work_keep_lock(struct work *w, const struct index_lock *lock)
+{
+    if (!locks_put(&w->keep.locks, lock) && !locks_find(&w->keep.locks, lock->uid, lock->id)) {
+        w->keep.lock_err = -ENOSPC;
+        return;
+    }
+    if (w->indexer.ix) w->keep.lock_err = index_locks_put(w->indexer.ix, lock, 1);
+    w->keep.due_us = 0;
+}
+
+void work_keep_ready(struct work *w)
+{
+    w->keep.ready = true;
+    w->keep.due_us = 0;
+}
+
+/* A change of settings has its effect at once. */
+void work_keep_policy(struct work *w, const char *uid, const struct keep_policy *p)
+{
+    struct keep_policy *copy = p ? mem_dup(p, sizeof(*p)) : NULL;
+
+    mem_free(
+        copy ? map_set(&w->keep.policies, span_of(uid), copy) : map_remove(&w->keep.policies, span_of(uid)));
+    w->keep.due_us = 0;
+}
+
+/* --- the trash --- */
+
+/* The trash of the index: what an earlier keeper had still to remove, or what could not be removed. */
+static int load_trash(struct work *w)
+{
+    struct index_ref page[PAGE], last;
+    size_t n = 0;
+    int err = index_trash(w->indexer.ix, NULL, page, PAGE, &n);
+
+    while (err >= 0 && n > 0) {
+        for (size_t i = 0; i < n; i++) trash_put(w->keep.trash, &page[i], 0);
+        if (n < PAGE) break;
+        last = page[n - 1];
+        err = index_trash(w->indexer.ix, &last, page, PAGE, &n);
+    }
+    return MIN(err, 0);
+}
+
+bool work_keep_unsynced(const struct work *w)
+{
+    return w->keep.trash && trash_has(w->keep.trash);
+}
+
+static void settle_failures(struct work *w, const struct index_ref *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].tries == 0) continue;
+        if (list[i].tries == 1)
+            log_event_of(LOG_WARN, list[i].uid, "delete-failed", "storage=%s id=%llx", w->conf->name,
+                (unsigned long long)list[i].id);
+        if (w->keep.retry_us == 0) w->keep.retry_us = clock_mono_us() + RETRY_TRASH_US;
+    }
+}
+
+/* What is gone stays gone after a power cut: only now is it forgotten. */
+int work_keep_synced(struct work *w)
+{
+    struct index_ref page[PAGE];
+    int err = INDEX_OK;
+    size_t n;
+
+    if (!w->keep.trash || !w->indexer.ix) return INDEX_OK;
+    while (!err && (n = trash_take(w->keep.trash, page, PAGE)) > 0) {
+        settle_failures(w, page, n);
+        err = index_trash_settle(w->indexer.ix, page, n);
+    }
+    return err;
+}
+
+/* --- passes --- */
+
+static struct retention_room room(const struct work *w)
+{
+    return (struct retention_room){.total = w->storage.total,
+        .free = w->storage.free,
+        .floor = storage_floor(&w->storage),
+        .rate = w->keep.rate,
+        .leaving = w->keep.trash ? trash_leaving(w->keep.trash) : 0};
+}
+
+void work_keep_report(const struct work *w, struct disk_report *r)
+{
+    const struct retention_room at = room(w);
+
+    r->floor = at.floor;
+    r->rate = w->keep.rate;
+    r->footage = w->keep.sum.footage;
+    r->held = w->keep.held;
+    r->oldest_us = w->keep.sum.oldest_us;
+    r->forecast = retention_forecast(&w->keep.sum, &at, clock_wall_us());
+}
+
+void work_keep_setup(struct work *w, struct reap_setup *ret)
+{
+    *ret = (struct reap_setup){.ix = w->indexer.ix,
+        .policies = &w->keep.policies,
+        .locks = &w->keep.locks,
+        .room = room(w),
+        .now_us = clock_wall_us()};
+}
+
+/* An index that is being built anew does not know the oldest yet. */
+static bool may_delete(const struct work *w)
+{
+    return w->keep.ready && w->keep.trash && w->indexer.ix &&
+        (w->storage.state == STORAGE_OK || w->storage.state == STORAGE_FULL) &&
+        !(w->indexer.rebuild && (w->scanning || w->pending.n_sure > 0));
+}
+
+static void stop_pass(struct work *w)
+{
+    reap_end(&w->keep.pass);
+    w->keep.running = false;
+}
+
+int work_keep_opened(struct work *w)
+{
+    int err;
+
+    work_keep_closed(w);
+    err = trash_new(w->storage.fd, &w->keep.trash);
+    if (!err) err = read_locks(w);
+    if (!err) err = write_locks(w);
+    return err ? err : load_trash(w);
+}
+
+void work_keep_closed(struct work *w)
+{
+    stop_pass(w);
+    trash_free(w->keep.trash);
+    w->keep.trash = NULL;
+    w->keep.retry_us = 0;
+}
+
+int work_keep_tick(struct work *w, usec_t now_us)
+{
+    struct work_keep *k = &w->keep;
+    struct retention_room r = room(w);
+    struct reap_setup setup;
+
+    if (!may_delete(w)) {
+        stop_pass(w);
+        return INDEX_OK;
+    }
+    trash_urgent(k->trash, retention_urgent(&r));
+    if (k->retry_us > 0 && now_us >= k->retry_us && trash_idle(k->trash)) {
+        k->retry_us = 0;
+        return load_trash(w);
+    }
+    if (k->running || (now_us < k->due_us && (retention_needed(&r) == 0 || k->stuck_now))) return INDEX_OK;
+    work_keep_setup(w, &setup);
+    reap_begin(&k->pass, &setup);
+    k->running = true;
+    k->due_us = now_us + PASS_EVERY_US;
+    return INDEX_OK;
+}
+
+/* Index entry first, file after. */
+static int take_out(struct work *w)
+{
+    struct reap *r = &w->keep.pass;
+    struct index_ref refs[REAP_BATCH];
+    int err;
+
+    if (r->n == 0) return INDEX_OK;
+    for (size_t i = 0; i < r->n; i++) refs[i] = r->items[i].ref;
+    err = index_drop(w->indexer.ix, refs, r->n);
+    for (size_t i = 0; !err && i < r->n; i++) trash_put(w->keep.trash, &refs[i], r->items[i].bytes);
+    r->n = 0;
+    return err;
+}
+
+static void pass_done(struct work *w)
+{
+    struct work_keep *k = &w->keep;
+    struct reap *r = &k->pass;
+    uint64_t all = r->reason_bytes[RETENTION_AGE] + r->reason_bytes[RETENTION_CAPACITY] +
+        r->reason_bytes[RETENTION_FLOOR];
+    uint32_t more;
+
+    k->rate = r->sum.rate;
+    k->sum = r->sum;
+    k->stuck_now = r->needed > 0;
+    k->held = k->stuck_now ? r->sum.footage - MIN(all, r->sum.footage) : 0; /* all that is left */
+    w->storage.rate = k->rate;
+    if (all > 0)
+        log_info("deleted", "storage=%s age=%llu capacity=%llu floor=%llu", w->conf->name,
+            (unsigned long long)r->reason_bytes[RETENTION_AGE],
+            (unsigned long long)r->reason_bytes[RETENTION_CAPACITY],
+            (unsigned long long)r->reason_bytes[RETENTION_FLOOR]);
+    if (r->needed > 0 && log_limited(&k->stuck, clock_mono_us(), &more))
+        log_warn("storage-nothing-to-delete",
+            "storage=%s needed=%llu kept=%llu why=\"locks and events\" held=%u", w->conf->name,
+            (unsigned long long)r->needed, (unsigned long long)k->held, more);
+    stop_pass(w);
+}
+
+int work_keep_step(struct work *w, bool *ret_more)
+{
+    struct reap *r = &w->keep.pass;
+    int got, err;
+
+    *ret_more = false;
+    if (w->keep.running && r->s.ix != w->indexer.ix) stop_pass(w); /* it has been opened anew */
+    if (!w->keep.running) return INDEX_OK;
+    got = reap_step(r);
+    if (got < 0) {
+        stop_pass(w);
+        return got;
+    }
+    err = got == REAP_MORE ? INDEX_OK : take_out(w);
+    if (err) {
+        stop_pass(w);
+        return err;
+    }
+    if (got == REAP_DONE)
+        pass_done(w);
+    else
+        *ret_more = true;
+    return INDEX_OK;
+}
