@@ -74,6 +74,8 @@ int index_ranges(
 /* First, last segment of a stream. INDEX_OK, INDEX_E_NONE, INDEX_E_DAMAGED, -errno. */
 int index_first(struct index *ix, const char *uid, struct seg_info *ret);
 int index_last(struct index *ix, const char *uid, struct seg_info *ret);
+/* The last one that began at_us or before, by the millisecond. */
+int index_last_by(struct index *ix, const char *uid, usec_t at_us, struct seg_info *ret);
 int index_get(struct index *ix, const char *uid, uint64_t id, struct seg_info *ret);
 
 /* --- the keeper's --- */

@@ -71,6 +71,15 @@ int index_last(struct index *ix, const char *uid, struct seg_info *ret)
     return one_segment(ix, uid, UINT64_MAX, 1, ret);
 }
 
+int index_last_by(struct index *ix, const char *uid, usec_t at_us, struct seg_info *ret)
+{
+    uint64_t behind = index_id_at(at_us + US_PER_MS);
+    int err = one_segment(ix, uid, behind, 1, ret);
+
+    return err == INDEX_OK && ret->id >= behind ? INDEX_E_NONE
+                                                : err; /* the first one, as there is none before */
+}
+
 int index_get(struct index *ix, const char *uid, uint64_t id, struct seg_info *ret)
 {
     int err = one_segment(ix, uid, id, 0, ret);

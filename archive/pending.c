@@ -27,11 +27,11 @@ void pending_clear(struct pending *p)
     while (p->n_doubtful > 0) pending_settle(p, pending_doubtful(p), false);
 }
 
-bool pending_add(struct pending *p, const struct seg_info *info)
+bool pending_add(struct pending *p, const struct seg_info *info, bool doubtful)
 {
-    bool doubtful = p->doubt_us > 0 && info->start_us <= p->doubt_us + DOUBT_MORE_US;
     struct pending_seg *s;
 
+    doubtful = doubtful || (p->doubt_us > 0 && info->start_us <= p->doubt_us + DOUBT_MORE_US);
     if (p->n_sure + p->n_doubtful >= PENDING_MAX) return false;
     s = NEW(struct pending_seg);
     s->info = *info;

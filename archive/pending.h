@@ -1,6 +1,7 @@
 /* Segments on their way into a storage's index, in the order they came. After a syncfs that failed, what was
  * being written then may not be on the disk, whatever a later one says (the kernel tells each error once):
- * those are doubtful until they have been read back. Tests: tests/unit/archive/test_work.c. */
+ * those are doubtful until they have been read back, and so are those that a power cut may have hit. Tests:
+ * tests/unit/archive/test_work.c. */
 #ifndef ARCHIVE_PENDING_H
 #define ARCHIVE_PENDING_H
 
@@ -22,8 +23,8 @@ struct pending_seg {
 void pending_init(struct pending *p);
 /* Takes all out; when a syncfs failed stays known. */
 void pending_clear(struct pending *p);
-/* false: there are too many. */
-bool pending_add(struct pending *p, const struct seg_info *info);
+/* doubtful: in any case. false: there are too many. */
+bool pending_add(struct pending *p, const struct seg_info *info, bool doubtful);
 /* A syncfs has failed: all that is here is doubtful, and what is added and began before. */
 void pending_doubt(struct pending *p, usec_t wall_us);
 /* The oldest doubtful one, NULL: none. */

@@ -25,7 +25,7 @@ struct scan_ops {
     bool (*known)(void *arg, const char *uid, uint64_t id);
     /* Is it being written, as its worker says? */
     bool (*writing)(void *arg, const char *uid, uint64_t id);
-    /* Wall clock of the newest one in the index; 0: look at all. */
+    /* Wall clock of the newest one in the index that is not in the future; 0: look at all. */
     usec_t (*newest)(void *arg, const char *uid);
     void (*found)(void *arg, const struct seg_info *info);
     /* May a segment of this stream be repaired now? A repair reads the whole file. */

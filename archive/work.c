@@ -75,20 +75,33 @@ static bool scan_writing(void *arg, const char *uid, uint64_t id)
     return writer && writer->open_id == id;
 }
 
+/* A clock that was ahead once has left segments that are still to come: what was written since lies before
+ * them. */
 static usec_t scan_newest(void *arg, const char *uid)
 {
     struct work *w = arg;
     struct seg_info info;
 
-    if (w->indexer.rebuild || !w->indexer.ix || index_last(w->indexer.ix, uid, &info) != INDEX_OK) return 0;
+    if (w->indexer.rebuild || !w->indexer.ix ||
+        index_last_by(w->indexer.ix, uid, clock_wall_us(), &info) != INDEX_OK)
+        return 0;
     return info.start_us;
+}
+
+/* A power cut takes what no syncfs has covered, and of that a footer may be on the disk and the pages before
+ * it not. What began before this boot and did not come into the index is read back. Not when the whole index
+ * is built anew: that would be the whole storage. What was repaired has been read then. */
+static bool may_have_holes(const struct work *w, const struct seg_info *info)
+{
+    return !w->indexer.rebuild && !(info->flags & SEG_RECOVERED) &&
+        info->start_us < clock_wall_us() - clock_boot_us();
 }
 
 static void scan_found(void *arg, const struct seg_info *info)
 {
     struct work *w = arg;
 
-    if (!pending_add(&w->pending, info)) look_again(w, info->uid);
+    if (!pending_add(&w->pending, info, may_have_holes(w, info))) look_again(w, info->uid);
 }
 
 /* A footer needs little room: the floor of a full storage has it. What has failed has its turn in retry(). */
@@ -205,6 +218,13 @@ static void index_wrote(struct work *w, int err, usec_t now_us)
         commit_failed(w, err, now_us);
 }
 
+/* On older kernels ext4 answers syncfs with 0 once an error has shut it down; fsync says EIO there. The
+ * storage's folder hardly ever changes, so it costs a flush of the disk's cache at most. */
+static int sync_storage(const struct work *w)
+{
+    return syncfs(w->storage.fd) < 0 || fsync(w->storage.fd) < 0 ? errno : 0;
+}
+
 /* What is in the index is on the disk: first syncfs, then the transaction with what it covered. */
 static void sync_and_commit(struct work *w, usec_t now_us, bool now)
 {
@@ -215,8 +235,8 @@ static void sync_and_commit(struct work *w, usec_t now_us, bool now)
     if (now_us - w->sync_us < w->conf->sync_us && !now && !work_due(w)) return;
     w->sync_us = now_us;
     w->stuck = w->unsynced = true;
-    if (syncfs(w->storage.fd) < 0) {
-        err = errno;
+    err = sync_storage(w);
+    if (err) {
         pending_doubt(&w->pending, clock_wall_us());
         failed(w, "syncfs", -err);
         /* Something did not reach the disk, whatever the probe says: it is seen, and segments begin anew. */
@@ -455,7 +475,7 @@ static void closed(struct work *w, const struct job *j)
 
     if (writer && writer->open_id == j->id) writer->open_id = 0;
     if (!err) err = repair_look(records, j->uid, j->id, info);
-    if (err || !pending_add(&w->pending, info)) look_again(w, j->uid);
+    if (err || !pending_add(&w->pending, info, false)) look_again(w, j->uid);
     mem_free(info);
 }
 

@@ -13,6 +13,11 @@ usec_t clock_mono_us(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+usec_t clock_boot_us(void)
+{
+    return read_clock(CLOCK_BOOTTIME);
+}
+
 usec_t clock_wall_us(void)
 {
     return read_clock(CLOCK_REALTIME);

@@ -5,6 +5,7 @@
 #include "common/base/types.h"
 
 usec_t clock_mono_us(void); /* CLOCK_MONOTONIC: the same in every process of this machine */
+usec_t clock_boot_us(void); /* CLOCK_BOOTTIME: since the machine was started, asleep or not */
 usec_t clock_wall_us(void); /* microseconds since 1970-01-01 UTC */
 
 #define CLOCK_ISO_MAX 80

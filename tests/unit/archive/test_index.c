@@ -130,6 +130,13 @@ static void segments_come_back(void **state)
     assert_int_equal(index_first(p->ix, "c", &got), INDEX_E_NONE);
     assert_int_equal(index_last(p->ix, "c", &got), INDEX_E_NONE);
     assert_int_equal(index_last(p->ix, "cam-2", &got), INDEX_E_NONE);
+    assert_int_equal(index_last_by(p->ix, "cam", T0 + 120 * US_PER_S, &got), INDEX_OK);
+    assert_int_equal(got.start_us, T0 + 120 * US_PER_S);
+    assert_int_equal(index_last_by(p->ix, "cam", T0 + 119 * US_PER_S, &got), INDEX_OK);
+    assert_int_equal(got.start_us, T0);
+    assert_int_equal(index_last_by(p->ix, "cam", T0 - US_PER_S, &got), INDEX_E_NONE);
+    assert_int_equal(index_last_by(p->ix, "cam-1", INT64_MAX >> 9, &got), INDEX_OK);
+    assert_int_equal(index_last_by(p->ix, "cam-2", T0 + 120 * US_PER_S, &got), INDEX_E_NONE);
     assert_int_equal(index_get(p->ix, "cam", s->id, &got), INDEX_OK);
     assert_int_equal(index_get(p->ix, "cam", s->id + 1, &got), INDEX_E_NONE);
     mem_free(s);

@@ -126,13 +126,13 @@ static int drop_place(void **state)
     return 0;
 }
 
-/* Two seconds; open: its writer dies. The worker says that it is closed. */
-static void segment(struct place *p, usec_t start_us, bool open, struct seg_info *ret)
+/* Two seconds; open: its writer dies. */
+static uint64_t write_segment(const struct place *p, usec_t start_us, bool open, struct seg_info *ret)
 {
     struct segw_setup setup = {.uid = "cam-1"};
-    struct job closed = {.kind = JOB_CLOSED, .uid = "cam-1"};
     struct footage f;
     struct segw *w;
+    uint64_t id;
 
     footage_make(&f, 2, 25, start_us);
     setup.tracks = &f.tracks;
@@ -140,12 +140,21 @@ static void segment(struct place *p, usec_t start_us, bool open, struct seg_info
     setup.n_first = f.n;
     assert_int_equal(segw_open(p->records, &setup, &w), 0);
     assert_int_equal(segw_append(w, f.f, f.n), SEGW_OK);
-    closed.id = segw_id(w);
+    id = segw_id(w);
     if (open)
         segw_abandon(w);
     else
         assert_int_equal(segw_close(w, ret), 0);
     footage_done(&f);
+    return id;
+}
+
+/* The worker says that it is closed. */
+static void segment(struct place *p, usec_t start_us, bool open, struct seg_info *ret)
+{
+    struct job closed = {.kind = JOB_CLOSED, .uid = "cam-1"};
+
+    closed.id = write_segment(p, start_us, open, ret);
     if (!open) work_job(&p->work, &closed);
 }
 
@@ -267,6 +276,78 @@ static void what_a_sync_did_not_write_is_read_back(void **state)
     assert_int_equal(flags_of(p, &cut), SEG_RECOVERED);
 }
 
+/* On a file system that an error has shut down. */
+static int fsync_says_no(struct place *p)
+{
+    struct seg_info info;
+
+    segment(p, FOOTAGE_START_US, false, &info);
+    if (!fail_syscall(SYS_fsync, EIO)) return CANNOT;
+    tick(p);
+    return p->stored == 0 && p->state == STORAGE_FAILED ? 0 : 1;
+}
+
+static void syncfs_is_not_believed_alone(void **state)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) _exit(fsync_says_no(*state));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == CANNOT) {
+        print_message("skipped: no seccomp filters here\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* A power cut: the pages of a footer were written, some before it were not. */
+static void what_is_older_than_this_boot_is_read_back(void **state)
+{
+    struct place *p = *state;
+    struct seg_info good, bad, fresh;
+
+    tick(p);
+    assert_false(p->work.indexer.rebuild);
+    write_segment(p, FOOTAGE_START_US, false, &good);
+    write_segment(p, FOOTAGE_START_US + 10 * US_PER_S, false, &bad);
+    write_segment(p, clock_wall_us(), false, &fresh);
+    damage(p, &bad, (off_t)bad.table_at / 2);
+    damage(p, &fresh, (off_t)fresh.table_at / 2); /* nothing that a start has to look for */
+    work_job(&p->work, &(struct job){.kind = JOB_LOOK, .uid = "cam-1"});
+    for (int i = 0; i < 4; i++) tick(p);
+    assert_int_equal(p->stored, 3);
+    assert_int_equal(flags_of(p, &good), 0);
+    assert_int_equal(flags_of(p, &bad), SEG_DAMAGED);
+    assert_int_equal(flags_of(p, &fresh), 0);
+    /* not all of a storage, for an index that is built anew */
+    assert_int_equal(unlinkat(p->records, good.path, 0), 0);
+    assert_int_equal(indexer_start_over(&p->work.indexer), 0);
+    work_job(&p->work, &(struct job){.kind = JOB_LOOK, .uid = "cam-1"});
+    for (int i = 0; i < 4; i++) tick(p);
+    assert_int_equal(p->stored, 5);
+    assert_int_equal(flags_of(p, &bad), 0);
+}
+
+/* The clock was ten days ahead for a while. */
+static void segments_to_come_hide_none(void **state)
+{
+    struct place *p = *state;
+    usec_t now_us = clock_wall_us() - 60 * US_PER_S;
+    struct seg_info info;
+
+    segment(p, now_us, false, &info);
+    segment(p, now_us + 10 * 24 * 3600 * US_PER_S, false, &info);
+    for (int i = 0; i < 2; i++) tick(p);
+    assert_int_equal(p->stored, 2);
+    assert_false(p->work.indexer.rebuild);
+    write_segment(p, now_us + 10 * US_PER_S, true, &info);
+    work_job(&p->work, &(struct job){.kind = JOB_GONE, .uid = "cam-1"});
+    for (int i = 0; i < 2; i++) tick(p);
+    assert_int_equal(p->stored, 3);
+}
+
 /* Changes a byte in each copy of the stream's record of that number: in the index's file, values stand behind
  * their keys. */
 static void damage_record(const struct place *p, uint64_t number, size_t behind)
@@ -353,6 +434,9 @@ int main(void)
         TEST(failed_repairs_become_rare),
         TEST(recovery_ends_the_wait),
         TEST(what_a_sync_did_not_write_is_read_back),
+        TEST(syncfs_is_not_believed_alone),
+        TEST(what_is_older_than_this_boot_is_read_back),
+        TEST(segments_to_come_hide_none),
         TEST(damaged_records_are_mended),
     };
 
