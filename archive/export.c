@@ -73,7 +73,7 @@ static void want(struct export *x, const struct track_set *s, struct wanted *w)
     for (unsigned i = 0; i < s->n; i++) {
         const struct track *t = &s->t[i];
 
-        if (t->codec == CODEC_NONE) continue;
+        if (t->codec == CODEC_NONE || (x->setup.no_sound && t->kind == TRACK_AUDIO)) continue;
         w->made[i] = make && !(mask & 1u << i) && t->kind == TRACK_AUDIO;
         make &= !w->made[i];
         w->yes[i] = (mask & 1u << i || w->made[i]) && t->clock_hz <= EXPORT_HZ_MAX;

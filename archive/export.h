@@ -35,8 +35,9 @@ struct export_made {
 };
 struct export_setup {
     usec_t from_us, to_us; /* wall clock */
-    bool keep_gaps;        /* the last picture stands as long as footage is missing; else the next follows */
-    usec_t gap_us;         /* the longest gap that will be met; counts where they are kept */
+    bool no_sound;
+    bool keep_gaps; /* the last picture stands as long as footage is missing; else the next follows */
+    usec_t gap_us;  /* the longest gap that will be met; counts where they are kept */
     struct export_made made;
 };
 /* Known after export_end. */

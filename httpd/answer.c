@@ -53,7 +53,8 @@ static void write_cors(struct wr *w, const struct http *h)
     }
     wr_text(w,
         "Access-Control-Expose-Headers: Content-Length, Content-Range, Date, ETag, X-Tracks-Left-Out, "
-        "X-Nearest-Recorded, X-Archive-Incomplete\r\n");
+        "X-Nearest-Recorded, X-Archive-Incomplete, X-Archive-From, X-Archive-To, X-Archive-Gaps, "
+        "X-Archive-Gap-Seconds, X-Format-Changes, Content-Disposition\r\n");
 }
 
 static void write_policy(struct wr *w, const struct http *h, const struct answer *a)

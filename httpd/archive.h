@@ -32,9 +32,10 @@ struct archive_visit {
     struct job job;
     struct archive_job *j;
     struct storage *st;
-    uint8_t n;    /* which of the job's */
-    bool damaged; /* the index left out what it cannot read */
-    bool wrote;   /* this one also wrote the answer */
+    uint8_t n;                  /* which of the job's */
+    bool damaged;               /* the index left out what it cannot read */
+    bool wrote;                 /* this one also wrote the answer */
+    usec_t before_us, after_us; /* archive_nearest: footage around an empty span; 0: none */
     int err;
     _Atomic bool over;
 };
@@ -71,6 +72,10 @@ void archive_forget(struct http *h);
 void archive_body(struct body *b, struct span text, bool pack);
 /* 200 with that body; says where storages are missing in it, and that no cache may keep it then. */
 void archive_answer(struct archive_job *j, const char *type, struct body *b);
+/* In the pool: nothing is in the job's span; where the next footage is. */
+void archive_nearest(struct archive_visit *v, struct index *ix);
+/* 404 with the nearest moment, or 503 where it may lie in what could not be read. */
+void archive_answer_nothing(struct archive_job *j);
 /* INDEX_E_DAMAGED is lived with: what the index has left out is a gap. */
 int archive_index_err(struct archive_visit *v, int err);
 

@@ -19,7 +19,6 @@ struct found {
     struct track_set tracks; /* of the first segment, for a master playlist */
     unsigned mask;
     bool has_tracks, too_long;
-    usec_t before_us, after_us; /* nearest footage around an empty span; 0: none */
 };
 
 struct catalogue {
@@ -119,31 +118,6 @@ static void read_open(struct archive_visit *v)
     seg_table_free(t);
 }
 
-static void nearer(struct archive_visit *v, const struct seg_info *s)
-{
-    struct found *f = found_of(v);
-
-    if (s->start_us >= v->j->to_us) f->after_us = f->after_us ? MIN(f->after_us, s->start_us) : s->start_us;
-    if (s->end_us <= v->j->from_us) f->before_us = MAX(f->before_us, s->end_us);
-}
-
-/* Where the viewer could go instead. */
-static void find_nearest(struct archive_visit *v, struct index *ix)
-{
-    CLEANUP(mem_freep) struct seg_info *s = mem_try(sizeof(*s));
-    struct index_query later = {.uid = v->j->uid, .from_us = v->j->to_us, .to_us = INT64_MAX};
-    size_t n = 0;
-
-    if (!s) return;
-    archive_fresh(v, ix, nearer);
-    if (archive_index_err(v, index_segments(ix, &later, s, 1, &n)) == 0 && n == 1) nearer(v, s);
-    if (index_last(ix, v->j->uid, s) == INDEX_OK) nearer(v, s);
-    if (v->j->open.id == 0) return;
-    s->start_us = v->j->open.start_us;
-    s->end_us = v->j->open.end_us;
-    nearer(v, s);
-}
-
 static int read_playlist(struct archive_visit *v)
 {
     struct index *ix = storage_index_get(v->st);
@@ -155,7 +129,7 @@ static int read_playlist(struct archive_visit *v)
     err = read_segments(v, ix);
     if (err == 0) archive_fresh(v, ix, add);
     if (err == 0) read_open(v);
-    if (err == 0 && f->plan.n == 0) find_nearest(v, ix);
+    if (err == 0 && f->plan.n == 0) archive_nearest(v, ix);
     storage_index_put(v->st);
     return err;
 }
@@ -206,34 +180,6 @@ static void finish_playlist(struct archive_job *j)
 
 /* --- in the hub --- */
 
-static void answer_nothing(const struct catalogue *c)
-{
-    usec_t after_us = 0, before_us = 0, nearest;
-    char extra[TIME_TEXT_MAX];
-
-    for (size_t i = 0; i < c->j.n; i++) {
-        const struct found *f = c->found[i];
-
-        if (!(c->j.used & 1u << i)) continue;
-        if (f->after_us) after_us = after_us ? MIN(after_us, f->after_us) : f->after_us;
-        before_us = MAX(before_us, f->before_us);
-    }
-    nearest = after_us ? after_us : before_us;
-    if (after_us && before_us && c->j.from_us - before_us < after_us - c->j.from_us) nearest = before_us;
-    /* It may lie where nobody could look. */
-    if (c->j.missing > 0 || (nearest == 0 && c->j.damaged)) {
-        answer_error_with(c->j.h, 503, "Retry-After: 5\r\n", "a part of the archive cannot be read now");
-        return;
-    }
-    if (nearest == 0) {
-        answer_error(c->j.h, 404, "nothing is recorded");
-        return;
-    }
-    snprintf(extra, sizeof(extra), "X-Nearest-Recorded: %lld\r\n", (long long)(nearest / US_PER_S));
-    answer_error_with(c->j.h, 404, extra, "nothing is recorded then; the nearest footage is at %lld",
-        (long long)(nearest / US_PER_S));
-}
-
 static void answer_playlist(struct archive_job *j)
 {
     struct catalogue *c = CONTAINER(j, struct catalogue, j);
@@ -241,7 +187,7 @@ static void answer_playlist(struct archive_job *j)
     if (c->too_long)
         answer_error(j->h, 400, "too long for one playlist");
     else if (c->plan.n == 0)
-        answer_nothing(c);
+        archive_answer_nothing(j);
     else if (!c->body.plain)
         answer_error_with(j->h, 503, "Retry-After: 2\r\n", "the archive cannot be read now");
     else

@@ -1,9 +1,9 @@
-/* Segments of the archive: a thread of the storage's pool sends the head and, by sendfile, the media. While
- * it has the socket, the hub does not touch it (conn_lend); when the client takes no more, the socket comes
- * back and is waited for. A piece that the storage's cache knows (cuts.h) costs one way there and back. */
+/* Segments of the archive: a thread of the storage's pool sends the head and, by sendfile, the media
+ * (lend.h). A piece that the storage's cache knows (cuts.h) costs one way there and back. */
 #include "httpd/archive.h"
 #include "httpd/archive_cut.h"
 #include "httpd/handlers.h"
+#include "httpd/lend.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
@@ -14,27 +14,26 @@
 #include <unistd.h>
 
 #define TYPE_SEGMENT "video/mp4"
-#define PLAY_TURN    (4u << 20) /* bytes, then the next job of this storage */
-#define ANSWER_MAX   4096       /* of the answer's head */
+#define ANSWER_MAX   4096 /* of the answer's head */
 #define CACHE_DAY    "public, max-age=86400"
 
 struct play {
-    struct job job;
-    struct http *h; /* NULL: the connection has gone, or was answered */
+    struct lent lent; /* its job and h are used for the work before, too */
     struct storage *st;
     struct cut_key key;
     struct open_segment open;
     struct cut *cut; /* NULL: not known yet */
     int err;         /* of the work: 0, a condition or -errno */
-    int fd, sock;
+    int fd;
     struct buf answer;       /* its head */
     struct http_range range; /* of the piece's head and media together */
     uint64_t lead; /* bytes before the media: the answer's head, and what the range has of the piece's */
-    uint64_t total, done; /* bytes to send, and sent */
-    uint64_t sent;        /* by the last turn */
-    bool blocked, stale;
-    _Atomic bool claimed; /* the socket is the pool's to write to, or the hub has taken it back */
 };
+
+static struct play *play_of(struct lent *l)
+{
+    return CONTAINER(l, struct play, lent);
+}
 
 static void play_free(struct play *p)
 {
@@ -49,7 +48,7 @@ static void play_free(struct play *p)
 
 static void prepare(struct job *j)
 {
-    struct play *p = CONTAINER(j, struct play, job);
+    struct play *p = CONTAINER(j, struct play, lent.job);
 
     p->err = archive_cut(p->st, &p->key, &p->open, &p->cut, &p->fd);
 }
@@ -73,85 +72,57 @@ static ssize_t send_lead(const struct play *p)
     struct msghdr msg = {.msg_iov = iov};
 
     head = span_sub(head, (size_t)MIN(p->range.from, (uint64_t)head.n), part);
-    if (p->done < answer.n) {
-        struct span rest = span_from(answer, (size_t)p->done);
+    if (p->lent.done < answer.n) {
+        struct span rest = span_from(answer, (size_t)p->lent.done);
 
         iov[msg.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)rest.p, rest.n};
     } else {
-        head = span_from(head, (size_t)(p->done - answer.n));
+        head = span_from(head, (size_t)(p->lent.done - answer.n));
     }
     if (head.n > 0) iov[msg.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)head.p, head.n};
-    return sendmsg(p->sock, &msg, MSG_DONTWAIT | MSG_NOSIGNAL | (p->total > p->lead ? MSG_MORE : 0));
+    return sendmsg(
+        p->lent.sock, &msg, MSG_DONTWAIT | MSG_NOSIGNAL | (p->lent.total > p->lead ? MSG_MORE : 0));
 }
 
 static ssize_t send_media(const struct play *p)
 {
     uint64_t head = buf_n(&p->cut->head), from = p->range.from > head ? p->range.from - head : 0;
-    struct seg_range r = range_at(&p->cut->media, from + p->done - p->lead);
+    struct seg_range r = range_at(&p->cut->media, from + p->lent.done - p->lead);
     off_t at = (off_t)r.at;
 
-    return sendfile(p->sock, p->fd, &at, (size_t)MIN(MIN(r.n, p->total - p->done), PLAY_TURN));
+    return sendfile(p->lent.sock, p->fd, &at, (size_t)MIN(MIN(r.n, p->lent.total - p->lent.done), LEND_TURN));
 }
 
-static void pump(struct play *p)
+static int open_cut(struct lent *l)
 {
-    while (p->done < p->total && p->sent < PLAY_TURN) {
-        ssize_t n = p->done < p->lead ? send_lead(p) : send_media(p);
+    struct play *p = play_of(l);
 
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && errno == EAGAIN) {
-            p->blocked = true;
-            return;
-        }
-        if (n <= 0) { /* the file is shorter than its table says, or the disk or the client has failed */
-            p->err = n < 0 ? -errno : -EIO;
-            return;
-        }
-        p->done += (uint64_t)n;
-        p->sent += (uint64_t)n;
+    return p->fd < 0 ? archive_cut_open(p->st, &p->key, p->cut, &p->fd) : 0;
+}
+
+static ssize_t write_cut(struct lent *l)
+{
+    struct play *p = play_of(l);
+    ssize_t n = l->done < p->lead ? send_lead(p) : send_media(p);
+
+    if (n == 0) { /* the file is shorter than its table says */
+        errno = EIO;
+        return -1;
     }
-}
-
-static void turn(struct job *j)
-{
-    struct play *p = CONTAINER(j, struct play, job);
-
-    p->sent = 0;
-    p->blocked = false;
-    p->err = p->fd < 0 ? archive_cut_open(p->st, &p->key, p->cut, &p->fd) : 0;
-    p->stale = p->err != 0;
-    if (p->done == 0 && atomic_exchange(&p->claimed, true)) return;
-    if (p->err == 0) pump(p);
+    return n;
 }
 
 /* --- in the hub --- */
 
-static void lend(struct http *h);
 static void look(struct http *h, struct play *p);
-
-static void too_many(struct http *h)
-{
-    answer_error_with(h, 503, "Retry-After: 2\r\n", "too many readers wait for this storage");
-}
 
 static void forget(struct http *h)
 {
     struct play *p = h->ask->work;
 
-    p->h = NULL;
+    p->lent.h = NULL;
     h->ask->work = NULL;
     h->ask->abort = NULL;
-    h->ask->sent = NULL;
-}
-
-static void finish(struct http *h, struct play *p, bool whole)
-{
-    forget(h);
-    play_free(p);
-    if (whole)
-        http_done(h);
-    else
-        http_cut(h);
 }
 
 static void late(struct loop_timer *t)
@@ -159,75 +130,28 @@ static void late(struct loop_timer *t)
     struct http *h = t->arg;
 
     forget(h);
-    answer_error_with(h, 503, "Retry-After: 10\r\n", "the storage does not answer");
+    lend_refuse_late(h);
 }
 
-/* The disk holds up the pool's thread, which has the socket but has not written yet. */
-static void late_turn(struct loop_timer *t)
+/* Another file now, or none: as if it had not been known. */
+static void look_again(struct http *h, struct lent *l)
 {
-    struct http *h = t->arg;
-    struct play *p = h->ask->work;
+    struct play *p = play_of(l);
 
-    if (atomic_exchange(&p->claimed, true)) return;
-    conn_lend_end(h->conn, 0);
-    late(t);
+    cuts_drop(p->st->cuts, p->cut);
+    cut_unref(p->cut);
+    p->cut = NULL;
+    buf_clear(&p->answer);
+    fd_close(&p->fd);
+    look(h, p);
 }
 
-static void pumped(struct job *j)
+static void lent_free(struct lent *l)
 {
-    struct play *p = CONTAINER(j, struct play, job);
-    struct http *h = p->h;
-
-    if (!h) {
-        play_free(p);
-        return;
-    }
-    loop_timer_stop(&h->timer);
-    conn_lend_end(h->conn, p->sent);
-    if (p->stale) { /* another file now, or none: as if it had not been known */
-        forget(h);
-        cuts_drop(p->st->cuts, p->cut);
-        cut_unref(p->cut);
-        p->cut = NULL;
-        buf_clear(&p->answer);
-        fd_close(&p->fd);
-        look(h, p);
-    } else if (p->err != 0 || p->done >= p->total) {
-        finish(h, p, p->err == 0);
-    } else if (p->blocked) {
-        conn_wait_writable(h->conn); /* on_sent, or the stall timeout */
-    } else {
-        lend(h);
-    }
+    play_free(play_of(l));
 }
 
-/* What was queued before has gone out, or the socket takes bytes again. */
-static void lend(struct http *h)
-{
-    struct play *p = h->ask->work;
-
-    if (conn_queued(h->conn) > 0) return;
-    p->sock = conn_lend(h->conn);
-    p->job.work = turn;
-    p->job.done = pumped;
-    if (p->done == 0) http_timer(h, ARCHIVE_LATE_US, late_turn);
-    if (p->done == 0) atomic_store(&p->claimed, false);
-    if (pool_put(p->st->pool, &p->job)) return;
-    loop_timer_stop(&h->timer);
-    conn_lend_end(h->conn, 0);
-    if (p->done > 0) {
-        finish(h, p, false);
-        return;
-    }
-    forget(h);
-    play_free(p);
-    too_many(h);
-}
-
-static void aborted(struct http *h)
-{
-    play_free(h->ask->work);
-}
+static const struct lent_ops ops = {open_cut, write_cut, look_again, lent_free};
 
 static void send_answer(struct http *h, struct play *p)
 {
@@ -254,19 +178,16 @@ static void send_answer(struct http *h, struct play *p)
         return;
     }
     p->lead = buf_n(&p->answer) + (p->range.from < head ? MIN(head - p->range.from, p->range.n) : 0);
-    p->total = buf_n(&p->answer) + p->range.n;
-    p->h = h;
-    h->ask->work = p;
-    h->ask->abort = aborted;
-    h->ask->sent = lend;
-    conn_flush(h->conn);
-    lend(h);
+    p->lent.total = buf_n(&p->answer) + p->range.n;
+    p->lent.ops = &ops;
+    p->lent.pool = p->st->pool;
+    lend_start(h, &p->lent);
 }
 
 static void prepared(struct job *j)
 {
-    struct play *p = CONTAINER(j, struct play, job);
-    struct http *h = p->h;
+    struct play *p = CONTAINER(j, struct play, lent.job);
+    struct http *h = p->lent.h;
 
     if (!h) {
         play_free(p);
@@ -307,12 +228,12 @@ static struct storage *storage_tagged(struct http *h, struct span tag)
 /* Reads the segment's table, in the pool. */
 static void look(struct http *h, struct play *p)
 {
-    p->h = h;
-    p->job.work = prepare;
-    p->job.done = prepared;
-    if (!pool_put(p->st->pool, &p->job)) {
+    p->lent.h = h;
+    p->lent.job.work = prepare;
+    p->lent.job.done = prepared;
+    if (!pool_put(p->st->pool, &p->lent.job)) {
         play_free(p);
-        too_many(h);
+        lend_refuse_busy(h);
         return;
     }
     h->ask->work = p;
@@ -323,7 +244,7 @@ static void look(struct http *h, struct play *p)
 static void start(struct http *h, struct play *p, struct span tag)
 {
     p->fd = -1;
-    p->job.loop = h->hub->loop;
+    p->lent.job.loop = h->hub->loop;
     buf_init(&p->answer, ANSWER_MAX);
     p->st = storage_tagged(h, tag);
     if (!p->st) {

@@ -105,6 +105,7 @@ static int on_conf(struct control *c, struct incoming *in)
     } else if (threads != 0 && threads != c->server.n_hubs) {
         log_note("threads-at-restart", "now=%u wanted=%llu", c->server.n_hubs, (unsigned long long)threads);
     }
+    atomic_store(&c->server.export_max_us, (usec_t)packed_u64(in->body, "export_max_us", EXPORT_MAX_US));
     server_each(&c->server, set_origin, span_dup(span_sub(origin, 0, ALLOW_ORIGIN_MAX - 1)));
     open_waiting(c);
     return 0;

@@ -28,4 +28,12 @@ void serve_archive_init(struct http *h);
 void serve_archive_segment(struct http *h);
 void serve_recording_status(struct http *h);
 
+/* archive_mp4.c */
+void serve_archive_mp4(struct http *h);
+void serve_dvr_mp4(struct http *h);
+void serve_archive_picture(struct http *h);
+void serve_dvr_picture(struct http *h);
+void serve_strip(struct http *h);
+void serve_strip_list(struct http *h);
+
 #endif

@@ -1,4 +1,5 @@
 #include "httpd/hub.h"
+#include "httpd/films.h"
 #include "httpd/assets.h"
 #include "httpd/doors.h"
 #include "httpd/http.h"
@@ -104,6 +105,8 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
     s->n_hubs = CLAMP(threads, 1, HUBS_MAX);
     s->assets = assets;
     s->storages = storages;
+    s->films = films_new();
+    if (atomic_load(&s->export_max_us) == 0) atomic_store(&s->export_max_us, EXPORT_MAX_US);
     for (unsigned i = 0; i < s->n_hubs; i++) {
         struct hub *hub = &s->hubs[i];
 
@@ -137,5 +140,7 @@ void server_stop(struct server *s)
 void server_free(struct server *s)
 {
     for (unsigned i = 0; i < s->n_hubs; i++) loop_free(s->hubs[i].loop);
+    films_free(s->films);
+    s->films = NULL;
     s->n_hubs = 0;
 }

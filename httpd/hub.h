@@ -15,9 +15,11 @@
 #define HUBS_MAX           64
 #define HTTP_CONNS_MAX     20000 /* of the whole process; more are closed at once */
 #define ALLOW_ORIGIN_MAX   512
+#define EXPORT_MAX_US      (86400 * US_PER_S) /* until the configuration says another */
 #define HTTP_DATE_LINE_MAX 64
 
 struct assets;
+struct films;
 struct storages;
 struct server;
 
@@ -49,6 +51,8 @@ struct server {
     struct hub hubs[HUBS_MAX];
     const struct assets *assets;
     struct storages *storages;
+    struct films *films;           /* of the archive, laid out a moment ago */
+    _Atomic int64_t export_max_us; /* the longest of them */
     _Atomic uint32_t conns;
 };
 

@@ -20,6 +20,8 @@ static const struct route table[] = {
 
     {"/dvr/:uid/playlist.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_dvr_playlist},
     {"/dvr/:uid/playlist_ios.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_dvr_playlist},
+    {"/dvr/:uid/record.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_dvr_mp4},
+    {"/dvr/:uid/screenshot.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_dvr_picture},
     {"/dvr/:uid/dvr-init-*-*.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_archive_init},
     {"/dvr/:uid/dvr-*-*-*-*.m4s", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_archive_segment},
 
@@ -33,6 +35,10 @@ static const struct route table[] = {
 
     {"/:uid/archive-*-*.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_archive_playlist},
     {"/:uid/index-*-*.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_archive_master},
+    {"/:uid/archive-*-*.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_archive_mp4},
+    {"/:uid/*-preview.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_archive_picture},
+    {"/:uid/strip-*-*-*.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_strip},
+    {"/:uid/strip-*-*-*.json", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_strip_list},
     {"/:uid/dvr-init-*-*.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_archive_init},
     {"/:uid/dvr-*-*-*-*.m4s", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_archive_segment},
     {"/:uid/recording_status.json", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_recording_status},

@@ -63,10 +63,11 @@ void services_httpd_conf(struct master *m)
 
     if (!ch) return;
     if (threads == 0) threads = CLAMP(get_nprocs(), 1, HTTPD_LOOPS_MAX);
-    p = channel_begin(ch, MSG_HTTPD_CONF, 3);
+    p = channel_begin(ch, MSG_HTTPD_CONF, 4);
     pack_kv_i64(p, "threads", threads);
     pack_kv_text(p, "web_dir", m->paths.cpanel);
     pack_kv_text(p, "allow_origin", m->conf->delivery.web_allow_origin);
+    pack_kv_u64(p, "export_max_us", (uint64_t)m->conf->dvr.export_max_us);
     channel_end(ch, NULL, 0);
 }
 

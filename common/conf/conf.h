@@ -175,6 +175,7 @@ struct conf_dvr { /* [dvr] */
     char *record_tmp_dir;
     bool capacity_enforce;
     usec_t sync_us;
+    usec_t export_max_us;
 };
 
 struct conf_storage {

@@ -202,7 +202,9 @@ const struct conf_row conf_rows[] = {
 
     /* --- [dvr], [streams], [nodes] ------------------------------------------------------------------------------ */
     {CONF_ROW("dvr", "record-tmp-dir", KIND_PATH, dvr.record_tmp_dir, char *, ""), .reload = RELOAD_LIVE,
-        .accepted = "accepted: exports are not part of this version", .help = "Scratch for exports. Default tmp in `state-dir`."},
+        .accepted = "accepted: exports are made without temporary files", .help = "Scratch for exports of the original. Nothing is written there."},
+    {CONF_ROW("dvr", "export-max", KIND_DURATION, dvr.export_max_us, usec_t, "24h"), .min = M, .max = 31 * D, .reload = RELOAD_LIVE,
+        .help = "Longest time in one MP4 file of the archive; a request for more is answered 413."},
     {CONF_ROW("dvr", "capacity-enforce", KIND_BOOL, dvr.capacity_enforce, bool, "false"), .reload = RELOAD_LIVE,
         .help = "Whether dvr-capacity of the streams deletes footage. It was informational in the original: without this key a warning names what it would keep."},
     {CONF_ROW("dvr", "dvr-sync", KIND_DURATION, dvr.sync_us, usec_t, "5s"), .min = 100 * US_PER_MS, .max = 10 * M, .reload = RELOAD_LIVE,

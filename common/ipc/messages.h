@@ -107,7 +107,7 @@ enum {
     MESSAGE(RECORD, 49, TO_MASTER, TO_WORKER, 64, 0) \
     /* --- httpd ---------------------------------------------------------------------------------------------- */ \
     MESSAGE(LISTEN, 50, TO_MASTER, TO_HTTPD, 512, 1)          /* kind (web, rtsp, publish, module), base: a listening socket */ \
-    /* threads, web_dir (cpanel files), allow_origin */ \
+    /* threads, web_dir (cpanel files), allow_origin, export_max_us (longest MP4 of the archive) */ \
     MESSAGE(HTTPD_CONF, 51, TO_MASTER, TO_HTTPD, 8192, 0) \
     /* uid, name, enabled, access (public, protected, private, none), whitelist, proto, on_demand, archive, record, \
        state (when the master decided it: disabled, down), reason */ \

@@ -13,6 +13,11 @@ class Url:
     issue: int
     kind: str  # master, media, live-mp4, mp4, json, html, jpeg, ws, rtsp
     what: str = ""
+    built: bool = False  # though other rows of its issue are not yet
+
+    @property
+    def done(self):
+        return self.built or self.issue in DONE
 
 
 ORIGINAL = [
@@ -20,9 +25,9 @@ ORIGINAL = [
     Url("live/{uid}/playlist_ios.m3u8", 1, "master", "live HLS"),
     Url("dvr/{uid}/playlist.m3u8?timestamp={from}&duration={duration}", 1, "media", "archive HLS"),
     Url("dvr/{uid}/playlist_ios.m3u8?timestamp={from}&duration={duration}", 1, "media", "archive HLS"),
-    Url("dvr/{uid}/record.mp4?timestamp={from}&duration={duration}", 2, "mp4", "export"),
+    Url("dvr/{uid}/record.mp4?timestamp={from}&duration={duration}", 2, "mp4", "export", built=True),
     Url("live/{uid}/preview.mp4", 1, "mp4", "last live key frame"),
-    Url("dvr/{uid}/screenshot.mp4?timestamp={from}", 2, "mp4", "frame of the archive"),
+    Url("dvr/{uid}/screenshot.mp4?timestamp={from}", 2, "mp4", "frame of the archive", built=True),
     Url("rtsp:live/{uid}/", 3, "rtsp", "RTSP live"),
     Url("rtsp:dvr/{uid}/?timestamp={from}", 3, "rtsp", "RTSP archive"),
 ]
@@ -36,10 +41,10 @@ FLUSSONIC = [
     Url("{uid}/rewind-60.m3u8", 2, "media", "archive up to now"),
     Url("{uid}/timeshift_abs-{from}.m3u8", 2, "media", "from a time on"),
     Url("{uid}/timeshift_rel-10.m3u8", 2, "media", "so many seconds late"),
-    Url("{uid}/archive-{from}-{duration}.mp4", 2, "mp4", "export"),
+    Url("{uid}/archive-{from}-{duration}.mp4", 2, "mp4", "export", built=True),
     Url("{uid}/preview.mp4", 1, "mp4", "last live key frame"),
     Url("{uid}/preview.jpg", 3, "jpeg", "last live key frame"),
-    Url("{uid}/{from}-preview.mp4", 2, "mp4", "frame of the archive"),
+    Url("{uid}/{from}-preview.mp4", 2, "mp4", "frame of the archive", built=True),
     Url("{uid}/{from}-preview.jpg", 3, "jpeg", "frame of the archive"),
     Url("{uid}/{from}.jpg", 3, "jpeg", "frame of the archive"),
     Url("{uid}/recording_status.json?from={from}&to={now}&request=ranges,locks", 1, "json", "what was recorded"),
@@ -49,5 +54,8 @@ FLUSSONIC = [
 ]
 OURS = [
     Url("{uid}/live.mp4", 1, "live-mp4", "endless fragmented MP4"),
+    Url("{uid}/archive-{from}-now.mp4", 2, "mp4", "export up to now", built=True),
+    Url("{uid}/strip-{from}-{duration}-3.mp4", 2, "mp4", "key frames for a timeline", built=True),
+    Url("{uid}/strip-{from}-{duration}-3.json", 2, "strip", "when they were taken", built=True),
 ]
 ALL = ORIGINAL + FLUSSONIC + OURS

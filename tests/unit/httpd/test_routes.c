@@ -33,6 +33,13 @@ static void test_urls_of_the_specification(void **state)
         {"/cam-1/archive-1700000000-now.m3u8", serve_archive_playlist},
         {"/cam-1/index-1700000000-3600.m3u8", serve_archive_master},
         {"/cam-1/recording_status.json", serve_recording_status},
+        {"/dvr/cam-1/record.mp4", serve_dvr_mp4},
+        {"/dvr/cam-1/screenshot.mp4", serve_dvr_picture},
+        {"/cam-1/archive-1700000000-3600.mp4", serve_archive_mp4},
+        {"/cam-1/archive-1700000000-now.mp4", serve_archive_mp4},
+        {"/cam-1/1700000000-preview.mp4", serve_archive_picture},
+        {"/cam-1/strip-1700000000-3600-60.mp4", serve_strip},
+        {"/cam-1/strip-1700000000-3600-60.json", serve_strip_list},
         {"/cam-1/embed.html", serve_embed},
         {"/cpanel/player/player.css", serve_asset},
     };

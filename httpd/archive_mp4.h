@@ -1,0 +1,59 @@
+/* MP4 files of the archive: a period as one film, the picture at a moment, N pictures of a period. A request
+ * goes three ways, one behind the other: its segments are listed (archive_find.c, all storages at once),
+ * their tables walked (archive_walk.c, in turns, in the pools of their storages), and the file that
+ * archive/export laid out is sent (archive_send.c). Films that were laid out a moment ago are kept for the
+ * next range of them (films.h). Tests: tests/unit/httpd/test_archive_mp4.c, tests/e2e/test_http_mp4.py. */
+#ifndef HTTPD_ARCHIVE_MP4_H
+#define HTTPD_ARCHIVE_MP4_H
+
+#include "archive/export.h"
+#include "httpd/archive.h"
+#include "httpd/films.h"
+#include "httpd/lend.h"
+
+#define STRIP_MOST    200 /* pictures */
+#define STRIP_SHOW_US US_PER_S
+#define FILM_LEAD_US                                                                                         \
+    (60 * US_PER_S) /* a key frame before the first moment may lie in a segment so long before it */
+#define FILM_OUT_MAX (32u << 20) /* rows of one segment, and more */
+
+enum film_kind { FILM_WHOLE, FILM_PICTURE, FILM_STRIP, FILM_STRIP_LIST };
+struct film_ask {
+    enum film_kind kind;
+    usec_t from_us, to_us;
+    unsigned pictures;
+    bool keep_gaps, no_sound;
+};
+
+/* A request on its way. */
+struct film_answer {
+    struct lent lent; /* its job and h are used for the walk before, too */
+    struct film_ask ask;
+    char uid[RING_UID_MAX + 1];
+    struct storage *st[ARCHIVE_STORAGES_MAX]; /* by struct source's storage */
+    size_t n_st;
+    unsigned missing; /* storages */
+    struct film *film;
+    /* the walk */
+    size_t at; /* segment, or picture */
+    int err;
+    struct seg_table *t; /* of the source `loaded` */
+    uint32_t loaded;
+    /* the sending */
+    struct buf out;     /* goes first */
+    uint64_t next, end; /* of the film: what is prepared next, and where the range ends */
+    int fd;
+    struct seg_range *r; /* of the piece of media at hand, from r[r_at] on, `left` bytes of it */
+    size_t n_r, r_at;
+    uint64_t left;
+};
+void film_answer_free(struct film_answer *a);
+
+/* Lists the segments, then goes on. Answers itself where nothing is there. */
+void film_find(struct http *h, const struct film_ask *ask);
+/* a->film has its sources. Takes a. */
+void film_walk(struct http *h, struct film_answer *a);
+/* a->film is laid out. Takes a. */
+void film_send(struct http *h, struct film_answer *a);
+
+#endif

@@ -1,0 +1,55 @@
+/* Where the viewer could go instead, when nothing is recorded in the time that was asked for. */
+#include "httpd/archive.h"
+#include "common/base/mem.h"
+
+#define EXTRA_MAX 64
+
+static void nearer(struct archive_visit *v, const struct seg_info *s)
+{
+    if (s->start_us >= v->j->to_us) v->after_us = v->after_us ? MIN(v->after_us, s->start_us) : s->start_us;
+    if (s->end_us <= v->j->from_us) v->before_us = MAX(v->before_us, s->end_us);
+}
+
+void archive_nearest(struct archive_visit *v, struct index *ix)
+{
+    CLEANUP(mem_freep) struct seg_info *s = mem_try(sizeof(*s));
+    struct index_query later = {.uid = v->j->uid, .from_us = v->j->to_us, .to_us = INT64_MAX};
+    size_t n = 0;
+
+    if (!s) return;
+    archive_fresh(v, ix, nearer);
+    if (archive_index_err(v, index_segments(ix, &later, s, 1, &n)) == 0 && n == 1) nearer(v, s);
+    if (index_last(ix, v->j->uid, s) == INDEX_OK) nearer(v, s);
+    if (v->j->open.id == 0) return;
+    s->start_us = v->j->open.start_us;
+    s->end_us = v->j->open.end_us;
+    nearer(v, s);
+}
+
+void archive_answer_nothing(struct archive_job *j)
+{
+    usec_t after_us = 0, before_us = 0, nearest;
+    char extra[EXTRA_MAX];
+
+    for (size_t i = 0; i < j->n; i++) {
+        const struct archive_visit *v = &j->v[i];
+
+        if (!(j->used & 1u << i)) continue;
+        if (v->after_us) after_us = after_us ? MIN(after_us, v->after_us) : v->after_us;
+        before_us = MAX(before_us, v->before_us);
+    }
+    nearest = after_us ? after_us : before_us;
+    if (after_us && before_us && j->from_us - before_us < after_us - j->from_us) nearest = before_us;
+    /* It may lie where nobody could look. */
+    if (j->missing > 0 || (nearest == 0 && j->damaged)) {
+        answer_error_with(j->h, 503, "Retry-After: 5\r\n", "a part of the archive cannot be read now");
+        return;
+    }
+    if (nearest == 0) {
+        answer_error(j->h, 404, "nothing is recorded");
+        return;
+    }
+    snprintf(extra, sizeof(extra), "X-Nearest-Recorded: %lld\r\n", (long long)(nearest / US_PER_S));
+    answer_error_with(j->h, 404, extra, "nothing is recorded then; the nearest footage is at %lld",
+        (long long)(nearest / US_PER_S));
+}
