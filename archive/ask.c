@@ -1,5 +1,7 @@
 #include "archive/ask.h"
+#include "archive/keeper_impl.h"
 #include "archive/work_ask.h"
+#include "archive/work_plan.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
 #include "common/base/wr.h"
@@ -8,7 +10,12 @@
 #define ROW_BYTES  4096
 
 const struct ask_command ask_commands[] = {
-    {"archive list", 0, 1, NULL, work_list, sizeof(struct work_list)},
+    {"archive list", 0, 1, NULL, work_list, sizeof(struct work_list), NULL},
+    {"archive plan", 0, 1, NULL, work_plan, sizeof(struct work_plan), work_plan_done},
+    {"archive delete", 3, 3, keeper_ask_delete, work_delete, sizeof(struct work_delete), NULL},
+    {"archive lock", 3, 4, keeper_ask_lock, work_locked, 0, NULL},
+    {"archive unlock", 2, 2, keeper_ask_unlock, work_locked, 0, NULL},
+    {"archive locks", 0, 1, keeper_ask_locks, NULL, 0, NULL},
 };
 const size_t ask_commands_n = ARRAY_N(ask_commands);
 
@@ -31,6 +38,7 @@ void answer_init(struct answer *a, const struct ask *ask, answer_page *send, voi
 void answer_done(struct answer *a)
 {
     buf_done(&a->page);
+    if (a->state && a->ask.command->done) a->ask.command->done(a->state);
     mem_free(a->state);
     a->state = NULL;
 }

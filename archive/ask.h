@@ -36,6 +36,7 @@ struct ask_command {
     int (*begin)(struct keeper *k, struct answer *a); /* CTL_OK: goes on with the steps; NULL: at once */
     bool (*step)(struct work *w, struct answer *a); /* true: there is more to do; NULL: no storage is asked */
     size_t state;                                   /* bytes of a->state, zeroed; freed with it */
+    void (*done)(void *state);                      /* before that; NULL: there is nothing to do */
 };
 extern const struct ask_command ask_commands[];
 extern const size_t ask_commands_n;

@@ -112,4 +112,10 @@ void keeper_keep_tick(struct keeper *k);
 void keeper_keep_lock(struct keeper *k, const struct index_lock *lock);
 void keeper_keep_done(struct keeper *k);
 
+/* --- keeper_locks.c: commands, as ask_command's begin. Times are microseconds of the wall clock --- */
+int keeper_ask_delete(struct keeper *k, struct answer *a);
+int keeper_ask_lock(struct keeper *k, struct answer *a);
+int keeper_ask_unlock(struct keeper *k, struct answer *a);
+int keeper_ask_locks(struct keeper *k, struct answer *a);
+
 #endif

@@ -169,7 +169,7 @@ void work_keep_setup(struct work *w, struct reap_setup *ret)
 }
 
 /* An index that is being built anew does not know the oldest yet. */
-static bool may_delete(const struct work *w)
+bool work_keep_may_delete(const struct work *w)
 {
     return w->keep.ready && w->keep.trash && w->indexer.ix &&
         (w->storage.state == STORAGE_OK || w->storage.state == STORAGE_FULL) &&
@@ -206,8 +206,11 @@ int work_keep_tick(struct work *w, usec_t now_us)
     struct work_keep *k = &w->keep;
     struct retention_room r = room(w);
     struct reap_setup setup;
+    int err = k->wrote_err;
 
-    if (!may_delete(w)) {
+    k->wrote_err = INDEX_OK;
+    if (err) return err;
+    if (!work_keep_may_delete(w)) {
         stop_pass(w);
         return INDEX_OK;
     }
@@ -225,18 +228,28 @@ int work_keep_tick(struct work *w, usec_t now_us)
 }
 
 /* Index entry first, file after. */
+int work_keep_take_out(struct work *w, const struct index_ref *refs, const uint64_t *bytes, size_t n)
+{
+    int err = index_drop(w->indexer.ix, refs, n);
+
+    for (size_t i = 0; !err && i < n; i++) trash_put(w->keep.trash, &refs[i], bytes[i]);
+    if (err) w->keep.wrote_err = err;
+    return err;
+}
+
 static int take_out(struct work *w)
 {
     struct reap *r = &w->keep.pass;
     struct index_ref refs[REAP_BATCH];
-    int err;
+    uint64_t bytes[REAP_BATCH];
+    size_t n = r->n;
 
-    if (r->n == 0) return INDEX_OK;
-    for (size_t i = 0; i < r->n; i++) refs[i] = r->items[i].ref;
-    err = index_drop(w->indexer.ix, refs, r->n);
-    for (size_t i = 0; !err && i < r->n; i++) trash_put(w->keep.trash, &refs[i], r->items[i].bytes);
+    for (size_t i = 0; i < n; i++) {
+        refs[i] = r->items[i].ref;
+        bytes[i] = r->items[i].bytes;
+    }
     r->n = 0;
-    return err;
+    return n > 0 ? work_keep_take_out(w, refs, bytes, n) : INDEX_OK;
 }
 
 static void pass_done(struct work *w)
@@ -273,14 +286,10 @@ int work_keep_step(struct work *w, bool *ret_more)
     if (w->keep.running && r->s.ix != w->indexer.ix) stop_pass(w); /* it has been opened anew */
     if (!w->keep.running) return INDEX_OK;
     got = reap_step(r);
-    if (got < 0) {
-        stop_pass(w);
-        return got;
-    }
-    err = got == REAP_MORE ? INDEX_OK : take_out(w);
+    err = got == REAP_FULL || got == REAP_DONE ? take_out(w) : MIN(got, 0);
     if (err) {
         stop_pass(w);
-        return err;
+        return got < 0 ? got : INDEX_OK; /* what the index says of a write is in wrote_err */
     }
     if (got == REAP_DONE)
         pass_done(w);

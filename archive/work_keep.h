@@ -21,6 +21,7 @@ struct work_keep {
     usec_t due_us;   /* of the next pass */
     usec_t retry_us; /* when files that could not be removed are tried again; 0: there are none */
     int lock_err;    /* of the last lock that was put */
+    int wrote_err;   /* of the index, for the next tick */
     uint64_t rate;   /* as the last pass has measured it */
     bool stuck_now;  /* the last pass has not found enough that may go */
     uint64_t held;   /* bytes that locks and events held when room was needed; 0: enough could go */
@@ -45,6 +46,11 @@ bool work_keep_unsynced(const struct work *w); /* files have gone since */
 void work_keep_report(const struct work *w, struct disk_report *r);
 /* For a pass that only counts. */
 void work_keep_setup(struct work *w, struct reap_setup *ret);
+
+/* Is the time come, and is there a place? */
+bool work_keep_may_delete(const struct work *w);
+/* Out of the index and into the trash. An error that the index gives is dealt with at the next tick. */
+int work_keep_take_out(struct work *w, const struct index_ref *refs, const uint64_t *bytes, size_t n);
 
 /* p NULL: it is not configured any more. */
 void work_keep_policy(struct work *w, const char *uid, const struct keep_policy *p);

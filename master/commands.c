@@ -3,6 +3,7 @@
 #include "common/base/err.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/conf/value.h"
 #include "master/master.h"
 #include "master/reload.h"
 
@@ -323,7 +324,7 @@ static bool row_storages(struct session *s, struct packer *p)
     if (s->at >= c->n_storages) return false;
     st = &c->storages[s->at++];
     seen = storages_seen(&s->m->storages, st->name);
-    pack_map(p, seen ? 7 : 3);
+    pack_map(p, seen ? 11 + (seen->oldest_s > 0) + (seen->keeps_s > 0) + (seen->full_s > 0) : 3);
     pack_kv_text(p, "name", st->name);
     pack_kv_text(p, "path", st->path);
     pack_kv_text(p, "state", seen && seen->state[0] ? seen->state : "unknown");
@@ -332,6 +333,13 @@ static bool row_storages(struct session *s, struct packer *p)
     pack_kv_u64(p, "total", seen->total);
     pack_kv_u64(p, "free", seen->free);
     pack_kv_text(p, "uuid", seen->uuid);
+    pack_kv_u64(p, "floor", seen->floor);
+    pack_kv_u64(p, "footage", seen->footage);
+    pack_kv_u64(p, "rate_bps", seen->rate * 8);
+    pack_kv_u64(p, "locked", seen->held);
+    if (seen->oldest_s > 0) pack_kv_i64(p, "oldest_s", seen->oldest_s);
+    if (seen->keeps_s > 0) pack_kv_i64(p, "keeps_s", seen->keeps_s);
+    if (seen->full_s > 0) pack_kv_i64(p, "full_s", seen->full_s);
     return true;
 }
 
@@ -366,6 +374,24 @@ static int run_log_level(struct session *s)
     return CTL_OK;
 }
 
+/* --- archive ... UID FROM TO --- */
+
+/* Times go to the keeper as microseconds. */
+static int run_archive_range(struct session *s)
+{
+    int64_t at_s;
+
+    for (size_t i = 1; i <= 2; i++) {
+        if (!value_time(span_of(s->args[i]), &at_s) || at_s > INT64_MAX / US_PER_S) {
+            snprintf(s->text, sizeof(s->text),
+                "%.64s is no time: unix seconds, 2026-01-31 or 2026-01-31T12:00:00Z", s->args[i]);
+            return CTL_USAGE;
+        }
+        snprintf(s->args[i], sizeof(s->args[i]), "%lld", (long long)(at_s * US_PER_S));
+    }
+    return control_ask_keeper(s);
+}
+
 const struct command commands[] = {
     {"status", 0, 0, run_nothing, row_status},
     {"streams", 0, 1, run_streams, row_streams},
@@ -377,5 +403,10 @@ const struct command commands[] = {
     {"log-level", 1, 1, run_log_level, NULL},
     /* the keeper's, in archive/ask.h */
     {"archive list", 0, 1, control_ask_keeper, NULL},
+    {"archive plan", 0, 1, control_ask_keeper, NULL},
+    {"archive delete", 3, 3, run_archive_range, NULL},
+    {"archive lock", 3, 4, run_archive_range, NULL},
+    {"archive unlock", 2, 2, control_ask_keeper, NULL},
+    {"archive locks", 0, 1, control_ask_keeper, NULL},
 };
 const size_t n_commands = ARRAY_N(commands);

@@ -184,6 +184,13 @@ void storages_on_state(struct storages *s, const struct conf *c, const struct pa
     seen->err = packed_i64(body, "errno", 0);
     seen->total = packed_u64(body, "total", 0);
     seen->free = packed_u64(body, "free", 0);
+    seen->floor = packed_u64(body, "floor", 0);
+    seen->rate = packed_u64(body, "rate", 0);
+    seen->footage = packed_u64(body, "footage", 0);
+    seen->held = packed_u64(body, "held", 0);
+    seen->oldest_s = packed_i64(body, "oldest_s", 0);
+    seen->full_s = packed_i64(body, "full_s", 0);
+    seen->keeps_s = packed_i64(body, "keeps_s", 0);
     if (strcmp(state, seen->state) != 0) {
         log_event(strcmp(state, "ok") == 0 ? LOG_NOTE : LOG_WARN, "storage-state",
             "storage=%s from=%s to=%s errno=%lld", log_q(name), log_q(span_of(seen->state)),

@@ -16,7 +16,9 @@ struct storage_seen {
     char uuid[STORAGES_UUID_MAX];
     int64_t err;
     uint64_t total, free;
-    char *index_path; /* of INDEX_READY; NULL: not yet */
+    uint64_t floor, rate, footage, held; /* as in STORAGE_STATE */
+    int64_t oldest_s, full_s, keeps_s;   /* 0: not known */
+    char *index_path;                    /* of INDEX_READY; NULL: not yet */
     uint64_t index_gen;
 };
 struct storages {

@@ -18,10 +18,22 @@
  * - reload: a row a remark. level t (mistake, warning, note), file t, line u, key t, text t. Code CTL_FAILED
  * when the configuration was refused, and what runs goes on.
  * - storage list: a row a storage. name t, path t, state t (of STORAGE_STATE, or unknown), errno u, total u,
- * free u, uuid t.
+ *   free u, uuid t, floor u (bytes that stay free), footage u (bytes), rate_bps u (of what is recorded
+ * there), locked u (bytes that locks and events keep though room is needed; else 0), oldest_s u, keeps_s u
+ * (so long a time fits at this rate), full_s u (when deleting for want of room begins; not there: never, as
+ * it is now).
  * - storage init NAME: no row. The path is accepted as it is.
  * - archive list [UID]: a row for each stream and storage that holds footage of it, configured or not. uid t,
  *   storage t, segments u, bytes u, from_s u, to_s u.
+ * - archive plan [STORAGE|UID]: what would be deleted now; a row for each stream, storage and reason. uid t,
+ *   storage t, why t (age, capacity, floor), segments u, bytes u, from_s u, to_s u.
+ * - archive delete UID FROM TO: segments that lie wholly inside, at once; a row a storage. uid t, storage t,
+ *   segments u, bytes u, locked u (segments that a lock touches: they stay), edges u (segments that reach
+ * over FROM or TO: they stay). FROM, TO: unix seconds, 2026-01-31 or 2026-01-31T12:00:00Z.
+ * - archive lock UID FROM TO [NOTE]: segments that touch the time stay until it is unlocked. One row, as
+ * locks.
+ * - archive unlock UID ID: no row.
+ * - archive locks [UID]: a row a lock. id t, uid t, from_s u, to_s u, since_s u, by t, note t.
  * - log-level N: no row. N: 3 (error) to 7 (debug), for all processes, until the next reload.
  */
 #ifndef IPC_CTL_H

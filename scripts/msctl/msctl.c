@@ -45,10 +45,24 @@ static const struct show_column one_stream[] = {{"uid", "uid", SHOW_TEXT}, {"nam
     {NULL, NULL, SHOW_TEXT}};
 static const struct show_column storage_columns[] = {{"name", "NAME", SHOW_TEXT},
     {"state", "STATE", SHOW_TEXT}, {"total", "TOTAL", SHOW_BYTES}, {"free", "FREE", SHOW_BYTES},
-    {"uuid", "UUID", SHOW_TEXT}, {"path", "PATH", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
+    {"floor", "FLOOR", SHOW_BYTES}, {"footage", "FOOTAGE", SHOW_BYTES}, {"locked", "LOCKED", SHOW_BYTES},
+    {"rate_bps", "RATE", SHOW_BITRATE}, {"oldest_s", "OLDEST", SHOW_TIME}, {"keeps_s", "KEEPS", SHOW_PERIOD},
+    {"full_s", "FULL ON", SHOW_TIME}, {"uuid", "UUID", SHOW_TEXT}, {"path", "PATH", SHOW_TEXT},
+    {NULL, NULL, SHOW_TEXT}};
 static const struct show_column archive_columns[] = {{"uid", "UID", SHOW_TEXT},
     {"storage", "STORAGE", SHOW_TEXT}, {"segments", "SEGMENTS", SHOW_NUMBER}, {"bytes", "BYTES", SHOW_BYTES},
     {"from_s", "FROM", SHOW_TIME}, {"to_s", "TO", SHOW_TIME}, {NULL, NULL, SHOW_TEXT}};
+
+static const struct show_column plan_columns[] = {{"uid", "UID", SHOW_TEXT},
+    {"storage", "STORAGE", SHOW_TEXT}, {"why", "WHY", SHOW_TEXT}, {"segments", "SEGMENTS", SHOW_NUMBER},
+    {"bytes", "BYTES", SHOW_BYTES}, {"from_s", "FROM", SHOW_TIME}, {"to_s", "TO", SHOW_TIME},
+    {NULL, NULL, SHOW_TEXT}};
+static const struct show_column delete_columns[] = {{"uid", "UID", SHOW_TEXT},
+    {"storage", "STORAGE", SHOW_TEXT}, {"segments", "DELETED", SHOW_NUMBER}, {"bytes", "BYTES", SHOW_BYTES},
+    {"locked", "LOCKED", SHOW_NUMBER}, {"edges", "AT EDGES", SHOW_NUMBER}, {NULL, NULL, SHOW_TEXT}};
+static const struct show_column lock_columns[] = {{"id", "LOCK", SHOW_TEXT}, {"uid", "UID", SHOW_TEXT},
+    {"from_s", "FROM", SHOW_TIME}, {"to_s", "TO", SHOW_TIME}, {"since_s", "SINCE", SHOW_TIME},
+    {"by", "BY", SHOW_TEXT}, {"note", "NOTE", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
 
 static void print_status(const struct show *s, FILE *out)
 {
@@ -73,6 +87,21 @@ static void print_storages(const struct show *s, FILE *out)
 static void print_archive(const struct show *s, FILE *out)
 {
     show_table(s, archive_columns, out);
+}
+
+static void print_plan(const struct show *s, FILE *out)
+{
+    show_table(s, plan_columns, out);
+}
+
+static void print_deleted(const struct show *s, FILE *out)
+{
+    show_table(s, delete_columns, out);
+}
+
+static void print_locks(const struct show *s, FILE *out)
+{
+    show_table(s, lock_columns, out);
 }
 
 static void print_lines(const struct show *s, FILE *out)
@@ -105,6 +134,14 @@ static const struct command {
     {"storage list", "storage list", "storages, their state and space", 0, 0, print_storages, NULL},
     {"storage init", "storage init NAME", "accepts a storage's path as it is", 1, 1, print_nothing, NULL},
     {"archive list", "archive list [UID]", "what footage lies on which storage", 0, 1, print_archive, NULL},
+    {"archive plan", "archive plan [STORAGE|UID]", "what would be deleted now, and why", 0, 1, print_plan,
+        NULL},
+    {"archive delete", "archive delete UID FROM TO",
+        "deletes footage; a time: 2026-01-31T12:00:00Z, unix seconds", 3, 3, print_deleted, NULL},
+    {"archive lock", "archive lock UID FROM TO [NOTE]", "keeps footage until it is unlocked", 3, 4,
+        print_locks, NULL},
+    {"archive unlock", "archive unlock UID LOCK", "takes a lock away", 2, 2, print_nothing, NULL},
+    {"archive locks", "archive locks [UID]", "what is locked", 0, 1, print_locks, NULL},
     {"log-level", "log-level LEVEL", "error, warn, note, info, debug or 3 to 7, until the next reload", 1, 1,
         print_nothing, NULL},
 };
@@ -113,11 +150,11 @@ static int usage(FILE *to, int code)
 {
     fprintf(to, "usage: msctl [-s SOCKET] [--json] COMMAND\n\n");
     for (size_t i = 0; i < ARRAY_N(commands); i++)
-        fprintf(to, "  %-20s %s\n", commands[i].syntax, commands[i].help);
+        fprintf(to, "  %-32s %s\n", commands[i].syntax, commands[i].help);
     fprintf(to,
-        "\n  -s SOCKET            control socket of the server (else $MSCTL_SOCKET, else this "
+        "\n  -s SOCKET                        control socket of the server (else $MSCTL_SOCKET, else this "
         "installation's)\n"
-        "  -j, --json           an array of objects, with every field\n\n"
+        "  -j, --json                       an array of objects, with every field\n\n"
         "exit code: 0 done, 1 failed, 2 usage, 3 no server answers, 4 no such stream or storage\n");
     return code;
 }

@@ -244,6 +244,127 @@ static void killed_while_it_deletes(void **state)
     wait_listed(p, "cam", 1);
 }
 
+/* --- by call --- */
+
+static int ask(struct place *p, const char *cmd, usec_t from_us, usec_t to_us)
+{
+    char from[32], to[32];
+
+    snprintf(from, sizeof(from), "%lld", (long long)from_us);
+    snprintf(to, sizeof(to), "%lld", (long long)to_us);
+    rig_question(&p->rig, cmd, "cam", from, to, NULL);
+    return rig_answer(&p->rig);
+}
+
+/* "id=..." of the first row. */
+static void lock_id(const struct place *p, char id[32])
+{
+    assert_int_equal(sscanf(p->rig.rows, "id=%31s", id), 1);
+}
+
+static void locked_seconds_stay(void **state)
+{
+    struct place *p = *state;
+    char id[32];
+
+    start(p);
+    footage(p, "cam", OLD);
+    assert_int_equal(ask(p, "archive lock", p->s[1].start_us + US_PER_S, p->s[1].end_us), CTL_OK);
+    lock_id(p, id);
+    assert_non_null(strstr(p->rig.text, "cam is not configured"));
+    rig_keep(&p->rig, "cam", US_PER_S, 0);
+    wait_files(p, "0100");
+    assert_int_equal(ask(p, "archive delete", OLD, OLD + 3600 * US_PER_S), CTL_OK);
+    assert_string_equal(p->rig.rows, "uid=cam storage=a segments=0 bytes=0 locked=1 edges=0\n");
+    assert_int_equal(rig_stop(&p->rig), 0);
+    start(p); /* it is known in the next life */
+    rig_keep(&p->rig, "cam", US_PER_S, 0);
+    rig_question(&p->rig, "archive locks", "cam", NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    assert_int_equal(p->rig.n_rows, 1);
+    assert_non_null(strstr(p->rig.rows, "by=the test"));
+    wait_listed(p, "cam", 1);
+    rig_question(&p->rig, "archive unlock", "cam", "12345", NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_NOT_FOUND);
+    rig_question(&p->rig, "archive unlock", "cam", id, NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    wait_files(p, "0000");
+    rig_question(&p->rig, "archive locks", NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    assert_int_equal(p->rig.n_rows, 0);
+}
+
+static void deleted_by_call(void **state)
+{
+    struct place *p = *state;
+    char want[200];
+
+    start(p);
+    footage(p, "cam", OLD);
+    assert_int_equal(ask(p, "archive delete", p->s[2].end_us, p->s[2].start_us), CTL_USAGE);
+    assert_int_equal(ask(p, "archive delete", p->s[0].end_us - 1, p->s[3].start_us), CTL_OK);
+    snprintf(want, sizeof(want), "uid=cam storage=a segments=2 bytes=%llu locked=0 edges=1\n",
+        (unsigned long long)(p->s[1].bytes + p->s[2].bytes));
+    assert_string_equal(p->rig.rows, want);
+    wait_files(p, "1001");
+    wait_listed(p, "cam", 2);
+}
+
+static void what_would_be_deleted(void **state)
+{
+    struct place *p = *state;
+    char want[300];
+
+    start(p);
+    footage(p, "cam", OLD);
+    assert_int_equal(ask(p, "archive lock", p->s[0].start_us, p->s[0].end_us), CTL_OK);
+    rig_keep(&p->rig, "other", US_PER_S, 0);
+    rig_question(&p->rig, "archive plan", NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    assert_string_equal(p->rig.rows, "");
+    /* A storage that may not delete yet says what it will: the second one keeps it waiting. */
+    assert_int_equal(rig_stop(&p->rig), 0);
+    assert_true(rig_start(&p->rig));
+    rig_storage(&p->rig, "b", "/proc/nowhere", "1", "", SYNC_US);
+    storage(p, "a", p->a);
+    rig_keep(&p->rig, "cam", US_PER_S, 0);
+    rig_question(&p->rig, "archive plan", "cam", NULL);
+    assert_true(rig_answer(&p->rig) >= 0);
+    snprintf(want, sizeof(want), "uid=cam storage=a why=age segments=3 bytes=%llu from_s=%lld to_s=%lld\n",
+        (unsigned long long)(p->s[1].bytes + p->s[2].bytes + p->s[3].bytes),
+        (long long)(p->s[1].start_us / US_PER_S), (long long)(p->s[3].end_us / US_PER_S));
+    assert_string_equal(p->rig.rows, want);
+    wait_files(p, "1000"); /* and does it in the end */
+}
+
+/* A lock that was made while a storage was away holds there too, before anything is deleted. */
+static void a_lock_finds_storages_that_come_back(void **state)
+{
+    struct place *p = *state;
+    char away[200];
+
+    start(p);
+    footage(p, "cam", OLD);
+    storage(p, "b", p->b);
+    snprintf(away, sizeof(away), "%s.away", p->a);
+    assert_int_equal(rename(p->a, away), 0);
+    assert_true(rig_wait_state(&p->rig, "a", "missing"));
+    (void)ask(p, "archive lock", p->s[0].start_us, p->s[0].end_us);
+    assert_int_equal(rig_stop(&p->rig), 0);
+    assert_int_equal(rename(away, p->a), 0);
+    assert_true(rig_start(&p->rig));
+    rig_keep(&p->rig, "cam", US_PER_S, 0);
+    rig_storage(&p->rig, "a", p->a, "1", "", SYNC_US);
+    rig_storage(&p->rig, "b", p->b, "1", "", SYNC_US);
+    wait_files(p, "1000");
+    assert_int_equal(rig_stop(&p->rig), 0);
+    start(p); /* alone: it has its own copy */
+    rig_keep(&p->rig, "cam", US_PER_S, 0);
+    rig_question(&p->rig, "archive locks", NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    assert_int_equal(p->rig.n_rows, 1);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_place, drop_place)
 
 int main(void)
@@ -254,6 +375,10 @@ int main(void)
         TEST(by_capacity),
         TEST(killed_between_index_and_file),
         TEST(killed_while_it_deletes),
+        TEST(locked_seconds_stay),
+        TEST(deleted_by_call),
+        TEST(what_would_be_deleted),
+        TEST(a_lock_finds_storages_that_come_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
