@@ -180,7 +180,7 @@ struct chunk *body_pack(struct body *b)
 
     if (b->pack_tried) return b->packed;
     b->pack_tried = true;
-    if (!gzip_pack(span(b->plain->data, b->plain->n), GZIP_QUICK, &p, &n)) return NULL;
+    if (!gzip_pack(span(b->plain->data, b->plain->n), gzip_effort_for(b->plain->n), &p, &n)) return NULL;
     b->packed = bytes_chunk(span(p, n));
     mem_free(p);
     return b->packed;

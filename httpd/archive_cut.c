@@ -34,24 +34,22 @@ static int ask_index(struct storage *st, const struct cut_key *k, struct seg_inf
     return err;
 }
 
-static int load_table(struct storage *st, const struct cut_key *k, const struct open_segment *open, int fd,
-    struct seg_table **ret)
-{
-    CLEANUP(mem_freep) struct seg_info *info = mem_try(sizeof(*info));
-    int err = info ? ask_index(st, k, info) : -ENOMEM;
-
-    if (err < 0) return err;
-    err = seg_table_load(fd, err == INDEX_OK ? info : NULL, ret);
-    if (err == SEG_E_NO_FOOTER && open->id == k->id) err = seg_table_scan(fd, open->bytes, ret);
-    return err;
-}
-
 /* A piece at the end of the open segment ends where the segment ended when it was listed, whatever came
- * later. */
-static void cut_tail(const struct cut_key *k, struct seg_table *t)
+ * later; one of a damaged segment, where its good part ends. A table that another thread may use too is left
+ * as it is. */
+static int cut_media(const struct cut_key *k, const struct seg_table *t, unsigned mask, struct seg_cut *ret)
 {
-    if (is_init(k) || k->to >= t->n || k->to <= k->from) return;
-    if (seg_key_next(t, k->to - 1) != k->to) t->n = k->to;
+    CLEANUP(mem_freep) struct seg_table *view = NULL;
+    size_t to = MIN(k->to, t->n);
+
+    if (to < t->n && to > k->from && seg_key_next(t, to - 1) != to) {
+        view = mem_try(sizeof(*view));
+        if (!view) return -ENOMEM;
+        *view = *t;
+        view->n = to;
+        t = view;
+    }
+    return seg_cut(t, k->from, to, mask, ret);
 }
 
 static int make(const struct cut_key *k, const struct seg_table *t, struct cut *c)
@@ -62,7 +60,7 @@ static int make(const struct cut_key *k, const struct seg_table *t, struct cut *
 
     if (mask == 0) return INDEX_E_NONE;
     if (is_init(k)) return mp4_init_segment(&c->head, &t->tracks, mask) ? 0 : -ENOMEM;
-    err = seg_cut(t, k->from, k->to, mask, &c->media);
+    err = cut_media(k, t, mask, &c->media);
     if (err != 0) return err;
     if (c->media.n == 0) return INDEX_E_NONE;
     ok = mp4_fragment_head(&c->head, k->from + 1, c->media.s, c->media.n, NULL);
@@ -72,16 +70,47 @@ static int make(const struct cut_key *k, const struct seg_table *t, struct cut *
     return ok ? 0 : -ENOMEM;
 }
 
-static int read_piece(
+static int read_open(
     struct storage *st, const struct cut_key *k, const struct open_segment *open, int fd, struct cut *c)
 {
-    struct seg_table *t = NULL;
-    int err = load_table(st, k, open, fd, &t);
+    struct scan *s;
+    int err = scans_read(st->scans, k->uid, k->id, fd, open->bytes, &s);
 
-    if (err == 0) cut_tail(k, t);
+    if (err != 0) return err;
+    err = make(k, scan_table(s), c);
+    scan_done(st->scans, s);
+    return err;
+}
+
+/* Its fragments say what its footer does not: of one that a crash left, and of one that was damaged since. */
+static int read_fragments(const struct cut_key *k, int fd, struct cut *c)
+{
+    struct seg_table *t = NULL;
+    int err = seg_table_scan(fd, INT64_MAX, &t);
+
     if (err == 0) err = make(k, t, c);
     seg_table_free(t);
     return err;
+}
+
+static int read_piece(
+    struct storage *st, const struct cut_key *k, const struct open_segment *open, int fd, struct cut *c)
+{
+    CLEANUP(mem_freep) struct seg_info *info = mem_try(sizeof(*info));
+    int known = info ? ask_index(st, k, info) : -ENOMEM, err;
+    struct seg_table *t = NULL;
+
+    if (known < 0) return known;
+    err = seg_table_load(fd, known == INDEX_OK ? info : NULL, &t);
+    if (err == 0) {
+        err = k->to <= t->n ? make(k, t, c) : INDEX_E_NONE;
+        seg_table_free(t);
+        return err;
+    }
+    if (err == SEG_E_NO_FOOTER && open->id == k->id) return read_open(st, k, open, fd, c);
+    if (err != SEG_E_NO_FOOTER && err != SEG_E_BAD) return err;
+    if (known == INDEX_OK) storage_flaw(st, k->uid, k->id);
+    return read_fragments(k, fd, c);
 }
 
 int archive_cut(struct storage *st, const struct cut_key *key, const struct open_segment *open,

@@ -1,17 +1,17 @@
-/* Playlists of the archive. Everything is read and written in the storages' pools. */
+/* Everything is read and written in the storages' pools. */
+#include "httpd/archive_list.h"
 #include "httpd/archive.h"
-#include "httpd/archive_plan.h"
-#include "httpd/handlers.h"
 #include "httpd/hls.h"
+#include "common/base/clock.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
-#include "common/wire/url.h"
 
 #include <errno.h>
 
 #define TYPE_PLAYLIST  "application/vnd.apple.mpegurl"
-#define TIME_TEXT_MAX  64
-#define CATALOGUE_CALM 10000 /* pages of one storage; more is an index that runs in circles */
+#define AHEAD_US       (60 * US_PER_S) /* of a playlist that grows: the clock may be set back */
+#define HOLE_US        (60 * US_PER_S) /* a hole that is older stays */
+#define CATALOGUE_CALM 10000           /* pages of one storage; more is an index that runs in circles */
 
 /* What one storage has. */
 struct found {
@@ -21,13 +21,17 @@ struct found {
     bool has_tracks, too_long;
 };
 
+_Static_assert(ARCHIVE_STORAGES_MAX <= PLAN_STORAGES_MAX, "each storage has its tag");
+
 struct catalogue {
     struct archive_job j;
-    bool master, pack;
+    struct list_want want;
+    bool pack, records;
+    usec_t gop_us; /* of the camera, as measured; 0: not known */
     struct found *found[ARCHIVE_STORAGES_MAX];
     struct plan plan; /* of all storages */
     bool too_long;
-    char uri[RING_UID_MAX + 64]; /* of the media playlist */
+    bool young; /* there are pieces, and none that is listed yet */
     struct body body;
 };
 
@@ -75,11 +79,31 @@ static void read_tracks(struct archive_visit *v, const struct seg_info *info)
     seg_table_free(t);
 }
 
-static void add(struct archive_visit *v, const struct seg_info *info)
+static void add_as(struct archive_visit *v, const struct seg_info *info, bool open)
 {
+    struct plan_span span = {v->j->from_us, v->j->to_us, v->n, open};
     struct found *f = found_of(v);
 
-    if (!plan_add(&f->plan, info, v->n, v->j->from_us, v->j->to_us)) f->too_long = true;
+    if (!plan_add(&f->plan, info, &span)) f->too_long = true;
+}
+
+/* What is good of a segment that is not as the index says. */
+static void add_flawed(struct archive_visit *v, const struct seg_info *info)
+{
+    CLEANUP(fd_close) int fd = -1;
+    struct seg_table *t = NULL;
+
+    if (seg_open(v->st->path, v->j->uid, info->path, &fd) != 0) return;
+    if (seg_table_scan(fd, INT64_MAX, &t) == SEG_OK && t->n > 0) add_as(v, &t->info, false);
+    seg_table_free(t);
+}
+
+static void add(struct archive_visit *v, const struct seg_info *info)
+{
+    if (storage_flawed(v->st, v->j->uid, info->id))
+        add_flawed(v, info);
+    else
+        add_as(v, info, false);
 }
 
 static int read_segments(struct archive_visit *v, struct index *ix)
@@ -95,7 +119,7 @@ static int read_segments(struct archive_visit *v, struct index *ix)
         err = archive_index_err(v, index_segments(ix, &q, page, ARCHIVE_PAGE, &n));
         for (size_t i = 0; err == 0 && i < n; i++) {
             add(v, &page[i]);
-            if (catalogue_of(v)->master && !f->has_tracks) read_tracks(v, &page[i]);
+            if (catalogue_of(v)->want.master && !f->has_tracks) read_tracks(v, &page[i]);
         }
         if (n > 0) q.after_id = page[n - 1].id;
     }
@@ -106,16 +130,17 @@ static void read_open(struct archive_visit *v)
 {
     const struct open_segment *o = &v->j->open;
     CLEANUP(fd_close) int fd = -1;
-    struct seg_table *t = NULL;
+    struct scan *c;
 
     if (o->id == 0 || strcmp(o->storage, v->st->name) != 0) return;
     if (o->start_us >= v->j->to_us || o->end_us <= v->j->from_us) return;
     if (seg_open(v->st->path, v->j->uid, o->path, &fd) != 0) return;
-    if (seg_table_scan(fd, o->bytes, &t) == SEG_OK && t->n > 0) {
-        add(v, &t->info);
-        keep_tracks(found_of(v), t);
+    if (scans_read(v->st->scans, v->j->uid, o->id, fd, o->bytes, &c) != SEG_OK) return;
+    if (scan_table(c)->n > 0) {
+        add_as(v, &scan_table(c)->info, catalogue_of(v)->want.kind != PLAN_VOD);
+        keep_tracks(found_of(v), scan_table(c));
     }
-    seg_table_free(t);
+    scan_done(v->st->scans, c);
 }
 
 static int read_playlist(struct archive_visit *v)
@@ -137,7 +162,7 @@ static int read_playlist(struct archive_visit *v)
 static void write_master(const struct catalogue *c, const struct found *f, struct text *b)
 {
     const struct plan *p = &c->plan;
-    struct hls_variant v = {.tracks = &f->tracks, .mask = f->mask, .bandwidth = p->peak, .uri = c->uri};
+    struct hls_variant v = {.tracks = &f->tracks, .mask = f->mask, .bandwidth = p->peak, .uri = c->want.uri};
 
     if (p->bytes_us >= US_PER_MS)
         v.average = (uint32_t)MIN(p->bytes * 8 * 1000 / (uint64_t)(p->bytes_us / 1000), UINT32_MAX);
@@ -160,17 +185,51 @@ static const struct found *gather(struct catalogue *c)
     return first;
 }
 
+static usec_t newest_us(const struct plan *p)
+{
+    usec_t us = 0;
+
+    for (size_t i = 0; i < p->n_s; i++) us = MAX(us, p->s[i].end_us);
+    return us;
+}
+
+/* Nothing is written, and nothing is to be expected: at once where nothing shall be recorded, otherwise
+ * after a time in which a camera would have come back. */
+static bool has_ended(const struct catalogue *c)
+{
+    if (c->j.open.id != 0) return false;
+    return !c->records || c->j.now_us - newest_us(&c->plan) > LIST_STOPPED_US;
+}
+
+static void make_plan(struct catalogue *c, struct plan_view *ret)
+{
+    const struct list_want *w = &c->want;
+
+    *ret = (struct plan_view){.kind = w->kind,
+        .ended = has_ended(c),
+        .from_start = w->from_start,
+        .edge_us = w->to_us,
+        .window_us = w->window_us,
+        .gop_us = c->gop_us};
+    if (!plan_sort(&c->plan)) c->too_long = true;
+    if (w->kind != PLAN_VOD) plan_settle(&c->plan, c->j.now_us - HOLE_US);
+    if (w->gaps && !plan_fill_gaps(&c->plan)) c->too_long = true;
+    c->young = c->plan.n > 0 && plan_listed(&c->plan, ret) == 0;
+}
+
 static void finish_playlist(struct archive_job *j)
 {
     struct catalogue *c = CONTAINER(j, struct catalogue, j);
     const struct found *first = gather(c);
+    struct plan_view view;
     struct text b;
 
     if (c->plan.n == 0 || c->too_long) return;
-    plan_sort(&c->plan);
+    make_plan(c, &view);
+    if (c->plan.n == 0 || c->too_long || c->young) return;
     text_init(&b, HLS_VOD_MAX);
-    if (!c->master)
-        plan_write(&c->plan, &b);
+    if (!c->want.master)
+        plan_write(&c->plan, &view, &b);
     else if (first)
         write_master(c, first, &b);
     c->too_long = !text_ok(&b);
@@ -180,88 +239,58 @@ static void finish_playlist(struct archive_job *j)
 
 /* --- in the hub --- */
 
+static void answer_nothing(struct catalogue *c)
+{
+    if (c->j.missing == 0 &&
+        (c->young ||
+            (c->want.kind != PLAN_VOD && c->j.open.end_us > c->j.from_us && c->j.open.start_us < c->j.to_us)))
+        answer_error_with(c->j.h, 503, "Retry-After: 2\r\n", "what is recorded since then is too short yet");
+    else
+        archive_answer_nothing(&c->j);
+}
+
+/* A playlist that is asked for again must not lose what it listed. */
+static bool would_go_back(const struct catalogue *c)
+{
+    return c->want.kind != PLAN_VOD && c->j.missing > 0;
+}
+
 static void answer_playlist(struct archive_job *j)
 {
     struct catalogue *c = CONTAINER(j, struct catalogue, j);
 
     if (c->too_long)
-        answer_error(j->h, 400, "too long for one playlist");
-    else if (c->plan.n == 0)
-        archive_answer_nothing(j);
+        answer_error(
+            j->h, 413, "more than %d pieces or %u MiB for one playlist", PLAN_PIECES_MAX, HLS_VOD_MAX >> 20);
+    else if (c->plan.n == 0 || c->young || would_go_back(c))
+        answer_nothing(c);
     else if (!c->body.plain)
         answer_error_with(j->h, 503, "Retry-After: 2\r\n", "the archive cannot be read now");
     else
         archive_answer(j, TYPE_PLAYLIST, &c->body);
 }
 
-static void start_playlist(struct http *h, bool master, usec_t from_us, usec_t to_us, const char *uri)
+void archive_list(struct http *h, const struct list_want *want)
 {
+    const struct stream *s = h->ask->stream;
+    usec_t to_us = want->kind == PLAN_GROWING ? clock_wall_us() + AHEAD_US : want->to_us;
     struct catalogue *c;
 
-    if (to_us - from_us > ARCHIVE_SPAN_MOST_US) {
+    if (to_us - want->from_us > ARCHIVE_SPAN_MOST_US + AHEAD_US) {
         answer_error(
-            h, 400, "at most %d days in one playlist", (int)(ARCHIVE_SPAN_MOST_US / US_PER_S / 86400));
+            h, 413, "at most %d days in one playlist", (int)(ARCHIVE_SPAN_MOST_US / US_PER_S / 86400));
         return;
     }
     c = NEW(struct catalogue);
-    c->master = master;
+    c->want = *want;
     c->pack = http_accepts_coding(&h->ask->req.head, "gzip") > 0;
+    c->records = s->v.record;
+    if (s->status) c->gop_us = (usec_t)atomic_load(&s->status->gop_ms) * US_PER_MS;
     c->j.read = read_playlist;
     c->j.finish = finish_playlist;
     c->j.answer = answer_playlist;
     c->j.free = free_catalogue;
-    c->j.from_us = from_us;
+    c->j.from_us = want->from_us;
     c->j.to_us = to_us;
-    snprintf(c->uri, sizeof(c->uri), "%s", uri);
     archive_start(h, &c->j);
-}
-
-static void serve_span(struct http *h, bool master)
-{
-    const struct route_match *m = &h->ask->match;
-    usec_t from_us, to_us;
-    char uri[TIME_TEXT_MAX];
-
-    if (span_is(m->capture[1], "now")) {
-        answer_error(h, 404, "no playlist here grows");
-        return;
-    }
-    if (!archive_time(m->capture[0], &from_us) || !archive_span(m->capture[1], from_us, &to_us)) {
-        answer_error(h, 400, "expected unix seconds and a duration in seconds");
-        return;
-    }
-    snprintf(uri, sizeof(uri), "archive-%.*s-%.*s.m3u8", SPAN_FMT(m->capture[0]), SPAN_FMT(m->capture[1]));
-    start_playlist(h, master, from_us, to_us, uri);
-}
-
-void serve_archive_playlist(struct http *h)
-{
-    serve_span(h, false);
-}
-
-void serve_archive_master(struct http *h)
-{
-    serve_span(h, true);
-}
-
-void serve_dvr_playlist(struct http *h)
-{
-    struct span query = h->ask->req.query;
-    char text[TIME_TEXT_MAX];
-    usec_t from_us, to_us;
-    bool ok = url_query_get(query, "timestamp", text, sizeof(text)) ? archive_time(span_of(text), &from_us)
-        : url_query_get(query, "time", text, sizeof(text))          ? archive_date(span_of(text), &from_us)
-                                                                    : false;
-
-    if (!ok) {
-        answer_error(h, 400, "expected timestamp=<unix seconds> or time=<date>, and duration=<seconds>");
-        return;
-    }
-    to_us = from_us + ARCHIVE_SPAN_USUAL_US;
-    if (url_query_get(query, "duration", text, sizeof(text)) &&
-        !archive_span(span_of(text), from_us, &to_us)) {
-        answer_error(h, 400, "duration is seconds");
-        return;
-    }
-    start_playlist(h, false, from_us, to_us, "");
 }

@@ -3,11 +3,27 @@
 #include "common/base/mem.h"
 
 #define EXTRA_MAX 64
+#define CALM      10000 /* pages of one storage; more is an index that runs in circles */
 
 static void nearer(struct archive_visit *v, const struct seg_info *s)
 {
     if (s->start_us >= v->j->to_us) v->after_us = v->after_us ? MIN(v->after_us, s->start_us) : s->start_us;
     if (s->end_us <= v->j->from_us) v->before_us = MAX(v->before_us, s->end_us);
+}
+
+/* The end of what was recorded last before the span. */
+static void range_before(struct archive_visit *v, struct index *ix)
+{
+    CLEANUP(mem_freep) struct index_range *page = mem_try(ARCHIVE_PAGE * sizeof(*page));
+    struct index_query q = {.uid = v->j->uid, .to_us = v->j->from_us};
+    size_t n = ARCHIVE_PAGE;
+
+    for (unsigned pages = 0; page && n == ARCHIVE_PAGE && pages < CALM; pages++) {
+        if (archive_index_err(v, index_ranges(ix, &q, page, ARCHIVE_PAGE, &n)) != 0) return;
+        for (size_t i = 0; i < n; i++)
+            if (page[i].end_us <= v->j->from_us) v->before_us = MAX(v->before_us, page[i].end_us);
+        if (n > 0) q.from_us = page[n - 1].end_us + 1;
+    }
 }
 
 void archive_nearest(struct archive_visit *v, struct index *ix)
@@ -19,17 +35,18 @@ void archive_nearest(struct archive_visit *v, struct index *ix)
     if (!s) return;
     archive_fresh(v, ix, nearer);
     if (archive_index_err(v, index_segments(ix, &later, s, 1, &n)) == 0 && n == 1) nearer(v, s);
-    if (index_last(ix, v->j->uid, s) == INDEX_OK) nearer(v, s);
+    range_before(v, ix);
     if (v->j->open.id == 0) return;
     s->start_us = v->j->open.start_us;
     s->end_us = v->j->open.end_us;
     nearer(v, s);
 }
 
-void archive_answer_nothing(struct archive_job *j)
+/* Whole seconds inside footage. 0: nowhere. */
+static int64_t nearest_of(const struct archive_job *j)
 {
-    usec_t after_us = 0, before_us = 0, nearest;
-    char extra[EXTRA_MAX];
+    usec_t after_us = 0, before_us = 0;
+    int64_t after, before;
 
     for (size_t i = 0; i < j->n; i++) {
         const struct archive_visit *v = &j->v[i];
@@ -38,8 +55,17 @@ void archive_answer_nothing(struct archive_job *j)
         if (v->after_us) after_us = after_us ? MIN(after_us, v->after_us) : v->after_us;
         before_us = MAX(before_us, v->before_us);
     }
-    nearest = after_us ? after_us : before_us;
-    if (after_us && before_us && j->from_us - before_us < after_us - j->from_us) nearest = before_us;
+    after = (after_us + US_PER_S - 1) / US_PER_S;
+    before = MAX(before_us - US_PER_S, 0) / US_PER_S;
+    if (after == 0 || before == 0) return MAX(after, before);
+    return j->from_us - before_us < after_us - j->from_us ? before : after;
+}
+
+void archive_answer_nothing(struct archive_job *j)
+{
+    int64_t nearest = nearest_of(j);
+    char extra[EXTRA_MAX];
+
     /* It may lie where nobody could look. */
     if (j->missing > 0 || (nearest == 0 && j->damaged)) {
         answer_error_with(j->h, 503, "Retry-After: 5\r\n", "a part of the archive cannot be read now");
@@ -49,7 +75,7 @@ void archive_answer_nothing(struct archive_job *j)
         answer_error(j->h, 404, "nothing is recorded");
         return;
     }
-    snprintf(extra, sizeof(extra), "X-Nearest-Recorded: %lld\r\n", (long long)(nearest / US_PER_S));
-    answer_error_with(j->h, 404, extra, "nothing is recorded then; the nearest footage is at %lld",
-        (long long)(nearest / US_PER_S));
+    snprintf(extra, sizeof(extra), "X-Nearest-Recorded: %lld\r\n", (long long)nearest);
+    answer_error_with(
+        j->h, 404, extra, "nothing is recorded then; the nearest footage is at %lld", (long long)nearest);
 }

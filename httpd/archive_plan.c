@@ -1,14 +1,13 @@
 #include "httpd/archive_plan.h"
 #include "archive/index.h"
-#include "httpd/hls.h"
 #include "common/base/mem.h"
 
-#define URI_MAX       96
-#define STRETCHES_MAX 200000
+#define RUNS_OPEN 8 /* ends of runs that a segment may go on */
 
 void plan_done(struct plan *p)
 {
     mem_free(p->v);
+    mem_free(p->s);
     *p = (struct plan){0};
 }
 
@@ -36,6 +35,16 @@ static bool push(struct plan *p, const struct piece_of *piece)
     return ok;
 }
 
+static bool push_segment(struct plan *p, const struct plan_segment *s)
+{
+    void *v = p->s;
+    bool ok = grow(&v, p->n_s, &p->cap_s, PLAN_SEGMENTS_MAX, sizeof(*p->s));
+
+    p->s = v;
+    if (ok) p->s[p->n_s++] = *s;
+    return ok;
+}
+
 static void count_bytes(struct plan *p, const struct seg_info *s)
 {
     usec_t us = s->end_us - s->start_us;
@@ -53,9 +62,17 @@ static usec_t key_us(const struct seg_info *s, unsigned i)
     return i < s->n_keys ? s->start_us + (usec_t)s->keys[i].at_ms * US_PER_MS : s->end_us;
 }
 
-bool plan_add(struct plan *p, const struct seg_info *s, uint8_t storage, usec_t from_us, usec_t to_us)
+bool plan_add(struct plan *p, const struct seg_info *s, const struct plan_span *span)
 {
-    unsigned n = MAX(s->n_keys, 1u);
+    unsigned n = MAX(s->n_keys, 1u) - (span->open ? 1 : 0);
+    struct plan_segment seg = {.id = s->id,
+        .tracks_hash = s->tracks_hash,
+        .start_us = s->start_us,
+        .end_us = s->end_us,
+        .first = p->n,
+        .samples = s->samples,
+        .storage = span->storage,
+        .discont = (s->flags & SEG_DISCONT) != 0};
 
     count_bytes(p, s);
     for (unsigned i = 0; i < n; i++) {
@@ -63,26 +80,28 @@ bool plan_add(struct plan *p, const struct seg_info *s, uint8_t storage, usec_t 
         struct piece_of piece = {
             .start_us = start_us,
             .dur_us = end_us - start_us,
-            .id = s->id,
-            .tracks_hash = s->tracks_hash,
             .from = i == 0 ? 0 : s->keys[i].sample,
             .to = i + 1 < s->n_keys ? s->keys[i + 1].sample : s->samples,
-            .storage = storage,
-            .first = i == 0,
-            .discont = i == 0 && (s->flags & SEG_DISCONT),
             .inside = i == 0 && (s->flags & SEG_CONTINUES),
         };
 
-        if (piece.dur_us <= 0 || start_us >= to_us || end_us <= from_us) continue;
+        if (piece.dur_us <= 0 || start_us >= span->to_us || end_us <= span->from_us) continue;
         if (!push(p, &piece)) return false;
     }
-    return true;
+    seg.n = p->n - seg.first;
+    return seg.n == 0 || push_segment(p, &seg);
 }
 
 bool plan_take(struct plan *to, struct plan *from)
 {
-    for (size_t i = 0; i < from->n; i++)
-        if (!push(to, &from->v[i])) return false;
+    for (size_t i = 0; i < from->n_s; i++) {
+        struct plan_segment seg = from->s[i];
+
+        seg.first = to->n;
+        for (size_t k = 0; k < seg.n; k++)
+            if (!push(to, &from->v[from->s[i].first + k])) return false;
+        if (!push_segment(to, &seg)) return false;
+    }
     to->bytes += from->bytes;
     to->bytes_us += from->bytes_us;
     to->peak = MAX(to->peak, from->peak);
@@ -90,110 +109,157 @@ bool plan_take(struct plan *to, struct plan *from)
     return true;
 }
 
-static int by_time(const void *a, const void *b)
+/* --- order --- */
+
+static int by_start(const void *a, const void *b)
 {
-    const struct piece_of *x = a, *y = b;
+    const struct plan_segment *x = a, *y = b;
 
     if (x->start_us != y->start_us) return x->start_us < y->start_us ? -1 : 1;
-    return (x->id > y->id) - (x->id < y->id);
+    if (x->id != y->id) return x->id < y->id ? -1 : 1;
+    return (x->samples < y->samples) - (x->samples > y->samples); /* the longer first */
 }
 
-void plan_sort(struct plan *p)
+static int by_run(const void *a, const void *b)
+{
+    const struct plan_segment *x = a, *y = b;
+
+    if (x->run != y->run) return x->run < y->run ? -1 : 1;
+    return by_start(a, b);
+}
+
+static void drop_twins(struct plan *p)
 {
     size_t n = 0;
 
-    if (p->n == 0) return;
-    qsort(p->v, p->n, sizeof(p->v[0]), by_time);
-    for (size_t i = 0; i < p->n; i++)
-        if (n == 0 || p->v[i].id != p->v[n - 1].id || p->v[i].from != p->v[n - 1].from) p->v[n++] = p->v[i];
-    p->n = n;
+    for (size_t i = 0; i < p->n_s; i++)
+        if (n == 0 || p->s[i].id != p->s[n - 1].id || p->s[i].start_us != p->s[n - 1].start_us)
+            p->s[n++] = p->s[i];
+    p->n_s = n;
 }
 
-/* Does a player have to start anew between these two? */
-static bool joined_at(const struct piece_of *a, const struct piece_of *b)
+/* Numbers the runs in the order of their starts. A segment goes on the run whose end it begins at; one that
+ * says that footage is missing before it does so only where no time is covered twice. */
+static void find_runs(struct plan *p)
 {
-    usec_t gap_us = b->start_us - (a->start_us + a->dur_us);
+    struct {
+        usec_t end_us;
+        uint32_t run;
+    } open[RUNS_OPEN] = {0};
+    uint32_t runs = 0;
 
-    if (b->discont || a->tracks_hash != b->tracks_hash) return true;
-    return gap_us > INDEX_JOIN_US;
-}
+    for (size_t i = 0; i < p->n_s; i++) {
+        struct plan_segment *s = &p->s[i];
+        unsigned best = RUNS_OPEN, oldest = 0;
 
-/* Up to the next one where they follow each other, since the last frame of a file may be shown a little
- * longer. */
-static usec_t shown_us(const struct piece_of *x, const struct piece_of *next)
-{
-    if (!next || joined_at(x, next) || next->start_us <= x->start_us) return x->dur_us;
-    return next->start_us - x->start_us;
-}
+        for (unsigned k = 0; k < MIN(runs, RUNS_OPEN); k++) {
+            usec_t apart = llabs(s->start_us - open[k].end_us);
 
-void plan_write(const struct plan *p, struct text *to)
-{
-    struct hls_head head = {.target_s = 1, .vod = true, .independent = true};
-    char uri[URI_MAX];
-
-    for (size_t i = 0; p->v && i < p->n; i++) {
-        usec_t us = shown_us(&p->v[i], i + 1 < p->n ? &p->v[i + 1] : NULL);
-
-        head.target_s = MAX(head.target_s, hls_rounded_s(us));
-        head.independent &= !p->v[i].inside;
-    }
-    hls_begin(to, &head);
-    for (size_t i = 0; p->v && i < p->n; i++) {
-        const struct piece_of *x = &p->v[i], *before = i > 0 ? x - 1 : NULL;
-        struct hls_segment line = {.uri = uri, .dur_us = shown_us(x, i + 1 < p->n ? x + 1 : NULL)};
-        bool discont = before && joined_at(before, x);
-
-        if (discont) text_put(to, "#EXT-X-DISCONTINUITY\n");
-        if (!before || before->tracks_hash != x->tracks_hash) {
-            snprintf(
-                uri, sizeof(uri), "dvr-init-%s-%llx.mp4", p->tags[x->storage], (unsigned long long)x->id);
-            hls_map(to, uri);
+            if (apart <= INDEX_JOIN_US &&
+                (best == RUNS_OPEN || apart < llabs(s->start_us - open[best].end_us)))
+                best = k;
+            if (open[k].end_us < open[oldest].end_us) oldest = k;
         }
-        if (!before || discont || x->first) line.wall_us = x->start_us;
-        snprintf(uri, sizeof(uri), "dvr-%s-%llx-%x-%x.m4s", p->tags[x->storage], (unsigned long long)x->id,
-            x->from, x->to);
-        hls_segment(to, &line);
+        if (best == RUNS_OPEN) {
+            best = runs < RUNS_OPEN ? runs : oldest;
+            open[best].run = runs++;
+        }
+        open[best].end_us = s->end_us;
+        s->run = open[best].run;
     }
-    hls_end(to);
 }
 
-void stretches_done(struct stretches *s)
+static bool joined_at(const struct plan_segment *a, const struct plan_segment *b)
 {
-    mem_free(s->v);
-    *s = (struct stretches){0};
+    return b->discont || a->run != b->run || a->tracks_hash != b->tracks_hash;
 }
 
-bool stretches_add(struct stretches *s, usec_t from_us, usec_t to_us)
+/* The last frame of a file may be shown a little longer, up to the next. */
+static void close_seams(struct plan *p)
 {
-    void *v = s->v;
-    bool ok = grow(&v, s->n, &s->cap, STRETCHES_MAX, sizeof(*s->v));
+    for (size_t i = 0; i + 1 < p->n; i++) {
+        struct piece_of *x = &p->v[i], *next = x + 1;
 
-    s->v = v;
-    if (ok) s->v[s->n++] = (struct stretch){from_us, to_us};
-    return ok;
+        if (!next->discont && next->start_us > x->start_us) x->dur_us = next->start_us - x->start_us;
+    }
 }
 
-static int by_from(const void *a, const void *b)
+bool plan_sort(struct plan *p)
 {
-    const struct stretch *x = a, *y = b;
-
-    return (x->from_us > y->from_us) - (x->from_us < y->from_us);
-}
-
-void stretches_join(struct stretches *s, usec_t join_us, usec_t from_us, usec_t to_us)
-{
+    struct piece_of *v = p->n > 0 ? mem_try(p->n * sizeof(*v)) : NULL;
     size_t n = 0;
 
-    if (s->n == 0) return;
-    qsort(s->v, s->n, sizeof(s->v[0]), by_from);
-    for (size_t i = 0; i < s->n; i++) {
-        struct stretch x = {MAX(s->v[i].from_us, from_us), MIN(s->v[i].to_us, to_us)};
+    if (p->n == 0) return true;
+    if (!v) return false;
+    qsort(p->s, p->n_s, sizeof(p->s[0]), by_start);
+    drop_twins(p);
+    find_runs(p);
+    qsort(p->s, p->n_s, sizeof(p->s[0]), by_run);
+    for (size_t i = 0; i < p->n_s; i++) {
+        struct plan_segment *s = &p->s[i];
 
-        if (x.to_us <= x.from_us) continue;
-        if (n > 0 && x.from_us - s->v[n - 1].to_us <= join_us)
-            s->v[n - 1].to_us = MAX(s->v[n - 1].to_us, x.to_us);
-        else
-            s->v[n++] = x;
+        memcpy(v + n, p->v + s->first, s->n * sizeof(*v));
+        s->first = n;
+        for (size_t k = 0; k < s->n; k++) v[n++].seg = (uint32_t)i;
+        v[s->first].discont = i > 0 && joined_at(s - 1, s);
     }
-    s->n = n;
+    mem_free(p->v);
+    p->v = v;
+    p->cap = p->n;
+    p->n = n;
+    close_seams(p);
+    return true;
+}
+
+/* --- gaps --- */
+
+static usec_t gap_before(const struct plan *p, size_t i)
+{
+    if (i == 0 || !p->v[i].discont) return 0;
+    return MAX(p->v[i].start_us - (p->v[i - 1].start_us + p->v[i - 1].dur_us), 0);
+}
+
+static size_t entries_of(usec_t gap_us)
+{
+    return gap_us < US_PER_S ? 0 : (size_t)((gap_us + PLAN_GAP_US - 1) / PLAN_GAP_US);
+}
+
+bool plan_fill_gaps(struct plan *p)
+{
+    struct piece_of *v;
+    size_t more = 0, at = 0;
+
+    for (size_t i = 0; i < p->n; i++) more += entries_of(gap_before(p, i));
+    if (more == 0) return true;
+    if (p->n + more > PLAN_PIECES_MAX) return false;
+    v = mem_try((p->n + more) * sizeof(*v));
+    if (!v) return false;
+    for (size_t i = 0; i < p->n; i++) {
+        usec_t left_us = gap_before(p, i), from_us = p->v[i].start_us - left_us;
+
+        for (size_t k = entries_of(left_us); k > 0; k--) {
+            usec_t us = MIN(left_us, PLAN_GAP_US);
+
+            v[at++] = (struct piece_of){.start_us = from_us, .dur_us = us, .seg = p->v[i].seg, .gap = true};
+            from_us += us;
+            left_us -= us;
+        }
+        if (i > 0 && p->v[i].seg != p->v[i - 1].seg) p->s[p->v[i].seg].first = at;
+        v[at++] = p->v[i];
+    }
+    mem_free(p->v);
+    p->v = v;
+    p->n = p->cap = at;
+    return true;
+}
+
+void plan_settle(struct plan *p, usec_t since_us)
+{
+    for (size_t i = 1; i < p->n; i++) {
+        const struct plan_segment *a = &p->s[p->v[i - 1].seg], *b = &p->s[p->v[i].seg];
+
+        if (a == b || a->run == b->run || b->discont || b->start_us < since_us) continue;
+        p->n = i;
+        return;
+    }
 }

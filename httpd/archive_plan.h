@@ -1,54 +1,87 @@
-/* From segments to the pieces that a playlist of the archive lists. Pure. Tests:
- * tests/unit/httpd/test_archive_plan.c. */
+/* From segments to the pieces that a playlist of the archive lists. Pure. Rules:
+ *   - a piece is whole groups of pictures of one segment, as the segment's key frames divide it;
+ *   - segments that follow each other within INDEX_JOIN_US are a run; runs are played one after the other in
+ *     the order of their starts. Where the clock was set back two runs cover the same time: the second is
+ *     played behind the first, and no player is sent back and forth between them;
+ *   - a discontinuity stands wherever one run ends, footage is missing, or the tracks change;
+ *   - of a playlist that grows or slides, pieces are numbered from the time it was asked for first, which
+ *     stands in its URL: the same archive gives the same numbers, whoever asks, in every process.
+ * Tests: tests/unit/httpd/test_archive_plan.c. */
 #ifndef HTTPD_ARCHIVE_PLAN_H
 #define HTTPD_ARCHIVE_PLAN_H
 
 #include "archive/seginfo.h"
 #include "httpd/text.h"
 
-#define PLAN_PIECES_MAX 200000
-#define PLAN_TAG_MAX    9
+#define PLAN_PIECES_MAX   200000
+#define PLAN_SEGMENTS_MAX 100000
+#define PLAN_STORAGES_MAX 16
+#define PLAN_TAG_MAX      9
+#define PLAN_GAP_US       (10 * US_PER_S) /* of time without footage in one entry */
 
-/* One HLS segment: whole groups of pictures of one segment of the archive. */
+/* One HLS segment. */
 struct piece_of {
     usec_t start_us, dur_us; /* wall clock */
+    uint32_t from, to;       /* sample numbers, as seg_cut takes them */
+    uint32_t seg;            /* index in the plan's segments */
+    bool inside;             /* begins inside a GOP */
+    bool gap;                /* nothing was recorded then */
+    bool discont;            /* a player has to start anew between the one before and this */
+};
+struct plan_segment {
     uint64_t id, tracks_hash;
-    uint32_t from, to; /* sample numbers, as seg_cut takes them */
-    uint8_t storage;   /* index in the plan's tags */
-    bool first;        /* of its segment */
-    bool discont;      /* the segment says that footage is missing before it */
-    bool inside;       /* begins inside a GOP */
+    usec_t start_us, end_us; /* wall clock, of the whole segment */
+    size_t first, n;         /* its pieces */
+    uint32_t samples, run;
+    uint8_t storage; /* index in the plan's tags */
+    bool discont;    /* it says that footage is missing before it */
 };
 struct plan {
     struct piece_of *v;
     size_t n, cap;
-    char tags[16][PLAN_TAG_MAX];
+    struct plan_segment *s;
+    size_t n_s, cap_s;
+    char tags[PLAN_STORAGES_MAX][PLAN_TAG_MAX];
     uint64_t bytes; /* of the segments, with their time, for BANDWIDTH */
     usec_t bytes_us;
     uint32_t peak;
 };
 void plan_done(struct plan *p);
 
-/* Adds the pieces of a segment that overlap [from_us, to_us). Of the open one too, as far as it is written.
- * false: too many, or memory is out. */
-bool plan_add(struct plan *p, const struct seg_info *s, uint8_t storage, usec_t from_us, usec_t to_us);
-/* Moves the pieces of `from` behind those of `to`. false: too many, or memory is out. */
-bool plan_take(struct plan *to, struct plan *from);
-/* In the order of time; of two pieces of one segment one is left. */
-void plan_sort(struct plan *p);
-/* The VOD playlist. */
-void plan_write(const struct plan *p, struct text *to);
-
-struct stretch {
+/* Adds the pieces of a segment that overlap [from_us, to_us). open: it is still written; what lies behind its
+ * last listed key frame is left out, since it will be longer. false: too many, or memory is out. */
+struct plan_span {
     usec_t from_us, to_us;
+    uint8_t storage;
+    bool open;
 };
-struct stretches {
-    struct stretch *v;
-    size_t n, cap;
+bool plan_add(struct plan *p, const struct seg_info *s, const struct plan_span *span);
+/* Moves what is in `from` behind what is in `to`. false: too many, or memory is out. */
+bool plan_take(struct plan *to, struct plan *from);
+/* In playing order; of two that are the same segment the longer is left. false: memory is out. */
+bool plan_sort(struct plan *p);
+/* Of a sorted plan: entries for time between the pieces in which nothing was recorded. false: too many, or
+ * memory is out. */
+bool plan_fill_gaps(struct plan *p);
+/* Of a sorted plan that grows: drops what lies behind a hole that no segment speaks of and that is younger
+ * than since_us. What is missing there is about to be known. */
+void plan_settle(struct plan *p, usec_t since_us);
+
+enum plan_kind {
+    PLAN_VOD,     /* a time that is over, or taken as it is now */
+    PLAN_GROWING, /* from a time on */
+    PLAN_SLIDING  /* the last window_us before edge_us */
 };
-void stretches_done(struct stretches *s);
-bool stretches_add(struct stretches *s, usec_t from_us, usec_t to_us);
-/* Sorts, joins what is at most join_us apart, cuts to [from_us, to_us). */
-void stretches_join(struct stretches *s, usec_t join_us, usec_t from_us, usec_t to_us);
+/* What of a plan is listed, and how. */
+struct plan_view {
+    enum plan_kind kind;
+    bool ended;      /* nothing will come behind it */
+    bool from_start; /* a player begins with the first piece */
+    usec_t edge_us, window_us;
+    usec_t gop_us; /* of the camera as measured: the next pieces are as long */
+};
+/* Number of pieces in the view. */
+size_t plan_listed(const struct plan *p, const struct plan_view *v);
+void plan_write(const struct plan *p, const struct plan_view *v, struct text *to);
 
 #endif

@@ -1,8 +1,8 @@
 /* recording_status.json: what is recorded when. */
 #include "httpd/archive.h"
-#include "httpd/archive_plan.h"
 #include "httpd/handlers.h"
 #include "httpd/json.h"
+#include "httpd/stretches.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/wire/url.h"

@@ -20,10 +20,13 @@ void serve_live_segment(struct http *h);
 void serve_live_mp4(struct http *h);
 void serve_preview(struct http *h);
 
-/* archive_list.c, archive_status.c, archive_play.c */
+/* archive_forms.c, archive_status.c, archive_play.c */
 void serve_archive_playlist(struct http *h);
 void serve_archive_master(struct http *h);
 void serve_dvr_playlist(struct http *h);
+void serve_rewind(struct http *h);
+void serve_timeshift_rel(struct http *h);
+void serve_timeshift_abs(struct http *h);
 void serve_archive_init(struct http *h);
 void serve_archive_segment(struct http *h);
 void serve_recording_status(struct http *h);

@@ -12,13 +12,14 @@ unsigned hls_rounded_s(usec_t dur_us)
 
 void hls_begin(struct text *to, const struct hls_head *h)
 {
-    text_put(to, "#EXTM3U\n#EXT-X-VERSION:7\n");
+    text_fmt(to, "#EXTM3U\n#EXT-X-VERSION:%u\n", h->gaps ? 8 : 7);
     text_fmt(to, "#EXT-X-TARGETDURATION:%u\n", h->target_s);
     text_fmt(to, "#EXT-X-MEDIA-SEQUENCE:%llu\n", (unsigned long long)h->msn);
     if (h->discont_seq > 0)
         text_fmt(to, "#EXT-X-DISCONTINUITY-SEQUENCE:%llu\n", (unsigned long long)h->discont_seq);
-    if (h->vod) text_put(to, "#EXT-X-PLAYLIST-TYPE:VOD\n");
+    if (h->type) text_fmt(to, "#EXT-X-PLAYLIST-TYPE:%s\n", h->type);
     if (h->independent) text_put(to, "#EXT-X-INDEPENDENT-SEGMENTS\n");
+    if (h->from_start) text_put(to, "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n");
     if (h->start_us != 0)
         text_fmt(to, "#EXT-X-START:TIME-OFFSET=%s%lld.%03u,PRECISE=YES\n", h->start_us < 0 ? "-" : "",
             (long long)(llabs(h->start_us) / US_PER_S),

@@ -6,15 +6,18 @@
 #include "common/media/track.h"
 #include "httpd/text.h"
 
-#define HLS_LIVE_MAX   65536      /* bytes of a live playlist */
-#define HLS_VOD_MAX    (8u << 20) /* of an archive's playlist: about 30 hours of 4 s segments */
+#define HLS_LIVE_MAX   65536       /* bytes of a live playlist */
+#define HLS_VOD_MAX    (16u << 20) /* of an archive's playlist: 8 days of 4 s segments */
 #define HLS_MASTER_MAX 4096
 
 struct hls_head {
     unsigned target_s; /* no segment is longer, rounded */
     uint64_t msn;      /* number of the first segment */
     uint64_t discont_seq;
-    bool vod, independent;
+    const char *type; /* "VOD", "EVENT"; NULL: none */
+    bool independent;
+    bool gaps;        /* there are EXT-X-GAP in it */
+    bool from_start;  /* a player begins with the first segment */
     int64_t start_us; /* where a player begins, from the start (> 0) or the end (< 0); 0: its own choice */
 };
 struct hls_segment {

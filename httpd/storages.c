@@ -36,6 +36,7 @@ void storage_unref(struct storage *st)
     if (!st || atomic_fetch_sub(&st->refs, 1) != 1) return;
     pool_free(st->pool);
     cuts_free(st->cuts);
+    scans_free(st->scans);
     index_close(st->index);
     pthread_mutex_destroy(&st->say_lock);
     pthread_mutex_destroy(&st->index_lock);
@@ -54,6 +55,7 @@ static struct storage *storage_new(struct span name, struct span path)
     pthread_mutex_init(&st->index_lock, NULL);
     pthread_cond_init(&st->index_free, NULL);
     st->cuts = cuts_new(CUTS_BYTES_MAX);
+    st->scans = scans_new(SCANS_BYTES_MAX);
     st->pool = pool_new(POOL_THREADS, POOL_QUEUE_MAX);
     return st;
 }
@@ -146,7 +148,8 @@ struct storage *storage_by_name(struct storages *s, struct span name)
 
 void storage_say(struct storage *st, enum storage_fault what, const char *uid, int err)
 {
-    static const char *const events[STORAGE_FAULTS] = {"archive-unread", "archive-slow", "index-damaged"};
+    static const char *const events[STORAGE_FAULTS] = {
+        "archive-unread", "archive-slow", "index-damaged", "segment-flawed"};
     uint32_t held;
     bool now;
 
@@ -154,6 +157,33 @@ void storage_say(struct storage *st, enum storage_fault what, const char *uid, i
     now = log_limited(&st->rates[what], clock_mono_us(), &held);
     pthread_mutex_unlock(&st->say_lock);
     if (now) log_event_of(LOG_WARN, uid, events[what], "storage=%s err=%d held=%u", st->name, err, held);
+}
+
+bool storage_flawed(struct storage *st, const char *uid, uint64_t id)
+{
+    uint32_t n = atomic_load(&st->n_flaws);
+    bool found = false;
+
+    if (n == 0) return false;
+    pthread_mutex_lock(&st->say_lock);
+    for (uint32_t i = 0; i < MIN(n, STORAGE_FLAWS) && !found; i++)
+        found = st->flaws[i].id == id && strcmp(st->flaws[i].uid, uid) == 0;
+    pthread_mutex_unlock(&st->say_lock);
+    return found;
+}
+
+void storage_flaw(struct storage *st, const char *uid, uint64_t id)
+{
+    uint32_t at;
+
+    if (storage_flawed(st, uid, id)) return;
+    pthread_mutex_lock(&st->say_lock);
+    at = atomic_load(&st->n_flaws) % STORAGE_FLAWS;
+    span_copy(span_of(uid), st->flaws[at].uid, sizeof(st->flaws[at].uid));
+    st->flaws[at].id = id;
+    atomic_fetch_add(&st->n_flaws, 1);
+    pthread_mutex_unlock(&st->say_lock);
+    storage_say(st, STORAGE_FLAWED, uid, SEG_E_BAD);
 }
 
 static size_t add(struct storages *s, struct span word, struct storage **ret, size_t n, size_t max)

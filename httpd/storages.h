@@ -9,9 +9,11 @@
 #include "httpd/cuts.h"
 #include "httpd/hub.h"
 #include "httpd/pool.h"
+#include "httpd/scans.h"
 
 #define STORAGES_MAX     32
 #define STORAGE_NAME_MAX 64
+#define STORAGE_FLAWS    256 /* damaged segments that are remembered */
 #define STORAGE_PATH_MAX 1024
 
 /* What is said of a storage that viewers read. */
@@ -19,6 +21,7 @@ enum storage_fault {
     STORAGE_UNREAD,  /* it gave an error */
     STORAGE_SLOW,    /* an answer went out without it */
     STORAGE_DAMAGED, /* its index left records out */
+    STORAGE_FLAWED,  /* a segment is not what the index says of it */
     STORAGE_FAULTS
 };
 
@@ -26,7 +29,13 @@ struct storage {
     char name[STORAGE_NAME_MAX];
     char path[STORAGE_PATH_MAX];
     struct pool *pool;
-    struct cuts *cuts;        /* ready-made pieces of its segments */
+    struct cuts *cuts;   /* ready-made pieces of its segments */
+    struct scans *scans; /* tables of segments that are written */
+    struct {
+        char uid[RING_UID_MAX + 1];
+        uint64_t id;
+    } flaws[STORAGE_FLAWS];   /* the newest; under say_lock */
+    _Atomic uint32_t n_flaws; /* how many there were */
     _Atomic uint32_t refs;    /* the table, and every job that names it */
     pthread_mutex_t say_lock; /* what INDEX_READY said, and the rates; never held over a disk access */
     struct log_rate rates[STORAGE_FAULTS];
@@ -60,6 +69,9 @@ struct storage *storage_ref(struct storage *st);
 void storage_unref(struct storage *st);
 /* Logs it, at most once a minute a kind. */
 void storage_say(struct storage *st, enum storage_fault what, const char *uid, int err);
+/* A segment that cannot be read as the index knows it: playlists ask its file what is good of it. */
+void storage_flaw(struct storage *st, const char *uid, uint64_t id);
+bool storage_flawed(struct storage *st, const char *uid, uint64_t id);
 
 /* In a pool thread: the index, opened by need; put it back at once. NULL: there is none yet. */
 struct index *storage_index_get(struct storage *st);

@@ -22,6 +22,9 @@ static inline struct span text_span(const struct text *t)
 }
 void text_put(struct text *t, const char *s);
 void text_bytes(struct text *t, struct span s);
+/* At least `digits` of them. */
+void text_dec(struct text *t, uint64_t v, unsigned digits);
+void text_hex(struct text *t, uint64_t v);
 void text_fmt(struct text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif

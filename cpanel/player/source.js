@@ -1,7 +1,7 @@
 /* Where the picture comes from: live HLS, or the archive from a moment on. hls.js where the browser has Media Source
  * Extensions, the browser's own HLS otherwise. Times are unix seconds. */
 
-const ARCHIVE_PART = 3600; /* of the archive at a time; the next part follows by itself */
+const ARCHIVE_PART = 3600; /* of the archive at a time; the next part follows by itself, the last one grows into the present */
 const RETRY_MS = 3000;
 const RECOVER_MOST = 3; /* times in RECOVER_MS: then it will not play */
 const RECOVER_MS = 30000;
@@ -44,7 +44,8 @@ export class Source {
     if (this.mode === 'archive' && this.seekLoaded(t)) return;
     this.setMode('archive');
     this.from = Math.floor(t);
-    this.open(`archive-${this.from}-${ARCHIVE_PART}.m3u8`, t);
+    const grows = Date.now() / 1000 - this.from < ARCHIVE_PART;
+    this.open(`archive-${this.from}-${grows ? 'now' : ARCHIVE_PART}.m3u8`, t);
   }
 
   setMode(mode) {
@@ -74,7 +75,8 @@ export class Source {
 
   openHls(url, t) {
     const { Events } = this.Hls;
-    const hls = new this.Hls(hlsConfig);
+    /* A playlist that grows is played from where it was asked for, not from its end. */
+    const hls = new this.Hls(t === null ? hlsConfig : { ...hlsConfig, startPosition: 0, liveMaxLatencyDurationCount: Infinity });
     this.hls = hls;
     this.recovered = [];
     if (t !== null)
@@ -132,12 +134,21 @@ export class Source {
     return this.recovered.push(now) <= RECOVER_MOST;
   }
 
+  /* A piece that is no longer there, or cannot be read: what comes behind it is played. */
+  skipped({ details, frag }) {
+    if (this.mode !== 'archive' || details !== this.Hls.ErrorDetails.FRAG_LOAD_ERROR || !frag?.programDateTime) return false;
+    this.stop();
+    this.archive(frag.programDateTime / 1000 + frag.duration + 1);
+    return true;
+  }
+
   failed(data) {
     const { ErrorTypes } = this.Hls;
     if (data.type === ErrorTypes.MEDIA_ERROR && this.mayRecover()) {
       this.hls.recoverMediaError();
       return;
     }
+    if (this.skipped(data)) return;
     const status = data.response?.code ?? 0;
     const xhr = data.networkDetails;
     const text = (xhr?.responseText ?? '').replace(/^\d+ [^:]*: /, '').trim();

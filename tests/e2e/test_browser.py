@@ -128,6 +128,35 @@ def test_link_into_the_archive(site):
     assert -1 < time_of(got[3]) - start < 8
 
 
+@pytest.mark.limit(240)
+def test_archive_over_gaps_and_pictures_into_the_present(server, camera):
+    """From one picture over an outage into another one of another size, and on to what is recorded now."""
+    cam = camera(dict(group="a", source=["small.h264", "audio.aac"]), dict(group="b", source=["tiny.h264", "audio.aac"]))
+    s = server({"cam": {"stream-url": cam.url("a0"), "dvr-chunk": "10s"}}, record=True)
+    s.wait_state("cam")
+    wait_for("an archive", lambda: s.ranges("cam") and s.ranges("cam")[0][1] >= 10, timeout=40)
+    cam.set("a0", freeze=1)
+    cam.do("rst", name="a0")
+    time.sleep(4)  # the length of the outage
+    cam.set("a0", freeze=0)
+    wait_for("two stretches", lambda: len(s.ranges("cam")) == 2 and s.ranges("cam")[1][1] >= 6, timeout=40)
+    s.write_stream("cam", {"stream-url": cam.url("b0"), "dvr-chunk": "10s"})
+    s.reload()
+    wait_for("the other picture", lambda: len(re.findall("#EXT-X-MAP", s.text(f"cam/archive-{s.ranges('cam')[0][0]}-now.m3u8"))) == 2, timeout=60)
+    (first, length), *_ = s.ranges("cam")
+    start = int(first + length) - 6
+    clock, width = "document.getElementById('clock').dateTime", "document.querySelector('video').videoWidth"
+    got = browse(
+        s.url(f"cam/embed.html?from={start}"), {"playing": 20000}, {"eval": clock}, {"eval": width}, {"watch": 40000}, {"eval": clock}, {"eval": width},
+        shot("archive-over-gaps"), timeout=120,
+    )
+    assert abs(time_of(got[1]) - start) < 5 and got[2] == 640
+    assert got[3]["stalled"] < 12000 * tools.SLOW and got[3]["seconds"] > 25
+    assert time_of(got[4]) - start > 32 and got[5] not in (0, 640)
+    asked = browse(s.url(f"cam/embed.html?from={start}"), {"playing": 20000}, {"watch": 3000}, {"size": [390, 844], "scheme": "dark"}, shot("gaps-phone-dark"), {"eval": "performance.getEntriesByType('resource').filter((r) => r.name.includes('-now.m3u8')).length"})
+    assert asked[4] >= 1
+
+
 def test_nothing_recorded_then(site):
     server = site[0]
     start = int(server.ranges("gate")[-1][0])

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
@@ -224,8 +225,12 @@ static void test_outside_of_the_archive(void **state)
     (void)state;
     site_need_footage();
     assert_int_equal(site_get("archive-1700000030-10.m3u8", NULL, &r), 404);
-    assert_true(span_is(http_reply_field(&r, "X-Nearest-Recorded"), "1700000115") ||
-        span_is(http_reply_field(&r, "X-Nearest-Recorded"), "1700000116"));
+    assert_true(span_is(http_reply_field(&r, "X-Nearest-Recorded"), "1700000015"));
+    assert_int_equal(site_count(r.body, "1700000015"), 1);
+    http_reply_done(&r);
+    assert_int_equal(site_get("archive-1700000100-10.m3u8", NULL, &r), 404);
+    assert_true(span_is(http_reply_field(&r, "X-Nearest-Recorded"), "1700000116") ||
+        span_is(http_reply_field(&r, "X-Nearest-Recorded"), "1700000117"));
     http_reply_done(&r);
     assert_int_equal(site_get("archive-1600000000-10.m3u8", NULL, &r), 404);
     assert_true(http_reply_field(&r, "X-Nearest-Recorded").n > 0);
@@ -237,8 +242,9 @@ static void test_outside_of_the_archive(void **state)
 static void test_malformed(void **state)
 {
     static const char *const bad[] = {"archive-x-10.m3u8", "archive-1700000000-x.m3u8",
-        "archive-1700000000-0.m3u8", "archive-1700000000-99999999.m3u8", "/dvr/" UID "/playlist.m3u8",
-        "/dvr/" UID "/playlist.m3u8?timestamp=x", "/dvr/" UID "/playlist.m3u8?time=yesterday",
+        "archive-1700000000-0.m3u8", "rewind-x.m3u8", "rewind-0.m3u8", "timeshift_rel-1-x.m3u8",
+        "/dvr/" UID "/playlist.m3u8", "/dvr/" UID "/playlist.m3u8?timestamp=x",
+        "/dvr/" UID "/playlist.m3u8?time=yesterday",
         "/dvr/" UID "/playlist.m3u8?timestamp=1700000000&duration=-1", "recording_status.json?from=x",
         "recording_status.json?from=5&to=4", "dvr-00000000-x-0-1.m4s", "dvr-00000000-1-1-1.m4s",
         "dvr-00000000-1-2-1.m4s", "dvr-init-00000000-x.mp4"};
@@ -253,6 +259,61 @@ static void test_malformed(void **state)
         assert_int_equal(status, 400);
         http_reply_done(&r);
     }
+}
+
+/* Longer than a playlist may be: the limit is named. */
+static void test_too_long(void **state)
+{
+    static const char *const long_ones[] = {"archive-1700000000-604861.m3u8", "archive-1700000000-now.m3u8",
+        "rewind-700000.m3u8", "/dvr/" UID "/playlist.m3u8?timestamp=1700000000&duration=99999999"};
+    struct http_reply r;
+
+    (void)state;
+    site_need_footage();
+    for (size_t i = 0; i < ARRAY_N(long_ones); i++) {
+        assert_int_equal(site_get(long_ones[i], NULL, &r), 413);
+        assert_int_equal(site_count(r.body, "7 days"), 1);
+        http_reply_done(&r);
+    }
+}
+
+/* Live as it was then: the media playlist's name holds how late it is, and it slides over the gap. */
+static void test_timeshift(void **state)
+{
+    struct http_reply r;
+    char uri[128];
+
+    (void)state;
+    site_need_footage();
+    assert_int_equal(site_get("timeshift_abs-1700000000.m3u8", NULL, &r), 200);
+    assert_int_equal(site_count(r.body, "CODECS=\"avc1."), 1);
+    assert_true(site_uri(0, uri, sizeof(uri)));
+    assert_true(span_starts(span_of(uri), SPAN_LIT("timeshift_abs-1700000000-")));
+    http_reply_done(&r);
+    assert_int_equal(site_get(uri, NULL, &r), 200);
+    assert_int_equal(site_count(r.body, "#EXTINF"), 4);
+    assert_int_equal(site_count(r.body, "#EXT-X-START:TIME-OFFSET=0"), 1);
+    assert_int_equal(site_count(r.body, "#EXT-X-ENDLIST"), 0);
+    assert_int_equal(site_count(r.body, "#EXT-X-PLAYLIST-TYPE"), 0);
+    http_reply_done(&r);
+    /* later: what follows the gap, entries for the gap by request */
+    snprintf(uri, sizeof(uri), "timeshift_abs-1700000000-%lld.m3u8",
+        (long long)(clock_wall_us() / US_PER_S - 1700000200));
+    assert_int_equal(site_get(uri, NULL, &r), 200);
+    assert_int_equal(site_count(r.body, "#EXTINF"), 3 + 2);
+    assert_int_equal(site_count(r.body, "#EXT-X-MEDIA-SEQUENCE:2\n"), 1);
+    assert_int_equal(site_count(r.body, "#EXT-X-DISCONTINUITY\n"), 1);
+    http_reply_done(&r);
+    assert_int_equal(site_get("archive-1700000000-3600.m3u8?gap=1", NULL, &r), 200);
+    assert_int_equal(site_count(r.body, "#EXT-X-GAP\n"), 10);
+    assert_int_equal(site_count(r.body, "#EXT-X-VERSION:8\n"), 1);
+    http_reply_done(&r);
+    assert_int_equal(site_get("index-1700000000-3600.m3u8?gap=1", NULL, &r), 200);
+    assert_int_equal(site_count(r.body, "archive-1700000000-3600.m3u8?gap=1\n"), 1);
+    http_reply_done(&r);
+    /* nothing was recorded so early */
+    assert_int_equal(site_get("timeshift_abs-1600000000.m3u8", NULL, &r), 404);
+    http_reply_done(&r);
 }
 
 static void test_segments_nobody_recorded(void **state)
@@ -367,6 +428,8 @@ int main(void)
         cmocka_unit_test(test_segments_on_one_connection),
         cmocka_unit_test(test_outside_of_the_archive),
         cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_timeshift),
         cmocka_unit_test(test_segments_nobody_recorded),
         cmocka_unit_test(test_recording_status),
         cmocka_unit_test(test_viewers_who_leave),

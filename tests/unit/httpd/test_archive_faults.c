@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/err.h"
+#include "common/base/fd.h"
 #include "common/base/mem.h"
 #include "common/base/wr.h"
 #include "httpd/archive.h"
@@ -281,9 +282,13 @@ static void test_known_piece_of_another_file(void **state)
         assert_true(span_eq(r.body, first.body));
         http_reply_done(&r);
     }
-    /* shorter than it was when the piece was made */
+    /* shorter than it was when the piece was made: its footer is gone, the piece is not; then it is */
     must(truncate(file, (off_t)s->bytes - 1) == 0);
-    assert_int_not_equal(site_get(name, NULL, &r), 200);
+    assert_int_equal(site_get(name, NULL, &r), 200);
+    assert_true(span_eq(r.body, first.body));
+    http_reply_done(&r);
+    must(truncate(file, 4096) == 0);
+    assert_int_equal(site_get(name, NULL, &r), 404);
     http_reply_done(&r);
     must(rename(away, file) == 0);
     assert_int_equal(site_get(name, NULL, &r), 200);
@@ -291,6 +296,66 @@ static void test_known_piece_of_another_file(void **state)
     http_reply_done(&r);
     http_reply_done(&first);
     mem_free(s);
+}
+
+static int open_of(usec_t start_us)
+{
+    struct index_query q = {.uid = UID, .from_us = start_us + US_PER_S, .to_us = start_us + 2 * US_PER_S};
+    CLEANUP(mem_freep) struct seg_info *info = NEW(struct seg_info);
+    char path[256];
+    size_t n;
+    int fd;
+
+    assert_int_equal(index_segments(site.ix, &q, info, 1, &n), INDEX_OK);
+    assert_int_equal(n, 1);
+    snprintf(path, sizeof(path), "%s/" UID "/records/%s", site.dir, info->path);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static unsigned get_piece(unsigned n)
+{
+    struct http_reply list, r;
+    char name[128];
+    unsigned status;
+
+    assert_int_equal(site_get("archive-1700000000-16.m3u8", NULL, &list), 200);
+    assert_true(site_uri(n, name, sizeof(name)));
+    http_reply_done(&list);
+    status = site_get(name, NULL, &r);
+    if (status == 200) assert_true(span_find_span(r.body, SPAN_LIT("moof")) > 0);
+    http_reply_done(&r);
+    return status;
+}
+
+/* Of the second segment's 8 s the footer is gone, then the second half: what is good is played, and the
+ * playlist says so once a viewer has met the damage. */
+static void a_segment_is_damaged(void **state)
+{
+    CLEANUP(fd_close) int fd = -1;
+    struct http_reply r;
+    struct stat st;
+
+    (void)state;
+    site_need_footage();
+    fd = open_of(T0 + 8 * US_PER_S);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(ftruncate(fd, st.st_size - 64), 0);
+    assert_int_equal(get_piece(2), 200);
+    assert_int_equal(get_piece(3), 200);
+    assert_int_equal(ftruncate(fd, st.st_size * 3 / 4), 0);
+    assert_int_equal(site_get("archive-1700000000-16.m3u8", NULL, &r), 200);
+    assert_int_equal(site_count(r.body, "#EXTINF"), 4);
+    assert_int_equal(site_count(r.body, "#EXTINF:4.0"), 3);
+    assert_int_equal(get_piece(3), 200); /* as far as it goes */
+    http_reply_done(&r);
+    assert_int_equal(ftruncate(fd, st.st_size / 3), 0);
+    assert_int_equal(site_get("archive-1700000000-3600.m3u8", NULL, &r), 200);
+    assert_int_equal(site_count(r.body, "#EXTINF"), 2 + 1 + 2 + 2);
+    assert_int_equal(site_count(r.body, "#EXT-X-DISCONTINUITY\n"), 1);
+    http_reply_done(&r);
+    assert_int_equal(get_piece(2), 200);
 }
 
 int main(void)
@@ -301,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_one_of_two_storages_hangs),
         cmocka_unit_test(test_hung_storage),
         cmocka_unit_test(test_known_piece_of_another_file),
+        cmocka_unit_test(a_segment_is_damaged),
     };
 
     return cmocka_run_group_tests(tests, site_start, site_stop);

@@ -65,7 +65,7 @@ static void test_playlist_text(void **state)
 /* A list that does not fit says so, wherever its limit cuts it. */
 static size_t write_vod(size_t limit, bool *ret_ok)
 {
-    struct hls_head head = {.target_s = 4, .vod = true};
+    struct hls_head head = {.target_s = 4, .type = "VOD"};
     struct hls_segment s = {"x.m4s", 4000000, 1700000000000000, false};
     struct text b;
     size_t n;
