@@ -54,7 +54,7 @@ static void write_cors(struct wr *w, const struct http *h)
     wr_text(w,
         "Access-Control-Expose-Headers: Content-Length, Content-Range, Date, ETag, X-Tracks-Left-Out, "
         "X-Nearest-Recorded, X-Archive-Incomplete, X-Archive-From, X-Archive-To, X-Archive-Gaps, "
-        "X-Archive-Gap-Seconds, X-Format-Changes, Content-Disposition\r\n");
+        "X-Archive-Gap-Seconds, X-Format-Changes, Content-Disposition, X-Picture-Time, X-Picture-Age\r\n");
 }
 
 static void write_policy(struct wr *w, const struct http *h, const struct answer *a)

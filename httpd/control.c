@@ -2,6 +2,7 @@
 #include "httpd/assets.h"
 #include "httpd/doors.h"
 #include "httpd/hub.h"
+#include "httpd/pictures.h"
 #include "httpd/storages.h"
 #include "httpd/stream.h"
 #include "common/base/err.h"
@@ -10,6 +11,7 @@
 #include "common/base/mem.h"
 #include "common/conf/conf.h"
 
+#include <errno.h>
 #include <sys/sysinfo.h>
 
 #define AUTO_THREADS_MAX 8 /* threads = 0: one a processor, at most so many */
@@ -75,6 +77,54 @@ static void set_origin(struct hub *hub, void *arg)
     span_copy(span_of(arg), hub->allow_origin, sizeof(hub->allow_origin));
 }
 
+/* --- picture helpers: asked for by their threads --- */
+
+#define HELPER_PICTURE 1
+
+static void send_want(void *arg)
+{
+    struct control *c = arg;
+    struct packer *p = channel_begin(child_control(c->child), MSG_HELPER_WANT, 1);
+
+    pack_kv_u64(p, "kind", HELPER_PICTURE);
+    channel_end(child_control(c->child), NULL, 0);
+}
+
+static void helper_want(void *arg)
+{
+    struct control *c = arg;
+
+    loop_post(c->loop, send_want, c);
+}
+
+static void send_gone(void *arg)
+{
+    uint64_t *id = arg;
+    struct packer *p = channel_begin(child_control(control.child), MSG_HELPER_GONE, 1);
+
+    pack_kv_u64(p, "id", *id);
+    channel_end(child_control(control.child), NULL, 0);
+    mem_free(id);
+}
+
+static void helper_gone(void *arg, uint64_t id)
+{
+    struct control *c = arg;
+
+    loop_post(c->loop, send_gone, mem_dup(&id, sizeof(id)));
+}
+
+static const struct pictures_ops picture_ops = {helper_want, helper_gone};
+
+static int on_helper(struct control *c, struct incoming *in)
+{
+    int fd = take_fd(in, 0), err = (int)CLAMP(packed_i64(in->body, "err", EPROTO), 0, 4095);
+
+    if (!c->server.pictures) return -1; /* nobody has asked */
+    pictures_helper(c->server.pictures, packed_u64(in->body, "id", 0), err, fd);
+    return 0;
+}
+
 static int start(struct control *c, const struct packed *body)
 {
     char dir[1024] = "";
@@ -86,6 +136,8 @@ static int start(struct control *c, const struct packed *body)
     packed_text(body, "web_dir", dir, sizeof(dir));
     assets = assets_load(dir, &err);
     if (err != 0) log_warn("web-dir-unread", "dir=%s err=%s", log_q(span_of(dir)), err_text(err));
+    c->server.pictures =
+        pictures_new((unsigned)MIN(packed_u64(body, "pictures", 0), PICTURES_HELPERS_MAX), &picture_ops, c);
     err = server_start(&c->server, (unsigned)MIN(threads, HUBS_MAX), assets, c->storages);
     if (err != 0) return err;
     c->running = true;
@@ -216,6 +268,7 @@ static const struct {
     {MSG_STORAGE_GONE, on_storage_gone},
     {MSG_INDEX_READY, on_index_ready},
     {MSG_CONF_DONE, on_conf_done},
+    {MSG_HELPER, on_helper},
 };
 
 static int on_message(struct child *child, struct incoming *in)
@@ -260,11 +313,12 @@ static void tell_stats(struct loop_timer *t)
         bytes += atomic_load_explicit(&n->bytes_out, memory_order_relaxed);
         requests += atomic_load_explicit(&n->requests, memory_order_relaxed);
     }
-    p = channel_begin(child_control(c->child), MSG_HTTPD_STATS, 4);
+    p = channel_begin(child_control(c->child), MSG_HTTPD_STATS, 5);
     pack_kv_u64(p, "connections", atomic_load(&c->server.conns));
     pack_kv_u64(p, "viewers", viewers);
     pack_kv_u64(p, "bytes_out", bytes);
     pack_kv_u64(p, "requests", requests);
+    pack_kv_u64(p, "cage_missing", pictures_cage_missing(c->server.pictures));
     channel_end(child_control(c->child), NULL, 0);
     tell_suspects(c);
 }

@@ -20,6 +20,11 @@ void serve_live_segment(struct http *h);
 void serve_live_mp4(struct http *h);
 void serve_preview(struct http *h);
 
+/* picture_live.c, picture_archive.c */
+void serve_preview_jpeg(struct http *h);
+void serve_archive_jpeg(struct http *h);
+void serve_screenshot_jpeg(struct http *h);
+
 /* archive_forms.c, archive_status.c, archive_play.c */
 void serve_archive_playlist(struct http *h);
 void serve_archive_master(struct http *h);

@@ -2,6 +2,7 @@
  * followed. */
 #include "httpd/bytes.h"
 #include "httpd/handlers.h"
+#include "httpd/key_frame.h"
 #include "httpd/live.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
@@ -18,10 +19,7 @@ static int make(struct ring_reader *r, uint64_t seq, struct chunk **ret, usec_t 
 
     buf_init(&frame, RING_DATA_MAX / 4);
     buf_init(&head, PREVIEW_HEAD_MAX);
-    err = ring_read(r, seq, &frame, &fr);
-    if (err == RING_OK) err = ring_tracks(r, fr.gen, &tracks);
-    if (err == RING_OK && (fr.track >= tracks.n || tracks.t[fr.track].kind != TRACK_VIDEO))
-        err = RING_E_AGAIN;
+    err = key_frame_read(r, seq, &frame, &fr, &tracks);
     if (err == RING_OK && !mp4_one_frame(&head, &tracks, fr.track, (uint32_t)fr.data.n)) err = RING_E_BAD;
     if (err == RING_OK) {
         *ret = chunk_new(buf_n(&head) + fr.data.n);
@@ -42,17 +40,15 @@ static bool refresh(struct stream *s)
     struct ring_reader *r;
     struct chunk *c = NULL;
     struct frame fr;
-    uint64_t seq;
-    bool have;
+    bool have = true;
 
-    if (!s->has_ring || ring_reader_open(s->ring.ring_fd, &r) != 0) return false;
-    have = ring_last_key(r, &seq) == RING_OK && ring_peek(r, seq, &fr) == RING_OK;
-    if (have && (!s->preview || s->preview_seq != seq)) {
-        have = make(r, seq, &c, &s->preview_wall_us) == RING_OK;
+    if (!key_frame_find(s, &r, &fr)) return false;
+    if (!s->preview || s->preview_seq != fr.seq) {
+        have = make(r, fr.seq, &c, &s->preview_wall_us) == RING_OK;
         if (have) {
             chunk_unref(s->preview);
             s->preview = c;
-            s->preview_seq = seq;
+            s->preview_seq = fr.seq;
         }
     }
     ring_reader_close(r);

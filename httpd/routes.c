@@ -15,6 +15,7 @@ static const struct route table[] = {
     {"/live/:uid/playlist_ios.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, serve_master},
     {"/live/:uid/video.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, serve_media_playlist},
     {"/live/:uid/preview.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, serve_preview},
+    {"/live/:uid/preview.jpg", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, serve_preview_jpeg},
     {"/live/:uid/live-init-*.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, serve_live_init},
     {"/live/:uid/live-*.m4s", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, serve_live_segment},
 
@@ -22,6 +23,7 @@ static const struct route table[] = {
     {"/dvr/:uid/playlist_ios.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_dvr_playlist},
     {"/dvr/:uid/record.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_dvr_mp4},
     {"/dvr/:uid/screenshot.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_dvr_picture},
+    {"/dvr/:uid/screenshot.jpg", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_screenshot_jpeg},
     {"/dvr/:uid/dvr-init-*-*.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_archive_init},
     {"/dvr/:uid/dvr-*-*-*-*.m4s", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_archive_segment},
 
@@ -32,7 +34,10 @@ static const struct route table[] = {
     {"/:uid/live-*.m4s", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, serve_live_segment},
     {"/:uid/live.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, serve_live_mp4},
     {"/:uid/preview.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, serve_preview},
+    {"/:uid/preview.jpg", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, serve_preview_jpeg},
 
+    {"/:uid/*-preview.jpg", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_archive_jpeg},
+    {"/:uid/*.jpg", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_archive_jpeg},
     {"/:uid/archive-*-*.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_archive_playlist},
     {"/:uid/index-*-*.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_archive_master},
     {"/:uid/archive-*-*.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, serve_archive_mp4},

@@ -80,7 +80,10 @@ static void reap(struct loop_signal *s, int signo)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         struct proc *p = map_remove(&b->by_pid, pid_key(pid, key));
 
-        if (p) proc_died(p, status);
+        if (p)
+            proc_died(p, status);
+        else if (b->other_died)
+            b->other_died(b->other_arg, pid, status);
     }
 }
 

@@ -23,6 +23,9 @@ struct births {
     struct loop_signal chld;
     struct bucket deaths;
     struct map by_pid;
+    /* Of processes that are nobody's struct proc; may be NULL. */
+    void (*other_died)(void *arg, int pid, int status);
+    void *other_arg;
     unsigned starting;
     uint32_t generation; /* of the last birth */
 };

@@ -1,4 +1,5 @@
 /* What msctl may ask: the commands of common/ipc/ctl.h. */
+#include "common/base/cage.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/log.h"
@@ -72,10 +73,10 @@ static bool row_status(struct session *s, struct packer *p)
 {
     const struct master *m = s->m;
     struct totals t = count_streams(m);
-    char key[48];
+    char key[48], missing[CAGE_TEXT_MAX];
 
     if (s->at++ > 0) return false;
-    pack_map(p, 13 + 2 * SERVICES);
+    pack_map(p, 15 + 2 * SERVICES);
     pack_kv_text(p, "version", m->version);
     pack_kv_text(p, "revision", m->revision);
     pack_kv_u64(p, "pid", (uint64_t)getpid());
@@ -87,6 +88,8 @@ static bool row_status(struct session *s, struct packer *p)
     pack_kv_u64(p, "recording", t.recording);
     pack_kv_u64(p, "not_recording", t.not_recording);
     pack_kv_u64(p, "viewers", m->services.viewers);
+    pack_kv_u64(p, "picture_helpers", helpers_alive(&m->helpers));
+    pack_kv_text(p, "sandbox_missing", cage_text(m->services.cage_missing, missing));
     pack_kv_u64(p, "storages", m->conf->n_storages);
     pack_kv_u64(p, "storages_ok", storages_ok(&m->storages, m->conf));
     for (int i = 0; i < SERVICES; i++) {

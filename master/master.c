@@ -271,6 +271,7 @@ static void start_all(struct master *m)
 {
     host_check_fds(m->conf->n_streams);
     services_init(m);
+    helpers_init(&m->helpers, m);
     services_start(m);
     fleet_init(m);
     fleet_start(m);
@@ -327,6 +328,7 @@ int master_run(const struct master_start *start)
         loop_run(m->loop);
         fleet_done(m);
         services_done(m);
+        helpers_end(&m->helpers);
         log_note("stopped", "uptime_s=%lld", (long long)((clock_mono_us() - m->started_us) / US_PER_S));
     } else {
         m->notify.fd = -1;

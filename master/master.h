@@ -1,7 +1,7 @@
 /* The master as a whole, for the files of this room. Each file knows one matter:
  *
  *   mechanism  births.c proc.c spawn.c stream_ring.c listeners.c storages.c state_file.c notify.c lines.c
- *   policy     throttle.c roles.c fleet.c tell.c services.c reload.c commands.c
+ *   policy     throttle.c roles.c fleet.c tell.c services.c helpers.c reload.c commands.c
  *
  * One loop; it waits for nobody: not for a child, not for a disk. What state-dir remembers is made durable by
  * a thread (state_file.c).
@@ -13,6 +13,7 @@
 #include "common/conf/paths.h"
 #include "master/control.h"
 #include "master/fleet.h"
+#include "master/helpers.h"
 #include "master/lines.h"
 #include "master/listeners.h"
 #include "master/notify.h"
@@ -32,6 +33,7 @@ struct master {
     struct listeners listeners;
     struct storages storages;
     struct services services;
+    struct helpers helpers;
     struct fleet fleet;
     struct control control;
     struct lines lines; /* the master's own */

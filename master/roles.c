@@ -16,6 +16,7 @@
 #define HTTPD_NUMBER     0x5fff0002u
 #define CONNECTOR_NUMBER 0x5fff0003u
 #define WORKER_NUMBER    0x5fff0004u
+#define PICTURE_NUMBER   0x5fff0005u
 
 #define UID_MAP_MAX 65536
 #define NO_GROUP    ((gid_t)-1)
@@ -126,6 +127,9 @@ void roles_find(const struct conf *conf, const struct paths *paths, struct roles
     r.httpd = (struct identity){.change = true, .gid = r.group, .uid = user_of(c->user_httpd, HTTPD_NUMBER)};
     r.connector = (struct identity){
         .change = true, .gid = r.group, .uid = user_of(c->user_connector, CONNECTOR_NUMBER)};
+    /* In nobody's group: it has no business with files. */
+    r.picture = (struct identity){
+        .change = true, .uid = user_of(c->user_picture, PICTURE_NUMBER), .gid = PICTURE_NUMBER};
     r.one_worker_user = !has_range();
     if (r.one_worker_user) {
         uid_t uid = user_of(c->user_worker, WORKER_NUMBER);
@@ -148,6 +152,6 @@ bool roles_is_child(const struct roles *r, unsigned uid)
 {
     if (!r->root || uid == 0) return false;
     if (uid >= ROLES_WORKER_BASE && uid <= ROLES_WORKER_BASE + ROLES_WORKER_MASK) return true;
-    return uid == r->keeper.uid || uid == r->httpd.uid || uid == r->connector.uid ||
+    return uid == r->keeper.uid || uid == r->httpd.uid || uid == r->connector.uid || uid == r->picture.uid ||
         (r->one_worker_user && uid == r->worker.uid);
 }

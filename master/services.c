@@ -1,4 +1,5 @@
 #include "master/services.h"
+#include "common/base/cage.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/log.h"
@@ -63,11 +64,12 @@ void services_httpd_conf(struct master *m)
 
     if (!ch) return;
     if (threads == 0) threads = CLAMP(get_nprocs(), 1, HTTPD_LOOPS_MAX);
-    p = channel_begin(ch, MSG_HTTPD_CONF, 4);
+    p = channel_begin(ch, MSG_HTTPD_CONF, 5);
     pack_kv_i64(p, "threads", threads);
     pack_kv_text(p, "web_dir", m->paths.cpanel);
     pack_kv_text(p, "allow_origin", m->conf->delivery.web_allow_origin);
     pack_kv_u64(p, "export_max_us", (uint64_t)m->conf->dvr.export_max_us);
+    pack_kv_i64(p, "pictures", m->conf->server.pictures);
     channel_end(ch, NULL, 0);
 }
 
@@ -167,6 +169,19 @@ static int on_stats(struct service *s, struct incoming *in)
     all->viewers = packed_u64(in->body, "viewers", 0);
     all->bytes_out = packed_u64(in->body, "bytes_out", 0);
     all->requests = packed_u64(in->body, "requests", 0);
+    all->cage_missing = (unsigned)packed_u64(in->body, "cage_missing", 0) & CAGE_ALL;
+    return 0;
+}
+
+static int on_helper_want(struct service *s, struct incoming *in)
+{
+    helpers_want(&s->m->helpers, packed_u64(in->body, "kind", 0));
+    return 0;
+}
+
+static int on_helper_gone(struct service *s, struct incoming *in)
+{
+    helpers_kill(&s->m->helpers, packed_u64(in->body, "id", 0));
     return 0;
 }
 
@@ -182,6 +197,8 @@ static const struct {
     {MSG_HTTPD_STATS, on_stats},
     {MSG_KEEP_ROW, on_keep_row},
     {MSG_KEEP_END, on_keep_end},
+    {MSG_HELPER_WANT, on_helper_want},
+    {MSG_HELPER_GONE, on_helper_gone},
 };
 
 /* The channel has checked that the message may come from this role. */
@@ -208,6 +225,7 @@ static void on_death(struct proc *p, const struct proc_death *d)
     if (id_of(s) == SERVICE_HTTPD) {
         s->m->services.viewers = s->m->services.connections = 0;
         fleet_httpd_gone(s->m);
+        helpers_end(&s->m->helpers);
     }
     if (!d->wanted || d->err < 0) return;
     log_error("service-died", "service=%s signal=%d code=%d lived_s=%lld next_ms=%lld", p->id,

@@ -22,6 +22,7 @@ struct service {
 struct services {
     struct service v[SERVICES];
     uint64_t viewers, connections, bytes_out, requests; /* of the last HTTPD_STATS */
+    unsigned cage_missing;                              /* the same: enum cage_layer */
 };
 
 void services_init(struct master *m);

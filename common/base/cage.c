@@ -1,5 +1,4 @@
 #include "common/base/cage.h"
-#include "common/base/wr.h"
 
 #include <errno.h>
 #include <seccomp.h>
@@ -15,8 +14,9 @@ struct limits {
     rlim_t cpu_s, files, file_bytes, processes;
 };
 
-#define CALLS_END (-1000000) /* libseccomp gives calls that a machine does not have small negative numbers   \
-                              */
+#define CALLS_END                                                                                            \
+    (-1000000) /* libseccomp gives calls that a machine does not have small negative numbers                 \
+                */
 
 /* A request comes over one socket and its answer goes back; a timer ends a decoder that does not end. What a
  * C library needs to allocate, to tell the time and to abort is there, and nothing that takes a path, an
@@ -102,14 +102,4 @@ unsigned cage_enter(enum cage_role role, int last_fd)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) missing |= CAGE_PRIVS;
     if (SANITIZED || !allow_calls(roles[role].calls)) missing |= CAGE_CALLS;
     return missing;
-}
-
-const char *cage_text(unsigned layers, char dst[CAGE_TEXT_MAX])
-{
-    static const char *const names[] = {"descriptors", "limits", "privileges", "calls"};
-    struct wr w = wr_of(dst, CAGE_TEXT_MAX);
-
-    for (unsigned i = 0; i < ARRAY_N(names); i++)
-        if (layers & 1u << i) wr_fmt(&w, "%s%s", w.n > 0 ? "," : "", names[i]);
-    return wr_cstr(&w);
 }

@@ -96,6 +96,7 @@ enum conf_source { CONF_SOURCE_RTSP, CONF_SOURCE_PUBLISH };
 enum conf_transport { CONF_TRANSPORT_AUTO, CONF_TRANSPORT_TCP, CONF_TRANSPORT_UDP };
 enum conf_profile { CONF_PROFILE_MAIN, CONF_PROFILE_SUB };
 enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON };
+enum conf_sandbox { CONF_SANDBOX_BEST_EFFORT, CONF_SANDBOX_REQUIRED };
 
 /* Words of the enums above, as they stand in the file, for messages and answers. */
 const char *conf_access_word(enum conf_access a);
@@ -125,7 +126,9 @@ struct conf_server { /* [server] */
     char *log_file;       /* "": stdout and stderr */
     enum conf_log_format log_format;
     int log_level; /* enum log_level */
-    char *group, *user_worker, *user_keeper, *user_httpd, *user_connector;
+    char *group, *user_worker, *user_keeper, *user_httpd, *user_connector, *user_picture;
+    int64_t pictures; /* helpers of httpd at most; 0: no JPEG */
+    enum conf_sandbox sandbox;
     struct conf_cidrs camera_allow, camera_deny;
     struct conf_size ring_max;
 };

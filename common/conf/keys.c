@@ -36,6 +36,8 @@ const struct conf_word conf_words_proto[] = {{"rtsp", CONF_PROTO_RTSP}, {"hls", 
 static const struct conf_word words_profile[] = {
     {"main", CONF_PROFILE_MAIN}, {"sub", CONF_PROFILE_SUB}, {NULL, 0}};
 static const struct conf_word words_format[] = {{"text", CONF_LOG_TEXT}, {"json", CONF_LOG_JSON}, {NULL, 0}};
+static const struct conf_word words_sandbox[] = {
+    {"best-effort", CONF_SANDBOX_BEST_EFFORT}, {"required", CONF_SANDBOX_REQUIRED}, {NULL, 0}};
 static const struct conf_word words_level[] = {{"error", LOG_ERROR}, {"warn", LOG_WARN}, {"note", LOG_NOTE},
     {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
 #define ROADS_ALL (CONF_ROAD_RTSP | CONF_ROAD_PUBLISH | CONF_ROAD_WEB)
@@ -120,6 +122,12 @@ const struct conf_row conf_rows[] = {
         .help = "User of the process that serves viewers."},
     {CONF_ROW(SERVER, "user-connector", KIND_TEXT, server.user_connector, char *, "ms-connector"), .reload = RELOAD_RESTART,
         .help = "User of the process that connects to cameras."},
+    {CONF_ROW(SERVER, "user-picture", KIND_TEXT, server.user_picture, char *, "ms-picture"), .reload = RELOAD_RESTART,
+        .help = "User of the processes that decode pictures."},
+    {CONF_ROW(SERVER, "pictures", KIND_INT, server.pictures, int64_t, "2"), .max = 16, .reload = RELOAD_HTTPD,
+        .help = "Processes that decode pictures (JPEG, AAC of telephone sound), at most so many at a time; each takes up to 512 MiB for a moment. 0: none."},
+    {CONF_ROW(SERVER, "sandbox", KIND_ENUM, server.sandbox, enum conf_sandbox, "best-effort"), .words = words_sandbox,
+        .reload = RELOAD_HTTPD, .help = "required: a process that decodes pictures does not begin where a layer of its sandbox cannot be put up. best-effort: it does, and log and `msctl status` name what is missing."},
     {CONF_ROW(SERVER, "camera-allow", KIND_CIDRS, server.camera_allow, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
         .help = "Networks in which cameras may be. Empty: everywhere outside `camera-deny`. Checked for the resolved address and the connected peer. This machine itself and link-local addresses are called only where the URL names them literally, whatever is said here."},
     {CONF_ROW(SERVER, "camera-deny", KIND_CIDRS, server.camera_deny, struct conf_cidrs,

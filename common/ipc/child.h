@@ -9,7 +9,8 @@
  * MS_SETTINGS (hash of the settings it is started for, 16 hex digits; HELLO says both), PATH, TZ,
  * LANG=C.UTF-8, nothing else. User and group are dropped before exec, no_new_privs is set, it leads
  * a session of its own, signals are default and unblocked, SIGPIPE ignored, core files off. A child whose
- * control socket closes flushes, closes what it has open and exits within 2 s with CHILD_EXIT_ORPHAN. */
+ * control socket closes flushes, closes what it has open and exits within 2 s with CHILD_EXIT_ORPHAN. A
+ * helper of httpd (master/helpers.h) has its socket to httpd as 3 instead. */
 #ifndef IPC_CHILD_H
 #define IPC_CHILD_H
 

@@ -7,7 +7,8 @@
  * per second. Each command, what it takes, its rows:
  *
  * - status: one row. version t, revision t, pid u, uptime_s u, node u, config t, streams u, active u,
- * recording u, viewers u, storages u, storages_ok u; for connector, keeper, httpd: NAME_pid u (0: not
+ * recording u, viewers u, picture_helpers u (that live), sandbox_missing t (layers that the newest of them
+ * lacks; "": none), storages u, storages_ok u; for connector, keeper, httpd: NAME_pid u (0: not
  * running), NAME_restarts u.
  * - streams [UID]: a row a stream. uid t, state t (connecting, active, stale, idle, down, invalid, disabled),
  *   reason t, since_s u, pid u, record t (off, on, waiting, armed, paused, failed, stopped), bitrate_bps u,

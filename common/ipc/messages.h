@@ -109,7 +109,7 @@ enum {
     MESSAGE(RECORD, 49, TO_MASTER, TO_WORKER, 64, 0) \
     /* --- httpd ---------------------------------------------------------------------------------------------- */ \
     MESSAGE(LISTEN, 50, TO_MASTER, TO_HTTPD, 512, 1)          /* kind (web, rtsp, publish, module), base: a listening socket */ \
-    /* threads, web_dir (cpanel files), allow_origin, export_max_us (longest MP4 of the archive) */ \
+    /* threads, web_dir (cpanel files), allow_origin, export_max_us (longest MP4 of the archive), pictures (helpers at most) */ \
     MESSAGE(HTTPD_CONF, 51, TO_MASTER, TO_HTTPD, 8192, 0) \
     /* uid, name, enabled, access (public, protected, private, none), whitelist, proto, on_demand, archive, record, \
        state (when the master decided it: disabled, down), reason */ \
@@ -118,7 +118,14 @@ enum {
     MESSAGE(VIEW_RING, 53, TO_MASTER, TO_HTTPD, 128, 4) \
     MESSAGE(VIEW_GONE, 54, TO_MASTER, TO_HTTPD, 128, 0)       /* uid */ \
     MESSAGE(CONF_DONE, 55, TO_MASTER, TO_HTTPD | TO_KEEPER | TO_CONNECTOR, 64, 0) /* the first table is complete */ \
-    MESSAGE(HTTPD_STATS, 56, TO_HTTPD, TO_MASTER, 512, 0)     /* connections, viewers, bytes_out, requests: every second */ \
+    /* connections, viewers, bytes_out, requests; cage_missing: layers that the cage of the newest helper lacks (base/cage.h): every \
+       second */ \
+    MESSAGE(HTTPD_STATS, 56, TO_HTTPD, TO_MASTER, 512, 0) \
+    MESSAGE(HELPER_WANT, 57, TO_HTTPD, TO_MASTER, 64, 0)      /* kind (1: ms-picture): answered by HELPER, once there is one */ \
+    /* kind, id, err (0, or positive errno: it could not be born); descriptor: the helper's socket, which only it and httpd have, when \
+       err is 0 */ \
+    MESSAGE(HELPER, 58, TO_MASTER, TO_HTTPD, 64, 1) \
+    MESSAGE(HELPER_GONE, 59, TO_HTTPD, TO_MASTER, 64, 0)      /* id: not needed any more, or hangs: it is killed */ \
     /* --- msctl: commands and rows stand in ctl.h ---------------------------------------------------------------- */ \
     MESSAGE(CTL, 60, TO_CTL, TO_MASTER, 4096, 0)              /* proto, cmd, args (array of text) */ \
     MESSAGE(CTL_ROW, 61, TO_MASTER, TO_CTL, 65536, 0)         /* rows: array of maps, at most 100 */ \

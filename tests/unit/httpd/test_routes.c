@@ -45,6 +45,10 @@ static void test_urls_of_the_specification(void **state)
         {"/cam-1/1700000000-preview.mp4", serve_archive_picture},
         {"/cam-1/strip-1700000000-3600-60.mp4", serve_strip},
         {"/cam-1/strip-1700000000-3600-60.json", serve_strip_list},
+        {"/cam-1/preview.jpg", serve_preview_jpeg},
+        {"/cam-1/1700000000-preview.jpg", serve_archive_jpeg},
+        {"/cam-1/1700000000.jpg", serve_archive_jpeg},
+        {"/dvr/cam-1/screenshot.jpg", serve_screenshot_jpeg},
         {"/cam-1/embed.html", serve_embed},
         {"/cpanel/player/player.css", serve_asset},
     };
