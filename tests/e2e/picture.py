@@ -89,7 +89,7 @@ def memory_kib(pid):
 def units(encoder="libx264", size="640x360", frames=1, pixels="yuv420p", options=(), source="testsrc2"):
     """(codec, configuration, [(access unit, pts)]) of a moving test picture."""
     p = subprocess.run(
-        ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"{source}=size={size}:rate=25", "-frames:v", str(frames), "-c:v", encoder,
+        ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"{source}{':' if '=' in source else '='}size={size}:rate=25", "-frames:v", str(frames), "-c:v", encoder,
          "-pix_fmt", pixels, *(("-x265-params", "log-level=none:info=0") if encoder == "libx265" else ()), "-g", "250", *options,
          "-movflags", "frag_keyframe+empty_moov+default_base_moof", "-f", "mp4", "-"], capture_output=True, timeout=60 * tools.SLOW)
     assert p.returncode == 0, p.stderr.decode()

@@ -41,6 +41,12 @@ def helpers(server):
     return [pid for pid, name in server.family().items() if name == "ms-picture"]
 
 
+def frozen(server, cam, uid="cam0"):
+    """From now on the last key frame stays the same one."""
+    cam.set(freeze=1)
+    wait_for("no more frames", lambda: (n := server.stream(uid)["frames"]) and not time.sleep(0.3) and server.stream(uid)["frames"] == n)
+
+
 def iso(answer):
     """X-Picture-Time in unix seconds."""
     text = answer["X-Picture-Time"]
@@ -71,11 +77,11 @@ def test_last_key_frame(server, camera):
 
 def test_picture_of_the_archive(server, camera):
     cam = camera(dict(group="cam", source="small.h264", start="key"))
-    s = server({"cam0": cam.url("cam0")}, record=True, sections={"dvr": {"dvr-chunk": "4s", "dvr-sync": "1s"}})
+    s = server({"cam0": {"stream-url": cam.url("cam0"), "dvr-chunk": "10s"}}, record=True)
     s.wait_recording("cam0")
-    wait_for("7 s are recorded", lambda: s.ranges("cam0") and s.ranges("cam0")[0][1] >= 7)
+    wait_for("14 s are recorded", lambda: s.ranges("cam0") and s.ranges("cam0")[0][1] >= 14, timeout=25)
     start, length = s.ranges("cam0")[0]
-    for at in (int(start) + 1, int(start) + 3, int(start) + 6):
+    for at in (int(start) + 1, int(start) + 9, int(start) + 12):
         a = s.get(f"cam0/{at}-preview.jpg")
         assert seen(s, a) == (640, 360)
         assert at - 1.1 < iso(a) <= at  # a key frame a second
@@ -86,7 +92,7 @@ def test_picture_of_the_archive(server, camera):
         assert seen(s, exact) == (320, 180)
         assert at - 0.05 < iso(exact) <= at
     # A second in which footage begins is answered with its first picture.
-    assert iso(s.get(f"cam0/{int(start)}.jpg")) - start < 0.1
+    assert 0 <= iso(s.get(f"cam0/{int(start)}.jpg")) - int(start) < 1
     day = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(start) + 2))
     assert abs(iso(s.get(f"dvr/cam0/screenshot.jpg?time={day}")) - int(start) - 2) < 1.1
     missed = s.get(f"cam0/{int(start) - 1000}.jpg", status=404)
@@ -111,8 +117,8 @@ def test_camera_that_is_down_shows_its_last_picture(server, camera):
     s = server({"cam0": cam.url("cam0")})
     s.wait_state("cam0")
     fresh = iso(s.get("cam0/preview.jpg"))
-    cam.close()
-    wait_for("it is not active", lambda: s.stream("cam0")["state"] not in ("active", "stale"), timeout=40)
+    cam.set(freeze=1)
+    wait_for("it is not active", lambda: s.stream("cam0")["state"] != "active", timeout=40)
     a = s.get("cam0/preview.jpg")
     assert seen(s, a) == (640, 360)
     assert int(a["X-Picture-Age"]) >= 1 and a["Cache-Control"] == "no-store"
@@ -120,14 +126,14 @@ def test_camera_that_is_down_shows_its_last_picture(server, camera):
 
 
 def test_many_ask_and_one_is_made(server, camera):
-    cam = camera(dict(group="cam", source="longgop.h264", start="key"))
+    cam = camera(dict(group="cam", source="small.h264", start="key"))
     s = server({"cam0": cam.url("cam0")})
     s.wait_state("cam0")
+    frozen(s, cam)
     first = s.get("cam0/preview.jpg?width=320")
     with concurrent.futures.ThreadPoolExecutor(40) as pool:
         answers = list(pool.map(lambda _: s.get("cam0/preview.jpg?width=320"), range(80)))
-    same = [a for a in answers if a["ETag"] == first["ETag"]]
-    assert len(same) >= 40 and {a.body for a in same} == {first.body}
+    assert {a.body for a in answers} == {first.body}
     assert len(helpers(s)) == 1  # one helper was enough
 
 
@@ -153,10 +159,11 @@ def test_killed_helper_is_replaced(server, camera):
 
 def test_hung_helper_costs_its_picture_only(server, camera):
     """The picture is given up within 2 s, and not tried again; the next one is made."""
-    cam = camera(dict(group="cam", source="longgop.h264", start="key"), dict(group="other", source="small.h264", start="key"))
+    cam = camera(dict(group="cam", source="small.h264", start="key"), dict(group="other", source="small.h264", start="key"))
     s = server({"cam0": cam.url("cam0"), "other": cam.url("other0")}, sections={"server": {"pictures": 1}})
     s.wait_state("cam0")
     s.wait_state("other")
+    frozen(s, cam)
     s.get("cam0/preview.jpg")
     (pid,) = helpers(s)
     os.kill(pid, signal.SIGSTOP)
@@ -171,7 +178,7 @@ def test_hung_helper_costs_its_picture_only(server, camera):
 
 
 def test_queue_is_bounded(server, camera):
-    cam = camera(dict(group="cam", source="longgop.h264", start="key"))
+    cam = camera(dict(group="cam", source="small.h264", start="key"))
     s = server({"cam0": cam.url("cam0")}, sections={"server": {"pictures": 1}})
     s.wait_state("cam0")
     s.get("cam0/preview.jpg")
@@ -214,7 +221,7 @@ def test_sandbox_that_is_required(server, camera):
 # --- ms-picture by itself ---
 
 KINDS = [("libx264", "640x360", "yuv420p"), ("libx265", "640x360", "yuv420p"), ("libx265", "640x360", "yuv420p10le"),
-         ("libx264", "640x360", "yuv422p"), ("libx264", "640x360", "yuv422p10le"), ("libx264", "641x361", "yuv444p")]
+         ("libx264", "640x360", "yuv422p"), ("libx264", "640x360", "yuv422p10le"), ("libx264", "642x362", "yuv444p")]
 
 
 @pytest.mark.parametrize("encoder,size,pixels", KINDS)

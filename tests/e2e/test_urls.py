@@ -79,7 +79,13 @@ def check_html(server, path):
     assert a["Content-Type"].startswith("text/html") and b"<video" in a.body
 
 
-CHECKS = {"master": check_master, "media": check_media, "live-mp4": check_live_mp4, "mp4": check_mp4, "json": check_json, "strip": check_strip, "html": check_html}
+def check_jpeg(server, path):
+    a = server.get(path)
+    assert a["Content-Type"] == "image/jpeg" and a["X-Picture-Time"]
+    assert a.body[:3] == b"\xff\xd8\xff" and a.body[-2:] == b"\xff\xd9"
+
+
+CHECKS = {"master": check_master, "media": check_media, "live-mp4": check_live_mp4, "mp4": check_mp4, "json": check_json, "strip": check_strip, "jpeg": check_jpeg, "html": check_html}
 
 
 @pytest.mark.parametrize("row", [u for u in urls.ALL if u.done], ids=lambda u: u.path)
