@@ -237,6 +237,18 @@ bool pictures_ask(struct pictures *p, const char *key, struct picture_source *sr
     return made || f || known;
 }
 
+bool pictures_known(struct pictures *p, const char *key, struct picture **ret)
+{
+    struct picture *made;
+
+    if (!p) return false;
+    pthread_mutex_lock(&p->lock);
+    made = look(p, key);
+    pthread_mutex_unlock(&p->lock);
+    if (made) *ret = made;
+    return made != NULL;
+}
+
 /* --- waiting for it --- */
 
 struct blocked {

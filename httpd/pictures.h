@@ -79,6 +79,9 @@ bool pictures_ask(struct pictures *p, const char *key, struct picture_source *sr
 /* The same, and waits: for a pool's thread. *ret is the caller's on PICTURES_OK. */
 int pictures_make(struct pictures *p, const char *key, struct picture_source *src, struct picture **ret);
 
+/* Is it in the cache? Then *ret is the caller's. */
+bool pictures_known(struct pictures *p, const char *key, struct picture **ret);
+
 /* From the master: a helper's socket (taken), or err. */
 void pictures_helper(struct pictures *p, uint64_t id, int err, int fd);
 /* Layers that the cage of the newest helper lacks (enum cage_layer). */
