@@ -54,7 +54,7 @@ struct server {
     struct storages *storages;
     struct films *films;           /* of the archive, laid out a moment ago */
     _Atomic int64_t export_max_us; /* the longest of them */
-    struct pictures *pictures; /* set before server_start; NULL: none are made */
+    struct pictures *pictures;     /* set before server_start; NULL: none are made */
     _Atomic uint32_t conns;
 };
 

@@ -1,6 +1,6 @@
-/* As whom each child runs. As root: keeper, httpd, connector and picture helpers by the names of the configuration (fixed
- * numbers where a name does not exist), workers each with a user and group of its own, computed from the
- * stream's uid (decision 003). Not as root: everything as the caller. */
+/* As whom each child runs. As root: keeper, httpd, connector and picture helpers by the names of the
+ * configuration (fixed numbers where a name does not exist), workers each with a user and group of its own,
+ * computed from the stream's uid (decision 003). Not as root: everything as the caller. */
 #ifndef MASTER_ROLES_H
 #define MASTER_ROLES_H
 
