@@ -23,26 +23,23 @@ void text_put(struct text *t, const char *s)
 
 #define DIGITS_MAX 20 /* of 64 bits, decimal */
 
-static void text_number(struct text *t, uint64_t v, unsigned base, unsigned digits)
-{
-    uint8_t mem[DIGITS_MAX];
-    size_t at = sizeof(mem);
-
-    while (at > 0 && (v > 0 || at > sizeof(mem) - digits)) {
-        mem[--at] = (uint8_t) "0123456789abcdef"[v % base];
-        v /= base;
-    }
-    text_bytes(t, span(mem + at, sizeof(mem) - at));
-}
-
 void text_dec(struct text *t, uint64_t v, unsigned digits)
 {
-    text_number(t, v, 10, MIN(digits, DIGITS_MAX));
+    uint8_t mem[DIGITS_MAX];
+    size_t at = sizeof(mem), most = sizeof(mem) - MIN(digits, DIGITS_MAX);
+
+    for (; at > 0 && (v > 0 || at > most); v /= 10) mem[--at] = (uint8_t)('0' + v % 10);
+    text_bytes(t, span(mem + at, sizeof(mem) - at));
 }
 
 void text_hex(struct text *t, uint64_t v)
 {
-    text_number(t, v, 16, 1);
+    uint8_t mem[DIGITS_MAX];
+    size_t at = sizeof(mem);
+
+    do mem[--at] = (uint8_t) "0123456789abcdef"[v & 15];
+    while ((v >>= 4) > 0);
+    text_bytes(t, span(mem + at, sizeof(mem) - at));
 }
 
 void text_fmt(struct text *t, const char *fmt, ...)

@@ -32,9 +32,11 @@ export class Timeline {
   }
 
   setTimes(now, cursor) {
+    const left = this.cursor !== null && this.cursor <= this.end && cursor > this.end;
     this.now = now;
     this.cursor = cursor;
     if (this.stick) this.end = now + this.span * FUTURE;
+    else if (left) this.place(cursor + this.span / 2); /* what is played stays in view */
     this.describe();
     this.draw();
   }

@@ -171,9 +171,31 @@ static void test_times(void **state)
     assert_false(archive_span(SPAN_LIT("now"), 5 * US_PER_S, &us));
 }
 
+static void test_numbers(void **state)
+{
+    struct text t;
+
+    (void)state;
+    text_init(&t, 200);
+    text_dec(&t, 0, 1);
+    text_put(&t, " ");
+    text_dec(&t, 7, 6);
+    text_put(&t, " ");
+    text_dec(&t, UINT64_MAX, 1);
+    text_put(&t, " ");
+    text_hex(&t, 0);
+    text_put(&t, " ");
+    text_hex(&t, 0x18bcfe567f900);
+    text_put(&t, " ");
+    text_hex(&t, UINT64_MAX);
+    assert_true(span_is(text_span(&t), "0 000007 18446744073709551615 0 18bcfe567f900 ffffffffffffffff"));
+    text_done(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_json_text),
         cmocka_unit_test(test_playlist_text),
         cmocka_unit_test(test_playlist_limit),
