@@ -115,7 +115,7 @@ static void write_pieces(const struct plan *p, const struct view *s, struct text
 {
     const struct plan_segment *map = NULL, *written = NULL;
 
-    for (size_t i = 0; i < s->to; i++) {
+    for (size_t i = 0; p->s && i < s->to; i++) {
         const struct piece_of *x = &p->v[i];
         const struct plan_segment *seg = &p->s[x->seg];
 
