@@ -195,16 +195,20 @@ static void pick(const struct export *x, const struct seg_table *t, const struct
     for (; i < t->n && seg_wall_us(t, i) < x->setup.to_us; i = export_sample(t, src, i + 1)) ret->source_n++;
 }
 
-/* Frames that last as long as the sound they are made of. */
-static uint32_t frames_of(const struct export *x, const struct seg_table *t, const struct part_track *pt)
+/* Frames that last as long as the sound they are made of: to the nearest one, and over joined segments in
+ * sum, since decoders play every frame to its end whatever the table says. */
+static uint32_t frames_of(
+    const struct export *x, const struct seg_table *t, const struct part_track *pt, int32_t *ret_ahead)
 {
     const struct export_made *m = &x->setup.made;
-    uint64_t sum = 0;
+    int64_t sum = 0, n;
     size_t i = pt->first;
 
-    for (uint32_t n = 0; n < pt->source_n; n++, i = export_sample(t, pt->src, i + 1)) sum += t->s[i].dur;
-    sum = (uint64_t)scale_i64((int64_t)sum, m->track.clock_hz, t->tracks.t[pt->src].clock_hz);
-    return (uint32_t)MIN(MAX((sum + m->ticks - 1) / m->ticks, 1), SEG_SAMPLES_MAX);
+    for (uint32_t k = 0; k < pt->source_n; k++, i = export_sample(t, pt->src, i + 1)) sum += t->s[i].dur;
+    sum = scale_i64(sum, m->track.clock_hz, t->tracks.t[pt->src].clock_hz) - pt->ahead;
+    n = CLAMP((sum + m->ticks / 2) / m->ticks, 1, SEG_SAMPLES_MAX);
+    *ret_ahead = (int32_t)CLAMP(n * m->ticks - sum, -(int64_t)m->ticks / 2, (int64_t)m->ticks / 2);
+    return (uint32_t)n;
 }
 
 /* --- counting --- */
@@ -414,7 +418,8 @@ static int fill(struct export *x, struct part *p, const struct seg_table *t, con
         if (pt.source_n == 0) continue;
         k = track_for(x, t, w, i);
         if (k == NO_TRACK) continue;
-        pt.n = pt.made ? frames_of(x, t, &pt) : pt.source_n;
+        pt.ahead = where->joined ? x->track[k].ahead : 0;
+        pt.n = pt.made ? frames_of(x, t, &pt, &x->track[k].ahead) : pt.source_n;
         p->t[k] = pt;
         err = EXPORT_OK;
     }

@@ -92,6 +92,8 @@ int export_ranges(const struct export *x, const struct export_piece *p, const st
 struct export_sound {
     uint8_t track;
     uint32_t first, n, frames;
+    int32_t ahead; /* ticks of `made`: the first frame begins so much later than that sample, so that sound
+                      goes on from frame to frame over segments */
 };
 struct export_sound export_made_of(const struct export *x, const struct export_piece *p);
 

@@ -16,6 +16,7 @@ struct part_track {
     bool made;
     uint16_t form;            /* sample entry, from 1 */
     uint32_t first, source_n; /* samples of the segment */
+    int32_t ahead;            /* ticks of `made`: where its first frame begins */
     uint32_t n, before;       /* samples in the MP4, and of the parts before */
     uint32_t chunks, chunks_before;
     uint32_t rows[TABLES]; /* by enum table */
@@ -43,6 +44,7 @@ struct movie_track {
     uint64_t shown;          /* ticks: the latest end of a picture, in composition time */
     int64_t lead;            /* composition offset of the first sample */
     uint32_t own_ticks;      /* of the last sample, by its own word */
+    int32_t ahead;           /* made: its frames reach so much further than the sound, at most half a frame */
     uint32_t same_size;
     bool sizes_differ, cts, negative_cts, some_not_key;
 };

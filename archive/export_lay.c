@@ -290,7 +290,8 @@ struct export_sound export_made_of(const struct export *x, const struct export_p
     for (unsigned k = 0; k < x->facts.tracks; k++) {
         const struct part_track *t = &x->part[p->part].t[k];
 
-        if (t->src != NO_TRACK && t->made) return (struct export_sound){t->src, t->first, t->source_n, t->n};
+        if (t->src != NO_TRACK && t->made)
+            return (struct export_sound){t->src, t->first, t->source_n, t->n, t->ahead};
     }
     return (struct export_sound){0};
 }

@@ -158,7 +158,9 @@ static void finish(struct archive_job *j)
     settle(s);
     fold(&s->key, (uint64_t)a->from_us);
     fold(&s->key, (uint64_t)a->to_us);
-    fold(&s->key, (uint64_t)a->pictures << 8 | (uint64_t)a->keep_gaps << 1 | a->no_sound);
+    fold(&s->key,
+        (uint64_t)a->pictures << 8 | (uint64_t)a->make_sound << 2 | (uint64_t)a->keep_gaps << 1 |
+            a->no_sound);
     for (size_t i = 0; i < s->all.n; i++) {
         fold(&s->key, s->all.v[i].id);
         fold(&s->key, s->all.v[i].bytes << 8 | s->all.v[i].storage);
@@ -198,6 +200,7 @@ static void go_on(struct archive_job *j)
         return;
     }
     a = answer_new(s);
+    a->pictures = h->hub->server->pictures;
     a->film = films_get(h->hub->server->films, a->uid, s->key);
     if (a->film) {
         film_send(h, a);

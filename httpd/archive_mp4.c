@@ -6,23 +6,16 @@
 
 #define TIME_TEXT_MAX 64
 
-struct word {
-    const char *name;
-    bool value;
-};
-
-/* A parameter that is one of two words. false: it is another. */
-static bool choice(struct span query, const char *name, const struct word words[2], bool *ret)
+/* A parameter that is one of some words: *ret is its number, 0 where it is not given. false: it is another.
+ */
+static bool choice(struct span query, const char *name, const char *const *words, unsigned *ret)
 {
     char text[TIME_TEXT_MAX];
 
+    *ret = 0;
     if (!url_query_get(query, name, text, sizeof(text))) return true;
-    for (int i = 0; i < 2; i++) {
-        if (strcmp(text, words[i].name) != 0) continue;
-        *ret = words[i].value;
-        return true;
-    }
-    return false;
+    while (words[*ret] && strcmp(text, words[*ret]) != 0) ++*ret;
+    return words[*ret] != NULL;
 }
 
 static void too_long(struct http *h, usec_t most_us)
@@ -32,14 +25,22 @@ static void too_long(struct http *h, usec_t most_us)
 
 static void start_film(struct http *h, usec_t from_us, usec_t to_us)
 {
-    static const struct word gaps[] = {{"keep", true}, {"close", false}},
-                             audio[] = {{"none", true}, {"copy", false}};
+    static const char *const gaps[] = {"close", "keep", NULL}, *const audio[] = {"copy", "none", "aac", NULL};
+    enum { NONE = 1, AAC = 2 };
     usec_t most_us = atomic_load(&h->hub->server->export_max_us);
     struct film_ask ask = {.kind = FILM_WHOLE, .from_us = from_us, .to_us = to_us};
+    unsigned gap, sound;
 
-    if (!choice(h->ask->req.query, "gaps", gaps, &ask.keep_gaps) ||
-        !choice(h->ask->req.query, "audio", audio, &ask.no_sound))
-        answer_error(h, 400, "gaps is keep or close, audio is copy or none");
+    if (!choice(h->ask->req.query, "gaps", gaps, &gap) ||
+        !choice(h->ask->req.query, "audio", audio, &sound)) {
+        answer_error(h, 400, "gaps is keep or close, audio is copy, aac or none");
+        return;
+    }
+    ask.keep_gaps = gap == 1;
+    ask.no_sound = sound == NONE;
+    ask.make_sound = sound == AAC;
+    if (ask.make_sound && !h->hub->server->pictures)
+        answer_error(h, 503, "no sound is made here: pictures = 0");
     else if (to_us - from_us > most_us)
         too_long(h, most_us);
     else

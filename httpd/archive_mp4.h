@@ -10,6 +10,7 @@
 #include "httpd/archive.h"
 #include "httpd/films.h"
 #include "httpd/lend.h"
+#include "httpd/pictures.h"
 
 #define STRIP_MOST    200 /* pictures */
 #define STRIP_SHOW_US US_PER_S
@@ -22,7 +23,7 @@ struct film_ask {
     enum film_kind kind;
     usec_t from_us, to_us;
     unsigned pictures;
-    bool keep_gaps, no_sound;
+    bool keep_gaps, no_sound, make_sound;
 };
 
 /* A request on its way. */
@@ -34,6 +35,7 @@ struct film_answer {
     size_t n_st;
     unsigned missing; /* storages */
     struct film *film;
+    struct pictures *pictures; /* that make sound */
     /* the walk */
     size_t at; /* segment, or picture */
     int err;
@@ -48,6 +50,11 @@ struct film_answer {
     uint64_t left;
 };
 void film_answer_free(struct film_answer *a);
+
+/* archive_sound.c: the first telephone sound of a segment, and what it is made into. false: it has none. */
+bool film_sound_form(const struct seg_table *t, struct track *ret_source, struct export_made *ret);
+/* Frames of an EXPORT_MADE piece into a->out, from a->next on. 0 or -errno. */
+int film_sound_put(struct film_answer *a, const struct export_piece *p);
 
 /* Lists the segments, then goes on. Answers itself where nothing is there. */
 void film_find(struct http *h, const struct film_ask *ask);

@@ -105,7 +105,7 @@ static int prepare(struct film_answer *a)
         a->lent.pool = pool;
         return MOVED;
     }
-    return put_piece(a, &p);
+    return p.kind == EXPORT_MADE ? film_sound_put(a, &p) : put_piece(a, &p);
 }
 
 /* The first piece is there before the answer's head goes out: until then a disk may fail in time. */

@@ -103,6 +103,9 @@ static int begin(struct film_answer *a)
         .keep_gaps = a->ask.keep_gaps,
         .no_sound = a->ask.no_sound};
 
+    /* Of the first segment: what has another form later is silent. */
+    if (a->ask.make_sound && load(a, source_of(a)) == 0) (void)film_sound_form(a->t, &f->sound, &setup.made);
+
     for (size_t i = 1; i < f->n; i++)
         setup.gap_us = MAX(setup.gap_us, f->source[i].start_us - f->source[i - 1].end_us);
     f->x = export_new(&setup);

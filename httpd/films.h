@@ -30,7 +30,8 @@ struct film {
     struct source *source;
     size_t n;
     struct export *x;
-    usec_t *times; /* of pictures: when each was taken */
+    struct track sound; /* G.711 that AAC is made of; CODEC_NONE: none is */
+    usec_t *times;      /* of pictures: when each was taken */
     size_t n_times;
     struct list link; /* the cache's */
 };

@@ -94,8 +94,7 @@ static int gather(const struct sound *s, struct gather *g)
 
 static int ask_of(const struct sound *s, uint32_t first, uint32_t frames, struct picture_source *src)
 {
-    const struct sound_source *own = &s->source[s->own];
-    const struct track *track = &own->t->tracks.t[own->track];
+    const struct track *track = &s->like;
     struct picture_ask *a = &src->ask;
     struct gather g = {.track = track, .channels = MAX(track->channels, 1u)};
     size_t n;
@@ -117,13 +116,12 @@ static int ask_of(const struct sound *s, uint32_t first, uint32_t frames, struct
 int sound_make(
     struct pictures *p, const struct sound *s, uint32_t frame, uint32_t *ret_first, struct picture **ret)
 {
-    const struct sound_source *own = &s->source[s->own];
     uint32_t first = frame / SOUND_CHUNK * SOUND_CHUNK;
     char key[PICTURES_KEY_MAX];
     struct picture_source *src;
     int err;
 
-    if (frame >= s->frames || sound_track(&own->t->tracks.t[own->track]).codec == CODEC_NONE) return -EINVAL;
+    if (frame >= s->frames || sound_track(&s->like).codec == CODEC_NONE) return -EINVAL;
     if (snprintf(key, sizeof(key), "aac %s %u %u", s->key, first, s->frames) >= (int)sizeof(key))
         return -EINVAL;
     *ret_first = first;

@@ -4,7 +4,7 @@
  * on; nothing has to be taken off by an edit list (httpd/picture/aac.h). Frames are made SOUND_CHUNK at a
  * time, each chunk with two frames of run-in from what lies before it: whoever asks for the same stretch gets
  * the same bytes, whatever part of it he reads. Chunks are kept as pictures are (httpd/pictures.h).
- * Tests: tests/unit/httpd/test_sound.c, tests/e2e/test_picture.py. */
+ * Used by archive_sound.c. Tests: tests/unit/httpd/test_sound.c, tests/e2e/test_picture.py. */
 #ifndef HTTPD_SOUND_H
 #define HTTPD_SOUND_H
 
@@ -26,16 +26,17 @@ struct sound_source {
     int fd;
     uint8_t track; /* of the table's */
 };
-/* frames of AAC from the media time `first` (of the track's clock) on. Sources: the segment before, the one
- * it is of, the one behind, in this order; those before and behind may be missing, and are then silent, as
- * gaps are. All of one codec, clock and number of channels: others are silent too. Same key, same bytes: it
+/* frames of AAC from the media time `first` (of like's clock) on. Sources in the order of time: the segment
+ * it is of, and those before and behind, which may be missing and are then silent, as gaps are. A track that
+ * is not like `like` in codec, clock and number of channels is silent too. Same key, same bytes: it
  * names all sources and the first frame. */
 struct sound {
     const char *key;
+    struct track like; /* G.711 */
     int64_t first;
     uint32_t frames;
     struct sound_source source[SOUND_SOURCES_MAX];
-    size_t n_sources, own; /* own: the one whose track it is */
+    size_t n_sources;
 };
 /* The chunk of `frame`: *ret (the caller's reference) holds the frames from *ret_first on, up to SOUND_CHUNK
  * of them. Reads from disks and waits for a helper: for a pool's thread. 0, enum pictures_err, or -errno. */

@@ -1,5 +1,7 @@
 """JPEG of live and archive, AAC of telephone sound: through the whole server, and ms-picture by itself with hostile frames."""
+import array
 import concurrent.futures
+import math
 import os
 import random
 import re
@@ -333,3 +335,86 @@ def test_requests_that_are_none(head):
         except ConnectionError:
             pass
         assert h.process.wait(10) == 0
+
+
+# --- telephone sound ---
+
+
+def pcm(path, *options):
+    """What ffmpeg hears: bytes of 16 bit samples, and what it says."""
+    p = subprocess.run(["ffmpeg", "-v", "warning", *options, "-i", str(path), "-vn", "-f", "s16le", "-ac", "1", "-ar", "8000", "-"], capture_output=True)
+    return p.stdout, [line for line in p.stderr.decode().splitlines() if "Estimating duration" not in line]
+
+
+def adts(frames, rate_index=11, channels=1):
+    """Raw AAC frames with headers, for decoders."""
+    whole = b""
+    for f in frames:
+        n = len(f) + 7
+        whole += bytes([0xFF, 0xF1, 1 << 6 | rate_index << 2 | channels >> 2, (channels & 3) << 6 | n >> 11, n >> 3 & 255, (n & 7) << 5 | 0x1F, 0xFC]) + f
+    return whole
+
+
+def apart(a, b):
+    """Decibels between a sound and what differs from it."""
+    a, b = (array.array("h", x[: min(len(a), len(b))]) for x in (a, b))
+    power, noise = sum(x * x for x in a), sum((x - y) ** 2 for x, y in zip(a, b))
+    return 10 * math.log10(power / max(noise, 1))
+
+
+@pytest.mark.parametrize("codec,name", [(picture.PCMA, "alaw"), (picture.PCMU, "mulaw")])
+def test_sound_is_the_same_as_aac(codec, name, tmp_path):
+    """Made in two pieces with run-in; ffmpeg and GStreamer decode it without a word, sample for sample where it was."""
+    frames = 100
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "aevalsrc=0.4*sin(2*PI*(300+40*t)*t):s=8000:d=14", "-f", name, "-"],
+                         capture_output=True, check=True).stdout
+    size = picture.AAC_SAMPLES
+    with picture.Helper() as h:
+        out = b""
+        for first in (0, 50):
+            answer, piece = h.aac(raw[first * size : (first + 50 + 3) * size], codec)
+            assert answer["err"] == 0 and len(piece) == 50 * picture.AAC_BYTES
+            assert h.aac(raw[first * size : (first + 50 + 3) * size], codec)[1] == piece  # the same again
+            out += piece
+    path = tmp_path / "a.aac"
+    path.write_bytes(adts([out[i * picture.AAC_BYTES : (i + 1) * picture.AAC_BYTES] for i in range(frames)]))
+    heard, said = pcm(path, "-f", "aac")
+    assert said == [] and len(heard) == frames * size * 2
+    (tmp_path / "raw").write_bytes(raw[picture.RUN_IN * size :])
+    meant, _ = pcm(tmp_path / "raw", "-f", name, "-ar", "8000", "-ac", "1")
+    for i in range(1, frames):
+        at = i * size * 2
+        assert apart(meant[at : at + size * 2], heard[at : at + size * 2]) > 20, i
+    gst = subprocess.run(["gst-launch-1.0", "-q", "filesrc", f"location={path}", "!", "aacparse", "!", "avdec_aac", "!", "fakesink"], capture_output=True, text=True, timeout=60)
+    assert gst.returncode == 0 and gst.stderr == ""
+
+
+@pytest.mark.slow
+def test_film_with_sound_that_players_know(server, camera, tmp_path):
+    """audio=aac: G.711 over three segments is AAC in the film; every range has the same bytes; sound and picture are as long."""
+    cam = camera(dict(group="cam", source=["small.h264", "audio.alaw"], start="key"))
+    s = server({"cam0": {"stream-url": cam.url("cam0"), "dvr-chunk": "10s"}}, record=True)
+    s.wait_recording("cam0")
+    wait_for("24 s are recorded", lambda: s.ranges("cam0") and s.ranges("cam0")[0][1] >= 24, timeout=40)
+    start = int(s.ranges("cam0")[0][0]) + 1
+    url = f"cam0/archive-{start}-20.mp4?audio=aac"
+    film = s.get(url)
+    assert film["X-Tracks-Left-Out"] is None
+    path = tmp_path / "film.mp4"
+    path.write_bytes(film.body)
+    found = {t["codec_type"]: t for t in tools.ffprobe(path, "-count_frames", entries="stream=codec_name,codec_type,nb_read_frames,duration,sample_rate,channels")["streams"]}
+    assert found["audio"]["codec_name"] == "aac" and found["audio"]["sample_rate"] == "8000"
+    assert abs(float(found["audio"]["duration"]) - float(found["video"]["duration"])) < 0.5
+    heard, said = pcm(path)
+    assert said == []
+    # As many samples as there is time: nothing piles up at the joints of segments.
+    assert abs(len(heard) / 2 / 8000 - float(found["audio"]["duration"])) < 0.2
+    rng = random.Random(2)
+    for _ in range(8):
+        a = rng.randrange(len(film.body))
+        b = min(a + rng.randrange(1, 100000), len(film.body) - 1)
+        part = s.get(url, headers={"Range": f"bytes={a}-{b}"}, status=206)
+        assert part.body == film.body[a : b + 1] and part["ETag"] == film["ETag"]
+    assert s.get(url).body == film.body
+    assert s.get(f"cam0/archive-{start}-20.mp4")["X-Tracks-Left-Out"] == "PCMA"
+    s.get(f"cam0/archive-{start}-20.mp4?audio=mp3", status=400)

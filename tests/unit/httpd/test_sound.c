@@ -103,6 +103,9 @@ static int end(void **state)
     return 0;
 }
 
+static const struct track g711 = {
+    .codec = CODEC_PCMA, .kind = TRACK_AUDIO, .clock_hz = 8000, .sample_rate = 8000, .channels = 1};
+
 /* --- segments: the sample of media time v is the byte v % 199 --- */
 
 static uint8_t byte_at(int64_t v)
@@ -118,8 +121,7 @@ static void segment(struct sound_source *s, int64_t from, unsigned blocks)
     assert_true(s->fd >= 0);
     t->tracks.n = 2;
     t->tracks.t[0] = (struct track){.codec = CODEC_H264, .kind = TRACK_VIDEO, .clock_hz = 90000};
-    t->tracks.t[1] = (struct track){
-        .codec = CODEC_PCMA, .kind = TRACK_AUDIO, .clock_hz = 8000, .sample_rate = 8000, .channels = 1};
+    t->tracks.t[1] = g711;
     t->s = mem_new_n(blocks, sizeof(*t->s));
     for (t->n = 0; t->n < blocks; t->n++) {
         uint8_t bytes[BLOCK];
@@ -160,7 +162,7 @@ static void assert_given(int64_t from, int64_t heard_from, int64_t heard_to)
 static void test_run_in_and_lookahead_come_from_the_neighbours(void **state)
 {
     const int64_t at = 8000 * 1700000000ll;
-    struct sound s = {.key = "k", .first = at, .frames = 10, .n_sources = 3, .own = 1};
+    struct sound s = {.key = "k", .first = at, .frames = 10, .n_sources = 3, .like = g711};
     struct picture *made;
     uint32_t first;
 
@@ -184,7 +186,7 @@ static void test_run_in_and_lookahead_come_from_the_neighbours(void **state)
 
 static void test_what_is_missing_is_silent(void **state)
 {
-    struct sound s = {.key = "k", .first = 16000, .frames = 10, .n_sources = 1, .own = 0};
+    struct sound s = {.key = "k", .first = 16000, .frames = 10, .n_sources = 1, .like = g711};
     struct seg_table *t;
     struct picture *made;
     uint32_t first;
@@ -204,7 +206,7 @@ static void test_what_is_missing_is_silent(void **state)
 
 static void test_chunks_have_run_in_of_their_own(void **state)
 {
-    struct sound s = {.key = "k", .first = 8000, .frames = 1000, .n_sources = 1, .own = 0};
+    struct sound s = {.key = "k", .first = 8000, .frames = 1000, .n_sources = 1, .like = g711};
     struct picture *made;
     uint32_t first;
 
