@@ -120,7 +120,10 @@ static int on_helper(struct control *c, struct incoming *in)
 {
     int fd = take_fd(in, 0), err = (int)CLAMP(packed_i64(in->body, "err", EPROTO), 0, 4095);
 
-    if (!c->server.pictures) return -1; /* nobody has asked */
+    if (!c->server.pictures) { /* nobody has asked */
+        fd_close(&fd);
+        return 0;
+    }
     pictures_helper(c->server.pictures, packed_u64(in->body, "id", 0), err, fd);
     return 0;
 }
