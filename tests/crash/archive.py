@@ -39,6 +39,48 @@ class Info:
         start, end, size, table, samples, flags, *_, crc, _ = struct.unpack_from(">QQQQIIQ4qIIBqIH", b, at)
         return cls(number, uid, start, end, size, table, samples, flags, crc)
 
+    @classmethod
+    def read_row(cls, key, b):
+        """A record of the index, as archive/segrow.c writes it."""
+        uid, number = key[:-9].decode(), struct.unpack(">Q", key[-8:])[0]
+        assert b[0] == 1, f"a record of form {b[0]}"
+        assert struct.unpack(">I", b[-4:])[0] == crc32c(key + b[:-4]), "a record with a wrong checksum"
+        row = Row(b, 1)
+        start = (number >> 8) * 1000 + row.zigzag()
+        length, size, behind, samples, flags = (row.varint() for _ in range(5))
+        row.at += 8
+        bases = row.byte().bit_count()
+        for _ in range(bases + 2):
+            row.varint()
+        row.at += 1
+        row.zigzag()
+        crc = struct.unpack_from(">I", b, row.at)[0]
+        return cls(number, uid, start, start + length, size, size - behind, samples, flags, crc)
+
+
+class Row:
+    """Numbers one behind the other."""
+
+    def __init__(self, b, at):
+        self.b, self.at = b, at
+
+    def byte(self):
+        self.at += 1
+        return self.b[self.at - 1]
+
+    def varint(self):
+        n = shift = 0
+        while True:
+            x = self.byte()
+            n |= (x & 0x7F) << shift
+            shift += 7
+            if x < 0x80:
+                return n
+
+    def zigzag(self):
+        n = self.varint()
+        return n >> 1 ^ -(n & 1)
+
 
 @dataclasses.dataclass
 class Segment:
@@ -113,13 +155,14 @@ class Archive:
     def index(self):
         """{(uid, id): Info} as the index has it now. OSError: there is none yet."""
         try:
-            env = lmdb.open(self.index_dir(), readonly=True, max_dbs=4, max_readers=READERS_MAX, create=False)
+            env = lmdb.open(self.index_dir(), readonly=True, max_dbs=8, max_readers=READERS_MAX, create=False)
         except lmdb.Error as e:
             raise OSError(f"{self.index_dir()}: {e}") from e
         try:
             table = env.open_db(b"segments", create=False)
             with env.begin(table) as txn:
-                return {(k[:-9].decode(), struct.unpack(">Q", k[-8:])[0]): Info.read(v) for k, v in txn.cursor()}
+                rows = [Info.read_row(k, v) for k, v in txn.cursor()]
+                return {(i.uid, i.id): i for i in rows}
         finally:
             env.close()
 
