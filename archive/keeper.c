@@ -9,7 +9,7 @@
 #define SYNC_LEAST_US (100 * US_PER_MS)
 #define SYNC_MOST_US  (600 * US_PER_S)
 
-static struct store *find_store(struct keeper *k, const char *name)
+struct store *keeper_store(struct keeper *k, const char *name)
 {
     LIST_EACH(&k->stores, link)
     {
@@ -194,7 +194,7 @@ static int storage(struct keeper *k, struct incoming *in)
         mem_free(conf);
         return -EPROTO;
     }
-    s = find_store(k, conf->name);
+    s = keeper_store(k, conf->name);
     if (!s) {
         s = NEW(struct store);
         s->keeper = k;
@@ -213,7 +213,7 @@ static int storage(struct keeper *k, struct incoming *in)
 static int storage_gone(struct keeper *k, struct incoming *in)
 {
     char name[DISK_NAME_MAX];
-    struct store *s = packed_text(in->body, "name", name, sizeof(name)) ? find_store(k, name) : NULL;
+    struct store *s = packed_text(in->body, "name", name, sizeof(name)) ? keeper_store(k, name) : NULL;
 
     if (s) end_store(s, true);
     return 0;
@@ -222,7 +222,7 @@ static int storage_gone(struct keeper *k, struct incoming *in)
 static int storage_accept(struct keeper *k, struct incoming *in)
 {
     char name[DISK_NAME_MAX];
-    struct store *s = packed_text(in->body, "name", name, sizeof(name)) ? find_store(k, name) : NULL;
+    struct store *s = packed_text(in->body, "name", name, sizeof(name)) ? keeper_store(k, name) : NULL;
 
     if (s && !s->ending) disk_accept(s->disk);
     return 0;
@@ -231,7 +231,7 @@ static int storage_accept(struct keeper *k, struct incoming *in)
 static int index_suspect(struct keeper *k, struct incoming *in)
 {
     char name[DISK_NAME_MAX];
-    struct store *s = packed_text(in->body, "name", name, sizeof(name)) ? find_store(k, name) : NULL;
+    struct store *s = packed_text(in->body, "name", name, sizeof(name)) ? keeper_store(k, name) : NULL;
 
     if (s && !s->ending) disk_suspect(s->disk);
     return 0;

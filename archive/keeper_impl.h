@@ -76,6 +76,8 @@ struct keeper {
     void *done_arg;
 };
 
+/* NULL: there is none of that name. */
+struct store *keeper_store(struct keeper *k, const char *name);
 /* Can it take a stream now? One that does not answer cannot. */
 bool keeper_store_ok(const struct store *s);
 

@@ -154,11 +154,16 @@ static int archive_ask(struct peer *p, const struct packed *body)
     return 0;
 }
 
+/* It says where: a worker that has been told of another storage may not have heard of it yet, and one that is
+ * older than we are has its folder from the keeper before us. */
 static int seg_opened(struct peer *p, const struct packed *body)
 {
+    char name[DISK_NAME_MAX];
+
     p->open_id = packed_u64(body, "id", 0);
-    if (!p->store) p->store = choose(p); /* it has its folder from the keeper before us */
-    p->open_store = p->store;
+    p->open_store = packed_text(body, "storage", name, sizeof(name)) ? keeper_store(p->keeper, name) : NULL;
+    if (!p->store) p->store = p->open_store ? p->open_store : choose(p);
+    if (!p->open_store) p->open_store = p->store;
     if (p->open_store && p->open_store->disk) disk_opened(p->open_store->disk, p->uid, p->open_id);
     return 0;
 }
@@ -169,6 +174,7 @@ static int seg_closed(struct peer *p, const struct packed *body)
     struct store *s = p->open_store && p->open_id == id ? p->open_store : p->store;
 
     if (s && s->disk) disk_closed(s->disk, p->uid, id);
+    if (s && s->disk && s != p->store) disk_look(s->disk, p->uid, true); /* it writes there no more */
     if (p->open_id == id) p->open_id = 0;
     return 0;
 }

@@ -104,13 +104,14 @@ void klink_ask(struct klink *k)
     if (k->keeper) channel_send0(k->keeper, MSG_ARCHIVE_ASK);
 }
 
-void klink_opened(struct klink *k, uint64_t id, const char *path, usec_t start_us)
+void klink_opened(struct klink *k, uint64_t id, const char *storage, const char *path, usec_t start_us)
 {
     struct packer *out;
 
     if (!k->keeper) return;
-    out = channel_begin(k->keeper, MSG_SEG_OPENED, 3);
+    out = channel_begin(k->keeper, MSG_SEG_OPENED, 4);
     pack_kv_u64(out, "id", id);
+    pack_kv_text(out, "storage", storage);
     pack_kv_text(out, "path", path);
     pack_kv_i64(out, "start_us", start_us);
     channel_end(k->keeper, NULL, 0);

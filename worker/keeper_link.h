@@ -28,7 +28,7 @@ void klink_init(struct klink *k, struct loop *l, const struct klink_ops *ops, vo
 void klink_done(struct klink *k);
 void klink_keeper(struct klink *k, int fd); /* takes fd */
 void klink_ask(struct klink *k);
-void klink_opened(struct klink *k, uint64_t id, const char *path, usec_t start_us);
+void klink_opened(struct klink *k, uint64_t id, const char *storage, const char *path, usec_t start_us);
 void klink_closed(struct klink *k, const struct seg_info *info);
 void klink_failed(struct klink *k, int err); /* negative */
 

@@ -12,9 +12,7 @@ struct news {
     struct recorder *r;
     enum { OPENED, CLOSED, FAILED, STOPPED } what;
     int err;
-    uint64_t id;
-    usec_t start_us;
-    char path[SEG_PATH_MAX];
+    struct rec_open open;
     struct seg_info *info;
 };
 
@@ -23,7 +21,7 @@ static void tell(void *arg)
     struct news *n = arg;
     struct recorder *r = n->r;
 
-    if (n->what == OPENED) r->ops->opened(r->arg, n->id, n->path, n->start_us);
+    if (n->what == OPENED) r->ops->opened(r->arg, &n->open);
     if (n->what == CLOSED) r->ops->closed(r->arg, n->info);
     if (n->what == FAILED) r->ops->failed(r->arg, n->err);
     mem_free(n->info);
@@ -70,20 +68,18 @@ void rec_say_progress(struct recorder *r, uint64_t wrote)
     pthread_mutex_unlock(&r->lock);
 }
 
-static void say_open(struct recorder *r)
+static void say_open(struct recorder *r, const struct rec_open *o)
 {
     struct ring_status *s;
 
     pthread_mutex_lock(&r->lock);
     s = r->status;
-    r->open_id = segw_id(r->seg);
-    r->open_start_us = segw_start_us(r->seg);
-    span_copy(span_of(segw_path(r->seg)), r->open_path, sizeof(r->open_path));
-    ring_status_text(s, s->rec_path, sizeof(s->rec_path), r->open_path);
+    r->open = *o;
+    ring_status_text(s, s->rec_path, sizeof(s->rec_path), o->path);
     atomic_store(&s->rec_bytes, segw_bytes(r->seg));
-    atomic_store(&s->rec_start_us, r->open_start_us);
+    atomic_store(&s->rec_start_us, o->start_us);
     atomic_store(&s->rec_end_us, segw_end_us(r->seg));
-    atomic_store(&s->rec_segment, r->open_id);
+    atomic_store(&s->rec_segment, o->id);
     atomic_store(&s->record_state, RECORD_ON);
     atomic_store(&s->rec_errno, 0);
     pthread_mutex_unlock(&r->lock);
@@ -92,7 +88,7 @@ static void say_open(struct recorder *r)
 void rec_say_closed(struct recorder *r)
 {
     pthread_mutex_lock(&r->lock);
-    r->open_id = 0;
+    r->open.id = 0;
     atomic_store(&r->status->rec_segment, 0);
     atomic_store(&r->status->record_state,
         !r->on                                               ? RECORD_OFF
@@ -179,11 +175,12 @@ bool rec_open(struct recorder *r)
         return false;
     }
     r->discont = false;
-    say_open(r);
     n = news(r, OPENED);
-    n->id = segw_id(r->seg);
-    n->start_us = segw_start_us(r->seg);
-    span_copy(span_of(segw_path(r->seg)), n->path, sizeof(n->path));
+    n->open.id = segw_id(r->seg);
+    n->open.start_us = segw_start_us(r->seg);
+    memcpy(n->open.storage, r->storage, sizeof(n->open.storage));
+    span_copy(span_of(segw_path(r->seg)), n->open.path, sizeof(n->open.path));
+    say_open(r, &n->open);
     loop_post(r->loop, tell, n);
     return true;
 }

@@ -8,12 +8,13 @@
 
 /* --- the thread --- */
 
-static void take_folder(struct recorder *r, int fd)
+static void take_folder(struct recorder *r, const struct orders *o)
 {
     r->go_on = r->go_on || r->seg != NULL;
     rec_drop_folder(r);
     r->retry_us = 0;
-    r->folder_fd = fd;
+    r->folder_fd = o->folder_fd;
+    memcpy(r->storage, o->storage, sizeof(r->storage));
 }
 
 /* Waits until there is something to do. What the loop wants is taken over; false: the end is wanted. */
@@ -45,7 +46,7 @@ static bool take_orders(struct recorder *r)
     if (r->on && !o.on) rec_record(r);
     if (o.new_folder && r->seg) rec_record(r);
     r->on = o.on;
-    if (o.new_folder) take_folder(r, o.folder_fd);
+    if (o.new_folder) take_folder(r, &o);
     if (!r->on) rec_close(r);
     if (!r->seg) rec_say_closed(r);
     return !o.stop;
@@ -173,12 +174,13 @@ void recorder_clock(struct recorder *r, enum seg_clock clock, usec_t offset_us)
     pthread_mutex_unlock(&r->lock);
 }
 
-void recorder_folder(struct recorder *r, int fd, int err)
+void recorder_folder(struct recorder *r, const char *storage, int fd, int err)
 {
     pthread_mutex_lock(&r->lock);
     fd_close(&r->orders.folder_fd);
     r->orders.new_folder = true;
     r->orders.folder_fd = fd;
+    span_copy(span_of(storage), r->orders.storage, sizeof(r->orders.storage));
     if (err != 0) atomic_store(&r->status->rec_errno, err);
     poke_locked(r);
     pthread_mutex_unlock(&r->lock);
@@ -203,18 +205,12 @@ usec_t recorder_busy_us(const struct recorder *r, usec_t now_us)
     return since_us ? MAX(now_us - since_us, 1) : 0;
 }
 
-bool recorder_open_segment(
-    struct recorder *r, uint64_t *ret_id, char path[SEG_PATH_MAX], usec_t *ret_start_us)
+bool recorder_open_segment(struct recorder *r, struct rec_open *ret)
 {
-    bool open;
-
     pthread_mutex_lock(&r->lock);
-    open = r->open_id != 0;
-    *ret_id = r->open_id;
-    *ret_start_us = r->open_start_us;
-    memcpy(path, r->open_path, SEG_PATH_MAX);
+    *ret = r->open;
     pthread_mutex_unlock(&r->lock);
-    return open;
+    return ret->id != 0;
 }
 
 void recorder_text(struct recorder *r, char *field, size_t cap, const char *text)

@@ -30,9 +30,19 @@
 #define RECORDER_POKE_BYTES (256u << 10)      /* or so many bytes */
 #define RECORDER_STACK      (128u << 10)
 
+#define RECORDER_STORAGE_MAX 48
+
+/* The segment that is open. */
+struct rec_open {
+    uint64_t id;
+    usec_t start_us;
+    char storage[RECORDER_STORAGE_MAX];
+    char path[SEG_PATH_MAX];
+};
+
 struct recorder;
 struct recorder_ops { /* in the loop's thread */
-    void (*opened)(void *arg, uint64_t id, const char *path, usec_t start_us);
+    void (*opened)(void *arg, const struct rec_open *o);
     void (*closed)(void *arg, const struct seg_info *info);
     void (*failed)(void *arg, int err); /* negative */
     void (*stopped)(void *arg);
@@ -51,16 +61,15 @@ void recorder_set(struct recorder *r, bool on, usec_t chunk_us);
 void recorder_policy(struct recorder *r, const struct rec_policy *p);
 /* What is known of the camera's clock now; the open segment takes it when it knows nothing yet. */
 void recorder_clock(struct recorder *r, enum seg_clock clock, usec_t offset_us);
-/* The folder to write to; takes fd. -1: none now, err says why (positive errno). */
-void recorder_folder(struct recorder *r, int fd, int err);
+/* The folder to write to, on that storage; takes fd. -1: none now, err says why (positive errno). */
+void recorder_folder(struct recorder *r, const char *storage, int fd, int err);
 void recorder_poke(struct recorder *r);
 /* Writes what is there, closes the segment; stopped() comes. At once where no thread runs. */
 void recorder_stop(struct recorder *r);
 /* Is it at work since so long? 0: it waits for us. */
 usec_t recorder_busy_us(const struct recorder *r, usec_t now_us);
 /* The segment that is open now; false: none. For a new keeper. */
-bool recorder_open_segment(
-    struct recorder *r, uint64_t *ret_id, char path[SEG_PATH_MAX], usec_t *ret_start_us);
+bool recorder_open_segment(struct recorder *r, struct rec_open *ret);
 /* Text of the ring's status: the recorder writes there too. */
 void recorder_text(struct recorder *r, char *field, size_t cap, const char *text);
 

@@ -17,8 +17,9 @@ struct orders {
     enum seg_clock clock;
     usec_t clock_offset_us;
     bool new_folder;
-    int folder_fd, folder_err;
-    struct ring_writer *ring; /* to change to, NULL: none */
+    int folder_fd;
+    char storage[RECORDER_STORAGE_MAX]; /* of the folder */
+    struct ring_writer *ring;           /* to change to, NULL: none */
 };
 
 struct recorder {
@@ -33,9 +34,7 @@ struct recorder {
     struct orders orders;
     bool poked;
     struct ring_status *status; /* of the newest ring, guarded by the lock: it may be moved meanwhile */
-    uint64_t open_id;           /* guarded by the lock, with path and start */
-    char open_path[SEG_PATH_MAX];
-    usec_t open_start_us;
+    struct rec_open open;       /* guarded by the lock; id 0: none */
     _Atomic usec_t busy_since_us;
     /* the thread's */
     struct ring_writer *ring;
@@ -49,7 +48,8 @@ struct recorder {
         want_us; /* the policy is asked about this time: of its newest frame, or where its stretch begins */
     usec_t begin_us, line_us; /* its first frame's media time, and wall clock minus that */
     int folder_fd, lock_fd;
-    uint64_t next; /* first frame that is not in a file */
+    char storage[RECORDER_STORAGE_MAX]; /* of the folder */
+    uint64_t next;                      /* first frame that is not in a file */
     bool on, discont;
     struct rec_policy policy;
     bool go_on; /* behind what another segment holds: a key frame is not needed */

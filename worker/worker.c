@@ -128,13 +128,13 @@ const struct session_ops worker_session_ops = {.state = on_session_state,
 
 /* --- the recorder's word --- */
 
-static void on_opened(void *arg, uint64_t id, const char *path, usec_t start_us)
+static void on_opened(void *arg, const struct rec_open *o)
 {
     struct worker *w = arg;
 
     write_log_ok(&w->write_log, w->storage);
-    log_info("segment-open", "path=%s", path);
-    klink_opened(&w->keeper, id, path, start_us);
+    log_info("segment-open", "path=%s", o->path);
+    klink_opened(&w->keeper, o->id, o->storage, o->path, o->start_us);
 }
 
 static void on_closed(void *arg, const struct seg_info *info)
@@ -178,19 +178,16 @@ static void on_folder(void *arg, int fd, int err, const char *storage)
         "archive", "storage=%s state=%s errno=%d", log_q(span_of(storage)), fd >= 0 ? "ok" : "wait", err);
     span_copy(span_of(fd >= 0 ? storage : ""), w->storage, sizeof(w->storage));
     recorder_text(w->recorder, w->status->rec_storage, sizeof(w->status->rec_storage), storage);
-    recorder_folder(w->recorder, fd, err);
+    recorder_folder(w->recorder, storage, fd, err);
 }
 
 static void on_keeper(void *arg)
 {
     struct worker *w = arg;
-    char path[SEG_PATH_MAX];
-    usec_t start_us;
-    uint64_t id;
+    struct rec_open o;
 
     if (w->configured && w->settings.record) klink_ask(&w->keeper);
-    if (recorder_open_segment(w->recorder, &id, path, &start_us))
-        klink_opened(&w->keeper, id, path, start_us);
+    if (recorder_open_segment(w->recorder, &o)) klink_opened(&w->keeper, o.id, o.storage, o.path, o.start_us);
 }
 
 /* The camera is told, the segment closed; both at once, and the child's deadline stands behind them. */

@@ -87,7 +87,7 @@ enum {
     /* state (ok, wait), errno, storage; descriptor of <storage>/<uid>/records when ok. Pushed again on every change: \
        a worker that holds a folder and is told wait closes its segment */ \
     MESSAGE(ARCHIVE, 38, TO_KEEPER, TO_WORKER, 512, 1) \
-    MESSAGE(SEG_OPENED, 39, TO_WORKER, TO_KEEPER, 512, 0)     /* id, path, start_us */ \
+    MESSAGE(SEG_OPENED, 39, TO_WORKER, TO_KEEPER, 512, 0)     /* id, storage (as ARCHIVE named it), path, start_us */ \
     MESSAGE(SEG_CLOSED, 40, TO_WORKER, TO_KEEPER, 65536, 0)   /* id, info: seg_info as archive/seginfo.h writes it */ \
     MESSAGE(SEG_STORED, 41, TO_KEEPER, TO_WORKER, 64, 0)      /* id: it is in the index, durably */ \
     MESSAGE(INDEX_SUSPECT, 70, TO_HTTPD | TO_MASTER, TO_MASTER | TO_KEEPER, 256, 0) /* name: who read it found damage that no record explains: look */ \

@@ -325,11 +325,12 @@ void rig_ask(struct rig_worker *w)
     channel_send0(w->ch, MSG_ARCHIVE_ASK);
 }
 
-void rig_opened(struct rig_worker *w, uint64_t id, const char *path, usec_t start_us)
+void rig_opened(struct rig_worker *w, uint64_t id, const char *storage, const char *path, usec_t start_us)
 {
-    struct packer *p = channel_begin(w->ch, MSG_SEG_OPENED, 3);
+    struct packer *p = channel_begin(w->ch, MSG_SEG_OPENED, 4);
 
     pack_kv_u64(p, "id", id);
+    pack_kv_text(p, "storage", storage);
     pack_kv_text(p, "path", path);
     pack_kv_i64(p, "start_us", start_us);
     channel_end(w->ch, NULL, 0);

@@ -16,13 +16,11 @@
 
 const struct ring_geom rec_rig_geom = {RING_DATA_MIN, 512};
 
-static void on_opened(void *arg, uint64_t id, const char *path, usec_t start_us)
+static void on_opened(void *arg, const struct rec_open *o)
 {
     struct rec_rig *b = arg;
 
-    (void)id;
-    (void)path;
-    (void)start_us;
+    assert_string_equal(o->storage, "a");
     b->opened++;
     loop_break(b->loop);
 }

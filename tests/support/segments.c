@@ -29,7 +29,7 @@ void segments_make(int records, const char *uid, usec_t start_us, unsigned secon
 void segments_record(struct rig_worker *w, usec_t start_us, unsigned seconds, struct seg_info *ret)
 {
     segments_make(w->folder, w->uid, start_us, seconds, ret);
-    rig_opened(w, ret->id, ret->path, ret->start_us);
+    rig_opened(w, ret->id, w->storage, ret->path, ret->start_us);
     rig_segment_closed(w, ret);
     must(rig_wait_stored(w, ret->id));
 }

@@ -105,7 +105,7 @@ static void record(struct place *p, struct rig_worker *w, int at_s, struct seg_i
 {
     struct segw *seg = begin_segment(p, w, at_s);
 
-    rig_opened(w, segw_id(seg), segw_path(seg), segw_start_us(seg));
+    rig_opened(w, segw_id(seg), w->storage, segw_path(seg), segw_start_us(seg));
     assert_int_equal(segw_close(seg, ret), 0);
     rig_segment_closed(w, ret);
 }
@@ -316,7 +316,7 @@ static void dead_workers_segment_is_repaired(void **state)
     w = recording_worker(p, "cam-1");
     assert_int_equal(seg_lock(w->folder, &lock), SEGW_OK);
     seg = begin_segment(p, w, 0);
-    rig_opened(w, segw_id(seg), segw_path(seg), segw_start_us(seg));
+    rig_opened(w, segw_id(seg), w->storage, segw_path(seg), segw_start_us(seg));
     segw_abandon(seg); /* kill -9 */
     fd_close(&lock);
     rig_worker_dies(w);
@@ -351,7 +351,7 @@ static void keepers_death_costs_nothing(void **state)
     start_with_storage(p, uuid);
     wait_ranges(p, "cam-1", "0-4 10-14");
     w = recording_worker(p, "cam-1");
-    rig_opened(w, segw_id(seg), segw_path(seg), segw_start_us(seg));
+    rig_opened(w, segw_id(seg), w->storage, segw_path(seg), segw_start_us(seg));
     assert_int_equal(segw_close(seg, &info), 0);
     assert_int_equal(info.flags & SEG_RECOVERED, 0); /* nobody cut it while it was written */
     rig_segment_closed(w, &info);

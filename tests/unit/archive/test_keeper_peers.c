@@ -5,10 +5,11 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "tests/support/keeper_rig.h"
+#include "tests/support/segments.h"
 #include "tests/support/small_disk.h"
 #include "tests/support/tool.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #define SYNC_US  (200 * US_PER_MS)
@@ -93,7 +94,9 @@ static void comes_back_when_its_storage_is_steady(void **state)
     struct rig_worker *w;
     char away[200];
     usec_t back_us;
+    struct seg_info late;
     unsigned told;
+    int there;
 
     start(p);
     w = worker(p, BELONG_A);
@@ -102,6 +105,7 @@ static void comes_back_when_its_storage_is_steady(void **state)
     assert_int_equal(rename(p->a, away), 0);
     wait_storage(p, w, "b");
     told = w->archives;
+    there = fcntl(w->folder, F_DUPFD_CLOEXEC, 0);
     assert_int_equal(rename(away, p->a), 0);
     assert_true(rig_wait_state(&p->rig, "a", "ok"));
     back_us = clock_mono_us();
@@ -109,6 +113,13 @@ static void comes_back_when_its_storage_is_steady(void **state)
     assert_true(clock_mono_us() - back_us > 8 * US_PER_S); /* not at once: it may go again */
     assert_int_equal(w->archives, told + 1);               /* it was never told to stop */
     assert_true(w->folder >= 0);
+    /* a segment that it had begun before it heard of that is looked for where it is */
+    segments_make(there, "cam-1", clock_wall_us(), 2, &late);
+    rig_opened(w, late.id, "b", late.path, late.start_us);
+    rig_segment_closed(w, &late);
+    assert_true(rig_wait_stored(w, late.id));
+    assert_true(segments_there(p->b, &late));
+    close(there);
 }
 
 static void a_slow_start_moves_nobody(void **state)

@@ -20,7 +20,7 @@ static void a_segment_is_closed_at_the_end(void **state)
     struct ring_status *s = ring_writer_status(b->w);
 
     recorder_set(b->rec, true, 120 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_put(b, 60, 25, 0);
     recorder_poke(b->rec);
     rec_rig_recorded(b);
@@ -40,7 +40,7 @@ static void segments_change_at_key_frames(void **state)
     struct rec_rig *b = *state;
 
     recorder_set(b->rec, true, 5 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     for (int i = 0; i < 32; i++) {
         rec_rig_put(b, 12, 50, 0);
         recorder_poke(b->rec);
@@ -59,7 +59,7 @@ static void a_long_gop_goes_on(void **state)
     struct rec_rig *b = *state;
 
     recorder_set(b->rec, true, 5 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     for (int i = 0; i < 60; i++) {
         rec_rig_put(b, 25, 100000, 0);
         recorder_poke(b->rec);
@@ -76,7 +76,7 @@ static void what_comes_before_a_key_frame_waits(void **state)
 
     b->frame = 5;
     recorder_set(b->rec, true, 60 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_put(b, 30, 25, 0);
     recorder_poke(b->rec);
     rec_rig_recorded(b);
@@ -89,7 +89,7 @@ static void a_joint_in_media_time_begins_a_segment(void **state)
     struct rec_rig *b = *state;
 
     recorder_set(b->rec, true, 60 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_put(b, 30, 25, 0);
     b->frame = 500; /* 20 s later, at a key frame */
     rec_rig_put(b, 30, 25, FRAME_DISCONT);
@@ -108,7 +108,7 @@ static void other_tracks_begin_a_segment(void **state)
     struct track_set *s = mem_new(sizeof(*s));
 
     recorder_set(b->rec, true, 60 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_put(b, 25, 25, 0);
     ring_help_tracks(s);
     s->t[0].width = 1920;
@@ -130,7 +130,7 @@ static void an_added_track_waits_for_the_key_frame(void **state)
     struct track_set *s = mem_new(sizeof(*s));
 
     recorder_set(b->rec, true, 60 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_put(b, 35, 25, 0);
     ring_help_tracks(s);
     s->t[2] =
@@ -154,7 +154,7 @@ static void what_a_dead_worker_left_is_recorded(void **state)
     struct rec_rig *b = *state;
 
     recorder_set(b->rec, true, 60 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_put(b, 30, 25, 0);
     recorder_poke(b->rec);
     rec_rig_recorded(b);
@@ -163,7 +163,7 @@ static void what_a_dead_worker_left_is_recorded(void **state)
     assert_int_equal(atomic_load(&ring_writer_status(b->w)->rec_next_seq), 61);
     rec_rig_put(b, 12, 25, 0);
     recorder_set(b->rec, true, 60 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_recorded(b);
     rec_rig_stop(b);
     assert_int_equal(b->n_infos, 2);
@@ -182,7 +182,7 @@ static void overtaken_it_marks_a_gap(void **state)
     skip();
 #endif
     recorder_set(b->rec, true, 60 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_put(b, 25, 25, 0);
     recorder_poke(b->rec);
     rec_rig_recorded(b);
@@ -202,15 +202,15 @@ static void the_keeper_takes_the_folder_and_gives_it_back(void **state)
 
     recorder_set(b->rec, true, 60 * US_PER_S);
     rec_rig_put(b, 10, 25, 0);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_recorded(b);
-    recorder_folder(b->rec, -1, ENOSPC);
+    recorder_folder(b->rec, "a", -1, ENOSPC);
     while (b->n_infos < 1) loop_run(b->loop);
     assert_int_equal(s->record_state, RECORD_PAUSED);
     assert_int_equal(s->rec_errno, ENOSPC);
     rec_rig_put(b, 10, 25, 0);
     recorder_poke(b->rec);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_recorded(b);
     assert_int_equal(s->record_state, RECORD_ON);
     rec_rig_stop(b);
@@ -224,7 +224,7 @@ static void a_folder_that_cannot_be_written_fails(void **state)
 
     recorder_set(b->rec, true, 60 * US_PER_S);
     rec_rig_put(b, 30, 25, 0);
-    recorder_folder(b->rec, open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC), 0);
+    recorder_folder(b->rec, "a", open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC), 0);
     while (b->failures == 0) loop_run(b->loop);
     assert_true(b->failed < 0);
     assert_int_equal(ring_writer_status(b->w)->record_state, RECORD_PAUSED);
@@ -241,7 +241,7 @@ static void a_locked_folder_is_waited_for(void **state)
     assert_int_equal(seg_lock(folder, &lock), SEGW_OK);
     recorder_set(b->rec, true, 60 * US_PER_S);
     rec_rig_put(b, 30, 25, 0);
-    recorder_folder(b->rec, folder, 0);
+    recorder_folder(b->rec, "a", folder, 0);
     while (recorder_busy_us(b->rec, clock_mono_us()) != 0) assert_true(clock_mono_us() < deadline_us);
     assert_int_equal(b->opened, 0);
     close(lock);
@@ -261,7 +261,7 @@ static void a_larger_ring_is_taken_over_while_recording(void **state)
     int fd = ring_help_create(2, (struct ring_geom){4u << 20, 1024});
 
     recorder_set(b->rec, true, 60 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_put(b, 30, 25, 0);
     recorder_poke(b->rec);
     rec_rig_put(b, 30, 25, 0);
@@ -283,7 +283,7 @@ static void off_closes_the_segment(void **state)
     struct rec_rig *b = *state;
 
     recorder_set(b->rec, true, 60 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_put(b, 30, 25, 0);
     recorder_poke(b->rec);
     rec_rig_recorded(b);
@@ -299,7 +299,7 @@ static void step_clock(struct rec_rig *b, usec_t step_us)
     usec_t stepped_us = REC_RIG_START_US + 35 * REC_RIG_FRAME_US + step_us;
 
     recorder_set(b->rec, true, 60 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_put(b, 35, 25, 0);
     b->step_us = step_us;
     rec_rig_put(b, 40, 25, 0);
@@ -333,7 +333,7 @@ static void an_id_is_never_used_twice(void **state)
     struct rec_rig *b = *state;
 
     recorder_set(b->rec, true, 60 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     for (int i = 0; i < 3; i++) {
         rec_rig_put(b, 50, 25, 0);
         b->step_us -= 50 * REC_RIG_FRAME_US;
@@ -356,7 +356,7 @@ static void a_small_correction_of_the_clock_begins_nothing(void **state)
     struct rec_rig *b = *state;
 
     recorder_set(b->rec, true, 60 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_put(b, 35, 25, 0);
     b->step_us = -900 * US_PER_MS;
     rec_rig_put(b, 40, 25, 0);
@@ -372,7 +372,7 @@ static void a_clock_that_slides_away_ends_a_segment_at_a_key_frame(void **state)
     struct rec_rig *b = *state;
 
     recorder_set(b->rec, true, 60 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     b->slide_us = -REC_RIG_FRAME_US;
     rec_rig_put(b, 75, 50, 0);
     b->slide_us = 0;
@@ -394,7 +394,7 @@ static void a_segment_is_as_long_as_its_media(void **state)
 
     b->slide_us = -2 * US_PER_MS;
     recorder_set(b->rec, true, 10 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     for (int i = 0; i < 3; i++) {
         rec_rig_put(b, 250, 50, 0);
         recorder_poke(b->rec);
@@ -418,7 +418,7 @@ static void a_segment_that_is_full_is_continued(void **state)
     uint64_t seq;
 
     recorder_set(b->rec, true, 100000 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     for (unsigned i = 0; i < SEG_SAMPLES_MAX + 500; i++) {
         f.wall_us = REC_RIG_START_US + i * US_PER_MS;
         f.dts = scale_i64(f.wall_us, 90000, 1000000);
@@ -440,7 +440,7 @@ static void the_footer_has_the_cameras_clock(void **state)
     struct rec_rig *b = *state;
 
     recorder_set(b->rec, true, 2 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_put(b, 25, 25, 0);
     recorder_poke(b->rec);
     rec_rig_recorded(b);

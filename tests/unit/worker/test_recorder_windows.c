@@ -21,7 +21,7 @@ static void begin(struct rec_rig *b, bool all)
     p->all = all;
     recorder_policy(b->rec, p);
     recorder_set(b->rec, true, 120 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     mem_free(p);
 }
 
@@ -226,7 +226,7 @@ static void the_next_worker_goes_on(void **state)
     rec_rig_put(b, 50, GOP, 0); /* by the dead one: the ring has them, no file has */
     want(b, &p, 1, 1.5, 7);
     recorder_set(b->rec, true, 120 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_put(b, 50, GOP, 0);
     wait_closed(b, 2);
     assert_spans(b, 0, 1, 4);
