@@ -397,6 +397,11 @@ void session_connector(struct session *s, int fd)
     clink_connector(&s->connector, fd);
 }
 
+void session_leave_connector(struct session *s)
+{
+    clink_done(&s->connector);
+}
+
 void session_settings(struct session *s)
 {
     s->backoff.first_us = s->settings->retry_first_us;

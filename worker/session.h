@@ -28,7 +28,9 @@ struct session *session_new(struct loop *l, const struct settings *settings, str
     const struct session_ops *ops, const char **ret_why);
 void session_free(struct session *s);
 void session_connector(struct session *s, int fd); /* takes fd */
-void session_settings(struct session *s);          /* its settings have changed, the source has not */
+/* All is being stopped: the connector goes too, and that is no news. */
+void session_leave_connector(struct session *s);
+void session_settings(struct session *s); /* its settings have changed, the source has not */
 
 void session_start(struct session *s);
 void session_stop(struct session *s); /* off() comes, at once or within a second */

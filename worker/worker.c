@@ -202,6 +202,7 @@ static void on_stop(struct child *c, bool orphaned)
         recorder_stop(w->recorder);
     else
         w->recorder_off = true;
+    if (w->session) session_leave_connector(w->session);
     if (!w->camera_off) session_stop(w->session);
     maybe_exit(w);
     worker_later(w);
