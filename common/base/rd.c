@@ -27,15 +27,6 @@ static uint64_t be(struct rd *r, size_t n)
     return v;
 }
 
-static uint64_t le(struct rd *r, size_t n)
-{
-    struct span s = rd_bytes(r, n);
-    uint64_t v = 0;
-
-    for (size_t i = s.n; i > 0; i--) v = v << 8 | s.p[i - 1];
-    return v;
-}
-
 uint8_t rd_u8(struct rd *r)
 {
     return (uint8_t)be(r, 1);
@@ -55,18 +46,6 @@ uint32_t rd_u32(struct rd *r)
 uint64_t rd_u64(struct rd *r)
 {
     return be(r, 8);
-}
-uint16_t rd_u16le(struct rd *r)
-{
-    return (uint16_t)le(r, 2);
-}
-uint32_t rd_u32le(struct rd *r)
-{
-    return (uint32_t)le(r, 4);
-}
-uint64_t rd_u64le(struct rd *r)
-{
-    return le(r, 8);
 }
 
 uint64_t rd_varint(struct rd *r)

@@ -35,9 +35,6 @@ uint16_t rd_u16(struct rd *r);
 uint32_t rd_u24(struct rd *r);
 uint32_t rd_u32(struct rd *r);
 uint64_t rd_u64(struct rd *r);
-uint16_t rd_u16le(struct rd *r);
-uint32_t rd_u32le(struct rd *r);
-uint64_t rd_u64le(struct rd *r);
 /* Seven bits a byte, low ones first, 0x80: more. zigzag: 0, -1, 1, -2 ... as 0, 1, 2, 3 ... */
 uint64_t rd_varint(struct rd *r);
 int64_t rd_zigzag(struct rd *r);

@@ -33,13 +33,6 @@ static void be(struct wr *w, uint64_t v, size_t n)
     for (size_t i = 0; at && i < n; i++) at[i] = (uint8_t)(v >> 8 * (n - 1 - i));
 }
 
-static void le(struct wr *w, uint64_t v, size_t n)
-{
-    uint8_t *at = wr_reserve(w, n);
-
-    for (size_t i = 0; at && i < n; i++) at[i] = (uint8_t)(v >> 8 * i);
-}
-
 void wr_u8(struct wr *w, uint8_t v)
 {
     be(w, v, 1);
@@ -59,18 +52,6 @@ void wr_u32(struct wr *w, uint32_t v)
 void wr_u64(struct wr *w, uint64_t v)
 {
     be(w, v, 8);
-}
-void wr_u16le(struct wr *w, uint16_t v)
-{
-    le(w, v, 2);
-}
-void wr_u32le(struct wr *w, uint32_t v)
-{
-    le(w, v, 4);
-}
-void wr_u64le(struct wr *w, uint64_t v)
-{
-    le(w, v, 8);
 }
 
 void wr_varint(struct wr *w, uint64_t v)

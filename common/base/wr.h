@@ -40,9 +40,6 @@ void wr_u16(struct wr *w, uint16_t v);
 void wr_u24(struct wr *w, uint32_t v);
 void wr_u32(struct wr *w, uint32_t v);
 void wr_u64(struct wr *w, uint64_t v);
-void wr_u16le(struct wr *w, uint16_t v);
-void wr_u32le(struct wr *w, uint32_t v);
-void wr_u64le(struct wr *w, uint64_t v);
 /* As rd.h reads them: 1 to 10 bytes. */
 void wr_varint(struct wr *w, uint64_t v);
 void wr_zigzag(struct wr *w, int64_t v);

@@ -257,20 +257,9 @@ static void attribute_line(struct span v, struct scan *c)
     if (c->m && span_iis(name, "rtpmap")) rtpmap(value, c->m);
 }
 
-static void bandwidth(struct span v, struct sdp_media *m)
-{
-    struct span kind;
-    uint64_t n;
-
-    if (span_split(&v, ':', &kind) && span_iis(span_trim(kind), "AS") &&
-        span_u64(span_trim(v), UINT32_MAX, &n))
-        m->bandwidth_kbit = (uint32_t)n;
-}
-
 static void begin_media(struct span v, struct scan *c)
 {
     c->dropped = c->s->n == SDP_MEDIA_MAX;
-    c->s->cut = c->s->cut || c->dropped;
     c->m = c->dropped ? NULL : &c->s->m[c->s->n++];
     if (c->dropped) return;
     media_line(v, c->m);
@@ -282,7 +271,6 @@ static void scan_line(uint8_t type, struct span v, struct scan *c)
     if (type == 'm') begin_media(v, c);
     if (c->dropped) return;
     if (type == 'a') attribute_line(v, c);
-    if (type == 'b' && c->m) bandwidth(v, c->m);
 }
 
 /* ---- defaults ---- */
@@ -353,7 +341,6 @@ bool sdp_parse(struct span text, struct sdp *ret)
     uint8_t type;
 
     ret->control = SPAN_NONE;
-    ret->cut = false;
     ret->n = 0;
     while (line_next(&rest, &type, &v)) scan_line(type, v, &c);
     scan_fmtp(span_sub(text, 0, SDP_MAX), ret);

@@ -47,15 +47,13 @@ struct sdp_media {
     struct span control; /* a=control; p == NULL: none (P3) */
     enum sdp_direction direction;
     bool back; /* a back channel: not to be received (S16) */
-    uint32_t bandwidth_kbit;
-    size_t n; /* formats, at least 1 in a usable media */
+    size_t n;  /* formats, at least 1 in a usable media */
     struct sdp_format f[SDP_FORMATS_MAX];
 };
 
 struct sdp {
     struct span control; /* of the session; p == NULL: none */
-    bool cut;            /* more medias than SDP_MEDIA_MAX */
-    size_t n;
+    size_t n;            /* at most SDP_MEDIA_MAX: the rest is left out */
     struct sdp_media m[SDP_MEDIA_MAX];
 };
 
