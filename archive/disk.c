@@ -65,7 +65,7 @@ static void deliver(void *p)
     case POST_STATE: ops->on_state(arg, &m->report); break;
     case POST_FOLDER: ops->on_folder(arg, m->uid, m->fd, m->err); break;
     case POST_STORED: ops->on_stored(arg, m->uid, m->number); break;
-    case POST_INDEX: ops->on_index(arg, m->path, m->number); break;
+    case POST_INDEX: ops->on_index(arg, m->path); break;
     case POST_LOCKS: ops->on_locks(arg, m->locks, m->n_rows, m->number > 0); break;
     case POST_ROWS: ops->on_rows(arg, m->number, m->n_rows, span(m->path, m->bytes)); break;
     case POST_ANSWER: ops->on_answer(arg, m->number, m->err, m->path); break;
@@ -115,13 +115,11 @@ static void post_stored(void *arg, const char *uid, uint64_t id)
     loop_post(d->loop, deliver, m);
 }
 
-static void post_index(void *arg, const char *path, uint64_t gen)
+static void post_index(void *arg, const char *path)
 {
     struct disk *d = arg;
-    struct post *m = post_new(d, POST_INDEX, NULL, path);
 
-    m->number = gen;
-    loop_post(d->loop, deliver, m);
+    loop_post(d->loop, deliver, post_new(d, POST_INDEX, NULL, path));
 }
 
 static void post_locks(void *arg, const struct index_lock *list, size_t n, bool last)
@@ -207,7 +205,7 @@ static void *run(void *arg)
         }
         now_us = clock_mono_us();
         if (now_us >= tick_us || work_due(&d->work)) {
-            tick_us = now_us + MIN(TICK_US, d->conf.sync_us);
+            tick_us = now_us + MIN(TICK_US, d->work.sync_every_us);
             work_tick(&d->work, now_us);
         }
         more = work_scan(&d->work);
@@ -363,4 +361,12 @@ void disk_lock(struct disk *d, const struct index_lock *lock)
 void disk_keep_ready(struct disk *d)
 {
     put(d, job_of(JOB_KEEP_READY, NULL));
+}
+
+void disk_sync_every(struct disk *d, usec_t sync_us)
+{
+    struct job j = job_of(JOB_SYNC_EVERY, NULL);
+
+    j.id = (uint64_t)sync_us;
+    put(d, j);
 }

@@ -43,7 +43,7 @@ struct disk_ops {
     void (*on_state)(void *arg, const struct disk_report *r);       /* on change, and every 10 s */
     void (*on_folder)(void *arg, const char *uid, int fd, int err); /* takes fd; err: positive errno */
     void (*on_stored)(void *arg, const char *uid, uint64_t id);
-    void (*on_index)(void *arg, const char *path, uint64_t gen);
+    void (*on_index)(void *arg, const char *path);
     /* Locks of its index, when it has been opened, in pages; last: that were all. */
     void (*on_locks)(void *arg, const struct index_lock *list, size_t n, bool last);
     void (*on_rows)(void *arg, uint64_t id, uint32_t n, struct span rows); /* of disk_ask */
@@ -74,6 +74,8 @@ void disk_probe(struct disk *d);
 void disk_ask(struct disk *d, const struct ask *q);
 /* How a stream's footage is kept; NULL: it is not configured any more. */
 void disk_keep(struct disk *d, const char *uid, const struct keep_policy *p);
+/* syncfs so often from now on. */
+void disk_sync_every(struct disk *d, usec_t sync_us);
 /* Its index has crashed a reader: all of it is walked over. on_index comes, with the same one or another. */
 void disk_suspect(struct disk *d);
 /* A lock that this storage may not know yet. */

@@ -15,7 +15,7 @@
  *
  * No call leaves a transaction open: everything is copied out. One struct index may be used by several
  * threads for reading (each call takes a reader slot, INDEX_READERS_MAX in all processes together); writing
- * is one thread's. Never keep it across fork. After INDEX_READY with a new gen: close, open again. Tests:
+ * is one thread's. Never keep it across fork. After each INDEX_READY: close, open again. Tests:
  * tests/unit/archive/test_index.c. */
 #ifndef ARCHIVE_INDEX_H
 #define ARCHIVE_INDEX_H

@@ -83,17 +83,16 @@ static void on_stored(void *arg, const char *uid, uint64_t id)
     keeper_stored(s->keeper, uid, id);
 }
 
-static void on_index(void *arg, const char *path, uint64_t gen)
+static void on_index(void *arg, const char *path)
 {
     struct store *s = arg;
     struct channel *ch = child_control(s->keeper->child);
     struct packer *m;
 
     if (!ch || s->ending) return;
-    m = channel_begin(ch, MSG_INDEX_READY, 3);
+    m = channel_begin(ch, MSG_INDEX_READY, 2);
     pack_kv_text(m, "name", s->conf.name);
     pack_kv_text(m, "path", path);
-    pack_kv_u64(m, "gen", gen);
     channel_end(ch, NULL, 0);
 }
 
@@ -164,12 +163,12 @@ static bool conf_of(const struct packed *body, struct disk_conf *ret)
     return true;
 }
 
-/* The UUID apart: the master learns it from us. */
+/* What the storage has to be opened anew for. The UUID apart: the master learns it from us. */
 static bool same_conf(const struct disk_conf *a, const struct disk_conf *b)
 {
     return strcmp(a->path, b->path) == 0 && strcmp(a->index_path, b->index_path) == 0 &&
         a->floor.automatic == b->floor.automatic && a->floor.bytes == b->floor.bytes &&
-        a->floor.percent == b->floor.percent && a->sync_us == b->sync_us;
+        a->floor.percent == b->floor.percent;
 }
 
 /* The index may not be open twice: the next thread begins when this one has ended. */
@@ -205,6 +204,9 @@ static int storage(struct keeper *k, struct incoming *in)
     } else if (s->gone || !same_conf(&s->conf, conf)) {
         s->conf = *conf;
         end_store(s, false);
+    } else if (s->conf.sync_us != conf->sync_us) {
+        s->conf.sync_us = conf->sync_us;
+        disk_sync_every(s->disk, conf->sync_us);
     }
     mem_free(conf);
     return 0;

@@ -143,7 +143,7 @@ static const struct scan_ops scan_ops = {scan_known, scan_writing, scan_newest, 
 /* Whoever reads it opens it, or opens it anew. */
 static void tell_index(const struct work *w)
 {
-    w->ops->on_index(w->arg, w->indexer.dir, (uint64_t)clock_wall_us());
+    w->ops->on_index(w->arg, w->indexer.dir);
 }
 
 /* All folders are looked at: after a start, and when the index is built anew. What is trash goes first. */
@@ -232,7 +232,7 @@ static void sync_and_commit(struct work *w, usec_t now_us, bool now)
     int err;
 
     if (n == 0 && w->pending.n_doubtful == 0 && w->writers.n == 0 && !work_keep_unsynced(w)) return;
-    if (now_us - w->sync_us < w->conf->sync_us && !now && !work_due(w)) return;
+    if (now_us - w->sync_us < w->sync_every_us && !now && !work_due(w)) return;
     w->sync_us = now_us;
     w->stuck = w->unsynced = true;
     err = sync_storage(w);
@@ -514,6 +514,11 @@ static void suspect(struct work *w, const struct job *j)
     indexer_suspect(&w->indexer, clock_mono_us());
 }
 
+static void sync_every(struct work *w, const struct job *j)
+{
+    w->sync_every_us = (usec_t)j->id;
+}
+
 void work_job(struct work *w, const struct job *j)
 {
     static void (*const jobs[])(struct work *, const struct job *) = {
@@ -529,6 +534,7 @@ void work_job(struct work *w, const struct job *j)
         [JOB_SUSPECT] = suspect,
         [JOB_KEEP_READY] = keep_ready,
         [JOB_LOCK] = lock,
+        [JOB_SYNC_EVERY] = sync_every,
     };
 
     must(j->kind < ARRAY_N(jobs));
@@ -537,7 +543,7 @@ void work_job(struct work *w, const struct job *j)
 
 void work_init(struct work *w, const struct disk_conf *conf, const struct work_ops *ops, void *arg)
 {
-    *w = (struct work){.conf = conf, .ops = ops, .arg = arg};
+    *w = (struct work){.conf = conf, .ops = ops, .arg = arg, .sync_every_us = conf->sync_us};
     pending_init(&w->pending);
     list_init(&w->asks);
     work_keep_init(&w->keep);

@@ -25,6 +25,7 @@ enum job_kind {
     JOB_SUSPECT,
     JOB_KEEP_READY,
     JOB_LOCK,
+    JOB_SYNC_EVERY,
     JOB_STOP
 };
 struct job {
@@ -32,16 +33,16 @@ struct job {
     char uid[40];
     uid_t owner;
     gid_t group;
-    uint64_t id;
-    void *data; /* JOB_ASK: struct ask, JOB_KEEP: struct keep_policy (NULL: not configured any more),
-                   JOB_LOCK: struct index_lock. Flat; freed behind the job */
+    uint64_t id; /* of a segment; JOB_SYNC_EVERY: microseconds */
+    void *data;  /* JOB_ASK: struct ask, JOB_KEEP: struct keep_policy (NULL: not configured any more),
+                    JOB_LOCK: struct index_lock. Flat; freed behind the job */
 };
 
 struct work_ops { /* as those of struct disk_ops, in the thread */
     void (*on_state)(void *arg, const struct disk_report *r);
     void (*on_folder)(void *arg, const char *uid, int fd, int err);
     void (*on_stored)(void *arg, const char *uid, uint64_t id);
-    void (*on_index)(void *arg, const char *path, uint64_t gen);
+    void (*on_index)(void *arg, const char *path);
     void (*on_locks)(void *arg, const struct index_lock *list, size_t n, bool last);
     void (*on_rows)(void *arg, uint64_t id, uint32_t n, struct span rows);
     void (*on_answer)(void *arg, uint64_t id, int code, const char *text);
@@ -62,6 +63,7 @@ struct work {
     struct work_keep keep;
     struct list asks; /* struct answer: questions under way */
     struct pending pending;
+    usec_t sync_every_us;                                      /* of the conf, until it changes */
     usec_t report_us, reopen_us, sync_us, relook_us, retry_us; /* last done, or due: CLOCK_MONOTONIC */
     usec_t retry_wait_us;                                      /* 0: nothing has failed */
     bool usable;                                               /* the storage is open */
@@ -75,7 +77,7 @@ struct work {
 
 void work_init(struct work *w, const struct disk_conf *conf, const struct work_ops *ops, void *arg);
 void work_job(struct work *w, const struct job *j);
-/* Once a second (as often as sync_us, when that is less), and when work_due. */
+/* Once a second (as often as sync_every_us, when that is less), and when work_due. */
 void work_tick(struct work *w, usec_t now_us);
 bool work_due(const struct work *w);
 /* A little of the scan, of what is to be deleted and of what is asked; true: there is more. */

@@ -114,11 +114,10 @@ void storages_send(const struct storages *s, const struct conf *c, struct channe
 
 static void send_index(const struct storage_seen *seen, const char *name, struct channel *httpd)
 {
-    struct packer *p = channel_begin(httpd, MSG_INDEX_READY, 3);
+    struct packer *p = channel_begin(httpd, MSG_INDEX_READY, 2);
 
     pack_kv_text(p, "name", name);
     pack_kv_text(p, "path", seen->index_path);
-    pack_kv_u64(p, "gen", seen->index_gen);
     channel_end(httpd, NULL, 0);
 }
 
@@ -215,7 +214,6 @@ void storages_on_index(
     seen = seen_of(s, name);
     mem_free(seen->index_path);
     seen->index_path = span_dup(path);
-    seen->index_gen = packed_u64(body, "gen", 0);
     if (httpd) send_index(seen, conf_storage(c, name)->name, httpd);
 }
 

@@ -19,7 +19,6 @@ struct storage_seen {
     uint64_t floor, rate, footage, held; /* as in STORAGE_STATE */
     int64_t oldest_s, full_s, keeps_s;   /* 0: not known */
     char *index_path;                    /* of INDEX_READY; NULL: not yet */
-    uint64_t index_gen;
 };
 struct storages {
     struct state_file *file; /* of what is remembered */

@@ -80,7 +80,7 @@ enum {
        held (bytes that locks and events keep though room is needed), oldest_s, full_s (when deleting for room begins), keeps_s (so long fits): \
        on change and every 10 s; 0: not known */ \
     MESSAGE(STORAGE_STATE, 33, TO_KEEPER, TO_MASTER, 1024, 0) \
-    MESSAGE(INDEX_READY, 34, TO_KEEPER | TO_MASTER, TO_MASTER | TO_HTTPD, 2048, 0) /* name, path, gen: httpd (re)opens it */ \
+    MESSAGE(INDEX_READY, 34, TO_KEEPER | TO_MASTER, TO_MASTER | TO_HTTPD, 2048, 0) /* name, path: httpd opens it, or opens it anew */ \
     MESSAGE(KEEP_PEER, 35, TO_MASTER, TO_KEEPER, 1024, 1)     /* a worker's socket: uid, os_uid (owner of its folder), os_gid, archive */ \
     MESSAGE(KEEP_PEER_GONE, 36, TO_MASTER, TO_KEEPER, 128, 0) /* uid */ \
     MESSAGE(ARCHIVE_ASK, 37, TO_WORKER, TO_KEEPER, 64, 0)     /* give me my folder, please */ \

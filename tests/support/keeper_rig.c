@@ -109,7 +109,7 @@ static int on_message(struct channel *ch, struct incoming *in)
         s->states++;
     } else if (in->type == MSG_INDEX_READY) {
         packed_text(in->body, "path", s->index, sizeof(s->index));
-        s->gen = packed_u64(in->body, "gen", 0);
+        s->indexes++;
     }
     return 0;
 }
@@ -437,7 +437,7 @@ static bool has_index(void *arg)
 {
     struct state_wanted *w = arg;
 
-    return rig_store(w->rig, w->storage)->gen > 0;
+    return rig_store(w->rig, w->storage)->indexes > 0;
 }
 
 bool rig_wait_index(struct rig *r, const char *storage)

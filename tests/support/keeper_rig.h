@@ -13,8 +13,9 @@
 
 struct rig_store {
     char name[32], state[16], uuid[40], index[4096];
-    uint64_t err, total, free, gen;
-    unsigned states; /* messages */
+    uint64_t err, total, free;
+    unsigned indexes; /* how often INDEX_READY came */
+    unsigned states;  /* messages */
 };
 struct rig_worker {
     struct rig *rig;

@@ -139,6 +139,24 @@ static void a_slow_start_moves_nobody(void **state)
     wait_storage(p, w, "a");
 }
 
+/* What is being recorded goes on: nobody is told anything. */
+static void another_dvr_sync_opens_nothing_anew(void **state)
+{
+    struct place *p = *state;
+    struct seg_info info;
+    struct rig_worker *w;
+
+    if (!rig_start(&p->rig)) skip();
+    rig_storage(&p->rig, "a", p->a, "", "", 600 * US_PER_S);
+    assert_true(rig_wait_index(&p->rig, "a"));
+    w = worker(p, "a");
+    wait_storage(p, w, "a");
+    rig_storage(&p->rig, "a", p->a, "", "", SYNC_US);
+    segments_record(w, clock_wall_us(), 2, &info); /* within 600 s */
+    assert_int_equal(w->archives, 1);
+    assert_int_equal(rig_store(&p->rig, "a")->indexes, 1);
+}
+
 /* The answer of a disk that hangs comes too late, and is nobody's. */
 static void hung_disk_is_left(void **state)
 {
@@ -172,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(comes_back_when_its_storage_is_steady),
         TEST(a_slow_start_moves_nobody),
+        TEST(another_dvr_sync_opens_nothing_anew),
         TEST(hung_disk_is_left),
     };
 

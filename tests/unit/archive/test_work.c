@@ -50,11 +50,10 @@ static void on_stored(void *arg, const char *uid, uint64_t id)
     (void)id;
     ((struct place *)arg)->stored++;
 }
-static void on_index(void *arg, const char *path, uint64_t gen)
+static void on_index(void *arg, const char *path)
 {
     (void)arg;
     (void)path;
-    (void)gen;
 }
 static void on_alive(void *arg)
 {
