@@ -9,6 +9,7 @@
 #   make lint         layers, doors, sizes, format, clang-tidy, cppcheck, shellcheck, luacheck
 #   make format       run clang-format over the tree
 #   make bench        the figures and their verdicts: CPU per Gbit, private memory, restart times (long; BENCH_ARGS='--only kill' picks some)
+#   make bench-archive  the archive's figures alone: index, check, archive HLS
 #   make crash-kill   random kill -9 while streams are recorded; crash-power, crash-full, crash-stall: tests/crash (N=, SEED=; root)
 #   make fuzz         fuzz every target for FUZZ_SECONDS (60)
 #   make deps         install the packages a build needs; deps-test: those the tests need
@@ -81,6 +82,7 @@ ROOM_ms-camera := tests/camera
 WITH_ms-worker := archive
 # Of the helper's room only its wire: no object that needs libav is taken from the archive.
 WITH_ms-httpd := archive httpd/picture
+WITH_msctl := archive
 # The worker takes the digests from the static libcrypto: 104 KB of private memory instead of 560 KB.
 LIBS_media-server := -lev -lmsgpackc -linih -l:libcrypto.a
 LIBS_ms-worker := -l:libev.a -l:libmsgpackc.a -l:libcrypto.a -llmdb -lm
@@ -88,7 +90,7 @@ LIBS_ms-keeper := -lev -lmsgpackc -llmdb -l:libcrypto.a -lm
 LIBS_ms-httpd := -lev -lmsgpackc -llmdb -lcrypto -lz
 LIBS_ms-picture := -lmsgpackc -lavcodec -lavutil -lswscale -lseccomp -lm
 LIBS_ms-connector := -lev -lmsgpackc -lcares -l:libcrypto.a
-LIBS_msctl := -lev -lmsgpackc -l:libcrypto.a
+LIBS_msctl := -lev -lmsgpackc -llmdb -l:libcrypto.a -lm
 LIBS_ms-camera := -lev -lmsgpackc -l:libcrypto.a -lm
 LIBS_TEST := -lcmocka -lev -lmsgpackc -llmdb -linih -lcares -lcrypto -lz -lavcodec -lavutil -lswscale -lseccomp -lm
 
@@ -103,7 +105,7 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 TEST_LIBS := $(foreach r,tests/support scripts/msctl worker httpd httpd/picture archive master master/connector $(COMMON) tests/camera,$(call room_lib,$(r)))
 
-.PHONY: all demo check check-tsan unit e2e lint format bench crash-kill crash-power crash-full crash-stall fuzz deps deps-test install clean help tests FORCE
+.PHONY: all demo check check-tsan unit e2e lint format bench bench-archive crash-kill crash-power crash-full crash-stall fuzz deps deps-test install clean help tests FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: $(BINS) $(CPANEL_LIBS)
@@ -195,8 +197,12 @@ check-tsan:
 	$(MAKE) SAN=tsan all tests
 	scripts/check-tsan $(O)/tsan
 
-bench: all
+bench: all $(B)/bench/index_figures
 	scripts/bench $(B) $(BENCH_ARGS)
+
+# The archive's figures: more of them are named here.
+bench-archive: all $(B)/bench/index_figures
+	scripts/bench $(B) --only index,check,archive $(BENCH_ARGS)
 
 fuzz:
 	$(MAKE) SAN=fuzz tests

@@ -16,6 +16,8 @@ const struct ask_command ask_commands[] = {
     {"archive lock", 3, 4, keeper_ask_lock, work_locked, 0, NULL},
     {"archive unlock", 2, 2, keeper_ask_unlock, work_locked, 0, NULL},
     {"archive locks", 0, 1, keeper_ask_locks, NULL, 0, NULL},
+    {"archive reread", 3, 3, NULL, work_reread, 0, NULL},
+    {"archive vacuum", 0, 2, keeper_ask_complete, work_vacuum, sizeof(struct work_vacuum), NULL},
 };
 const size_t ask_commands_n = ARRAY_N(ask_commands);
 

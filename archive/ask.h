@@ -62,6 +62,8 @@ void answer_done(struct answer *a);
 /* A map of so many pairs, which the caller packs: at most 2 KB. */
 struct packer *answer_row(struct answer *a, uint32_t pairs);
 void answer_flush(struct answer *a);
+/* `begin` of commands that go by what is not configured: all of the configuration must have come. */
+int keeper_ask_complete(struct keeper *k, struct answer *a);
 void answer_fail(struct answer *a, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 #endif

@@ -90,6 +90,8 @@ struct index_total {
 };
 /* In the order of the uids, those behind after_uid ("": from the first), at most max. */
 int index_totals(struct index *ix, const char *after_uid, struct index_total *out, size_t max, size_t *ret_n);
+/* Of one stream. INDEX_OK, INDEX_E_NONE, INDEX_E_DAMAGED, -errno. */
+int index_total(struct index *ix, const char *uid, struct index_total *ret);
 
 /* A segment by name. */
 struct index_ref {

@@ -68,6 +68,20 @@ int index_totals(struct index *ix, const char *after_uid, struct index_total *ou
     return damaged ? INDEX_E_DAMAGED : INDEX_OK;
 }
 
+int index_total(struct index *ix, const char *uid, struct index_total *ret)
+{
+    INDEX_GUARD_READS(ix);
+    MDB_val k = {.mv_size = strlen(uid), .mv_data = (void *)(uintptr_t)uid}, v;
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn);
+
+    if (rc) return index_error(rc);
+    rc = mdb_get(txn, ix->totals, &k, &v);
+    if (rc == 0 && !index_total_read(&k, &v, ret)) rc = MDB_CORRUPTED;
+    mdb_txn_abort(txn);
+    return index_error(rc);
+}
+
 /* --- trash: uid, 0, id -> tries --- */
 
 static int trash_put(struct index *ix, MDB_txn *txn, const struct index_ref *ref, uint32_t tries)

@@ -187,6 +187,16 @@ static int mend(struct indexer *x, const struct storage *s, const struct index_f
     return err;
 }
 
+int indexer_reread(struct indexer *x, const struct storage *s, const char *uid, uint64_t id)
+{
+    struct index_flaw f = {.table = id ? INDEX_SEGMENTS : INDEX_RANGES, .number = id};
+    int err;
+
+    if (index_is_trash(x->ix, uid, id) || !span_copy(span_of(uid), f.uid, sizeof(f.uid))) return INDEX_OK;
+    err = mend(x, s, &f);
+    return err == INDEX_E_NONE ? INDEX_OK : err;
+}
+
 static int mend_some(struct indexer *x, const struct storage *s)
 {
     struct index_flaw f;

@@ -242,6 +242,7 @@ static int index_suspect(struct keeper *k, struct incoming *in)
 static int conf_done(struct keeper *k, struct incoming *in)
 {
     (void)in;
+    k->complete = true;
     keeper_serve(k);
     return 0;
 }

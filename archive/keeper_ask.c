@@ -243,3 +243,9 @@ int keeper_ask_gone(struct keeper *k, struct incoming *in)
     if (q) ask_free(q);
     return 0;
 }
+
+int keeper_ask_complete(struct keeper *k, struct answer *a)
+{
+    if (!k->complete) answer_fail(a, CTL_FAILED, "the configuration has not come yet");
+    return k->complete ? CTL_OK : CTL_FAILED;
+}

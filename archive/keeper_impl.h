@@ -67,6 +67,7 @@ struct keeper_ask {
 struct keeper {
     struct loop *loop;
     struct child *child;
+    bool complete; /* CONF_DONE has come */
     struct list stores, peers, asks;
     struct map keeping; /* uid -> struct keep_policy */
     struct locks locks; /* of all storages */

@@ -228,32 +228,13 @@ static int newest_id_first(const void *a, const void *b)
     return *x > *y ? -1 : *x < *y;
 }
 
-/* c->days holds dates that our own walk made; their folders are reached without following a link. */
-static int open_day(const struct scan *c, const char *day, int *ret_fd)
-{
-    struct span rest = span_of(day), part;
-    int fd = fcntl(c->records_fd, F_DUPFD_CLOEXEC, 0);
-
-    while (fd >= 0 && span_split(&rest, '/', &part)) {
-        char name[8];
-        int sub;
-
-        span_copy(part, name, sizeof(name));
-        sub = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        close(fd);
-        fd = sub;
-    }
-    if (fd < 0) return -errno;
-    *ret_fd = fd;
-    return 0;
-}
-
 static void list_day(struct scan *c)
 {
     CLEANUP(fd_close) int fd = -1;
 
     c->n_ids = c->id = 0;
-    if (open_day(c, c->days[c->day], &fd) < 0 || each_name(fd, one_file, c) < 0) c->left |= SCAN_FAILED;
+    if (storage_day(c->records_fd, c->days[c->day], &fd) < 0 || each_name(fd, one_file, c) < 0)
+        c->left |= SCAN_FAILED;
     if (c->n_ids > 0) {
         qsort(c->ids, c->n_ids, sizeof(*c->ids), newest_id_first);
         c->newest = MAX(c->newest, c->ids[0]);
@@ -292,7 +273,9 @@ static bool abandoned(const struct scan *c, uint64_t id)
     if (id == c->newest) return false;
     seg_path_of(id, path);
     path[DAY_LEN - 1] = 0;
-    if (open_day(c, path, &fd) < 0 || fstatat(fd, path + DAY_LEN, &st, AT_SYMLINK_NOFOLLOW) < 0) return false;
+    if (storage_day(c->records_fd, path, &fd) < 0 ||
+        fstatat(fd, path + DAY_LEN, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
     return clock_wall_us() - (usec_t)st.st_mtim.tv_sec * US_PER_S > SCAN_SETTLE_US;
 }
 

@@ -313,3 +313,22 @@ int storage_records_ro(const struct storage *s, const char *uid, int *ret_fd)
     err = open_folder(s->fd, uid, false, &folder);
     return err ? err : open_folder(folder, "records", false, ret_fd);
 }
+
+int storage_day(int records_fd, const char *day, int *ret_fd)
+{
+    struct span rest = span_of(day), part;
+    int fd = fcntl(records_fd, F_DUPFD_CLOEXEC, 0);
+
+    while (fd >= 0 && span_split(&rest, '/', &part)) {
+        char name[8];
+        int sub = -1;
+
+        if (span_copy(part, name, sizeof(name)))
+            sub = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        close(fd);
+        fd = sub;
+    }
+    if (fd < 0) return -errno;
+    *ret_fd = fd;
+    return 0;
+}

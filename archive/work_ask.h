@@ -3,6 +3,7 @@
 #define ARCHIVE_WORK_ASK_H
 
 #include "archive/ask.h"
+#include "archive/index.h"
 
 struct work;
 
@@ -18,5 +19,15 @@ struct work_list {
     char after[40];
 };
 bool work_list(struct work *w, struct answer *a);
+
+/* --- work_mend.c --- */
+bool work_reread(struct work *w, struct answer *a); /* archive reread STORAGE UID ID */
+/* archive vacuum [UID [yes]]: only what the keeper's table, complete, does not name */
+struct work_vacuum {
+    struct index_total total; /* of the stream that is looked at */
+    uint64_t after_id, locked, deleted;
+    bool busy;
+};
+bool work_vacuum(struct work *w, struct answer *a);
 
 #endif

@@ -252,6 +252,11 @@ static int take_out(struct work *w)
     return n > 0 ? work_keep_take_out(w, refs, bytes, n) : INDEX_OK;
 }
 
+bool work_keep_configured(const struct work *w, const char *uid)
+{
+    return map_get(&w->keep.policies, span_of(uid)) != NULL;
+}
+
 static void pass_done(struct work *w)
 {
     struct work_keep *k = &w->keep;

@@ -56,5 +56,7 @@ int work_keep_take_out(struct work *w, const struct index_ref *refs, const uint6
 void work_keep_policy(struct work *w, const char *uid, const struct keep_policy *p);
 void work_keep_lock(struct work *w, const struct index_lock *lock);
 void work_keep_ready(struct work *w);
+/* Is this stream in the configuration? */
+bool work_keep_configured(const struct work *w, const char *uid);
 
 #endif

@@ -327,7 +327,10 @@ static bool row_storages(struct session *s, struct packer *p)
     if (s->at >= c->n_storages) return false;
     st = &c->storages[s->at++];
     seen = storages_seen(&s->m->storages, st->name);
-    pack_map(p, seen ? 11 + (seen->oldest_s > 0) + (seen->keeps_s > 0) + (seen->full_s > 0) : 3);
+    pack_map(p,
+        seen ? 11 + (seen->oldest_s > 0) + (seen->keeps_s > 0) + (seen->full_s > 0) +
+                (seen->index_path != NULL)
+             : 3);
     pack_kv_text(p, "name", st->name);
     pack_kv_text(p, "path", st->path);
     pack_kv_text(p, "state", seen && seen->state[0] ? seen->state : "unknown");
@@ -343,6 +346,7 @@ static bool row_storages(struct session *s, struct packer *p)
     if (seen->oldest_s > 0) pack_kv_i64(p, "oldest_s", seen->oldest_s);
     if (seen->keeps_s > 0) pack_kv_i64(p, "keeps_s", seen->keeps_s);
     if (seen->full_s > 0) pack_kv_i64(p, "full_s", seen->full_s);
+    if (seen->index_path) pack_kv_text(p, "index", seen->index_path);
     return true;
 }
 
@@ -411,5 +415,7 @@ const struct command commands[] = {
     {"archive lock", 3, 4, run_archive_range, NULL},
     {"archive unlock", 2, 2, control_ask_keeper, NULL},
     {"archive locks", 0, 1, control_ask_keeper, NULL},
+    {"archive reread", 3, 3, control_ask_keeper, NULL},
+    {"archive vacuum", 0, 2, control_ask_keeper, NULL},
 };
 const size_t n_commands = ARRAY_N(commands);

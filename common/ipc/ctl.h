@@ -19,10 +19,10 @@
  * - reload: a row a remark. level t (mistake, warning, note), file t, line u, key t, text t. Code CTL_FAILED
  * when the configuration was refused, and what runs goes on.
  * - storage list: a row a storage. name t, path t, state t (of STORAGE_STATE, or unknown), errno u, total u,
- *   free u, uuid t, floor u (bytes that stay free), footage u (bytes), rate_bps u (of what is recorded
- * there), locked u (bytes that locks and events keep though room is needed; else 0), oldest_s u, keeps_s u
- * (so long a time fits at this rate), full_s u (when deleting for want of room begins; not there: never, as
- * it is now).
+ *   free u, uuid t, index t (its folder; not there while it is not open), floor u (bytes that stay free),
+ * footage u (bytes), rate_bps u (of what is recorded there), locked u (bytes that locks and events keep
+ * though room is needed; else 0), oldest_s u, keeps_s u (so long a time fits at this rate), full_s u (when
+ * deleting for want of room begins; not there: never, as it is now).
  * - storage init NAME: no row. The path is accepted as it is.
  * - archive list [UID]: a row for each stream and storage that holds footage of it, configured or not. uid t,
  *   storage t, segments u, bytes u, from_s u, to_s u.
@@ -35,6 +35,11 @@
  * locks.
  * - archive unlock UID ID: no row.
  * - archive locks [UID]: a row a lock. id t, uid t, from_s u, to_s u, since_s u, by t, note t.
+ * - archive reread STORAGE UID ID: no row. The index's record of a segment (ID in hex; 0: the stream's ranges
+ * and total) is made anew from its file, or goes where there is none. msctl archive rebuild says it.
+ * - archive vacuum [UID [yes]]: a row for each stream and storage with footage of a stream that is not
+ * configured; yes: all of it but what is locked is deleted. uid t, storage t, segments u, bytes u, locked u,
+ * deleted u. UID "": all.
  * - log-level N: no row. N: 3 (error) to 7 (debug), for all processes, until the next reload.
  */
 #ifndef IPC_CTL_H

@@ -3,6 +3,7 @@
 #include "common/conf/paths.h"
 #include "common/ipc/ctl.h"
 #include "scripts/msctl/ask.h"
+#include "scripts/msctl/local.h"
 
 #include <getopt.h>
 
@@ -64,6 +65,9 @@ static const struct show_column delete_columns[] = {{"uid", "UID", SHOW_TEXT},
 static const struct show_column lock_columns[] = {{"id", "LOCK", SHOW_TEXT}, {"uid", "UID", SHOW_TEXT},
     {"from_s", "FROM", SHOW_TIME}, {"to_s", "TO", SHOW_TIME}, {"since_s", "SINCE", SHOW_TIME},
     {"by", "BY", SHOW_TEXT}, {"note", "NOTE", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
+static const struct show_column vacuum_columns[] = {{"uid", "UID", SHOW_TEXT},
+    {"storage", "STORAGE", SHOW_TEXT}, {"segments", "SEGMENTS", SHOW_NUMBER}, {"bytes", "BYTES", SHOW_BYTES},
+    {"locked", "LOCKED", SHOW_NUMBER}, {"deleted", "DELETED", SHOW_NUMBER}, {NULL, NULL, SHOW_TEXT}};
 
 static void print_status(const struct show *s, FILE *out)
 {
@@ -110,6 +114,11 @@ static void print_lines(const struct show *s, FILE *out)
     show_lines(s, "line", out);
 }
 
+static void print_vacuum(const struct show *s, FILE *out)
+{
+    show_table(s, vacuum_columns, out);
+}
+
 static void print_nothing(const struct show *s, FILE *out)
 {
     (void)s;
@@ -143,9 +152,35 @@ static const struct command {
         print_locks, NULL},
     {"archive unlock", "archive unlock UID LOCK", "takes a lock away", 2, 2, print_nothing, NULL},
     {"archive locks", "archive locks [UID]", "what is locked", 0, 1, print_locks, NULL},
+    {"archive check", "archive check [STORAGE]", "is on the disk what the index says? --sum: every byte", 0,
+        1, print_nothing, NULL},
+    {"archive rebuild", "archive rebuild [STORAGE]",
+        "an index out of the files alone; mends where the one in use differs; --verify: only tells", 0, 1,
+        print_nothing, NULL},
+    {"archive vacuum", "archive vacuum [UID]",
+        "footage of streams that are not configured any more; --yes: deletes it", 0, 1, print_vacuum, NULL},
     {"log-level", "log-level LEVEL", "error, warn, note, info, debug or 3 to 7, until the next reload", 1, 1,
         print_nothing, NULL},
 };
+
+/* Commands that take options of their own, or that msctl does itself. */
+static const struct extra {
+    const char *words, *options; /* letters of options_take */
+    int (*local)(const struct local *l);
+} extras[] = {
+    {"archive check", "PIS", local_check},
+    {"archive rebuild", "PIV", local_rebuild},
+    {"archive vacuum", "Y", NULL},
+};
+
+static const struct extra *extra_of(const struct command *cmd)
+{
+    static const struct extra none = {"", "", NULL};
+
+    for (size_t i = 0; i < ARRAY_N(extras); i++)
+        if (strcmp(extras[i].words, cmd->words) == 0) return &extras[i];
+    return &none;
+}
 
 static int usage(FILE *to, int code)
 {
@@ -155,7 +190,10 @@ static int usage(FILE *to, int code)
     fprintf(to,
         "\n  -s SOCKET                        control socket of the server (else $MSCTL_SOCKET, else this "
         "installation's)\n"
-        "  -j, --json                       an array of objects, with every field\n\n"
+        "  -j, --json                       an array of objects, with every field\n"
+        "  --path FOLDER                    check and rebuild: this storage, without a server; --index "
+        "FOLDER: its "
+        "index\n\n"
         "exit code: 0 done, 1 failed, 2 usage, 3 no server answers, 4 no such stream or storage\n");
     return code;
 }
@@ -186,18 +224,28 @@ static const char *level_number(const char *word, char dst[4])
 
 struct options {
     const char *socket;
-    bool json, help;
+    const char *path, *index; /* of local commands */
+    bool json, help, sum, verify, yes;
+    char used[16]; /* letters of those that only some commands take */
 };
 
 static bool options_take(int argc, char *const *argv, struct options *o)
 {
     static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'},
-        {"socket", required_argument, NULL, 's'}, {0}};
+        {"socket", required_argument, NULL, 's'}, {"path", required_argument, NULL, 'P'},
+        {"index", required_argument, NULL, 'I'}, {"sum", no_argument, NULL, 'S'},
+        {"verify", no_argument, NULL, 'V'}, {"yes", no_argument, NULL, 'Y'}, {0}};
     int c;
 
     optind = 0; /* from the start, also when called twice */
     while ((c = getopt_long(argc, argv, "s:jh", longs, NULL)) != -1) {
         if (c == 's') o->socket = optarg;
+        if (strchr("PISVY", c) && strlen(o->used) + 1 < sizeof(o->used)) o->used[strlen(o->used)] = (char)c;
+        if (c == 'P') o->path = optarg;
+        if (c == 'I') o->index = optarg;
+        if (c == 'S') o->sum = true;
+        if (c == 'V') o->verify = true;
+        if (c == 'Y') o->yes = true;
         if (c == 'j') o->json = true;
         if (c == 'h') o->help = true;
         if (c == '?') return false;
@@ -227,10 +275,26 @@ static int run(
     return code;
 }
 
+static int run_local(
+    int (*fn)(const struct local *l), const char *storage, const struct options *o, FILE *out, FILE *err)
+{
+    const struct local l = {.socket = o->path ? NULL : o->socket,
+        .storage = storage,
+        .path = o->path,
+        .index = o->index,
+        .json = o->json,
+        .sum = o->sum,
+        .verify = o->verify,
+        .out = out,
+        .err = err};
+
+    return fn(&l);
+}
+
 int msctl_run(int argc, char *const *argv, FILE *out, FILE *err)
 {
     struct options o = {.socket = getenv("MSCTL_SOCKET")};
-    char *args[ASK_ARGS_MAX] = {NULL};
+    char *args[ASK_ARGS_MAX] = {NULL}, all[] = "", yes[] = "yes";
     const struct command *cmd;
     struct paths paths;
     int used = 0, n;
@@ -240,10 +304,18 @@ int msctl_run(int argc, char *const *argv, FILE *out, FILE *err)
     cmd = command_find(argv + optind, argc - optind, &used);
     n = argc - optind - used;
     if (!cmd || (size_t)n < cmd->args_min || (size_t)n > cmd->args_max) return usage(err, CTL_USAGE);
+    if (o.used[strspn(o.used, extra_of(cmd)->options)] || (o.index && !o.path) || (o.path && n > 0))
+        return usage(err, CTL_USAGE);
     for (int i = 0; i < n; i++) args[i] = argv[optind + used + i];
-    if (!o.socket) {
+    if (!o.socket && !o.path) {
         if (paths_find(&paths) < 0) return usage(err, CTL_USAGE);
         o.socket = paths.control;
+    }
+    if (extra_of(cmd)->local) return run_local(extra_of(cmd)->local, args[0], &o, out, err);
+    if (o.yes) {
+        if (n == 0) args[0] = all;
+        args[1] = yes;
+        n = 2;
     }
     return run(cmd, args, (size_t)n, &o, out, err);
 }

@@ -42,6 +42,8 @@ void show_lines(const struct show *s, const char *key, FILE *out);
 void show_remarks(const struct show *s, FILE *out);
 /* An array of objects, with every key that came. */
 void show_json(const struct show *s, FILE *out);
+/* A string, with its quotes. */
+void show_json_text(struct span s, FILE *out);
 
 /* One value as a cell; at least SHOW_CELL_MAX bytes; returns dst. */
 #define SHOW_CELL_MAX 256

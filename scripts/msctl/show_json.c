@@ -16,7 +16,7 @@ static size_t utf8_len(struct span s)
     return n;
 }
 
-static void json_text(struct span s, FILE *out)
+void show_json_text(struct span s, FILE *out)
 {
     fputc('"', out);
     while (s.n > 0) {
@@ -46,7 +46,7 @@ static void json_value(const struct packed *row, struct span key, const struct p
     span_copy(key, name, sizeof(name));
     b = packed_bool(row, name, false);
     if (packed_is_str(v))
-        json_text(packed_as_str(v), out);
+        show_json_text(packed_as_str(v), out);
     else if (u != UINT64_MAX)
         fprintf(out, "%llu", (unsigned long long)u);
     else if (i != INT64_MIN)
@@ -65,7 +65,7 @@ void show_json(const struct show *s, FILE *out)
         fputs(i ? ",\n {" : "{", out);
         for (size_t k = 0; packed_pair(s->rows[i], k, &key, &v); k++) {
             if (k > 0) fputs(", ", out);
-            json_text(key, out);
+            show_json_text(key, out);
             fputs(": ", out);
             json_value(s->rows[i], key, v, out);
         }

@@ -20,6 +20,14 @@ BARS = (
     ("stop", "a hung worker is replaced, longest", lambda r: max(r["seconds"]), 7, "s"),
     ("start", "1,000 cameras asked", lambda r: r["asked_s"], 10, "s"),
     ("picture", "first picture, longest", lambda r: max(max(v) for v in r.values()), 2, "s"),
+    ("index", "ranges of a day, warm, p99", lambda r: r["warm"]["day_ms"]["p99"], 5, "ms"),
+    ("index", "ranges of a day, cold, p99", lambda r: r["cold"]["day_ms"]["p99"], 5, "ms"),
+    ("index", "seek to a second, warm, p99", lambda r: r["warm"]["second_ms"]["p99"], 2, "ms"),
+    ("index", "seek to a second, cold, p99", lambda r: r["cold"]["second_ms"]["p99"], 2, "ms"),
+    ("index", "start after a clean stop, longest", lambda r: max(r["clean"]["seconds"]), 1, "s"),
+    ("index", "start after an unclean stop, longest", lambda r: max(r["unclean"]["seconds"]), 5, "s"),
+    ("check", "500,000 segments, presence and size, warm", lambda r: min(r["seconds"][1:]), 10, "s"),
+    ("check", "differences of the rebuilt index", lambda r: r["differences"], 0, ""),
     ("archive", "HLS segments, CPU against nginx", lambda r: r["ratio"]["median"], 1.5, "times"),
 )
 

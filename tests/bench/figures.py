@@ -12,6 +12,7 @@ import subprocess
 import time
 import urllib.parse
 
+import archive_figures
 import hls
 import measure
 import tools
@@ -418,4 +419,4 @@ def against_nginx(scale, server, found):
     return {"ratio": ratios, **result, "windows": windows}
 
 
-ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive)}
+ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive, archive_figures.index, archive_figures.check)}

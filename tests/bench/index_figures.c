@@ -1,7 +1,8 @@
 /* Figures of the index at the size of a large site, each printed as one line of JSON:
  *
  *   index_figures make DIR CAMERAS SEGMENTS     an index of so many two-minute segments a camera
- *   index_figures mixed DIR CAMERAS SEGMENTS    the same as a keeper makes it: all cameras in turn
+ *   index_figures files DIR CAMERAS SEGMENTS    a storage: sparse files with footers, their index in
+ * DIR/.index index_figures mixed DIR CAMERAS SEGMENTS    the same as a keeper makes it: all cameras in turn
  *   index_figures read DIR CAMERAS SEGMENTS N cold|warm   N random days of ranges, N random seconds
  *   index_figures start DIR clean|unclean       until the index is open
  *   index_figures hash DIR                      of all streams, ranges and segments
@@ -9,12 +10,14 @@
  * Started by itself to check (archive/checker.h). */
 #include "archive/index_build.h"
 #include "archive/indexer.h"
+#include "archive/segbox.h"
 #include "common/base/clock.h"
 #include "common/base/crc.h"
 #include "common/base/fd.h"
 #include "common/base/map.h"
 #include "common/base/mem.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -92,6 +95,57 @@ static int make(const char *dir, unsigned cameras, unsigned segments)
             if (index_build_add(b, &info)) return 1;
         }
     return index_build_end(b) ? 1 : told(dir, (uint64_t)cameras * segments, from_us);
+}
+
+static int make_dirs(const char *path)
+{
+    char part[4096];
+
+    for (size_t i = 1; path[i]; i++) {
+        if (path[i] != '/') continue;
+        snprintf(part, sizeof(part), "%.*s", (int)i, path);
+        if (mkdir(part, 0755) < 0 && errno != EEXIST) return -errno;
+    }
+    return 0;
+}
+
+/* Only the footer is there; what lies before it is a hole. Completes info. */
+static int sparse_file(const char *dir)
+{
+    static const uint8_t table[200];
+    CLEANUP(fd_close) int fd = -1;
+    struct buf head, tail;
+    char path[4096];
+    bool ok;
+
+    snprintf(path, sizeof(path), "%s/%s/records/%s", dir, info.uid, info.path);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0 && (errno != ENOENT || make_dirs(path))) return -1;
+    if (fd < 0) fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    buf_init(&head, 1024);
+    buf_init(&tail, SEGBOX_INFO_MAX);
+    ok = fd >= 0 && segbox_footer(&head, &tail, span(table, sizeof(table)), &info);
+    ok = ok && lseek(fd, (off_t)info.table_at, SEEK_SET) >= 0 && !fd_write_all(fd, buf_span(&head)) &&
+        !fd_write_all(fd, span(table, sizeof(table))) && !fd_write_all(fd, buf_span(&tail));
+    buf_done(&head);
+    buf_done(&tail);
+    return ok ? 0 : -1;
+}
+
+static int files(const char *dir, unsigned cameras, unsigned segments)
+{
+    usec_t from_us = clock_mono_us();
+    struct index_build *b;
+    char index[4096];
+
+    snprintf(index, sizeof(index), "%s/.index", dir);
+    if (mkdir(index, 0750) || index_build_new(index, &b)) return 1;
+    for (unsigned c = 0; c < cameras; c++)
+        for (unsigned n = 0; n < segments; n++) {
+            segment(c, n);
+            if (sparse_file(dir) || index_build_add(b, &info)) return 1;
+        }
+    return index_build_end(b) ? 1 : told(index, (uint64_t)cameras * segments, from_us);
 }
 
 static int mixed(const char *dir, unsigned cameras, unsigned segments)
@@ -267,6 +321,7 @@ int main(int argc, char **argv)
 
     if (checked >= 0) return checked;
     if (argc == 5 && strcmp(argv[1], "make") == 0) return make(argv[2], number(argv[3]), number(argv[4]));
+    if (argc == 5 && strcmp(argv[1], "files") == 0) return files(argv[2], number(argv[3]), number(argv[4]));
     if (argc == 5 && strcmp(argv[1], "mixed") == 0) return mixed(argv[2], number(argv[3]), number(argv[4]));
     if (argc == 7 && strcmp(argv[1], "read") == 0)
         return read_all(

@@ -1,0 +1,103 @@
+/* What msctl archive rebuild and vacuum ask a storage's thread for (ask.h): one record read anew from its
+ * file; footage of streams that are not configured any more, listed or taken out. */
+#include "archive/work.h"
+#include "archive/work_ask.h"
+#include "common/base/err.h"
+#include "common/base/mem.h"
+
+#include <errno.h>
+
+#define PAGE 64 /* segments of one transaction */
+
+/* --- archive reread STORAGE UID ID --- */
+
+bool work_reread(struct work *w, struct answer *a)
+{
+    uint64_t id;
+    int err;
+
+    if (strcmp(a->ask.args[0], w->conf->name) != 0) return false;
+    if (!seg_uid_ok(a->ask.args[1]) || !span_hex64(span_of(a->ask.args[2]), &id) || !seg_id_ok(id)) {
+        answer_fail(a, CTL_USAGE, "STORAGE UID ID");
+        return false;
+    }
+    err = indexer_reread(&w->indexer, &w->storage, a->ask.args[1], id);
+    if (err) w->keep.wrote_err = err;
+    if (err) answer_fail(a, CTL_FAILED, "storage %s: %s", w->conf->name, err < 0 ? err_text(err) : "damaged");
+    return false;
+}
+
+/* --- archive vacuum [UID [yes]] --- */
+
+static void vacuum_row(struct work *w, struct answer *a, const struct work_vacuum *v)
+{
+    struct packer *p = answer_row(a, 6);
+
+    pack_kv_text(p, "uid", v->total.uid);
+    pack_kv_text(p, "storage", w->conf->name);
+    pack_kv_u64(p, "segments", v->total.segments);
+    pack_kv_u64(p, "bytes", v->total.bytes);
+    pack_kv_u64(p, "locked", v->locked);
+    pack_kv_u64(p, "deleted", v->deleted);
+}
+
+/* The next page of the stream's segments. true: it was not the last. */
+static bool look_page(struct work *w, struct work_vacuum *v, bool yes, int *ret_err)
+{
+    struct index_query q = {.uid = v->total.uid, .to_us = INT64_MAX, .after_id = v->after_id};
+    struct seg_info *page = mem_new_n(PAGE, sizeof(*page));
+    struct index_ref refs[PAGE];
+    uint64_t bytes[PAGE];
+    size_t n, n_refs = 0;
+    int err = index_segments(w->indexer.ix, &q, page, PAGE, &n);
+
+    for (size_t i = 0; err >= 0 && i < n; i++) {
+        usec_t until_us;
+
+        if (locks_hold(&w->keep.locks, page[i].uid, page[i].start_us, page[i].end_us, &until_us)) {
+            v->locked++;
+            continue;
+        }
+        refs[n_refs] = (struct index_ref){.id = page[i].id};
+        bytes[n_refs] = page[i].bytes;
+        memcpy(refs[n_refs++].uid, page[i].uid, sizeof(refs[0].uid));
+    }
+    if (n > 0) v->after_id = page[n - 1].id;
+    mem_free(page);
+    if (err >= 0 && yes && n_refs > 0) {
+        err = work_keep_may_delete(w) ? work_keep_take_out(w, refs, bytes, n_refs) : -EAGAIN;
+        if (err > 0) err = -EIO;
+        if (!err) v->deleted += n_refs;
+    }
+    *ret_err = err < 0 ? err : 0;
+    return err >= 0 && n == PAGE;
+}
+
+static bool next_stream(struct work *w, struct work_vacuum *v, int *ret_err)
+{
+    size_t n;
+    int err = index_totals(w->indexer.ix, v->total.uid, &v->total, 1, &n);
+
+    *ret_err = err < 0 ? err : 0;
+    return err >= 0 && n > 0;
+}
+
+bool work_vacuum(struct work *w, struct answer *a)
+{
+    struct work_vacuum *v = a->state;
+    const struct ask *q = &a->ask;
+    bool yes = q->n_args > 1 && strcmp(q->args[1], "yes") == 0, more = true;
+    int err = 0;
+
+    if (v->busy) {
+        v->busy = look_page(w, v, yes, &err);
+        if (!v->busy && !err) vacuum_row(w, a, v);
+    } else {
+        more = next_stream(w, v, &err);
+        v->busy = more && !work_keep_configured(w, v->total.uid) &&
+            (q->n_args == 0 || !q->args[0][0] || strcmp(q->args[0], v->total.uid) == 0);
+        v->after_id = v->locked = v->deleted = 0;
+    }
+    if (err) answer_fail(a, CTL_FAILED, "storage %s: %s", w->conf->name, err_text(err));
+    return more && !err;
+}
