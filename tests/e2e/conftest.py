@@ -1,7 +1,11 @@
 """Fixtures of the end-to-end tests. A test that takes longer than its limit fails with a stack, and does not hang."""
 import faulthandler
+import os
+import pathlib
 import signal
+import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -83,6 +87,35 @@ def gst(request):
     yield start
     for s in started:
         s.close()
+
+
+@pytest.fixture
+def disk_image():
+    """disk_image(MB): the folder where a file system of that size is mounted, until the test ends. Skipped where mounting is not possible."""
+    mounted = []
+    place = tempfile.TemporaryDirectory(prefix="ms-e2e-disk-")  # pytest closes its own to other users whenever it starts
+    top = pathlib.Path(place.name)
+    top.chmod(0o755)
+
+    def mount(mb):
+        image, folder = top / f"image{len(mounted)}", top / f"disk{len(mounted)}"
+        folder.mkdir()
+        with open(image, "wb") as f:
+            f.truncate(mb << 20)
+        tools.run("mkfs.ext4", "-q", "-m", "0", image)
+        p = subprocess.run(["mount", "-o", "loop", image, folder], capture_output=True, text=True)
+        if p.returncode != 0:
+            p = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mb}m", "tmpfs", folder], capture_output=True, text=True)
+        if p.returncode != 0:
+            pytest.skip(f"cannot mount: {p.stderr.strip()}")
+        mounted.append(folder)
+        folder.chmod(0o755)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        tools.wait_for("unmounted", lambda f=folder: subprocess.run(["umount", f], capture_output=True).returncode == 0 or not os.path.ismount(f), timeout=10)
+    place.cleanup()
 
 
 @pytest.fixture

@@ -1,10 +1,38 @@
 """What is kept and what is deleted: msctl archive, by age, size and free space, locks; recording goes on."""
 import os
+import re
 import signal
+import socket
 import subprocess
+import time
+import urllib.parse
 
+import pytest
+
+import hls
 import tools
 from tools import wait_for
+
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+
+
+def begin_get(s, url):
+    """A GET whose answer has begun, over a socket that takes little at a time: the socket, bytes of the body, those that have come."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(20 * tools.SLOW)
+    sock.connect(("127.0.0.1", s.web_port))
+    path = urllib.parse.urlsplit(s.url(url)).path
+    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+    head = b""
+    while b"\r\n\r\n" not in head:
+        piece = sock.recv(1024)
+        assert piece, head
+        head += piece
+    head, body = head.split(b"\r\n\r\n", 1)
+    assert head.startswith(b"HTTP/1.1 200"), head
+    return sock, int(re.search(rb"(?i)content-length: (\d+)", head).group(1)), len(body)
 
 
 def asked(s, *args):
@@ -52,3 +80,79 @@ def test_age_takes_effect_at_once(server, camera):
     assert s.pid("a") == pid
     assert len(s.segments("b")) >= 3
     assert s.rows("archive", "list", "b")[0]["segments"] >= 2
+
+
+def steady(s, uids, seconds):
+    """Looks again and again for so long: the storage is in order and everybody records."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        rows = s.streams()
+        assert all(rows[u]["record"] == "on" for u in uids), rows
+        assert s.rows("storage", "list")[0]["state"] == "ok"
+        time.sleep(0.25)
+
+
+@root_only
+@pytest.mark.limit(240)
+def test_full_storage_goes_on(disk_image, server, camera):
+    """A fleet that fills its disk: the oldest of all goes in time, recording never pauses, not a frame is missing; what is locked stays, and
+    where locks keep everything recording pauses and says so, until they go."""
+    cam = camera(dict(group="cam", source="cam.h264", streams=4))
+    uids = [f"cam{i}" for i in range(4)]
+    disk = disk_image(64)
+    s = server({u: {"stream-url": cam.url(u), "dvr-chunk": "10s", "dvr-duration": "0"} for u in uids}, record=True, storages={"default": str(disk)})
+    s.wait_recording(*uids)
+    wait_for("a segment of each", lambda: all(len(s.segments(u)) > 1 for u in uids), timeout=40)
+    kept = s.segments("cam0")[0]
+    first = {u: s.segments(u)[0] for u in uids}
+    begin = wait_for("it is listed", lambda: (r := s.rows("archive", "list", "cam0")) and r[0])["from_s"]
+    s.msctl("archive", "lock", "cam0", str(begin), str(begin + 5), "the first seconds")
+    wait_for("the first have gone", lambda: not any(first[u].exists() for u in uids[1:]), timeout=120)
+    steady(s, uids, 25)
+    assert kept.exists() and kept.stat().st_size > 0
+    now = time.time()
+    for u in uids[1:]:
+        assert s.stream(u)["state"] == "active"
+        found = s.ranges(u)
+        assert len(found) == 1 and found[0][0] + found[0][1] > now - 10, found
+        assert s.rows("streams", u)[0]["dropped"] == 0
+    assert len(s.ranges("cam0")) == 2  # the lock's, and the rest
+    oldest = [s.ranges(u)[-1][0] for u in uids]
+    assert max(oldest) - min(oldest) <= 22, "the oldest of all go first"
+    room = s.rows("storage", "list")[0]
+    assert room["free"] >= room["floor"] and room["rate_bps"] > 1e6 and room["keeps_s"] > 0 and room["locked"] == 0
+
+    for u in uids:
+        s.msctl("archive", "lock", u, "0", "4000000000")
+    wait_for("recording pauses", lambda: all(r["record"] == "failed" for r in s.streams().values()), timeout=60)
+    room = s.rows("storage", "list")[0]
+    assert room["state"] == "full"
+    wait_for("locks are named", lambda: s.rows("storage", "list")[0]["locked"] > 20 << 20, timeout=25)
+    s.wait_frames("cam1", 25)  # live goes on
+    assert kept.exists()
+    for row in s.rows("archive", "locks"):
+        if not row["note"]:
+            s.msctl("archive", "unlock", row["uid"], row["id"])
+    s.wait_recording(*uids, timeout=30)
+    assert kept.exists()
+
+
+def test_a_viewer_keeps_what_it_plays(server, camera):
+    """A segment that is deleted while it is sent is sent to its end; afterwards it is not there."""
+    cam = camera(source="cam.h264")
+    s = server({"cam": {"stream-url": cam.url(), "dvr-chunk": "10s"}}, record=True)
+    s.wait_recording("cam")
+    row = wait_for("segments", lambda: (r := s.rows("archive", "list", "cam")) and r[0]["segments"] >= 2 and r[0], timeout=45)
+    media = wait_for("a playlist", lambda: hls.open_playlist(s, f"cam/archive-{row['from_s']}-20.m3u8"), timeout=10)[0]
+    url = media.segments[0].url
+    sock, size, got = begin_get(s, url)
+    old = s.segments("cam")[0]
+    rows = s.rows("archive", "delete", "cam", str(row["from_s"]), str(row["to_s"] + 1))
+    assert rows[0]["segments"] >= 1 and rows[0]["locked"] == 0
+    wait_for("the file has gone", lambda: not old.exists(), timeout=10)
+    with sock:
+        while got < size and (piece := sock.recv(1 << 16)):
+            got += len(piece)
+    assert got == size
+    assert s.get(url, status=None).status in (404, 410)
+    s.wait_frames("cam", 25)

@@ -16,25 +16,8 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A mounted file system of 24 MB: its folder. Skipped where mounting is not possible."""
-    image, folder = tmp_path / "image", tmp_path / "disk"
-    tmp_path.chmod(0o755)
-    for p in tmp_path.parents:
-        if str(p).startswith("/tmp/pytest"):
-            p.chmod(0o755)
-    folder.mkdir()
-    with open(image, "wb") as f:
-        f.truncate(24 << 20)
-    tools.run("mkfs.ext4", "-q", "-m", "0", image)
-    p = subprocess.run(["mount", "-o", "loop", image, folder], capture_output=True, text=True)
-    if p.returncode != 0:
-        p = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], capture_output=True, text=True)
-    if p.returncode != 0:
-        pytest.skip(f"cannot mount: {p.stderr.strip()}")
-    folder.chmod(0o755)
-    yield folder
-    wait_for("unmounted", lambda: subprocess.run(["umount", folder], capture_output=True).returncode == 0 or not os.path.ismount(folder), timeout=10)
+def small_disk(disk_image):
+    return disk_image(24)
 
 
 def storage(s, name="default"):
