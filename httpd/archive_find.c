@@ -201,7 +201,8 @@ static void go_on(struct archive_job *j)
     }
     a = answer_new(s);
     a->pictures = h->hub->server->pictures;
-    a->film = films_get(h->hub->server->films, a->uid, s->key);
+    a->films = h->hub->server->films;
+    a->film = films_get(a->films, a->uid, s->key);
     if (a->film) {
         film_send(h, a);
         return;

@@ -36,6 +36,7 @@ struct film_answer {
     unsigned missing; /* storages */
     struct film *film;
     struct pictures *pictures; /* that make sound */
+    struct films *films;
     /* the walk */
     size_t at; /* segment, or picture */
     int err;

@@ -118,41 +118,53 @@ static int open_first(struct lent *l)
     return err == MOVED ? 0 : err;
 }
 
-static ssize_t write_some(struct lent *l)
+/* A film that does not fit its files is not offered again. */
+static ssize_t failed(struct film_answer *a, int err)
 {
-    struct film_answer *a = answer_of(l);
+    films_drop(a->films, a->film);
+    errno = -err;
+    return -1;
+}
+
+static ssize_t write_out(struct film_answer *a)
+{
     bool more = a->next < a->end || a->left > 0;
+    struct span out = buf_span(&a->out);
+    ssize_t n = send(a->lent.sock, out.p, out.n, MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+
+    if (n > 0) buf_take(&a->out, (size_t)n);
+    if (buf_n(&a->out) == 0) buf_shrink(&a->out);
+    return n;
+}
+
+static ssize_t write_media(struct film_answer *a)
+{
+    struct seg_range *r;
+    off_t at;
     ssize_t n;
 
-    if (buf_n(&a->out) > 0) {
-        struct span out = buf_span(&a->out);
-
-        n = send(l->sock, out.p, out.n, MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
-        if (n > 0) buf_take(&a->out, (size_t)n);
-        if (buf_n(&a->out) == 0) buf_shrink(&a->out);
-        return n;
-    }
-    if (a->left == 0) {
-        int err = prepare(a);
-
-        if (err == MOVED) return 0;
-        if (err == 0) return write_some(l);
-        errno = -err;
-        return -1;
-    }
     while (a->r[a->r_at].n == 0) a->r_at++;
-    n = sendfile(l->sock, a->fd, &(off_t){(off_t)a->r[a->r_at].at},
-        (size_t)MIN(MIN(a->r[a->r_at].n, a->left), LEND_TURN));
-    if (n == 0) { /* the file is shorter than its table says */
-        errno = EIO;
-        return -1;
-    }
+    r = &a->r[a->r_at];
+    at = (off_t)r->at;
+    n = sendfile(a->lent.sock, a->fd, &at, (size_t)MIN(MIN(r->n, a->left), LEND_TURN));
+    if (n == 0) return failed(a, -EIO); /* the file is shorter than its table says */
     if (n > 0) {
-        a->r[a->r_at].at += (uint64_t)n;
-        a->r[a->r_at].n -= (uint64_t)n;
+        r->at += (uint64_t)n;
+        r->n -= (uint64_t)n;
         a->left -= (uint64_t)n;
     }
     return n;
+}
+
+static ssize_t write_some(struct lent *l)
+{
+    struct film_answer *a = answer_of(l);
+    int err = 0;
+
+    if (buf_n(&a->out) == 0 && a->left == 0) err = prepare(a);
+    if (err == MOVED) return 0;
+    if (err != 0) return failed(a, err);
+    return buf_n(&a->out) > 0 ? write_out(a) : write_media(a);
 }
 
 /* --- in the hub --- */
@@ -168,7 +180,7 @@ static void refused(struct http *h, struct lent *l)
 {
     struct film_answer *a = answer_of(l);
 
-    films_drop(h->hub->server->films, a->film);
+    films_drop(a->films, a->film);
     film_answer_free(a);
     answer_error_with(h, 503, "Retry-After: 1\r\n", "the footage has changed");
 }

@@ -180,7 +180,7 @@ static void walked(struct job *j)
     if (a->err == 0 && a->at < steps(a)) {
         go(h, a);
     } else if (a->err == 0) {
-        films_put(h->hub->server->films, a->film);
+        films_put(a->films, a->film);
         film_send(h, a);
     } else {
         refuse(h, a);
