@@ -29,6 +29,9 @@ BARS = (
     ("check", "500,000 segments, presence and size, warm", lambda r: min(r["seconds"][1:]), 10, "s"),
     ("check", "differences of the rebuilt index", lambda r: r["differences"], 0, ""),
     ("archive", "HLS segments, CPU against nginx", lambda r: r["ratio"]["median"], 1.5, "times"),
+    ("export", "MP4 of 1 GB, CPU against nginx", lambda r: r["ratio"]["median"], 1.5, "times"),
+    ("export", "first byte of an hour as MP4, longest", lambda r: max(r["first_byte_ms"]), 200, "ms"),
+    ("export", "memory that sending it takes and keeps", lambda r: r["grown_kb"], 4096, "KB"),
 )
 
 

@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import urllib.parse
@@ -406,11 +407,20 @@ def against_nginx(scale, server, found):
             "ours": (server.web_port, [urllib.parse.urlsplit(u).path for u in found], lambda: tools.cpu_seconds(httpd)),
             "nginx": (nginx.port, [f"/{name}" for name in files], nginx.cpu),
         }
-        for _ in range(scale.windows):
-            for who, (port, paths, cpu) in sides.items():
-                before = cpu()
-                got, asked = viewers.watch(port, paths, viewers_n, seconds)
-                windows[who].append({"cpu_per_gbit": (cpu() - before) / (got * 8 / 1e9), "gbit_per_s": got * 8 / 1e9 / seconds, "asked": asked})
+        measure_sides(scale, sides, windows, viewers_n, seconds)
+    return against(windows)
+
+
+def measure_sides(scale, sides, windows, viewers_n, seconds):
+    """Window by window: CPU per Gbit of each side, for the same files."""
+    for _ in range(scale.windows):
+        for who, (port, paths, cpu) in sides.items():
+            before = cpu()
+            got, asked = viewers.watch(port, paths, viewers_n, seconds)
+            windows[who].append({"cpu_per_gbit": (cpu() - before) / (got * 8 / 1e9), "gbit_per_s": got * 8 / 1e9 / seconds, "asked": asked})
+
+
+def against(windows):
     result = {who: measure.spread([w["cpu_per_gbit"] for w in found]) for who, found in windows.items()}
     for who, s in result.items():
         line(f"{who}: {s['median']:.4f} CPU s/Gbit (min {s['min']:.4f}, max {s['max']:.4f}; {windows[who][-1]['gbit_per_s']:.1f} Gbit/s)")
@@ -419,4 +429,58 @@ def against_nginx(scale, server, found):
     return {"ratio": ratios, **result, "windows": windows}
 
 
-ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive, archive_figures.index, archive_figures.check)}
+def export(scale):
+    """CPU of httpd for a film of 1 GB, and of nginx for the same file; bar 1.5 x nginx. First byte for an hour: 200 ms; memory"""
+    if not shutil.which("nginx"):
+        line("no nginx here: not measured")
+        return {"skipped": "no nginx"}
+    since, seconds, rate = int(time.time()) - 86400, 4096, 250000
+    storage = tools.BUILD / "bench-storage"
+    shutil.rmtree(storage, ignore_errors=True)
+    records = storage / "film" / "records"
+    records.mkdir(parents=True)
+    os.chmod(storage, 0o755)
+    tools.run(tools.BUILD / "bench" / "footage", records, "film", since, seconds, 120, rate, timeout=300)
+    tools.run("chmod", "-R", "a+rX", storage)  # httpd runs as another user
+    server = MediaServer({"film": {"stream-url": "rtsp://127.0.0.1:1/"}}, record=True, storages={"default": str(storage)})
+    try:
+        wait_for("the footage is indexed", lambda: server.ranges("film") and server.ranges("film")[0][1] >= seconds - 1, timeout=120, every=0.5)
+        # Each a second later: nothing that was laid out before is of use.
+        first = [first_byte_ms(server, f"film/archive-{since + i}-3600.mp4") for i in range(max(3, scale.windows))]
+        again = first_byte_ms(server, f"film/archive-{since}-3600.mp4")
+        line(f"first byte for an hour: median {measure.spread(first)['median']:.1f} ms, max {max(first):.1f} ms; of one that is remembered {again:.1f} ms")
+        return {"first_byte_ms": first, **film_against_nginx(scale, server, f"film/archive-{since}-{seconds}.mp4")}
+    finally:
+        server.close()
+        shutil.rmtree(storage, ignore_errors=True)
+
+
+def first_byte_ms(server, path):
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", server.web_port), 10) as s:
+        s.sendall(f"GET /{path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+        head = s.recv(65536)
+    assert head.startswith(b"HTTP/1.1 200"), head[:200]
+    return (time.monotonic() - began) * 1000
+
+
+def film_against_nginx(scale, server, path):
+    viewers_n, seconds = 4, max(4, scale.window_s / 3)
+    httpd, windows = server.status()["httpd_pid"], {"ours": [], "nginx": []}
+    with viewers.Nginx(tools.BUILD / "bench-nginx", {}) as nginx:
+        copy = nginx.folder / "files" / "film.mp4"
+        tools.run("curl", "-sS", "-o", copy, server.url(path), timeout=300)
+        line(f"{viewers_n} viewers of a film of {copy.stat().st_size / 1e9:.2f} GB")
+        before = tools.private_kb(httpd)
+        sides = {
+            "ours": (server.web_port, [f"/{path}"], lambda: tools.cpu_seconds(httpd)),
+            "nginx": (nginx.port, ["/film.mp4"], nginx.cpu),
+        }
+        measure_sides(scale, sides, windows, viewers_n, seconds)
+    result = against(windows)
+    result["grown_kb"] = tools.private_kb(httpd) - before
+    line(f"httpd's private memory: {before} KB after the first download, {result['grown_kb']:+} KB behind it")
+    return result
+
+
+ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive, export, archive_figures.index, archive_figures.check)}

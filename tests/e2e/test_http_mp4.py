@@ -60,8 +60,8 @@ def packets(path, stream):
 
 
 def decode(source, *options):
-    """As tools.decode, and exact about times: where a camera was connected again pictures may be less than a frame apart."""
-    p = tools.run("ffmpeg", "-nostdin", "-v", "warning", "-xerror", *options, "-i", source, "-fps_mode", "passthrough", "-enc_time_base:v", "1:90000", "-f", "null", "-", ok=False)
+    """What ffmpeg complains about: "" is good. Exact about times: where a camera was connected again pictures may be less than a frame apart."""
+    p = tools.run("ffmpeg", "-nostdin", "-v", "error", "-xerror", "-err_detect", "explode", *options, "-i", source, "-fps_mode", "passthrough", "-enc_time_base:v", "1:90000", "-f", "null", "-", ok=False)
     return p.stderr if p.returncode == 0 else p.stderr + f"\nexit {p.returncode}"
 
 
