@@ -59,7 +59,7 @@ struct answer {
 };
 void answer_init(struct answer *a, const struct ask *ask, answer_page *send, void *arg);
 void answer_done(struct answer *a);
-/* A map of so many pairs, which the caller packs: at most 2 KB. */
+/* A map of so many pairs, which the caller packs: at most 6 KB. */
 struct packer *answer_row(struct answer *a, uint32_t pairs);
 void answer_flush(struct answer *a);
 /* `begin` of commands that go by what is not configured: all of the configuration must have come. */

@@ -40,6 +40,7 @@ enum post_kind {
     POST_LOCKS,
     POST_ROWS,
     POST_ANSWER,
+    POST_EVENT,
     POST_END
 };
 struct post {
@@ -49,6 +50,7 @@ struct post {
     int fd, err;
     uint64_t number;
     struct disk_report report;
+    struct event *event;
     uint32_t n_rows;
     size_t bytes;
     struct index_lock *locks;
@@ -69,9 +71,11 @@ static void deliver(void *p)
     case POST_LOCKS: ops->on_locks(arg, m->locks, m->n_rows, m->number > 0); break;
     case POST_ROWS: ops->on_rows(arg, m->number, m->n_rows, span(m->path, m->bytes)); break;
     case POST_ANSWER: ops->on_answer(arg, m->number, m->err, m->path); break;
+    case POST_EVENT: ops->on_event(arg, m->event); break;
     case POST_END: ops->on_end(arg); break;
     }
     mem_free(m->locks);
+    mem_free(m->event);
     mem_free(m);
 }
 
@@ -153,6 +157,15 @@ static void post_answer(void *arg, uint64_t id, int code, const char *text)
     loop_post(d->loop, deliver, m);
 }
 
+static void post_event(void *arg, const struct event *e)
+{
+    struct disk *d = arg;
+    struct post *m = post_new(d, POST_EVENT, NULL, NULL);
+
+    m->event = mem_dup(e, sizeof(*e));
+    loop_post(d->loop, deliver, m);
+}
+
 static void alive(void *arg)
 {
     struct disk *d = arg;
@@ -161,7 +174,7 @@ static void alive(void *arg)
 }
 
 static const struct work_ops posts = {
-    post_state, post_folder, post_stored, post_index, post_locks, post_rows, post_answer, alive};
+    post_state, post_folder, post_stored, post_index, post_locks, post_rows, post_answer, post_event, alive};
 
 /* --- the thread --- */
 
@@ -368,5 +381,13 @@ void disk_sync_every(struct disk *d, usec_t sync_us)
     struct job j = job_of(JOB_SYNC_EVERY, NULL);
 
     j.id = (uint64_t)sync_us;
+    put(d, j);
+}
+
+void disk_event(struct disk *d, const struct event *e)
+{
+    struct job j = job_of(JOB_EVENT, e->uid);
+
+    j.data = mem_dup(e, sizeof(*e));
     put(d, j);
 }

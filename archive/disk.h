@@ -13,6 +13,7 @@
 #include "archive/keep.h"
 #include "archive/seginfo.h"
 #include "archive/storage.h"
+#include "common/ipc/event.h"
 #include "common/net/loop.h"
 
 #define DISK_NAME_MAX 48
@@ -48,7 +49,8 @@ struct disk_ops {
     void (*on_locks)(void *arg, const struct index_lock *list, size_t n, bool last);
     void (*on_rows)(void *arg, uint64_t id, uint32_t n, struct span rows); /* of disk_ask */
     void (*on_answer)(void *arg, uint64_t id, int code, const char *text); /* once for each */
-    void (*on_end)(void *arg); /* the thread has ended: disk_free */
+    void (*on_event)(void *arg, const struct event *e); /* of disk_event: it is in the index, durably */
+    void (*on_end)(void *arg);                          /* the thread has ended: disk_free */
 };
 
 struct disk *disk_new(struct loop *l, const struct disk_conf *conf, const struct disk_ops *ops, void *arg);
@@ -82,5 +84,8 @@ void disk_suspect(struct disk *d);
 void disk_lock(struct disk *d, const struct index_lock *lock);
 /* It knows the locks of the others: deleting may begin. */
 void disk_keep_ready(struct disk *d);
+
+/* Into the index; on_event, unless the storage is not in order. */
+void disk_event(struct disk *d, const struct event *e);
 
 #endif

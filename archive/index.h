@@ -7,8 +7,8 @@
  *   totals    uid                                 -> bytes, segments, CRC-32C
  *   trash     uid, 0, id                          -> tries, CRC-32C: out of the index, its file to be removed
  *   locks     uid, 0, start_us, lock id           -> end_us, version_us, released_us, by, note, CRC-32C
- *   events    uid, 0, start_us, event id          -> what happened
- *   meta      "version"                           -> number, CRC-32C
+ *   events    uid, 0, start_us, event id          -> end_us, before_us, after_us, kind, source, payload,
+ * CRC-32C meta      "version"                           -> number, CRC-32C
  *
  * CRCs of ranges and of all below cover key and fields. Version 1 had segments, ranges and meta: the keeper
  * adds the others when it opens it.
@@ -21,6 +21,7 @@
 #define ARCHIVE_INDEX_H
 
 #include "archive/seginfo.h"
+#include "common/ipc/event.h"
 
 #define INDEX_READERS_MAX 256
 #define INDEX_JOIN_US     US_PER_S /* segments at most this far apart are one range */
@@ -127,6 +128,35 @@ int index_locks(
     struct index *ix, const struct index_lock *after, struct index_lock *out, size_t max, size_t *ret_n);
 /* Puts those that are newer than what is there. One durable transaction. */
 int index_locks_put(struct index *ix, const struct index_lock *list, size_t n);
+
+/* --- events --- */
+/* One that is there, by uid, start and id, is replaced. One durable transaction. The keeper's. */
+int index_events_put(struct index *ix, const struct event *list, size_t n);
+/* Events that overlap [from_us, to_us), of one stream (uid "": of all) and kind ("": any). */
+struct index_event_query {
+    char uid[EVENT_UID_MAX];
+    usec_t from_us, to_us;
+    char kind[EVENT_KIND_MAX];
+};
+#define INDEX_EVENTS_STEP 500 /* records that one call looks at */
+/* Where it stands; zeroed: at the start. */
+struct index_event_at {
+    uint8_t key[64];
+    size_t n;
+    bool end; /* there is no more */
+};
+/* In the order of uid and start, at most max; may give none before the end. A damaged one is left out:
+ * INDEX_E_DAMAGED. */
+int index_events(struct index *ix, const struct index_event_query *q, struct index_event_at *at,
+    struct event *out, size_t max, size_t *ret_n);
+/* Does footage of [start_us, end_us) belong to an event, with what is before and after it? It is kept for
+ * event_duration_us then (keep.h). */
+int index_event_protects(
+    struct index *ix, const char *uid, usec_t start_us, usec_t end_us, bool *ret_protects);
+/* The stream behind `after` that has events. INDEX_OK, INDEX_E_NONE, -errno. */
+int index_events_uid(struct index *ix, const char *after, char ret_uid[EVENT_UID_MAX]);
+/* Of a stream, those whose footage ended before that; looks at max records. The keeper's. */
+int index_events_drop(struct index *ix, const char *uid, usec_t before_us, size_t max, size_t *ret_n);
 
 /* A walk over all records, a few at a time: where it stands. Zeroed: at the start. */
 enum index_table {

@@ -7,6 +7,7 @@
  *   index_ranges.c    ranges: reading, joining, cutting
  *   index_keep.c      totals, trash: what leaves the index
  *   index_locks.c     locks
+ *   index_events.c    events
  *   index_mend.c      walking over all records, mending
  *   index_check.c     checking before and after opening
  *   index_build.c     all at once

@@ -111,9 +111,14 @@ static void on_answer(void *arg, uint64_t id, int code, const char *text)
     keeper_ask_answered(arg, id, code, text);
 }
 
+static void on_event(void *arg, const struct event *e)
+{
+    keeper_event_stored(arg, e);
+}
+
 static void on_end(void *arg);
 static const struct disk_ops disk_ops = {
-    on_state, on_folder, on_stored, on_index, on_locks, on_rows, on_answer, on_end};
+    on_state, on_folder, on_stored, on_index, on_locks, on_rows, on_answer, on_event, on_end};
 
 static void begin(struct store *s)
 {
@@ -261,6 +266,7 @@ static const struct master_row {
     {MSG_KEEP_STREAM_GONE, keeper_keep_stream_gone},
     {MSG_KEEP_ASK, keeper_ask},
     {MSG_KEEP_END, keeper_ask_gone},
+    {MSG_EVENT, keeper_event},
     {MSG_CONF_DONE, conf_done},
 };
 

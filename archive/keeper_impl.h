@@ -1,5 +1,6 @@
 /* What keeper.c (storages, the master), keeper_peers.c (workers, and where they record), keeper_ask.c
- * (questions of msctl) and keeper_keep.c (how streams are kept, locks) share: the tables and their rows. */
+ * (questions of msctl), keeper_events.c (events) and keeper_keep.c (how streams are kept, locks) share: the
+ * tables and their rows. */
 #ifndef ARCHIVE_KEEPER_IMPL_H
 #define ARCHIVE_KEEPER_IMPL_H
 
@@ -103,6 +104,11 @@ void keeper_ask_answered(struct store *s, uint64_t id, int code, const char *tex
 void keeper_ask_silent(struct store *s);
 void keeper_ask_tick(struct keeper *k);
 void keeper_ask_done(struct keeper *k);
+
+/* --- keeper_events.c --- */
+int keeper_event(struct keeper *k, struct incoming *in);
+/* A storage has it. */
+void keeper_event_stored(struct store *s, const struct event *e);
 
 /* --- keeper_keep.c --- */
 int keeper_keep_stream(struct keeper *k, struct incoming *in);

@@ -413,6 +413,7 @@ void work_tick(struct work *w, usec_t now_us)
         sync_and_commit(w, now_us, false);
         mend(w, now_us);
         index_wrote(w, work_keep_tick(w, now_us), now_us);
+        index_wrote(w, work_events_tick(w, now_us), now_us);
         if (w->indexer.ix && !w->scanning && w->pending.n_sure + w->pending.n_doubtful == 0)
             indexer_scanned(&w->indexer);
     }
@@ -535,6 +536,7 @@ void work_job(struct work *w, const struct job *j)
         [JOB_KEEP_READY] = keep_ready,
         [JOB_LOCK] = lock,
         [JOB_SYNC_EVERY] = sync_every,
+        [JOB_EVENT] = work_event,
     };
 
     must(j->kind < ARRAY_N(jobs));
@@ -557,6 +559,8 @@ void work_done(struct work *w, usec_t now_us)
     size_t at = 0;
 
     if (w->usable) sync_and_commit(w, now_us, true);
+    (void)work_events_tick(w, now_us);
+    work_events_done(w);
     work_ask_end(w);
     close_all(w, w->pending.n_sure + w->pending.n_doubtful == 0);
     while (map_next(&w->writers, &at, &slot)) mem_free(slot.value);

@@ -8,6 +8,7 @@
 #include "archive/indexer.h"
 #include "archive/pending.h"
 #include "archive/scan.h"
+#include "archive/work_events.h"
 #include "archive/work_keep.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
@@ -26,6 +27,7 @@ enum job_kind {
     JOB_KEEP_READY,
     JOB_LOCK,
     JOB_SYNC_EVERY,
+    JOB_EVENT,
     JOB_STOP
 };
 struct job {
@@ -35,7 +37,7 @@ struct job {
     gid_t group;
     uint64_t id; /* of a segment; JOB_SYNC_EVERY: microseconds */
     void *data;  /* JOB_ASK: struct ask, JOB_KEEP: struct keep_policy (NULL: not configured any more),
-                    JOB_LOCK: struct index_lock. Flat; freed behind the job */
+                    JOB_LOCK: struct index_lock, JOB_EVENT: struct event. Flat; freed behind the job */
 };
 
 struct work_ops { /* as those of struct disk_ops, in the thread */
@@ -46,6 +48,7 @@ struct work_ops { /* as those of struct disk_ops, in the thread */
     void (*on_locks)(void *arg, const struct index_lock *list, size_t n, bool last);
     void (*on_rows)(void *arg, uint64_t id, uint32_t n, struct span rows);
     void (*on_answer)(void *arg, uint64_t id, int code, const char *text);
+    void (*on_event)(void *arg, const struct event *e);
     void (*alive)(void *arg); /* between the reads of something long: the disk answers */
 };
 
@@ -63,7 +66,8 @@ struct work {
     struct work_keep keep;
     struct list asks; /* struct answer: questions under way */
     struct pending pending;
-    usec_t sync_every_us;                                      /* of the conf, until it changes */
+    usec_t sync_every_us; /* of the conf, until it changes */
+    struct work_events events;
     usec_t report_us, reopen_us, sync_us, relook_us, retry_us; /* last done, or due: CLOCK_MONOTONIC */
     usec_t retry_wait_us;                                      /* 0: nothing has failed */
     bool usable;                                               /* the storage is open */

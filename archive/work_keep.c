@@ -165,7 +165,9 @@ void work_keep_setup(struct work *w, struct reap_setup *ret)
         .policies = &w->keep.policies,
         .locks = &w->keep.locks,
         .room = room(w),
-        .now_us = clock_wall_us()};
+        .now_us = clock_wall_us(),
+        .protects = work_event_protects,
+        .protects_arg = w};
 }
 
 /* An index that is being built anew does not know the oldest yet. */

@@ -12,7 +12,7 @@
 
 static int not_found(struct session *s, const char *what)
 {
-    snprintf(s->text, sizeof(s->text), "no such %s: %s", what, s->args[0]);
+    snprintf(s->text, sizeof(s->text), "no such %s: %.256s", what, s->args[0]);
     return CTL_NOT_FOUND;
 }
 

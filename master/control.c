@@ -195,6 +195,8 @@ static const struct command *command_of(struct span name)
 {
     for (size_t i = 0; i < n_commands; i++)
         if (span_is(name, commands[i].cmd)) return &commands[i];
+    for (size_t i = 0; i < n_commands_events; i++)
+        if (span_is(name, commands_events[i].cmd)) return &commands_events[i];
     return NULL;
 }
 

@@ -9,8 +9,8 @@
 #define CONTROL_SESSIONS_MAX 16
 #define CONTROL_ASK_US       (10 * US_PER_S) /* from accept to the question */
 #define CONTROL_ANSWER_US    (60 * US_PER_S) /* from the question to the last byte read */
-#define CONTROL_ARGS_MAX     4
-#define CONTROL_ARG_MAX      256
+#define CONTROL_ARGS_MAX     8
+#define CONTROL_ARG_MAX      2048
 #define CONTROL_TEXT_MAX     512
 #define CONTROL_KEEPER_US    (25 * US_PER_S) /* between two messages of the keeper's answer */
 #define CONTROL_WAITS        (-1)            /* of a command: its answer comes later */
@@ -64,5 +64,7 @@ void control_keeper_gone(struct master *m);
 
 extern const struct command commands[];
 extern const size_t n_commands;
+extern const struct command commands_events[]; /* commands_events.c */
+extern const size_t n_commands_events;
 
 #endif

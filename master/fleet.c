@@ -101,6 +101,11 @@ static int on_ring_moved(struct stream *s, struct incoming *in)
     return 0;
 }
 
+static int on_event(struct stream *s, struct incoming *in)
+{
+    return events_said(s, in->body);
+}
+
 static const struct {
     enum message type;
     int (*fn)(struct stream *s, struct incoming *in);
@@ -109,6 +114,7 @@ static const struct {
     {MSG_LOG_LINE, on_line},
     {MSG_RING_WANT, on_ring_want},
     {MSG_RING_MOVED, on_ring_moved},
+    {MSG_EVENT, on_event},
 };
 
 static int on_message(struct proc *p, struct incoming *in)
@@ -156,6 +162,8 @@ static void on_hello(struct proc *p)
     stream_ring_send(&s->ring, &s->ring.now, p->ch);
     tell_connector(s);
     tell_keeper(s);
+    record_tell(s);
+    events_tell_worker(s);
     if (fresh && services_channel(s->m, SERVICE_HTTPD))
         stream_ring_show(&s->ring, s->uid, services_channel(s->m, SERVICE_HTTPD));
 }
@@ -225,6 +233,7 @@ static void stream_free(struct stream *s)
     proc_done(&s->proc);
     stream_ring_done(&s->ring);
     lines_done(&s->lines);
+    events_done(&s->events);
     mem_free(s);
 }
 
@@ -286,10 +295,12 @@ void fleet_add(struct master *m, const struct conf_stream *conf)
     s->since_us = clock_wall_us();
     span_copy(span_of(conf->uid), s->uid, sizeof(s->uid));
     stream_ring_init(&s->ring);
+    events_init(&s->events);
     proc_init(&s->proc, &m->births, ROLE_WORKER, s->uid, &ops, s);
     map_set(&m->fleet.by_uid, span_of(s->uid), s);
     tell_view(s);
     tell_keeping(s);
+    record_follow(s);
     follow_conf(s);
 }
 
@@ -321,6 +332,8 @@ static void settings_changed(struct stream *s, const struct conf_stream *was)
     /* The keeper's answer counts by the newest socket: this one first. */
     if (archive) tell_keeper(s);
     tell_settings(s);
+    record_tell(s);
+    events_tell_worker(s);
 }
 
 void fleet_change(struct stream *s, const struct conf_stream *was, enum conf_change change)
@@ -329,6 +342,7 @@ void fleet_change(struct stream *s, const struct conf_stream *was, enum conf_cha
 
     tell_view(s);
     tell_keeping(s);
+    record_follow(s);
     if (change == CONF_VIEW_CHANGED) return;
     follow_conf(s);
     if (!ran || !s->proc.wanted) return;
@@ -361,6 +375,7 @@ void fleet_start(struct master *m)
 
 static void stop_one(struct stream *s)
 {
+    events_stop(s);
     proc_stop(&s->proc);
 }
 
@@ -387,6 +402,18 @@ void fleet_check(struct master *m, usec_t now_us)
     while (map_next(&m->fleet.by_uid, &at, &slot)) proc_check(&((struct stream *)slot.value)->proc, now_us);
 }
 
+void fleet_windows(struct master *m)
+{
+    usec_t mono_us = clock_mono_us(), wall_us = clock_wall_us();
+
+    for (size_t i = 0; i < m->conf->n_streams; i++) {
+        struct stream *s = fleet_stream(m, span_of(m->conf->streams[i]->uid));
+
+        record_check(s, wall_us);
+        events_check(s, mono_us, wall_us);
+    }
+}
+
 void fleet_tell_connector(struct master *m)
 {
     each(m, tell_connector);
@@ -400,6 +427,7 @@ void fleet_tell_keeping(struct master *m)
 void fleet_tell_keeper(struct master *m)
 {
     fleet_tell_keeping(m);
+    each(m, events_tell_keeper);
     each(m, tell_keeper);
 }
 

@@ -3,8 +3,10 @@
 #define MASTER_FLEET_H
 
 #include "common/conf/conf.h"
+#include "master/events.h"
 #include "master/lines.h"
 #include "master/proc.h"
+#include "master/record.h"
 #include "master/stream_ring.h"
 
 struct master;
@@ -16,6 +18,8 @@ struct stream {
     char uid[CONF_UID_MAX + 1];
     struct stream_ring ring;
     struct lines lines;
+    struct stream_events events;
+    struct record_order order;
     enum stream_state state;
     char reason[RING_REASON_MAX];
     usec_t since_us; /* wall clock */
@@ -35,6 +39,8 @@ void fleet_start(struct master *m); /* all that are configured */
 void fleet_stop(struct master *m);
 void fleet_kill(struct master *m);
 void fleet_check(struct master *m, usec_t now_us);
+/* Once a second: schedules, events. */
+void fleet_windows(struct master *m);
 struct stream *fleet_stream(const struct master *m, struct span uid);
 
 /* A service has shaken hands: what it has to know of all streams. */

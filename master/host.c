@@ -57,6 +57,12 @@ void host_setup(void)
     (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
 }
 
+void host_time_zone(const char *name)
+{
+    if (name[0]) must(setenv("TZ", name, 1) == 0);
+    tzset();
+}
+
 int host_log_open(const char *file, int *ret_fd)
 {
     int fd, up;

@@ -8,6 +8,7 @@
 
 /* Descriptors 0 to 2 open, umask, no core files, SIGPIPE ignored. */
 void host_setup(void);
+void host_time_zone(const char *name); /* of schedules; "": the machine's */
 /* The limit of descriptors; logs what falls short. */
 void host_limit_fds(int64_t fds);
 /* Says so when the limit is below what so many streams may need. */

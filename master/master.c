@@ -130,6 +130,8 @@ static void check(struct loop_timer *t)
     fleet_check(m, now_us);
     services_check(m, now_us);
     storages_check(&m->storages);
+    record_said(m);
+    fleet_windows(m);
 }
 
 /* --- the end --- */
@@ -242,6 +244,9 @@ static int open_state(struct master *m)
     }
     err = storages_open(&m->storages, m->state_dir);
     if (err < 0) log_error("state-dir-read", "file=storages err=%s", log_q(span_of(err_text(err))));
+    if (err < 0) return err;
+    err = record_open(&m->record, m->state_dir);
+    if (err < 0) log_error("state-dir-read", "file=record err=%s", log_q(span_of(err_text(err))));
     return err;
 }
 
@@ -290,6 +295,7 @@ static void close_all(struct master *m)
     for (size_t i = 0; i < ARRAY_N(signals); i++) loop_signal_stop(&m->signals[i]);
     listeners_done(&m->listeners);
     storages_done(&m->storages);
+    record_close(&m->record);
     births_done(&m->births);
     notify_done(&m->notify);
     lines_done(&m->lines);
@@ -311,6 +317,7 @@ int master_run(const struct master_start *start)
     m->state_dir = -1;
     m->started_us = clock_mono_us();
     host_setup();
+    host_time_zone(m->conf->server.time_zone);
     if (start_log(m) < 0) return 1;
     the_master = m;
     m->loop = loop_new();

@@ -1,7 +1,7 @@
 /* The master as a whole, for the files of this room. Each file knows one matter:
  *
  *   mechanism  births.c proc.c spawn.c stream_ring.c listeners.c storages.c state_file.c notify.c lines.c
- *   policy     throttle.c roles.c fleet.c tell.c services.c helpers.c reload.c commands.c
+ *   policy     throttle.c roles.c fleet.c tell.c services.c helpers.c reload.c events.c record.c commands.c
  *
  * One loop; it waits for nobody: not for a child, not for a disk. What state-dir remembers is made durable by
  * a thread (state_file.c).
@@ -17,6 +17,7 @@
 #include "master/lines.h"
 #include "master/listeners.h"
 #include "master/notify.h"
+#include "master/record.h"
 #include "master/roles.h"
 #include "master/services.h"
 #include "master/storages.h"
@@ -32,6 +33,8 @@ struct master {
     struct notify notify;
     struct listeners listeners;
     struct storages storages;
+    struct record record;
+    uint64_t last_event; /* number of the newest event */
     struct services services;
     struct helpers helpers;
     struct fleet fleet;

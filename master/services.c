@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "master/master.h"
 
 #include <sys/sysinfo.h>
@@ -161,6 +162,17 @@ static int on_index_suspect(struct service *s, struct incoming *in)
     return 0;
 }
 
+/* The keeper has it in its index. */
+static int on_event(struct service *s, struct incoming *in)
+{
+    struct event *e = NEW(struct event);
+    struct stream *stream = event_read(in->body, e) ? fleet_stream(s->m, span_of(e->uid)) : NULL;
+
+    if (stream) events_stored(stream, e);
+    mem_free(e);
+    return 0;
+}
+
 static int on_stats(struct service *s, struct incoming *in)
 {
     struct services *all = &s->m->services;
@@ -199,6 +211,7 @@ static const struct {
     {MSG_KEEP_END, on_keep_end},
     {MSG_HELPER_WANT, on_helper_want},
     {MSG_HELPER_GONE, on_helper_gone},
+    {MSG_EVENT, on_event},
 };
 
 /* The channel has checked that the message may come from this role. */

@@ -139,9 +139,10 @@ void tell_keeping(struct stream *s)
     struct packer *p;
 
     if (!ch || s->gone) return;
-    p = channel_begin(ch, MSG_KEEP_STREAM, 5);
+    p = channel_begin(ch, MSG_KEEP_STREAM, 6);
     pack_kv_text(p, "uid", s->uid);
     pack_kv_i64(p, "duration_us", c->dvr_duration_us);
+    pack_kv_i64(p, "event_duration_us", c->dvr_event_duration_us);
     pack_kv_u64(p, "capacity_bytes", enforce ? c->dvr_capacity.bytes : 0);
     pack_kv_u64(p, "capacity_percent", enforce ? c->dvr_capacity.percent : 0);
     pack_kv_text(p, "archive", c->dvr_archive.text);

@@ -2,11 +2,10 @@
 #include "common/base/clock.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
+#include "common/ipc/event.h"
 #include "worker/worker_impl.h"
 
 #include <errno.h>
-
-#define DAY_US (86400 * US_PER_S)
 
 /* --- the ring --- */
 
@@ -147,6 +146,7 @@ static int on_stream(struct worker *w, struct incoming *in)
         return -EPROTO;
     }
     if (w->configured) log_info("settings", "hash=%016llx", (unsigned long long)s.hash);
+    if (w->settings.mode != s.mode) w->policy.n = 0; /* what still holds is told again */
     settings_done(&w->settings);
     w->settings = s;
     ingest_invalid_after(w->ingest, s.invalid_after);
@@ -182,14 +182,11 @@ static int on_keeper_sock(struct worker *w, struct incoming *in)
 
 static int on_event(struct worker *w, struct incoming *in)
 {
-    usec_t start_us = packed_i64(in->body, "start_us", 0), end_us = packed_i64(in->body, "end_us", 0);
-    usec_t before_us = CLAMP(packed_i64(in->body, "before_us", 0), 0, DAY_US),
-           after_us = CLAMP(packed_i64(in->body, "after_us", 0), 0, DAY_US);
-    uint64_t id = packed_u64(in->body, "id", 0);
+    struct event e;
 
-    if (id == 0 || start_us <= DAY_US || end_us < 0 || end_us > INT64_MAX - DAY_US) return -EPROTO;
-    rec_policy_event(
-        &w->policy, id, start_us - before_us, end_us ? end_us + after_us : REC_OPEN, clock_wall_us());
+    if (!event_read(in->body, &e)) return -EPROTO;
+    rec_policy_event(&w->policy, e.id, e.start_us - e.before_us, e.end_us ? e.end_us + e.after_us : REC_OPEN,
+        clock_wall_us());
     recorder_policy(w->recorder, &w->policy);
     worker_later(w);
     return 0;

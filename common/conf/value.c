@@ -104,6 +104,22 @@ bool value_time(struct span s, int64_t *ret_s)
     return tm.tm_mday == (int)v[2];
 }
 
+bool value_time_us(struct span s, usec_t *ret_us)
+{
+    ssize_t dot = span_find(s, '.');
+    struct span whole = dot < 0 ? s : span_sub(s, 0, (size_t)dot),
+                part = dot < 0 ? SPAN_NONE : span_from(s, (size_t)dot + 1);
+    uint64_t unused, us = 0;
+    int64_t seconds;
+
+    if (dot >= 0 && (part.n > 6 || !span_u64(part, 999999, &us) || !span_u64(whole, INT64_MAX, &unused)))
+        return false;
+    for (size_t i = part.n; dot >= 0 && i < 6; i++) us *= 10;
+    if (!value_time(whole, &seconds) || seconds >= INT64_MAX / US_PER_S) return false;
+    *ret_us = seconds * US_PER_S + (usec_t)us;
+    return true;
+}
+
 /* Adds the parts of s, which has no "." and ".." afterwards. */
 static void path_add(struct wr *w, struct span s)
 {

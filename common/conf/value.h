@@ -38,6 +38,8 @@ bool value_size(struct span s, bool percent, struct conf_size *ret);
 bool value_cidr(struct span s, struct conf_cidr *ret);
 bool value_listen(struct span s, struct conf_listen *ret, struct value_why *why);
 bool value_time(struct span s, int64_t *ret_s); /* date, date and time, or unix seconds */
+bool value_time_us(
+    struct span s, usec_t *ret_us); /* the same; unix seconds with up to six digits behind a dot */
 /* Absolute, without "." and "..", "//" and a slash at the end. false: longer than VALUE_PATH_MAX. */
 bool value_path(const char *dir, struct span s, char dst[VALUE_PATH_MAX]);
 /* The next item of a list: between commas or blanks, quotes around it taken off. false: no more. */

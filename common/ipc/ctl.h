@@ -40,6 +40,15 @@
  * - archive vacuum [UID [yes]]: a row for each stream and storage with footage of a stream that is not
  * configured; yes: all of it but what is locked is deleted. uid t, storage t, segments u, bytes u, locked u,
  * deleted u. UID "": all.
+ * - event UID KIND [start=T] [end=T] [before=D] [after=D] [payload=TEXT]: one row. id u, uid t. Something
+ *   happens: from start (else now) to end; without an end it goes on, and is renewed by the same call. An end
+ *   alone ends the one that goes on, or is a moment. T: unix seconds, with up to six digits behind a dot, a
+ *   date and time in UTC, or now. D: a duration.
+ * - events [UID] [from=T] [to=T] [kind=K]: a row an event and storage, by stream and start. id u, uid t, kind
+ *   t, source t (call, onvif), start_s u, start_us u, end_s u, end_us u (both only when it is over),
+ * before_us u, after_us u, payload t.
+ * - record UID on [SECONDS] [until-restart], record UID off: no row. Of dvr-mode = ondemand; kept over
+ *   restarts, unless the call says otherwise.
  * - log-level N: no row. N: 3 (error) to 7 (debug), for all processes, until the next reload.
  */
 #ifndef IPC_CTL_H

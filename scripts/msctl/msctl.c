@@ -69,6 +69,10 @@ static const struct show_column vacuum_columns[] = {{"uid", "UID", SHOW_TEXT},
     {"storage", "STORAGE", SHOW_TEXT}, {"segments", "SEGMENTS", SHOW_NUMBER}, {"bytes", "BYTES", SHOW_BYTES},
     {"locked", "LOCKED", SHOW_NUMBER}, {"deleted", "DELETED", SHOW_NUMBER}, {NULL, NULL, SHOW_TEXT}};
 
+static const struct show_column event_columns[] = {{"uid", "UID", SHOW_TEXT}, {"start_s", "START", SHOW_TIME},
+    {"end_s", "END", SHOW_TIME}, {"kind", "KIND", SHOW_TEXT}, {"source", "SOURCE", SHOW_TEXT},
+    {"id", "ID", SHOW_NUMBER}, {"payload", "PAYLOAD", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
+
 static void print_status(const struct show *s, FILE *out)
 {
     show_list(s, status_columns, out);
@@ -109,6 +113,11 @@ static void print_locks(const struct show *s, FILE *out)
     show_table(s, lock_columns, out);
 }
 
+static void print_events(const struct show *s, FILE *out)
+{
+    show_table(s, event_columns, out);
+}
+
 static void print_lines(const struct show *s, FILE *out)
 {
     show_lines(s, "line", out);
@@ -117,6 +126,11 @@ static void print_lines(const struct show *s, FILE *out)
 static void print_vacuum(const struct show *s, FILE *out)
 {
     show_table(s, vacuum_columns, out);
+}
+
+static void print_event(const struct show *s, FILE *out)
+{
+    show_lines(s, "id", out);
 }
 
 static void print_nothing(const struct show *s, FILE *out)
@@ -159,6 +173,11 @@ static const struct command {
         print_nothing, NULL},
     {"archive vacuum", "archive vacuum [UID]",
         "footage of streams that are not configured any more; --yes: deletes it", 0, 1, print_vacuum, NULL},
+    {"event", "event UID KIND", "something happens; --start, --end, --before, --after, --payload", 2, 2,
+        print_event, NULL},
+    {"events", "events [UID]", "what happened; --from, --to, --kind", 0, 1, print_events, NULL},
+    {"record", "record UID on|off", "dvr-mode = ondemand: on [SECONDS] [--until-restart], or off", 2, 3,
+        print_nothing, NULL},
     {"log-level", "log-level LEVEL", "error, warn, note, info, debug or 3 to 7, until the next reload", 1, 1,
         print_nothing, NULL},
 };
@@ -188,7 +207,8 @@ static int usage(FILE *to, int code)
     for (size_t i = 0; i < ARRAY_N(commands); i++)
         fprintf(to, "  %-32s %s\n", commands[i].syntax, commands[i].help);
     fprintf(to,
-        "\n  -s SOCKET                        control socket of the server (else $MSCTL_SOCKET, else this "
+        "\n  -s SOCKET                        control socket of the server (else $MSCTL_SOCKET, else "
+        "this "
         "installation's)\n"
         "  -j, --json                       an array of objects, with every field\n"
         "  --path FOLDER                    check and rebuild: this storage, without a server; --index "
@@ -222,25 +242,45 @@ static const char *level_number(const char *word, char dst[4])
     return word;
 }
 
+#define OF_COMMAND 256 /* getopt's value of options that go to the server as name=value */
+
 struct options {
     const char *socket;
     const char *path, *index; /* of local commands */
     bool json, help, sum, verify, yes;
     char used[16]; /* letters of those that only some commands take */
+    char of_command[ASK_ARGS_MAX][ASK_ARG_MAX];
+    size_t n;
 };
+
+static bool option_keep(struct options *o, const struct option *which, const char *value)
+{
+    int n;
+
+    if (o->n == ASK_ARGS_MAX) return false;
+    n = snprintf(
+        o->of_command[o->n++], ASK_ARG_MAX, "%s%s%s", which->name, value ? "=" : "", value ? value : "");
+    return n < ASK_ARG_MAX;
+}
 
 static bool options_take(int argc, char *const *argv, struct options *o)
 {
     static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'},
         {"socket", required_argument, NULL, 's'}, {"path", required_argument, NULL, 'P'},
         {"index", required_argument, NULL, 'I'}, {"sum", no_argument, NULL, 'S'},
-        {"verify", no_argument, NULL, 'V'}, {"yes", no_argument, NULL, 'Y'}, {0}};
-    int c;
+        {"verify", no_argument, NULL, 'V'}, {"yes", no_argument, NULL, 'Y'},
+        {"start", required_argument, NULL, OF_COMMAND}, {"end", required_argument, NULL, OF_COMMAND},
+        {"before", required_argument, NULL, OF_COMMAND}, {"after", required_argument, NULL, OF_COMMAND},
+        {"payload", required_argument, NULL, OF_COMMAND}, {"from", required_argument, NULL, OF_COMMAND},
+        {"to", required_argument, NULL, OF_COMMAND}, {"kind", required_argument, NULL, OF_COMMAND},
+        {"until-restart", no_argument, NULL, OF_COMMAND}, {0}};
+    int c, at = 0;
 
     optind = 0; /* from the start, also when called twice */
-    while ((c = getopt_long(argc, argv, "s:jh", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "s:jh", longs, &at)) != -1) {
         if (c == 's') o->socket = optarg;
-        if (strchr("PISVY", c) && strlen(o->used) + 1 < sizeof(o->used)) o->used[strlen(o->used)] = (char)c;
+        if (c < OF_COMMAND && strchr("PISVY", c) && strlen(o->used) + 1 < sizeof(o->used))
+            o->used[strlen(o->used)] = (char)c;
         if (c == 'P') o->path = optarg;
         if (c == 'I') o->index = optarg;
         if (c == 'S') o->sum = true;
@@ -248,9 +288,24 @@ static bool options_take(int argc, char *const *argv, struct options *o)
         if (c == 'Y') o->yes = true;
         if (c == 'j') o->json = true;
         if (c == 'h') o->help = true;
-        if (c == '?') return false;
+        if (c == '?' || (c == OF_COMMAND && !option_keep(o, &longs[at], optarg))) return false;
     }
     return true;
+}
+
+/* An event stands in the index of each storage that its stream may be recorded on: shown once. */
+static void once(struct show *s, const char *key)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n; i++) {
+        uint64_t id = packed_u64(s->rows[i], key, 0);
+        bool seen = false;
+
+        for (size_t k = 0; k < n && !seen; k++) seen = packed_u64(s->rows[k], key, 0) == id;
+        if (!seen) s->rows[n++] = s->rows[i];
+    }
+    s->n = n;
 }
 
 static int run(
@@ -263,6 +318,7 @@ static int run(
     if (strcmp(cmd->words, "log-level") == 0 && args[0] && level_number(args[0], level) == level)
         args = level_arg;
     code = ask(o->socket, cmd->words, args, n, &rows, text);
+    if (cmd->print == print_events) once(&rows, "id");
     if (code == CTL_OK || rows.n > 0) {
         if (o->json)
             show_json(&rows, out);
@@ -304,9 +360,11 @@ int msctl_run(int argc, char *const *argv, FILE *out, FILE *err)
     cmd = command_find(argv + optind, argc - optind, &used);
     n = argc - optind - used;
     if (!cmd || (size_t)n < cmd->args_min || (size_t)n > cmd->args_max) return usage(err, CTL_USAGE);
-    if (o.used[strspn(o.used, extra_of(cmd)->options)] || (o.index && !o.path) || (o.path && n > 0))
+    if (o.used[strspn(o.used, extra_of(cmd)->options)] || (o.index && !o.path) || (o.path && n > 0) ||
+        (o.n > 0 && (extra_of(cmd)->local || o.yes)) || (size_t)n + o.n > ASK_ARGS_MAX)
         return usage(err, CTL_USAGE);
     for (int i = 0; i < n; i++) args[i] = argv[optind + used + i];
+    for (size_t i = 0; i < o.n; i++) args[(size_t)n + i] = o.of_command[i];
     if (!o.socket && !o.path) {
         if (paths_find(&paths) < 0) return usage(err, CTL_USAGE);
         o.socket = paths.control;
@@ -317,5 +375,5 @@ int msctl_run(int argc, char *const *argv, FILE *out, FILE *err)
         args[1] = yes;
         n = 2;
     }
-    return run(cmd, args, (size_t)n, &o, out, err);
+    return run(cmd, args, (size_t)n + o.n, &o, out, err);
 }

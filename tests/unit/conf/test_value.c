@@ -77,6 +77,12 @@ static void test_times(void **state)
     assert_true(value_time(span_of("2026-01-31T12:00:01Z"), &v) && v == 1769860801);
     for (size_t i = 0; i < ARRAY_N(bad); i++)
         if (i != 1 && value_time(span_of(bad[i]), &v)) fail_msg("%s", bad[i]);
+    assert_true(value_time_us(SPAN_LIT("1700000000.25"), &v) && v == 1700000000250000);
+    assert_true(value_time_us(SPAN_LIT("2026-01-31"), &v) && v == 1769817600000000);
+    assert_true(value_time_us(SPAN_LIT("0.000001"), &v) && v == 1);
+    assert_false(value_time_us(SPAN_LIT("1.0000001"), &v) || value_time_us(SPAN_LIT("1."), &v));
+    assert_false(value_time_us(SPAN_LIT("2026-01-31.5"), &v) || value_time_us(SPAN_LIT(".5"), &v));
+    assert_false(value_time_us(SPAN_LIT("9223372036855"), &v));
 }
 
 static void test_networks(void **state)

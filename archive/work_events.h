@@ -1,0 +1,39 @@
+/* Events in a storage's thread: into the index, a batch a tick; those that are older than all footage go; and
+ * `events` of msctl. What cannot be put is forgotten here: the master says it again. */
+#ifndef ARCHIVE_WORK_EVENTS_H
+#define ARCHIVE_WORK_EVENTS_H
+
+#include "archive/ask.h"
+#include "archive/index.h"
+#include "archive/keep.h"
+
+#define WORK_EVENTS_MAX 64 /* of a batch */
+
+struct work;
+struct job;
+struct work_events {
+    struct event *wait;
+    size_t n;
+    usec_t dropped_us;         /* old ones were looked for, last */
+    char after[EVENT_UID_MAX]; /* the stream they were looked for of */
+};
+
+void work_event(struct work *w, const struct job *j);
+/* 0, INDEX_E_DAMAGED, -errno: the index took nothing. */
+int work_events_tick(struct work *w, usec_t now_us);
+void work_events_done(struct work *w);
+
+/* reap.h's question; arg: struct work. Footage of an event stays for dvr-event-duration. */
+bool work_event_protects(
+    void *arg, const char *uid, const struct keep_policy *p, const struct seg_info *s, usec_t now_us);
+
+/* events [UID] [from=T] [to=T] [kind=K] */
+struct work_events_list {
+    bool begun;
+    struct index_event_query q;
+    struct index_event_at at;
+};
+int work_events_begin(struct keeper *k, struct answer *a);
+bool work_events_step(struct work *w, struct answer *a);
+
+#endif

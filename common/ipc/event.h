@@ -1,0 +1,29 @@
+/* What happened before a camera, as EVENT carries it. */
+#ifndef IPC_EVENT_H
+#define IPC_EVENT_H
+
+#include "common/ipc/channel.h"
+
+#define EVENT_UID_MAX       40 /* with their NULs: */
+#define EVENT_KIND_MAX      65
+#define EVENT_SOURCE_MAX    17
+#define EVENT_PAYLOAD_MAX   4097
+#define EVENT_ROLL_MAX_US   (86400 * US_PER_S) /* of footage before and after it */
+#define EVENT_LENGTH_MAX_US (86400 * US_PER_S)
+
+struct event {
+    uint64_t id;
+    char uid[EVENT_UID_MAX];
+    char kind[EVENT_KIND_MAX]; /* motion, door, RuleEngine/LineDetector/Crossed: letters, digits, - _ . / : */
+    char source[EVENT_SOURCE_MAX]; /* call, onvif */
+    usec_t start_us, end_us;       /* wall clock; end 0: it goes on */
+    usec_t before_us, after_us;    /* footage that belongs to it */
+    char payload[EVENT_PAYLOAD_MAX];
+};
+
+bool event_kind_ok(struct span kind);
+void event_send(struct channel *to, const struct event *e);
+/* false: no such event can be. */
+bool event_read(const struct packed *body, struct event *ret);
+
+#endif

@@ -1,0 +1,135 @@
+/* msctl event, events, record: what happened, and what is recorded by order. */
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/conf/value.h"
+#include "master/master.h"
+
+#define AHEAD_US (86400 * US_PER_S) /* an event may begin so far in the future */
+
+static int refuse(struct session *s, const char *text)
+{
+    span_copy(span_of(text), s->text, sizeof(s->text));
+    return CTL_USAGE;
+}
+
+static struct stream *stream_of(struct session *s)
+{
+    struct stream *st = fleet_stream(s->m, span_of(s->args[0]));
+
+    if (!st) snprintf(s->text, sizeof(s->text), "no such stream: %.256s", s->args[0]);
+    return st;
+}
+
+/* --- event UID KIND [start=T] [end=T] [before=D] [after=D] [payload=TEXT] --- */
+
+static bool take_time(struct span v, usec_t *field)
+{
+    if (span_is(v, "now")) {
+        *field = clock_wall_us();
+        return true;
+    }
+    return value_time_us(v, field) && *field > AHEAD_US && *field < clock_wall_us() + AHEAD_US;
+}
+
+static bool take_roll(struct span v, usec_t *field)
+{
+    return value_duration(v, field) && *field <= EVENT_ROLL_MAX_US;
+}
+
+/* NULL, or what is wrong. */
+static const char *take_option(struct span arg, struct event *e)
+{
+    const struct {
+        const char *name;
+        bool (*take)(struct span v, usec_t *field);
+        usec_t *field;
+        const char *wrong;
+    } rows[] = {{"start", take_time, &e->start_us,
+                    "start: a date and time, unix seconds or now; at most a day ahead"},
+        {"end", take_time, &e->end_us, "end: a date and time, unix seconds or now; at most a day ahead"},
+        {"before", take_roll, &e->before_us, "before: a duration of at most a day"},
+        {"after", take_roll, &e->after_us, "after: a duration of at most a day"}};
+    struct span name;
+
+    if (!span_split(&arg, '=', &name)) return "an option is NAME=VALUE";
+    for (size_t i = 0; i < ARRAY_N(rows); i++)
+        if (span_is(name, rows[i].name)) return rows[i].take(arg, rows[i].field) ? NULL : rows[i].wrong;
+    if (!span_is(name, "payload")) return "an option is start, end, before, after or payload";
+    return span_copy(arg, e->payload, sizeof(e->payload)) ? NULL : "payload: too long";
+}
+
+static bool row_event(struct session *s, struct packer *p)
+{
+    if (s->at++ > 0) return false;
+    pack_map(p, 2);
+    pack_kv_u64(p, "id", *(const uint64_t *)s->data);
+    pack_kv_text(p, "uid", s->args[0]);
+    return true;
+}
+
+/* An end alone is that of the event that goes on; where none does, of one that was but a moment. */
+static const struct event *happens(struct stream *st, struct event *e)
+{
+    const struct event *got = e->end_us != 0 && e->start_us == 0 ? events_end(st, e, 0) : NULL;
+
+    if (got) return got;
+    if (e->start_us == 0) e->start_us = e->end_us != 0 ? e->end_us : clock_wall_us();
+    return events_begin(st, e, 0);
+}
+
+static int run_event(struct session *s)
+{
+    CLEANUP(mem_freep) struct event *e = NEW(struct event);
+    struct stream *st = stream_of(s);
+    const char *wrong = NULL;
+    uint64_t *id;
+
+    if (!st) return CTL_NOT_FOUND;
+    if (!event_kind_ok(span_of(s->args[1])))
+        return refuse(s, "a kind is 1 to 64 letters, digits, '-', '_', '.', '/', ':'");
+    *e = (struct event){.before_us = -1, .after_us = -1};
+    span_copy(span_of(s->args[1]), e->kind, sizeof(e->kind));
+    span_copy(SPAN_LIT("call"), e->source, sizeof(e->source));
+    for (size_t i = 2; i < s->n_args && !wrong; i++) wrong = take_option(span_of(s->args[i]), e);
+    if (wrong) return refuse(s, wrong);
+    if (e->end_us != 0 && e->start_us > e->end_us) return refuse(s, "it ends before it begins");
+    if (e->start_us != 0 && e->end_us - e->start_us > EVENT_LENGTH_MAX_US)
+        return refuse(s, "an event lasts a day at most");
+    s->data = id = NEW(uint64_t);
+    s->data_free = mem_free;
+    *id = happens(st, e)->id;
+    return CTL_OK;
+}
+
+/* --- record UID on [SECONDS] [until-restart] | off --- */
+
+static int run_record(struct session *s)
+{
+    struct stream *st = stream_of(s);
+    bool on = strcmp(s->args[1], "on") == 0, keep = true;
+    usec_t for_us = 0;
+
+    if (!st) return CTL_NOT_FOUND;
+    if (!on && (strcmp(s->args[1], "off") != 0 || s->n_args > 2))
+        return refuse(s, "record UID on [SECONDS], or off");
+    for (size_t i = 2; i < s->n_args; i++) {
+        if (strcmp(s->args[i], "until-restart") == 0)
+            keep = false;
+        else if (!value_duration(span_of(s->args[i]), &for_us) || for_us == 0)
+            return refuse(s, "for how long: seconds, or a duration such as 10m");
+    }
+    if (st->conf->dvr_mode != CONF_DVR_ONDEMAND) {
+        snprintf(s->text, sizeof(s->text), "not done: dvr-mode of this stream is %s, not ondemand",
+            conf_dvr_mode_word(st->conf->dvr_mode));
+        return CTL_FAILED;
+    }
+    record_set(st, !on ? 0 : for_us ? clock_wall_us() + for_us : -1, keep);
+    return CTL_OK;
+}
+
+const struct command commands_events[] = {
+    {"event", 2, 7, run_event, row_event},
+    {"events", 0, 4, control_ask_keeper, NULL},
+    {"record", 2, 4, run_record, NULL},
+};
+const size_t n_commands_events = ARRAY_N(commands_events);

@@ -1,0 +1,245 @@
+"""Recording by events, schedules and orders, with the whole server."""
+import json
+import os
+import signal
+import time
+
+import mp4
+import pytest
+import tools
+from tools import wait_for
+
+UID = "cam-1"
+
+
+@pytest.fixture
+def site(server, camera):
+    """One camera, in a mode."""
+
+    def make(mode, **keys):
+        cam = camera()
+        s = server({UID: {"stream-url": cam.url("cam0"), "dvr-mode": mode, **keys}})
+        s.wait_state(UID)
+        return s
+
+    return make
+
+
+def event(s, kind="motion", **options):
+    args = [f"--{k}={v}" for k, v in options.items()]
+    return s.rows("event", UID, kind, *args)[0]["id"]
+
+
+def wait_armed(s, seconds=0):
+    wait_for("it waits", lambda: s.stream(UID)["record"] == "armed")
+    if seconds:
+        s.wait_frames(UID, 25 * seconds)
+
+
+def wait_closed(s, n=1):
+    """So many segments, and none is being written."""
+
+    def closed():
+        if s.stream(UID)["record"] == "on":
+            return None
+        footers = [mp4.footer(p) for p in s.segments(UID)]
+        return footers if len(footers) == n else None
+
+    return wait_for(f"{n} recordings", closed, 20)
+
+
+def wait_events(s, n, *args):
+    rows = []
+
+    def listed():
+        rows[:] = s.rows("events", *args)
+        return len(rows) == n
+
+    wait_for(f"{n} events", listed)
+    return rows
+
+
+def near(us, t, within=0.06):
+    return abs(us / 1e6 - t) < within
+
+
+def test_an_event_is_kept_with_what_was_before_and_after_it(site):
+    s = site("event", **{"dvr-event-before": "3s", "dvr-event-after": "2s"})
+    wait_armed(s, 5)
+    assert s.segments(UID) == [] and s.status()["not_recording"] == 0
+    t = time.time()
+    number = event(s, start=f"{t:.6f}", end=f"{t + 1:.6f}", payload="gate, north")
+    (f,) = wait_closed(s)
+    assert t - 3 - 1.1 < f["start_us"] / 1e6 <= t - 3 and near(f["end_us"], t + 3)
+    (e,) = wait_events(s, 1)
+    assert (e["id"], e["uid"], e["kind"], e["source"], e["payload"]) == (number, UID, "motion", "call", "gate, north")
+    assert near(e["start_us"], t, 1e-5) and near(e["end_us"], t + 1, 1e-5)
+    assert s.stream(UID)["state"] == "active" and s.stream(UID)["record_reason"] == "waiting for an event"
+
+
+def test_events_that_overlap_join_and_one_goes_on_until_it_ends(site):
+    s = site("event", **{"dvr-event-before": "2s", "dvr-event-after": "1s"})
+    wait_armed(s, 3)
+    first = event(s, "door")
+    assert event(s, "door") == first  # still the same one
+    wait_for("it records", lambda: s.stream(UID)["record"] == "on")
+    t = time.time()
+    event(s, "motion", start=f"{t:.6f}", end=f"{t + 2:.6f}")
+    assert event(s, "door", end="now") == first
+    (f,) = wait_closed(s)
+    assert near(f["end_us"], t + 3)
+    rows = wait_events(s, 2, UID)
+    assert [r["kind"] for r in rows] == ["door", "motion"] and all("end_us" in r for r in rows)
+    assert [r["kind"] for r in s.rows("events", "--kind=door")] == ["door"]
+    assert s.rows("events", f"--to={t - 100:.3f}") == [] and len(s.rows("events", f"--from={t + 1:.3f}")) == 1
+
+
+def test_an_event_goes_on_over_the_death_of_its_worker_and_of_the_keeper(site):
+    s = site("event", **{"dvr-event-before": "1s", "dvr-event-after": "1s"})
+    wait_armed(s, 2)
+    event(s)
+    wait_for("it records", lambda: s.stream(UID)["record"] == "on")
+    s.wait_frames(UID)
+    _, wait_new = s.kill(UID)
+    wait_new()
+    s.wait_state(UID)
+    wait_for("it records on", lambda: s.stream(UID)["record"] == "on")
+    os.kill(s.status()["keeper_pid"], signal.SIGKILL)
+    t = time.time()
+    event(s, end=f"{t:.6f}")
+    wait_for("the keeper is back", lambda: s.status()["keeper_restarts"] == 1 and s.status()["keeper_pid"])
+    wait_for("it waits again", lambda: s.stream(UID)["record"] == "armed")
+    wait_for("the end is stored", lambda: near(s.rows("events", UID)[0].get("end_us", 0), t, 1e-5), 20)
+    samples = s.recorded(UID)
+    assert len(samples) > 25
+
+
+def test_an_event_while_the_camera_is_down_is_listed(server):
+    s = server({UID: {"stream-url": f"rtsp://127.0.0.1:{tools.free_port()}/none", "dvr-mode": "event"}})
+    t = int(time.time())
+    event(s, "door", start=t - 5, end=t)
+    (e,) = wait_events(s, 1, UID)
+    assert (e["start_s"], e["end_s"]) == (t - 5, t)
+
+
+def test_events_wait_for_a_storage(server, camera, tmp_path):
+    """Kept by the master, and said again, until one is there that takes them."""
+    cam = camera()
+    s = server({UID: {"stream-url": cam.url("cam0"), "dvr-mode": "event"}}, storages={"default": str(tmp_path / "storage")}, start=False)
+    (tmp_path / "storage").rmdir()
+    (tmp_path / "storage").write_text("no folder")
+    s.start()
+    wait_for("the storage is not in order", lambda: s.rows("storage", "list")[0]["state"] not in ("ok", "unknown"))
+    event(s, "door", end="now")
+    (tmp_path / "storage").unlink()
+    (tmp_path / "storage").mkdir()
+    wait_for("the index is open", lambda: s.msctl("events", ok=False).returncode == 0)
+    wait_for("it is listed", lambda: [e["kind"] for e in s.rows("events")] == ["door"], 30)
+
+
+def test_what_makes_no_event(site):
+    s = site("continuous")
+    for args in (["none", "motion"],):
+        assert s.msctl("event", *args, ok=False).returncode == 4
+    for args in (["two words"], ["x" * 65], [""], ["motion", "--start=yesterday"], ["motion", "--end=1"],
+                 ["motion", "--start=now", "--end=1700000000"], ["motion", "--before=2d"], ["motion", "--kind=x"],
+                 ["motion", "--start=4000000000"], ["motion", "--start=1700000000", "--end=1700090000"]):
+        assert s.msctl("event", UID, *args, ok=False).returncode == 2, args
+    for args in (["--from=x"], ["--kind="], ["a" * 60], ["--start=1"]):
+        assert s.msctl("events", *args, ok=False).returncode == 2, args
+    assert s.rows("events") == []
+
+
+def test_continuous_recording_is_only_marked(site):
+    s = site("continuous")
+    s.wait_recording(UID)
+    event(s, end="now")
+    wait_events(s, 1)
+    s.wait_frames(UID, 50)
+    assert s.stream(UID)["record"] == "on" and len(s.segments(UID)) == 1
+
+
+def test_a_schedule_is_followed_by_the_clock_of_its_zone(server, camera):
+    """A window around now in a zone far away; then one that is over."""
+    cam = camera()
+    zone = "Pacific/Auckland"
+
+    def window(minutes):
+        os.environ["TZ"] = zone
+        time.tzset()
+        try:
+            a, b = (time.localtime(time.time() + 60 * m) for m in minutes)
+        finally:
+            del os.environ["TZ"]
+            time.tzset()
+        return f"daily {a.tm_hour:02}:{a.tm_min:02}-{b.tm_hour:02}:{b.tm_min:02}"
+
+    keys = {"stream-url": cam.url("cam0"), "dvr-mode": "schedule", "dvr-schedule": window((-2, 30))}
+    s = server({UID: keys}, sections={"server": {"time-zone": zone}})
+    s.wait_recording(UID)
+    s.write_stream(UID, {**keys, "dvr-schedule": window((30, 60))})
+    s.reload()
+    wait_armed(s)
+    assert s.stream(UID)["record_reason"] == "outside its schedule"
+    wait_closed(s)
+    s.write_stream(UID, {**keys, "dvr-schedule": window((-30, 60))})
+    s.reload()
+    s.wait_recording(UID)
+
+
+def test_on_demand_by_call(site):
+    s = site("ondemand")
+    wait_armed(s, 1)
+    assert s.stream(UID)["record_reason"] == "not asked to"
+    t = time.time()
+    s.msctl("record", UID, "on", "3")
+    (f,) = wait_closed(s)
+    assert t - 1.1 < f["start_us"] / 1e6 <= time.time() and near(f["end_us"], t + 3, 0.5)
+    s.msctl("record", UID, "on")
+    s.wait_recording(UID)
+    assert s.stop() == 0
+    s.start()  # durable
+    s.wait_recording(UID)
+    s.msctl("record", UID, "off")
+    wait_armed(s)
+    s.msctl("record", UID, "on", "--until-restart")
+    s.wait_recording(UID)
+    s.stop()
+    s.start()
+    s.wait_state(UID)
+    wait_armed(s)
+
+
+def test_only_on_demand_is_ordered(site):
+    s = site("event")
+    answer = s.msctl("record", UID, "on", ok=False)
+    assert answer.returncode == 1 and "not ondemand" in answer.stderr
+    assert s.msctl("record", UID, "perhaps", ok=False).returncode == 2
+    assert s.msctl("record", "none", "on", ok=False).returncode == 4
+
+
+def test_the_mode_changes_while_it_runs(site):
+    s = site("continuous")
+    s.wait_recording(UID)
+    s.write_stream(UID, {**s.streams_conf[UID], "stream-url": s.streams_conf[UID]["stream-url"].strip('"'), "dvr-mode": "event"})
+    pid = s.pid(UID)
+    s.reload()
+    wait_armed(s)
+    assert s.pid(UID) == pid
+    assert json.loads(s.text(f"{UID}/stream.json"))["record"] == "armed"
+
+
+def test_an_event_protects_its_footage_in_a_short_continuous_recording(site):
+    """Footage goes after two seconds, and that of the event stays: pre-roll from before anybody knew of it."""
+    s = site("continuous", **{"dvr-chunk": "10s", "dvr-event-duration": "1d", "dvr-event-before": "1s", "dvr-event-after": "0"})
+    wait_for("two segments", lambda: len(s.segments(UID)) >= 2, 30)
+    kept = s.segments(UID)[0]
+    start = mp4.footer(kept)["start_us"] / 1e6
+    event(s, start=f"{start + 3:.3f}", end=f"{start + 4:.3f}")
+    wait_events(s, 1)
+    wait_for("four segments", lambda: len(s.segments(UID)) >= 4, 40)
+    s.write_stream(UID, {**s.streams_conf[UID], "stream-url": s.streams_conf[UID]["stream-url"].strip('"'), "dvr-duration": "2s"})
+    other = s.segments(UID)[1]
+    s.reload()
+    wait_for("the others are gone", lambda: not other.exists(), 20)
+    assert kept.exists()
