@@ -85,14 +85,14 @@ WITH_ms-httpd := archive httpd/picture
 WITH_msctl := archive
 # The worker takes the digests from the static libcrypto: 104 KB of private memory instead of 560 KB.
 LIBS_media-server := -lev -lmsgpackc -linih -l:libcrypto.a
-LIBS_ms-worker := -l:libev.a -l:libmsgpackc.a -l:libcrypto.a -llmdb -lm
+LIBS_ms-worker := -l:libev.a -l:libmsgpackc.a -l:libexpat.a -l:libcrypto.a -llmdb -lm
 LIBS_ms-keeper := -lev -lmsgpackc -llmdb -l:libcrypto.a -lm
 LIBS_ms-httpd := -lev -lmsgpackc -llmdb -lcrypto -lz
 LIBS_ms-picture := -lmsgpackc -lavcodec -lavutil -lswscale -lseccomp -lm
 LIBS_ms-connector := -lev -lmsgpackc -lcares -l:libcrypto.a
 LIBS_msctl := -lev -lmsgpackc -llmdb -l:libcrypto.a -lm
 LIBS_ms-camera := -lev -lmsgpackc -l:libcrypto.a -lm
-LIBS_TEST := -lcmocka -lev -lmsgpackc -llmdb -linih -lcares -lcrypto -lz -lavcodec -lavutil -lswscale -lseccomp -lm
+LIBS_TEST := -lcmocka -lexpat -lev -lmsgpackc -llmdb -linih -lcares -lcrypto -lz -lavcodec -lavutil -lswscale -lseccomp -lm
 
 HAVE_PROGS := $(foreach p,$(PROGS),$(if $(wildcard $(ROOM_$(p))/main.c),$(p)))
 # hls.js as npm unpacked it, put where httpd serves it from

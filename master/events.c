@@ -168,7 +168,10 @@ int events_said(struct stream *s, const struct packed *body)
 
     e->before_us = e->after_us = -1;
     span_copy(SPAN_LIT("onvif"), e->source, sizeof(e->source));
-    if (ok && (e->end_us == 0 || !events_end(s, e, key))) (void)events_begin(s, e, key);
+    if (ok && packed_bool(body, "over", false))
+        (void)events_end(s, e, key);
+    else if (ok)
+        (void)events_begin(s, e, key);
     mem_free(e);
     return ok ? 0 : -EPROTO;
 }

@@ -65,7 +65,7 @@ static bool describe(struct ingest *in)
         struct ingest_track *t = &in->track[i];
 
         t->ring_track = -1;
-        if (!t->depay || !depay_track(t->depay, &set->t[n])) continue;
+        if (!(in->keep >> t->kind & 1) || !t->depay || !depay_track(t->depay, &set->t[n])) continue;
         t->ring_track = (int8_t)n++;
     }
     set->n = n;
@@ -150,6 +150,8 @@ static void on_unit(void *arg, const struct depay_unit *u)
 
     in->bad_row = 0;
     if (ingest_decides(in, t)) watch_seen(&t->watch, u->mono_us);
+    if (t->kind == TRACK_DATA && in->ops.document)
+        in->ops.document(in->ops.arg, t->index, u->pieces, u->pieces_n, u->wall_us);
     if (!in->ring || (in->describe && !describe(in)) || t->ring_track < 0) return;
     t->new_run = false;
     timeline_unit(in->timeline, &time, &out);
@@ -437,12 +439,19 @@ struct ingest *ingest_new(const struct ingest_ops *ops)
     in->ops = *ops;
     in->timeline = timeline_new();
     in->ssrc = rng_u32();
+    in->keep = ~0u;
     return in;
 }
 
 void ingest_invalid_after(struct ingest *in, uint32_t packets)
 {
     in->invalid_after = packets;
+}
+
+void ingest_keep(struct ingest *in, unsigned kinds)
+{
+    in->keep = kinds;
+    in->describe = true;
 }
 
 void ingest_free(struct ingest *in)

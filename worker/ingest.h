@@ -18,11 +18,15 @@ struct ingest;
 struct ingest_ops {
     void (*rtcp)(void *arg, uint8_t track, struct span compound); /* to be sent to the camera */
     void (*invalid)(void *arg, uint32_t packets); /* so many bad packets in a row: once a session */
+    /* A metadata document came; valid during the call. NULL: nobody reads them. */
+    void (*document)(void *arg, unsigned track, const struct piece *pieces, size_t n, usec_t wall_us);
     void *arg;
 };
 
 struct ingest *ingest_new(const struct ingest_ops *ops);
 void ingest_invalid_after(struct ingest *in, uint32_t packets); /* 0: never */
+/* Kinds of track (1 << TRACK_VIDEO...) that go into the ring; others are only read. */
+void ingest_keep(struct ingest *in, unsigned kinds);
 void ingest_free(struct ingest *in);
 /* Where frames go from now on; the caller keeps it. */
 void ingest_ring(struct ingest *in, struct ring_writer *w);

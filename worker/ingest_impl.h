@@ -42,6 +42,7 @@ struct ingest_track {
 struct ingest {
     struct ingest_ops ops;
     struct ring_writer *ring;
+    unsigned keep; /* kinds of track that go there */
     struct timeline *timeline;
     struct measure measure;
     struct ingest_track track[RTSP_CLIENT_TRACKS_MAX];

@@ -568,6 +568,13 @@ struct rtsp_client *rtsp_client_new(
     return NULL;
 }
 
+bool rtsp_client_tracks(struct rtsp_client *c, unsigned kinds)
+{
+    if (c->tracks_wanted == kinds) return false;
+    c->tracks_wanted = kinds;
+    return true;
+}
+
 void rtsp_client_free(struct rtsp_client *c)
 {
     if (c == NULL) return;

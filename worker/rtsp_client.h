@@ -112,6 +112,8 @@ struct rtsp_client;
 /* NULL: the URL cannot be used (*ret_error says why). */
 struct rtsp_client *rtsp_client_new(const struct rtsp_client_conf *conf, const struct rtsp_client_ops *ops,
     void *arg, const char **ret_error);
+/* Other kinds of track are wanted, from the next session on. false: they are the same. */
+bool rtsp_client_tracks(struct rtsp_client *c, unsigned kinds);
 void rtsp_client_free(struct rtsp_client *c); /* NULL too; sends nothing */
 
 void rtsp_client_start(struct rtsp_client *c, usec_t now_us);

@@ -366,7 +366,7 @@ struct session *session_new(struct loop *l, const struct settings *settings, str
     struct rtsp_client_conf conf = {.url = secret_reveal(&settings->url),
         .user_agent = span_of(settings->user_agent),
         .transport = settings->transport,
-        .tracks = settings->tracks};
+        .tracks = settings_tracks(settings)};
     struct session *s = NEW(struct session);
 
     rng_bytes(&conf.seed, sizeof(conf.seed));
@@ -406,6 +406,8 @@ void session_settings(struct session *s)
 {
     s->backoff.first_us = s->settings->retry_first_us;
     s->backoff.most_us = s->settings->retry_most_us;
+    if (s->client && rtsp_client_tracks(s->client, settings_tracks(s->settings)))
+        session_restart(s, STREAM_CONNECTING, "other tracks are wanted");
 }
 
 void session_start(struct session *s)

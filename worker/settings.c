@@ -123,3 +123,8 @@ bool settings_same_source(const struct settings *a, const struct settings *b)
     return span_eq(secret_reveal(&a->url), secret_reveal(&b->url)) && a->tracks == b->tracks &&
         a->transport == b->transport && strcmp(a->user_agent, b->user_agent) == 0;
 }
+
+unsigned settings_tracks(const struct settings *s)
+{
+    return s->tracks | (s->record && s->mode == RECORD_EVENT ? 1u << TRACK_DATA : 0);
+}

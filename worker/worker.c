@@ -67,6 +67,7 @@ static void on_ended(void *arg)
     struct worker *w = arg;
 
     add(&w->status->reconnects, 1);
+    worker_metadata_over(w);
 }
 
 static void signal_followers(struct worker *w, uint64_t frames)
@@ -235,7 +236,8 @@ void worker_run(const char *uid)
     struct worker *w = NEW(struct worker);
     const struct child_setup setup = {
         .role = ROLE_WORKER, .process = "worker", .uid = uid, .ops = &ops, .arg = w};
-    struct ingest_ops in_ops = {.rtcp = on_rtcp, .invalid = on_invalid, .arg = w};
+    struct ingest_ops in_ops = {
+        .rtcp = on_rtcp, .invalid = on_invalid, .document = worker_document, .arg = w};
 
     w->loop = loop_new();
     w->connector_fd = -1;

@@ -3,8 +3,10 @@
 #ifndef WORKER_WORKER_IMPL_H
 #define WORKER_WORKER_IMPL_H
 
+#include "common/base/log.h"
 #include "common/ipc/child.h"
 #include "worker/keeper_link.h"
+#include "worker/onvif_events.h"
 #include "worker/rec_policy.h"
 #include "worker/recorder.h"
 #include "worker/session.h"
@@ -32,6 +34,9 @@ struct worker {
     struct session *session;
     struct recorder *recorder;
     struct rec_policy policy;
+    struct onvif_events *onvif; /* NULL: no metadata has come */
+    struct log_rate metadata;
+    usec_t document_us; /* when the document at hand came */
     struct klink keeper;
     struct write_log write_log;
     struct state state;
@@ -60,6 +65,10 @@ extern const struct session_ops worker_session_ops;
 /* worker_due.c: at the end of this turn of the loop, what is due is done. */
 void worker_later(struct worker *w);
 void worker_beat(struct worker *w, usec_t now_us);
+
+/* worker_metadata.c: documents of the camera, and the end of its session */
+void worker_document(void *arg, unsigned track, const struct piece *pieces, size_t n, usec_t wall_us);
+void worker_metadata_over(struct worker *w);
 
 /* worker_orders.c */
 int worker_on_message(struct child *c, struct incoming *in);

@@ -150,6 +150,7 @@ static int on_stream(struct worker *w, struct incoming *in)
     settings_done(&w->settings);
     w->settings = s;
     ingest_invalid_after(w->ingest, s.invalid_after);
+    ingest_keep(w->ingest, s.tracks);
     if (w->configured)
         session_settings(w->session);
     else

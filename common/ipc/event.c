@@ -14,10 +14,8 @@ bool event_kind_ok(struct span kind)
     return true;
 }
 
-void event_send(struct channel *to, const struct event *e)
+void event_pack(struct packer *p, const struct event *e)
 {
-    struct packer *p = channel_begin(to, MSG_EVENT, 9);
-
     pack_kv_u64(p, "id", e->id);
     pack_kv_text(p, "uid", e->uid);
     pack_kv_text(p, "kind", e->kind);
@@ -27,6 +25,11 @@ void event_send(struct channel *to, const struct event *e)
     pack_kv_i64(p, "before_us", e->before_us);
     pack_kv_i64(p, "after_us", e->after_us);
     pack_kv_text(p, "payload", e->payload);
+}
+
+void event_send(struct channel *to, const struct event *e)
+{
+    event_pack(channel_begin(to, MSG_EVENT, EVENT_KEYS), e);
     channel_end(to, NULL, 0);
 }
 

@@ -9,6 +9,7 @@
 #define EVENT_SOURCE_MAX    17
 #define EVENT_PAYLOAD_MAX   4097
 #define EVENT_ROLL_MAX_US   (86400 * US_PER_S) /* of footage before and after it */
+#define EVENT_KEYS          9
 #define EVENT_LENGTH_MAX_US (86400 * US_PER_S)
 
 struct event {
@@ -22,6 +23,7 @@ struct event {
 };
 
 bool event_kind_ok(struct span kind);
+void event_pack(struct packer *p, const struct event *e); /* EVENT_KEYS pairs of a map */
 void event_send(struct channel *to, const struct event *e);
 /* false: no such event can be. */
 bool event_read(const struct packed *body, struct event *ret);

@@ -103,7 +103,8 @@ enum {
     MESSAGE(KEEP_END, 47, TO_KEEPER | TO_MASTER, TO_MASTER | TO_KEEPER, 4096, 0) \
     /* --- events --------------------------------------------------------------------------------------------- */ \
     /* id, uid, kind, source (call, onvif), start_us, end_us (0: goes on), before_us, after_us, payload. Said again when the end is known, \
-       and to a new worker or keeper. The keeper says it back when a storage has it, durably. A worker tells of what its camera says: id is then its number of that source, and it has no before and after */ \
+       and to a new worker or keeper. The keeper says it back when a storage has it, durably. A worker tells of what its camera says: id is then its number of that source, it has no before and after; over (bool): \
+       it ends if it goes on, and is nothing otherwise */ \
     MESSAGE(EVENT, 48, TO_MASTER | TO_WORKER | TO_KEEPER, TO_WORKER | TO_MASTER | TO_KEEPER, 8192, 0) \
     /* from_us, until_us (-1: until another order; not behind from_us: none): modes schedule and ondemand. One at a time */ \
     MESSAGE(RECORD, 49, TO_MASTER, TO_WORKER, 64, 0) \

@@ -128,6 +128,17 @@ static void do_request(struct occasion *o)
     buf_done(&b);
 }
 
+/* An ONVIF document, on the metadata track. */
+static void do_document(struct occasion *o)
+{
+    char path[1024];
+
+    span_copy(o->text, path, sizeof path);
+    for (unsigned t = 0; t < STREAM_TRACKS; t++)
+        if (o->c->play[t].set_up && o->c->stream->source[t]->codec == CODEC_ONVIF)
+            play_document(&o->c->play[t], path);
+}
+
 static const struct action {
     const char *name;
     void (*fn)(struct occasion *o);
@@ -145,6 +156,7 @@ static const struct action {
     {"restart", do_restart, false, "another SSRC, sequence number and time (K15)"},
     {"bye", do_bye, false, "RTCP BYE (T17)"},
     {"garbage", do_garbage, true, "so many random bytes (C8)"},
+    {"document", do_document, false, "sends the file on the metadata track"},
     {"request", do_request, false, "sends a request: METHOD|Header: value (C9)"},
 };
 

@@ -167,6 +167,13 @@ static void send_one(struct play *p)
     p->sent++;
 }
 
+void play_document(struct play *p, const char *path)
+{
+    const struct pack *pack = pack_get(source_load(path, 1000), &p->pack->opts);
+
+    wire_frame(p, pack, &pack->frames[0], ts_of(p, p->n) - 1);
+}
+
 static void on_due(struct due *d, usec_t now_us)
 {
     struct play *p = CONTAINER(d, struct play, due);

@@ -23,6 +23,8 @@ const char *play_do(struct stream *s, struct span action, struct span arg);
 void play_actions_help(void);
 
 /* Puts a frame's packets on the wire, faults included. */
+/* The file goes out on this track now, behind what was sent. */
+void play_document(struct play *p, const char *path);
 void wire_frame(struct play *p, const struct pack *pack, const struct pack_frame *f, uint32_t ts);
 void wire_rtcp(struct play *p, struct span packet);
 

@@ -243,3 +243,75 @@ def test_an_event_protects_its_footage_in_a_short_continuous_recording(site):
     s.reload()
     wait_for("the others are gone", lambda: not other.exists(), 20)
     assert kept.exists()
+
+
+# --- the camera's own metadata ---
+
+DOCUMENT = (
+    '<?xml version="1.0" encoding="UTF-8"?><tt:MetadataStream xmlns:tt="http://www.onvif.org/ver10/schema" '
+    'xmlns:wsnt="http://docs.oasis-open.org/wsn/b-2">{}</tt:MetadataStream>'
+)
+MESSAGE = (
+    "<tt:Event><wsnt:NotificationMessage><wsnt:Topic>tns1:RuleEngine/CellMotionDetector/Motion</wsnt:Topic><wsnt:Message>"
+    '<tt:Message UtcTime="2008-10-10T12:24:57Z" PropertyOperation="{}"><tt:Source><tt:SimpleItem Name="Rule" Value="yard"/></tt:Source>'
+    '<tt:Data><tt:SimpleItem Name="IsMotion" Value="{}"/></tt:Data></tt:Message></wsnt:Message></wsnt:NotificationMessage></tt:Event>'
+)
+
+
+@pytest.fixture
+def onvif(server, camera, tmp_path):
+    """A camera with a metadata track, recorded by events, and what makes it say something."""
+    documents = {"quiet": DOCUMENT.format("<tt:VideoAnalytics/>"), "motion": DOCUMENT.format(MESSAGE.format("Changed", "true")),
+                 "still": DOCUMENT.format(MESSAGE.format("Changed", "false")), "bad": DOCUMENT.format("<tt:Event>"),
+                 "bomb": '<!DOCTYPE a [<!ENTITY b "b"><!ENTITY c "&b;&b;">]><a>&c;</a>'}
+    for name, text in documents.items():
+        (tmp_path / f"{name}.xml").write_text(text)
+    cam = camera(source=["small.h264", str(tmp_path / "quiet.xml")], mtu=200)
+    s = server({UID: {"stream-url": cam.url("cam0"), "dvr-mode": "event", "stream-tracks": "video", "dvr-event-before": "2s", "dvr-event-after": "1s"}})
+    s.wait_state(UID)
+    wait_armed(s, 3)
+    return s, lambda name: cam.do("document", str(tmp_path / f"{name}.xml"), name="cam0")
+
+
+def test_motion_that_the_camera_reports_is_recorded(onvif):
+    """Told in documents of several packets; its clock is wrong, ours counts; the track itself is not recorded."""
+    s, say = onvif
+    t = time.time()
+    say("motion")
+    wait_for("it records", lambda: s.stream(UID)["record"] == "on")
+    (e,) = wait_events(s, 1)
+    assert (e["kind"], e["source"]) == ("motion", "onvif") and "end_us" not in e
+    assert "Rule=yard" in e["payload"] and "UtcTime=2008-10-10T12:24:57Z" in e["payload"]
+    assert near(e["start_us"], t, 1)
+    s.wait_frames(UID, 25)
+    say("still")
+    (f,) = wait_closed(s)
+    e = wait_for("its end is stored", lambda: (r := s.rows("events"))[0].get("end_us") and r[0])
+    assert e["start_us"] - 2000000 - 1100000 < f["start_us"] <= e["start_us"] - 2000000
+    assert near(f["end_us"], e["end_us"] / 1e6 + 1)
+    assert mp4.Mp4(s.segments(UID)[0].read_bytes()).of("vide") and len(mp4.Mp4(s.segments(UID)[0].read_bytes()).tracks) == 1
+
+
+def test_motion_goes_on_over_the_death_of_the_worker_and_ends_with_the_session(onvif):
+    s, say = onvif
+    say("motion")
+    wait_for("it records", lambda: s.stream(UID)["record"] == "on")
+    _, wait_new = s.kill(UID)
+    wait_new()
+    s.wait_state(UID)
+    wait_for("it records on", lambda: s.stream(UID)["record"] == "on")
+    say("still")  # the first word of the camera to the new worker
+    wait_for("it is over", lambda: s.rows("events")[0].get("end_us"))
+    wait_for("it waits", lambda: s.stream(UID)["record"] == "armed")
+
+
+def test_hostile_documents_cost_themselves(onvif):
+    s, say = onvif
+    pid = s.pid(UID)
+    for name in ("bad", "bomb", "bad"):
+        say(name)
+    wait_for("they are counted", lambda: s.rows("streams", UID)[0]["payload_bad"] == 3)
+    s.wait_frames(UID, 25)
+    assert s.pid(UID) == pid and s.rows("events") == [] and s.stream(UID)["reconnects"] == 0
+    say("motion")
+    wait_events(s, 1)
