@@ -188,6 +188,15 @@ static void off(struct proc *p)
     p->ops->on_off(p);
 }
 
+/* In order, or by our own SIGKILL: what the log says of that stands in stop_late. */
+static bool ended_as_asked(const struct proc *p)
+{
+    int s = p->status;
+
+    return p->wanted && p->again &&
+        (WIFSIGNALED(s) ? WTERMSIG(s) == SIGKILL : WIFEXITED(s) && WEXITSTATUS(s) == 0);
+}
+
 /* Its end was told: what comes now. */
 static void after_death(struct proc *p, const struct proc_death *d)
 {
@@ -204,8 +213,11 @@ static void after_death(struct proc *p, const struct proc_death *d)
 static void buried(struct proc *p)
 {
     usec_t now_us = clock_mono_us();
-    struct proc_death d = {
-        .how = how_died(p), .status = p->status, .lived_us = now_us - p->born_us, .wanted = p->wanted};
+    struct proc_death d = {.how = how_died(p),
+        .status = p->status,
+        .lived_us = now_us - p->born_us,
+        .wanted = p->wanted,
+        .asked = ended_as_asked(p)};
 
     p->pid = 0;
     p->restarts++;

@@ -241,6 +241,10 @@ static void on_death(struct proc *p, const struct proc_death *d)
         helpers_end(&s->m->helpers);
     }
     if (!d->wanted || d->err < 0) return;
+    if (d->asked) {
+        log_note("service-restarts", "service=%s lived_s=%lld", p->id, (long long)(d->lived_us / US_PER_S));
+        return;
+    }
     log_error("service-died", "service=%s signal=%d code=%d lived_s=%lld next_ms=%lld", p->id,
         WIFSIGNALED(d->status) ? WTERMSIG(d->status) : 0, WIFEXITED(d->status) ? WEXITSTATUS(d->status) : 0,
         (long long)(d->lived_us / US_PER_S), (long long)(d->wait_us / US_PER_MS));

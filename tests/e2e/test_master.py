@@ -287,6 +287,8 @@ def test_reload_moves_listeners(server, camera):
     s.web_port = new
     wait_for("the new port", lambda: s.get("nobody/index.m3u8", status=None).status == 404)
     wait_for("the old port is closed", lambda: not answers(old))
+    assert len(re.findall(r"^\S+ note master\S+ \S+ service-restarts service=httpd ", s.log(), re.M)) == 1
+    assert "service-died" not in s.log(), "what was asked for is no error"
 
 
 def test_listener_waits_for_httpd(server):

@@ -250,6 +250,7 @@ static void killed_one_is_replaced_at_once(void **state)
     assert_int_equal(w.hellos, 2);
     assert_int_equal(w.last.how, DEATH_SIGNAL);
     assert_int_equal(w.last.wait_us, 0);
+    assert_false(w.last.asked);
     assert_true(w.hello_us - start_us < 500 * US_PER_MS); /* a loaded machine; the figure is the bench's */
     until(&w, &w.states, 2);
     end(&w);
@@ -351,6 +352,7 @@ static void restart_does_not_wait(void **state)
     until(&w, &w.hellos, 2);
     assert_int_equal(w.deaths, 1);
     assert_int_equal(w.last.wait_us, 0);
+    assert_true(w.last.asked);
     until(&w, &w.states, 2);
     end(&w);
 }
