@@ -1,5 +1,6 @@
 #include "common/base/log.h"
 #include "common/base/clock.h"
+#include "common/base/utf8.h"
 #include "common/base/wr.h"
 
 #include <unistd.h>
@@ -9,6 +10,8 @@
 #define Q_MAX      200
 #define LIMIT_US   (60 * US_PER_S)
 #define FIELDS_MAX 768
+#define JSON_TAIL  8  /* bytes that end a string and the line */
+#define JSON_FIELD 32 /* a field that is cut to nothing, and the tail */
 
 static struct {
     const char *process;
@@ -59,18 +62,19 @@ void log_set_mirror(void (*fn)(enum log_level level, const char *line, size_t n)
     state.mirror = fn;
 }
 
+/* As much of it as leaves room for the line's end: a line that is too long is cut, not lost. */
 static void json_string(struct wr *w, struct span s)
 {
-    wr_u8(w, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        uint8_t c = s.p[i];
+    char buf[UTF8_SHOWN_MAX];
 
-        if (c == '"' || c == '\\')
-            wr_fmt(w, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            wr_fmt(w, "\\u%04x", c);
-        else
-            wr_u8(w, c);
+    wr_u8(w, '"');
+    while (s.n > 0) {
+        bool quote = s.p[0] == '"' || s.p[0] == '\\';
+        struct span c = utf8_shown(&s, buf);
+
+        if (wr_left(w) < JSON_TAIL + c.n + quote) break;
+        if (quote) wr_u8(w, '\\');
+        wr_bytes(w, c);
     }
     wr_u8(w, '"');
 }
@@ -111,14 +115,14 @@ static void write_json(
         json_string(w, span_of(id));
     }
     wr_fmt(w, ",\"event\":\"%s\"", event);
-    while (next_field(&fields, &key, &value)) {
+    while (wr_left(w) >= JSON_FIELD && next_field(&fields, &key, &value)) {
         wr_u8(w, ',');
         json_string(w, key);
         wr_u8(w, ':');
         json_string(w, value);
     }
     fields = span_trim(fields);
-    if (fields.n > 0) {
+    if (fields.n > 0 && wr_left(w) >= JSON_FIELD) {
         wr_text(w, ",\"text\":");
         json_string(w, fields);
     }
@@ -140,10 +144,12 @@ static void write_line(enum log_level level, const char *id, const char *event, 
     } else {
         if (state.journal) wr_fmt(&w, "<%d>", (int)level);
         prefix = w.n;
-        wr_fmt(&w, "%s %s %s[%d] %s %s", clock_iso(clock_wall_us(), iso), level_name(level), state.process,
-            (int)getpid(), id[0] ? id : "-", event);
+        wr_fmt(&w, "%s %s %s[%d] ", clock_iso(clock_wall_us(), iso), level_name(level), state.process,
+            (int)getpid());
+        utf8_show(&w, span_of(id[0] ? id : "-"));
+        wr_fmt(&w, " %s", event);
         if (text.n > 0) wr_u8(&w, ' ');
-        wr_bytes(&w, text);
+        utf8_show(&w, text);
     }
     if (!wr_ok(&w)) return;
     if (state.mirror) state.mirror(level, line + prefix, w.n - prefix);

@@ -1,5 +1,6 @@
 #include "common/conf/report.h"
 #include "common/base/mem.h"
+#include "common/base/utf8.h"
 #include "common/base/wr.h"
 
 #define TEXT_MAX  600
@@ -26,15 +27,16 @@ void report_add(struct conf_report *r, enum conf_level level, const char *file, 
 
 const char *report_q(struct span s)
 {
-    static _Thread_local char bufs[4][QUOTE_MAX + 8];
+    static _Thread_local char bufs[4][QUOTE_MAX * UTF8_SHOWN_MAX];
     static _Thread_local unsigned turn;
     char *dst = bufs[turn++ % ARRAY_N(bufs)];
     struct wr w = wr_of(dst, sizeof(bufs[0]));
+    struct span rest = s;
+    char one[UTF8_SHOWN_MAX];
 
     wr_u8(&w, '"');
-    for (size_t i = 0; i < MIN(s.n, QUOTE_MAX); i++)
-        wr_u8(&w, s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
-    wr_text(&w, s.n > QUOTE_MAX ? "…\"" : "\"");
+    while (rest.n > 0 && s.n - rest.n < QUOTE_MAX) wr_bytes(&w, utf8_shown(&rest, one));
+    wr_text(&w, rest.n > 0 ? "…\"" : "\"");
     return wr_cstr(&w);
 }
 
@@ -54,9 +56,13 @@ static void print_one(const struct conf_remark *m, FILE *to)
     static const char *const words[] = {
         [CONF_MISTAKE] = "", [CONF_WARNING] = "warning: ", [CONF_NOTE] = "note: "};
 
-    fprintf(to, "%s:", m->file);
-    if (m->line > 0) fprintf(to, "%u:", m->line);
-    fprintf(to, " %s%s%s%s\n", words[m->level], m->key, m->key[0] ? ": " : "", m->text);
+    utf8_print(span_of(m->file), to);
+    if (m->line > 0) fprintf(to, ":%u", m->line);
+    fprintf(to, ": %s", words[m->level]);
+    utf8_print(span_of(m->key), to);
+    fputs(m->key[0] ? ": " : "", to);
+    utf8_print(span_of(m->text), to);
+    fputc('\n', to);
 }
 
 void conf_report_print(const struct conf_report *r, FILE *to)

@@ -10,7 +10,7 @@
 void report_add(struct conf_report *r, enum conf_level level, const char *file, unsigned line,
     const char *key, const char *fmt, ...) PRINTF_LIKE(6, 7);
 
-/* What stands in the file, for a remark: quoted, without control characters, cut at 40 bytes. One of four
+/* What stands in the file, for a remark: quoted, as utf8.h shows it, cut at 40 bytes. One of four
  * buffers in turn. Never for secrets and URLs. */
 const char *report_q(struct span s);
 

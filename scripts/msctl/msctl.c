@@ -1,5 +1,6 @@
 #include "scripts/msctl/msctl.h"
 #include "common/base/mem.h"
+#include "common/base/utf8.h"
 #include "common/conf/paths.h"
 #include "common/ipc/ctl.h"
 #include "scripts/msctl/ask.h"
@@ -325,8 +326,13 @@ static int run(
         else
             (n > 0 && cmd->print_one ? cmd->print_one : cmd->print)(&rows, out);
     }
-    if (text[0])
-        fprintf(code == CTL_OK && !o->json ? out : err, "%s%s\n", code == CTL_OK ? "" : "msctl: ", text);
+    if (text[0]) {
+        FILE *to = code == CTL_OK && !o->json ? out : err;
+
+        fputs(code == CTL_OK ? "" : "msctl: ", to);
+        utf8_print(span_of(text), to);
+        fputc('\n', to);
+    }
     show_done(&rows);
     return code;
 }

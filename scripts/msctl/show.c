@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
+#include "common/base/utf8.h"
 #include "common/base/wr.h"
 
 #define COLUMNS_MAX 32
@@ -80,11 +81,6 @@ static void number(struct wr *w, enum show_form form, uint64_t v)
     }
 }
 
-static void printable(struct wr *w, struct span s)
-{
-    for (size_t i = 0; i < s.n; i++) wr_u8(w, s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
-}
-
 const char *show_cell(const struct packed *row, const struct show_column *column, char *dst)
 {
     const struct packed *v = packed_get(row, column->key);
@@ -93,7 +89,7 @@ const char *show_cell(const struct packed *row, const struct show_column *column
     int64_t i = packed_as_i64(v, INT64_MIN);
 
     if (packed_is_str(v))
-        printable(&w, span_sub(packed_as_str(v), 0, SHOW_CELL_MAX - 1));
+        utf8_show(&w, packed_as_str(v));
     else if (u != UINT64_MAX)
         number(&w, column->form, u);
     else if (i != INT64_MIN)
@@ -167,16 +163,10 @@ void show_list(const struct show *s, const struct show_column *columns, FILE *ou
         }
 }
 
-static void text_print(struct span s, FILE *out)
-{
-    for (size_t k = 0; k < s.n; k++)
-        fputc((s.p[k] < 0x20 && s.p[k] != '\t') || s.p[k] == 0x7f ? '?' : s.p[k], out);
-}
-
 void show_lines(const struct show *s, const char *key, FILE *out)
 {
     for (size_t i = 0; i < s->n; i++) {
-        text_print(packed_str(s->rows[i], key), out);
+        utf8_print(packed_str(s->rows[i], key), out);
         fputc('\n', out);
     }
 }
@@ -186,16 +176,16 @@ static void remark_print(const struct packed *row, bool mistake, FILE *out)
     struct span level = packed_str(row, "level"), key = packed_str(row, "key");
     uint64_t line = packed_u64(row, "line", 0);
 
-    text_print(packed_str(row, "file"), out);
+    utf8_print(packed_str(row, "file"), out);
     if (line > 0) fprintf(out, ":%llu", (unsigned long long)line);
     fputs(": ", out);
     if (!mistake) {
-        text_print(level, out);
+        utf8_print(level, out);
         fputs(": ", out);
     }
-    text_print(key, out);
+    utf8_print(key, out);
     fputs(key.n ? ": " : "", out);
-    text_print(packed_str(row, "text"), out);
+    utf8_print(packed_str(row, "text"), out);
     fputc('\n', out);
 }
 

@@ -1,37 +1,16 @@
 #include "scripts/msctl/show.h"
-
-/* Length of the UTF-8 character at the front, 0 when it is none (RFC 3629). */
-static size_t utf8_len(struct span s)
-{
-    static const uint8_t firsts[][3] = {{0xc2, 0xdf, 2}, {0xe0, 0xef, 3}, {0xf0, 0xf4, 4}};
-    size_t n = s.p[0] < 0x80 ? 1 : 0;
-
-    for (size_t i = 0; i < ARRAY_N(firsts); i++)
-        if (s.p[0] >= firsts[i][0] && s.p[0] <= firsts[i][1]) n = firsts[i][2];
-    if (n > s.n) return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s.p[i] & 0xc0) != 0x80) return 0;
-    if (n > 2 && ((s.p[0] == 0xe0 && s.p[1] < 0xa0) || (s.p[0] == 0xed && s.p[1] > 0x9f))) return 0;
-    if (n > 3 && ((s.p[0] == 0xf0 && s.p[1] < 0x90) || (s.p[0] == 0xf4 && s.p[1] > 0x8f))) return 0;
-    return n;
-}
+#include "common/base/utf8.h"
 
 void show_json_text(struct span s, FILE *out)
 {
+    char buf[UTF8_SHOWN_MAX];
+
     fputc('"', out);
     while (s.n > 0) {
-        size_t n = utf8_len(s);
-        uint8_t c = s.p[0];
+        struct span c = utf8_shown(&s, buf);
 
-        if (n == 0)
-            fputs("\\ufffd", out);
-        else if (c == '"' || c == '\\')
-            fprintf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            fprintf(out, "\\u%04x", c);
-        else
-            fwrite(s.p, 1, n, out);
-        s = span_from(s, n ? n : 1);
+        if (c.n == 1 && (c.p[0] == '"' || c.p[0] == '\\')) fputc('\\', out);
+        fwrite(c.p, 1, c.n, out);
     }
     fputc('"', out);
 }

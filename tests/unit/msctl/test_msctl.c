@@ -159,10 +159,10 @@ static void test_table(void **state)
         "FAULTS  RECONNECTS  RESTARTS  VIEWERS  PID  NAME\n"
         "cam-0  active  -       2023-11-14T22:13:20Z  failed  No space left on device  2.0 Mbit/s       -    "
         "   -  "
-        "     3           -         -        -    -  T\xc3\xbcr \"1\"?[31m\xff\n"
+        "     3           -         -        -    -  T\xc3\xbcr \"1\"\\u001b[31m\\ufffd\n"
         "cam-1  active  -       2023-11-14T22:13:20Z  on      -                        2.0 Mbit/s       -    "
         "   -  "
-        "     3           -         -        -    -  T\xc3\xbcr \"1\"?[31m\xff\n");
+        "     3           -         -        -    -  T\xc3\xbcr \"1\"\\u001b[31m\\ufffd\n");
 }
 
 /* Of one stream a list: all that came, line by line, and nothing that did not. */
@@ -205,7 +205,7 @@ static void test_other_forms(void **state)
     (void)state;
     srv.rows = 1;
     assert_int_equal(run("logs cam-0", true), CTL_OK);
-    assert_string_equal(out, "first?[0m line\n");
+    assert_string_equal(out, "first\\u001b[0m line\n");
     assert_int_equal(run("storage list", true), CTL_OK);
     assert_string_equal(srv.cmd, "storage list");
     assert_non_null(strstr(out, " 3.0 TiB "));
