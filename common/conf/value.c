@@ -1,11 +1,13 @@
 #include "common/conf/value.h"
 #include "common/base/mem.h"
+#include "common/base/utf8.h"
 #include "common/base/wr.h"
 #include "common/conf/report.h"
 #include "common/wire/url.h"
 
 #define DIGITS_MAX   18 /* of a number with a unit: no overflow before the limits are checked */
 #define SECRET_MAX   1024
+#define MORE_MAX     24 /* "; and 256 more" */
 #define HASH_PRIME   1099511628211u
 #define LOGIN_MAX    64
 #define PASSWORD_MAX 256
@@ -17,6 +19,26 @@ bool value_refuse(struct value_why *why, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(why->text, sizeof(why->text), fmt, ap);
     va_end(ap);
+    return false;
+}
+
+void value_whys_add(struct value_whys *w, const struct value_why *one)
+{
+    size_t n = strlen(w->all.text), more = strlen(one->text) + 2;
+
+    if (w->more > 0 || n + more >= sizeof(w->all.text) - MORE_MAX)
+        w->more++;
+    else
+        snprintf(w->all.text + n, sizeof(w->all.text) - n, "%s%s", n > 0 ? "; " : "", one->text);
+}
+
+bool value_whys_end(const struct value_whys *w, struct value_why *why)
+{
+    size_t n = strlen(w->all.text);
+
+    if (n == 0) return true;
+    *why = w->all;
+    if (w->more > 0) snprintf(why->text + n, sizeof(why->text) - n, "; and %u more", w->more);
     return false;
 }
 
@@ -154,19 +176,10 @@ static char *text_dup(struct span s)
     size_t i = 0;
 
     while (i < s.n) {
-        uint8_t c = s.p[i];
-        size_t n = c < 0x80                   ? 1
-            : (c & 0xe0) == 0xc0 && c >= 0xc2 ? 2
-            : (c & 0xf0) == 0xe0              ? 3
-            : (c & 0xf8) == 0xf0 && c < 0xf5  ? 4
-                                              : 0;
-        bool good = n > 0 && i + n <= s.n;
+        size_t n = utf8_len(span_from(s, i));
 
-        for (size_t k = 1; good && k < n; k++) good = (s.p[i + k] & 0xc0) == 0x80;
-        if (good && n == 3) good = !(c == 0xe0 && s.p[i + 1] < 0xa0) && !(c == 0xed && s.p[i + 1] > 0x9f);
-        if (good && n == 4) good = !(c == 0xf0 && s.p[i + 1] < 0x90) && !(c == 0xf4 && s.p[i + 1] > 0x8f);
-        if (!good) dst[i] = '?';
-        i += good ? n : 1;
+        if (n == 0) dst[i] = '?';
+        i += MAX(n, 1);
     }
     return dst;
 }
@@ -284,17 +297,22 @@ static bool set_parse(
     const struct conf_row *row, const struct value_from *f, void *field, struct value_why *why)
 {
     struct span rest = f->text, item;
+    struct value_whys whys = {0};
     uint32_t v = 0;
     char all[200];
 
     while (value_item(&rest, &item)) {
         const struct conf_word *w = word_find(row->words, item);
 
-        if (!w) return value_refuse(why, "%s is none of %s", report_q(item), words_text(row->words, all));
-        v |= w->value;
+        if (w) {
+            v |= w->value;
+            continue;
+        }
+        value_refuse(why, "%s is none of %s", report_q(item), words_text(row->words, all));
+        value_whys_add(&whys, why);
     }
     *(uint32_t *)field = v;
-    return true;
+    return value_whys_end(&whys, why);
 }
 
 static bool text_parse(
@@ -380,11 +398,19 @@ static bool user_parse(
 static bool schedule_parse_value(
     const struct conf_row *row, const struct value_from *f, void *field, struct value_why *why)
 {
+    struct span rest = f->text, part, at;
+    struct value_whys whys = {0};
     const char *what = "";
-    struct span at;
 
     (void)row;
     if (schedule_parse(f->text, field, &what, &at)) return true;
+    while (span_split(&rest, ',', &part)) {
+        if (schedule_parse(part, field, &what, &at)) continue;
+        value_refuse(why, "%s: %s", report_q(at), what);
+        value_whys_add(&whys, why);
+    }
+    if (!value_whys_end(&whys, why)) return false;
+    schedule_parse(f->text, field, &what, &at); /* each is right, and all of them are not */
     return value_refuse(why, "%s: %s", report_q(at), what);
 }
 

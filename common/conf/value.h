@@ -20,6 +20,11 @@ struct value_from {
 struct value_why {
     char text[400];
 };
+/* Of the items of a list: as many as fit into one text, the others are counted. */
+struct value_whys {
+    struct value_why all;
+    unsigned more;
+};
 
 /* Reads into the row's field, which holds a value already (zeroes are one) and loses it on success. false:
  * *why. */
@@ -49,6 +54,8 @@ bool value_item(struct span *rest, struct span *ret);
 bool value_list_parse(
     const struct conf_row *row, const struct value_from *from, void *field, struct value_why *why);
 void value_list_done(enum conf_kind kind, void *field);
+void value_whys_add(struct value_whys *w, const struct value_why *one);
+bool value_whys_end(const struct value_whys *w, struct value_why *why);           /* true: none was added */
 PRINTF_LIKE(2, 3) bool value_refuse(struct value_why *why, const char *fmt, ...); /* returns false */
 
 #endif

@@ -170,19 +170,19 @@ bool value_list_parse(
         [KIND_CIDRS] = cidr_add,
         [KIND_ARCHIVE] = archive_add};
     struct span rest = from->text, item;
+    struct value_whys whys = {0};
     size_t n = 0;
-    bool good = true;
 
     /* A list as a whole in quotes is still a list; a path or name in quotes may hold blanks. */
     if (from->quoted && row->kind == KIND_ARCHIVE && span_find(rest, ',') < 0) {
-        good = rest.n == 0 || adds[row->kind](field, rest, from, why);
+        if (rest.n > 0 && !adds[row->kind](field, rest, from, why)) value_whys_add(&whys, why);
         rest = SPAN_NONE;
     }
-    while (good && value_item(&rest, &item)) {
-        good = ++n <= VALUE_ITEMS_MAX ? adds[row->kind](field, item, from, why)
-                                      : value_refuse(why, "the list has more than %d items", VALUE_ITEMS_MAX);
-    }
-    if (!good) {
+    while (n <= VALUE_ITEMS_MAX && value_item(&rest, &item))
+        if (++n > VALUE_ITEMS_MAX ? !value_refuse(why, "the list has more than %d items", VALUE_ITEMS_MAX)
+                                  : !adds[row->kind](field, item, from, why))
+            value_whys_add(&whys, why);
+    if (!value_whys_end(&whys, why)) {
         value_list_done(row->kind, field);
         return false;
     }

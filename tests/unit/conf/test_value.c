@@ -238,6 +238,48 @@ static void test_lists(void **state)
     value_done(row, &list);
 }
 
+static void refused(
+    enum conf_scope scope, const char *section, const char *name, const char *text, const char *want)
+{
+    const struct conf_row *row = conf_row_find(scope, section, name);
+    struct value_from from = {.text = span_of(text), .dir = "/"};
+    uint8_t field[VALUE_FIELD_MAX] __attribute__((aligned(16))) = {0};
+    struct value_why why;
+
+    assert_false(value_parse(row, &from, field, &why));
+    assert_string_equal(why.text, want);
+}
+
+static void test_every_bad_item_is_named(void **state)
+{
+    const struct conf_row *row = conf_row_find(SCOPE_STREAM, "", "stream-whitelist");
+    char text[VALUE_ITEMS_MAX * 4 + 16] = "";
+    struct value_from from = {.dir = "/"};
+    struct conf_cidrs list = {0};
+    struct value_why why;
+
+    (void)state;
+    refused(SCOPE_CONF, "server/stream", "whitelist-access", "10.0.0.0/99, 10.1.0.0/16 foo",
+        "\"10.0.0.0/99\" is no address or network, such as 10.0.0.0/8 or fd00::/8; "
+        "\"foo\" is no address or network, such as 10.0.0.0/8 or fd00::/8");
+    refused(SCOPE_CONF, "server/stream", "web", "*:0:/, *:80:/, x",
+        "\"0\" is not a port from 1 to 65535; \"x\" is not host:port:base-url, such as *:554:/");
+    refused(SCOPE_STREAM, "", "stream-tracks", "film, video, smell",
+        "\"film\" is none of video, audio, data; \"smell\" is none of video, audio, data");
+    refused(SCOPE_STREAM, "", "dvr-schedule", "mon 8-9, tue 08:00-09:00, noday 08:00-09:00",
+        "\"mon 8-9\": times are HH:MM-HH:MM, 00:00 to 24:00; \"noday 08:00-09:00\": a day is mon, tue, wed, "
+        "thu, fri, sat, sun, a range of them, or daily");
+    refused(SCOPE_STREAM, "", "dvr-archive", "a*0, b, c*x",
+        "\"a*0\" has no weight from 1 to 1000 behind the '*'; \"c*x\" has no weight from 1 to 1000 behind "
+        "the '*'");
+    /* More than there is room for are counted, and a list that is too long says so as one of them. */
+    for (size_t i = 0; i <= VALUE_ITEMS_MAX; i++) memcpy(text + i * 4, "bad,", 4);
+    from.text = span(text, (VALUE_ITEMS_MAX + 1) * 4);
+    assert_false(value_parse(row, &from, &list, &why));
+    assert_true(span_ends(span_of(why.text), SPAN_LIT("; and 252 more")));
+    assert_true(strlen(why.text) < 340);
+}
+
 static void test_text_is_utf8(void **state)
 {
     const struct conf_row *row = conf_row_find(SCOPE_STREAM, "", "stream-name");
@@ -271,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_every_bad_item_is_named),
         cmocka_unit_test(test_text_is_utf8),
     };
 
