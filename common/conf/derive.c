@@ -1,5 +1,5 @@
-/* What follows from what is given: paths, thread numbers, how a stream is recorded, and the remarks about
- * keys that are accepted without an effect. */
+/* What follows from what is given: paths, thread numbers, how a stream is recorded, and what of it cannot
+ * work with this version. */
 #include "common/base/mem.h"
 #include "common/base/wr.h"
 #include "common/conf/load.h"
@@ -132,6 +132,9 @@ void derive_server(struct load *l)
     derive_ring(l);
     check_zone(l);
     check_listeners(l);
+    if (c->delivery.whitelist_access.n > 0)
+        load_lack(l, LACK_ALL_LISTED, c->file, line_of(l, "server/stream", "whitelist-access"),
+            "server/stream/whitelist-access");
     for (size_t i = 0; i < c->n_storages; i++) {
         struct conf_storage *st = &c->storages[i];
         char text[32];
@@ -167,6 +170,24 @@ static void url_over(struct conf_stream *st, enum conf_transport transport)
     st->transport = transport;
 }
 
+/* A stream that is switched off lacks nothing. */
+static void lack(
+    struct load *l, enum lack what, const struct conf_stream *st, const char *key, const struct given *given)
+{
+    char name[CONF_UID_MAX + 32];
+
+    if (st->enable == CONF_DISABLED) return;
+    snprintf(name, sizeof(name), "%s/%s", st->uid, key);
+    load_lack(l, what, st->file, given->lines[row_of(key)], name);
+}
+
+static void derive_access(struct load *l, const struct conf_stream *st, const struct given *given)
+{
+    if (st->access == CONF_PROTECTED || st->access == CONF_PRIVATE)
+        lack(l, LACK_TOKENS, st, "stream-access", given);
+    if (st->whitelist.n > 0) lack(l, LACK_WHITELIST, st, "stream-whitelist", given);
+}
+
 static void derive_url(
     struct load *l, const struct source *s, struct conf_stream *st, const struct given *given)
 {
@@ -182,12 +203,16 @@ static void derive_url(
     if (u.scheme == URL_PUBLISH) {
         st->source = CONF_SOURCE_PUBLISH;
         st->unready = "cameras that push are not part of this version";
+        lack(l, LACK_PUSH, st, "stream-url", given);
         return;
     }
     mem_free(st->host);
     st->host = span_dup(u.host);
     st->port = u.port;
-    if (u.scheme == URL_RTSPS) st->unready = "rtsps is not part of this version";
+    if (u.scheme == URL_RTSPS) {
+        st->unready = "rtsps is not part of this version";
+        lack(l, LACK_RTSPS, st, "stream-url", given);
+    }
     if (u.scheme == URL_TCP) url_over(st, CONF_TRANSPORT_TCP);
     if (u.scheme == URL_UDP) url_over(st, CONF_TRANSPORT_UDP);
 }
@@ -299,6 +324,7 @@ static void derive_capacity(
 void derive_stream(struct load *l, const struct source *s, struct conf_stream *st, const struct given *given)
 {
     derive_url(l, s, st, given);
+    derive_access(l, st, given);
     derive_mode(l, s, st, given);
     derive_archive(l, s, st, given);
     derive_capacity(l, s, st, given);
@@ -306,43 +332,4 @@ void derive_stream(struct load *l, const struct source *s, struct conf_stream *s
         load_mistake(l, s, MAX(given->lines[row_of("reconnect-timeout")], st->line), st->uid,
             "reconnect-timeout", "the first wait is longer than reconnect-interval, the longest");
     hash_stream(l->c, st);
-}
-
-/* --- remarks
- * -------------------------------------------------------------------------------------------------- */
-
-/* One note for all keys that say the same. */
-static void note_accepted(struct load *l, size_t first, bool *said)
-{
-    const struct conf_row *row = &conf_rows[first];
-    unsigned most = l->accepted[first].count;
-    char also[300] = "", streams[48] = "";
-    struct wr w = wr_of(also, sizeof(also));
-
-    for (size_t i = first; i < conf_rows_n; i++) {
-        if (l->accepted[i].count == 0 || conf_rows[i].scope != row->scope ||
-            strcmp(conf_rows[i].accepted, row->accepted) != 0)
-            continue;
-        said[i] = true;
-        most = MAX(most, l->accepted[i].count);
-        if (i > first) wr_fmt(&w, "%s%s", w.n ? ", " : " (also ", conf_rows[i].name);
-    }
-    if (w.n > 0) wr_text(&w, ")");
-    if (row->scope == SCOPE_STREAM && most > 1) snprintf(streams, sizeof(streams), " (%u streams)", most);
-    report_add(l->r, CONF_NOTE, l->accepted[first].file, l->accepted[first].line, l->accepted[first].key,
-        "%s%s%s", row->accepted, wr_cstr(&w), streams);
-}
-
-void derive_remarks(struct load *l)
-{
-    bool said[CONF_ROWS_MAX] = {false};
-
-    if (l->short_capacity.n > 0)
-        report_add(l->r, CONF_WARNING, l->short_capacity.file, l->short_capacity.line, l->short_capacity.key,
-            "dvr-capacity of %u stream(s) deletes nothing, because [dvr] capacity-enforce is not given; "
-            "enforced it would keep this "
-            "one for about %.1f days of the %.1f of dvr-duration (at 2 Mbit/s)",
-            l->short_capacity.n, l->short_capacity.days, l->short_capacity.of_days);
-    for (size_t i = 0; i < conf_rows_n; i++)
-        if (l->accepted[i].count > 0 && !said[i]) note_accepted(l, i, said);
 }

@@ -52,17 +52,6 @@ void load_mistake(struct load *l, const struct source *s, unsigned line, const c
     report_add(l->r, CONF_MISTAKE, s->file, line, key_text(path, key, name), "%s", text);
 }
 
-void load_accepted(
-    struct load *l, const struct conf_row *row, const struct source *s, unsigned line, const char *name)
-{
-    struct accepted *a = &l->accepted[conf_row_index(row)];
-
-    if (!row->accepted || a->count++ > 0) return;
-    a->line = line;
-    a->file = mem_strdup(s->file);
-    a->key = mem_strdup(name);
-}
-
 static void load_item(struct load *l, const struct source *s, const struct source_section *sec,
     const struct source_item *item, const struct conf_row *row, const struct load_into *into)
 {
@@ -186,20 +175,10 @@ static int load_file(struct load *l, const char *file)
         derive_server(l);
         load_nodes_file(l);
         load_streams(l);
-        derive_remarks(l);
+        load_remarks(l);
     }
     source_done(&s);
     return err;
-}
-
-static void load_done(struct load *l)
-{
-    for (size_t i = 0; i < CONF_ROWS_MAX; i++) {
-        mem_free(l->accepted[i].file);
-        mem_free(l->accepted[i].key);
-    }
-    mem_free(l->short_capacity.file);
-    mem_free(l->short_capacity.key);
 }
 
 int conf_load(const char *file, struct conf **ret, struct conf_report *r)
@@ -220,7 +199,7 @@ int conf_load(const char *file, struct conf **ret, struct conf_report *r)
     load_defaults(SCOPE_CONF, l.c);
     default_paths(l.c);
     err = load_file(&l, file);
-    load_done(&l);
+    load_remarks_done(&l);
     if (err == 0 && r->mistakes > mistakes) err = CONF_E_MISTAKES;
     if (err == 0)
         *ret = l.c;

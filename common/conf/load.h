@@ -16,7 +16,9 @@
 struct given {
     unsigned lines[CONF_ROWS_MAX];
 };
-/* The first use of a row whose key is only accepted. */
+/* What is asked for in the files, and not part of this version. */
+enum lack { LACK_RTSPS, LACK_PUSH, LACK_TOKENS, LACK_WHITELIST, LACK_ALL_LISTED, LACKS };
+/* The first use of what is only accepted, and how many there are. */
 struct accepted {
     unsigned count, line;
     char *file, *key;
@@ -25,7 +27,7 @@ struct load {
     struct conf *c;
     struct conf_report *r;
     struct given given; /* rows of SCOPE_CONF */
-    struct accepted accepted[CONF_ROWS_MAX];
+    struct accepted accepted[CONF_ROWS_MAX], lacks[LACKS];
     struct {
         unsigned n, line;
         char *file, *key;
@@ -52,9 +54,12 @@ void load_items(
 void load_mistake(struct load *l, const struct source *s, unsigned line, const char *path, const char *key,
     const char *fmt, ...) PRINTF_LIKE(6, 7);
 
-/* Was given here: where the table says so, one remark tells that it is accepted only. */
+/* Was given here: where the table says so, one remark tells that it is accepted only: remarks.c. */
 void load_accepted(
     struct load *l, const struct conf_row *row, const struct source *s, unsigned line, const char *name);
+void load_lack(struct load *l, enum lack what, const char *file, unsigned line, const char *name);
+void load_remarks(struct load *l); /* once all is read */
+void load_remarks_done(struct load *l);
 
 /* Sections with free names: sections.c. */
 void load_storages(struct load *l, const struct source *s, const struct source_section *sec);
@@ -70,7 +75,6 @@ void load_streams(struct load *l);
 /* What follows from what: derive.c. given: of the stream's rows. */
 void derive_server(struct load *l);
 void derive_stream(struct load *l, const struct source *s, struct conf_stream *st, const struct given *given);
-void derive_remarks(struct load *l); /* once all is read */
 
 /* Settings hashes: diff.c. */
 void hash_stream(const struct conf *c, struct conf_stream *st);
