@@ -8,7 +8,10 @@
 #include "master/master.h"
 #include "master/reload.h"
 
+#include <errno.h>
 #include <unistd.h>
+
+#define REASON_MAX 256 /* a storage's name may be a path of 200 bytes */
 
 static int not_found(struct session *s, const char *what)
 {
@@ -33,6 +36,27 @@ struct totals {
     uint64_t active, recording, not_recording;
 };
 
+/* The storage for whose want of room it does not record, as its keeper says: that ends by itself. NULL: there
+ * is none, or another reason. */
+static const struct storage_seen *full_storage(const struct stream *s, const char **ret_name)
+{
+    const struct ring_status *st = s->ring.now.status;
+    const struct conf_archive *a = &s->conf->dvr_archive;
+    char name[sizeof(st->rec_storage)];
+
+    if (atomic_load(&st->rec_errno) != ENOSPC) return NULL;
+    ring_status_get_text(st, st->rec_storage, sizeof(st->rec_storage), name, sizeof(name));
+    for (size_t i = 0; i < a->n; i++) {
+        const struct storage_seen *seen = storages_seen(&s->m->storages, a->v[i].storage);
+
+        /* a path's name may be longer than the ring has room for */
+        if (strncmp(a->v[i].storage, name, sizeof(name) - 1) != 0 || !seen) continue;
+        *ret_name = a->v[i].storage;
+        return strcmp(seen->state, "full") == 0 && seen->err == ENOSPC ? seen : NULL;
+    }
+    return NULL;
+}
+
 /* What the recorder does, as a word; "stopped" when nothing runs that could. */
 static const char *record_word(const struct stream *s)
 {
@@ -42,12 +66,13 @@ static const char *record_word(const struct stream *s)
         [RECORD_WAITING] = "waiting",
         [RECORD_ARMED] = "armed"};
     const struct ring_status *st = s->ring.now.status;
+    const char *name;
     uint32_t is;
 
     if (!s->conf->record) return "off";
     if (!st || !proc_runs(&s->proc)) return "stopped";
     is = atomic_load(&st->record_state);
-    if (is == RECORD_PAUSED && atomic_load(&st->rec_errno) != 0) return "failed";
+    if (is == RECORD_PAUSED && atomic_load(&st->rec_errno) != 0 && !full_storage(s, &name)) return "failed";
     return is < ARRAY_N(words) && is != RECORD_OFF ? words[is] : "waiting";
 }
 
@@ -120,13 +145,24 @@ static const char *armed_reason(const struct stream *s)
     return (size_t)mode < ARRAY_N(reasons) && reasons[mode] ? reasons[mode] : "";
 }
 
-/* Why it does not record though it should; "" when it does. */
-static const char *record_reason(const struct stream *s, const char *word)
+static const char *paused_reason(const struct stream *s, char dst[static REASON_MAX])
+{
+    const char *name = "";
+    const struct storage_seen *full = full_storage(s, &name);
+
+    if (!full) return "no storage to write on yet";
+    snprintf(dst, REASON_MAX,
+        full->free < full->floor ? "storage %s is below its free floor" : "storage %s is full", name);
+    return dst;
+}
+
+/* Why it does not record though it should; "" when it does. dst: where a text of its own is put. */
+static const char *record_reason(const struct stream *s, const char *word, char dst[static REASON_MAX])
 {
     const struct ring_status *st = s->ring.now.status;
 
     if (strcmp(word, "failed") == 0) return err_text(-(int)CLAMP(atomic_load(&st->rec_errno), 1, 4095));
-    if (strcmp(word, "paused") == 0) return "no storage to write on yet";
+    if (strcmp(word, "paused") == 0) return paused_reason(s, dst);
     if (strcmp(word, "armed") == 0) return armed_reason(s);
     if (strcmp(word, "waiting") == 0) return "waiting for a key frame";
     return strcmp(word, "stopped") == 0 ? "the worker does not run" : "";
@@ -174,6 +210,7 @@ static void pack_stream(const struct stream *s, struct packer *p, bool details)
 {
     const struct ring_status *st = s->ring.now.status;
     const char *record = record_word(s);
+    char why[REASON_MAX];
 
     pack_map(p, !st ? 10 : details ? 16 + DETAILS : 16);
     pack_kv_text(p, "uid", s->uid);
@@ -182,7 +219,7 @@ static void pack_stream(const struct stream *s, struct packer *p, bool details)
     pack_kv_i64(p, "since_s", s->since_us / US_PER_S);
     pack_kv_u64(p, "pid", proc_runs(&s->proc) ? (uint64_t)s->proc.pid : 0);
     pack_kv_text(p, "record", record);
-    pack_kv_text(p, "record_reason", record_reason(s, record));
+    pack_kv_text(p, "record_reason", record_reason(s, record, why));
     pack_kv_u64(p, "restarts", s->proc.restarts);
     pack_kv_u64(p, "viewers", stream_ring_viewers(&s->ring));
     pack_kv_text(p, "name", s->conf->name);

@@ -225,7 +225,7 @@ const struct conf_row conf_rows[] = {
     /* --- [storages] [[name]] -------------------------------------------------------------------------------------- */
     {STORAGE_ROW("path", KIND_PATH, path, char *, ""), .reload = RELOAD_LIVE, .help = "The storage's folder. Required."},
     {STORAGE_ROW("free", KIND_SHARE, free, struct conf_size, "auto"), .max = 1024 * TI, .unit = "auto", .reload = RELOAD_LIVE,
-        .help = "Space that stays free: a little above it the oldest footage of all streams is deleted, below it recording pauses. auto: 2 % of the storage, or what is recorded in an hour, whichever is more, at most 10 %."},
+        .help = "Space that stays free: a little above it the oldest footage of all streams is deleted, below it recording pauses. auto: 2 % of the storage, or what is recorded in an hour, whichever is more, at most 10 %. Whatever is said here, it is at least 8 MiB."},
     {STORAGE_ROW("index-path", KIND_PATH, index_path, char *, ""), .reload = RELOAD_LIVE,
         .help = "Folder of the index, for an SSD. Empty: on the storage."},
 

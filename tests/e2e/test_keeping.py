@@ -124,7 +124,7 @@ def test_full_storage_goes_on(disk_image, server, camera):
 
     for u in uids:
         s.msctl("archive", "lock", u, "0", "4000000000")
-    wait_for("recording pauses", lambda: all(r["record"] == "failed" for r in s.streams().values()), timeout=60)
+    wait_for("recording pauses", lambda: all(r["record"] == "paused" for r in s.streams().values()), timeout=60)
     room = s.rows("storage", "list")[0]
     assert room["state"] == "full"
     wait_for("locks are named", lambda: s.rows("storage", "list")[0]["locked"] > 20 << 20, timeout=25)

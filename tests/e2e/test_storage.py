@@ -40,8 +40,9 @@ def test_full_disk(small_disk, server, camera):
     ballast = small_disk / "ballast"
     room = os.statvfs(small_disk)
     ballast.write_bytes(b"x" * max(0, room.f_bavail * room.f_bsize - (1 << 20)))
-    wait_for("recording waits", lambda: s.stream("cam").get("record") == "failed", timeout=30)
-    assert storage(s, "small")["state"] in ("full", "failed")
+    row = wait_for("recording pauses", lambda: (r := s.stream("cam")).get("record") == "paused" and r, timeout=30)
+    assert row["record_reason"] == "storage small is below its free floor"
+    assert storage(s, "small")["state"] == "full"
     s.wait_frames("cam", 50)
     media, _ = wait_for("live goes on", lambda: (p := hls.open_playlist(s, "cam/index.m3u8")) and p[0].segments and p, timeout=15)
     assert hls.samples(s, media.segments[-1:]).of("vide")
