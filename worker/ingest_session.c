@@ -84,7 +84,6 @@ void ingest_tracks(struct ingest *in, const struct rtsp_track *tracks, size_t n,
     in->report_us = mono_us + INGEST_REPORT_US;
     in->bad_row = 0;
     in->told_invalid = false;
-    in->view.key_us = in->view.first_frame_us = 0;
     in->n = MIN(n, RTSP_CLIENT_TRACKS_MAX);
     for (size_t i = 0; i < in->n; i++) begin_track(in, (uint8_t)i, &tracks[i]);
     for (size_t i = 0; i < in->n; i++)
@@ -120,5 +119,7 @@ void ingest_end(struct ingest *in)
     for (size_t i = 0; i < in->n; i++) end_track(in, &in->track[i]);
     in->n = 0;
     in->report_us = 0;
+    /* Attempts that bring no media are not taken for a session that played. */
+    in->view.key_us = in->view.first_frame_us = 0;
     measure_break(&in->measure);
 }

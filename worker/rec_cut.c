@@ -162,3 +162,14 @@ void rec_end_stretch(struct recorder *r, usec_t now_us)
     r->go_on = true;
     rec_close(r);
 }
+
+void rec_end_session(struct recorder *r)
+{
+    if (r->end_seq == 0 || r->next < r->end_seq) return;
+    /* A frame of the next session has ended it already, if there is one. */
+    if (r->seg && r->next == r->end_seq) {
+        r->discont = true;
+        rec_close(r);
+    }
+    r->end_seq = 0;
+}

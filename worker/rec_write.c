@@ -65,4 +65,5 @@ void rec_record(struct recorder *r)
     while (step(r)) {
     }
     rec_end_stretch(r, clock_wall_us());
+    rec_end_session(r);
 }

@@ -35,6 +35,8 @@ static bool take_orders(struct recorder *r)
     }
     r->orders.new_folder = false;
     r->orders.folder_fd = -1;
+    if (o.end_seq != 0) r->end_seq = o.end_seq;
+    r->orders.end_seq = 0;
     atomic_store(&r->busy_since_us, clock_mono_us());
     pthread_mutex_unlock(&r->lock);
     ring_writer_close(old);
@@ -120,6 +122,15 @@ void recorder_poke(struct recorder *r)
 {
     if (!r->running) return;
     pthread_mutex_lock(&r->lock);
+    poke_locked(r);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void recorder_end(struct recorder *r, uint64_t next_seq)
+{
+    if (!r->running) return;
+    pthread_mutex_lock(&r->lock);
+    r->orders.end_seq = next_seq;
     poke_locked(r);
     pthread_mutex_unlock(&r->lock);
 }

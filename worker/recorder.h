@@ -64,6 +64,9 @@ void recorder_clock(struct recorder *r, enum seg_clock clock, usec_t offset_us);
 /* The folder to write to, on that storage; takes fd. -1: none now, err says why (positive errno). */
 void recorder_folder(struct recorder *r, const char *storage, int fd, int err);
 void recorder_poke(struct recorder *r);
+/* The camera's session is over, next_seq the ring's next frame: the segment ends before it, and is not left
+ * open for as long as the camera is away. */
+void recorder_end(struct recorder *r, uint64_t next_seq);
 /* Writes what is there, closes the segment; stopped() comes. At once where no thread runs. */
 void recorder_stop(struct recorder *r);
 /* Is it at work since so long? 0: it waits for us. */

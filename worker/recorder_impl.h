@@ -20,6 +20,7 @@ struct orders {
     int folder_fd;
     char storage[RECORDER_STORAGE_MAX]; /* of the folder */
     struct ring_writer *ring;           /* to change to, NULL: none */
+    uint64_t end_seq;                   /* 0: none */
 };
 
 struct recorder {
@@ -50,6 +51,7 @@ struct recorder {
     int folder_fd, lock_fd;
     char storage[RECORDER_STORAGE_MAX]; /* of the folder */
     uint64_t next;                      /* first frame that is not in a file */
+    uint64_t end_seq;                   /* the camera's session ended before it; 0: no such end is ahead */
     bool on, discont;
     struct rec_policy policy;
     bool go_on; /* behind what another segment holds: a key frame is not needed */
@@ -72,6 +74,8 @@ void rec_began(struct recorder *r);
 void rec_took(struct recorder *r);
 /* Nothing more of the open segment is wanted, whatever still comes: it ends. now_us: wall clock. */
 void rec_end_stretch(struct recorder *r, usec_t now_us);
+/* The session's last frame is recorded, and none came since: the open segment ends. */
+void rec_end_session(struct recorder *r);
 /* Frames were lost to the recorder: another segment begins behind them. */
 void rec_gap(struct recorder *r);
 

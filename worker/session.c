@@ -271,7 +271,10 @@ static void do_later(struct loop_task *t)
         camera_conn_free(s->conn);
         s->conn = NULL;
         for (size_t i = 0; i < ARRAY_N(s->udp); i++) session_udp_close(s, &s->udp[i]);
-        if (s->playing_us != 0) s->ops.ended(s->ops.arg);
+        if (s->playing_us != 0) {
+            ingest_end(s->ingest);
+            s->ops.ended(s->ops.arg);
+        }
         s->playing_us = 0;
     }
     if (s->dial_us != 0 && now_us >= s->dial_us) dial(s, now_us);

@@ -68,6 +68,7 @@ static void on_ended(void *arg)
 
     add(&w->status->reconnects, 1);
     worker_metadata_over(w);
+    recorder_end(w->recorder, ring_writer_next(w->ring));
 }
 
 static void signal_followers(struct worker *w, uint64_t frames)
@@ -110,6 +111,7 @@ static void on_off(void *arg)
     w->camera_off = w->stopping;
     maybe_exit(w);
     if (w->stopping) return;
+    recorder_end(w->recorder, ring_writer_next(w->ring));
     if (w->settings.on_demand) worker_state(w, STREAM_IDLE, "nobody watches");
     worker_later(w);
 }

@@ -94,7 +94,7 @@ void worker_beat(struct worker *w, usec_t now_us)
     if (recorder_busy_us(w->recorder, now_us) == 0) SET(w->status->record_beat_us, now_us);
     SET(w->status->gop_frames, m->done_frames);
     SET(w->status->gop_ms, m->done_ms);
-    SET(w->status->bitrate_in, m->bitrate);
+    SET(w->status->bitrate_in, w->session && session_playing(w->session) ? m->bitrate : 0);
     SET(w->status->ring_want, (uint32_t)MIN(measure_bytes(m, 0), UINT32_MAX));
     w->beat_us = now_us + BEAT_US;
 }

@@ -30,7 +30,12 @@ void timeline_track(struct timeline *t, unsigned track, enum track_kind kind, ui
 
     must(track < TRACK_MAX && hz > 0);
     if (l->set && l->kind == kind && l->hz == hz) return;
-    *l = (struct line){.set = true, .kind = kind, .hz = hz, .any = any, .step = MAX(hz / STEP_GUESS_HZ, 1u)};
+    *l = (struct line){.set = true,
+        .kind = kind,
+        .hz = hz,
+        .any = any,
+        .join = l->join,
+        .step = MAX(hz / STEP_GUESS_HZ, 1u)};
     if (any) l->dts = l->pts = l->top = ticks_of(l, last_us) + 1;
     if (t->ref == (int)track) t->ref = -1;
 }
@@ -51,6 +56,7 @@ void timeline_restart(struct timeline *t)
         struct line *l = &t->l[i];
 
         line_break(l);
+        l->join = true; /* of a track that is declared later too: a new process joins what another left */
         l->delay = (struct delay){0};
         l->shift = l->shift_rest = 0;
     }

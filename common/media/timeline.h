@@ -72,7 +72,7 @@ void timeline_free(struct timeline *t); /* NULL is fine */
 /* Declares a track, or another codec on it; before its first unit. hz > 0. */
 void timeline_track(struct timeline *t, unsigned track, enum track_kind kind, uint32_t hz);
 /* The camera was connected anew: the next unit of each track is anchored at the later of its last one and
- * now, with FRAME_DISCONT. */
+ * now, with FRAME_DISCONT. Before the first track: what comes is behind the frames of another timeline. */
 void timeline_restart(struct timeline *t);
 void timeline_unit(struct timeline *t, const struct timeline_in *in, struct timeline_out *ret);
 /* A sender report of the track's SSRC: NTP time as it stands there (64 bit), its RTP timestamp. */

@@ -56,7 +56,11 @@ def test_kill_loses_no_frame_of_the_ring(server, camera):
     wait_new()
     s.wait_state("cam0")
     s.wait_frames("cam0", 60)
+    assert "#EXT-X-DISCONTINUITY\n" in s.text(f"cam0/archive-{int(killed) - 5}-60.m3u8"), "the gap is one for players too"
     s.stop()
+    for path in s.segments("cam0"):
+        of = mp4.Mp4(path.read_bytes()).of("vide")
+        assert all(b.dts - a.dts < 9000 for a, b in zip(of, of[1:])), "a segment has no hole"
 
     truth = cam.truth("cam0")
     got = unrepeated(number_recorded(s.recorded("cam0"), truth), len(truth), GOP)

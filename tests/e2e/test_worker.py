@@ -177,6 +177,23 @@ def test_an_unreachable_camera_is_down_and_asked_ever_less(host):
     assert w.stop() == 0
 
 
+def test_a_camera_that_goes_away_is_down_and_asked_ever_less(camera, host):
+    """What was recorded of it is closed, and nothing says that it still records."""
+    cam = camera(source="tiny.h264")
+    w = host().worker("cam-1", cam.url("cam0"), record=True)
+    w.wait_state("active")
+    w.wait(lambda w: w.status()["record_state"] == "on")
+    w.dials.clear()
+    cam.process.terminate()
+    w.wait(lambda w: len(w.closed) == 1)
+    w.wait(lambda w: w.status()["record_state"] == "waiting" and w.status()["bitrate_in"] == 0)
+    w.wait_state("down", 20)
+    w.wait(lambda w: len(w.dials) >= 3, 20)
+    waits = [b[0] - a[0] for a, b in zip(w.dials, w.dials[1:])]
+    assert waits[0] > 1.5 and waits[1] > 3, waits  # the first second was before the first of them
+    assert w.stop() == 0
+
+
 def test_a_wrong_password_is_said_and_not_hammered(camera, host):
     cam = camera(auth="digest-md5", user="u", password="right")
     w = host().worker("cam-1", f"rtsp://u:secretword@127.0.0.1:{cam.port}/cam0")
@@ -365,6 +382,7 @@ def test_a_killed_worker_loses_no_frame_of_the_ring(camera, host):
     w.wait_state("active")
     assert time.monotonic() - t < 5 * tools.SLOW
     assert w.status()["reconnects"] == 0 and w.status()["connects"] == 2
+    w.wait(lambda w: any(f["flags"] & DISCONT for f in frames(w)))
     seq = w.ring.span()[1]
     w.wait(lambda w: w.status()["rec_next_seq"] > seq + 10)
     assert w.stop() == 0

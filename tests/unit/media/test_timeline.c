@@ -249,6 +249,43 @@ static void test_restart(void **state)
     timeline_free(b.t);
 }
 
+/* A new process behind the frames of one that died: its first unit is joined there, the later ones are not.
+ */
+static void test_restart_before_the_first_track(void **state)
+{
+    struct timeline *t = timeline_new();
+    struct timeline_in in = {.timestamp = 5, .mono_us = US_PER_S, .wall_us = WALL0};
+    struct timeline_out out;
+
+    (void)state;
+    timeline_restart(t);
+    timeline_track(t, 0, TRACK_VIDEO, 90000);
+    timeline_unit(t, &in, &out);
+    assert_int_equal(out.flags, FRAME_DISCONT);
+    in.timestamp += 3600;
+    in.mono_us += 40000;
+    in.wall_us += 40000;
+    timeline_unit(t, &in, &out);
+    assert_int_equal(out.flags, 0);
+    timeline_free(t);
+}
+
+/* Another codec after a reconnect is behind a gap as well. */
+static void test_restart_with_another_codec(void **state)
+{
+    struct bed b = bed();
+    usec_t at = 0;
+
+    (void)state;
+    play(&b, 0, 50, &at);
+    timeline_restart(b.t);
+    timeline_track(b.t, 0, TRACK_VIDEO, 48000);
+    b.any[0] = false; /* in ticks of 48 kHz from here on */
+    video(&b, 5, at + 30 * US_PER_S);
+    assert_true(b.out.flags & FRAME_DISCONT);
+    timeline_free(b.t);
+}
+
 /* T10: the camera begins with two seconds of old frames at once. */
 static void test_t10_burst(void **state)
 {
@@ -690,6 +727,8 @@ int main(void)
         cmocka_unit_test(test_t11_equal),
         cmocka_unit_test(test_t6_new_run),
         cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_restart_before_the_first_track),
+        cmocka_unit_test(test_restart_with_another_codec),
         cmocka_unit_test(test_t10_burst),
         cmocka_unit_test(test_t8_jitter),
         cmocka_unit_test(test_t9_drift),

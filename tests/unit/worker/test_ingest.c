@@ -169,7 +169,11 @@ static void both_tracks_come_out_as_frames(void **state)
         picture(b, i % 25 == 0, 1000);
         sound(b);
     }
+    v = ingest_view(b->in);
+    assert_true(v.key_us > 0 && v.first_frame_us > 0);
     ingest_end(b->in);
+    v = ingest_view(b->in);
+    assert_true(v.key_us == 0 && v.first_frame_us == 0); /* an attempt that brings nothing has not played */
     assert_int_equal(frames_of(b, 0, 0), 100);
     assert_int_equal(frames_of(b, 0, FRAME_KEY), 4);
     assert_true(frames_of(b, 1, FRAME_KEY) >= 98); /* the first waits for the picture */
@@ -178,8 +182,6 @@ static void both_tracks_come_out_as_frames(void **state)
     assert_int_equal(s->t[0].width, 320);
     assert_int_equal(s->t[1].codec, CODEC_PCMA);
     assert_int_equal(s->gen, 1);
-    v = ingest_view(b->in);
-    assert_true(v.key_us > 0);
     assert_int_equal(status->frames_in, ring_next(b->r) - 1);
     assert_int_equal(status->packets_in, 100 + 8 + 100);
     assert_int_equal(status->packets_lost, 0);

@@ -102,6 +102,39 @@ static void a_joint_in_media_time_begins_a_segment(void **state)
     assert_int_equal(rec_rig_video_samples(b), 60);
 }
 
+/* The camera is gone: nothing stays open for it. Where it came back meanwhile, its frames have ended the
+ * segment. */
+static void a_session_that_ends_ends_the_segment(void **state)
+{
+    struct rec_rig *b = *state;
+    struct ring_status *s = ring_writer_status(b->w);
+    usec_t deadline_us = clock_mono_us() + REC_RIG_WAIT_US;
+    uint64_t end_seq;
+
+    recorder_set(b->rec, true, 60 * US_PER_S);
+    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    rec_rig_put(b, 30, 25, 0);
+    recorder_end(b->rec, ring_writer_next(b->w));
+    rec_rig_recorded(b);
+    while (atomic_load(&s->rec_segment) != 0) assert_true(clock_mono_us() < deadline_us);
+    assert_int_equal(s->record_state, RECORD_WAITING);
+    b->frame = 500;
+    rec_rig_put(b, 30, 25, FRAME_DISCONT);
+    recorder_poke(b->rec);
+    rec_rig_recorded(b);
+    assert_int_equal(s->record_state, RECORD_ON);
+    end_seq = ring_writer_next(b->w);
+    b->frame = 1000;
+    rec_rig_put(b, 30, 25, FRAME_DISCONT);
+    recorder_end(b->rec, end_seq);
+    rec_rig_recorded(b);
+    rec_rig_put(b, 10, 25, 0); /* inside the GOP: lost, were the segment closed */
+    rec_rig_stop(b);
+    assert_int_equal(b->n_infos, 3);
+    for (size_t i = 0; i < 3; i++) assert_int_equal(b->infos[i].flags & SEG_DISCONT, SEG_DISCONT);
+    assert_int_equal(rec_rig_video_samples(b), 100);
+}
+
 static void other_tracks_begin_a_segment(void **state)
 {
     struct rec_rig *b = *state;
@@ -475,6 +508,7 @@ int main(void)
         TEST(a_long_gop_goes_on),
         TEST(what_comes_before_a_key_frame_waits),
         TEST(a_joint_in_media_time_begins_a_segment),
+        TEST(a_session_that_ends_ends_the_segment),
         TEST(other_tracks_begin_a_segment),
         TEST(an_added_track_waits_for_the_key_frame),
         TEST(what_a_dead_worker_left_is_recorded),
