@@ -112,7 +112,7 @@ static void a_session_that_ends_ends_the_segment(void **state)
     uint64_t end_seq;
 
     recorder_set(b->rec, true, 60 * US_PER_S);
-    recorder_folder(b->rec, rec_rig_folder(b), 0);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
     rec_rig_put(b, 30, 25, 0);
     recorder_end(b->rec, ring_writer_next(b->w));
     rec_rig_recorded(b);
