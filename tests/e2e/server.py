@@ -279,8 +279,11 @@ class MediaServer:
             found += mp4.Mp4(path.read_bytes(), growing).of(handler)
         return found
 
-    def ranges(self, uid, since=0, until=None):
-        """recording_status.json: [(from, duration)]."""
+    def ranges(self, uid, since=0, until=None, starting=False):
+        """recording_status.json: [(from, duration)]; starting: none while the archive cannot be read yet (503)."""
         until = until or int(time.time()) + 60
-        a = self.get(f"{uid}/recording_status.json?from={int(since)}&to={int(until)}&request=ranges").json()
-        return [(r["from"], r["duration"]) for r in a[0]["ranges"]]
+        a = self.get(f"{uid}/recording_status.json?from={int(since)}&to={int(until)}&request=ranges", status=None)
+        if starting and a.status == 503:
+            return []
+        assert a.status == 200, f"{a.status} {a.body[:300]!r}"
+        return [(r["from"], r["duration"]) for r in a.json()[0]["ranges"]]

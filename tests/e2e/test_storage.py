@@ -125,7 +125,7 @@ def test_index_is_rebuilt_from_segments(server, camera):
     for p in found:
         p.write_bytes(b"damaged" * 1000)
     s.start()
-    wait_for("the archive from its files", lambda: sum(d for _, d in s.ranges("cam", since)) > 12, timeout=30)
+    wait_for("the archive from its files", lambda: sum(d for _, d in s.ranges("cam", since, starting=True)) > 12, timeout=30)
 
 
 @pytest.mark.slow
