@@ -76,10 +76,11 @@ static const struct keep_policy *policy(const struct reap *r, const char *uid)
     return map_get(r->s.policies, span_of(uid));
 }
 
-/* May this one go at all? ret_until: when a lock says no, where it ends; else the segment's own end. */
+/* May this one go at all? ret_until: when a lock says no, where it ends; else the segment's own begin: the
+ * next one may begin before its end. */
 static bool free_to_go(struct reap *r, const char *uid, const struct seg_info *s, usec_t *ret_until)
 {
-    *ret_until = s->end_us;
+    *ret_until = s->start_us;
     if (locks_hold(r->s.locks, uid, s->start_us, s->end_us, ret_until)) return false;
     return !r->s.protects || !r->s.protects(r->s.protects_arg, uid, policy(r, uid), s, r->s.now_us);
 }
