@@ -8,12 +8,10 @@
 static const char *const lacks[LACKS] = {
     [LACK_RTSPS] = "accepted: rtsps is not part of this version, such a stream is down",
     [LACK_PUSH] = "accepted: sources that push are not part of this version, such a stream is down",
-    [LACK_TOKENS] = "accepted: tokens and whitelists are not part of this version, such a stream answers 403 "
-                    "to everybody",
-    [LACK_WHITELIST] =
-        "accepted: whitelists are not part of this version, such a stream answers 403 to everybody",
-    [LACK_ALL_LISTED] =
-        "accepted: whitelists are not part of this version, every stream answers 403 to everybody",
+    [LACK_TOKENS] =
+        "accepted: tokens and whitelists are not part of this version, such a stream answers 403 to all",
+    [LACK_WHITELIST] = "accepted: whitelists are not part of this version, such a stream answers 403 to all",
+    [LACK_ALL_LISTED] = "accepted: whitelists are not part of this version, every stream answers 403 to all",
 };
 
 static void gather(struct accepted *a, const char *file, unsigned line, const char *key)

@@ -719,11 +719,10 @@ static void test_what_this_version_lacks(void **state)
     assert_true(conf_files_said(
         &f, CONF_NOTE, 3, "p/stream-url", "accepted: sources that push are not part of this version"));
     assert_true(conf_files_said(
-        &f, CONF_NOTE, 3, "c0/stream-access", "such a stream answers 403 to everybody (2 streams)"));
-    assert_true(
-        conf_files_said(&f, CONF_NOTE, 4, "p/stream-whitelist", "such a stream answers 403 to everybody"));
+        &f, CONF_NOTE, 3, "c0/stream-access", "such a stream answers 403 to all (2 streams)"));
+    assert_true(conf_files_said(&f, CONF_NOTE, 4, "p/stream-whitelist", "such a stream answers 403 to all"));
     assert_true(conf_files_said(
-        &f, CONF_NOTE, 3, "server/stream/whitelist-access", "every stream answers 403 to everybody"));
+        &f, CONF_NOTE, 3, "server/stream/whitelist-access", "every stream answers 403 to all"));
     load_ok("[server]\n[[stream]]\nwhitelist-access =\n");
     assert_int_equal(f.report.n, 4);
 }
