@@ -17,7 +17,7 @@ static bool range_of(struct answer *a, usec_t *from_us, usec_t *to_us)
 
 int keeper_ask_delete(struct keeper *k, struct answer *a)
 {
-    usec_t from_us, to_us;
+    usec_t from_us = 0, to_us = 0;
 
     (void)k;
     if (range_of(a, &from_us, &to_us))

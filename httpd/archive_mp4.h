@@ -13,7 +13,8 @@
 #include "httpd/pictures.h"
 
 #define STRIP_MOST    200 /* pictures */
-#define STRIP_SHOW_US US_PER_S
+#define STRIP_SHOW_S  1
+#define STRIP_SHOW_US (STRIP_SHOW_S * US_PER_S)
 #define FILM_LEAD_US                                                                                         \
     (60 * US_PER_S) /* a key frame before the first moment may lie in a segment so long before it */
 #define FILM_OUT_MAX (32u << 20) /* rows of one segment, and more */

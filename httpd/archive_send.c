@@ -237,7 +237,7 @@ static void send_list(struct http *h, struct film_answer *a)
     struct text b;
 
     text_init(&b, LIST_MAX);
-    text_fmt(&b, "{\"show\":%d,\"frames\":[", (int)(STRIP_SHOW_US / US_PER_S));
+    text_fmt(&b, "{\"show\":%d,\"frames\":[", STRIP_SHOW_S);
     for (size_t i = 0; i < a->film->n_times; i++)
         text_fmt(&b, "%s%lld.%03d", i > 0 ? "," : "", (long long)(a->film->times[i] / US_PER_S),
             (int)(a->film->times[i] % US_PER_S / US_PER_MS));

@@ -424,6 +424,7 @@ static int run_log_level(struct session *s)
 static int run_archive_range(struct session *s)
 {
     int64_t at_s;
+    usec_t at_us;
 
     for (size_t i = 1; i <= 2; i++) {
         if (!value_time(span_of(s->args[i]), &at_s) || at_s > INT64_MAX / US_PER_S) {
@@ -431,7 +432,8 @@ static int run_archive_range(struct session *s)
                 "%.64s is no time: unix seconds, 2026-01-31 or 2026-01-31T12:00:00Z", s->args[i]);
             return CTL_USAGE;
         }
-        snprintf(s->args[i], sizeof(s->args[i]), "%lld", (long long)(at_s * US_PER_S));
+        at_us = at_s * US_PER_S;
+        snprintf(s->args[i], sizeof(s->args[i]), "%lld", (long long)at_us);
     }
     return control_ask_keeper(s);
 }

@@ -143,6 +143,7 @@ static void read_behind_size(struct bits *b, struct bits start, size_t n, struct
 {
     uint32_t luma = bits_ue(b), chroma = bits_ue(b), lsb = bits_ue(b);
     struct bits end;
+    bool vui;
 
     if (bits_ok(b) && luma <= 8 && chroma <= 8) {
         s->depth_luma = (uint8_t)(8 + luma);
@@ -157,7 +158,8 @@ static void read_behind_size(struct bits *b, struct bits start, size_t n, struct
     end = *b;
     if (!bits_ok(b)) end.at = n;
     /* E.2.1: only the aspect ratio is wanted, which comes first. */
-    if (bits_flag(b) && bits_flag(b)) nal_sar(b, &s->sar_w, &s->sar_h);
+    vui = bits_flag(b);
+    if (vui && bits_flag(b)) nal_sar(b, &s->sar_w, &s->sar_h);
     s->core = nal_hash(start, &end) ^ ((uint64_t)s->sar_w << 32 | (uint64_t)s->sar_h << 16);
 }
 
