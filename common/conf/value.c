@@ -24,12 +24,19 @@ bool value_refuse(struct value_why *why, const char *fmt, ...)
 
 void value_whys_add(struct value_whys *w, const struct value_why *one)
 {
-    size_t n = strlen(w->all.text), more = strlen(one->text) + 2;
+    size_t n = strlen(w->all.text), more = strlen(one->text), room = sizeof(w->all.text) - 1 - MORE_MAX;
 
-    if (w->more > 0 || n + more >= sizeof(w->all.text) - MORE_MAX)
+    if (n > 0 && (w->more > 0 || n + 2 + more > room)) {
         w->more++;
-    else
-        snprintf(w->all.text + n, sizeof(w->all.text) - n, "%s%s", n > 0 ? "; " : "", one->text);
+        return;
+    }
+    if (n > 0) {
+        memcpy(w->all.text + n, "; ", 2);
+        n += 2;
+    }
+    more = MIN(more, room - n); /* the first one is there in any case, cut if need be */
+    memcpy(w->all.text + n, one->text, more);
+    w->all.text[n + more] = '\0';
 }
 
 bool value_whys_end(const struct value_whys *w, struct value_why *why)

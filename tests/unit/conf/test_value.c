@@ -278,6 +278,11 @@ static void test_every_bad_item_is_named(void **state)
     assert_false(value_parse(row, &from, &list, &why));
     assert_true(span_ends(span_of(why.text), SPAN_LIT("; and 252 more")));
     assert_true(strlen(why.text) < 340);
+    /* One that is longer than the room is still a mistake. */
+    memset(text, 'x', 500);
+    from.text = span(text, 500);
+    assert_false(value_parse(row, &from, &list, &why));
+    assert_true(strlen(why.text) > 0);
 }
 
 static void test_text_is_utf8(void **state)
