@@ -116,8 +116,8 @@ static void a_session_that_ends_ends_the_segment(void **state)
     rec_rig_put(b, 30, 25, 0);
     recorder_end(b->rec, ring_writer_next(b->w));
     rec_rig_recorded(b);
-    while (atomic_load(&s->rec_segment) != 0) assert_true(clock_mono_us() < deadline_us);
-    assert_int_equal(s->record_state, RECORD_WAITING);
+    while (atomic_load(&s->rec_segment) != 0 || s->record_state != RECORD_WAITING)
+        assert_true(clock_mono_us() < deadline_us);
     b->frame = 500;
     rec_rig_put(b, 30, 25, FRAME_DISCONT);
     recorder_poke(b->rec);
