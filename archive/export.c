@@ -135,13 +135,18 @@ static bool leads(const struct seg_table *t, size_t key, const struct wanted *w)
     return w->yes[primary] && t->s[key].track == primary && t->s[key].flags & FRAME_KEY;
 }
 
-/* The end of what is there, as time in the MP4. */
-static usec_t movie_end_us(const struct export *x)
+/* Where the next footage may begin, as decode time in the MP4: behind the end of what is there, and so late
+ * that its key frame, shown cts_us after it is decoded, follows the last picture that is shown. */
+static usec_t movie_end_us(const struct export *x, usec_t cts_us)
 {
     usec_t end = 0;
 
-    for (unsigned k = 0; k < x->facts.tracks; k++)
-        end = MAX(end, scale_i64(x->track[k].end, 1000000, x->track[k].hz));
+    for (unsigned k = 0; k < x->facts.tracks; k++) {
+        const struct movie_track *tr = &x->track[k];
+
+        end = MAX(end, scale_i64(tr->end, 1000000, tr->hz));
+        if (tr->cts) end = MAX(end, scale_i64(tr->start + (int64_t)tr->shown, 1000000, tr->hz) - cts_us);
+    }
     return end;
 }
 
@@ -160,7 +165,8 @@ static bool place(const struct export *x, const struct seg_table *t, const struc
     p->key = seg_key_at(t, first ? x->setup.from_us : INT64_MIN);
     if (!leads(t, p->key, w)) return false;
     if (!first) {
-        at_us = movie_end_us(x);
+        at_us =
+            movie_end_us(x, scale_i64(t->s[p->key].cts, 1000000, t->tracks.t[t->s[p->key].track].clock_hz));
         p->gap_us = seg_wall_us(t, p->key) - x->wall_end_us;
         if (x->setup.keep_gaps) at_us = MAX(at_us, seg_wall_us(t, p->key) - x->facts.start_us);
     }

@@ -52,10 +52,15 @@ def wait_events(s, n, *args):
     rows = []
 
     def listed():
-        rows[:] = s.rows("events", *args)
+        try:
+            rows[:] = s.rows("events", *args)
+        except AssertionError as e:
+            if "does not answer" in str(e):  # the storage is just being opened
+                return False
+            raise
         return len(rows) == n
 
-    wait_for(f"{n} events", listed)
+    wait_for(f"{n} events", listed, 30)  # what no storage has taken yet is told again every 10 s
     return rows
 
 
