@@ -56,10 +56,8 @@ static void works(int (*fn)(void))
 
 static void dies(int (*fn)(void))
 {
-    int status;
+    int status = in_cage(fn);
 
-    if (!FILTERED) skip();
-    status = in_cage(fn);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGSYS);
 }
@@ -154,6 +152,10 @@ static void test_what_is_not(void **state)
         call_socket, call_open, call_fork, call_exec, kill_another, map_code, make_code, raise_limit};
 
     (void)state;
+    if (!FILTERED) {
+        print_message("skipped: a sanitizer makes calls of its own\n");
+        skip();
+    }
     for (size_t i = 0; i < ARRAY_N(calls); i++) dies(calls[i]);
 }
 
