@@ -1,5 +1,5 @@
 #include "httpd/follow.h"
-#include "httpd/fresh.h"
+#include "httpd/cursor.h"
 #include "httpd/http.h"
 #include "httpd/quiet.h"
 #include "common/base/clock.h"
@@ -10,24 +10,11 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define TURN_FRAMES    1024 /* then the other streams of this loop have their turn */
-#define TURN_BYTES     (4u << 20)
-#define POLL_US        (250 * US_PER_MS) /* beside the signals: a worker that has not seen the demand yet */
-#define REOPEN_US      (250 * US_PER_MS) /* a bad ring is opened again after this, twice that, and so on ... */
-#define REOPEN_MOST_US (30 * US_PER_S)   /* ... up to this; ... */
-#define REOPEN_WELL_US (60 * US_PER_S)   /* ... from the start, once it was good for so long */
-
 struct follow {
     struct stream *s;
-    struct ring_reader *ring;
-    struct loop_io io;
-    struct loop_timer poll, leave;
-    uint64_t next;
-    bool placed;                  /* next is set */
-    usec_t reopen_us, backoff_us; /* when a ring that was bad is tried again; 0: it is good */
-    usec_t bad_us;                /* when it was bad last */
-    bool caught_up;               /* everything in the ring was taken, at least once */
-    size_t turn_bytes;
+    struct cursor cursor;
+    struct loop_timer leave;
+    bool caught_up; /* the cursor has, and those who wait were told */
     bool need_key;
     uint32_t gen;    /* of the track description in use; 0: none yet */
     bool unplayable; /* nothing in it that MP4 players can play */
@@ -44,15 +31,12 @@ struct follow {
     usec_t fragment_us; /* when the last fragment was made */
 };
 
-static void pull(struct follow *f);
-static void signalled(struct loop_io *io, unsigned events);
-
 /* Who watches by HLS cannot be counted without sessions: together they are one viewer of the stream. */
 static void tell_demand(struct follow *f)
 {
     uint32_t n = MAX(f->n_viewers + (f->window.watched ? 1u : 0u), 1u);
 
-    stream_demand(f->s, n, n);
+    stream_demand(f->s, DEMAND_FOLLOW, n);
 }
 
 static void count_viewers(struct follow *f, int more)
@@ -82,8 +66,10 @@ static void give(void *arg, struct fragment *fr)
 }
 
 /* Footage is missing from here on: what is there is finished, and goes on at a key frame. */
-static void broken(struct follow *f)
+static void broken(void *arg)
 {
+    struct follow *f = arg;
+
     cutter_finish(&f->cutter);
     gop_drop(&f->gop);
     if (window_break(&f->window)) http_wake(&f->s->waiting);
@@ -121,16 +107,17 @@ static void change_init(struct follow *f, struct init *init)
     f->cutter.init = init;
 }
 
-/* RING_OK: the frame at f->next may be taken. RING_E_AGAIN: what its tracks really send is not known yet.
- * RING_E_GEN: their description is not there, or nothing in it can be played. */
+/* RING_OK: a frame with this description may be taken. RING_E_AGAIN: what its tracks really send is not known
+ * yet. RING_E_GEN: their description is not there, or nothing in it can be played. */
 static int use_tracks(struct follow *f, uint32_t gen)
 {
     struct track_set tracks;
     struct init *init;
 
     if (f->gen == gen) return f->unplayable ? RING_E_GEN : RING_OK;
-    if (ring_tracks(f->ring, gen, &tracks) != RING_OK) return RING_E_GEN;
-    if (!quiet_look(&f->quiet, f->ring, f->next, &tracks, loop_now_us(f->s->hub->loop))) return RING_E_AGAIN;
+    if (ring_tracks(f->cursor.ring, gen, &tracks) != RING_OK) return RING_E_GEN;
+    if (!quiet_look(&f->quiet, f->cursor.ring, f->cursor.next, &tracks, loop_now_us(f->s->hub->loop)))
+        return RING_E_AGAIN;
     f->gen = gen;
     init = init_new(&tracks, f->quiet.out);
     f->unplayable = init == NULL;
@@ -170,111 +157,24 @@ static void note_discont(struct follow *f, const struct frame *fr)
     f->joining &= ~bit;
 }
 
-/* Reads into a chunk: buf_room gives exactly this memory, or refuses. */
-static int read_chunk(struct follow *f, uint64_t seq, size_t n, struct frame *fr, struct chunk **ret)
+static int want(void *arg, const struct frame *fr)
 {
-    struct chunk *c = chunk_new(n);
-    struct buf into;
-    int err;
+    struct follow *f = arg;
+    int err = use_tracks(f, fr->gen);
 
-    if (!c) return RING_E_LOST;
-    into = (struct buf){.mem = c->data, .cap = n, .limit = n};
-    err = ring_read(f->ring, seq, &into, fr);
-    if (err == RING_OK && fr->data.n == n) {
-        *ret = c;
-        return RING_OK;
-    }
-    chunk_unref(c);
-    return err == RING_OK || err == -ENOMEM ? RING_E_LOST : err;
+    if (err != RING_OK) return err;
+    note_sound(f, fr);
+    if (!(f->init->mask & 1u << fr->track)) return RING_E_GEN;
+    note_discont(f, fr);
+    return f->need_key && !is_entry(f, fr) ? RING_E_GEN : RING_OK;
 }
 
-/* The frame at f->next. RING_OK: taken or passed over. */
-static int take_frame(struct follow *f)
+static void frame(void *arg, const struct frame *fr, struct chunk *data)
 {
-    struct frame fr;
-    struct chunk *data;
-    int err = ring_peek(f->ring, f->next, &fr);
+    struct follow *f = arg;
 
-    if (err != RING_OK) return err;
-    err = fr.track < TRACK_MAX && fr.data.n > 0 ? use_tracks(f, fr.gen) : RING_E_GEN;
-    if (err == RING_E_AGAIN) return err;
-    if (err == RING_OK) note_sound(f, &fr);
-    if (err != RING_OK || !(f->init->mask & 1u << fr.track)) {
-        f->next++;
-        return RING_OK;
-    }
-    note_discont(f, &fr);
-    if (f->need_key && !is_entry(f, &fr)) {
-        f->next++;
-        return RING_OK;
-    }
-    err = read_chunk(f, f->next, fr.data.n, &fr, &data);
-    if (err != RING_OK) return err;
     f->need_key = false;
-    f->turn_bytes += data->n;
-    if (!cutter_add(&f->cutter, &fr, data)) broken(f);
-    f->next++;
-    return RING_OK;
-}
-
-static void place(struct follow *f)
-{
-    if (f->placed && f->next <= MAX(ring_next(f->ring), 1)) return;
-    /* Numbers run on through workers and rings; only one that lied has gone back. */
-    if (f->placed) broken(f);
-    if (!fresh_start(f->ring, clock_mono_us(), &f->next)) f->next = MAX(ring_next(f->ring), 1);
-    f->need_key = true;
-    f->placed = true;
-}
-
-static int open_ring(struct follow *f)
-{
-    int err = ring_reader_open(f->s->ring.ring_fd, &f->ring);
-
-    if (err != 0) {
-        f->ring = NULL;
-        return err;
-    }
-    loop_io_start(f->s->hub->loop, &f->io, f->s->ring.frame_event_fd, LOOP_READ, signalled, f);
-    return 0;
-}
-
-static void close_ring(struct follow *f)
-{
-    loop_io_stop(&f->io);
-    ring_reader_close(f->ring);
-    f->ring = NULL;
-}
-
-static void lost(struct follow *f)
-{
-    uint64_t seq;
-
-    broken(f);
-    f->next = ring_last_key(f->ring, &seq) == RING_OK && seq > f->next ? seq : ring_next(f->ring);
-}
-
-/* Nothing in this ring can be trusted now: it is given up for a while, and what was bad is left out then. */
-static void ring_is_bad(struct follow *f)
-{
-    usec_t now_us = loop_now_us(f->s->hub->loop);
-    uint32_t held;
-
-    if (log_limited(&f->s->ring_rate, now_us, &held))
-        log_event_of(
-            LOG_WARN, f->s->v.uid, "ring-bad", "seq=%llu held=%u", (unsigned long long)f->next, held);
-    if (f->ring) lost(f);
-    close_ring(f);
-    if (now_us - f->bad_us > REOPEN_WELL_US) f->backoff_us = 0;
-    f->bad_us = now_us;
-    f->backoff_us = CLAMP(2 * f->backoff_us, REOPEN_US, REOPEN_MOST_US);
-    f->reopen_us = now_us + f->backoff_us;
-}
-
-static void reopen(struct follow *f)
-{
-    if (f->ring || loop_now_us(f->s->hub->loop) < f->reopen_us) return;
-    if (open_ring(f) != 0) ring_is_bad(f);
+    if (!cutter_add(&f->cutter, fr, data)) broken(f);
 }
 
 /* The first viewer need not wait for the end of a group of pictures. */
@@ -283,45 +183,17 @@ static void hurry(struct follow *f)
     if (f->window.watched && f->caught_up && window_hurry(&f->window)) http_wake(&f->s->waiting);
 }
 
-static void polled(struct loop_timer *t)
+static void turned(void *arg)
 {
-    pull(t->arg);
-}
+    struct follow *f = arg;
+    bool first = !f->caught_up && f->cursor.caught_up;
 
-/* Everything that is there, within this turn's share. */
-static void pull(struct follow *f)
-{
-    struct loop *loop = f->s->hub->loop;
-    unsigned n = 0;
-    int err = RING_E_AGAIN;
-    bool first;
-
-    reopen(f);
-    if (f->ring) place(f);
-    f->turn_bytes = 0;
-    while (f->ring && n < TURN_FRAMES && f->turn_bytes < TURN_BYTES) {
-        err = take_frame(f);
-        if (err == RING_E_AGAIN) break;
-        if (err == RING_E_LOST) lost(f);
-        if (err == RING_E_BAD) ring_is_bad(f);
-        n++;
-    }
-    first = !f->caught_up && (err == RING_E_AGAIN || !f->ring);
-    f->caught_up = f->caught_up || first;
+    f->caught_up = f->cursor.caught_up;
     hurry(f);
     if (first) http_wake(&f->s->waiting);
-    loop_timer_set(loop, &f->poll, err == RING_OK && f->ring ? 0 : POLL_US, polled, f);
 }
 
-static void signalled(struct loop_io *io, unsigned events)
-{
-    struct follow *f = io->arg;
-    uint64_t count;
-
-    (void)events;
-    (void)!read(io->fd, &count, sizeof(count));
-    pull(f);
-}
+static const struct cursor_ops cursor_ops = {want, frame, broken, turned};
 
 /* --- life --- */
 
@@ -389,7 +261,7 @@ struct follow *follow_get(struct stream *s)
     s->follow = f;
     loop_timer_every(s->hub->loop, &f->leave, US_PER_S, look_around, f);
     tell_demand(f);
-    pull(f);
+    cursor_start(&f->cursor, s, &cursor_ops, f);
     return f;
 }
 
@@ -403,9 +275,8 @@ void follow_end(struct stream *s)
     s->next_msn = f->window.next_msn;
     s->discont_seq = f->window.discont_seq + 1;
     watched(f, false);
-    stream_demand(s, 0, 0);
-    close_ring(f);
-    loop_timer_stop(&f->poll);
+    stream_demand(s, DEMAND_FOLLOW, 0);
+    cursor_stop(&f->cursor);
     loop_timer_stop(&f->leave);
     cutter_drop(&f->cutter);
     gop_done(&f->gop);
@@ -414,19 +285,9 @@ void follow_end(struct stream *s)
     mem_free(f);
 }
 
-/* The worker has copied what the old ring held: frame numbers run on. */
 void follow_new_ring(struct stream *s)
 {
-    struct follow *f = s->follow;
-
-    if (f) {
-        close_ring(f);
-        f->reopen_us = 0;
-        tell_demand(f);
-        pull(f);
-    } else {
-        stream_demand(s, 0, 0); /* what an earlier httpd may have left there */
-    }
+    if (s->follow) cursor_new_ring(&s->follow->cursor);
     http_wake(&s->waiting);
 }
 

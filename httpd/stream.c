@@ -14,6 +14,8 @@ struct stream *stream_get(struct hub *hub, struct span uid)
     return map_get(&hub->streams, uid);
 }
 
+static void tell_demand(struct stream *s);
+
 static void drop_ring(struct stream *s)
 {
     if (!s->has_ring) return;
@@ -72,6 +74,7 @@ static int take_ring(struct stream *s, const struct view_ring *r)
     s->status = status;
     s->demand = demand;
     s->has_ring = true;
+    tell_demand(s); /* also over what an earlier httpd may have left there */
     return 0;
 }
 
@@ -145,15 +148,23 @@ void stream_now(const struct stream *s, struct stream_now *ret)
         s->status, s->status->reason, sizeof(s->status->reason), ret->reason, sizeof(ret->reason));
 }
 
-void stream_demand(struct stream *s, uint32_t followers, uint32_t wanted)
+static void tell_demand(struct stream *s)
 {
+    uint32_t n = 0;
     uint64_t one = 1;
 
+    for (size_t i = 0; i < DEMAND_ROADS; i++) n += s->follows[i];
     if (!s->has_ring) return;
-    if (atomic_load(&s->demand->followers) == followers && atomic_load(&s->demand->wanted) == wanted) return;
-    atomic_store(&s->demand->followers, followers);
-    atomic_store(&s->demand->wanted, wanted);
+    if (atomic_load(&s->demand->followers) == n && atomic_load(&s->demand->wanted) == n) return;
+    atomic_store(&s->demand->followers, n);
+    atomic_store(&s->demand->wanted, n);
     atomic_store(&s->demand->last_mono_us, clock_mono_us());
     /* A full counter means that a signal is already waiting there. */
     (void)!write(s->ring.demand_event_fd, &one, sizeof(one));
+}
+
+void stream_demand(struct stream *s, enum demand_road road, uint32_t n)
+{
+    s->follows[road] = n;
+    tell_demand(s);
 }

@@ -32,6 +32,9 @@ struct view_ring {
     int ring_fd, demand_fd, frame_event_fd, demand_event_fd;
 };
 
+/* Who follows the ring live. */
+enum demand_road { DEMAND_FOLLOW, DEMAND_RTSP, DEMAND_ROADS };
+
 struct stream {
     struct hub *hub;
     struct view v;
@@ -39,6 +42,7 @@ struct stream {
     struct view_ring ring;
     const struct ring_status *status; /* mapped, NULL without a ring */
     struct demand *demand;
+    uint32_t follows[DEMAND_ROADS];
     struct follow *follow; /* NULL: nobody watches */
     struct list waiting;   /* requests: for a ring, a picture, a segment */
     /* These outlive a follower: numbers of HLS never go back. */
@@ -66,7 +70,7 @@ struct stream_now {
 void stream_now(const struct stream *s, struct stream_now *ret);
 const char *stream_state_name(enum stream_state s);
 
-/* Tells the worker: somebody follows, somebody wants the camera. */
-void stream_demand(struct stream *s, uint32_t followers, uint32_t wanted);
+/* Tells the worker how many follow on this road: then it signals every frame, and connects on demand. */
+void stream_demand(struct stream *s, enum demand_road road, uint32_t n);
 
 #endif
