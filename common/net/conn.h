@@ -13,17 +13,8 @@
 #include <sys/socket.h>
 
 #include "common/base/span.h"
+#include "common/net/chunk.h"
 #include "common/net/loop.h"
-
-/* Bytes shared by many viewers, counted without atomics: a chunk belongs to one loop. */
-struct chunk {
-    uint32_t refs;
-    size_t n;
-    uint8_t data[];
-};
-struct chunk *chunk_new(size_t n); /* one reference; NULL when memory is out */
-struct chunk *chunk_ref(struct chunk *c);
-void chunk_unref(struct chunk *c); /* NULL too */
 
 struct conn;
 struct conn_ops {

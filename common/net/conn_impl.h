@@ -1,0 +1,77 @@
+/* What the files of conn share: the connection itself, and the table of what carries its bytes. conn.c is its
+ * life, conn_read.c and conn_write.c the two directions, conn_plain.c bytes on a socket as they are. */
+#ifndef NET_CONN_IMPL_H
+#define NET_CONN_IMPL_H
+
+#include "common/base/buf.h"
+#include "common/net/conn.h"
+
+struct conn_transport {
+    /* At most `cap` bytes that came. Their number, 0 at the peer's end, or -errno (-EAGAIN: none now). */
+    ssize_t (*read)(struct conn *c, uint8_t *p, size_t cap);
+    /* Takes bytes from the front of the queue, which is not empty; whoever called drops them. Their number,
+     * or -errno (-EAGAIN: none now). */
+    ssize_t (*write)(struct conn *c);
+    void (*half_close)(struct conn *c); /* nothing is written any more */
+    /* Another thread has the connection: its next write fails. */
+    void (*cut)(struct conn *c);
+    void (*close)(struct conn *c);
+};
+extern const struct conn_transport conn_plain;
+
+struct piece {
+    struct chunk *chunk;
+    size_t from, n;
+};
+
+enum conn_state {
+    CONN_OPEN,
+    CONN_DRAINING /* sends what is queued, then ends */,
+    CONN_LINGERING,
+    CONN_CLOSED
+};
+
+struct conn {
+    struct loop *loop;
+    const struct conn_transport *t;
+    const struct conn_ops *ops;
+    struct conn_limits limits;
+    void *arg;
+    struct loop_io io;
+    struct loop_timer timer;
+    struct loop_task task; /* end of the turn: write, offer, close */
+    usec_t armed_us;       /* when the timer fires; 0: not armed */
+    usec_t active_us;      /* last read, or last byte that the peer took */
+    usec_t stuck_us;       /* since when the peer has taken nothing of what waits; 0: nothing waits */
+    int fd, err;
+    enum conn_state state;
+    bool paused, mind_end, offer, lent, want_write, was_high, write_wait, progress, eof;
+    struct buf in;
+    struct piece *queue; /* a ring of cap_queue pieces */
+    size_t first, n_queue, cap_queue;
+    size_t queued;
+    uint64_t bytes_out;
+    struct sockaddr_storage peer;
+    struct loop *to; /* moves there at the end of the turn */
+    void (*arrived)(struct conn *c);
+};
+
+/* conn.c */
+void conn_later(struct conn *c);  /* looked at again at the end of this turn */
+void conn_watch(struct conn *c);  /* the socket is watched for what is wanted now */
+void conn_active(struct conn *c); /* bytes have passed */
+void conn_stuck(struct conn *c, bool is);
+void conn_linger(struct conn *c); /* all is sent: waits for the peer's end */
+
+/* conn_read.c */
+bool conn_wants_read(const struct conn *c);
+void conn_read(struct conn *c);
+void conn_offer(struct conn *c); /* what is kept, to on_data */
+
+/* conn_write.c */
+struct piece *conn_piece(const struct conn *c, size_t i);
+void conn_write(struct conn *c); /* the queue, and what follows from its being shorter */
+void conn_after_write(struct conn *c);
+void conn_drop_queue(struct conn *c);
+
+#endif

@@ -1,0 +1,51 @@
+/* Bytes on a socket as they are. */
+#include "common/net/conn_impl.h"
+#include "common/base/fd.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#define WRITE_PIECES 64 /* pieces of one write */
+
+static ssize_t plain_read(struct conn *c, uint8_t *p, size_t cap)
+{
+    ssize_t n;
+
+    do n = recv(c->fd, p, cap, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t plain_write(struct conn *c)
+{
+    struct iovec iov[WRITE_PIECES];
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = MIN(c->n_queue, WRITE_PIECES)};
+    ssize_t n;
+
+    for (size_t i = 0; i < msg.msg_iovlen; i++) {
+        struct piece *p = conn_piece(c, i);
+
+        iov[i] = (struct iovec){.iov_base = p->chunk->data + p->from, .iov_len = p->n};
+    }
+    do n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+static void plain_half_close(struct conn *c)
+{
+    shutdown(c->fd, SHUT_WR);
+}
+
+static void plain_cut(struct conn *c)
+{
+    shutdown(c->fd, SHUT_RDWR);
+}
+
+static void plain_close(struct conn *c)
+{
+    fd_close(&c->fd);
+}
+
+const struct conn_transport conn_plain = {plain_read, plain_write, plain_half_close, plain_cut, plain_close};
