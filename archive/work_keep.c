@@ -1,4 +1,5 @@
 #include "archive/work_keep.h"
+#include "archive/lock_file.h"
 #include "archive/work.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
@@ -9,6 +10,7 @@
 #define PASS_EVERY_US  (10 * US_PER_S)
 #define RETRY_TRASH_US (60 * US_PER_S)
 #define PAGE           64
+#define NOT_COPIED     SIZE_MAX
 
 void work_keep_init(struct work_keep *k)
 {
@@ -27,7 +29,37 @@ void work_keep_done(struct work_keep *k)
 
 /* --- locks --- */
 
-/* All of the index, to memory and to the loop. */
+static void copy_failed(struct work *w, int err)
+{
+    w->keep.copied = NOT_COPIED;
+    log_warn("lock-copy", "storage=%s err=%s", w->conf->name, log_q(span_of(err_text(err))));
+}
+
+static void read_copied(void *arg, const struct index_lock *lock)
+{
+    struct work *w = arg;
+    const struct index_lock *known;
+
+    if (locks_put(&w->keep.locks, lock)) w->ops->on_locks(w->arg, lock, 1, false);
+    known = locks_find(&w->keep.locks, lock->uid, lock->id);
+    if (known && known->version_us == lock->version_us) w->keep.copied++;
+}
+
+/* What the copy knows more than the index, which may be a new one. */
+static void read_copy(struct work *w)
+{
+    size_t records;
+    int err;
+
+    w->keep.copied = 0;
+    err = lock_file_read(w->storage.fd, read_copied, w, &records);
+    if (err)
+        copy_failed(w, err);
+    else if (records != w->keep.copied)
+        w->keep.copied = NOT_COPIED; /* some are old, or bad */
+}
+
+/* All of the index and of its copy, to memory and to the loop. */
 static int read_locks(struct work *w)
 {
     struct index_lock *page = mem_new_n(PAGE, sizeof(*page)), last;
@@ -41,9 +73,31 @@ static int read_locks(struct work *w)
         last = page[n - 1];
         err = index_locks(w->indexer.ix, &last, page, PAGE, &n);
     }
+    read_copy(w);
     w->ops->on_locks(w->arg, page, 0, true);
     mem_free(page);
     return MIN(err, 0); /* a damaged one is mended by the walk */
+}
+
+static int write_copy(struct work *w)
+{
+    int err = lock_file_write(w->storage.fd, &w->keep.locks);
+
+    w->keep.copied = w->keep.locks.n;
+    if (err) copy_failed(w, err);
+    return err;
+}
+
+/* A lock that is new, or newer. */
+static int copy_one(struct work *w, const struct index_lock *lock)
+{
+    int err;
+
+    if (w->keep.copied == NOT_COPIED) return write_copy(w);
+    err = lock_file_add(w->storage.fd, lock);
+    w->keep.copied = w->keep.locks.n;
+    if (err) copy_failed(w, err);
+    return err;
 }
 
 /* What came while the index was not open. */
@@ -58,16 +112,26 @@ static int write_locks(struct work *w)
 
         err = index_locks_put(w->indexer.ix, list->v, list->n);
     }
+    if (w->keep.copied != w->keep.locks.n) (void)write_copy(w);
     return err;
 }
 
 void work_keep_lock(struct work *w, const struct index_lock *lock)
 {
-    if (!locks_put(&w->keep.locks, lock) && !locks_find(&w->keep.locks, lock->uid, lock->id)) {
+    bool newer = locks_put(&w->keep.locks, lock);
+    int err = INDEX_OK;
+
+    if (!newer && !locks_find(&w->keep.locks, lock->uid, lock->id)) {
         w->keep.lock_err = -ENOSPC;
         return;
     }
-    if (w->indexer.ix) w->keep.lock_err = index_locks_put(w->indexer.ix, lock, 1);
+    if (w->indexer.ix) {
+        if (newer) err = copy_one(w, lock);
+        w->keep.lock_err = index_locks_put(w->indexer.ix, lock, 1);
+        if (!w->keep.lock_err) w->keep.lock_err = err;
+    } else if (newer) {
+        w->keep.copied = NOT_COPIED;
+    }
     w->keep.due_us = 0;
 }
 

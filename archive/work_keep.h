@@ -21,6 +21,7 @@ struct work_keep {
     usec_t due_us;   /* of the next pass */
     usec_t retry_us; /* when files that could not be removed are tried again; 0: there are none */
     int lock_err;    /* of the last lock that was put */
+    size_t copied;   /* locks in lock_file.h's copy; SIZE_MAX: it is not as it should be */
     int wrote_err;   /* of the index, for the next tick */
     uint64_t rate;   /* as the last pass has measured it */
     bool stuck_now;  /* the last pass has not found enough that may go */

@@ -161,6 +161,7 @@ bool work_delete(struct work *w, struct answer *a)
 bool work_locked(struct work *w, struct answer *a)
 {
     if (w->keep.lock_err)
-        answer_fail(a, CTL_FAILED, "storage %s: its index could not be written", w->conf->name);
+        answer_fail(a, CTL_FAILED, "storage %s: its index, or the copy of its locks, could not be written",
+            w->conf->name);
     return false;
 }

@@ -370,6 +370,39 @@ static void a_lock_finds_storages_that_come_back(void **state)
     assert_int_equal(p->rig.n_rows, 1);
 }
 
+/* An index is built anew out of footage, which knows of no locks: there is a copy of them. */
+static void locks_outlive_the_index(void **state)
+{
+    struct place *p = *state;
+    char path[256], gone[32];
+
+    start(p);
+    footage(p, "cam", OLD);
+    assert_int_equal(ask(p, "archive lock", p->s[0].start_us, p->s[0].end_us), CTL_OK);
+    lock_id(p, gone);
+    assert_int_equal(ask(p, "archive lock", p->s[2].start_us, p->s[2].end_us), CTL_OK);
+    rig_question(&p->rig, "archive unlock", "cam", gone, NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    rig_kill(&p->rig, SIGKILL);
+    snprintf(path, sizeof(path), "%s/.index/data.mdb", p->a);
+    assert_int_equal(truncate(path, 8192), 0); /* damaged */
+    start(p);
+    rig_keep(&p->rig, "cam", US_PER_S, 0);
+    wait_files(p, "0010");
+    assert_int_equal(rig_stop(&p->rig), 0);
+    assert_int_equal(unlink(path), 0); /* taken away */
+    start(p);
+    rig_keep(&p->rig, "cam", US_PER_S, 0);
+    rig_question(&p->rig, "archive locks", "cam", NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    assert_int_equal(p->rig.n_rows, 1);
+    lock_id(p, gone);
+    assert_non_null(strstr(p->rig.rows, "by=the test"));
+    rig_question(&p->rig, "archive unlock", "cam", gone, NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    wait_files(p, "0000"); /* it was found again, and goes now that it may */
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_place, drop_place)
 
 int main(void)
@@ -384,6 +417,7 @@ int main(void)
         TEST(deleted_by_call),
         TEST(what_would_be_deleted),
         TEST(a_lock_finds_storages_that_come_back),
+        TEST(locks_outlive_the_index),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
