@@ -32,7 +32,7 @@ struct trash {
     pthread_cond_t wake;
     struct list todo, done;
     uint64_t leaving;
-    bool urgent, stop;
+    bool urgent, stop, stopped;
 };
 
 static int remove_file(struct trash *t, const struct index_ref *ref)
@@ -118,14 +118,21 @@ static void items_free(struct list *l)
     LIST_EACH(l, link) mem_free(LIST_ITEM(link, struct item, link));
 }
 
-void trash_free(struct trash *t)
+void trash_stop(struct trash *t)
 {
-    if (!t) return;
+    if (!t || t->stopped) return;
     pthread_mutex_lock(&t->lock);
     t->stop = true;
     pthread_cond_signal(&t->wake);
     pthread_mutex_unlock(&t->lock);
     pthread_join(t->thread, NULL);
+    t->stopped = true;
+}
+
+void trash_free(struct trash *t)
+{
+    if (!t) return;
+    trash_stop(t);
     items_free(&t->todo);
     items_free(&t->done);
     pthread_cond_destroy(&t->wake);

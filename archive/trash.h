@@ -11,8 +11,10 @@ struct trash;
 
 /* storage_fd: of the storage's folder, duplicated. 0 or -errno. */
 int trash_new(int storage_fd, struct trash **ret);
-/* Ends behind the file that is being removed; what is left is found in the index again. NULL too. */
-void trash_free(struct trash *t);
+/* Ends behind the file that is being removed: trash_take then says all that is gone. What is left is found in
+ * the index again. NULL too. */
+void trash_stop(struct trash *t);
+void trash_free(struct trash *t); /* stops it first; NULL too */
 /* tries: how often it has failed. bytes: 0 when not known. */
 void trash_put(struct trash *t, const struct index_ref *ref, uint64_t bytes);
 void trash_urgent(struct trash *t, bool urgent);

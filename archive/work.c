@@ -558,6 +558,7 @@ void work_done(struct work *w, usec_t now_us)
     struct map_slot slot;
     size_t at = 0;
 
+    trash_stop(w->keep.trash); /* what is gone is settled, or the next keeper looks for it once more */
     if (w->usable) sync_and_commit(w, now_us, true);
     (void)work_events_tick(w, now_us);
     work_events_done(w);
