@@ -37,6 +37,7 @@ struct film_answer {
     unsigned missing; /* storages */
     struct film *film;
     struct pictures *pictures; /* that make sound */
+    int sound_err;             /* enum pictures_err: of the sound that was to be made last */
     struct films *films;
     /* the walk */
     size_t at; /* segment, or picture */
@@ -55,8 +56,13 @@ void film_answer_free(struct film_answer *a);
 
 /* archive_sound.c: the first telephone sound of a segment, and what it is made into. false: it has none. */
 bool film_sound_form(const struct seg_table *t, struct track *ret_source, struct export_made *ret);
-/* Frames of an EXPORT_MADE piece into a->out, from a->next on. 0 or -errno. */
+/* Frames of an EXPORT_MADE piece into a->out, from a->next on. 0 or -errno; a->sound_err says why. */
 int film_sound_put(struct film_answer *a, const struct export_piece *p);
+/* The first of them that will be sent from this storage is made ahead, so that a helper that is away is known
+ * while an answer can still say so. */
+int film_sound_first(struct film_answer *a);
+/* A sentence for the viewer. */
+const char *film_sound_why(int err);
 
 /* Lists the segments, then goes on. Answers itself where nothing is there. */
 void film_find(struct http *h, const struct film_ask *ask);

@@ -108,20 +108,22 @@ static int prepare(struct film_answer *a)
     return p.kind == EXPORT_MADE ? film_sound_put(a, &p) : put_piece(a, &p);
 }
 
-/* The first piece is there before the answer's head goes out: until then a disk may fail in time. */
+/* The first piece is there before the answer's head goes out, and the first sound that is made: until then a
+ * disk or a helper may fail in time. */
 static int open_first(struct lent *l)
 {
     struct film_answer *a = answer_of(l);
-    int err = 0;
+    bool first = l->done == 0 && a->left == 0 && a->next < a->end;
+    int err = first ? film_sound_first(a) : 0;
 
-    if (l->done == 0 && a->left == 0 && a->next < a->end) err = prepare(a);
+    if (first && err == 0) err = prepare(a);
     return err == MOVED ? 0 : err;
 }
 
 /* A film that does not fit its files is not offered again. */
 static ssize_t failed(struct film_answer *a, int err)
 {
-    films_drop(a->films, a->film);
+    if (a->sound_err == PICTURES_OK) films_drop(a->films, a->film);
     errno = -err;
     return -1;
 }
@@ -174,12 +176,19 @@ static void lent_free(struct lent *l)
     film_answer_free(answer_of(l));
 }
 
-/* The footage was deleted or repaired since the film was laid out: the next request finds what is there now.
- */
+/* No helper made its sound; or the footage was deleted or repaired since the film was laid out: the next
+ * request finds what is there now. */
 static void refused(struct http *h, struct lent *l)
 {
     struct film_answer *a = answer_of(l);
+    int err = a->sound_err;
 
+    if (err != PICTURES_OK) {
+        film_answer_free(a);
+        answer_error_with(h, 503, err == PICTURES_E_POISON ? "Retry-After: 60\r\n" : "Retry-After: 3\r\n",
+            "%s", film_sound_why(err));
+        return;
+    }
     films_drop(a->films, a->film);
     film_answer_free(a);
     answer_error_with(h, 503, "Retry-After: 1\r\n", "the footage has changed");

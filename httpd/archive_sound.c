@@ -86,15 +86,25 @@ static int hear(const struct film_answer *a, const struct export_piece *p, struc
     return 0;
 }
 
+/* The chunk that byte `at` of the piece lies in. */
+static int make_chunk(
+    struct film_answer *a, const struct sound *s, uint64_t at, uint32_t *ret_first, struct picture **ret)
+{
+    int err = sound_make(a->pictures, s, (uint32_t)(at / sound_bytes(&s->like)), ret_first, ret);
+
+    a->sound_err = MAX(err, 0);
+    return err > 0 ? -EIO : err;
+}
+
 static int put_frames(struct film_answer *a, const struct export_piece *p, const struct sound *s)
 {
-    uint32_t bytes = sound_bytes(&s->like), first;
     uint64_t at = a->next - p->at, from, n;
     struct picture *made;
-    int err = sound_make(a->pictures, s, (uint32_t)(at / bytes), &first, &made);
+    uint32_t first;
+    int err = make_chunk(a, s, at, &first, &made);
 
-    if (err != 0) return err < 0 ? err : -EAGAIN;
-    from = at - (uint64_t)first * bytes;
+    if (err != 0) return err;
+    from = at - (uint64_t)first * sound_bytes(&s->like);
     n = MIN(MIN(made->n - from, p->n - at), a->end - a->next);
     err = buf_put(&a->out, span(made->data + from, (size_t)n)) ? 0 : -ENOMEM;
     picture_unref(made);
@@ -102,7 +112,19 @@ static int put_frames(struct film_answer *a, const struct export_piece *p, const
     return err;
 }
 
-int film_sound_put(struct film_answer *a, const struct export_piece *p)
+static int make_only(struct film_answer *a, const struct export_piece *p, const struct sound *s)
+{
+    struct picture *made;
+    uint32_t first;
+    int err = make_chunk(a, s, MAX(a->next, p->at) - p->at, &first, &made);
+
+    if (err == 0) picture_unref(made);
+    return err;
+}
+
+typedef int sound_do(struct film_answer *a, const struct export_piece *p, const struct sound *s);
+
+static int with_sound(struct film_answer *a, const struct export_piece *p, sound_do *what)
 {
     struct export_sound e = export_made_of(a->film->x, p);
     struct heard h[NEIGHBOURS] = {{NULL, -1}, {NULL, -1}, {NULL, -1}};
@@ -122,8 +144,40 @@ int film_sound_put(struct film_answer *a, const struct export_piece *p)
 
             if (track >= 0) s.source[s.n_sources++] = (struct sound_source){h[i].t, h[i].fd, (uint8_t)track};
         }
-        err = put_frames(a, p, &s);
+        err = what(a, p, &s);
     }
     heard_done(h);
     return err > 0 ? -ESTALE : err;
+}
+
+int film_sound_put(struct film_answer *a, const struct export_piece *p)
+{
+    return with_sound(a, p, put_frames);
+}
+
+int film_sound_first(struct film_answer *a)
+{
+    struct export_piece p;
+    bool there = a->film->sound.codec != CODEC_NONE && export_seek(a->film->x, a->next, &p);
+
+    while (there && p.kind != EXPORT_MADE) there = export_next(a->film->x, &p);
+    if (!there || p.at >= a->end || a->st[a->film->source[p.source].storage]->pool != a->lent.pool) return 0;
+    return with_sound(a, &p, make_only);
+}
+
+const char *film_sound_why(int err)
+{
+    static const char *const why[] = {
+        [PICTURES_OK] = "",
+        [PICTURES_E_OFF] = "no sound is made here",
+        [PICTURES_E_BUSY] = "too much is being made; ask again",
+        [PICTURES_E_NONE] = "nothing can make sound now; ask again",
+        [PICTURES_E_KILLED] = "this sound took too long to make, and was given up",
+        [PICTURES_E_POISON] =
+            "this sound could not be made a moment ago, and is not tried again for a minute",
+        [PICTURES_E_BAD] = "this sound cannot be made into AAC",
+        [PICTURES_E_LARGE] = "this sound needs more memory than the limits allow",
+    };
+
+    return err >= 0 && err < (int)ARRAY_N(why) ? why[err] : why[PICTURES_E_NONE];
 }

@@ -393,7 +393,7 @@ def test_sound_is_the_same_as_aac(codec, name, tmp_path):
 def test_film_with_sound_that_players_know(server, camera, tmp_path):
     """audio=aac: G.711 over three segments is AAC in the film; every range has the same bytes; sound and picture are as long."""
     cam = camera(dict(group="cam", source=["small.h264", "audio.alaw"], start="key"))
-    s = server({"cam0": {"stream-url": cam.url("cam0"), "dvr-chunk": "10s"}}, record=True)
+    s = server({"cam0": {"stream-url": cam.url("cam0"), "dvr-chunk": "10s"}}, record=True, sections={"server": {"pictures": 1}})
     s.wait_recording("cam0")
     wait_for("24 s are recorded", lambda: s.ranges("cam0") and s.ranges("cam0")[0][1] >= 24, timeout=40)
     start = int(s.ranges("cam0")[0][0]) + 1
@@ -418,3 +418,13 @@ def test_film_with_sound_that_players_know(server, camera, tmp_path):
     assert s.get(url).body == film.body
     assert s.get(f"cam0/archive-{start}-20.mp4")["X-Tracks-Left-Out"] == "PCMA"
     s.get(f"cam0/archive-{start}-20.mp4?audio=mp3", status=400)
+    # A helper that hangs is known before the answer begins, and named; what needs none goes on.
+    os.kill(s.status()["httpd_pid"], signal.SIGKILL)  # what it has made is forgotten
+    s.get(f"cam0/archive-{start + 1}-2.mp4?audio=aac", timeout=60)
+    for pid in wait_for("a helper", lambda: helpers(s)):
+        os.kill(pid, signal.SIGSTOP)
+    hung = s.get(url, status=503)
+    assert "this sound took too long" in hung.text and int(hung["Retry-After"]) > 0
+    again = s.get(url, status=503)
+    assert "a moment ago" in again.text and again["Retry-After"] == "60"
+    s.get(f"cam0/archive-{start}-20.mp4")
