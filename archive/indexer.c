@@ -170,30 +170,32 @@ static int read_file(const struct storage *s, const struct index_flaw *f, struct
     return err == -ENOENT || err > 0 ? 1 : err;
 }
 
-static int mend(struct indexer *x, const struct storage *s, const struct index_flaw *f)
+/* 0, or of read_file: the disk says no, and nothing has been done. *ret: of the index. */
+static int mend(struct indexer *x, const struct storage *s, const struct index_flaw *f, int *ret)
 {
     static const char *const words[INDEX_TABLES] = {"segment", "range", "total", "trash", "lock", "event"};
     CLEANUP(mem_freep) struct seg_info *info = NEW(struct seg_info);
     bool segment = f->table == INDEX_SEGMENTS;
-    int gone = segment ? read_file(s, f, info) : f->table > INDEX_TOTALS, err;
+    int gone = segment ? read_file(s, f, info) : f->table > INDEX_TOTALS;
     uint32_t held;
 
-    if (gone < 0) return INDEX_OK; /* the disk says no: the walk comes by again */
-    err = index_mend(x->ix, f, gone || !segment ? NULL : info);
-    if (!err && log_limited(&x->mended, clock_mono_us(), &held))
+    if (gone < 0) return gone;
+    *ret = index_mend(x->ix, f, gone || !segment ? NULL : info);
+    if (!*ret && log_limited(&x->mended, clock_mono_us(), &held))
         log_event_of(LOG_WARN, f->uid, "index-mended", "dir=%s what=%s number=%llx action=%s held=%u",
             log_q(span_of(x->dir)), words[f->table], (unsigned long long)f->number,
             gone ? "dropped" : "\"read anew\"", held);
-    return err;
+    return 0;
 }
 
-int indexer_reread(struct indexer *x, const struct storage *s, const char *uid, uint64_t id)
+int indexer_reread(struct indexer *x, const struct storage *s, const char *uid, uint64_t id, int *ret_disk)
 {
     struct index_flaw f = {.table = id ? INDEX_SEGMENTS : INDEX_RANGES, .number = id};
-    int err;
+    int err = INDEX_OK;
 
+    *ret_disk = 0;
     if (index_is_trash(x->ix, uid, id) || !span_copy(span_of(uid), f.uid, sizeof(f.uid))) return INDEX_OK;
-    err = mend(x, s, &f);
+    *ret_disk = mend(x, s, &f, &err);
     return err == INDEX_E_NONE ? INDEX_OK : err;
 }
 
@@ -202,7 +204,10 @@ static int mend_some(struct indexer *x, const struct storage *s)
     struct index_flaw f;
     int err = index_walk(x->ix, &x->walk, WALK_MOST, &f);
 
-    return err == INDEX_E_DAMAGED && f.uid[0] ? mend(x, s, &f) : err;
+    if (err != INDEX_E_DAMAGED || !f.uid[0]) return err;
+    err = INDEX_OK;
+    (void)mend(x, s, &f, &err); /* where the disk says no, the walk comes by again */
+    return err;
 }
 
 int indexer_mend(struct indexer *x, const struct storage *s)

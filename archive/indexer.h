@@ -48,8 +48,9 @@ bool indexer_cleared(struct indexer *x);
  * INDEX_OK, INDEX_E_DAMAGED (start over), -errno. */
 int indexer_mend(struct indexer *x, const struct storage *s);
 /* Writes one segment's record anew from its file, or takes it out where there is no file; id 0: the stream's
- * ranges and total. INDEX_OK, INDEX_E_DAMAGED, -errno. */
-int indexer_reread(struct indexer *x, const struct storage *s, const char *uid, uint64_t id);
+ * ranges and total. *ret_disk: -errno where the file cannot be read, and the record stays as it is. INDEX_OK,
+ * INDEX_E_DAMAGED, -errno: of the index. */
+int indexer_reread(struct indexer *x, const struct storage *s, const char *uid, uint64_t id, int *ret_disk);
 /* Damaged: sets it aside and opens an empty one. 0 or -errno. */
 int indexer_start_over(struct indexer *x);
 /* All that had to be looked at has been, and is in the index. */

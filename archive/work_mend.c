@@ -14,15 +14,16 @@
 bool work_reread(struct work *w, struct answer *a)
 {
     uint64_t id;
-    int err;
+    int err, disk;
 
     if (strcmp(a->ask.args[0], w->conf->name) != 0) return false;
     if (!seg_uid_ok(a->ask.args[1]) || !span_hex64(span_of(a->ask.args[2]), &id) || !seg_id_ok(id)) {
         answer_fail(a, CTL_USAGE, "STORAGE UID ID");
         return false;
     }
-    err = indexer_reread(&w->indexer, &w->storage, a->ask.args[1], id);
+    err = indexer_reread(&w->indexer, &w->storage, a->ask.args[1], id, &disk);
     if (err) w->keep.wrote_err = err;
+    if (disk) err = disk;
     if (err) answer_fail(a, CTL_FAILED, "storage %s: %s", w->conf->name, err < 0 ? err_text(err) : "damaged");
     return false;
 }

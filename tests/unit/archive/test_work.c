@@ -5,6 +5,7 @@
 
 #include "archive/segment.h"
 #include "archive/work.h"
+#include "archive/work_ask.h"
 #include "common/base/clock.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
@@ -30,6 +31,7 @@ struct place {
     int records;
     unsigned stored, lines;
     enum storage_state state;
+    int code; /* of the last answer */
 };
 
 static struct place *mirrored;
@@ -69,7 +71,8 @@ static void on_rows(void *arg, uint64_t id, uint32_t n, struct span rows)
 }
 static void on_answer(void *arg, uint64_t id, int code, const char *text)
 {
-    (void)arg, (void)id, (void)code, (void)text;
+    (void)id, (void)text;
+    ((struct place *)arg)->code = code;
 }
 static void on_event(void *arg, const struct event *e)
 {
@@ -247,6 +250,55 @@ static void failed_sync(struct place *p)
     close(bad);
     assert_int_equal(p->state, STORAGE_FAILED);
     assert_int_equal(p->stored, 0);
+}
+
+static int reread(struct place *p, uint64_t id)
+{
+    struct ask q = {.id = 1, .command = ask_command(SPAN_LIT("archive reread")), .n_args = 3};
+
+    snprintf(q.args[0], sizeof(q.args[0]), "a");
+    snprintf(q.args[1], sizeof(q.args[1]), "cam-1");
+    snprintf(q.args[2], sizeof(q.args[2]), "%llx", (unsigned long long)id);
+    p->code = -1;
+    work_ask_begin(&p->work, &q);
+    while (work_ask_step(&p->work)) continue;
+    return p->code;
+}
+
+/* The disk says no to reading the file: that is told, and the record stays. 0: as it should be. */
+static int reread_of_a_bad_disk(struct place *p, const struct seg_info *info)
+{
+    struct seg_info got;
+
+    if (!fail_syscall(SYS_openat, EIO)) return CANNOT;
+    if (reread(p, info->id) != CTL_FAILED) return 1;
+    if (index_get(p->work.indexer.ix, "cam-1", info->id, &got) != INDEX_OK) return 2;
+    return p->work.keep.wrote_err == 0 ? 0 : 3; /* the index is not to blame */
+}
+
+static void a_record_stays_when_its_file_cannot_be_read(void **state)
+{
+    struct place *p = *state;
+    struct seg_info info, got;
+    int status;
+    pid_t pid;
+
+    segment(p, FOOTAGE_START_US, false, &info);
+    for (int i = 0; i < 5 && p->stored == 0; i++) tick(p);
+    assert_int_equal(reread(p, info.id), CTL_OK);
+    assert_int_equal(index_get(p->work.indexer.ix, "cam-1", info.id, &got), INDEX_OK);
+    pid = fork();
+    if (pid == 0) _exit(reread_of_a_bad_disk(p, &info));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == CANNOT) {
+        print_message("skipped: no seccomp filters here\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(unlinkat(p->records, info.path, 0), 0);
+    assert_int_equal(reread(p, info.id), CTL_OK);
+    assert_int_equal(index_get(p->work.indexer.ix, "cam-1", info.id, &got), INDEX_E_NONE);
 }
 
 static uint32_t flags_of(const struct place *p, const struct seg_info *info)
@@ -435,6 +487,7 @@ static void damaged_records_are_mended(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_record_stays_when_its_file_cannot_be_read),
         TEST(failed_repairs_become_rare),
         TEST(recovery_ends_the_wait),
         TEST(what_a_sync_did_not_write_is_read_back),
