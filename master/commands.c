@@ -404,6 +404,30 @@ static int run_storage_init(struct session *s)
     return CTL_OK;
 }
 
+/* --- key show --- */
+
+static int run_key(struct session *s)
+{
+    if (!s->m->key.why[0]) return CTL_OK;
+    snprintf(s->text, sizeof(s->text),
+        "the node's key cannot be used: %.256s/%s (read when the server started)",
+        s->m->conf->server.state_dir, s->m->key.why);
+    return CTL_FAILED;
+}
+
+static bool row_key(struct session *s, struct packer *p)
+{
+    char file[PATHS_MAX + sizeof(NODE_KEY_FILE)];
+
+    if (s->at++ > 0) return false;
+    snprintf(file, sizeof(file), "%s/%s", s->m->conf->server.state_dir, NODE_KEY_FILE);
+    pack_map(p, 3);
+    pack_kv_text(p, "fingerprint", s->m->key.print);
+    pack_kv_text(p, "public", s->m->key.pem);
+    pack_kv_text(p, "file", file);
+    return true;
+}
+
 /* --- log-level N --- */
 
 static int run_log_level(struct session *s)
@@ -446,6 +470,7 @@ const struct command commands[] = {
     {"reload", 0, 0, run_reload, row_remarks},
     {"storage list", 0, 0, run_nothing, row_storages},
     {"storage init", 1, 1, run_storage_init, NULL},
+    {"key show", 0, 0, run_key, row_key},
     {"log-level", 1, 1, run_log_level, NULL},
     /* the keeper's, in archive/ask.h */
     {"archive list", 0, 1, control_ask_keeper, NULL},

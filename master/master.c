@@ -233,6 +233,21 @@ static int start_log(struct master *m)
     return 0;
 }
 
+/* Without it nothing can be signed; recording does not need it. */
+static void open_key(struct master *m)
+{
+    struct crypto_key k;
+
+    if (node_key_open(m->state_dir, &k, m->key.why) < 0) {
+        log_error("node-key", "dir=%s what=%s", log_q(span_of(m->conf->server.state_dir)),
+            log_q(span_of(m->key.why)));
+        return;
+    }
+    crypto_key_public_pem(&k, m->key.pem);
+    crypto_key_print(&k, m->key.print);
+    crypto_key_forget(&k);
+}
+
 static int open_state(struct master *m)
 {
     const struct conf_server *c = &m->conf->server;
@@ -242,6 +257,7 @@ static int open_state(struct master *m)
         log_error("state-dir", "path=%s err=%s", log_q(span_of(c->state_dir)), log_q(span_of(err_text(err))));
         return err;
     }
+    open_key(m);
     err = storages_open(&m->storages, m->state_dir);
     if (err < 0) log_error("state-dir-read", "file=storages err=%s", log_q(span_of(err_text(err))));
     if (err < 0) return err;

@@ -10,6 +10,7 @@
 #define MASTER_MASTER_H
 
 #include "common/conf/conf.h"
+#include "common/conf/node_key.h"
 #include "common/conf/paths.h"
 #include "master/control.h"
 #include "master/fleet.h"
@@ -22,6 +23,11 @@
 #include "master/services.h"
 #include "master/storages.h"
 
+/* The public half of the node's key: the secret one stays in its file. */
+struct master_key {
+    char pem[CRYPTO_PEM_MAX], print[CRYPTO_PRINT_MAX];
+    char why[NODE_KEY_WHY_MAX]; /* what is wrong with the file; "": nothing */
+};
 struct master {
     struct loop *loop;
     struct paths paths;
@@ -41,6 +47,7 @@ struct master {
     struct control control;
     struct lines lines; /* the master's own */
     int state_dir;
+    struct master_key key;
     int log_fd;
     bool log_journal;
     int log_level; /* msctl may have changed it */

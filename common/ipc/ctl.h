@@ -23,6 +23,8 @@
  * footage u (bytes), rate_bps u (of what is recorded there), locked u (bytes that locks and events keep
  * though room is needed; else 0), oldest_s u, keeps_s u (so long a time fits at this rate), full_s u (when
  * deleting for want of room begins; not there: never, as it is now).
+ * - key show: one row. fingerprint t, public t (PEM), file t (of the secret half). CTL_FAILED: the file is
+ * not as it should be, and text says how.
  * - storage init NAME: no row. The path is accepted as it is.
  * - archive list [UID]: a row for each stream and storage that holds footage of it, configured or not. uid t,
  *   storage t, segments u, bytes u, from_s u, to_s u.

@@ -85,6 +85,42 @@ void crypto_hash_hex(enum crypto_hash h, const struct span *pieces, size_t n, ch
     wr_cstr(&w);
 }
 
+_Static_assert(sizeof(SHA256_CTX) <= sizeof(struct crypto_sum), "holds libcrypto's state");
+
+/* Copied in and out, so that no type of another lies in those bytes. */
+static void sum_step(struct crypto_sum *s, struct span bytes, uint8_t *ret_value)
+{
+    SHA256_CTX c;
+
+    memcpy(&c, s->state, sizeof(c));
+    SHA256_Update(&c, bytes.p, bytes.n);
+    if (ret_value) SHA256_Final(ret_value, &c);
+    memcpy(s->state, &c, sizeof(c));
+}
+
+void crypto_sum_begin(struct crypto_sum *s)
+{
+    SHA256_CTX c;
+
+    SHA256_Init(&c);
+    memcpy(s->state, &c, sizeof(c));
+}
+
+void crypto_sum_add(struct crypto_sum *s, struct span bytes)
+{
+    sum_step(s, bytes, NULL);
+}
+
+void crypto_sum_hex(struct crypto_sum *s, char ret_text[2 * CRYPTO_SHA256_N + 1])
+{
+    uint8_t value[CRYPTO_SHA256_N];
+    struct wr w = wr_of(ret_text, 2 * CRYPTO_SHA256_N + 1);
+
+    sum_step(s, SPAN_NONE, value);
+    hex_write(&w, span(value, sizeof(value)));
+    wr_cstr(&w);
+}
+
 void crypto_hmac_sha256(
     struct span key, const struct span *pieces, size_t n, uint8_t ret_value[CRYPTO_SHA256_N])
 {

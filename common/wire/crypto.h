@@ -20,6 +20,14 @@ size_t crypto_hash(enum crypto_hash h, const struct span *pieces, size_t n, uint
 /* One piece, as lower-case digits with a NUL: ret_text of 2 * CRYPTO_HASH_MAX + 1 bytes. */
 void crypto_hash_hex(enum crypto_hash h, const struct span *pieces, size_t n, char *ret_text);
 
+/* SHA-256 of bytes that come bit by bit. */
+struct crypto_sum {
+    uint64_t state[16]; /* libcrypto's */
+};
+void crypto_sum_begin(struct crypto_sum *s);
+void crypto_sum_add(struct crypto_sum *s, struct span bytes);
+void crypto_sum_hex(struct crypto_sum *s, char ret_text[2 * CRYPTO_SHA256_N + 1]); /* ends it */
+
 void crypto_hmac_sha256(
     struct span key, const struct span *pieces, size_t n, uint8_t ret_value[CRYPTO_SHA256_N]);
 /* In a time that depends on the lengths only. */

@@ -74,6 +74,9 @@ static const struct show_column event_columns[] = {{"uid", "UID", SHOW_TEXT}, {"
     {"end_s", "END", SHOW_TIME}, {"kind", "KIND", SHOW_TEXT}, {"source", "SOURCE", SHOW_TEXT},
     {"id", "ID", SHOW_NUMBER}, {"payload", "PAYLOAD", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
 
+static const struct show_column key_columns[] = {
+    {"fingerprint", "fingerprint", SHOW_TEXT}, {"file", "secret half", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
+
 static void print_status(const struct show *s, FILE *out)
 {
     show_list(s, status_columns, out);
@@ -134,6 +137,18 @@ static void print_event(const struct show *s, FILE *out)
     show_lines(s, "id", out);
 }
 
+/* The list, and what is put into a file as it stands. */
+static void print_key(const struct show *s, FILE *out)
+{
+    struct span pem = s->n > 0 ? packed_str(s->rows[0], "public") : SPAN_NONE, line;
+
+    show_list(s, key_columns, out);
+    while (span_split(&pem, '\n', &line) && line.n > 0) {
+        utf8_print(line, out);
+        fputc('\n', out);
+    }
+}
+
 static void print_nothing(const struct show *s, FILE *out)
 {
     (void)s;
@@ -179,6 +194,8 @@ static const struct command {
     {"events", "events [UID]", "what happened; --from, --to, --kind", 0, 1, print_events, NULL},
     {"record", "record UID on|off", "dvr-mode = ondemand: on [SECONDS] [--until-restart], or off", 2, 3,
         print_nothing, NULL},
+    {"key show", "key show", "the public half of the key by which this node signs, and its fingerprint", 0, 0,
+        print_key, NULL},
     {"log-level", "log-level LEVEL", "error, warn, note, info, debug or 3 to 7, until the next reload", 1, 1,
         print_nothing, NULL},
 };
