@@ -1,32 +1,114 @@
-/* Who may watch: one function decides, on every road. Until tokens and address lists are built, what is not
- * plainly public is refused, so that nothing leaks that a site has protected. Tests:
- * tests/unit/httpd/test_access.c. */
+/* Who may watch: one function decides, on every road. The facts are found here (address lists, token,
+ * account), the verdict is taken over them, and what is allowed is a session of the stream's hub
+ * (sessions.h): it carries the grant's limits, and ends what runs on it when the grant ends.
+ *
+ * HTTP asks by its route's row (op and road) before a handler runs. Whoever speaks another protocol fills a
+ * struct access_ask and calls access_ask() on the stream's home hub. Tests: tests/unit/httpd/test_access.c.
+ */
 #ifndef HTTPD_ACCESS_H
 #define HTTPD_ACCESS_H
 
+#include "common/base/list.h"
 #include "common/base/span.h"
+#include "common/net/addr.h"
+
+#define ACCESS_USER_MAX  64
+#define ACCESS_TOKEN_MAX 2048 /* bytes; a longer one is none */
+#define ACCESS_AGENT_MAX 128
+#define ACCESS_CIDRS_MAX 256 /* of one list */
+
+struct hub;
+struct stream;
+struct session;
 
 enum access_mode { ACCESS_PUBLIC = 0, ACCESS_PROTECTED, ACCESS_PRIVATE, ACCESS_NONE };
 /* What the request is about. */
-enum access_op { ACCESS_PAGE = 0, ACCESS_LIVE, ACCESS_DVR };
+enum access_op {
+    ACCESS_PAGE = 0,
+    ACCESS_LIVE,
+    ACCESS_DVR,
+    ACCESS_COPY,    /* files of the archive */
+    ACCESS_PREVIEW, /* the picture of now */
+    ACCESS_PUBLISH,
+    ACCESS_OPS
+};
+enum access_road {
+    ROAD_HLS = 0,
+    ROAD_MP4,
+    ROAD_WS,
+    ROAD_RTSP,
+    ROAD_TS,
+    ROAD_PICTURE,
+    ROAD_INFO,
+    ROAD_PAGE,
+    ROAD_PUSH,
+    ROADS
+};
+#define ACCESS_ROADS_ALL ((1u << ROADS) - 1)
+const char *access_op_name(enum access_op op);
+const char *access_road_name(enum access_road road);
 
+/* What the master says of a stream (VIEW). */
 struct access_rule {
     enum access_mode mode;
-    bool whitelist; /* the stream has one */
     bool enabled;
-    bool web; /* stream-proto lets it be watched over HTTP */
+    unsigned roads; /* bits 1 << enum access_road: stream-proto lets it be watched so */
+    struct cidrs whitelist;
 };
-struct access_answer {
-    unsigned status; /* 200: allowed */
-    const char *why; /* short text for the viewer */
-};
-
 /* "public", "protected", "private", "none"; anything else is private, the safe side. */
 enum access_mode access_mode_of(struct span text);
-/* Does a stream-proto list (text, may be empty) name a way of watching over HTTP? */
-bool access_proto_web(struct span proto);
-/* May everybody watch, so that a shared cache may keep what is sent? */
-bool access_public(const struct access_rule *rule);
-struct access_answer access_decide(const struct access_rule *rule, enum access_op op);
+/* The roads of a stream-proto list (text, may be empty: all). */
+unsigned access_roads_of(struct span proto);
+
+struct access_verdict {
+    unsigned status; /* 200: allowed */
+    const char *why; /* short text for the viewer; the same for every refusal of credentials */
+};
+
+/* Something that runs on a session until one of both ends: an endless answer, an RTSP session. Zeroed: not
+ * held. */
+struct access_hold {
+    struct list link;
+    struct session *session;
+    /* The grant has ended (revoked, expired, the rule changed). The hold is released already; may be called
+     * from the hub's timer or a message, never from within access_ask. */
+    void (*on_end)(struct access_hold *hold);
+};
+void access_release(struct access_hold *hold); /* harmless when it is not held */
+
+/* One question. Lives with its asker until done is called or access_cancel. The spans are the asker's and
+ * must stay until then. */
+struct access_ask {
+    struct hub *hub; /* the stream's home */
+    struct stream *stream;
+    enum access_op op;
+    enum access_road road;
+    struct addr address;       /* of the viewer, behind trusted proxies */
+    bool secure;               /* TLS, up to us or to a trusted proxy: Basic is taken */
+    struct span token;         /* of the URL or the cookie; decoded */
+    struct span authorization; /* the field's value; empty: none */
+    const char *method;        /* of the request, for Digest */
+    struct span uri;           /* of the request line, for Digest */
+    struct span user_agent;
+    usec_t from_us, to_us;                /* the time asked for, of DVR and COPY; 0: not known yet */
+    void (*done)(struct access_ask *ask); /* later, when access_ask has said false */
+    /* answer */
+    struct access_verdict verdict;
+    bool challenge;          /* 401: an account may sign in; see access_challenge */
+    bool stale;              /* its nonce was too old: the same login may be right */
+    struct session *session; /* of an allowed one; NULL: everybody may, nothing is counted */
+    /* own */
+    struct list link;
+};
+/* true: decided, the answer is in *ask. false: done(ask) comes later. */
+bool access_ask(struct access_ask *ask);
+void access_cancel(struct access_ask *ask); /* harmless when it is decided */
+/* Runs on the session of an allowed ask until access_release or on_end. false: it has just ended. */
+bool access_hold(struct access_ask *ask, struct access_hold *hold);
+/* May this time of the archive be shown on that session? NULL: yes. */
+bool access_window(const struct session *s, usec_t from_us, usec_t to_us);
+
+/* Is nothing of this stream ever asked for, so that a shared cache may keep what is sent? */
+bool access_open(const struct hub *hub, const struct stream *s);
 
 #endif

@@ -1,5 +1,6 @@
 #include "httpd/control.h"
 #include "httpd/assets.h"
+#include "httpd/auth.h"
 #include "httpd/doors.h"
 #include "httpd/hub.h"
 #include "httpd/pictures.h"
@@ -166,6 +167,13 @@ static int on_conf(struct control *c, struct incoming *in)
     return 0;
 }
 
+static int on_auth(struct control *c, struct incoming *in)
+{
+    if (!c->running) return -1;
+    auth_share(&c->server, auth_read(in->body));
+    return 0;
+}
+
 static bool uid_of(struct incoming *in, char *dst)
 {
     return packed_text(in->body, "uid", dst, RING_UID_MAX + 1) && dst[0] != '\0';
@@ -176,12 +184,12 @@ static void cut_text(const struct packed *body, const char *key, char *dst, size
     span_copy(packed_str(body, key), dst, cap);
 }
 
-/* A list travels as text or as an array. */
-static bool has_any(const struct packed *body, const char *key)
+/* A list that cannot be read lets nobody in. */
+static void take_whitelist(struct span text, struct view *v)
 {
-    const struct packed *v = packed_get(body, key);
-
-    return v && (packed_is_str(v) ? span_trim(packed_as_str(v)).n > 0 : packed_n(v) > 0);
+    if (cidrs_parse(text, ACCESS_CIDRS_MAX, &v->rule.whitelist) == 0) return;
+    log_error("whitelist-unread", "stream=%s", v->uid);
+    v->rule.mode = ACCESS_NONE;
 }
 
 static int on_view(struct control *c, struct incoming *in)
@@ -197,9 +205,9 @@ static int on_view(struct control *c, struct incoming *in)
     cut_text(in->body, "state", v->state, sizeof(v->state));
     cut_text(in->body, "reason", v->reason, sizeof(v->reason));
     v->rule.mode = access_mode_of(packed_str(in->body, "access"));
-    v->rule.whitelist = has_any(in->body, "whitelist");
+    take_whitelist(packed_str(in->body, "whitelist"), v);
     v->rule.enabled = packed_bool(in->body, "enabled", true);
-    v->rule.web = access_proto_web(packed_str(in->body, "proto"));
+    v->rule.roads = access_roads_of(packed_str(in->body, "proto"));
     v->on_demand = packed_bool(in->body, "on_demand", false);
     v->record = packed_bool(in->body, "record", false);
     hub_post(hub_home(&c->server, span_of(v->uid)), stream_view, v);
@@ -264,6 +272,7 @@ static const struct {
 } rows[] = {
     {MSG_LISTEN, on_listen},
     {MSG_HTTPD_CONF, on_conf},
+    {MSG_HTTPD_AUTH, on_auth},
     {MSG_VIEW, on_view},
     {MSG_VIEW_RING, on_view_ring},
     {MSG_VIEW_GONE, on_view_gone},

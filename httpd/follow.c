@@ -293,7 +293,7 @@ void follow_new_ring(struct stream *s)
 
 void follow_rule_changed(struct stream *s)
 {
-    if (access_decide(&s->v.rule, ACCESS_LIVE).status != 200) follow_end(s);
+    if (s->v.rule.mode == ACCESS_NONE || !s->v.rule.enabled) follow_end(s);
     http_wake(&s->waiting);
 }
 

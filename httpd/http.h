@@ -10,6 +10,8 @@
 #include "common/net/conn.h"
 #include "common/net/listener.h"
 #include "common/wire/http.h"
+#include "httpd/access.h"
+#include "httpd/credentials.h"
 #include "httpd/hub.h"
 #include "httpd/routes.h"
 #include "httpd/stream.h"
@@ -44,6 +46,12 @@ struct ask {
     bool timed_out;
     bool head_only;
     bool not_public; /* not everybody may watch the stream: nothing of it belongs into a shared cache */
+    bool asked;      /* who may watch: access has an answer, or is asked */
+    bool decided;
+    struct access_ask access;
+    struct credentials given;
+    struct access_hold hold;       /* from the decision until the answer is complete */
+    struct list deciding;          /* it waits here until access has decided */
     void (*abort)(struct http *h); /* the connection goes, and `work` with it */
     void (*sent)(struct http *h);  /* the queue has drained, or the lent socket takes bytes again */
     void *work;                    /* the handler's */

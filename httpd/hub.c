@@ -1,6 +1,7 @@
 #include "httpd/hub.h"
 #include "httpd/films.h"
 #include "httpd/assets.h"
+#include "httpd/auth.h"
 #include "httpd/doors.h"
 #include "httpd/http.h"
 #include "httpd/stream.h"
@@ -96,6 +97,7 @@ static void *hub_main(void *arg)
     close_conns(hub);
     doors_close(hub);
     streams_done(hub);
+    auth_unref(hub->auth);
     asset_chunks_free(hub->asset_chunks);
     return NULL;
 }
@@ -115,6 +117,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
         hub->loop = loop_new();
         list_init(&hub->conns);
         list_init(&hub->doors);
+        hub->auth = auth_new();
         snprintf(hub->allow_origin, sizeof(hub->allow_origin), "*");
     }
     for (unsigned i = 0; i < s->n_hubs; i++) {

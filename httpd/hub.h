@@ -19,6 +19,7 @@
 #define HTTP_DATE_LINE_MAX 64
 
 struct assets;
+struct auth;
 struct films;
 struct pictures;
 struct storages;
@@ -41,6 +42,7 @@ struct hub {
     struct hub_count count;
     uint64_t closed_bytes; /* sent on connections that are gone */
     char allow_origin[ALLOW_ORIGIN_MAX];
+    struct auth *auth;                 /* who may watch at all; never NULL */
     struct asset_chunks *asset_chunks; /* this hub's shared copies of the static files */
     struct loop_timer second;
     char date[HTTP_DATE_LINE_MAX]; /* "Date: ...", of date_s */

@@ -1,7 +1,7 @@
-/* Every URL is one row of the table in routes.c: pattern, methods, what it is about, handler. A pattern is
- * compared segment by segment; ":uid" takes a stream's name, '*' inside a segment takes any text of at least
- * one character, a last segment "**" takes the rest of the path. Tests: tests/unit/httpd/test_routes.c,
- * tests/fuzz/fuzz_http_route.c. */
+/* Every URL is one row of the table in routes.c: pattern, methods, what it is about and by which road,
+ * handler. A pattern is compared segment by segment; ":uid" takes a stream's name, '*' inside a segment takes
+ * any text of at least one character, a last segment "**" takes the rest of the path. Tests:
+ * tests/unit/httpd/test_routes.c, tests/fuzz/fuzz_http_route.c. */
 #ifndef HTTPD_ROUTES_H
 #define HTTPD_ROUTES_H
 
@@ -24,6 +24,7 @@ struct route {
     unsigned methods; /* bits 1 << enum http_method */
     unsigned flags;   /* enum route_flag */
     enum access_op op;
+    enum access_road road;
     void (*run)(struct http *h);
 };
 

@@ -35,6 +35,7 @@ static void free_stream(struct stream *s)
     follow_end(s);
     http_wake(&s->waiting); /* they find no such stream */
     drop_ring(s);
+    cidrs_done(&s->v.rule.whitelist);
     chunk_unref(s->preview);
     mem_free(s);
 }
@@ -51,6 +52,7 @@ void stream_view(struct hub *hub, void *view)
         list_init(&s->waiting);
         map_set(&hub->streams, uid, s);
     }
+    cidrs_done(&s->v.rule.whitelist);
     s->v = *v;
     mem_free(v);
     follow_rule_changed(s);

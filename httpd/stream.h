@@ -16,7 +16,7 @@
 struct follow;
 struct chunk;
 
-/* What the master says; a message between threads. */
+/* What the master says; a message between threads. Its whitelist is the stream's in the end. */
 struct view {
     char uid[RING_UID_MAX + 1];
     char name[STREAM_NAME_MAX];

@@ -57,6 +57,14 @@ static void tell_keeper(struct service *s)
     fleet_tell_keeper(s->m);
 }
 
+static void tell_auth(struct master *m, struct channel *ch)
+{
+    struct packer *p = channel_begin(ch, MSG_HTTPD_AUTH, 1);
+
+    pack_kv_text(p, "whitelist", m->conf->delivery.whitelist_access.text);
+    channel_end(ch, NULL, 0);
+}
+
 void services_httpd_conf(struct master *m)
 {
     struct channel *ch = services_channel(m, SERVICE_HTTPD);
@@ -72,6 +80,7 @@ void services_httpd_conf(struct master *m)
     pack_kv_u64(p, "export_max_us", (uint64_t)m->conf->dvr.export_max_us);
     pack_kv_i64(p, "pictures", m->conf->server.pictures);
     channel_end(ch, NULL, 0);
+    tell_auth(m, ch);
 }
 
 static void tell_httpd(struct service *s)

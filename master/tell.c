@@ -16,7 +16,6 @@ static struct channel *service(const struct stream *s, enum service_id id)
 void tell_view(struct stream *s)
 {
     struct channel *ch = service(s, SERVICE_HTTPD);
-    const struct conf_cidrs *server = &s->m->conf->delivery.whitelist_access;
     const struct conf_stream *c = s->conf;
     char proto[CONF_SET_MAX];
     struct packer *p;
@@ -27,7 +26,7 @@ void tell_view(struct stream *s)
     pack_kv_text(p, "name", c->name);
     pack_kv_bool(p, "enabled", c->enable != CONF_DISABLED);
     pack_kv_text(p, "access", conf_access_word(c->access));
-    pack_kv_text(p, "whitelist", c->whitelist.n > 0 ? c->whitelist.text : server->text);
+    pack_kv_text(p, "whitelist", c->whitelist.text);
     pack_kv_text(p, "proto", conf_proto_text(c->proto, proto));
     pack_kv_bool(p, "on_demand", c->enable == CONF_ON_DEMAND);
     pack_kv_text(p, "archive", c->dvr_archive.text);

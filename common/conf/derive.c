@@ -132,9 +132,6 @@ void derive_server(struct load *l)
     derive_ring(l);
     check_zone(l);
     check_listeners(l);
-    if (c->delivery.whitelist_access.n > 0)
-        load_lack(l, LACK_ALL_LISTED, c->file, line_of(l, "server/stream", "whitelist-access"),
-            "server/stream/whitelist-access");
     for (size_t i = 0; i < c->n_storages; i++) {
         struct conf_storage *st = &c->storages[i];
         char text[32];
@@ -181,11 +178,23 @@ static void lack(
     load_lack(l, what, st->file, given->lines[row_of(key)], name);
 }
 
+/* Is there anything that lets somebody watch a private stream? */
+static bool has_key(const struct conf *c)
+{
+    bool account = false;
+
+    for (size_t i = 0; i < CONF_ROLES; i++)
+        account |= c->module.users[i].login && c->module.users[i].login[0];
+    return account || secret_set(&c->delivery.auth_secret) || c->delivery.n_keys > 0;
+}
+
 static void derive_access(struct load *l, const struct conf_stream *st, const struct given *given)
 {
-    if (st->access == CONF_PROTECTED || st->access == CONF_PRIVATE)
-        lack(l, LACK_TOKENS, st, "stream-access", given);
-    if (st->whitelist.n > 0) lack(l, LACK_WHITELIST, st, "stream-whitelist", given);
+    if (st->whitelist.n > 0 && st->access != CONF_PROTECTED)
+        lack(l, LACK_WHITELIST, st, "stream-whitelist", given);
+    if (st->access == CONF_PROTECTED && st->whitelist.n == 0)
+        lack(l, LACK_PROTECTED, st, "stream-access", given);
+    if (st->access == CONF_PRIVATE && !has_key(l->c)) lack(l, LACK_KEY, st, "stream-access", given);
 }
 
 static void derive_url(

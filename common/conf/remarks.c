@@ -8,10 +8,10 @@
 static const char *const lacks[LACKS] = {
     [LACK_RTSPS] = "accepted: rtsps is not part of this version, such a stream is down",
     [LACK_PUSH] = "accepted: sources that push are not part of this version, such a stream is down",
-    [LACK_TOKENS] =
-        "accepted: tokens and whitelists are not part of this version, such a stream answers 403 to all",
-    [LACK_WHITELIST] = "accepted: whitelists are not part of this version, such a stream answers 403 to all",
-    [LACK_ALL_LISTED] = "accepted: whitelists are not part of this version, every stream answers 403 to all",
+    [LACK_WHITELIST] =
+        "accepted: stream-whitelist is of streams with stream-access = protected, here it closes nothing",
+    [LACK_PROTECTED] = "no network is listed (stream-whitelist), so nobody may watch such a stream",
+    [LACK_KEY] = "there is no key for tokens (auth-secret) and no account, so nobody may watch such a stream",
 };
 
 static void gather(struct accepted *a, const char *file, unsigned line, const char *key)

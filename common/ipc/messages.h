@@ -112,6 +112,8 @@ enum {
     MESSAGE(LISTEN, 50, TO_MASTER, TO_HTTPD, 512, 1)          /* kind (web, rtsp, publish, module), base: a listening socket */ \
     /* threads, web_dir (cpanel files), allow_origin, export_max_us (longest MP4 of the archive), pictures (helpers at most) */ \
     MESSAGE(HTTPD_CONF, 51, TO_MASTER, TO_HTTPD, 8192, 0) \
+    /* whitelist (CIDR list of whitelist-access as text, "": from everywhere): behind HTTPD_CONF, and when it has changed */ \
+    MESSAGE(HTTPD_AUTH, 71, TO_MASTER, TO_HTTPD, 65536, 0) \
     /* uid, name, enabled, access (public, protected, private, none), whitelist, proto, on_demand, archive, record, \
        state (when the master decided it: disabled, down), reason */ \
     MESSAGE(VIEW, 52, TO_MASTER, TO_HTTPD, 8192, 0) \

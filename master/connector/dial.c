@@ -286,7 +286,7 @@ void dialer_free(struct dialer *d)
     mem_free(d);
 }
 
-const char *addr_text(const struct sockaddr_storage *addr, char *dst)
+const char *dial_text(const struct sockaddr_storage *addr, char *dst)
 {
     char host[INET6_ADDRSTRLEN] = "?";
 
@@ -294,14 +294,14 @@ const char *addr_text(const struct sockaddr_storage *addr, char *dst)
         const struct sockaddr_in *four = (const void *)addr;
 
         inet_ntop(AF_INET, &four->sin_addr, host, sizeof(host));
-        snprintf(dst, ADDR_TEXT_MAX, "%s:%u", host, (unsigned)ntohs(four->sin_port));
+        snprintf(dst, DIAL_TEXT_MAX, "%s:%u", host, (unsigned)ntohs(four->sin_port));
     } else if (addr->ss_family == AF_INET6) {
         const struct sockaddr_in6 *six = (const void *)addr;
 
         inet_ntop(AF_INET6, &six->sin6_addr, host, sizeof(host));
-        snprintf(dst, ADDR_TEXT_MAX, "[%s]:%u", host, (unsigned)ntohs(six->sin6_port));
+        snprintf(dst, DIAL_TEXT_MAX, "[%s]:%u", host, (unsigned)ntohs(six->sin6_port));
     } else {
-        snprintf(dst, ADDR_TEXT_MAX, "?");
+        snprintf(dst, DIAL_TEXT_MAX, "?");
     }
     return dst;
 }

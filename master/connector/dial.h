@@ -55,8 +55,8 @@ struct dial_order {
 void dial_start(struct dialer *dialer, struct dial *d, const struct dial_order *order);
 void dial_stop(struct dial *d);
 
-/* "192.168.1.5:554", "[2001:db8::1]:554"; cap at least ADDR_TEXT_MAX. */
-#define ADDR_TEXT_MAX 64
-const char *addr_text(const struct sockaddr_storage *addr, char *dst);
+/* "192.168.1.5:554", "[2001:db8::1]:554"; cap at least DIAL_TEXT_MAX. */
+#define DIAL_TEXT_MAX 64
+const char *dial_text(const struct sockaddr_storage *addr, char *dst);
 
 #endif

@@ -48,7 +48,7 @@ static void say_refused(struct peer *p, const char *host, const char *why)
 static void dialled(struct dial *d, const struct dial_result *r)
 {
     struct peer *p = CONTAINER(d, struct peer, dial);
-    char addr[ADDR_TEXT_MAX] = "";
+    char addr[DIAL_TEXT_MAX] = "";
     struct packer *m;
     int fd = r->fd;
 
@@ -57,7 +57,7 @@ static void dialled(struct dial *d, const struct dial_result *r)
         p->addr = *r->addr;
         p->local = *r->local;
         span_copy(span_of(d->host), p->host, sizeof(p->host));
-        addr_text(r->addr, addr);
+        dial_text(r->addr, addr);
     }
     if (r->err == EACCES) say_refused(p, d->host, r->text);
     log_event_of(LOG_DEBUG, p->uid, "dialled", "host=%s err=%d addr=%s dns_us=%lld tcp_us=%lld",

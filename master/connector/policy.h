@@ -11,19 +11,14 @@
 
 #include <netinet/in.h>
 
-#include "common/base/span.h"
+#include "common/net/addr.h"
 
 #define POLICY_HOST_MAX  256
 #define POLICY_CIDRS_MAX 256 /* of one list */
 
-struct cidr {
-    uint8_t addr[16]; /* IPv4 as ::ffff:a.b.c.d */
-    unsigned bits;    /* of 128 */
-};
 struct policy {
     char host[POLICY_HOST_MAX]; /* as configured, without brackets */
-    struct cidr *allow, *deny;
-    size_t n_allow, n_deny;
+    struct cidrs allow, deny;
 };
 
 /* "10.0.0.0/8, fd00::/8". What cannot be read denies everything: 0, or -EINVAL. */

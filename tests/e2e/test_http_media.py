@@ -125,18 +125,18 @@ ROADS = ["index.m3u8", "video.m3u8", "live.mp4", "preview.mp4", "embed.html", "s
 
 
 def test_who_may_watch(server, camera):
-    """Until there are tokens and lists, what is not public is refused, on every road."""
+    """What is not open to this viewer is refused, on every road; tests/e2e/test_access.py has those who may."""
     cam = camera(dict(source="tiny.h264", streams=5))
     s = server(
         {
             "private": {"stream-url": cam.url("cam0"), "stream-access": "private"},
-            "protected": {"stream-url": cam.url("cam1"), "stream-access": "protected"},
+            "protected": {"stream-url": cam.url("cam1"), "stream-access": "protected", "stream-whitelist": "10.0.0.0/8"},
             "none": {"stream-url": cam.url("cam2"), "stream-access": "none"},
-            "listed": {"stream-url": cam.url("cam3"), "stream-whitelist": "127.0.0.1/32"},
+            "unlisted": {"stream-url": cam.url("cam3"), "stream-access": "protected"},
             "off": {"stream-url": cam.url("cam4"), "stream-enable": "false"},
         }
     )
-    for uid in ("private", "protected", "none", "listed"):
+    for uid in ("private", "protected", "none", "unlisted"):
         for road in ROADS:
             assert s.get(f"{uid}/{road}", status=None).status == 403, (uid, road)
         assert s.get(f"live/{uid}/playlist.m3u8", status=None).status == 403
@@ -149,7 +149,7 @@ def test_who_may_watch(server, camera):
 
 
 def test_whitelist_of_the_server(server, camera):
-    """Closes every stream until lists are part of the server; a reload takes it away again."""
+    """Closes every stream to who is not on it; a reload takes it away again."""
     cam = camera(source="tiny.h264")
     s = server({"cam": cam.url()}, sections={"server/stream": {"whitelist-access": "10.0.0.0/8"}})
     s.wait_state("cam")
@@ -159,6 +159,10 @@ def test_whitelist_of_the_server(server, camera):
     s.write_ini()
     s.msctl("reload")
     wait_for("open again", lambda: s.get("cam/index.m3u8", status=None).status == 200, timeout=10)
+    s.sections["server/stream"]["whitelist-access"] = "127.0.0.0/8"
+    s.write_ini()
+    s.msctl("reload")
+    assert s.get("cam/index.m3u8").status == 200
 
 
 @pytest.mark.limit(60)

@@ -82,7 +82,7 @@ void site_publish_open(usec_t wall_us)
 /* 8 s, 8 s directly behind, a gap of 100 s, 8 s, and behind these the open segment. */
 int site_start(void **state)
 {
-    struct view v = {.rule = {ACCESS_PUBLIC, false, true, true}, .uid = UID, .record = true};
+    struct view v = {.rule = {ACCESS_PUBLIC, true, ACCESS_ROADS_ALL, {NULL, 0}}, .uid = UID, .record = true};
 
     (void)state;
     tool_tmpdir(site.dir, sizeof(site.dir));

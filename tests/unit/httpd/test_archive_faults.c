@@ -109,7 +109,8 @@ static void set_archive(const char *archive)
 {
     struct view *v = NEW(struct view);
 
-    *v = (struct view){.rule = {ACCESS_PUBLIC, false, true, true}, .uid = UID, .record = true};
+    *v =
+        (struct view){.rule = {ACCESS_PUBLIC, true, ACCESS_ROADS_ALL, {NULL, 0}}, .uid = UID, .record = true};
     snprintf(v->archive, sizeof(v->archive), "%s", archive);
     hub_post(hub_home(&site.help.server, SPAN_LIT(UID)), stream_view, v);
     httpd_help_settle(&site.help);

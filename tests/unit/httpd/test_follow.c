@@ -39,7 +39,7 @@ static int stop(void **state)
 
 static void camera(struct httpd_camera *c, const char *uid, bool on_demand)
 {
-    struct view v = {.rule = {ACCESS_PUBLIC, false, true, true}, .on_demand = on_demand};
+    struct view v = {.rule = {ACCESS_PUBLIC, true, ACCESS_ROADS_ALL, {NULL, 0}}, .on_demand = on_demand};
 
     snprintf(v.uid, sizeof(v.uid), "%s", uid);
     httpd_camera_start(&help, c, &v, NULL, clock_wall_us());

@@ -392,7 +392,7 @@ static void test_pages_say_what_they_load(void **state)
 
     (void)state;
     snprintf(v->uid, sizeof(v->uid), "cam-9");
-    v->rule = (struct access_rule){ACCESS_PUBLIC, false, true, true};
+    v->rule = (struct access_rule){ACCESS_PUBLIC, true, ACCESS_ROADS_ALL, {NULL, 0}};
     hub_post(hub_home(&help.server, SPAN_LIT("cam-9")), stream_view, v);
     assert_true(httpd_help_get(&help, "/cam-9/embed.html", NULL, &r));
     assert_int_equal(r.status, 200);

@@ -45,7 +45,7 @@ static int stop(void **state)
 
 static struct view view_of(const char *uid)
 {
-    struct view v = {.rule = {ACCESS_PUBLIC, false, true, true}};
+    struct view v = {.rule = {ACCESS_PUBLIC, true, ACCESS_ROADS_ALL, {NULL, 0}}};
 
     snprintf(v.uid, sizeof(v.uid), "%s", uid);
     return v;

@@ -135,36 +135,6 @@ static void test_bases(void **state)
     assert_string_equal(base, "/media/x/");
 }
 
-static void test_access(void **state)
-{
-    struct access_rule open = {ACCESS_PUBLIC, false, true, true}, r;
-
-    (void)state;
-    assert_int_equal(access_decide(&open, ACCESS_LIVE).status, 200);
-    for (enum access_mode m = ACCESS_PROTECTED; m <= ACCESS_NONE; m++) {
-        r = open;
-        r.mode = m;
-        for (enum access_op op = ACCESS_PAGE; op <= ACCESS_DVR; op++)
-            assert_int_equal(access_decide(&r, op).status, 403);
-    }
-    r = open;
-    r.whitelist = true;
-    assert_int_equal(access_decide(&r, ACCESS_PAGE).status, 403);
-    r = open;
-    r.enabled = false;
-    assert_int_equal(access_decide(&r, ACCESS_LIVE).status, 503);
-    assert_int_equal(access_decide(&r, ACCESS_DVR).status, 200);
-    r = open;
-    r.web = false;
-    assert_int_equal(access_decide(&r, ACCESS_LIVE).status, 403);
-    assert_int_equal(access_mode_of(SPAN_LIT("public")), ACCESS_PUBLIC);
-    assert_int_equal(access_mode_of(SPAN_LIT("publik")), ACCESS_PRIVATE);
-    assert_int_equal(access_mode_of(SPAN_NONE), ACCESS_PRIVATE);
-    assert_true(access_proto_web(SPAN_NONE));
-    assert_true(access_proto_web(SPAN_LIT("rtsp, hls")));
-    assert_false(access_proto_web(SPAN_LIT("webrtc")));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,7 +144,6 @@ int main(void)
         cmocka_unit_test(test_panel_listener_has_no_media),
         cmocka_unit_test(test_every_stream_road_names_one),
         cmocka_unit_test(test_bases),
-        cmocka_unit_test(test_access),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

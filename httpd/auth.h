@@ -1,0 +1,27 @@
+/* What the master says of who may watch at all (HTTPD_AUTH): address lists, keys, accounts, limits. A
+ * snapshot that nobody changes; every hub holds a reference of its own, and a reload gives it another.
+ * Tests: tests/unit/httpd/test_auth.c. */
+#ifndef HTTPD_AUTH_H
+#define HTTPD_AUTH_H
+
+#include <stdatomic.h>
+
+#include "common/net/addr.h"
+
+struct packed;
+struct server;
+
+struct auth {
+    _Atomic unsigned refs;
+    struct cidrs whitelist; /* whitelist-access; n 0: from everywhere */
+    bool closed;            /* a list could not be read: nobody is let in */
+};
+
+struct auth *auth_new(void); /* nothing configured; one reference */
+struct auth *auth_ref(struct auth *a);
+void auth_unref(struct auth *a); /* NULL too */
+struct auth *auth_read(const struct packed *body);
+/* Every hub uses it from now on. Takes the reference. */
+void auth_share(struct server *server, struct auth *a);
+
+#endif
