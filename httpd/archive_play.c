@@ -9,8 +9,6 @@
 #include "common/base/mem.h"
 
 #include <errno.h>
-#include <sys/sendfile.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define TYPE_SEGMENT "video/mp4"
@@ -63,34 +61,29 @@ static struct seg_range range_at(const struct seg_cut *c, uint64_t at)
     return (struct seg_range){0, 0};
 }
 
-/* Answer's head and piece's head in one, and together with the media that follows. */
+/* Answer's head, piece's head: together with what follows. */
 static ssize_t send_lead(const struct play *p)
 {
-    struct span answer = buf_span(&p->answer), head = buf_span(&p->cut->head);
-    size_t part = (size_t)(p->lead - answer.n);
-    struct iovec iov[2];
-    struct msghdr msg = {.msg_iov = iov};
+    struct span out = buf_span(&p->answer), head = buf_span(&p->cut->head);
+    uint64_t behind = p->lent.total - p->lead;
 
-    head = span_sub(head, (size_t)MIN(p->range.from, (uint64_t)head.n), part);
-    if (p->lent.done < answer.n) {
-        struct span rest = span_from(answer, (size_t)p->lent.done);
-
-        iov[msg.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)rest.p, rest.n};
+    head = span_sub(head, (size_t)MIN(p->range.from, (uint64_t)head.n), (size_t)(p->lead - out.n));
+    if (p->lent.done < out.n) {
+        behind += head.n;
+        out = span_from(out, (size_t)p->lent.done);
     } else {
-        head = span_from(head, (size_t)(p->lent.done - answer.n));
+        out = span_from(head, (size_t)(p->lent.done - out.n));
     }
-    if (head.n > 0) iov[msg.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)head.p, head.n};
-    return sendmsg(
-        p->lent.sock, &msg, MSG_DONTWAIT | MSG_NOSIGNAL | (p->lent.total > p->lead ? MSG_MORE : 0));
+    return conn_lent_send(p->lent.conn, out, behind > 0);
 }
 
 static ssize_t send_media(const struct play *p)
 {
     uint64_t head = buf_n(&p->cut->head), from = p->range.from > head ? p->range.from - head : 0;
     struct seg_range r = range_at(&p->cut->media, from + p->lent.done - p->lead);
-    off_t at = (off_t)r.at;
+    size_t n = (size_t)MIN(MIN(r.n, p->lent.total - p->lent.done), LEND_TURN);
 
-    return sendfile(p->lent.sock, p->fd, &at, (size_t)MIN(MIN(r.n, p->lent.total - p->lent.done), LEND_TURN));
+    return conn_lent_file(p->lent.conn, p->fd, r.at, n);
 }
 
 static int open_cut(struct lent *l)
@@ -105,11 +98,7 @@ static ssize_t write_cut(struct lent *l)
     struct play *p = play_of(l);
     ssize_t n = l->done < p->lead ? send_lead(p) : send_media(p);
 
-    if (n == 0) { /* the file is shorter than its table says */
-        errno = EIO;
-        return -1;
-    }
-    return n;
+    return n == 0 ? -EIO : n; /* 0: the file is shorter than its table says */
 }
 
 /* --- in the hub --- */

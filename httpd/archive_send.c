@@ -9,8 +9,6 @@
 #include "common/base/mem.h"
 
 #include <errno.h>
-#include <sys/sendfile.h>
-#include <sys/socket.h>
 
 #define TYPE_MP4   "video/mp4"
 #define MOVED      1 /* the next piece lies on another storage */
@@ -124,15 +122,13 @@ static int open_first(struct lent *l)
 static ssize_t failed(struct film_answer *a, int err)
 {
     if (a->sound_err == PICTURES_OK) films_drop(a->films, a->film);
-    errno = -err;
-    return -1;
+    return err;
 }
 
 static ssize_t write_out(struct film_answer *a)
 {
     bool more = a->next < a->end || a->left > 0;
-    struct span out = buf_span(&a->out);
-    ssize_t n = send(a->lent.sock, out.p, out.n, MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    ssize_t n = conn_lent_send(a->lent.conn, buf_span(&a->out), more);
 
     if (n > 0) buf_take(&a->out, (size_t)n);
     if (buf_n(&a->out) == 0) buf_shrink(&a->out);
@@ -142,13 +138,11 @@ static ssize_t write_out(struct film_answer *a)
 static ssize_t write_media(struct film_answer *a)
 {
     struct seg_range *r;
-    off_t at;
     ssize_t n;
 
     while (a->r[a->r_at].n == 0) a->r_at++;
     r = &a->r[a->r_at];
-    at = (off_t)r->at;
-    n = sendfile(a->lent.sock, a->fd, &at, (size_t)MIN(MIN(r->n, a->left), LEND_TURN));
+    n = conn_lent_file(a->lent.conn, a->fd, r->at, (size_t)MIN(MIN(r->n, a->left), LEND_TURN));
     if (n == 0) return failed(a, -EIO); /* the file is shorter than its table says */
     if (n > 0) {
         r->at += (uint64_t)n;

@@ -23,9 +23,9 @@ static void pump(struct lent *l)
     while (l->done < l->total && l->sent < LEND_TURN) {
         ssize_t n = l->ops->write(l);
 
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && errno == EAGAIN) l->blocked = true;
-        if (n < 0 && errno != EAGAIN) l->err = -errno;
+        if (n == -EINTR) continue;
+        if (n == -EAGAIN) l->blocked = true;
+        if (n < 0 && n != -EAGAIN) l->err = (int)n;
         if (n <= 0) return;
         l->done += (uint64_t)n;
         l->sent += (uint64_t)n;
@@ -64,14 +64,14 @@ static void finish(struct http *h, struct lent *l, bool whole)
         http_cut(h);
 }
 
-/* The disk holds up the pool's thread, which has the socket but has not written yet. */
+/* The disk holds up the pool's thread, which has the connection but has not written yet. */
 static void late(struct loop_timer *t)
 {
     struct http *h = t->arg;
     struct lent *l = h->ask->work;
 
     if (atomic_exchange(&l->claimed, true)) return;
-    conn_lend_end(h->conn, 0);
+    conn_lend_end(h->conn);
     forget(h, l);
     lend_refuse_late(h);
 }
@@ -86,7 +86,7 @@ static void pumped(struct job *j)
         return;
     }
     loop_timer_stop(&h->timer);
-    conn_lend_end(h->conn, l->sent);
+    conn_lend_end(h->conn);
     if (l->unopened && l->done == 0) {
         forget(h, l);
         l->ops->refused(h, l);
@@ -99,20 +99,21 @@ static void pumped(struct job *j)
     }
 }
 
-/* What was queued before has gone out, or the socket takes bytes again. */
+/* What was queued before has gone out, or the client takes bytes again. */
 static void lend(struct http *h)
 {
     struct lent *l = h->ask->work;
 
     if (conn_queued(h->conn) > 0) return;
-    l->sock = conn_lend(h->conn);
+    l->conn = h->conn;
+    conn_lend(h->conn);
     l->job.work = turn;
     l->job.done = pumped;
     if (l->done == 0) http_timer(h, ARCHIVE_LATE_US, late);
     if (l->done == 0) atomic_store(&l->claimed, false);
     if (pool_put(l->pool, &l->job)) return;
     loop_timer_stop(&h->timer);
-    conn_lend_end(h->conn, 0);
+    conn_lend_end(h->conn);
     if (l->done > 0) {
         finish(h, l, false);
         return;

@@ -1,5 +1,5 @@
-/* An answer that a storage's pool writes: its threads have the socket (conn_lend), turn by turn, and the hub
- * does not touch it; when the client takes no more it comes back and is waited for, so that a slow client
+/* An answer that a storage's pool writes: its threads have the connection (conn_lend), turn by turn, and the
+ * hub does not touch it; when the client takes no more it comes back and is waited for, so that a slow client
  * holds no thread. Before the first byte a disk that hangs costs the client ARCHIVE_LATE_US and an error,
  * not the connection. Used by archive_play.c and archive_send.c. Tests: tests/unit/httpd/test_archive.c,
  * tests/unit/httpd/test_archive_mp4.c. */
@@ -17,8 +17,8 @@ struct lent;
 struct lent_ops {
     /* In the pool, at the begin of each turn. 0 or -errno. */
     int (*open)(struct lent *l);
-    /* In the pool: bytes written to l->sock, without waiting for the client, or -1 and errno. 0: nothing more
-     * in this turn, since l->pool is another now. */
+    /* In the pool: bytes written to l->conn (conn_lent_send, conn_lent_file), without waiting for the client,
+     * or -errno. 0: nothing more in this turn, since l->pool is another now. */
     ssize_t (*write)(struct lent *l);
     /* In the hub: open failed with l->err, and nothing has been sent. l is its owner's again, who answers. */
     void (*refused)(struct http *h, struct lent *l);
@@ -29,12 +29,12 @@ struct lent {
     struct http *h; /* NULL: the connection has gone, or was answered */
     const struct lent_ops *ops;
     struct pool *pool; /* of the next turn */
-    int sock;
+    struct conn *conn;
     int err;              /* of the turn: 0 or -errno */
     uint64_t total, done; /* bytes to send, and sent */
     uint64_t sent;        /* by the last turn */
     bool blocked, unopened;
-    _Atomic bool claimed; /* the socket is the pool's to write to, or the hub has taken it back */
+    _Atomic bool claimed; /* the connection is the pool's to write to, or the hub has taken it back */
 };
 /* l->ops, pool, job.loop, total are set, the rest is zero. The request is done with when all is sent. */
 void lend_start(struct http *h, struct lent *l);

@@ -25,6 +25,7 @@ void conn_watch(struct conn *c)
 
     if (c->state != CONN_CLOSED && (c->write_wait || c->want_write)) events |= LOOP_WRITE;
     loop_io_events(&c->io, events);
+    if ((events & LOOP_READ) && c->t->pending && c->t->pending(c)) conn_later(c);
 }
 
 static usec_t sooner(usec_t a_us, usec_t b_us)
@@ -156,6 +157,7 @@ static void end_of_turn(struct loop_task *t)
         return;
     }
     if (c->offer && !c->paused && c->state == CONN_OPEN) conn_offer(c);
+    if (c->t->pending && conn_wants_read(c) && c->t->pending(c)) conn_read(c);
     if (c->write_wait)
         conn_after_write(c);
     else
@@ -176,8 +178,8 @@ static void end_of_turn(struct loop_task *t)
 
 /* --- life --- */
 
-struct conn *conn_new(
-    struct loop *l, int fd, const struct conn_ops *ops, const struct conn_limits *limits, void *arg)
+struct conn *conn_new_on(struct loop *l, struct conn_over over, const struct conn_ops *ops,
+    const struct conn_limits *limits, void *arg)
 {
     struct conn *c = NEW(struct conn);
     socklen_t n = sizeof(c->peer);
@@ -185,20 +187,27 @@ struct conn *conn_new(
 
     must(limits->read_max > 0);
     c->loop = l;
-    c->t = &conn_plain;
+    c->t = over.t;
+    c->with = over.with;
     c->ops = ops;
     c->limits = *limits;
     c->arg = arg;
-    c->fd = fd;
-    fd_nonblock(fd);
+    c->fd = over.fd;
+    fd_nonblock(c->fd);
     /* Pieces are joined here, once a turn; a socket that is not TCP has no such option. */
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     buf_init(&c->in, limits->read_max + LOOP_SCRATCH);
-    if (getpeername(fd, (struct sockaddr *)&c->peer, &n) < 0) c->peer.ss_family = AF_UNSPEC;
+    if (getpeername(c->fd, (struct sockaddr *)&c->peer, &n) < 0) c->peer.ss_family = AF_UNSPEC;
     conn_active(c);
-    loop_io_start(l, &c->io, fd, LOOP_READ, ready, c);
+    loop_io_start(l, &c->io, c->fd, LOOP_READ, ready, c);
     arm(c);
     return c;
+}
+
+struct conn *conn_new(
+    struct loop *l, int fd, const struct conn_ops *ops, const struct conn_limits *limits, void *arg)
+{
+    return conn_new_on(l, conn_over_fd(fd), ops, limits, arg);
 }
 
 void conn_close(struct conn *c, int err)
@@ -253,4 +262,9 @@ struct loop *conn_loop(struct conn *c)
 const struct sockaddr_storage *conn_peer(const struct conn *c)
 {
     return &c->peer;
+}
+
+bool conn_is_tls(const struct conn *c)
+{
+    return c->t->tls;
 }

@@ -1,6 +1,6 @@
 /* A byte stream connection on a loop: reads into a bounded buffer, writes from a queue of shared chunks.
- * Plain TCP or Unix now; TLS comes through the same face. Used by httpd's servers; the worker reads its
- * camera itself.
+ * TCP or Unix as it is, or TLS (tls.h): one face. Used by httpd's servers; the worker reads its camera
+ * itself.
  *
  * on_data gets all unread bytes and returns how many it took (what it leaves is offered again with more).
  * on_sent is called when the queue falls below the low mark after having been above it, and when it is empty.
@@ -29,8 +29,23 @@ struct conn_limits {
     usec_t stall_us;   /* bytes queued and none accepted by the peer for so long: closed */
 };
 
+/* What carries the bytes; conn_new_on takes it. */
+struct conn_transport;
+struct conn_over {
+    const struct conn_transport *t;
+    int fd;
+    void *with;
+};
+struct tls;
+struct conn_over conn_over_fd(int fd);
+struct conn_over conn_over_tls(struct tls *t); /* after its handshake (tls.h) */
+
+struct conn *conn_new_on(struct loop *l, struct conn_over over, const struct conn_ops *ops,
+    const struct conn_limits *limits, void *arg);
+/* On a socket as it is. */
 struct conn *conn_new(
     struct loop *l, int fd, const struct conn_ops *ops, const struct conn_limits *limits, void *arg);
+bool conn_is_tls(const struct conn *c);
 void *conn_arg(struct conn *c);
 struct loop *conn_loop(struct conn *c);
 const struct sockaddr_storage *conn_peer(const struct conn *c);
@@ -49,12 +64,17 @@ void conn_resume(struct conn *c);
 /* While paused: is the peer's end noticed? What it sends before is kept, up to read_max. An end closes the
  * connection, once the queue is sent. */
 void conn_mind_end(struct conn *c, bool mind);
-/* Lends the socket for direct writing (sendfile by a pool thread) while the queue is empty: until
- * conn_lend_end the conn neither writes nor is freed. conn_wait_writable: calls on_sent once when the socket
+/* Lends the connection for writing by another thread, while the queue is empty: until conn_lend_end it
+ * neither reads nor writes by itself, nor is it freed. conn_wait_writable: calls on_sent once when the peer
  * takes bytes again, or when the conn was closed meanwhile: then the next write fails. */
-int conn_lend(struct conn *c);
-void conn_lend_end(struct conn *c, uint64_t bytes_written);
+void conn_lend(struct conn *c);
+void conn_lend_end(struct conn *c);
 void conn_wait_writable(struct conn *c);
+/* In the thread that it is lent to, without waiting for the peer: bytes taken, or -errno (-EAGAIN: no more
+ * for now; what was refused is to be offered again, the same bytes first). `more`: other bytes follow at
+ * once. Of a file at `at`, by the cheapest road there is (sendfile); 0: the file ends there. */
+ssize_t conn_lent_send(struct conn *c, struct span bytes, bool more);
+ssize_t conn_lent_file(struct conn *c, int fd, uint64_t at, size_t n);
 
 void conn_close_after_send(struct conn *c); /* flushes, half-closes, waits shortly for the peer */
 void conn_close(struct conn *c, int err);

@@ -1,5 +1,6 @@
 /* What the files of conn share: the connection itself, and the table of what carries its bytes. conn.c is its
- * life, conn_read.c and conn_write.c the two directions, conn_plain.c bytes on a socket as they are. */
+ * life, conn_read.c and conn_write.c the two directions, conn_plain.c and conn_tls.c what carries the
+ * bytes. */
 #ifndef NET_CONN_IMPL_H
 #define NET_CONN_IMPL_H
 
@@ -9,15 +10,20 @@
 struct conn_transport {
     /* At most `cap` bytes that came. Their number, 0 at the peer's end, or -errno (-EAGAIN: none now). */
     ssize_t (*read)(struct conn *c, uint8_t *p, size_t cap);
+    /* Are there bytes that the socket does not show any more? NULL: never. */
+    bool (*pending)(const struct conn *c);
     /* Takes bytes from the front of the queue, which is not empty; whoever called drops them. Their number,
      * or -errno (-EAGAIN: none now). */
     ssize_t (*write)(struct conn *c);
+    /* For another thread, while the connection is lent to it: conn_lent_send, conn_lent_file. */
+    ssize_t (*lent_send)(struct conn *c, struct span bytes, bool more);
+    ssize_t (*lent_file)(struct conn *c, int fd, uint64_t at, size_t n);
     void (*half_close)(struct conn *c); /* nothing is written any more */
-    /* Another thread has the connection: its next write fails. */
-    void (*cut)(struct conn *c);
+    void (*cut)(struct conn *c);        /* another thread has the connection: its next write fails */
     void (*close)(struct conn *c);
+    bool tls;
 };
-extern const struct conn_transport conn_plain;
+extern const struct conn_transport conn_plain, conn_tls;
 
 struct piece {
     struct chunk *chunk;
@@ -34,6 +40,7 @@ enum conn_state {
 struct conn {
     struct loop *loop;
     const struct conn_transport *t;
+    void *with; /* the transport's */
     const struct conn_ops *ops;
     struct conn_limits limits;
     void *arg;
@@ -51,6 +58,7 @@ struct conn {
     size_t first, n_queue, cap_queue;
     size_t queued;
     uint64_t bytes_out;
+    uint64_t lent_out; /* by whom it is lent to, in this turn */
     struct sockaddr_storage peer;
     struct loop *to; /* moves there at the end of the turn */
     void (*arrived)(struct conn *c);

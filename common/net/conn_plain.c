@@ -3,6 +3,7 @@
 #include "common/base/fd.h"
 
 #include <errno.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -33,6 +34,21 @@ static ssize_t plain_write(struct conn *c)
     return n < 0 ? -errno : n;
 }
 
+static ssize_t plain_lent_send(struct conn *c, struct span bytes, bool more)
+{
+    ssize_t n = send(c->fd, bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t plain_lent_file(struct conn *c, int fd, uint64_t at, size_t n)
+{
+    off_t from = (off_t)at;
+    ssize_t sent = sendfile(c->fd, fd, &from, n);
+
+    return sent < 0 ? -errno : sent;
+}
+
 static void plain_half_close(struct conn *c)
 {
     shutdown(c->fd, SHUT_WR);
@@ -48,4 +64,15 @@ static void plain_close(struct conn *c)
     fd_close(&c->fd);
 }
 
-const struct conn_transport conn_plain = {plain_read, plain_write, plain_half_close, plain_cut, plain_close};
+const struct conn_transport conn_plain = {.read = plain_read,
+    .write = plain_write,
+    .lent_send = plain_lent_send,
+    .lent_file = plain_lent_file,
+    .half_close = plain_half_close,
+    .cut = plain_cut,
+    .close = plain_close};
+
+struct conn_over conn_over_fd(int fd)
+{
+    return (struct conn_over){.t = &conn_plain, .fd = fd};
+}

@@ -6,7 +6,7 @@
 
 bool conn_wants_read(const struct conn *c)
 {
-    if (c->eof || c->to || c->state == CONN_CLOSED) return false;
+    if (c->eof || c->to || c->lent || c->state == CONN_CLOSED) return false;
     if (c->state != CONN_OPEN) return c->state == CONN_LINGERING;
     return (!c->paused || c->mind_end) && buf_n(&c->in) < c->limits.read_max;
 }

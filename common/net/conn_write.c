@@ -184,19 +184,36 @@ void conn_flush(struct conn *c)
 
 /* --- lending --- */
 
-int conn_lend(struct conn *c)
+void conn_lend(struct conn *c)
 {
     must(c->n_queue == 0 && !c->lent);
     c->lent = true;
-    return c->fd;
+    c->lent_out = 0;
 }
 
-void conn_lend_end(struct conn *c, uint64_t bytes_written)
+ssize_t conn_lent_send(struct conn *c, struct span bytes, bool more)
+{
+    ssize_t n = c->t->lent_send(c, bytes, more);
+
+    if (n > 0) c->lent_out += (uint64_t)n;
+    return n;
+}
+
+ssize_t conn_lent_file(struct conn *c, int fd, uint64_t at, size_t n)
+{
+    ssize_t sent = c->t->lent_file(c, fd, at, n);
+
+    if (sent > 0) c->lent_out += (uint64_t)sent;
+    return sent;
+}
+
+void conn_lend_end(struct conn *c)
 {
     must(c->lent);
     c->lent = false;
     c->want_write = false;
-    c->bytes_out += bytes_written;
+    c->bytes_out += c->lent_out;
+    c->lent_out = 0;
     c->stuck_us = 0;
     conn_active(c);
     conn_later(c);
