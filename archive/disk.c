@@ -41,6 +41,7 @@ enum post_kind {
     POST_ROWS,
     POST_ANSWER,
     POST_EVENT,
+    POST_OPEN_EVENT,
     POST_END
 };
 struct post {
@@ -72,6 +73,7 @@ static void deliver(void *p)
     case POST_ROWS: ops->on_rows(arg, m->number, m->n_rows, span(m->path, m->bytes)); break;
     case POST_ANSWER: ops->on_answer(arg, m->number, m->err, m->path); break;
     case POST_EVENT: ops->on_event(arg, m->event); break;
+    case POST_OPEN_EVENT: ops->on_open_event(arg, m->event); break;
     case POST_END: ops->on_end(arg); break;
     }
     mem_free(m->locks);
@@ -157,13 +159,22 @@ static void post_answer(void *arg, uint64_t id, int code, const char *text)
     loop_post(d->loop, deliver, m);
 }
 
-static void post_event(void *arg, const struct event *e)
+static void post_with_event(struct disk *d, enum post_kind kind, const struct event *e)
 {
-    struct disk *d = arg;
-    struct post *m = post_new(d, POST_EVENT, NULL, NULL);
+    struct post *m = post_new(d, kind, NULL, NULL);
 
     m->event = mem_dup(e, sizeof(*e));
     loop_post(d->loop, deliver, m);
+}
+
+static void post_event(void *arg, const struct event *e)
+{
+    post_with_event(arg, POST_EVENT, e);
+}
+
+static void post_open_event(void *arg, const struct event *e)
+{
+    post_with_event(arg, POST_OPEN_EVENT, e);
 }
 
 static void alive(void *arg)
@@ -173,8 +184,8 @@ static void alive(void *arg)
     atomic_store(&d->busy_since_us, clock_mono_us());
 }
 
-static const struct work_ops posts = {
-    post_state, post_folder, post_stored, post_index, post_locks, post_rows, post_answer, post_event, alive};
+static const struct work_ops posts = {post_state, post_folder, post_stored, post_index, post_locks, post_rows,
+    post_answer, post_event, post_open_event, alive};
 
 /* --- the thread --- */
 
@@ -388,6 +399,15 @@ void disk_event(struct disk *d, const struct event *e)
 {
     struct job j = job_of(JOB_EVENT, e->uid);
 
+    j.data = mem_dup(e, sizeof(*e));
+    put(d, j);
+}
+
+void disk_event_over(struct disk *d, const struct event *e, usec_t known_us)
+{
+    struct job j = job_of(JOB_EVENT_OVER, e->uid);
+
+    j.id = (uint64_t)known_us;
     j.data = mem_dup(e, sizeof(*e));
     put(d, j);
 }

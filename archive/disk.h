@@ -49,8 +49,9 @@ struct disk_ops {
     void (*on_locks)(void *arg, const struct index_lock *list, size_t n, bool last);
     void (*on_rows)(void *arg, uint64_t id, uint32_t n, struct span rows); /* of disk_ask */
     void (*on_answer)(void *arg, uint64_t id, int code, const char *text); /* once for each */
-    void (*on_event)(void *arg, const struct event *e); /* of disk_event: it is in the index, durably */
-    void (*on_end)(void *arg);                          /* the thread has ended: disk_free */
+    void (*on_event)(void *arg, const struct event *e);      /* of disk_event: it is in the index, durably */
+    void (*on_open_event)(void *arg, const struct event *e); /* in its index, every ten minutes */
+    void (*on_end)(void *arg);                               /* the thread has ended: disk_free */
 };
 
 struct disk *disk_new(struct loop *l, const struct disk_conf *conf, const struct disk_ops *ops, void *arg);
@@ -87,5 +88,7 @@ void disk_keep_ready(struct disk *d);
 
 /* Into the index; on_event, unless the storage is not in order. */
 void disk_event(struct disk *d, const struct event *e);
+/* Nobody will end it: it ends with the footage that there was of its stream at known_us (wall clock). */
+void disk_event_over(struct disk *d, const struct event *e, usec_t known_us);
 
 #endif

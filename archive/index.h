@@ -132,12 +132,6 @@ int index_locks_put(struct index *ix, const struct index_lock *list, size_t n);
 /* --- events --- */
 /* One that is there, by uid, start and id, is replaced. One durable transaction. The keeper's. */
 int index_events_put(struct index *ix, const struct event *list, size_t n);
-/* Events that overlap [from_us, to_us), of one stream (uid "": of all) and kind ("": any). */
-struct index_event_query {
-    char uid[EVENT_UID_MAX];
-    usec_t from_us, to_us;
-    char kind[EVENT_KIND_MAX];
-};
 #define INDEX_EVENTS_STEP 500 /* records that one call looks at */
 /* Where it stands; zeroed: at the start. */
 struct index_event_at {
@@ -147,8 +141,8 @@ struct index_event_at {
 };
 /* In the order of uid and start, at most max; may give none before the end. A damaged one is left out:
  * INDEX_E_DAMAGED. */
-int index_events(struct index *ix, const struct index_event_query *q, struct index_event_at *at,
-    struct event *out, size_t max, size_t *ret_n);
+int index_events(struct index *ix, const struct event_query *q, struct index_event_at *at, struct event *out,
+    size_t max, size_t *ret_n);
 /* Does footage of [start_us, end_us) belong to an event, with what is before and after it? It is kept for
  * event_duration_us then (keep.h). */
 int index_event_protects(

@@ -83,16 +83,8 @@ static usec_t footage_end_us(const struct event *e)
                           : e->end_us + e->after_us;
 }
 
-static bool matches(const struct event *e, const struct index_event_query *q)
-{
-    usec_t end_us = e->end_us ? e->end_us : e->start_us + EVENT_LENGTH_MAX_US;
-
-    return e->start_us < q->to_us && MAX(end_us, e->start_us + 1) > q->from_us &&
-        (!q->kind[0] || strcmp(q->kind, e->kind) == 0);
-}
-
-int index_events(struct index *ix, const struct index_event_query *q, struct index_event_at *at,
-    struct event *out, size_t max, size_t *ret_n)
+int index_events(struct index *ix, const struct event_query *q, struct index_event_at *at, struct event *out,
+    size_t max, size_t *ret_n)
 {
     *ret_n = 0;
     INDEX_GUARD_READS(ix);
@@ -119,7 +111,7 @@ int index_events(struct index *ix, const struct index_event_query *q, struct ind
                 rc = MDB_NOTFOUND;
                 break;
             }
-            if (matches(e, q)) ++*ret_n;
+            if (event_matches(e, q)) ++*ret_n;
         } else {
             damaged = true;
         }

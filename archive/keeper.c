@@ -116,9 +116,14 @@ static void on_event(void *arg, const struct event *e)
     keeper_event_stored(arg, e);
 }
 
+static void on_open_event(void *arg, const struct event *e)
+{
+    keeper_event_open(arg, e);
+}
+
 static void on_end(void *arg);
 static const struct disk_ops disk_ops = {
-    on_state, on_folder, on_stored, on_index, on_locks, on_rows, on_answer, on_event, on_end};
+    on_state, on_folder, on_stored, on_index, on_locks, on_rows, on_answer, on_event, on_open_event, on_end};
 
 static void begin(struct store *s)
 {
@@ -314,6 +319,7 @@ struct keeper *keeper_new(struct loop *l, struct child *c)
     k->loop = l;
     k->child = c;
     k->begun_us = loop_now_us(l);
+    k->begun_wall_us = clock_wall_us();
     list_init(&k->stores);
     list_init(&k->peers);
     list_init(&k->asks);
@@ -329,6 +335,7 @@ void keeper_stop(struct keeper *k, void (*done)(void *arg), void *arg)
     loop_timer_stop(&k->tick);
     keeper_ask_done(k);
     keeper_keep_done(k);
+    keeper_events_done(k);
     LIST_EACH(&k->stores, link)
     {
         struct store *s = LIST_ITEM(link, struct store, link);

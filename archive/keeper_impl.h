@@ -70,9 +70,10 @@ struct keeper {
     struct child *child;
     bool complete; /* CONF_DONE has come */
     struct list stores, peers, asks;
-    struct map keeping; /* uid -> struct keep_policy */
-    struct locks locks; /* of all storages */
-    usec_t begun_us;
+    struct map keeping;     /* uid -> struct keep_policy */
+    struct locks locks;     /* of all storages */
+    struct map open_events; /* id -> struct open_event: those that the master knows of */
+    usec_t begun_us, begun_wall_us;
     struct loop_timer tick;
     void (*done)(void *arg); /* NULL: not stopping */
     void *done_arg;
@@ -109,6 +110,9 @@ void keeper_ask_done(struct keeper *k);
 int keeper_event(struct keeper *k, struct incoming *in);
 /* A storage has it. */
 void keeper_event_stored(struct store *s, const struct event *e);
+/* A storage's index has it, and no end of it. */
+void keeper_event_open(struct store *s, const struct event *e);
+void keeper_events_done(struct keeper *k);
 
 /* --- keeper_keep.c --- */
 int keeper_keep_stream(struct keeper *k, struct incoming *in);

@@ -537,6 +537,7 @@ void work_job(struct work *w, const struct job *j)
         [JOB_LOCK] = lock,
         [JOB_SYNC_EVERY] = sync_every,
         [JOB_EVENT] = work_event,
+        [JOB_EVENT_OVER] = work_event_over,
     };
 
     must(j->kind < ARRAY_N(jobs));

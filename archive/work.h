@@ -28,6 +28,7 @@ enum job_kind {
     JOB_LOCK,
     JOB_SYNC_EVERY,
     JOB_EVENT,
+    JOB_EVENT_OVER,
     JOB_STOP
 };
 struct job {
@@ -35,9 +36,10 @@ struct job {
     char uid[40];
     uid_t owner;
     gid_t group;
-    uint64_t id; /* of a segment; JOB_SYNC_EVERY: microseconds */
+    uint64_t id; /* of a segment; JOB_SYNC_EVERY: microseconds; JOB_EVENT_OVER: wall clock */
     void *data;  /* JOB_ASK: struct ask, JOB_KEEP: struct keep_policy (NULL: not configured any more),
-                    JOB_LOCK: struct index_lock, JOB_EVENT: struct event. Flat; freed behind the job */
+                    JOB_LOCK: struct index_lock, JOB_EVENT, JOB_EVENT_OVER: struct event. Flat; freed behind
+                    the job */
 };
 
 struct work_ops { /* as those of struct disk_ops, in the thread */
@@ -49,6 +51,7 @@ struct work_ops { /* as those of struct disk_ops, in the thread */
     void (*on_rows)(void *arg, uint64_t id, uint32_t n, struct span rows);
     void (*on_answer)(void *arg, uint64_t id, int code, const char *text);
     void (*on_event)(void *arg, const struct event *e);
+    void (*on_open_event)(void *arg, const struct event *e);
     void (*alive)(void *arg); /* between the reads of something long: the disk answers */
 };
 

@@ -5,19 +5,26 @@
 #include "common/conf/value.h"
 
 #define DROP_EVERY_US (60 * US_PER_S)
+#define WALK_EVERY_US (600 * US_PER_S)
+#define WALK_PAGES    16  /* of a round */
 #define DROP_STREAMS  100 /* looked at in a round, */
 #define DROP_RECORDS  200 /* and events of each */
 #define PAGE          32
 /* Where the configuration has no age, events without footage stay so long. */
 #define KEPT_LEAST_US (10 * 86400 * US_PER_S)
 
-void work_event(struct work *w, const struct job *j)
+static void add(struct work *w, const struct event *e)
 {
     struct work_events *ev = &w->events;
 
     if (!w->indexer.ix || ev->n == WORK_EVENTS_MAX) return;
     if (!ev->wait) ev->wait = mem_new(WORK_EVENTS_MAX * sizeof(*ev->wait));
-    memcpy(&ev->wait[ev->n++], j->data, sizeof(*ev->wait));
+    memcpy(&ev->wait[ev->n++], e, sizeof(*ev->wait));
+}
+
+void work_event(struct work *w, const struct job *j)
+{
+    add(w, j->data);
 }
 
 static int put(struct work *w)
@@ -29,6 +36,60 @@ static int put(struct work *w)
     ev->n = 0;
     return err;
 }
+
+/* --- those that nobody ends --- */
+
+/* A round: the next of those that go on by the index, no more than are put in a batch. */
+static int find_open(struct work *w)
+{
+    struct work_events *ev = &w->events;
+    struct event *page = mem_new(PAGE * sizeof(*page));
+    size_t n, found = 0;
+    int err = INDEX_OK;
+
+    for (unsigned i = 0; i < WALK_PAGES && err >= 0 && found < PAGE && !ev->walk.end; i++) {
+        err = index_events(w->indexer.ix, &EVENT_QUERY_ALL, &ev->walk, page, PAGE, &n);
+        for (size_t j = 0; err >= 0 && j < n; j++) {
+            if (page[j].end_us != 0) continue;
+            w->ops->on_open_event(w->arg, &page[j]);
+            found++;
+        }
+    }
+    mem_free(page);
+    return MIN(err, 0); /* a damaged one is mended by the walk */
+}
+
+/* Once what a crash has left is in the index too: an end is taken from footage. */
+static int walk(struct work *w, usec_t now_us)
+{
+    struct work_events *ev = &w->events;
+    int err;
+
+    if (now_us < ev->walk_us) return INDEX_OK;
+    if (ev->walk.n == 0 && (w->scanning || w->pending.n_sure + w->pending.n_doubtful > 0)) return INDEX_OK;
+    err = find_open(w);
+    if (!err && !ev->walk.end) return INDEX_OK;
+    ev->walk = (struct index_event_at){.n = 0};
+    ev->walk_us = now_us + WALK_EVERY_US;
+    return err;
+}
+
+void work_event_over(struct work *w, const struct job *j)
+{
+    struct event *e = mem_dup(j->data, sizeof(*e));
+    CLEANUP(mem_freep) struct seg_info *last = NEW(struct seg_info);
+    usec_t known_us = (usec_t)j->id;
+
+    e->end_us = e->start_us;
+    if (w->indexer.ix && index_last_by(w->indexer.ix, e->uid, known_us, last) == INDEX_OK)
+        e->end_us = CLAMP(MIN(last->end_us, known_us), e->start_us, e->start_us + EVENT_LENGTH_MAX_US);
+    log_event_of(LOG_NOTE, e->uid, "event-closed", "storage=%s id=%llu kind=%s why=\"nobody knows its end\"",
+        w->conf->name, (unsigned long long)e->id, e->kind);
+    add(w, e);
+    mem_free(e);
+}
+
+/* --- those that are old --- */
 
 /* Older than the oldest footage of its stream, and than the configuration lets any be. */
 static int drop_of(struct work *w, const char *uid)
@@ -63,6 +124,12 @@ int work_events_tick(struct work *w, usec_t now_us)
 {
     int err = put(w);
 
+    if (!w->indexer.ix) {
+        w->events.walk = (struct index_event_at){.n = 0};
+        w->events.walk_us = 0;
+        return err;
+    }
+    if (!err) err = walk(w, now_us);
     return err ? err : drop_old(w, now_us);
 }
 
@@ -86,28 +153,17 @@ bool work_event_protects(
 
 /* --- events --- */
 
-static bool take_arg(struct span arg, struct index_event_query *q)
+static bool take_args(const struct ask *ask, struct event_query *q)
 {
-    struct span name;
-
-    if (span_find(arg, '=') < 0) return span_copy(arg, q->uid, sizeof(q->uid));
-    (void)span_split(&arg, '=', &name);
-    if (span_is(name, "from")) return value_time_us(arg, &q->from_us);
-    if (span_is(name, "to")) return value_time_us(arg, &q->to_us);
-    return span_is(name, "kind") && event_kind_ok(arg) && span_copy(arg, q->kind, sizeof(q->kind));
-}
-
-static bool take_args(const struct ask *ask, struct index_event_query *q)
-{
-    *q = (struct index_event_query){.to_us = INT64_MAX};
+    *q = EVENT_QUERY_ALL;
     for (size_t i = 0; i < ask->n_args; i++)
-        if (!take_arg(span_of(ask->args[i]), q)) return false;
+        if (!event_query_take(q, span_of(ask->args[i]), value_time_us)) return false;
     return true;
 }
 
 int work_events_begin(struct keeper *k, struct answer *a)
 {
-    struct index_event_query q;
+    struct event_query q;
 
     (void)k;
     if (!take_args(&a->ask, &q))
@@ -115,23 +171,6 @@ int work_events_begin(struct keeper *k, struct answer *a)
             "events [UID] [--from TIME] [--to TIME] [--kind KIND]: times as 2026-01-31T12:00:00Z or unix "
             "seconds");
     return a->code;
-}
-
-static void row(struct answer *a, const struct event *e)
-{
-    struct packer *p = answer_row(a, e->end_us ? 11 : 9);
-
-    pack_kv_u64(p, "id", e->id);
-    pack_kv_text(p, "uid", e->uid);
-    pack_kv_text(p, "kind", e->kind);
-    pack_kv_text(p, "source", e->source);
-    pack_kv_i64(p, "start_s", e->start_us / US_PER_S);
-    pack_kv_i64(p, "start_us", e->start_us);
-    if (e->end_us) pack_kv_i64(p, "end_s", e->end_us / US_PER_S);
-    if (e->end_us) pack_kv_i64(p, "end_us", e->end_us);
-    pack_kv_i64(p, "before_us", e->before_us);
-    pack_kv_i64(p, "after_us", e->after_us);
-    pack_kv_text(p, "payload", e->payload);
 }
 
 bool work_events_step(struct work *w, struct answer *a)
@@ -144,7 +183,7 @@ bool work_events_step(struct work *w, struct answer *a)
     if (!l->begun) l->begun = take_args(&a->ask, &l->q);
     err = index_events(w->indexer.ix, &l->q, &l->at, page, PAGE, &n);
     if (err < 0) answer_fail(a, CTL_FAILED, "storage %s: its index cannot be read", w->conf->name);
-    for (size_t i = 0; err >= 0 && i < n; i++) row(a, &page[i]);
+    for (size_t i = 0; err >= 0 && i < n; i++) event_row(answer_row(a, EVENT_ROW_KEYS(&page[i])), &page[i]);
     mem_free(page);
     return err >= 0 && !l->at.end;
 }

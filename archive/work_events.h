@@ -1,4 +1,5 @@
-/* Events in a storage's thread: into the index, a batch a tick; those that are older than all footage go; and
+/* Events in a storage's thread: into the index, a batch a tick; those that nobody ends are found, and those
+ * that are older than all footage go; and
  * `events` of msctl. What cannot be put is forgotten here: the master says it again. */
 #ifndef ARCHIVE_WORK_EVENTS_H
 #define ARCHIVE_WORK_EVENTS_H
@@ -14,11 +15,16 @@ struct job;
 struct work_events {
     struct event *wait;
     size_t n;
-    usec_t dropped_us;         /* old ones were looked for, last */
-    char after[EVENT_UID_MAX]; /* the stream they were looked for of */
+    usec_t dropped_us;          /* old ones were looked for, last */
+    char after[EVENT_UID_MAX];  /* the stream they were looked for of */
+    struct index_event_at walk; /* for those that go on: where it is, */
+    usec_t walk_us;             /* and when the next one begins */
 };
 
 void work_event(struct work *w, const struct job *j);
+/* It goes on by the index, and the master does not know of it: its server was killed. It ends with the
+ * footage that its stream had at the time j->id. */
+void work_event_over(struct work *w, const struct job *j);
 /* 0, INDEX_E_DAMAGED, -errno: the index took nothing. */
 int work_events_tick(struct work *w, usec_t now_us);
 void work_events_done(struct work *w);
@@ -30,7 +36,7 @@ bool work_event_protects(
 /* events [UID] [from=T] [to=T] [kind=K] */
 struct work_events_list {
     bool begun;
-    struct index_event_query q;
+    struct event_query q;
     struct index_event_at at;
 };
 int work_events_begin(struct keeper *k, struct answer *a);

@@ -4,6 +4,8 @@
 #include "common/conf/value.h"
 #include "master/master.h"
 
+#include <stdlib.h>
+
 #define AHEAD_US (86400 * US_PER_S) /* an event may begin so far in the future */
 
 static int refuse(struct session *s, const char *text)
@@ -101,6 +103,99 @@ static int run_event(struct session *s)
     return CTL_OK;
 }
 
+/* --- events [UID] [from=T] [to=T] [kind=K]: those of the storages, and those that no storage has yet --- */
+
+struct waiting {
+    uint64_t id;
+    char uid[CONF_UID_MAX + 1];
+    bool listed; /* by a storage, meanwhile */
+};
+struct waiting_list {
+    struct event_query q;
+    size_t n, at;
+    struct waiting *v; /* by id */
+};
+
+static void waiting_free(void *data)
+{
+    struct waiting_list *w = data;
+
+    mem_free(w->v);
+    mem_free(w);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct waiting *x = a, *y = b;
+
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static void note_waiting(const struct stream *s, struct waiting_list *w)
+{
+    if (w->q.uid[0] && strcmp(w->q.uid, s->uid) != 0) return;
+    LIST_EACH(&s->events.all, link)
+    {
+        const struct live_event *l = LIST_ITEM(link, struct live_event, link);
+        struct waiting *one;
+
+        if (l->stored || !event_matches(&l->e, &w->q)) continue;
+        if (w->n % EVENTS_STREAM_MAX == 0) w->v = mem_renew(w->v, (w->n + EVENTS_STREAM_MAX) * sizeof(*w->v));
+        one = &w->v[w->n++];
+        *one = (struct waiting){.id = l->e.id};
+        memcpy(one->uid, s->uid, sizeof(one->uid));
+    }
+}
+
+static void keeper_listed(struct session *s, const struct packed *rows)
+{
+    struct waiting_list *w = s->data;
+
+    for (size_t i = 0; w->n > 0 && i < packed_n(rows); i++) {
+        struct waiting key = {.id = packed_u64(packed_at(rows, i), "id", 0)};
+        struct waiting *found = bsearch(&key, w->v, w->n, sizeof(key), by_id);
+
+        if (found) found->listed = true;
+    }
+}
+
+static bool row_waiting(struct session *s, struct packer *p)
+{
+    struct waiting_list *w = s->data;
+
+    while (w->at < w->n) {
+        const struct waiting *one = &w->v[w->at++];
+        const struct stream *st = one->listed ? NULL : fleet_stream(s->m, span_of(one->uid));
+        const struct event *e = st ? events_find(st, one->id) : NULL;
+
+        if (!e) continue;
+        pack_map(p, EVENT_ROW_KEYS(e));
+        event_row(p, e);
+        return true;
+    }
+    return false;
+}
+
+static int run_events(struct session *s)
+{
+    struct waiting_list *w = NEW(struct waiting_list);
+    bool ok = true;
+
+    w->q = EVENT_QUERY_ALL;
+    s->data = w;
+    s->data_free = waiting_free;
+    s->keep_rows = keeper_listed;
+    for (size_t i = 0; i < s->n_args && ok; i++)
+        ok = event_query_take(&w->q, span_of(s->args[i]), value_time_us);
+    for (size_t i = 0; i < s->m->conf->n_streams && ok; i++) {
+        const struct stream *st = fleet_stream(s->m, span_of(s->m->conf->streams[i]->uid));
+
+        if (st) note_waiting(st, w);
+    }
+    if (w->n > 0) qsort(w->v, w->n, sizeof(*w->v), by_id);
+    return control_ask_keeper(s); /* which refuses wrong arguments */
+}
+
 /* --- record UID on [SECONDS] [until-restart] | off --- */
 
 static int run_record(struct session *s)
@@ -129,7 +224,7 @@ static int run_record(struct session *s)
 
 const struct command commands_events[] = {
     {"event", 2, 7, run_event, row_event},
-    {"events", 0, 4, control_ask_keeper, NULL},
+    {"events", 0, 4, run_events, row_waiting},
     {"record", 2, 4, run_record, NULL},
 };
 const size_t n_commands_events = ARRAY_N(commands_events);

@@ -110,7 +110,7 @@ static void keep_end(struct session *s, int code, struct span text)
     s->keep_id = 0;
     s->code = code;
     span_copy(span_sub(text, 0, sizeof(s->text) - 1), s->text, sizeof(s->text));
-    s->command = &nothing;
+    if (code == CTL_USAGE) s->command = &nothing;
     answer(s);
 }
 
@@ -167,6 +167,7 @@ void control_keep_row(struct master *m, const struct packed *body)
 
     if (!s) return;
     loop_timer_set(m->loop, &s->timer, CONTROL_KEEPER_US, keep_late, s);
+    if (s->keep_rows) s->keep_rows(s, packed_get(body, "rows"));
     p = channel_begin(s->ch, MSG_CTL_ROW, 1);
     pack_key(p, "rows");
     pack_value(p, packed_get(body, "rows"));

@@ -40,6 +40,7 @@ struct session {
     void (*data_free)(void *);
     struct loop_timer timer;
     uint64_t keep_id; /* of what the keeper was asked; 0: it is not */
+    void (*keep_rows)(struct session *s, const struct packed *rows); /* sees its rows; NULL: nobody does */
 };
 
 struct control {
@@ -55,7 +56,7 @@ int control_open(struct master *m, const char *path);
 void control_close(struct master *m);
 
 /* A command that the keeper answers: KEEP_ASK. For `run`: CONTROL_WAITS, or CTL_FAILED when it does not run.
- */
+ * Where the command has a `row`, its rows come behind the keeper's. */
 int control_ask_keeper(struct session *s);
 /* KEEP_ROW, KEEP_END; and the keeper has died: those who wait are told. */
 void control_keep_row(struct master *m, const struct packed *body);

@@ -56,7 +56,7 @@ void events_tell_keeper(struct stream *s)
     {
         struct live_event *l = LIST_ITEM(link, struct live_event, link);
 
-        if (!l->stored) tell_keeper(s, l);
+        if (!l->stored || l->e.end_us == 0) tell_keeper(s, l);
     }
 }
 
@@ -91,6 +91,13 @@ static void say(const struct live_event *l, const char *what)
         l->e.kind, l->e.source);
 }
 
+static void end(struct stream *s, struct live_event *l, usec_t end_us)
+{
+    l->e.end_us = CLAMP(end_us, l->e.start_us, l->e.start_us + EVENT_LENGTH_MAX_US);
+    say(l, "event-ends");
+    tell(s, l);
+}
+
 /* Of those that are over; of those that go on when there is no other. */
 static void make_room(struct stream *s)
 {
@@ -105,6 +112,7 @@ static void make_room(struct stream *s)
         oldest = l;
         break;
     }
+    if (oldest->e.end_us == 0) end(s, oldest, clock_wall_us());
     if (!oldest->stored && log_limited(&s->events.lost, clock_mono_us(), &held))
         log_event_of(LOG_WARN, s->uid, "event-lost",
             "id=%llu why=\"more than %d that no storage has\" held=%u", (unsigned long long)oldest->e.id,
@@ -143,13 +151,6 @@ const struct event *events_begin(struct stream *s, const struct event *e, uint64
     return &l->e;
 }
 
-static void end(struct stream *s, struct live_event *l, usec_t end_us)
-{
-    l->e.end_us = CLAMP(end_us, l->e.start_us, l->e.start_us + EVENT_LENGTH_MAX_US);
-    say(l, "event-ends");
-    tell(s, l);
-}
-
 const struct event *events_end(struct stream *s, const struct event *e, uint64_t key)
 {
     struct live_event *l = find_open(s, e, key);
@@ -174,6 +175,17 @@ int events_said(struct stream *s, const struct packed *body)
         (void)events_begin(s, e, key);
     mem_free(e);
     return ok ? 0 : -EPROTO;
+}
+
+const struct event *events_find(const struct stream *s, uint64_t id)
+{
+    LIST_EACH(&s->events.all, link)
+    {
+        const struct live_event *l = LIST_ITEM(link, struct live_event, link);
+
+        if (l->e.id == id) return &l->e;
+    }
+    return NULL;
 }
 
 /* --- time --- */

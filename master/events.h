@@ -44,11 +44,14 @@ const struct event *events_end(struct stream *s, const struct event *e, uint64_t
 /* EVENT of its worker. 0, or -EPROTO. */
 int events_said(struct stream *s, const struct packed *body);
 
-/* What a new worker or keeper has to know. */
+/* What a new worker or keeper has to know: the keeper also what goes on, since what it does not know of, it
+ * ends. */
 void events_tell_worker(struct stream *s);
 void events_tell_keeper(struct stream *s);
 /* It is in the index of a storage. */
 void events_stored(struct stream *s, const struct event *e);
+/* NULL: not known, or not any more. */
+const struct event *events_find(const struct stream *s, uint64_t id);
 /* Once a second. */
 void events_check(struct stream *s, usec_t mono_us, usec_t wall_us);
 /* The server ends: so do they. */

@@ -309,6 +309,7 @@ void fleet_remove(struct master *m, struct span uid)
     struct stream *s = map_remove(&m->fleet.by_uid, uid);
 
     if (!s) return;
+    events_stop(s);
     tell_gone(s);
     s->gone = true;
     s->conf = NULL;

@@ -50,3 +50,37 @@ bool event_read(const struct packed *body, struct event *ret)
         ret->before_us >= 0 && ret->before_us <= EVENT_ROLL_MAX_US && ret->after_us >= 0 &&
         ret->after_us <= EVENT_ROLL_MAX_US;
 }
+
+bool event_query_take(struct event_query *q, struct span arg, bool (*time)(struct span text, usec_t *ret))
+{
+    struct span name;
+
+    if (span_find(arg, '=') < 0) return span_copy(arg, q->uid, sizeof(q->uid));
+    (void)span_split(&arg, '=', &name);
+    if (span_is(name, "from")) return time(arg, &q->from_us);
+    if (span_is(name, "to")) return time(arg, &q->to_us);
+    return span_is(name, "kind") && event_kind_ok(arg) && span_copy(arg, q->kind, sizeof(q->kind));
+}
+
+bool event_matches(const struct event *e, const struct event_query *q)
+{
+    usec_t end_us = e->end_us ? e->end_us : e->start_us + EVENT_LENGTH_MAX_US;
+
+    return e->start_us < q->to_us && MAX(end_us, e->start_us + 1) > q->from_us &&
+        (!q->kind[0] || strcmp(q->kind, e->kind) == 0);
+}
+
+void event_row(struct packer *p, const struct event *e)
+{
+    pack_kv_u64(p, "id", e->id);
+    pack_kv_text(p, "uid", e->uid);
+    pack_kv_text(p, "kind", e->kind);
+    pack_kv_text(p, "source", e->source);
+    pack_kv_i64(p, "start_s", e->start_us / US_PER_S);
+    pack_kv_i64(p, "start_us", e->start_us);
+    if (e->end_us) pack_kv_i64(p, "end_s", e->end_us / US_PER_S);
+    if (e->end_us) pack_kv_i64(p, "end_us", e->end_us);
+    pack_kv_i64(p, "before_us", e->before_us);
+    pack_kv_i64(p, "after_us", e->after_us);
+    pack_kv_text(p, "payload", e->payload);
+}

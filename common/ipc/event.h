@@ -1,4 +1,5 @@
-/* What happened before a camera, as EVENT carries it. */
+/* What happened before a camera, as EVENT carries it; and which ones are asked for. Tests:
+ * tests/unit/ipc/test_event.c. */
 #ifndef IPC_EVENT_H
 #define IPC_EVENT_H
 
@@ -27,5 +28,20 @@ void event_pack(struct packer *p, const struct event *e); /* EVENT_KEYS pairs of
 void event_send(struct channel *to, const struct event *e);
 /* false: no such event can be. */
 bool event_read(const struct packed *body, struct event *ret);
+
+/* --- msctl events --- */
+/* Events that overlap [from_us, to_us), of one stream (uid "": of all) and kind ("": any). */
+struct event_query {
+    char uid[EVENT_UID_MAX];
+    usec_t from_us, to_us;
+    char kind[EVENT_KIND_MAX];
+};
+#define EVENT_QUERY_ALL ((struct event_query){.to_us = INT64_MAX})
+/* UID, from=T, to=T or kind=K; time reads a T. false: it is none of these. */
+bool event_query_take(struct event_query *q, struct span arg, bool (*time)(struct span text, usec_t *ret));
+bool event_matches(const struct event *e, const struct event_query *q); /* its uid apart */
+/* Pairs of a row of ctl.h, EVENT_ROW_KEYS of them. */
+#define EVENT_ROW_KEYS(e) ((e)->end_us ? 11u : 9u)
+void event_row(struct packer *p, const struct event *e);
 
 #endif

@@ -135,11 +135,49 @@ def test_events_wait_for_a_storage(server, camera, tmp_path):
     (tmp_path / "storage").write_text("no folder")
     s.start()
     wait_for("the storage is not in order", lambda: s.rows("storage", "list")[0]["state"] not in ("ok", "unknown"))
-    event(s, "door", end="now")
+    number = event(s, "door", end="now")
+    waiting = json.loads(s.msctl("--json", "events", ok=False).stdout)
+    assert [(e["id"], e["kind"]) for e in waiting] == [(number, "door")]
+    assert s.msctl("--json", "events", "other", ok=False).stdout.strip() in ("", "[]")
     (tmp_path / "storage").unlink()
     (tmp_path / "storage").mkdir()
     wait_for("the index is open", lambda: s.msctl("events", ok=False).returncode == 0)
     wait_for("it is listed", lambda: [e["kind"] for e in s.rows("events")] == ["door"], 30)
+
+
+def test_what_goes_on_when_the_server_is_killed_ends_with_its_footage(site):
+    """Nobody lives who knows of it: the next keeper ends it where its recording ended. A new one of its kind is another one."""
+    s = site("event", **{"dvr-event-before": "2s", "dvr-event-after": "1s"})
+    wait_armed(s, 2)
+    number = event(s, "door")
+    wait_for("it records", lambda: s.stream(UID)["record"] == "on")
+    assert "end_us" not in wait_events(s, 1)[0]
+    s.wait_frames(UID, 50)
+    left = s.family()
+    s.process.kill()
+    s.process.wait()
+    wait_for("its children are gone", lambda: not [p for p in left if tools.alive(p)])
+    killed = time.time()
+    s.start()
+    s.wait_state(UID)
+    e = wait_for("it has an end", lambda: (r := s.rows("events", UID)) and r[0].get("end_us") and r[0], 30)
+    (f,) = [mp4.footer(p) for p in s.segments(UID)]
+    assert e["id"] == number and e["start_us"] < e["end_us"] == f["end_us"] < killed * 1e6
+    assert event(s, "door") != number
+    os.kill(s.status()["keeper_pid"], signal.SIGKILL)  # what the master knows of goes on
+    wait_for("the keeper is back", lambda: s.status()["keeper_restarts"] == 1 and s.status()["keeper_pid"])
+    s.wait_frames(UID, 50)
+    rows = wait_events(s, 2)
+    assert ["end_us" in r for r in rows] == [True, False]
+
+
+def test_an_event_of_a_stream_that_goes_ends_with_it(site):
+    s = site("continuous")
+    event(s, "door")
+    assert "end_us" not in wait_events(s, 1)[0]
+    s.remove_stream(UID)
+    s.reload()
+    wait_for("it has an end", lambda: s.rows("events")[0].get("end_us"), 20)
 
 
 def test_what_makes_no_event(site):

@@ -62,7 +62,7 @@ static void put(struct place *p, uint64_t id, const char *uid, const char *kind,
 static void found(
     struct place *p, const char *uid, const char *kind, int64_t from, int64_t to, const char *want)
 {
-    struct index_event_query q = {.from_us = at(from), .to_us = at(to)};
+    struct event_query q = {.from_us = at(from), .to_us = at(to)};
     struct index_event_at where = {.n = 0};
     struct event *e = NEW(struct event);
     char got[256] = "";
