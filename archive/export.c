@@ -5,7 +5,8 @@
 
 #include <errno.h>
 
-#define JOIN_US US_PER_S /* as ranges of the index: less is no gap */
+#define JOIN_US     US_PER_S /* as ranges of the index: less is no gap */
+#define ROUNDING_HZ 1000     /* times are rounded by less than a 1000th of a second */
 
 struct export *export_new(const struct export_setup *setup)
 {
@@ -135,6 +136,14 @@ static bool leads(const struct seg_table *t, size_t key, const struct wanted *w)
     return w->yes[primary] && t->s[key].track == primary && t->s[key].flags & FRAME_KEY;
 }
 
+/* Decode time in the MP4, ticks of its track. */
+static int64_t position(const struct seg_table *t, uint32_t hz, int64_t line_us, size_t i)
+{
+    const struct mp4_sample *s = &t->s[i];
+
+    return scale_i64(s->dts, hz, t->tracks.t[s->track].clock_hz) - scale_i64(line_us, hz, 1000000);
+}
+
 /* Where the next footage may begin, as decode time in the MP4: behind the end of what is there, and so late
  * that its key frame, shown cts_us after it is decoded, follows the last picture that is shown. */
 static usec_t movie_end_us(const struct export *x, usec_t cts_us)
@@ -150,6 +159,23 @@ static usec_t movie_end_us(const struct export *x, usec_t cts_us)
     return end;
 }
 
+/* Footage that was cut within pictures that are shown in another order ends with one that is shown late. Is
+ * the key frame that the next segment goes on with, by decode time, shown before it? */
+static bool shown_before_end(const struct export *x, const struct seg_table *t, const struct wanted *w)
+{
+    uint8_t primary = seg_primary(&t->tracks, mp4_mask(&t->tracks, MP4_ALL));
+    unsigned k = find_track(x, t->tracks.t[primary].kind, w->number[primary]);
+    const struct movie_track *tr;
+    size_t i = export_sample(t, primary, 0);
+
+    if (!w->yes[primary] || w->made[primary] || k == NO_TRACK) return false;
+    tr = &x->track[k];
+    while (i < t->n && position(t, tr->hz, x->line_us, i) <= tr->pos) i = export_sample(t, primary, i + 1);
+    if (!tr->cts || i == t->n || !(t->s[i].flags & FRAME_KEY)) return false;
+    return position(t, tr->hz, x->line_us, i) + export_cts(t, tr->hz, &t->s[i]) + tr->hz / ROUNDING_HZ <
+        tr->start + (int64_t)tr->shown;
+}
+
 /* false: nothing of it can be shown. */
 static bool place(const struct export *x, const struct seg_table *t, const struct wanted *w, struct place *p)
 {
@@ -160,7 +186,7 @@ static bool place(const struct export *x, const struct seg_table *t, const struc
 
     *p = (struct place){.apart_us = base_us - t->info.start_us, .line_us = x->line_us};
     same_line = !first && !(t->info.flags & SEG_DISCONT) && magnitude(p->apart_us - x->apart_us) <= JOIN_US;
-    p->joined = same_line && base_us - x->media_end_us <= JOIN_US;
+    p->joined = same_line && base_us - x->media_end_us <= JOIN_US && !shown_before_end(x, t, w);
     if (p->joined) return t->n > 0;
     p->key = seg_key_at(t, first ? x->setup.from_us : INT64_MIN);
     if (!leads(t, p->key, w)) return false;
@@ -175,13 +201,6 @@ static bool place(const struct export *x, const struct seg_table *t, const struc
 }
 
 /* --- which samples --- */
-
-static int64_t position(const struct seg_table *t, uint32_t hz, int64_t line_us, size_t i)
-{
-    const struct mp4_sample *s = &t->s[i];
-
-    return scale_i64(s->dts, hz, t->tracks.t[s->track].clock_hz) - scale_i64(line_us, hz, 1000000);
-}
 
 /* The first sample wanted of a track, and how many. */
 static void pick(const struct export *x, const struct seg_table *t, const struct place *p, uint8_t src,

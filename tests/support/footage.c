@@ -48,7 +48,8 @@ static struct frame frame_of(
     f.wall_us = start_us + r->behind_us + ticks_us((struct ticks){(int64_t)i * r->dur, r->track.clock_hz});
     f.flags = track > 0 || i % gop == 0 ? FRAME_KEY : 0;
     f.data.n = r->size + i % 7 + (track == 0 && i % gop == 0 ? 20000 : 0);
-    if (track == 0 && i % 3 == 1) f.cts = 7200;
+    /* Shown right before the one after the next, and none behind the next key frame. */
+    if (track == 0 && i % gop % 3 == 1 && i % gop + 2 <= gop) f.cts = 7199;
     return f;
 }
 
