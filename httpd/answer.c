@@ -36,6 +36,11 @@ static bool origin_allowed(const char *list, struct span origin)
     return false;
 }
 
+bool answer_origin_named(const struct http *h, struct span origin)
+{
+    return strcmp(h->hub->allow_origin, "*") != 0 && origin_allowed(h->hub->allow_origin, origin);
+}
+
 /* CORS on the roads of media only; none where a page or the panel is served. */
 static void write_cors(struct wr *w, const struct http *h)
 {

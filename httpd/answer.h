@@ -62,6 +62,9 @@ void answer_error_with(struct http *h, unsigned status, const char *extra, const
 bool answer_range(
     struct http *h, struct answer *a, uint64_t n, char *extra, size_t cap, struct http_range *ret_range);
 
+/* Is the site of a page named in web-allow-origin? "*" names nobody. */
+bool answer_origin_named(const struct http *h, struct span origin);
+
 /* 503 or 404 for a stream that cannot be shown now, with the reason. */
 void answer_not_live(struct http *h);
 

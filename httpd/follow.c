@@ -78,12 +78,13 @@ static void broken(void *arg)
 
 /* --- frames from the ring --- */
 
-static void end_viewers(struct follow *f)
+static void end_viewers(struct follow *f, bool all)
 {
     LIST_EACH(&f->viewers, at)
     {
         struct viewer *v = LIST_ITEM(at, struct viewer, link);
 
+        if (!all && v->takes_changes) continue;
         follow_leave(f, v);
         v->on_end(v);
     }
@@ -96,7 +97,7 @@ static void change_init(struct follow *f, struct init *init)
 
     if (!same && f->init) {
         broken(f);
-        end_viewers(f);
+        end_viewers(f, false);
     }
     if (!same) {
         memset(f->cutter.last_dur, 0, sizeof(f->cutter.last_dur));
@@ -270,7 +271,7 @@ void follow_end(struct stream *s)
     struct follow *f = s->follow;
 
     if (!f) return;
-    end_viewers(f);
+    end_viewers(f, true);
     s->follow = NULL;
     s->next_msn = f->window.next_msn;
     s->discont_seq = f->window.discont_seq + 1;
@@ -349,6 +350,12 @@ bool follow_join(struct follow *f, struct viewer *v)
 {
     if (f->gop.n == 0) return false;
     for (size_t i = 0; i < f->gop.n; i++) v->on_fragment(v, f->gop.f[i], f->init);
+    return follow_join_late(f, v);
+}
+
+bool follow_join_late(struct follow *f, struct viewer *v)
+{
+    if (!f->init) return false;
     v->fed_us = loop_now_us(f->s->hub->loop);
     list_push(&f->viewers, &v->link);
     f->n_viewers++;

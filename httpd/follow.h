@@ -28,6 +28,7 @@ struct viewer {
     bool (*on_fragment)(struct viewer *v, struct fragment *f, const struct init *init);
     void (*on_end)(struct viewer *v); /* the stream is gone, or its tracks have changed, or nothing was sent
                                          for FOLLOW_UNFED_US */
+    bool takes_changes;               /* goes on with other tracks: its next fragment's init says which */
     usec_t fed_us;                    /* last fragment that was not passed over */
 };
 
@@ -56,6 +57,8 @@ bool follow_can_join(const struct follow *f);
 bool follow_gop_over(const struct follow *f);
 /* From the last key frame on, at once; false: there is none. */
 bool follow_join(struct follow *f, struct viewer *v);
+/* From the next key frame on. false: nothing can be joined. */
+bool follow_join_late(struct follow *f, struct viewer *v);
 void follow_leave(struct follow *f, struct viewer *v);
 
 #endif

@@ -27,7 +27,10 @@ struct init *init_new(const struct track_set *tracks, unsigned without)
     snprintf(i->id, sizeof(i->id), "%016llx", (unsigned long long)hash_fnv1a(buf_span(&b)));
     i->c = bytes_chunk(buf_span(&b));
     buf_done(&b);
-    if (i->c) return i;
+    if (i->c) {
+        i->forms = NEW(struct init_forms);
+        return i;
+    }
     mem_free(i);
     return NULL;
 }
@@ -42,6 +45,8 @@ void init_unref(struct init *i)
 {
     if (!i || --i->refs > 0) return;
     chunk_unref(i->c);
+    chunk_unref(i->forms->mse);
+    mem_free(i->forms);
     mem_free(i);
 }
 
@@ -150,8 +155,15 @@ struct fragment *fragment_ref(struct fragment *f)
 void fragment_unref(struct fragment *f)
 {
     if (!f || --f->refs > 0) return;
+    fragment_old(f);
     chunk_unref(f->c);
     mem_free(f);
+}
+
+void fragment_old(struct fragment *f)
+{
+    chunk_unref(f->mse.c);
+    f->mse.c = NULL;
 }
 
 int64_t fragment_origin_us(const struct fragment *f, const struct init *init)

@@ -10,12 +10,17 @@
 #define FRAGMENT_HEAD_MAX (1u << 20)
 #define INIT_ID_MAX       20
 
+/* Made when first asked for; NULL: not yet. */
+struct init_forms {
+    struct chunk *mse; /* the text of mse_ld (mse.h) */
+};
 struct init {
     uint32_t refs;
     struct chunk *c;
     struct track_set tracks;
-    unsigned mask;        /* tracks in it */
-    int video;            /* index of the video track, or -1 */
+    unsigned mask; /* tracks in it */
+    int video;     /* index of the video track, or -1 */
+    struct init_forms *forms;
     char id[INIT_ID_MAX]; /* the same content has the same id, in every process */
 };
 /* without: tracks left out, a bit each. NULL: nothing in it that MP4 players can play, or memory is out. */
@@ -43,6 +48,10 @@ struct fragment {
         size_t at; /* of the 64-bit time in the head */
         uint8_t track;
     } tfdt[TRACK_MAX];
+    struct {
+        struct chunk *c; /* NULL: not asked for yet */
+        size_t end[TRACK_MAX];
+    } mse; /* its form for mse_ld (mse.h), kept as long as viewers begin with it */
     size_t n;
     struct mp4_sample s[];
 };
@@ -50,6 +59,8 @@ struct fragment {
 struct fragment *fragment_new(const struct init *init, uint64_t number, const struct sample *s, size_t n);
 struct fragment *fragment_ref(struct fragment *f);
 void fragment_unref(struct fragment *f);
+/* Nobody begins with it any more: the forms that only viewers who begin would share are let go. */
+void fragment_old(struct fragment *f);
 /* Media time of the earliest sample, in microseconds. */
 int64_t fragment_origin_us(const struct fragment *f, const struct init *init);
 /* The head with media time 0 at origin_us, for a file that begins there; at least head_n bytes at dst. */

@@ -3,7 +3,10 @@
 
 void gop_drop(struct gop *g)
 {
-    for (size_t i = 0; i < g->n; i++) fragment_unref(g->f[i]);
+    for (size_t i = 0; i < g->n; i++) {
+        fragment_old(g->f[i]);
+        fragment_unref(g->f[i]);
+    }
     g->n = 0;
     g->bytes = 0;
     g->over = false;

@@ -20,6 +20,9 @@ void serve_live_segment(struct http *h);
 void serve_live_mp4(struct http *h);
 void serve_preview(struct http *h);
 
+/* mse_live.c */
+void serve_mse(struct http *h);
+
 /* picture_live.c, picture_archive.c */
 void serve_preview_jpeg(struct http *h);
 void serve_archive_jpeg(struct http *h);

@@ -426,12 +426,20 @@ static size_t on_data(struct conn *c, struct span data)
     struct span in = data;
 
     if (h->closing) return data.n;
+    if (h->ask && h->ask->data) {
+        h->ask->data(h, data);
+        return data.n;
+    }
     if (h->ask) return 0;
     h->in_data = true;
     while (!conn_congested(c) && take_request(h, &in)) {
     }
     h->in_data = false;
     if (h->closing) return data.n;
+    if (h->ask && h->ask->data) {
+        h->ask->data(h, in);
+        return data.n;
+    }
     if (h->ask || conn_congested(c)) {
         h->paused = true;
         conn_pause(c);

@@ -54,7 +54,8 @@ struct ask {
     struct list deciding;          /* it waits here until access has decided */
     void (*abort)(struct http *h); /* the connection goes, and `work` with it */
     void (*sent)(struct http *h);  /* the queue has drained, or the lent socket takes bytes again */
-    void *work;                    /* the handler's */
+    void (*data)(struct http *h, struct span in); /* the connection speaks another protocol now (ws.h) */
+    void *work;                                   /* the handler's */
 };
 
 struct http {

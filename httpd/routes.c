@@ -32,6 +32,7 @@ static const struct route table[] = {
     {"/:uid/mono.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_HLS, serve_media_playlist},
     {"/:uid/live-init-*.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_HLS, serve_live_init},
     {"/:uid/live-*.m4s", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_HLS, serve_live_segment},
+    {"/:uid/mse_ld", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_WS, serve_mse},
     {"/:uid/live.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_MP4, serve_live_mp4},
     {"/:uid/preview.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_PREVIEW, ROAD_PICTURE, serve_preview},
     {"/:uid/preview.jpg", ROUTE_GET, LIVE_ROAD, ACCESS_PREVIEW, ROAD_PICTURE, serve_preview_jpeg},

@@ -37,6 +37,20 @@ bool mp4_init_segment(struct buf *to, const struct track_set *s, unsigned mask);
 bool mp4_fragment_head(
     struct buf *to, uint32_t seq, const struct mp4_sample *s, size_t n, const int64_t *base);
 
+/* ISO 14496-12 8.8.3.1: the flags of a sample. */
+uint32_t mp4_sample_flags(const struct mp4_sample *s);
+/* To the next sample of its track in this fragment, so that the decode times are met exactly; the last one
+ * has only its own word. */
+uint32_t mp4_sample_dur(const struct mp4_sample *s, size_t n, size_t i);
+
+/* A whole fragment's head for one track, in the layout that Flussonic's browser player reads by fixed places:
+ * the track's number in byte 47, the wall clock (seconds and microseconds, u32 each) in bytes 92 to 99, in a
+ * box `futc`. As mp4_fragment_head otherwise; samples of other tracks are passed over. mp4_single_size: its
+ * bytes, with the header of the mdat; 0: there is none of that track. */
+size_t mp4_single_size(const struct mp4_sample *s, size_t n, uint8_t track, size_t *ret_payload);
+void mp4_single_head(
+    struct wr *w, uint32_t seq, const struct mp4_sample *s, size_t n, uint8_t track, usec_t wall_us);
+
 /* A whole MP4 of one video frame, up to the frame's bytes: ftyp, moov, header of the mdat. The caller sends
  * `size` bytes of the frame (as the ring and the segments hold it) behind it. track: index in s. */
 bool mp4_one_frame(struct buf *to, const struct track_set *s, unsigned track, uint32_t size);

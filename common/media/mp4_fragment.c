@@ -15,14 +15,12 @@ struct common {
     uint32_t dur, flags;
 };
 
-static uint32_t sample_flags(const struct mp4_sample *s)
+uint32_t mp4_sample_flags(const struct mp4_sample *s)
 {
     return s->flags & FRAME_KEY ? SAMPLE_SYNC : SAMPLE_NOT_SYNC;
 }
 
-/* To the next sample of its track in this fragment, so that the decode times are met exactly; the last one
- * has only its own word. */
-static uint32_t duration(const struct mp4_sample *s, size_t n, size_t i)
+uint32_t mp4_sample_dur(const struct mp4_sample *s, size_t n, size_t i)
 {
     int64_t d;
     size_t k = i + 1;
@@ -41,15 +39,15 @@ static struct common common_of(const struct mp4_sample *s, size_t n, uint8_t tra
         uint32_t dur;
 
         if (s[i].track != track) continue;
-        dur = duration(s, n, i);
+        dur = mp4_sample_dur(s, n, i);
         if (!c.any) {
             c.any = true;
             c.tfdt = MAX(s[i].dts - (base ? base[track] : 0), 0);
             c.dur = dur;
-            c.flags = sample_flags(&s[i]);
+            c.flags = mp4_sample_flags(&s[i]);
         }
         c.dur_same &= dur == c.dur;
-        c.flags_same &= sample_flags(&s[i]) == c.flags;
+        c.flags_same &= mp4_sample_flags(&s[i]) == c.flags;
         c.cts |= s[i].cts != 0;
     }
     return c;
@@ -66,9 +64,9 @@ static size_t trun(
     wr_u32(w, 0);
     wr_u32(w, offset);
     for (; i < n && s[i].track == s[from].track; i++) {
-        if (!c->dur_same) wr_u32(w, duration(s, n, i));
+        if (!c->dur_same) wr_u32(w, mp4_sample_dur(s, n, i));
         wr_u32(w, s[i].size);
-        if (!c->flags_same) wr_u32(w, sample_flags(&s[i]));
+        if (!c->flags_same) wr_u32(w, mp4_sample_flags(&s[i]));
         if (c->cts) wr_u32(w, (uint32_t)s[i].cts);
     }
     wr_patch_u32(w, count, (uint32_t)(i - from));

@@ -57,6 +57,8 @@ void conn_flush(struct conn *c); /* tries to write now, not at the end of the tu
 size_t conn_queued(const struct conn *c);
 bool conn_congested(const struct conn *c);
 uint64_t conn_bytes_out(const struct conn *c);
+/* Low latency: what waits, waits here, where conn_queued sees it, and not in the kernel's buffers. */
+void conn_prompt(struct conn *c);
 
 /* Stop and go on with on_data: a request at a time, while an answer is being made. */
 void conn_pause(struct conn *c);

@@ -4,9 +4,11 @@
 #include "common/base/mem.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 
-#define WRITE_TURN (1u << 20) /* bytes of one connection, then the others have their turn */
-#define COPY_CHUNK 4096       /* least chunk for copied bytes: small sends share one */
+#define WRITE_TURN   (1u << 20)  /* bytes of one connection, then the others have their turn */
+#define COPY_CHUNK   4096        /* least chunk for copied bytes: small sends share one */
+#define PROMPT_BYTES (128 << 10) /* not sent yet that the kernel takes: half a second of 2 Mbit/s */
 
 /* --- the queue --- */
 
@@ -102,6 +104,13 @@ size_t conn_queued(const struct conn *c)
 bool conn_congested(const struct conn *c)
 {
     return c->queued > c->limits.queue_high;
+}
+
+void conn_prompt(struct conn *c)
+{
+    int most = PROMPT_BYTES;
+
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof(most));
 }
 
 uint64_t conn_bytes_out(const struct conn *c)

@@ -48,7 +48,7 @@ FLUSSONIC = [
     Url("{uid}/{from}-preview.jpg", 2, "jpeg", "frame of the archive", built=True),
     Url("{uid}/{from}.jpg", 2, "jpeg", "frame of the archive", built=True),
     Url("{uid}/recording_status.json?from={from}&to={now}&request=ranges,locks", 1, "json", "what was recorded"),
-    Url("{uid}/mse_ld", 3, "ws", "live over WebSocket"),
+    Url("{uid}/mse_ld", 3, "ws", "live over WebSocket", built=True),
     Url("{uid}/embed.html", 1, "html", "player page"),
     Url("rtsp:{uid}", 3, "rtsp", "RTSP live"),
 ]

@@ -28,6 +28,7 @@ static void test_urls_of_the_specification(void **state)
         {"/cam-1/video.m3u8", serve_media_playlist},
         {"/cam-1/mono.m3u8", serve_media_playlist},
         {"/cam-1/live.mp4", serve_live_mp4},
+        {"/cam-1/mse_ld", serve_mse},
         {"/cam-1/preview.mp4", serve_preview},
         {"/cam-1/archive-1700000000-3600.m3u8", serve_archive_playlist},
         {"/cam-1/archive-1700000000-now.m3u8", serve_archive_playlist},
