@@ -474,7 +474,7 @@ int export_add(struct export *x, uint32_t source, const struct seg_table *t)
     remember(x, t, &where, p);
     fold(x, t->info.id);
     x->payload += p->bytes;
-    x->n++;
+    x->facts.parts = ++x->n;
     return EXPORT_OK;
 }
 
@@ -513,6 +513,6 @@ int export_still(struct export *x, uint32_t source, const struct seg_table *t, s
     count_rows(x, p, &one);
     fold(x, t->info.id);
     x->payload += p->bytes;
-    x->n++;
+    x->facts.parts = ++x->n;
     return EXPORT_OK;
 }

@@ -40,9 +40,9 @@ struct export_setup {
     usec_t gap_us;  /* the longest gap that will be met; counts where they are kept */
     struct export_made made;
 };
-/* Known after export_end. */
+/* As far as it has been laid out. */
 struct export_facts {
-    uint64_t bytes, tag;     /* same tag: same bytes */
+    uint64_t bytes, tag;     /* same tag: same bytes; known after export_end */
     usec_t start_us, end_us; /* wall clock, of what is in it */
     unsigned gaps;
     usec_t gaps_us;

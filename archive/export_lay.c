@@ -196,7 +196,6 @@ int export_end(struct export *x)
     lay_all(&l);
     if (!wr_ok(&l.w)) return EXPORT_E_MANY;
     x->facts.bytes = x->payload_at + x->payload;
-    x->facts.parts = x->n;
     return EXPORT_OK;
 }
 

@@ -6,16 +6,11 @@
 
 #define FIND_CALM 10000 /* pages of one storage; more is an index that runs in circles */
 
-struct found {
-    struct source *v;
-    size_t n, cap;
-    bool any, too_many; /* any: one of them reaches into the time asked for */
-};
 struct search {
     struct archive_job j;
     struct film_ask ask;
-    struct found found[ARCHIVE_STORAGES_MAX];
-    struct found all;
+    struct export_sources found[ARCHIVE_STORAGES_MAX];
+    struct export_sources all;
     uint64_t key;
 };
 
@@ -28,48 +23,22 @@ static void free_search(struct archive_job *j)
 {
     struct search *s = search_of(j);
 
-    for (size_t i = 0; i < ARCHIVE_STORAGES_MAX; i++) mem_free(s->found[i].v);
-    mem_free(s->all.v);
+    for (size_t i = 0; i < ARCHIVE_STORAGES_MAX; i++) export_sources_done(&s->found[i]);
+    export_sources_done(&s->all);
 }
 
 /* --- in a storage's pool --- */
 
-static void push(struct found *f, const struct source *s)
-{
-    size_t cap = f->cap ? f->cap * 2 : 64;
-    struct source *grown;
-
-    if (f->n == f->cap) {
-        grown = f->n < EXPORT_PARTS_MAX ? mem_retry(f->v, cap * sizeof(*grown)) : NULL;
-        f->too_many = !grown;
-        if (!grown) return;
-        f->v = grown;
-        f->cap = cap;
-    }
-    f->v[f->n++] = *s;
-}
-
 static void add(struct archive_visit *v, const struct seg_info *i)
 {
-    struct found *f = &search_of(v->j)->found[v->n];
-    struct source s = {.id = i->id,
-        .bytes = i->bytes,
-        .start_us = i->start_us,
-        .end_us = i->end_us,
-        .key_us = i->n_keys > 0 ? i->start_us + (usec_t)i->keys[0].at_ms * US_PER_MS : INT64_MAX,
-        .crc = i->crc,
-        .storage = v->n,
-        .inside = i->flags & SEG_CONTINUES};
-
-    if (i->start_us >= v->j->to_us || i->end_us <= v->j->from_us - FILM_LEAD_US) return;
-    f->any |= i->end_us > v->j->from_us;
-    push(f, &s);
+    export_sources_add(&search_of(v->j)->found[v->n], i, v->n, v->j->from_us, v->j->to_us);
 }
 
 static int list_indexed(struct archive_visit *v, struct index *ix)
 {
     CLEANUP(mem_freep) struct seg_info *page = mem_try(ARCHIVE_PAGE * sizeof(*page));
-    struct index_query q = {.uid = v->j->uid, .from_us = v->j->from_us - FILM_LEAD_US, .to_us = v->j->to_us};
+    struct index_query q = {
+        .uid = v->j->uid, .from_us = v->j->from_us - EXPORT_LEAD_US, .to_us = v->j->to_us};
     size_t n = ARCHIVE_PAGE;
     int err = page ? 0 : -ENOMEM;
 
@@ -109,36 +78,10 @@ static int find(struct archive_visit *v)
     return err;
 }
 
-static int by_time(const void *a, const void *b)
-{
-    const struct source *x = a, *y = b;
-
-    if (x->start_us != y->start_us) return x->start_us < y->start_us ? -1 : 1;
-    return (x->id > y->id) - (x->id < y->id);
-}
-
 static void fold(uint64_t *key, uint64_t v)
 {
     *key = (*key ^ v) * 0x9e3779b97f4a7c15u;
     *key ^= *key >> 32;
-}
-
-/* In order, each once; without what lies before the first moment, but for what leads to it: a segment that
- * begins inside a group of pictures needs the one before. */
-static void settle(struct search *s)
-{
-    struct found *all = &s->all;
-    size_t n = 0, first = 0;
-
-    qsort(all->v, all->n, sizeof(*all->v), by_time);
-    for (size_t i = 0; i < all->n; i++)
-        if (n == 0 || all->v[i].id != all->v[n - 1].id) all->v[n++] = all->v[i];
-    while (first < n && all->v[first].end_us <= s->j.from_us) first++;
-    while (first > 0 && first < n && all->v[first].inside && all->v[first].key_us > s->j.from_us &&
-        all->v[first].start_us - all->v[first - 1].end_us <= INDEX_JOIN_US)
-        first--;
-    all->n = n - first;
-    memmove(all->v, all->v + first, all->n * sizeof(*all->v));
 }
 
 static void finish(struct archive_job *j)
@@ -146,16 +89,10 @@ static void finish(struct archive_job *j)
     struct search *s = search_of(j);
     const struct film_ask *a = &s->ask;
 
-    for (size_t i = 0; i < j->n; i++) {
-        const struct found *f = &s->found[i];
-
-        if (!(j->used & 1u << i)) continue;
-        s->all.any |= f->any;
-        s->all.too_many |= f->too_many;
-        for (size_t k = 0; k < f->n; k++) push(&s->all, &f->v[k]);
-    }
+    for (size_t i = 0; i < j->n; i++)
+        if (j->used & 1u << i) export_sources_join(&s->all, &s->found[i]);
     if (!s->all.any || s->all.too_many) return;
-    settle(s);
+    export_sources_settle(&s->all, j->from_us);
     fold(&s->key, (uint64_t)a->from_us);
     fold(&s->key, (uint64_t)a->to_us);
     fold(&s->key,
@@ -208,7 +145,7 @@ static void go_on(struct archive_job *j)
         return;
     }
     a->film = film_new(a->uid, s->key, s->all.v, s->all.n);
-    s->all = (struct found){0};
+    s->all = (struct export_sources){0};
     film_walk(h, a);
 }
 

@@ -15,9 +15,7 @@
 #define STRIP_MOST    200 /* pictures */
 #define STRIP_SHOW_S  1
 #define STRIP_SHOW_US (STRIP_SHOW_S * US_PER_S)
-#define FILM_LEAD_US                                                                                         \
-    (60 * US_PER_S) /* a key frame before the first moment may lie in a segment so long before it */
-#define FILM_OUT_MAX (32u << 20) /* rows of one segment, and more */
+#define FILM_OUT_MAX  (32u << 20) /* rows of one segment, and more */
 
 enum film_kind { FILM_WHOLE, FILM_PICTURE, FILM_STRIP, FILM_STRIP_LIST };
 struct film_ask {
@@ -32,7 +30,7 @@ struct film_answer {
     struct lent lent; /* its job and h are used for the walk before, too */
     struct film_ask ask;
     char uid[RING_UID_MAX + 1];
-    struct storage *st[ARCHIVE_STORAGES_MAX]; /* by struct source's storage */
+    struct storage *st[ARCHIVE_STORAGES_MAX]; /* by struct export_source's storage */
     size_t n_st;
     unsigned missing; /* storages */
     struct film *film;

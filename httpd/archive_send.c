@@ -24,7 +24,7 @@ static struct film_answer *answer_of(struct lent *l)
 
 static int open_source(struct film_answer *a, uint32_t source, int *ret_fd)
 {
-    const struct source *s = &a->film->source[source];
+    const struct export_source *s = &a->film->source[source];
     char path[SEG_PATH_MAX];
 
     seg_path_of(s->id, path);

@@ -40,7 +40,7 @@ bool film_sound_form(const struct seg_table *t, struct track *ret_source, struct
 
 static int open_heard(const struct film_answer *a, uint32_t source, struct heard *ret)
 {
-    const struct source *s = &a->film->source[source];
+    const struct export_source *s = &a->film->source[source];
     char path[SEG_PATH_MAX];
     int err;
 
@@ -63,7 +63,7 @@ static void name(
     uint64_t sum = (uint64_t)first;
 
     for (uint32_t i = p->source > 0 ? p->source - 1 : 0; i <= p->source + 1 && i < a->film->n; i++) {
-        const struct source *s = &a->film->source[i];
+        const struct export_source *s = &a->film->source[i];
         uint64_t facts[] = {sum, s->id, s->bytes, s->crc, s->storage};
 
         sum = hash_fnv1a(span(facts, sizeof(facts)));
@@ -75,7 +75,7 @@ static void name(
 /* The neighbours that cannot be read are silent. */
 static int hear(const struct film_answer *a, const struct export_piece *p, struct heard h[NEIGHBOURS])
 {
-    const struct source *all = a->film->source;
+    const struct export_source *all = a->film->source;
     int err = open_heard(a, p->source, &h[1]);
 
     if (err != 0) return err;

@@ -52,7 +52,7 @@ static size_t source_of(const struct film_answer *a)
 /* 0, -errno, or positive: there is none to be read. */
 static int load(struct film_answer *a, size_t i)
 {
-    const struct source *s = &a->film->source[i];
+    const struct export_source *s = &a->film->source[i];
     CLEANUP(fd_close) int fd = -1;
     char path[SEG_PATH_MAX];
     int err;

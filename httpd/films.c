@@ -9,7 +9,7 @@ struct films {
     size_t n;
 };
 
-struct film *film_new(const char *uid, uint64_t key, struct source *source, size_t n)
+struct film *film_new(const char *uid, uint64_t key, struct export_source *source, size_t n)
 {
     struct film *f = NEW(struct film);
 

@@ -9,25 +9,17 @@
 #include <stdatomic.h>
 
 #include "archive/export.h"
+#include "archive/export_find.h"
 #include "common/base/list.h"
 #include "common/ring/ring.h"
 
 #define FILMS_MAX 32
 
-/* A segment that is in it. */
-struct source {
-    uint64_t id, bytes; /* so much of it was written when it was asked for */
-    usec_t start_us, end_us;
-    usec_t key_us; /* its first key frame; INT64_MAX: none is known */
-    uint32_t crc;
-    uint8_t storage; /* of the request's */
-    bool inside;     /* begins inside a group of pictures */
-};
 struct film {
     _Atomic uint32_t refs;
     char uid[RING_UID_MAX + 1];
     uint64_t key; /* of what was asked for, and of the sources */
-    struct source *source;
+    struct export_source *source;
     size_t n;
     struct export *x;
     struct track sound; /* G.711 that AAC is made of; CODEC_NONE: none is */
@@ -36,7 +28,7 @@ struct film {
     struct list link; /* the cache's */
 };
 /* One reference. Takes the sources. */
-struct film *film_new(const char *uid, uint64_t key, struct source *source, size_t n);
+struct film *film_new(const char *uid, uint64_t key, struct export_source *source, size_t n);
 void film_unref(struct film *f); /* NULL too */
 
 struct films;

@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/ipc/ctl.h"
 #include "scripts/msctl/ask.h"
+#include "scripts/msctl/place.h"
 #include "scripts/msctl/progress.h"
 
 #include <errno.h>
@@ -14,17 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define INDEX_FOLDER   ".index"
 #define REBUILD_FOLDER "rebuild"
-#define PATH_MAX_OURS  4096
 #define DIFFS_MAX      100000 /* that are mended; the next run finds the others */
 
 /* A storage that is looked at. */
-struct place {
+struct look {
     const struct local *l;
-    char name[64], path[PATH_MAX_OURS], index[PATH_MAX_OURS];
-    struct storage storage;
-    struct index *ix;
+    struct place at;
     struct progress progress;
     bool first; /* of a JSON array: nothing has been printed yet */
     uint64_t faults;
@@ -36,34 +33,6 @@ struct place {
     size_t n_diffs;
 };
 
-static int place_fail(const struct place *p, const char *what, int err)
-{
-    fprintf(p->l->err, "msctl: %s: %s: %s\n", p->name, what, err < 0 ? err_text(err) : "damaged");
-    return CTL_FAILED;
-}
-
-/* Only an index that the keeper has made: its lock file is the keeper's. */
-static int place_open(struct place *p)
-{
-    char lock[PATH_MAX_OURS + 16];
-    int err;
-
-    storage_init(&p->storage, p->path, (struct retention_floor){0});
-    p->storage.fd = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (p->storage.fd < 0) return place_fail(p, p->path, -errno);
-    snprintf(lock, sizeof(lock), "%s/lock.mdb", p->index);
-    err = access(lock, F_OK) < 0 ? -errno : index_open_ro(p->index, &p->ix);
-    return err ? place_fail(p, p->index, err) : CTL_OK;
-}
-
-static void place_close(struct place *p)
-{
-    progress_clear(&p->progress);
-    index_close(p->ix);
-    storage_close(&p->storage);
-    mem_free(p->diffs);
-}
-
 /* --- one line, or one object, for each thing that is found --- */
 
 static void print_text(FILE *out, const char *s)
@@ -71,13 +40,13 @@ static void print_text(FILE *out, const char *s)
     for (; *s; s++) fputc((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s, out);
 }
 
-static void object_begin(struct place *p)
+static void object_begin(struct look *p)
 {
     fputs(p->first ? "[{" : ",\n {", p->l->out);
     p->first = false;
 }
 
-static void object_text(struct place *p, const char *key, const char *value, const char *behind)
+static void object_text(struct look *p, const char *key, const char *value, const char *behind)
 {
     fprintf(p->l->out, "\"%s\": ", key);
     show_json_text(span_of(value), p->l->out);
@@ -86,7 +55,7 @@ static void object_text(struct place *p, const char *key, const char *value, con
 
 static void on_fault(void *arg, enum check_fault f, const struct seg_info *info, uint64_t bytes, int err)
 {
-    struct place *p = arg;
+    struct look *p = arg;
     unsigned long long is = bytes, was = info->bytes;
     FILE *out = p->l->out;
 
@@ -94,14 +63,14 @@ static void on_fault(void *arg, enum check_fault f, const struct seg_info *info,
     progress_clear(&p->progress);
     if (p->l->json) {
         object_begin(p);
-        object_text(p, "storage", p->name, ", ");
+        object_text(p, "storage", p->at.name, ", ");
         object_text(p, "uid", info->uid, ", ");
         object_text(p, "path", info->path, ", ");
         object_text(p, "fault", check_fault_name(f), ", ");
         fprintf(out, "\"bytes\": %llu, \"expected\": %llu, \"errno\": %d}", is, was, err);
         return;
     }
-    fprintf(out, "%-8s %s ", check_fault_name(f), p->name);
+    fprintf(out, "%-8s %s ", check_fault_name(f), p->at.name);
     print_text(out, info->uid);
     fprintf(out, "/records/%s", info->path);
     if (f == CHECK_SIZE) fprintf(out, ": %llu bytes instead of %llu", is, was);
@@ -111,27 +80,27 @@ static void on_fault(void *arg, enum check_fault f, const struct seg_info *info,
 
 static void on_checked(void *arg, uint64_t done, uint64_t all)
 {
-    struct place *p = arg;
+    struct look *p = arg;
 
     progress_tell(&p->progress, done, all, p->faults);
 }
 
-static int check_place(struct place *p)
+static int check_place(struct look *p)
 {
-    struct check c = {.storage = &p->storage,
-        .ix = p->ix,
+    struct check c = {.storage = &p->at.storage,
+        .ix = p->at.ix,
         .sum = p->l->sum,
         .found = on_fault,
         .alive = on_checked,
         .arg = p};
     int err;
 
-    progress_begin(&p->progress, p->l->err, p->name);
+    progress_begin(&p->progress, p->l->err, p->at.name);
     err = check_run(&c);
     progress_clear(&p->progress);
-    if (err) (void)place_fail(p, "its index cannot be read to its end", err);
+    if (err) (void)place_fail(&p->at, p->l->err, "its index cannot be read to its end", err);
     if (!p->l->json)
-        fprintf(p->l->out, "%s: %llu segments checked, %llu not as they should be\n", p->name,
+        fprintf(p->l->out, "%s: %llu segments checked, %llu not as they should be\n", p->at.name,
             (unsigned long long)c.done, (unsigned long long)c.faults);
     return err || c.faults ? CTL_FAILED : CTL_OK;
 }
@@ -140,7 +109,7 @@ static int check_place(struct place *p)
 
 static void on_diff(void *arg, enum rebuild_fault f, const char *uid, uint64_t id)
 {
-    struct place *p = arg;
+    struct look *p = arg;
     char path[SEG_PATH_MAX] = "";
 
     p->faults++;
@@ -148,12 +117,12 @@ static void on_diff(void *arg, enum rebuild_fault f, const char *uid, uint64_t i
     if (id) seg_path_of(id, path);
     if (p->l->json) {
         object_begin(p);
-        object_text(p, "storage", p->name, ", ");
+        object_text(p, "storage", p->at.name, ", ");
         object_text(p, "uid", uid, ", ");
         object_text(p, "path", path, ", ");
         object_text(p, "fault", rebuild_fault_name(f), "}");
     } else {
-        fprintf(p->l->out, "%s: %s ", rebuild_fault_name(f), p->name);
+        fprintf(p->l->out, "%s: %s ", rebuild_fault_name(f), p->at.name);
         print_text(p->l->out, uid);
         fprintf(p->l->out, "%s%s\n", id ? "/records/" : "", path);
     }
@@ -165,22 +134,22 @@ static void on_diff(void *arg, enum rebuild_fault f, const char *uid, uint64_t i
 }
 
 /* The keeper writes the record anew from the file, or takes it out. */
-static int mend(struct place *p, const struct diff *d)
+static int mend(struct look *p, const struct diff *d)
 {
     struct show rows = {0};
     char id[20], uid[40], text[512];
-    char *args[] = {p->name, uid, id};
+    char *args[] = {p->at.name, uid, id};
     int code;
 
     snprintf(id, sizeof(id), "%llx", (unsigned long long)d->id);
     snprintf(uid, sizeof(uid), "%s", d->uid);
     code = ask(p->l->socket, "archive reread", args, ARRAY_N(args), &rows, text);
     show_done(&rows);
-    if (code != CTL_OK) fprintf(p->l->err, "msctl: %s: %s: %s\n", p->name, uid, text);
+    if (code != CTL_OK) fprintf(p->l->err, "msctl: %s: %s: %s\n", p->at.name, uid, text);
     return code;
 }
 
-static int mend_all(struct place *p)
+static int mend_all(struct look *p)
 {
     int code = CTL_OK;
 
@@ -192,14 +161,14 @@ static int mend_all(struct place *p)
     }
     progress_clear(&p->progress);
     if (code == CTL_OK && !p->l->json)
-        fprintf(p->l->out, "%s: %zu differences mended from the files\n", p->name, p->n_diffs);
+        fprintf(p->l->out, "%s: %zu differences mended from the files\n", p->at.name, p->n_diffs);
     return code;
 }
 
 static void remove_made(const char *dir)
 {
     static const char *const names[] = {"data.mdb", "lock.mdb", INDEX_CRASHED};
-    char path[2 * PATH_MAX_OURS];
+    char path[2 * PLACE_PATH_MAX];
 
     for (size_t i = 0; i < ARRAY_N(names); i++) {
         snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
@@ -208,87 +177,92 @@ static void remove_made(const char *dir)
     rmdir(dir);
 }
 
-static int rebuild_place(struct place *p)
+static int rebuild_place(struct look *p)
 {
-    char dir[PATH_MAX_OURS + 16];
-    struct rebuild r = {
-        .storage = &p->storage, .ix = p->ix, .dir = dir, .found = on_diff, .alive = on_checked, .arg = p};
+    char dir[PLACE_PATH_MAX + 16];
+    struct rebuild r = {.storage = &p->at.storage,
+        .ix = p->at.ix,
+        .dir = dir,
+        .found = on_diff,
+        .alive = on_checked,
+        .arg = p};
     int err;
 
-    snprintf(dir, sizeof(dir), "%s/" REBUILD_FOLDER, p->index);
+    snprintf(dir, sizeof(dir), "%s/" REBUILD_FOLDER, p->at.index);
     remove_made(dir); /* of one that was interrupted */
-    if (mkdir(dir, 0700) < 0) return place_fail(p, dir, -errno);
-    progress_begin(&p->progress, p->l->err, p->name);
+    if (mkdir(dir, 0700) < 0) return place_fail(&p->at, p->l->err, dir, -errno);
+    progress_begin(&p->progress, p->l->err, p->at.name);
     err = rebuild_run(&r);
     progress_clear(&p->progress);
     remove_made(dir);
-    if (err) return place_fail(p, "not to its end", err);
+    if (err) return place_fail(&p->at, p->l->err, "not to its end", err);
     if (!p->l->json)
-        fprintf(p->l->out, "%s: %llu segments, %s\n", p->name, (unsigned long long)r.segments,
+        fprintf(p->l->out, "%s: %llu segments, %s\n", p->at.name, (unsigned long long)r.segments,
             r.faults ? "the index differs from what its files say" : "the index is what its files say");
     return mend_all(p);
 }
 
 /* --- which storages --- */
 
-static int each_place(const struct local *l, const char *name, const char *path, const char *index,
-    int (*fn)(struct place *p), bool *first)
+static int each_place(struct look *p, const struct local *l, int (*fn)(struct look *p), bool *first)
 {
-    struct place *p = NEW(struct place);
     int code;
 
     p->l = l;
     p->first = *first;
-    snprintf(p->name, sizeof(p->name), "%s", name);
-    snprintf(p->path, sizeof(p->path), "%s", path);
-    if (index)
-        snprintf(p->index, sizeof(p->index), "%s", index);
-    else
-        snprintf(p->index, sizeof(p->index), "%.4000s/" INDEX_FOLDER, path);
-    code = place_open(p);
+    code = place_open(&p->at, l->err);
     if (code == CTL_OK) code = fn(p);
     *first = p->first;
-    place_close(p);
+    progress_clear(&p->progress);
+    place_close(&p->at);
+    mem_free(p->diffs);
+    return code;
+}
+
+static int one_place(const struct local *l, int (*fn)(struct look *p), bool *first)
+{
+    struct look *p = NEW(struct look);
+    int code;
+
+    place_at(l->path, l->index, &p->at);
+    code = each_place(p, l, fn, first);
     mem_free(p);
     return code;
 }
 
-static int ask_places(const struct local *l, int (*fn)(struct place *p), bool *first)
+static int ask_places(const struct local *l, int (*fn)(struct look *p), bool *first)
 {
     struct show rows = {0};
-    char text[512], name[64], path[PATH_MAX_OURS], index[PATH_MAX_OURS];
+    char text[512];
     int code = ask(l->socket, "storage list", NULL, 0, &rows, text), worst = CTL_OK;
+    const char *storage = l->n_args > 0 ? l->args[0] : NULL;
     bool some = false;
 
     if (code != CTL_OK) fprintf(l->err, "msctl: %s\n", text);
     for (size_t i = 0; code == CTL_OK && i < rows.n; i++) {
-        if (!packed_text(rows.rows[i], "name", name, sizeof(name)) ||
-            !packed_text(rows.rows[i], "path", path, sizeof(path)) ||
-            (l->storage && strcmp(l->storage, name) != 0))
-            continue;
-        some = true;
-        if (packed_text(rows.rows[i], "index", index, sizeof(index))) {
-            worst = MAX(worst, each_place(l, name, path, index, fn, first));
-        } else {
-            fprintf(l->err, "msctl: %s: its index is not open\n", name);
-            worst = MAX(worst, CTL_FAILED);
+        struct look *p = NEW(struct look);
+
+        if (place_of(rows.rows[i], &p->at) && (!storage || strcmp(storage, p->at.name) == 0)) {
+            some = true;
+            worst = MAX(worst, each_place(p, l, fn, first));
         }
+        mem_free(p);
     }
     show_done(&rows);
-    if (code == CTL_OK && l->storage && !some) {
-        fprintf(l->err, "msctl: no such storage: %s\n", l->storage);
+    if (code == CTL_OK && storage && !some) {
+        fprintf(l->err, "msctl: no such storage: %s\n", storage);
         return CTL_NOT_FOUND;
     }
     return code == CTL_OK ? worst : code;
 }
 
-static int run(const struct local *l, int (*fn)(struct place *p))
+static int run(const struct local *l, int (*fn)(struct look *p))
 {
     bool first = true;
     int code;
 
     idle_become();
-    code = l->path ? each_place(l, l->path, l->path, l->index, fn, &first) : ask_places(l, fn, &first);
+    code = l->path ? one_place(l, fn, &first) : ask_places(l, fn, &first);
     if (l->json) fputs(first ? "[]\n" : "]\n", l->out);
     return code;
 }

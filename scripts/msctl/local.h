@@ -5,17 +5,20 @@
 #define MSCTL_LOCAL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 struct local {
     const char *socket;
-    const char *storage;      /* its name; NULL: all */
+    char *const *args; /* behind the command's words */
+    size_t n_args;
     const char *path, *index; /* without a server: the storage's folder, and its index's (NULL: within) */
-    bool json, sum, verify;
+    const char *out_path, *key, *config;
+    bool json, sum, verify, force, keep_gaps;
     FILE *out, *err;
 };
 
-/* CTL_*: CTL_FAILED also when something was found. */
+/* [STORAGE]. CTL_*: CTL_FAILED also when something was found. */
 int local_check(const struct local *l);
 int local_rebuild(const struct local *l);
 

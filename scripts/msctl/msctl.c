@@ -4,7 +4,7 @@
 #include "common/conf/paths.h"
 #include "common/ipc/ctl.h"
 #include "scripts/msctl/ask.h"
-#include "scripts/msctl/local.h"
+#include "scripts/msctl/evidence.h"
 
 #include <getopt.h>
 
@@ -187,6 +187,11 @@ static const struct command {
     {"archive rebuild", "archive rebuild [STORAGE]",
         "an index out of the files alone; mends where the one in use differs; --verify: only tells", 0, 1,
         print_nothing, NULL},
+    {"archive export", "archive export UID FROM DURATION",
+        "footage as an MP4, with a signed manifest: --out FILE.mp4; --force, --keep-gaps", 3, 3,
+        print_nothing, NULL},
+    {"archive verify", "archive verify FILE.mp4", "is it what was exported, and by whom? --key FILE", 1, 1,
+        print_nothing, NULL},
     {"archive vacuum", "archive vacuum [UID]",
         "footage of streams that are not configured any more; --yes: deletes it", 0, 1, print_vacuum, NULL},
     {"event", "event UID KIND", "something happens; --start, --end, --before, --after, --payload", 2, 2,
@@ -207,6 +212,8 @@ static const struct extra {
 } extras[] = {
     {"archive check", "PIS", local_check},
     {"archive rebuild", "PIV", local_rebuild},
+    {"archive export", "OFG", local_export},
+    {"archive verify", "K", local_verify},
     {"archive vacuum", "Y", NULL},
 };
 
@@ -264,8 +271,8 @@ static const char *level_number(const char *word, char dst[4])
 
 struct options {
     const char *socket;
-    const char *path, *index; /* of local commands */
-    bool json, help, sum, verify, yes;
+    const char *path, *index, *out, *key; /* of local commands */
+    bool json, help, sum, verify, yes, force, keep_gaps;
     char used[16]; /* letters of those that only some commands take */
     char of_command[ASK_ARGS_MAX][ASK_ARG_MAX];
     size_t n;
@@ -287,6 +294,8 @@ static bool options_take(int argc, char *const *argv, struct options *o)
         {"socket", required_argument, NULL, 's'}, {"path", required_argument, NULL, 'P'},
         {"index", required_argument, NULL, 'I'}, {"sum", no_argument, NULL, 'S'},
         {"verify", no_argument, NULL, 'V'}, {"yes", no_argument, NULL, 'Y'},
+        {"out", required_argument, NULL, 'O'}, {"force", no_argument, NULL, 'F'},
+        {"keep-gaps", no_argument, NULL, 'G'}, {"key", required_argument, NULL, 'K'},
         {"start", required_argument, NULL, OF_COMMAND}, {"end", required_argument, NULL, OF_COMMAND},
         {"before", required_argument, NULL, OF_COMMAND}, {"after", required_argument, NULL, OF_COMMAND},
         {"payload", required_argument, NULL, OF_COMMAND}, {"from", required_argument, NULL, OF_COMMAND},
@@ -297,10 +306,14 @@ static bool options_take(int argc, char *const *argv, struct options *o)
     optind = 0; /* from the start, also when called twice */
     while ((c = getopt_long(argc, argv, "s:jh", longs, &at)) != -1) {
         if (c == 's') o->socket = optarg;
-        if (c < OF_COMMAND && strchr("PISVY", c) && strlen(o->used) + 1 < sizeof(o->used))
+        if (c < OF_COMMAND && strchr("PISVYOFGK", c) && strlen(o->used) + 1 < sizeof(o->used))
             o->used[strlen(o->used)] = (char)c;
         if (c == 'P') o->path = optarg;
         if (c == 'I') o->index = optarg;
+        if (c == 'O') o->out = optarg;
+        if (c == 'K') o->key = optarg;
+        if (c == 'F') o->force = true;
+        if (c == 'G') o->keep_gaps = true;
         if (c == 'S') o->sum = true;
         if (c == 'V') o->verify = true;
         if (c == 'Y') o->yes = true;
@@ -354,16 +367,21 @@ static int run(
     return code;
 }
 
-static int run_local(
-    int (*fn)(const struct local *l), const char *storage, const struct options *o, FILE *out, FILE *err)
+static int run_local(int (*fn)(const struct local *l), char *const *args, size_t n_args,
+    const struct options *o, FILE *out, FILE *err)
 {
     const struct local l = {.socket = o->path ? NULL : o->socket,
-        .storage = storage,
+        .args = args,
+        .n_args = n_args,
         .path = o->path,
         .index = o->index,
+        .out_path = o->out,
+        .key = o->key,
         .json = o->json,
         .sum = o->sum,
         .verify = o->verify,
+        .force = o->force,
+        .keep_gaps = o->keep_gaps,
         .out = out,
         .err = err};
 
@@ -392,7 +410,7 @@ int msctl_run(int argc, char *const *argv, FILE *out, FILE *err)
         if (paths_find(&paths) < 0) return usage(err, CTL_USAGE);
         o.socket = paths.control;
     }
-    if (extra_of(cmd)->local) return run_local(extra_of(cmd)->local, args[0], &o, out, err);
+    if (extra_of(cmd)->local) return run_local(extra_of(cmd)->local, args, (size_t)n, &o, out, err);
     if (o.yes) {
         if (n == 0) args[0] = all;
         args[1] = yes;

@@ -8,7 +8,7 @@
 
 static struct film *film(const char *uid, uint64_t key)
 {
-    return film_new(uid, key, mem_new_n(3, sizeof(struct source)), 3);
+    return film_new(uid, key, mem_new_n(3, sizeof(struct export_source)), 3);
 }
 
 static void put(struct films *s, uint64_t key)
