@@ -84,7 +84,7 @@ WITH_ms-worker := archive
 WITH_ms-httpd := archive httpd/picture
 WITH_msctl := archive
 # The worker takes the digests from the static libcrypto: 104 KB of private memory instead of 560 KB.
-LIBS_media-server := -lev -lmsgpackc -linih -l:libcrypto.a
+LIBS_media-server := -lev -lmsgpackc -linih -lcrypto
 LIBS_ms-worker := -l:libev.a -l:libmsgpackc.a -l:libexpat.a -l:libcrypto.a -llmdb -lm
 LIBS_ms-keeper := -lev -lmsgpackc -llmdb -l:libcrypto.a -lm
 LIBS_ms-httpd := -lev -lmsgpackc -llmdb -lssl -lcrypto -lz

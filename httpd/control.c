@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/conf/conf.h"
+#include "common/net/tls.h"
 
 #include <errno.h>
 #include <sys/sysinfo.h>
@@ -43,7 +44,7 @@ static int take_fd(struct incoming *in, int i)
 
 static void open_door(struct control *c, const struct door_set *set)
 {
-    log_info("listening", "base=%s module=%d", set->base, set->module);
+    log_info("listening", "base=%s module=%d tls=%d", set->base, set->module, set->tls);
     server_each(&c->server, doors_open, mem_dup(set, sizeof(*set)));
 }
 
@@ -57,7 +58,7 @@ static void open_waiting(struct control *c)
 static int on_listen(struct control *c, struct incoming *in)
 {
     struct span kind = packed_str(in->body, "kind"), base = packed_str(in->body, "base");
-    struct door_set set = {.module = span_is(kind, "module")};
+    struct door_set set = {.module = span_is(kind, "module"), .tls = packed_bool(in->body, "tls", false)};
 
     if (!set.module && !span_is(kind, "web")) {
         log_note("listener-unused", "kind=%s", log_q(kind));
@@ -70,6 +71,32 @@ static int on_listen(struct control *c, struct incoming *in)
     door_base(set.module ? SPAN_NONE : base, set.base, sizeof(set.base));
     c->waiting[c->n_waiting++] = set;
     open_waiting(c);
+    return 0;
+}
+
+/* Every hub holds the certificate for itself. */
+static int on_tls(struct control *c, struct incoming *in)
+{
+    const struct tls_setup setup = {.cert = packed_str(in->body, "cert"),
+        .key = packed_str(in->body, "key"),
+        .kernel = packed_bool(in->body, "kernel", false)};
+    enum hub_tls which = packed_bool(in->body, "module", false) ? HUB_TLS_MODULE : HUB_TLS_STREAM;
+    struct tls_server *server;
+    int why;
+
+    if (!c->running) return -1;
+    why = tls_server_new(&setup, &server);
+    if (why != 0) { /* the master has looked at it */
+        log_error("certificate", "module=%d what=%s", which == HUB_TLS_MODULE, tls_why(why));
+        return 0;
+    }
+    for (unsigned i = 0; i < c->server.n_hubs; i++) {
+        struct door_cert *d = NEW(struct door_cert);
+
+        *d = (struct door_cert){which, tls_server_ref(server)};
+        hub_post(&c->server.hubs[i], doors_cert, d);
+    }
+    tls_server_unref(server);
     return 0;
 }
 
@@ -271,6 +298,7 @@ static const struct {
     int (*fn)(struct control *c, struct incoming *in);
 } rows[] = {
     {MSG_LISTEN, on_listen},
+    {MSG_TLS, on_tls},
     {MSG_HTTPD_CONF, on_conf},
     {MSG_HTTPD_AUTH, on_auth},
     {MSG_VIEW, on_view},

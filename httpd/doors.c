@@ -1,11 +1,91 @@
 #include "httpd/doors.h"
 #include "httpd/http.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/wr.h"
+#include "common/net/tls.h"
+
+/* A connection on its way to its door. */
+struct shaking {
+    struct list link;
+    struct door *door;
+    struct tls_accept *accept;
+};
+
+/* What a door is for. */
+static void enter(struct door *d, struct conn_over over)
+{
+    http_accept(d, over);
+}
+
+static void shaking_done(struct shaking *s)
+{
+    atomic_fetch_sub(&s->door->hub->server->conns, 1);
+    list_remove(&s->link);
+    mem_free(s);
+}
+
+static void shaken(void *arg, struct tls *t, const char *why)
+{
+    static _Thread_local struct log_rate rate;
+    struct shaking *s = arg;
+    struct door *d = s->door;
+    uint32_t held;
+
+    shaking_done(s);
+    if (t)
+        enter(d, conn_over_tls(t));
+    else if (log_limited(&rate, loop_now_us(d->hub->loop), &held))
+        log_note("tls-handshake-failed", "err=%s held=%u", log_q(span_of(why)), held);
+}
+
+static void shake(struct door *d, int fd)
+{
+    static const struct tls_accept_ops web = {.done = shaken, .protocols = "\x08http/1.1"};
+    struct hub *hub = d->hub;
+    struct tls_server *cert = hub->tls[d->module ? HUB_TLS_MODULE : HUB_TLS_STREAM];
+    struct shaking *s;
+
+    if (!cert || atomic_fetch_add(&hub->server->conns, 1) >= HTTP_CONNS_MAX) {
+        if (cert) atomic_fetch_sub(&hub->server->conns, 1);
+        fd_close(&fd);
+        return;
+    }
+    s = NEW(struct shaking);
+    s->door = d;
+    list_push(&hub->shaking, &s->link);
+    s->accept = tls_accept_new(hub->loop, fd, cert, &web, s);
+}
 
 static void accepted(void *arg, int fd)
 {
-    http_accept(arg, fd);
+    struct door *d = arg;
+
+    if (d->tls)
+        shake(d, fd);
+    else
+        enter(d, conn_over_fd(fd));
+}
+
+void doors_cert(struct hub *hub, void *door_cert)
+{
+    struct door_cert *c = door_cert;
+
+    tls_server_unref(hub->tls[c->which]);
+    hub->tls[c->which] = c->server;
+    mem_free(c);
+}
+
+void doors_stop_shaking(struct hub *hub)
+{
+    LIST_EACH(&hub->shaking, at)
+    {
+        struct shaking *s = LIST_ITEM(at, struct shaking, link);
+
+        tls_accept_stop(s->accept);
+        shaking_done(s);
+    }
 }
 
 void doors_open(struct hub *hub, void *door_set)
@@ -16,6 +96,7 @@ void doors_open(struct hub *hub, void *door_set)
     d->hub = hub;
     d->fd = set->fd;
     d->module = set->module;
+    d->tls = set->tls;
     span_copy(span_of(set->base), d->base, sizeof(d->base));
     d->listener = listener_new(hub->loop, set->fd, accepted, d);
     list_push(&hub->doors, &d->link);
@@ -31,6 +112,7 @@ void doors_close(struct hub *hub)
         listener_free(d->listener);
         mem_free(d);
     }
+    for (int i = 0; i < HUB_TLS; i++) tls_server_unref(hub->tls[i]);
 }
 
 void door_base(struct span text, char *dst, size_t cap)

@@ -1,7 +1,6 @@
 #include "httpd/http.h"
 #include "httpd/answer.h"
 #include "common/base/clock.h"
-#include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
@@ -217,6 +216,7 @@ static void ask_access(struct http *h)
     (void)addr_of((const struct sockaddr *)conn_peer(h->conn), &a->access.address);
     a->access.hub = h->hub;
     a->access.stream = a->stream;
+    a->access.secure = conn_is_tls(h->conn);
     a->access.op = a->match.route->op;
     a->access.road = a->match.route->road;
     a->access.token = span_of(a->given.token);
@@ -477,14 +477,14 @@ static void on_close(struct conn *c, int err)
 
 static const struct conn_ops ops = {on_data, on_sent, on_close};
 
-void http_accept(struct door *door, int fd)
+void http_accept(struct door *door, struct conn_over over)
 {
     struct server *server = door->hub->server;
     struct http *h;
 
     if (atomic_fetch_add(&server->conns, 1) >= HTTP_CONNS_MAX) {
         atomic_fetch_sub(&server->conns, 1);
-        fd_close(&fd);
+        conn_over_close(&over);
         return;
     }
     h = NEW(struct http);
@@ -493,7 +493,7 @@ void http_accept(struct door *door, int fd)
     span_copy(span_of(door->base), h->base, sizeof(h->base));
     list_push(&h->hub->conns, &h->link);
     h->partial = true; /* silence from the start is as slow as a slow head */
-    h->conn = conn_new(h->hub->loop, fd, &ops, &limits, h);
+    h->conn = conn_new_on(h->hub->loop, over, &ops, &limits, h);
     await_request(h);
 }
 

@@ -29,7 +29,8 @@ struct door {
     struct hub *hub;
     struct listener *listener;
     int fd;
-    bool module;   /* the listener of API and cpanel: no media */
+    bool module; /* the listener of API and cpanel: no media */
+    bool tls;
     char base[64]; /* begins and ends with '/' */
 };
 
@@ -78,8 +79,8 @@ struct http {
     struct loop_timer timer;
 };
 
-/* Takes fd. */
-void http_accept(struct door *door, int fd);
+/* Takes what it comes on. */
+void http_accept(struct door *door, struct conn_over over);
 void http_count(struct hub *hub);
 void http_close_all(struct hub *hub);
 

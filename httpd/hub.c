@@ -82,6 +82,7 @@ static void break_loop(void *arg)
 /* Connections end in the loop. */
 static void close_conns(struct hub *hub)
 {
+    doors_stop_shaking(hub);
     http_close_all(hub);
     loop_post(hub->loop, break_loop, hub->loop);
     loop_run(hub->loop);
@@ -117,6 +118,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
         hub->loop = loop_new();
         list_init(&hub->conns);
         list_init(&hub->doors);
+        list_init(&hub->shaking);
         hub->auth = auth_new();
         snprintf(hub->allow_origin, sizeof(hub->allow_origin), "*");
     }

@@ -24,6 +24,9 @@ struct films;
 struct pictures;
 struct storages;
 struct server;
+struct tls_server;
+
+enum hub_tls { HUB_TLS_STREAM, HUB_TLS_MODULE, HUB_TLS }; /* of which listeners */
 
 /* Counted by the hub, read by the main thread. */
 struct hub_count {
@@ -36,9 +39,11 @@ struct hub {
     struct server *server;
     unsigned index;
     pthread_t thread;
-    struct map streams; /* uid -> struct stream, at home here */
-    struct list conns;  /* struct http */
-    struct list doors;  /* struct door: listeners */
+    struct map streams;              /* uid -> struct stream, at home here */
+    struct list conns;               /* struct http */
+    struct list doors;               /* struct door: listeners */
+    struct list shaking;             /* struct shaking: TLS handshakes (doors.c) */
+    struct tls_server *tls[HUB_TLS]; /* certificates of new connections; NULL: none has come */
     struct hub_count count;
     uint64_t closed_bytes; /* sent on connections that are gone */
     char allow_origin[ALLOW_ORIGIN_MAX];

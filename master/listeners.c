@@ -24,10 +24,11 @@ static bool module_wanted(const struct conf *c)
 static const struct {
     const char *kind;
     size_t list; /* of struct conf_listens in struct conf */
+    size_t tls;  /* of struct conf_tls */
     bool (*wanted)(const struct conf *c);
 } kinds[] = {
-    {"web", offsetof(struct conf, delivery.web), web_wanted},
-    {"module", offsetof(struct conf, module.listen), module_wanted},
+    {"web", offsetof(struct conf, delivery.web), offsetof(struct conf, delivery.tls), web_wanted},
+    {"module", offsetof(struct conf, module.listen), offsetof(struct conf, module.tls), module_wanted},
 };
 
 static const struct listener_row *same_of(const struct listeners *l, const char *host, uint16_t port)
@@ -56,13 +57,14 @@ static int open_one(const struct conf_listen *want, const struct listeners *old,
     return 0;
 }
 
-static void add(struct listeners *l, const char *kind, const struct conf_listen *want, int fd)
+static void add(struct listeners *l, const char *kind, bool tls, const struct conf_listen *want, int fd)
 {
     l->v = mem_renew(l->v, (l->n + 1) * sizeof(*l->v));
     l->v[l->n++] = (struct listener_row){.kind = kind,
         .host = mem_strdup(want->host),
         .base = mem_strdup(want->base),
         .port = want->port,
+        .tls = tls,
         .fd = fd};
 }
 
@@ -72,6 +74,7 @@ int listeners_open(const struct conf *c, const struct listeners *old, struct lis
 
     for (size_t k = 0; k < ARRAY_N(kinds); k++) {
         const struct conf_listens *list = (const void *)((const char *)c + kinds[k].list);
+        const struct conf_tls *tls = (const void *)((const char *)c + kinds[k].tls);
 
         for (size_t i = 0; kinds[k].wanted(c) && i < list->n; i++) {
             int fd, err = open_one(&list->v[i], old, &fd);
@@ -80,7 +83,7 @@ int listeners_open(const struct conf *c, const struct listeners *old, struct lis
                 listeners_done(&l);
                 return err;
             }
-            add(&l, kinds[k].kind, &list->v[i], fd);
+            add(&l, kinds[k].kind, tls->enable, &list->v[i], fd);
         }
     }
     *ret = l;
@@ -101,10 +104,11 @@ void listeners_done(struct listeners *l)
 void listeners_send(const struct listeners *l, struct channel *httpd)
 {
     for (size_t i = 0; i < l->n; i++) {
-        struct packer *p = channel_begin(httpd, MSG_LISTEN, 2);
+        struct packer *p = channel_begin(httpd, MSG_LISTEN, 3);
 
         pack_kv_text(p, "kind", l->v[i].kind);
         pack_kv_text(p, "base", l->v[i].base);
+        pack_kv_bool(p, "tls", l->v[i].tls);
         channel_end(httpd, &l->v[i].fd, 1);
     }
 }

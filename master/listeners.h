@@ -11,6 +11,7 @@ struct listener_row {
     const char *kind; /* of LISTEN */
     char *host, *base;
     uint16_t port;
+    bool tls;
     int fd;
 };
 struct listeners {

@@ -1,4 +1,5 @@
 /* media-server: the master. */
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "master/master.h"
 #include "master/reload.h"
@@ -88,12 +89,18 @@ static int run(const struct options *o)
     bool read;
 
     if (err == 0) err = conf_load(o->file, &start.conf, &r);
+    if (start.conf && !certs_read(start.conf, clock_wall_us(), &r, &start.certs)) {
+        conf_free(start.conf);
+        start.conf = NULL;
+        err = CONF_E_MISTAKES;
+    }
     read = start.conf != NULL;
     start.paths = &paths;
     start.report = &r;
     if (err != 0 || o->test) conf_report_print(&r, stderr);
     if (start.conf && o->test) {
         printf("%s: good, %zu streams\n", o->file, start.conf->n_streams);
+        certs_done(&start.certs);
         conf_free(start.conf);
     } else if (start.conf) {
         err = master_run(&start);

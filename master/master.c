@@ -132,6 +132,7 @@ static void check(struct loop_timer *t)
     storages_check(&m->storages);
     record_said(m);
     fleet_windows(m);
+    certs_check(&m->certs, services_channel(m, SERVICE_HTTPD), now_us, clock_wall_us());
 }
 
 /* --- the end --- */
@@ -310,6 +311,7 @@ static void close_all(struct master *m)
     loop_timer_stop(&m->stop);
     for (size_t i = 0; i < ARRAY_N(signals); i++) loop_signal_stop(&m->signals[i]);
     listeners_done(&m->listeners);
+    certs_done(&m->certs);
     storages_done(&m->storages);
     record_close(&m->record);
     births_done(&m->births);
@@ -328,6 +330,7 @@ int master_run(const struct master_start *start)
 
     *m = (struct master){.file = start->file, .version = start->version, .revision = start->revision};
     m->conf = start->conf;
+    m->certs = start->certs;
     m->log_level_fixed = start->log_level;
     m->paths = *start->paths;
     m->state_dir = -1;

@@ -1,7 +1,8 @@
 /* The master as a whole, for the files of this room. Each file knows one matter:
  *
- *   mechanism  births.c proc.c spawn.c stream_ring.c listeners.c storages.c state_file.c notify.c lines.c
- *   policy     throttle.c roles.c fleet.c tell.c services.c helpers.c reload.c events.c record.c commands.c
+ *   mechanism  births.c proc.c spawn.c stream_ring.c listeners.c certs.c storages.c state_file.c notify.c
+ * lines.c policy     throttle.c roles.c fleet.c tell.c services.c helpers.c reload.c events.c record.c
+ * commands.c
  *
  * One loop; it waits for nobody: not for a child, not for a disk. What state-dir remembers is made durable by
  * a thread (state_file.c).
@@ -12,6 +13,7 @@
 #include "common/conf/conf.h"
 #include "common/conf/node_key.h"
 #include "common/conf/paths.h"
+#include "master/certs.h"
 #include "master/control.h"
 #include "master/fleet.h"
 #include "master/helpers.h"
@@ -37,6 +39,7 @@ struct master {
     struct roles roles;
     struct births births;
     struct notify notify;
+    struct certs certs;
     struct listeners listeners;
     struct storages storages;
     struct record record;
@@ -61,6 +64,7 @@ struct master {
 struct master_start {
     const char *file, *version, *revision;
     struct conf *conf;                /* taken */
+    struct certs certs;               /* taken */
     const struct conf_report *report; /* of its loading */
     const struct paths *paths;
     int log_level; /* of the command line; 0: the configuration's */

@@ -1,4 +1,5 @@
 #include "master/reload.h"
+#include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/log.h"
 #include "master/host.h"
@@ -100,13 +101,27 @@ static void apply(
     conf_free(before);
 }
 
+/* Files may be others under the same names. Connections that stand keep theirs. */
+static void apply_certs(struct master *m, struct certs *after)
+{
+    struct channel *httpd = services_channel(m, SERVICE_HTTPD);
+    bool same = certs_same(&m->certs, after);
+
+    after->told_us = m->certs.told_us;
+    certs_done(&m->certs);
+    m->certs = *after;
+    if (same || !httpd) return;
+    certs_send(&m->certs, httpd);
+    log_note("certificates-changed", "for=new-connections");
+}
+
 static void say_restart_keys(const struct conf_diff *d)
 {
     for (size_t i = 0; i < d->restart.n; i++)
         log_warn("reload-needs-restart", "key=%s", log_q(span_of(d->restart.v[i])));
 }
 
-static bool take(struct master *m, struct conf *after, char *what)
+static bool take(struct master *m, struct conf *after, struct certs *certs, char *what)
 {
     struct listeners listeners;
     struct conf_diff d = {.n_streams = 0};
@@ -114,6 +129,7 @@ static bool take(struct master *m, struct conf *after, char *what)
 
     if (err < 0) {
         snprintf(what, RELOAD_TEXT_MAX, "refused: a listener could not be bound: %s", err_text(err));
+        certs_done(certs);
         conf_free(after);
         return false;
     }
@@ -122,6 +138,7 @@ static bool take(struct master *m, struct conf *after, char *what)
         d.storages ? ", storages changed" : "", d.httpd ? ", httpd restarted" : "",
         d.restart.n > 0 ? "; some keys need a restart of the server" : "");
     say_restart_keys(&d);
+    apply_certs(m, certs);
     apply(m, after, &d, &listeners);
     conf_diff_done(&d);
     return true;
@@ -129,14 +146,17 @@ static bool take(struct master *m, struct conf *after, char *what)
 
 bool reload(struct master *m, struct conf_report *r, char *what)
 {
-    struct conf *after;
+    struct certs certs;
+    struct conf *after = NULL;
     bool ok = false;
 
     notify_reloading(&m->notify);
-    if (conf_load(m->file, &after, r) == 0)
-        ok = take(m, after, what);
-    else
+    if (conf_load(m->file, &after, r) == 0 && certs_read(after, clock_wall_us(), r, &certs)) {
+        ok = take(m, after, &certs, what);
+    } else {
+        conf_free(after);
         describe_refusal(r, what);
+    }
     reload_log_report(r);
     log_event(ok ? LOG_NOTE : LOG_ERROR, "reload", "result=%s", log_q(span_of(what)));
     notify_ready(&m->notify, m->conf->n_streams);

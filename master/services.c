@@ -88,6 +88,7 @@ static void tell_httpd(struct service *s)
     struct master *m = s->m;
 
     services_httpd_conf(m);
+    certs_send(&m->certs, s->proc.ch);
     listeners_send(&m->listeners, s->proc.ch);
     storages_send(&m->storages, m->conf, s->proc.ch);
     fleet_tell_httpd(m);

@@ -144,6 +144,13 @@ struct conf_auth_key {
     int64_t not_before_s, not_after_s; /* unix seconds; 0: open */
 };
 
+struct conf_tls {
+    bool enable, kernel;
+    char *cert, *key; /* files; "": not given */
+    unsigned enable_line, cert_line,
+        key_line; /* where they stand, for what is found wrong with them; 0: nowhere */
+};
+
 struct conf_delivery { /* [[stream]] of [server] */
     uint32_t enable;   /* CONF_ROAD_* */
     struct conf_listens rtsp, publish, web;
@@ -152,8 +159,7 @@ struct conf_delivery { /* [[stream]] of [server] */
     struct secret auth_secret;
     struct conf_auth_key *keys; /* [[[keys]]] */
     size_t n_keys;
-    bool ssl_enable;
-    char *ssl_cert, *ssl_key;
+    struct conf_tls tls;
     struct conf_reconnect reconnect;
     char *web_allow_origin, *user_agent;
 };
@@ -166,11 +172,11 @@ struct conf_user {
 
 struct conf_module { /* [[module]] of [server] */
     struct conf_listens listen;
-    bool cpanel_enable, api_enable, ssl_enable;
+    bool cpanel_enable, api_enable;
     char *cpanel_baseurl, *cpanel_module, *cpanel_auth;
     char *api_baseurl, *api_module;
     struct conf_cidrs cpanel_whitelist, api_whitelist;
-    char *ssl_cert, *ssl_key;
+    struct conf_tls tls;
     struct conf_user users[CONF_ROLES];
 };
 

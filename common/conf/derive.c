@@ -85,6 +85,20 @@ static void check_zone(struct load *l)
             "%s is not the name of a time zone, such as Europe/Berlin", report_q(span_of(zone)));
 }
 
+static void derive_tls(struct load *l, const char *section, struct conf_tls *t)
+{
+    char key[64];
+
+    t->enable_line = line_of(l, section, "ssl-enable");
+    t->cert_line = line_of(l, section, "ssl-cert");
+    t->key_line = line_of(l, section, "ssl-key");
+    if (!t->enable) return;
+    snprintf(key, sizeof(key), "%s/%s", section, t->cert[0] ? "ssl-key" : "ssl-cert");
+    if (!t->cert[0] || !t->key[0])
+        report_add(l->r, CONF_MISTAKE, l->c->file, t->enable_line, key,
+            "is missing: ssl-enable = true needs ssl-cert and ssl-key");
+}
+
 /* Two listeners that cannot be bound at once, or more than httpd opens. */
 static void check_listeners(struct load *l)
 {
@@ -131,6 +145,8 @@ void derive_server(struct load *l)
     derive_threads(l);
     derive_ring(l);
     check_zone(l);
+    derive_tls(l, "server/stream", &c->delivery.tls);
+    derive_tls(l, "server/module", &c->module.tls);
     check_listeners(l);
     for (size_t i = 0; i < c->n_storages; i++) {
         struct conf_storage *st = &c->storages[i];

@@ -11,7 +11,6 @@
 #define TI (1024 * GI)
 
 #define CLUSTER  "accepted: clustering is not part of this version, this node works alone"
-#define TLS      "accepted: TLS is not part of this version, put a proxy that does it before this server"
 #define CPANEL   "accepted: the control panel is not part of this version"
 #define API      "accepted: the API is not part of this version"
 #define RTSP     "accepted: viewers over RTSP are not part of this version"
@@ -153,12 +152,14 @@ const struct conf_row conf_rows[] = {
         .accepted = TOKENS, .help = "Lua that decides on viewers: looked up in the site's overlay, then in what is shipped."},
     {CONF_ROW(DELIVERY, "auth-secret", KIND_SECRET, delivery.auth_secret, struct secret, ""), .reload = RELOAD_LIVE, .accepted = TOKENS,
         .help = "Key 0 of the access tokens, shared by the nodes."},
-    {CONF_ROW(DELIVERY, "ssl-enable", KIND_BOOL, delivery.ssl_enable, bool, "false"), .reload = RELOAD_HTTPD, .accepted = TLS,
-        .help = "TLS for the viewers' listeners."},
-    {CONF_ROW(DELIVERY, "ssl-cert", KIND_PATH, delivery.ssl_cert, char *, ""), .reload = RELOAD_HTTPD, .accepted = TLS,
-        .help = "Certificate and chain, PEM."},
-    {CONF_ROW(DELIVERY, "ssl-key", KIND_PATH, delivery.ssl_key, char *, ""), .reload = RELOAD_HTTPD, .accepted = TLS,
-        .help = "Private key, PEM."},
+    {CONF_ROW(DELIVERY, "ssl-enable", KIND_BOOL, delivery.tls.enable, bool, "false"), .reload = RELOAD_HTTPD,
+        .help = "TLS for the listeners rtsp and web: these then take nothing else."},
+    {CONF_ROW(DELIVERY, "ssl-cert", KIND_PATH, delivery.tls.cert, char *, ""), .reload = RELOAD_LIVE,
+        .help = "Certificate and its chain, PEM. Read again at every reload, whether its path has changed or not."},
+    {CONF_ROW(DELIVERY, "ssl-key", KIND_PATH, delivery.tls.key, char *, ""), .reload = RELOAD_LIVE,
+        .help = "Its private key, PEM, without a pass phrase. The master alone reads it: it need not be open to the users of the services."},
+    {CONF_ROW(DELIVERY, "tls-kernel", KIND_BOOL, delivery.tls.kernel, bool, "false"), .reload = RELOAD_LIVE,
+        .help = "The kernel encrypts what goes out, where it has TLS (module tls): files of the archive are sent without being copied. Tested on no such kernel yet; nothing changes where the kernel lacks it."},
     {CONF_ROW(DELIVERY, "reconnect-numbers", KIND_INT, delivery.reconnect.numbers, int64_t, "500"), .max = 1000000, .reload = RELOAD_WORKER,
         .help = "Failed attempts in a row before a stream counts as down and an alarm is raised. Trying never ends."},
     {CONF_ROW(DELIVERY, "reconnect-timeout", KIND_DURATION, delivery.reconnect.timeout_us, usec_t, "10s"), .min = 100 * US_PER_MS, .max = H,
@@ -193,12 +194,12 @@ const struct conf_row conf_rows[] = {
         .accepted = API, .help = "Its Lua part."},
     {CONF_ROW(MODULE, "api-whitelist", KIND_CIDRS, module.api_whitelist, struct conf_cidrs, ""), .reload = RELOAD_LIVE, .accepted = API,
         .help = "Networks from which it may be used. Empty: from everywhere."},
-    {CONF_ROW(MODULE, "ssl-enable", KIND_BOOL, module.ssl_enable, bool, "false"), .reload = RELOAD_HTTPD, .accepted = TLS,
+    {CONF_ROW(MODULE, "ssl-enable", KIND_BOOL, module.tls.enable, bool, "false"), .reload = RELOAD_HTTPD,
         .help = "TLS for API and control panel."},
-    {CONF_ROW(MODULE, "ssl-cert", KIND_PATH, module.ssl_cert, char *, ""), .reload = RELOAD_HTTPD, .accepted = TLS,
-        .help = "Certificate and chain, PEM."},
-    {CONF_ROW(MODULE, "ssl-key", KIND_PATH, module.ssl_key, char *, ""), .reload = RELOAD_HTTPD, .accepted = TLS,
-        .help = "Private key, PEM."},
+    {CONF_ROW(MODULE, "ssl-cert", KIND_PATH, module.tls.cert, char *, ""), .reload = RELOAD_LIVE,
+        .help = "Certificate and its chain, PEM. Read again at every reload, whether its path has changed or not."},
+    {CONF_ROW(MODULE, "ssl-key", KIND_PATH, module.tls.key, char *, ""), .reload = RELOAD_LIVE,
+        .help = "Its private key, PEM, without a pass phrase."},
     {CONF_ROW(USERS, "root", KIND_USER, module.users[CONF_ROLE_ROOT], struct conf_user, ""), .reload = RELOAD_HTTPD, .accepted = CPANEL,
         .help = "login:password of the role root. Empty: the role is off."},
     {CONF_ROW(USERS, "admin", KIND_USER, module.users[CONF_ROLE_ADMIN], struct conf_user, ""), .reload = RELOAD_HTTPD, .accepted = CPANEL,

@@ -109,7 +109,10 @@ enum {
     /* from_us, until_us (-1: until another order; not behind from_us: none): modes schedule and ondemand. One at a time */ \
     MESSAGE(RECORD, 49, TO_MASTER, TO_WORKER, 64, 0) \
     /* --- httpd ---------------------------------------------------------------------------------------------- */ \
-    MESSAGE(LISTEN, 50, TO_MASTER, TO_HTTPD, 512, 1)          /* kind (web, rtsp, publish, module), base: a listening socket */ \
+    MESSAGE(LISTEN, 50, TO_MASTER, TO_HTTPD, 512, 1)          /* kind (web, rtsp, publish, module), base, tls (bool): a listening socket */ \
+    /* module (bool: of the listener of API and panel, else of the viewers'), cert and key (PEM), kernel: for new connections, from now on. \
+       Before LISTEN, at a reload that found others, and once a day, for new ticket keys */ \
+    MESSAGE(TLS, 90, TO_MASTER, TO_HTTPD, 65536, 0) \
     /* threads, web_dir (cpanel files), allow_origin, export_max_us (longest MP4 of the archive), pictures (helpers at most) */ \
     MESSAGE(HTTPD_CONF, 51, TO_MASTER, TO_HTTPD, 8192, 0) \
     /* whitelist (CIDR list of whitelist-access as text, "": from everywhere): behind HTTPD_CONF, and when it has changed */ \

@@ -144,7 +144,7 @@ static void finish(struct conn *c)
     loop_defer_stop(c->loop, &c->task); /* on_close may have called something that queued it */
     conn_drop_queue(c);
     buf_done(&c->in);
-    c->t->close(c);
+    c->t->close(c->fd, c->with);
     mem_free(c);
 }
 
@@ -208,6 +208,12 @@ struct conn *conn_new(
     struct loop *l, int fd, const struct conn_ops *ops, const struct conn_limits *limits, void *arg)
 {
     return conn_new_on(l, conn_over_fd(fd), ops, limits, arg);
+}
+
+void conn_over_close(struct conn_over *over)
+{
+    over->t->close(over->fd, over->with);
+    *over = (struct conn_over){.fd = -1};
 }
 
 void conn_close(struct conn *c, int err)

@@ -39,6 +39,7 @@ struct conn_over {
 struct tls;
 struct conn_over conn_over_fd(int fd);
 struct conn_over conn_over_tls(struct tls *t); /* after its handshake (tls.h) */
+void conn_over_close(struct conn_over *over);  /* of one that is not taken */
 
 struct conn *conn_new_on(struct loop *l, struct conn_over over, const struct conn_ops *ops,
     const struct conn_limits *limits, void *arg);

@@ -20,7 +20,7 @@ struct conn_transport {
     ssize_t (*lent_file)(struct conn *c, int fd, uint64_t at, size_t n);
     void (*half_close)(struct conn *c); /* nothing is written any more */
     void (*cut)(struct conn *c);        /* another thread has the connection: its next write fails */
-    void (*close)(struct conn *c);
+    void (*close)(int fd, void *with);
     bool tls;
 };
 extern const struct conn_transport conn_plain, conn_tls;

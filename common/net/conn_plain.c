@@ -59,9 +59,10 @@ static void plain_cut(struct conn *c)
     shutdown(c->fd, SHUT_RDWR);
 }
 
-static void plain_close(struct conn *c)
+static void plain_close(int fd, void *with)
 {
-    fd_close(&c->fd);
+    (void)with;
+    fd_close(&fd);
 }
 
 const struct conn_transport conn_plain = {.read = plain_read,

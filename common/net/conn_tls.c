@@ -76,10 +76,10 @@ static void tls_conn_cut(struct conn *c)
     shutdown(c->fd, SHUT_RDWR);
 }
 
-static void tls_conn_close(struct conn *c)
+static void tls_conn_close(int fd, void *with)
 {
-    tls_free(c->with);
-    c->with = NULL;
+    (void)fd; /* the other owns it */
+    tls_free(with);
 }
 
 const struct conn_transport conn_tls = {.read = tls_conn_read,

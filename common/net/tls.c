@@ -21,7 +21,8 @@ struct tls_server {
 struct tls {
     SSL *ssl;
     int fd;
-    bool http, kernel, broken;
+    const char *protocols; /* ours */
+    bool kernel, broken;
 };
 
 /* --- what is offered --- */
@@ -29,13 +30,13 @@ struct tls {
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
     unsigned in_n, void *arg)
 {
-    static const unsigned char ours[] = "\x02h2\x08http/1.1";
     const struct tls *t = SSL_get_app_data(ssl);
     unsigned char *chosen;
 
     (void)arg;
-    if (!t->http) return SSL_TLSEXT_ERR_NOACK;
-    if (SSL_select_next_proto(&chosen, out_n, ours, sizeof(ours) - 1, in, in_n) != OPENSSL_NPN_NEGOTIATED)
+    if (!t->protocols) return SSL_TLSEXT_ERR_NOACK;
+    if (SSL_select_next_proto(&chosen, out_n, (const unsigned char *)t->protocols,
+            (unsigned)strlen(t->protocols), in, in_n) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
@@ -95,13 +96,13 @@ void tls_server_unref(struct tls_server *s)
 
 /* --- a connection --- */
 
-struct tls *tls_new(struct tls_server *s, int fd, bool http)
+struct tls *tls_new(struct tls_server *s, int fd, const char *protocols)
 {
     struct tls *t = NEW(struct tls);
 
     t->ssl = SSL_new(s->ctx);
     t->fd = fd;
-    t->http = http;
+    t->protocols = protocols;
     if (!t->ssl || !SSL_set_fd(t->ssl, fd) || !SSL_set_app_data(t->ssl, t)) {
         SSL_free(t->ssl);
         mem_free(t);

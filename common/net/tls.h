@@ -41,7 +41,9 @@ void tls_free(struct tls *t); /* closes the descriptor; NULL too */
 struct tls_accept;
 struct tls_accept_ops {
     void (*done)(void *arg, struct tls *t, const char *why);
-    bool http; /* ALPN: h2 and http/1.1, and nothing else; false: whatever is asked for is not answered */
+    /* ALPN: ours, the best first, as they stand on the wire; a client that knows none of them is refused.
+     * NULL: whatever is asked for is not answered. */
+    const char *protocols;
     usec_t most_us; /* 0: TLS_HANDSHAKE_US */
 };
 struct tls_accept *tls_accept_new(

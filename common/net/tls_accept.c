@@ -87,7 +87,7 @@ static void ready(struct loop_io *io, unsigned events)
     if (!a->t) {
         why = first_record(a, &whole);
         if (!why && !whole) return;
-        if (!why) a->t = tls_new(a->server, a->fd, a->ops->http);
+        if (!why) a->t = tls_new(a->server, a->fd, a->ops->protocols);
         if (!why && !a->t) why = "out of memory";
         if (why) {
             ended(a, why);

@@ -5,7 +5,7 @@
 #include "common/net/tls.h"
 
 /* Takes fd, unless it returns NULL (memory is out). */
-struct tls *tls_new(struct tls_server *s, int fd, bool http);
+struct tls *tls_new(struct tls_server *s, int fd, const char *protocols);
 /* Goes on with the handshake. 0: done; -EAGAIN: for reading, or for writing; else it has failed. */
 int tls_shake(struct tls *t, bool *ret_write, const char **ret_why);
 

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import signal
+import ssl
 import subprocess
 import tempfile
 import time
@@ -53,6 +54,7 @@ class MediaServer:
         self.record = record
         self.streams_conf = {}
         self.web_port, self.module_port = tools.free_port(), tools.free_port()
+        self.scheme = "http"  # of the viewers' listener; "https": whatever certificate it has
         self.storages = storages or {"default": str(self.path / "storage")}
         for s in self.storages.values():
             pathlib.Path(s).mkdir(parents=True, exist_ok=True)
@@ -248,12 +250,15 @@ class MediaServer:
     # --- HTTP ---
 
     def url(self, path):
-        return urllib.parse.urljoin(f"http://127.0.0.1:{self.web_port}/", path)
+        return urllib.parse.urljoin(f"{self.scheme}://127.0.0.1:{self.web_port}/", path)
 
     def get(self, url, method="GET", headers=None, body=None, timeout=15, status=200):
         """One request on a connection of its own; status None: any."""
         u = urllib.parse.urlsplit(self.url(url))
-        c = http.client.HTTPConnection(u.hostname, u.port, timeout=timeout * tools.SLOW)
+        if u.scheme == "https":
+            c = http.client.HTTPSConnection(u.hostname, u.port, timeout=timeout * tools.SLOW, context=ssl._create_unverified_context())
+        else:
+            c = http.client.HTTPConnection(u.hostname, u.port, timeout=timeout * tools.SLOW)
         try:
             c.request(method, u.path + (f"?{u.query}" if u.query else ""), body, headers or {})
             r = c.getresponse()

@@ -172,7 +172,7 @@ static void check_delivery(const struct conf *c)
     assert_int_equal(d->whitelist_publishers.n, 0);
     assert_true(span_is(secret_reveal(&d->auth_secret), "s#e;c r]e[t<>"));
     snprintf(path, sizeof(path), "%s/keys/k.pem", c->dir);
-    assert_string_equal(d->ssl_key, path);
+    assert_string_equal(d->tls.key, path);
     assert_int_equal(d->reconnect.numbers, 501);
     assert_int_equal(d->reconnect.invalid, 11);
     assert_string_equal(d->web_allow_origin, "*");

@@ -170,8 +170,9 @@ static void shaken(void *arg, struct tls *t, const char *why)
     if (r->open || r->cl.say.n == 0) loop_break(r->loop);
 }
 
-static const struct tls_accept_ops http = {.done = shaken, .http = true};
-static const struct tls_accept_ops short_http = {.done = shaken, .http = true, .most_us = 100 * US_PER_MS};
+static const struct tls_accept_ops http = {.done = shaken, .protocols = "\x02h2\x08http/1.1"};
+static const struct tls_accept_ops short_http = {
+    .done = shaken, .protocols = "\x02h2\x08http/1.1", .most_us = 100 * US_PER_MS};
 
 static void too_late(struct loop_timer *t)
 {
