@@ -1,6 +1,7 @@
 #include "archive/ask.h"
 #include "archive/keeper_impl.h"
 #include "archive/work_ask.h"
+#include "archive/work_clock.h"
 #include "archive/work_events.h"
 #include "archive/work_plan.h"
 #include "common/base/err.h"
@@ -19,6 +20,7 @@ const struct ask_command ask_commands[] = {
     {"archive locks", 0, 1, keeper_ask_locks, NULL, 0, NULL},
     {"archive reread", 3, 3, NULL, work_reread, 0, NULL},
     {"archive vacuum", 0, 2, keeper_ask_complete, work_vacuum, sizeof(struct work_vacuum), NULL},
+    {"storage clock", 1, 1, NULL, work_clock_accept, 0, NULL},
     {"events", 0, 4, work_events_begin, work_events_step, sizeof(struct work_events_list), NULL},
 };
 const size_t ask_commands_n = ARRAY_N(ask_commands);

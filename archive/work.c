@@ -33,7 +33,7 @@ static void tell_state(struct work *w, usec_t now_us, bool always)
     work_keep_report(w, &r);
     memcpy(r.uuid, w->storage.uuid, sizeof(r.uuid));
     if (!always && r.state == w->told.state && r.err == w->told.err && strcmp(r.uuid, w->told.uuid) == 0 &&
-        now_us - w->report_us < REPORT_US)
+        (r.ahead_us > 0) == (w->told.ahead_us > 0) && now_us - w->report_us < REPORT_US)
         return;
     w->told = r;
     w->report_us = now_us;
@@ -412,6 +412,7 @@ void work_tick(struct work *w, usec_t now_us)
         retry(w, now_us);
         sync_and_commit(w, now_us, false);
         mend(w, now_us);
+        work_clock_tick(w, now_us);
         index_wrote(w, work_keep_tick(w, now_us), now_us);
         index_wrote(w, work_events_tick(w, now_us), now_us);
         if (w->indexer.ix && !w->scanning && w->pending.n_sure + w->pending.n_doubtful == 0)

@@ -8,6 +8,7 @@
 #include "archive/indexer.h"
 #include "archive/pending.h"
 #include "archive/scan.h"
+#include "archive/work_clock.h"
 #include "archive/work_events.h"
 #include "archive/work_keep.h"
 #include "common/base/log.h"
@@ -67,6 +68,7 @@ struct work {
     struct map relook;  /* uid -> w: something was being written there, perhaps, */
     struct map retry;   /* or the disk said no: looked at less and less often */
     struct work_keep keep;
+    struct work_clock clock;
     struct list asks; /* struct answer: questions under way */
     struct pending pending;
     usec_t sync_every_us; /* of the conf, until it changes */

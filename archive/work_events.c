@@ -99,7 +99,7 @@ static int drop_of(struct work *w, const char *uid)
     CLEANUP(mem_freep) struct seg_info *first = NEW(struct seg_info);
     size_t n;
 
-    before_us = clock_wall_us() - (kept_us ? kept_us : KEPT_LEAST_US);
+    before_us = work_clock_now(w) - (kept_us ? kept_us : KEPT_LEAST_US);
     if (index_first(w->indexer.ix, uid, first) == INDEX_OK) before_us = MIN(before_us, first->start_us);
     return index_events_drop(w->indexer.ix, uid, before_us, DROP_RECORDS, &n);
 }

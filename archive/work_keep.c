@@ -219,6 +219,7 @@ void work_keep_report(const struct work *w, struct disk_report *r)
     r->rate = w->keep.rate;
     r->footage = w->keep.sum.footage;
     r->held = w->keep.held;
+    r->ahead_us = w->clock.ahead_us;
     r->oldest_us = w->keep.sum.oldest_us;
     r->forecast = retention_forecast(&w->keep.sum, &at, clock_wall_us());
 }
@@ -229,7 +230,7 @@ void work_keep_setup(struct work *w, struct reap_setup *ret)
         .policies = &w->keep.policies,
         .locks = &w->keep.locks,
         .room = room(w),
-        .now_us = clock_wall_us(),
+        .now_us = work_clock_now(w),
         .protects = work_event_protects,
         .protects_arg = w};
 }
@@ -253,6 +254,7 @@ int work_keep_opened(struct work *w)
     int err;
 
     work_keep_closed(w);
+    work_clock_opened(w);
     err = trash_new(w->storage.fd, &w->keep.trash);
     if (!err) err = read_locks(w);
     if (!err) err = write_locks(w);

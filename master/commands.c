@@ -365,7 +365,7 @@ static bool row_storages(struct session *s, struct packer *p)
     st = &c->storages[s->at++];
     seen = storages_seen(&s->m->storages, st->name);
     pack_map(p,
-        seen ? 11 + (seen->oldest_s > 0) + (seen->keeps_s > 0) + (seen->full_s > 0) +
+        seen ? 11 + (seen->oldest_s > 0) + (seen->keeps_s > 0) + (seen->full_s > 0) + (seen->ahead_s > 0) +
                 (seen->index_path != NULL)
              : 3);
     pack_kv_text(p, "name", st->name);
@@ -383,8 +383,15 @@ static bool row_storages(struct session *s, struct packer *p)
     if (seen->oldest_s > 0) pack_kv_i64(p, "oldest_s", seen->oldest_s);
     if (seen->keeps_s > 0) pack_kv_i64(p, "keeps_s", seen->keeps_s);
     if (seen->full_s > 0) pack_kv_i64(p, "full_s", seen->full_s);
+    if (seen->ahead_s > 0) pack_kv_i64(p, "clock_ahead_s", seen->ahead_s);
     if (seen->index_path) pack_kv_text(p, "index", seen->index_path);
     return true;
+}
+
+static int run_storage_clock(struct session *s)
+{
+    if (!conf_storage(s->m->conf, span_of(s->args[0]))) return not_found(s, "storage");
+    return control_ask_keeper(s);
 }
 
 static int run_storage_init(struct session *s)
@@ -470,6 +477,7 @@ const struct command commands[] = {
     {"reload", 0, 0, run_reload, row_remarks},
     {"storage list", 0, 0, run_nothing, row_storages},
     {"storage init", 1, 1, run_storage_init, NULL},
+    {"storage clock", 1, 1, run_storage_clock, NULL},
     {"key show", 0, 0, run_key, row_key},
     {"log-level", 1, 1, run_log_level, NULL},
     /* the keeper's, in archive/ask.h */

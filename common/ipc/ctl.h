@@ -22,9 +22,11 @@
  *   free u, uuid t, index t (its folder; not there while it is not open), floor u (bytes that stay free),
  * footage u (bytes), rate_bps u (of what is recorded there), locked u (bytes that locks and events keep
  * though room is needed; else 0), oldest_s u, keeps_s u (so long a time fits at this rate), full_s u (when
- * deleting for want of room begins; not there: never, as it is now).
+ * deleting for want of room begins; not there: never, as it is now), clock_ahead_s u (only while the clock is
+ * so far ahead of what is known that ages are not counted by it).
  * - key show: one row. fingerprint t, public t (PEM), file t (of the secret half). CTL_FAILED: the file is
  * not as it should be, and text says how.
+ * - storage clock NAME: no row. The clock is right, however far ahead: ages are counted by it from now on.
  * - storage init NAME: no row. The path is accepted as it is.
  * - archive list [UID]: a row for each stream and storage that holds footage of it, configured or not. uid t,
  *   storage t, segments u, bytes u, from_s u, to_s u.

@@ -50,8 +50,8 @@ static const struct show_column storage_columns[] = {{"name", "NAME", SHOW_TEXT}
     {"state", "STATE", SHOW_TEXT}, {"total", "TOTAL", SHOW_BYTES}, {"free", "FREE", SHOW_BYTES},
     {"floor", "FLOOR", SHOW_BYTES}, {"footage", "FOOTAGE", SHOW_BYTES}, {"locked", "LOCKED", SHOW_BYTES},
     {"rate_bps", "RATE", SHOW_BITRATE}, {"oldest_s", "OLDEST", SHOW_TIME}, {"keeps_s", "KEEPS", SHOW_PERIOD},
-    {"full_s", "FULL ON", SHOW_TIME}, {"uuid", "UUID", SHOW_TEXT}, {"path", "PATH", SHOW_TEXT},
-    {NULL, NULL, SHOW_TEXT}};
+    {"full_s", "FULL ON", SHOW_TIME}, {"clock_ahead_s", "CLOCK AHEAD", SHOW_PERIOD},
+    {"uuid", "UUID", SHOW_TEXT}, {"path", "PATH", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
 static const struct show_column archive_columns[] = {{"uid", "UID", SHOW_TEXT},
     {"storage", "STORAGE", SHOW_TEXT}, {"segments", "SEGMENTS", SHOW_NUMBER}, {"bytes", "BYTES", SHOW_BYTES},
     {"from_s", "FROM", SHOW_TIME}, {"to_s", "TO", SHOW_TIME}, {NULL, NULL, SHOW_TEXT}};
@@ -173,6 +173,8 @@ static const struct command {
     {"reload", "reload", "reads the configuration again", 0, 0, show_remarks, NULL},
     {"storage list", "storage list", "storages, their state and space", 0, 0, print_storages, NULL},
     {"storage init", "storage init NAME", "accepts a storage's path as it is", 1, 1, print_nothing, NULL},
+    {"storage clock", "storage clock NAME", "the clock is right, however far ahead: footage ages by it", 1, 1,
+        print_nothing, NULL},
     {"archive list", "archive list [UID]", "what footage lies on which storage", 0, 1, print_archive, NULL},
     {"archive plan", "archive plan [STORAGE|UID]", "what would be deleted now, and why", 0, 1, print_plan,
         NULL},

@@ -106,6 +106,7 @@ static int on_message(struct channel *ch, struct incoming *in)
         s->err = packed_u64(in->body, "errno", 0);
         s->total = packed_u64(in->body, "total", 0);
         s->free = packed_u64(in->body, "free", 0);
+        s->ahead_s = packed_i64(in->body, "ahead_s", 0);
         s->states++;
     } else if (in->type == MSG_INDEX_READY) {
         packed_text(in->body, "path", s->index, sizeof(s->index));

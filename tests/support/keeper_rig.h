@@ -14,6 +14,7 @@
 struct rig_store {
     char name[32], state[16], uuid[40], index[4096];
     uint64_t err, total, free;
+    int64_t ahead_s;  /* of the clock */
     unsigned indexes; /* how often INDEX_READY came */
     unsigned states;  /* messages */
 };
