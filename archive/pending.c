@@ -58,6 +58,20 @@ struct pending_seg *pending_doubtful(const struct pending *p)
     return p->n_doubtful > 0 ? LIST_ITEM(p->doubtful.next, struct pending_seg, link) : NULL;
 }
 
+static bool list_has(const struct list *l, const char *uid)
+{
+    LIST_EACH(l, link)
+    {
+        if (strcmp(LIST_ITEM(link, struct pending_seg, link)->info.uid, uid) == 0) return true;
+    }
+    return false;
+}
+
+bool pending_has(const struct pending *p, const char *uid)
+{
+    return list_has(&p->sure, uid) || list_has(&p->doubtful, uid);
+}
+
 bool pending_is_doubtful(const struct pending *p, const char *uid, uint64_t id)
 {
     LIST_EACH(&p->doubtful, link)

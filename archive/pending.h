@@ -29,6 +29,8 @@ bool pending_add(struct pending *p, const struct seg_info *info, bool doubtful);
 void pending_doubt(struct pending *p, usec_t wall_us);
 /* The oldest doubtful one, NULL: none. */
 struct pending_seg *pending_doubtful(const struct pending *p);
+/* Any of this stream's? */
+bool pending_has(const struct pending *p, const char *uid);
 bool pending_is_doubtful(const struct pending *p, const char *uid, uint64_t id);
 /* It has been read back: goes with the others (keep), or out. */
 void pending_settle(struct pending *p, struct pending_seg *s, bool keep);

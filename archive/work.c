@@ -258,6 +258,11 @@ static void sync_and_commit(struct work *w, usec_t now_us, bool now)
     index_wrote(w, err, now_us);
 }
 
+void work_commit(struct work *w)
+{
+    if (w->usable && w->pending.n_sure > 0) sync_and_commit(w, clock_mono_us(), true);
+}
+
 /* Records that rot on the disk are found by the keeper itself. */
 static void mend(struct work *w, usec_t now_us)
 {

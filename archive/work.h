@@ -89,6 +89,8 @@ void work_job(struct work *w, const struct job *j);
 /* Once a second (as often as sync_every_us, when that is less), and when work_due. */
 void work_tick(struct work *w, usec_t now_us);
 bool work_due(const struct work *w);
+/* What waits for the index goes into it now, behind a syncfs. */
+void work_commit(struct work *w);
 /* A little of the scan, of what is to be deleted and of what is asked; true: there is more. */
 bool work_scan(struct work *w);
 /* Commits what it can, closes all. */

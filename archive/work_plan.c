@@ -123,6 +123,17 @@ static bool may_go(
     return false;
 }
 
+/* Segments that are closed and not yet in the index are put there first: what is asked to go goes. */
+static void commit_first(struct work *w, struct work_delete *s, struct answer *a)
+{
+    if (s->begun) return;
+    s->begun = true;
+    if (pending_has(&w->pending, a->ask.args[0])) work_commit(w);
+    if (w->scanning || pending_has(&w->pending, a->ask.args[0]))
+        answer_fail(a, CTL_FAILED, "storage %s: what was recorded there is still being read in, ask again",
+            w->conf->name);
+}
+
 bool work_delete(struct work *w, struct answer *a)
 {
     struct work_delete *s = a->state;
@@ -131,8 +142,10 @@ bool work_delete(struct work *w, struct answer *a)
     struct index_ref refs[DELETE_PAGE] = {0};
     uint64_t bytes[DELETE_PAGE];
     size_t n = 0, out = 0;
-    int err = work_keep_may_delete(w) ? INDEX_OK : -EAGAIN;
+    int err;
 
+    commit_first(w, s, a);
+    err = work_keep_may_delete(w) ? INDEX_OK : -EAGAIN;
     (void)span_i64(span_of(a->ask.args[1]), &q.from_us);
     (void)span_i64(span_of(a->ask.args[2]), &q.to_us);
     if (!err) err = MIN(index_segments(w->indexer.ix, &q, page, DELETE_PAGE, &n), 0);

@@ -20,6 +20,7 @@ void work_plan_done(void *state);
 /* archive delete UID FROM TO, in microseconds of the wall clock: segments that lie wholly inside and that no
  * lock touches. */
 struct work_delete {
+    bool begun;
     uint64_t after;
     uint64_t segments, bytes, locked, edges;
 };

@@ -315,6 +315,40 @@ static void deleted_by_call(void **state)
     wait_listed(p, "cam", 2);
 }
 
+/* Asked again and again: the keeper hears of segments by another socket than of questions. */
+static void delete_in_the_end(struct place *p, int first, int last)
+{
+    usec_t late_us = clock_mono_us() + RIG_WAIT_US;
+
+    while (segments_there(p->a, &p->s[first]) || segments_there(p->a, &p->s[last])) {
+        assert_true(clock_mono_us() < late_us);
+        if (ask(p, "archive delete", p->s[first].start_us, p->s[last].end_us) == CTL_FAILED)
+            assert_non_null(strstr(p->rig.text, "ask again"));
+    }
+}
+
+/* A segment that was closed a moment ago is not in the index before the next syncfs, in an hour. */
+static void what_is_not_in_the_index_yet_goes_too(void **state)
+{
+    struct place *p = *state;
+    struct rig_worker *w;
+
+    assert_true(rig_start(&p->rig));
+    rig_storage(&p->rig, "a", p->a, "1", "", 3600 * US_PER_S);
+    assert_true(rig_wait_state(&p->rig, "a", "ok"));
+    assert_true(rig_wait_index(&p->rig, "a"));
+    w = rig_worker(&p->rig, "cam", "a");
+    rig_ask(w);
+    assert_true(rig_wait_archive(w, "ok"));
+    for (int i = 0; i < N; i++) {
+        segments_make(w->folder, "cam", OLD + i * 10 * US_PER_S, 2, &p->s[i]);
+        rig_segment_closed(w, &p->s[i]);
+    }
+    delete_in_the_end(p, 1, 2);
+    assert_true(rig_wait_stored(w, p->s[3].id));
+    assert_true(segments_there(p->a, &p->s[0]) && segments_there(p->a, &p->s[3]));
+}
+
 static void what_would_be_deleted(void **state)
 {
     struct place *p = *state;
@@ -370,6 +404,67 @@ static void a_lock_finds_storages_that_come_back(void **state)
     assert_int_equal(p->rig.n_rows, 1);
 }
 
+static bool is_ahead(void *arg)
+{
+    struct place *p = arg;
+
+    return rig_store(&p->rig, "a")->ahead_s >= 3 * 86400 - 60;
+}
+
+/* What the storage knows is three days behind the clock: nothing is old before somebody says that it is
+ * right. Capacity goes by no clock. */
+static void a_clock_far_ahead_deletes_nothing(void **state)
+{
+    struct place *p = *state;
+    char path[256], text[64];
+    int fd;
+
+    start(p);
+    footage(p, "cam", clock_wall_us() - 3 * 86400 * US_PER_S - 60 * US_PER_S);
+    assert_int_equal(rig_stop(&p->rig), 0);
+    snprintf(path, sizeof(path), "%s/.clock", p->a);
+    fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    assert_true(fd >= 0);
+    snprintf(text, sizeof(text), "%lld\n", (long long)(clock_wall_us() - 3 * 86400 * US_PER_S));
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    start(p);
+    rig_keep(&p->rig, "cam", 86400 * US_PER_S, 0);
+    rig_question(&p->rig, "archive plan", NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    assert_string_equal(p->rig.rows, "");
+    rig_keep(&p->rig, "cam", 86400 * US_PER_S, p->s[1].bytes + p->s[2].bytes + p->s[3].bytes);
+    wait_files(p, "0111");
+    assert_true(rig_wait(&p->rig, is_ahead, p));
+    rig_question(&p->rig, "storage clock", "b", NULL); /* another one */
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    rig_question(&p->rig, "archive plan", NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    assert_string_equal(p->rig.rows, "");
+    rig_question(&p->rig, "storage clock", "a", NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    wait_files(p, "0000");
+}
+
+/* No stamp: its newest footage is known. */
+static void an_archive_that_was_away_is_not_deleted_at_once(void **state)
+{
+    struct place *p = *state;
+    char path[256];
+
+    start(p);
+    footage(p, "cam", OLD);
+    assert_int_equal(rig_stop(&p->rig), 0);
+    snprintf(path, sizeof(path), "%s/.clock", p->a);
+    assert_int_equal(unlink(path), 0);
+    start(p);
+    rig_keep(&p->rig, "cam", 5 * US_PER_S, 0);
+    wait_files(p, "0001"); /* by its own time */
+    rig_question(&p->rig, "storage clock", "a", NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    wait_files(p, "0000");
+}
+
 /* An index is built anew out of footage, which knows of no locks: there is a copy of them. */
 static void locks_outlive_the_index(void **state)
 {
@@ -415,9 +510,12 @@ int main(void)
         TEST(killed_while_it_deletes),
         TEST(locked_seconds_stay),
         TEST(deleted_by_call),
+        TEST(what_is_not_in_the_index_yet_goes_too),
         TEST(what_would_be_deleted),
         TEST(a_lock_finds_storages_that_come_back),
         TEST(locks_outlive_the_index),
+        TEST(a_clock_far_ahead_deletes_nothing),
+        TEST(an_archive_that_was_away_is_not_deleted_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
