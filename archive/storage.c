@@ -203,12 +203,13 @@ static int probe(const struct storage *s)
     return err;
 }
 
-static bool same_folder(const struct storage *s)
+/* 0, or errno: the disk says no, or another folder is there. */
+static int same_folder(const struct storage *s)
 {
     struct stat held, there;
 
-    return fstat(s->fd, &held) == 0 && stat(s->path, &there) == 0 && held.st_dev == there.st_dev &&
-        held.st_ino == there.st_ino;
+    if (fstat(s->fd, &held) < 0 || stat(s->path, &there) < 0) return errno;
+    return held.st_dev == there.st_dev && held.st_ino == there.st_ino ? 0 : ENOENT;
 }
 
 enum storage_state storage_look(struct storage *s, bool write)
@@ -217,9 +218,10 @@ enum storage_state storage_look(struct storage *s, bool write)
     int err;
 
     if (s->fd < 0) return s->state;
-    if (!same_folder(s)) {
+    err = same_folder(s);
+    if (err) {
         storage_close(s);
-        set(s, STORAGE_MISSING, ENOENT);
+        set(s, state_of(err), err);
         return s->state;
     }
     if (!space(s) || s->state == STORAGE_READONLY || !(write || failed)) return s->state;
