@@ -13,7 +13,7 @@ import time
 
 import paths
 import hls
-import mp4
+import live
 import tools
 from disks import mounted
 from fleet import Fleet, main, percentile
@@ -73,32 +73,12 @@ class StallFs:
         self.close()
 
 
-class Viewer(threading.Thread):
-    """Watches live.mp4; latency(...) of each frame: from when the camera sent it to when its fragment was here."""
+class Viewer(live.Live):
+    """latencies(): of each frame, from when the camera sent it to when its fragment was here."""
 
     def __init__(self, fleet, uid, sent):
-        super().__init__(daemon=True)
         self.fleet, self.uid, self.sent = fleet, uid, sent
-        self.pieces, self.ended = [], False  # (wall time, box)
-        self.connection = http.client.HTTPConnection("127.0.0.1", fleet.server.web_port, timeout=30)
-        self.connection.request("GET", f"/{uid}/live.mp4")
-        self.answer = self.connection.getresponse()
-        assert self.answer.status == 200
-        self.start()
-
-    def run(self):
-        try:
-            while not self.ended:
-                head = self.answer.read(8)
-                box = head + self.answer.read(int.from_bytes(head[:4], "big") - 8)
-                self.pieces.append((time.time(), box))
-        except (OSError, ValueError, AttributeError, http.client.HTTPException):
-            return
-
-    def end(self):
-        self.ended = True
-        self.join(5)
-        self.connection.close()
+        super().__init__(fleet.server, uid)
 
     def latencies(self):
         """[(wall time of arrival, seconds)]"""
@@ -107,18 +87,12 @@ class Viewer(threading.Thread):
         for f in self.sent():
             if f["stream"] == self.uid and f["track"] == 0:
                 times.setdefault(f["au"], []).append(f["wall_us"] / 1e6)
-        init, moof, out = b"", b"", []
-        for at, box in list(self.pieces):
-            kind = box[4:8]
-            if kind in (b"ftyp", b"moov"):
-                init += box
-            elif kind == b"moof":
-                moof = box
-            elif kind == b"mdat":
-                for s in mp4.Mp4(init + moof + box).of("vide"):
-                    sent = [t for t in times.get(places[s.sha1], ()) if t <= at]
-                    if sent:
-                        out.append((at, at - sent[-1]))
+        out = []
+        for at, samples in self.fragments():
+            for s in samples:
+                sent = [t for t in times.get(places[s.sha1], ()) if t <= at]
+                if sent:
+                    out.append((at, at - sent[-1]))
         return out
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""A folder seen through FUSE that can be stalled: stallfs.py FOLDER MOUNTPOINT. "stall" on stdin lets every request wait, "go" ends that;
-each is answered with a line. With the end of stdin everything goes on, and the mount is for others to take away."""
+"""A folder seen through FUSE that can be stalled, or break: stallfs.py FOLDER MOUNTPOINT. "stall" on stdin lets every request wait, "fail"
+answers each with EIO, "go" ends both; each word is answered with a line. With the end of stdin everything goes on, and the mount is for
+others to take away."""
 import errno
 import os
 import sys
@@ -14,9 +15,12 @@ class StallFs(fusepy.Operations):
         self.root = root
         self.go = threading.Event()
         self.go.set()
+        self.broken = False
 
     def __call__(self, op, path, *args):
         self.go.wait()
+        if self.broken and op not in ("release", "releasedir", "destroy"):
+            raise fusepy.FuseOSError(errno.EIO)
         if not hasattr(self, op):
             raise fusepy.FuseOSError(errno.ENOSYS)
         return getattr(self, op)(self.root + path, *args)
@@ -108,8 +112,11 @@ class StallFs(fusepy.Operations):
 
     def _commands(self):
         for line in sys.stdin:
-            (self.go.clear if line.strip() == "stall" else self.go.set)()
+            word = line.strip()
+            self.broken = word == "fail"
+            (self.go.clear if word == "stall" else self.go.set)()
             print("ok", flush=True)
+        self.broken = False
         self.go.set()
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 
+import live
 import mp4
 import pytest
 import tools
@@ -117,6 +118,22 @@ def test_an_event_goes_on_over_the_death_of_its_worker_and_of_the_keeper(site):
     wait_for("the end is stored", lambda: near(s.rows("events", UID)[0].get("end_us", 0), t, 1e-5), 20)
     samples = s.recorded(UID)
     assert len(samples) > 25
+
+
+def test_who_watches_live_sees_nothing_of_the_recording(site):
+    """A recording that begins and ends beside a viewer costs it no frame."""
+    s = site("event", **{"dvr-event-before": "2s", "dvr-event-after": "1s"})
+    wait_armed(s, 2)
+    with live.Live(s, UID) as viewer:
+        s.wait_frames(UID, 25)
+        began = time.monotonic()
+        event(s, end="now")
+        wait_for("it records", lambda: s.stream(UID)["record"] == "on" or s.segments(UID))
+        wait_closed(s)
+        event(s, "door", end="now")
+        wait_closed(s, 2)
+        s.wait_frames(UID, 25)
+        viewer.check_whole(time.monotonic() - began - 2)
 
 
 def test_an_event_while_the_camera_is_down_is_listed(server):

@@ -1,0 +1,59 @@
+"""Somebody who watches live.mp4 and keeps what came, with the time of its coming."""
+import http.client
+import threading
+import time
+
+import mp4
+
+
+class Live(threading.Thread):
+    def __init__(self, server, uid):
+        super().__init__(daemon=True)
+        self.pieces, self.ended, self.broke = [], False, False  # (wall time, box)
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.web_port, timeout=30)
+        self.connection.request("GET", f"/{uid}/live.mp4")
+        self.answer = self.connection.getresponse()
+        assert self.answer.status == 200
+        self.start()
+
+    def run(self):
+        try:
+            while not self.ended:
+                head = self.answer.read(8)
+                box = head + self.answer.read(int.from_bytes(head[:4], "big") - 8)
+                self.pieces.append((time.time(), box))
+        except (OSError, ValueError, AttributeError, http.client.HTTPException):
+            self.broke = not self.ended
+
+    def end(self):
+        self.ended = True
+        self.join(5)
+        self.connection.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def fragments(self):
+        """[(wall time, samples of the picture)]"""
+        init, moof, out = b"", b"", []
+        for at, box in list(self.pieces):
+            kind = box[4:8]
+            if kind in (b"ftyp", b"moov"):
+                init += box
+            elif kind == b"moof":
+                moof = box
+            elif kind == b"mdat":
+                out.append((at, mp4.Mp4(init + moof + box).of("vide")))
+        return out
+
+    def check_whole(self, least_s):
+        """So many seconds came, no frame is missing, and it still plays."""
+        samples = [s for _, piece in self.fragments() for s in piece]
+        assert not self.broke and samples
+        hz = 90000
+        for a, b in zip(samples, samples[1:]):
+            assert 0 < b.dts - a.dts <= 2 * a.duration, f"a frame is missing between {a.dts} and {b.dts}"
+        assert (samples[-1].dts - samples[0].dts) / hz >= least_s
