@@ -10,7 +10,7 @@
 #   make format       run clang-format over the tree
 #   make bench        the figures and their verdicts: CPU per Gbit, private memory, restart times (long; BENCH_ARGS='--only kill' picks some)
 #   make bench-archive  the archive's figures alone: index, check, archive HLS
-#   make crash-kill   random kill -9 while streams are recorded; crash-power, crash-full, crash-stall: tests/crash (N=, SEED=; root)
+#   make crash-kill   random kill -9 while streams are recorded; crash-power, crash-full, crash-stall, crash-delete: tests/crash (N=, SEED=; root)
 #   make fuzz         fuzz every target for FUZZ_SECONDS (60)
 #   make deps         install the packages a build needs; deps-test: those the tests need
 #   make install      PREFIX=/usr/local DESTDIR= SYSCONFDIR=/etc/media-server
@@ -105,7 +105,7 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 TEST_LIBS := $(foreach r,tests/support scripts/msctl worker httpd httpd/picture archive master master/connector $(COMMON) tests/camera,$(call room_lib,$(r)))
 
-.PHONY: all demo check check-tsan unit e2e lint format bench bench-archive crash-kill crash-power crash-full crash-stall fuzz deps deps-test install clean help tests FORCE
+.PHONY: all demo check check-tsan unit e2e lint format bench bench-archive crash-kill crash-power crash-full crash-stall crash-delete fuzz deps deps-test install clean help tests FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: $(BINS) $(CPANEL_LIBS)
@@ -189,7 +189,8 @@ demo: deps
 check:
 	scripts/check
 
-crash-kill crash-power crash-full crash-stall: all
+crash-delete: $(B)/bench/footage
+crash-kill crash-power crash-full crash-stall crash-delete: all
 	scripts/make-media $(O)/media tiny.h264
 	MS_BUILD=$(B) MS_MEDIA=$(O)/media PYTHONDONTWRITEBYTECODE=1 tests/crash/$(@:crash-%=%).py "$(N)" "$(SEED)"
 

@@ -141,7 +141,7 @@ def compare(say, what, samples, began, ended):
     during = [s * 1e3 for at, s in samples if began <= at < ended]
     a, b = percentile(before, 99), percentile(during, 99)
     say(f"{what}: p50 {percentile(before, 50):.0f} -> {percentile(during, 50):.0f} ms, p99 {a:.0f} -> {b:.0f} ms, {len(before)} and {len(during)} of them")
-    assert len(during) > len(before) * (ended - began) / BEFORE_S * 0.8, f"{what}: too few while it was stalled"
+    assert len(during) > len(before) * (ended - began) / BEFORE_S * 0.8, f"{what}: too few meanwhile"
     assert b <= max(a * SLACK, a + SLACK_MS), f"{what}: p99 {a:.0f} -> {b:.0f} ms"
 
 
