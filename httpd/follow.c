@@ -24,6 +24,7 @@ struct follow {
     struct cutter cutter;
     struct gop gop;
     struct window window;
+    uint64_t told; /* of window.changes */
     struct list viewers;
     uint32_t n_viewers;
     usec_t seen_us;     /* last request or viewer */
@@ -47,6 +48,15 @@ static void count_viewers(struct follow *f, int more)
 
 /* --- fragments --- */
 
+/* The window has changed: a segment was closed, or at least something that low latency shows. */
+static void tell_waiting(struct follow *f, bool segment)
+{
+    if (segment) http_wake(&f->s->waiting);
+    if (f->told == f->window.changes) return;
+    f->told = f->window.changes;
+    http_wake(&f->s->parts);
+}
+
 static void give(void *arg, struct fragment *fr)
 {
     struct follow *f = arg;
@@ -62,7 +72,7 @@ static void give(void *arg, struct fragment *fr)
 
         if (v->on_fragment(v, fr, f->init)) v->fed_us = now_us;
     }
-    if (closed || first) http_wake(&f->s->waiting);
+    tell_waiting(f, closed || first);
 }
 
 /* Footage is missing from here on: what is there is finished, and goes on at a key frame. */
@@ -72,7 +82,7 @@ static void broken(void *arg)
 
     cutter_finish(&f->cutter);
     gop_drop(&f->gop);
-    if (window_break(&f->window)) http_wake(&f->s->waiting);
+    tell_waiting(f, window_break(&f->window));
     f->need_key = true;
 }
 
@@ -181,7 +191,7 @@ static void frame(void *arg, const struct frame *fr, struct chunk *data)
 /* The first viewer need not wait for the end of a group of pictures. */
 static void hurry(struct follow *f)
 {
-    if (f->window.watched && f->caught_up && window_hurry(&f->window)) http_wake(&f->s->waiting);
+    if (f->window.watched && f->caught_up) tell_waiting(f, window_hurry(&f->window));
 }
 
 static void turned(void *arg)
@@ -232,7 +242,8 @@ static void look_around(struct loop_timer *t)
     usec_t now_us = loop_now_us(f->s->hub->loop);
 
     end_unfed(f, now_us);
-    if (!list_empty(&f->viewers) || !list_empty(&f->s->waiting)) f->seen_us = now_us;
+    if (!list_empty(&f->viewers) || !list_empty(&f->s->waiting) || !list_empty(&f->s->parts))
+        f->seen_us = now_us;
     if (f->hls_us > 0 && now_us - f->hls_us > FOLLOW_HLS_KEEP_US) {
         f->hls_us = 0;
         watched(f, false);
@@ -296,6 +307,7 @@ void follow_rule_changed(struct stream *s)
 {
     if (s->v.rule.mode == ACCESS_NONE || !s->v.rule.enabled) follow_end(s);
     http_wake(&s->waiting);
+    http_wake(&s->parts);
 }
 
 struct window *follow_hls(struct follow *f)

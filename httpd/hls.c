@@ -31,14 +31,48 @@ void hls_map(struct text *to, const char *uri)
     text_fmt(to, "#EXT-X-MAP:URI=\"%s\"\n", uri);
 }
 
-void hls_segment(struct text *to, const struct hls_segment *s)
+void hls_segment_begin(struct text *to, bool discont, usec_t wall_us)
 {
     char iso[CLOCK_ISO_MAX];
 
-    if (s->discont) text_put(to, "#EXT-X-DISCONTINUITY\n");
-    if (s->wall_us > 0) text_fmt(to, "#EXT-X-PROGRAM-DATE-TIME:%s\n", clock_iso(s->wall_us, iso));
-    text_fmt(to, "#EXTINF:%lld.%06u,\n%s\n", (long long)(s->dur_us / US_PER_S),
-        (unsigned)(s->dur_us % US_PER_S), s->uri);
+    if (discont) text_put(to, "#EXT-X-DISCONTINUITY\n");
+    if (wall_us > 0) text_fmt(to, "#EXT-X-PROGRAM-DATE-TIME:%s\n", clock_iso(wall_us, iso));
+}
+
+void hls_segment_end(struct text *to, usec_t dur_us, const char *uri)
+{
+    text_fmt(
+        to, "#EXTINF:%lld.%06u,\n%s\n", (long long)(dur_us / US_PER_S), (unsigned)(dur_us % US_PER_S), uri);
+}
+
+void hls_segment(struct text *to, const struct hls_segment *s)
+{
+    hls_segment_begin(to, s->discont, s->wall_us);
+    hls_segment_end(to, s->dur_us, s->uri);
+}
+
+static void write_seconds(struct text *to, const char *name, usec_t us)
+{
+    text_fmt(to, "%s%lld.%06u", name, (long long)(us / US_PER_S), (unsigned)(us % US_PER_S));
+}
+
+void hls_low(struct text *to, usec_t part_us)
+{
+    text_put(to, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES");
+    write_seconds(to, ",PART-HOLD-BACK=", HLS_HOLD_BACK_PARTS * part_us);
+    write_seconds(to, "\n#EXT-X-PART-INF:PART-TARGET=", part_us);
+    text_put(to, "\n");
+}
+
+void hls_part(struct text *to, usec_t dur_us, const char *uri, bool independent)
+{
+    write_seconds(to, "#EXT-X-PART:DURATION=", dur_us);
+    text_fmt(to, ",URI=\"%s\"%s\n", uri, independent ? ",INDEPENDENT=YES" : "");
+}
+
+void hls_hint(struct text *to, const char *uri)
+{
+    text_fmt(to, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"%s\"\n", uri);
 }
 
 void hls_end(struct text *to)

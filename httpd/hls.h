@@ -6,9 +6,10 @@
 #include "common/media/track.h"
 #include "httpd/text.h"
 
-#define HLS_LIVE_MAX   65536       /* bytes of a live playlist */
-#define HLS_VOD_MAX    (16u << 20) /* of an archive's playlist: 8 days of 4 s segments */
-#define HLS_MASTER_MAX 4096
+#define HLS_LIVE_MAX        65536       /* bytes of a live playlist */
+#define HLS_VOD_MAX         (16u << 20) /* of an archive's playlist: 8 days of 4 s segments */
+#define HLS_MASTER_MAX      4096
+#define HLS_HOLD_BACK_PARTS 3 /* RFC 8216bis 4.4.3.8: at least two, better three part targets */
 
 struct hls_head {
     unsigned target_s; /* no segment is longer, rounded */
@@ -28,6 +29,13 @@ struct hls_segment {
 void hls_begin(struct text *to, const struct hls_head *h);
 void hls_map(struct text *to, const char *uri);
 void hls_segment(struct text *to, const struct hls_segment *s);
+/* The same in two: what stands before its parts, and behind them. */
+void hls_segment_begin(struct text *to, bool discont, usec_t wall_us);
+void hls_segment_end(struct text *to, usec_t dur_us, const char *uri);
+/* Low latency (RFC 8216bis 4.4.3.8, 4.4.3.7, 4.4.4.9, 4.4.5.3): what the server can, parts, the next one. */
+void hls_low(struct text *to, usec_t part_us);
+void hls_part(struct text *to, usec_t dur_us, const char *uri, bool independent);
+void hls_hint(struct text *to, const char *uri);
 void hls_end(struct text *to); /* of an archive */
 
 struct hls_variant {

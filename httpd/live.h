@@ -5,6 +5,11 @@
 #include "httpd/answer.h"
 #include "httpd/follow.h"
 
+#define LIVE_PLAYLIST     "application/vnd.apple.mpegurl"
+#define LIVE_SEGMENT      "video/mp4"
+#define LIVE_CACHE_WHILE  "public, max-age=120" /* about as long as it is listed */
+#define LIVE_LEFT_OUT_MAX 128
+
 /* The request needs a picture that is not there yet: waits for it where it may still come, up to HTTP_WAIT_US
  * for a camera that is being connected or connected on demand; else answers. */
 void live_wait(struct http *h);

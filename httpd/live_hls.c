@@ -4,11 +4,6 @@
 #include "httpd/live.h"
 #include "common/base/mem.h"
 
-#define TYPE_PLAYLIST "application/vnd.apple.mpegurl"
-#define TYPE_SEGMENT  "video/mp4"
-#define LEFT_OUT_MAX  128
-#define CACHE_WHILE   "public, max-age=120" /* about as long as it is listed */
-
 static uint32_t bandwidth_of(const struct window *w, const struct stream *s)
 {
     uint32_t now = s->status ? atomic_load(&s->status->bitrate_in) : 0;
@@ -22,12 +17,12 @@ static uint32_t average_of(const struct window *w)
     return (uint32_t)MIN(w->rate_bytes * 8 * 1000 / (uint64_t)MAX(w->rate_us / 1000, 1), UINT32_MAX);
 }
 
-void serve_master(struct http *h)
+static void answer_master(struct http *h, const char *playlist)
 {
-    struct answer a = {.status = 200, .type = TYPE_PLAYLIST, .cache = CACHE_CHECK};
+    struct answer a = {.status = 200, .type = LIVE_PLAYLIST, .cache = CACHE_CHECK};
     struct follow *f = live_follow(h);
-    struct hls_variant v = {.uri = "video.m3u8"};
-    char left_out[LEFT_OUT_MAX];
+    struct hls_variant v = {.uri = playlist};
+    char left_out[LIVE_LEFT_OUT_MAX];
     struct window *w;
     struct text b;
 
@@ -52,11 +47,21 @@ void serve_master(struct http *h)
     text_done(&b);
 }
 
+void serve_master(struct http *h)
+{
+    answer_master(h, "video.m3u8");
+}
+
+void serve_low_master(struct http *h)
+{
+    answer_master(h, "video.ll.m3u8");
+}
+
 void serve_media_playlist(struct http *h)
 {
-    struct answer a = {.status = 200, .type = TYPE_PLAYLIST, .cache = CACHE_CHECK};
+    struct answer a = {.status = 200, .type = LIVE_PLAYLIST, .cache = CACHE_CHECK};
     struct follow *f = live_follow(h);
-    char left_out[LEFT_OUT_MAX];
+    char left_out[LIVE_LEFT_OUT_MAX];
     struct body *b;
 
     if (!f) return;
@@ -71,7 +76,7 @@ void serve_media_playlist(struct http *h)
 
 void serve_live_init(struct http *h)
 {
-    struct answer a = {.status = 200, .type = TYPE_SEGMENT, .cache = CACHE_WHILE};
+    struct answer a = {.status = 200, .type = LIVE_SEGMENT, .cache = LIVE_CACHE_WHILE};
     struct follow *f = live_follow(h);
     const struct init *init;
 
@@ -85,7 +90,7 @@ void serve_live_init(struct http *h)
 
 void serve_live_segment(struct http *h)
 {
-    struct answer a = {.status = 200, .type = TYPE_SEGMENT, .cache = CACHE_WHILE};
+    struct answer a = {.status = 200, .type = LIVE_SEGMENT, .cache = LIVE_CACHE_WHILE};
     char etag[ETAG_MAX];
     struct follow *f;
     struct chunk *c;

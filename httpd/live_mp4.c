@@ -7,8 +7,7 @@
 #include "common/base/err.h"
 #include "common/base/mem.h"
 
-#define LEFT_OUT_MAX 128
-#define SMALL_HEAD   4096 /* heads of fragments on the stack; larger ones are allocated */
+#define SMALL_HEAD 4096 /* heads of fragments on the stack; larger ones are allocated */
 
 struct live_mp4 {
     struct viewer viewer;
@@ -97,7 +96,7 @@ void serve_live_mp4(struct http *h)
 {
     struct answer a = {.status = 200, .type = "video/mp4", .cache = CACHE_NEVER};
     struct follow *f = live_follow(h);
-    char left_out[LEFT_OUT_MAX];
+    char left_out[LIVE_LEFT_OUT_MAX];
 
     if (!f) return;
     if (!follow_init(f) || !follow_live(f) || !follow_can_join(f)) {

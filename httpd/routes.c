@@ -28,6 +28,9 @@ static const struct route table[] = {
     {"/dvr/:uid/dvr-*-*-*-*.m4s", ROUTE_GET, LIVE_ROAD, ACCESS_DVR, ROAD_HLS, serve_archive_segment},
 
     {"/:uid/index.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_HLS, serve_master},
+    {"/:uid/index.ll.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_HLS, serve_low_master},
+    {"/:uid/video.ll.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_HLS, serve_low_playlist},
+    {"/:uid/live-*.*.m4s", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_HLS, serve_live_part},
     {"/:uid/video.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_HLS, serve_media_playlist},
     {"/:uid/mono.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_HLS, serve_media_playlist},
     {"/:uid/live-init-*.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_HLS, serve_live_init},

@@ -34,6 +34,7 @@ static void free_stream(struct stream *s)
 {
     follow_end(s);
     http_wake(&s->waiting); /* they find no such stream */
+    http_wake(&s->parts);
     drop_ring(s);
     cidrs_done(&s->v.rule.whitelist);
     chunk_unref(s->preview);
@@ -50,6 +51,7 @@ void stream_view(struct hub *hub, void *view)
         s = NEW(struct stream);
         s->hub = hub;
         list_init(&s->waiting);
+        list_init(&s->parts);
         map_set(&hub->streams, uid, s);
     }
     cidrs_done(&s->v.rule.whitelist);

@@ -45,6 +45,7 @@ struct stream {
     uint32_t follows[DEMAND_ROADS];
     struct follow *follow; /* NULL: nobody watches */
     struct list waiting;   /* requests: for a ring, a picture, a segment */
+    struct list parts;     /* the same, for the next part or segment of low-latency HLS */
     /* These outlive a follower: numbers of HLS never go back. */
     uint64_t next_msn, discont_seq;
     struct log_rate ring_rate; /* of what is said of its ring */

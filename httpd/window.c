@@ -1,15 +1,20 @@
-#include "httpd/window.h"
-#include "httpd/bytes.h"
+#include "httpd/window_text.h"
 #include "httpd/hls.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
 
-#define URI_MAX 64
-
-static void segment_done(struct segment *s)
+static void drop_fragments(struct segment *s)
 {
     for (size_t i = 0; i < s->n; i++) fragment_unref(s->f[i]);
     mem_free(s->f);
+    s->f = NULL;
+    s->n = s->cap = 0;
+    parts_done(&s->parts);
+}
+
+static void segment_done(struct segment *s)
+{
+    drop_fragments(s);
     chunk_unref(s->joined);
     init_unref(s->init);
     *s = (struct segment){0};
@@ -25,7 +30,15 @@ void window_done(struct window *w)
     segment_done(&w->open);
     for (size_t i = 0; i < w->n; i++) segment_done(&w->v[i]);
     body_done(&w->playlist);
+    body_done(&w->low);
     *w = (struct window){.next_msn = w->next_msn, .discont_seq = w->discont_seq};
+}
+
+static void changed(struct window *w)
+{
+    body_done(&w->playlist);
+    body_done(&w->low);
+    w->changes++;
 }
 
 static void drop_oldest(struct window *w)
@@ -82,7 +95,10 @@ static bool may_unlist(const struct window *w)
 
 static void unlist_oldest(struct window *w)
 {
-    if (w->v[w->n - w->n_listed].discont) w->discont_seq++;
+    struct segment *s = &w->v[w->n - w->n_listed];
+
+    if (s->discont) w->discont_seq++;
+    if (s->joined) drop_fragments(s);
     w->n_listed--;
 }
 
@@ -116,6 +132,8 @@ static void close_open(struct window *w, int64_t end_us)
 {
     struct segment *s = &w->open;
 
+    if (w->part_us > 0) parts_end(&s->parts, s->f, s->n);
+    w->frame_us = (end_us - s->start_us) / (usec_t)s->n;
     s->dur_us = CLAMP(end_us - s->start_us, 1, limit_us(w));
     if (end_us - s->start_us > s->dur_us) w->pending_discont = true;
     s->msn = w->next_msn++;
@@ -134,7 +152,7 @@ static void close_open(struct window *w, int64_t end_us)
                 scale_i64((int64_t)s->bytes * 8, 1000000, (uint32_t)MIN(s->dur_us, UINT32_MAX)), UINT32_MAX));
     w->open = (struct segment){0};
     trim(w);
-    body_done(&w->playlist);
+    changed(w);
 }
 
 /* Does the segment end before this fragment? */
@@ -184,6 +202,10 @@ bool window_add(struct window *w, struct fragment *f, struct init *init)
     }
     s->f[s->n++] = fragment_ref(f);
     s->bytes += f->c->n;
+    if (w->part_us > 0 && parts_add(&s->parts, s->f, s->n - 1, w->part_us)) {
+        body_done(&w->low);
+        w->changes++;
+    }
     return closed;
 }
 
@@ -212,75 +234,14 @@ void window_watched(struct window *w, bool watched)
 {
     if (w->watched == watched) return;
     w->watched = watched;
+    if (!watched) window_low_end(w);
     if (w->n > 0) trim(w);
-    body_done(&w->playlist);
+    changed(w);
 }
 
 void window_hint(struct window *w, usec_t gop_us)
 {
     if (w->gop_us == 0 && gop_us > 0) w->gop_us = gop_us;
-}
-
-static bool all_independent(const struct window *w)
-{
-    for (size_t i = w->n - w->n_listed; i < w->n; i++)
-        if (!w->v[i].key) return false;
-    return true;
-}
-
-/* Where the window holds segments that begin inside a group of pictures, players are told where they can
- * begin. */
-static int64_t start_offset_us(const struct window *w)
-{
-    int64_t us = 0;
-
-    for (size_t i = w->n; i > w->n - w->n_listed; i--) {
-        us += w->v[i - 1].dur_us;
-        if (w->v[i - 1].key) return -us;
-    }
-    return 0;
-}
-
-static void write_segments(const struct window *w, struct text *to)
-{
-    const struct init *init = NULL;
-    char uri[URI_MAX];
-
-    for (size_t i = w->n - w->n_listed; i < w->n; i++) {
-        const struct segment *s = &w->v[i];
-        struct hls_segment line = {uri, s->dur_us, s->wall_us, s->discont};
-
-        if (s->init != init && (!init || strcmp(init->id, s->init->id) != 0)) {
-            if (s->discont) text_put(to, "#EXT-X-DISCONTINUITY\n");
-            line.discont = false;
-            snprintf(uri, sizeof(uri), "live-init-%s.mp4", s->init->id);
-            hls_map(to, uri);
-        }
-        init = s->init;
-        snprintf(uri, sizeof(uri), "live-%llu.m4s", (unsigned long long)s->msn);
-        hls_segment(to, &line);
-    }
-}
-
-static struct chunk *make_playlist(const struct window *w)
-{
-    bool independent = all_independent(w);
-    struct hls_head head = {
-        .target_s = w->target_s,
-        .msn = w->v[w->n - w->n_listed].msn,
-        .discont_seq = w->discont_seq,
-        .independent = independent,
-        .start_us = independent ? 0 : start_offset_us(w),
-    };
-    struct chunk *c = NULL;
-    struct text b;
-
-    text_init(&b, HLS_LIVE_MAX);
-    hls_begin(&b, &head);
-    write_segments(w, &b);
-    if (text_ok(&b)) c = bytes_chunk(text_span(&b));
-    text_done(&b);
-    return c;
 }
 
 struct body *window_playlist(struct window *w)
@@ -290,7 +251,7 @@ struct body *window_playlist(struct window *w)
     if (w->n == 0) return NULL;
     w->target_s = target_s(w);
     if (!w->playlist.plain) {
-        c = make_playlist(w);
+        c = window_text(w, false);
         if (!c) return NULL;
         body_set(&w->playlist, c);
     }
@@ -312,11 +273,8 @@ struct chunk *window_bytes(struct window *w, uint64_t msn)
         if (s->msn != msn) continue;
         if (s->joined) return s->joined;
         s->joined = fragments_join(s->f, s->n, (uint32_t)msn);
-        if (!s->joined) return NULL;
-        for (size_t k = 0; k < s->n; k++) fragment_unref(s->f[k]);
-        mem_free(s->f);
-        s->f = NULL;
-        s->n = s->cap = 0;
+        /* Of what is listed with its parts, those are asked for too. */
+        if (s->joined && (w->part_us == 0 || i < w->n - w->n_listed)) drop_fragments(s);
         return s->joined;
     }
     return NULL;

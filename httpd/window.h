@@ -17,7 +17,7 @@
 #define HTTPD_WINDOW_H
 
 #include "httpd/answer.h"
-#include "httpd/fragment.h"
+#include "httpd/parts.h"
 
 #define WINDOW_LEAST_US  (3600 * US_PER_MS) /* 4 s, and what a group of pictures may be shorter */
 #define WINDOW_MOST_S    10                 /* longest target */
@@ -38,8 +38,9 @@ struct segment {
     int64_t start_us, dur_us;
     size_t bytes;
     struct init *init;
-    struct fragment **f; /* until joined */
+    struct fragment **f; /* until joined; of segments that are listed with parts, as long as they are */
     size_t n, cap;
+    struct parts parts;   /* while somebody asks for parts */
     struct chunk *joined; /* made when the first viewer asks */
 };
 
@@ -59,6 +60,11 @@ struct window {
     uint64_t rate_bytes;
     uint32_t peak;        /* bit/s of the largest segment */
     struct body playlist; /* plain NULL: to be made */
+    usec_t frame_us;      /* a frame of the last segment, on average; 0: not known */
+    /* low latency: window_low.c */
+    usec_t part_us;   /* the part target; 0: nobody has asked for parts */
+    uint64_t changes; /* counted up with everything that a playlist of parts shows */
+    struct body low;
 };
 
 void window_init(struct window *w, uint64_t next_msn, uint64_t discont_seq);
@@ -78,6 +84,25 @@ struct body *window_playlist(struct window *w);
 const struct segment *window_find(const struct window *w, uint64_t msn);
 /* Its bytes; NULL: memory is out. */
 struct chunk *window_bytes(struct window *w, uint64_t msn);
+/* Cuts parts from now on, and of what is there still in fragments. Their target stays until nobody watches.
+ */
+void window_low_begin(struct window *w);
+void window_low_end(struct window *w);
+/* The playlist with parts; NULL: no segment yet, or memory is out. */
+struct body *window_low_playlist(struct window *w);
+enum window_state {
+    WINDOW_THERE = 0,
+    WINDOW_SOON, /* when the window changes */
+    WINDOW_FAR,  /* nobody who has read the playlist asks for this */
+    WINDOW_GONE
+};
+/* Blocking reload (RFC 8216bis 6.2.5.2): is this part of that segment, or what is behind it, listed? part <
+ * 0: the whole segment. */
+enum window_state window_has(const struct window *w, uint64_t msn, int64_t part);
+/* A part by its place. WINDOW_THERE: *ret and *ret_part; WINDOW_SOON: it is the one that is hinted at. */
+enum window_state window_part(const struct window *w, uint64_t msn, uint64_t part, const struct segment **ret,
+    const struct part **ret_part);
+
 const struct init *window_init_find(const struct window *w, struct span id);
 
 #endif

@@ -1,9 +1,12 @@
 """Low latency: live over WebSocket and by low-latency HLS, as clients of other people would read it."""
 import base64
+import re
+import socket
 import time
 
 import pytest
 
+import hls
 import mp4
 import tools
 import ws
@@ -123,3 +126,135 @@ def test_websocket_from_pages_of_other_sites(server, camera):
     ):
         with ws.Client(s, f"{uid}/mse_ld", headers=origin, status=status):
             pass
+
+
+# --- low-latency HLS ---
+
+
+def parts_of(text):
+    """[(msn, part, seconds, independent)] of all that is listed, and the hint."""
+    parts = [(int(m[2]), int(m[3]), float(m[1]), bool(m[4])) for m in re.finditer(r'#EXT-X-PART:DURATION=([\d.]+),URI="live-(\d+)\.(\d+)\.m4s"(,INDEPENDENT=YES)?\n', text)]
+    hint = re.findall(r'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="live-(\d+)\.(\d+)\.m4s"\n', text)
+    assert len(hint) == 1 and text.endswith('.m4s"\n')
+    return parts, tuple(map(int, hint[0]))
+
+
+@pytest.fixture(scope="module")
+def low(site):
+    """The playlist is asked for, so that there are parts: (server, path)."""
+    master = hls.Playlist(site[0].text("gate/index.ll.m3u8"), site[0].url("gate/index.ll.m3u8"))
+    assert master.variants[0][1].endswith("/gate/video.ll.m3u8")
+    wait_for("parts", lambda: "#EXT-X-PART:" in site[0].text("gate/video.ll.m3u8"), timeout=20)
+    return site[0], "gate/video.ll.m3u8"
+
+
+def test_parts_are_followed_by_blocking_reload(low, tmp_path):
+    """A player that always asks for the next part: it gets each one once, at the camera's pace, and what it has decodes without a hole."""
+    server, path = low
+    text = server.text(path)
+    target = float(re.search(r"#EXT-X-PART-INF:PART-TARGET=([\d.]+)\n", text)[1])
+    hold_back = float(re.search(r"CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=([\d.]+)\n", text)[1])
+    assert 0.2 < target < 0.4 and hold_back >= 3 * target
+    init = server.get("gate/" + re.findall(r'#EXT-X-MAP:URI="([^"]+)"', text)[-1]).body
+    (msn, part), got, began = parts_of(text)[1], [], time.monotonic()
+    first, media = (msn, part), 0.0
+    while media < 9:
+        text = server.text(f"{path}?_HLS_msn={msn}&_HLS_part={part}")
+        parts, hint = parts_of(text)
+        row = next((p for p in parts if p[:2] == (msn, part)), None)
+        if row is None:  # the segment ended before it
+            assert hint[0] > msn
+            msn, part = msn + 1, 0
+            continue
+        assert row[2] <= target + 0.001
+        got.append(server.get(f"gate/live-{msn}.{part}.m4s").body)
+        media += row[2]
+        part += 1
+    took = time.monotonic() - began
+    assert media - 2 < took < (media + 3) * tools.SLOW
+    assert len([p for p in parts if p[3]]) >= 1 and first[0] < msn
+    movie = mp4.Mp4(init + b"".join(got))
+    video = movie.of("vide")
+    mp4.check_times(video)
+    assert abs(len(video) / 25 - media) < 0.5
+    (tmp_path / "parts.mp4").write_bytes(init + b"".join(got))
+    found = tools.ffprobe(tmp_path / "parts.mp4", "-count_frames", entries="stream=codec_type,nb_read_frames")["streams"]
+    assert {s["codec_type"] for s in found} == {"video", "audio"}
+    # The same samples as the segment that the parts are of.
+    whole = [p[:2] for p in parts if p[0] == msn - 1]
+    if whole and whole[0][1] == 0:
+        joined = b"".join(server.get(f"gate/live-{m}.{p}.m4s").body for m, p in whole)
+        segment = server.get(f"gate/live-{msn - 1}.m4s").body
+        assert [s.sha1 for s in mp4.Mp4(init + joined).of("vide")] == [s.sha1 for s in mp4.Mp4(init + segment).of("vide")]
+
+
+def test_blocking_requests_have_bounds(low):
+    server, path = low
+    (msn, part), began = parts_of(server.text(path))[1], time.monotonic()
+    for query, status in (
+        (f"_HLS_msn={msn + 50}", 400),
+        (f"_HLS_msn={msn}&_HLS_part={part + 500}", 400),
+        ("_HLS_part=1", 400),
+        ("_HLS_msn=", 400),
+        ("_HLS_msn=-1", 400),
+        ("_HLS_msn=1x", 400),
+        ("_HLS_msn=99999999999999999999999999", 400),
+        ("_HLS_msn=0", 200),
+        ("_HLS_skip=YES", 200),
+    ):
+        assert server.get(f"{path}?{query}", status=None).status == status, query
+    assert time.monotonic() - began < 3 * tools.SLOW
+    server.get(f"gate/live-{msn}.{part + 40}.m4s", status=404)
+    server.get(f"gate/live-{msn}.x.m4s", status=400)
+    (msn, part), began = parts_of(server.text(path))[1], time.monotonic()
+    assert server.get(f"gate/live-{msn}.{part}.m4s").body[4:8] == b"moof"  # the hinted one: waits until it is there
+    a = server.get(f"{path}?_HLS_msn={msn + 1}")
+    assert f"live-{msn + 1}.m4s" in a.text and "no-cache" in a["Cache-Control"]
+
+
+def test_part_by_ranges(low):
+    server, path = low
+    msn, part, *_ = parts_of(server.text(path))[0][-1]
+    whole = server.get(f"gate/live-{msn}.{part}.m4s")
+    n = len(whole.body)
+    for a, b in ((0, 0), (10, 5000), (n // 2, n - 1)):
+        piece = server.get(f"gate/live-{msn}.{part}.m4s", headers={"Range": f"bytes={a}-{b}"}, status=206)
+        assert piece.body == whole.body[a : b + 1] and piece["ETag"] == whole["ETag"]
+    assert server.get(f"gate/live-{msn}.{part}.m4s", headers={"If-None-Match": whole["ETag"]}, status=304).body == b""
+
+
+def test_plain_players_see_nothing_of_it(low, tmp_path):
+    """The plain playlist has no word of parts, the same segments by the same numbers, and ffmpeg plays both."""
+    server, path = low
+    plain = server.text("gate/video.m3u8")
+    assert "PART" not in plain and "SERVER-CONTROL" not in plain
+    parts = server.text(path)
+    assert [x for x in plain.splitlines() if x.startswith("live-")][1:4] == [x for x in parts.splitlines() if x.startswith("live-")][1:4]
+    for name in ("index.m3u8", "index.ll.m3u8"):
+        out = tmp_path / f"{name}.mp4"
+        tools.run("ffmpeg", "-v", "error", "-t", "6", "-i", server.url(f"gate/{name}"), "-c", "copy", out)
+        found = tools.ffprobe(out, "-count_frames", entries="stream=codec_type,nb_read_frames")["streams"]
+        assert {s["codec_type"] for s in found} == {"video", "audio"} and all(int(s["nb_read_frames"]) > 60 for s in found)
+
+
+@pytest.mark.limit(60)
+def test_a_thousand_waiting_players_are_answered_at_once(low):
+    """They wait for the same part on their own connections; the same playlist comes to all of them."""
+    server, path = low
+    waiting = []
+    for _ in range(1000):
+        s = socket.create_connection(("127.0.0.1", server.web_port), 20 * tools.SLOW)
+        waiting.append(s)
+    msn, _ = parts_of(server.text(path))[1]
+    ask = f"GET /{path}?_HLS_msn={msn + 1}&_HLS_part=0 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    for s in waiting:
+        s.sendall(ask)
+    times = []
+    for s in waiting:
+        got = s.recv(65536)
+        assert got.startswith(b"HTTP/1.1 200 "), got[:100]
+        times.append(time.monotonic())
+        s.close()
+    print(f"from the first to the last of 1000: {(times[-1] - times[0]) * 1000:.0f} ms")
+    assert times[-1] - times[0] < 2 * tools.SLOW
+    assert server.get(f"{path}").body

@@ -53,6 +53,8 @@ FLUSSONIC = [
     Url("rtsp:{uid}", 3, "rtsp", "RTSP live"),
 ]
 OURS = [
+    Url("{uid}/index.ll.m3u8", 3, "master", "live, low latency", built=True),
+    Url("{uid}/video.ll.m3u8", 3, "media", "live, low latency", built=True),
     Url("{uid}/live.mp4", 1, "live-mp4", "endless fragmented MP4"),
     Url("{uid}/archive-{from}-now.mp4", 2, "mp4", "export up to now", built=True),
     Url("{uid}/strip-{from}-{duration}-3.mp4", 2, "mp4", "key frames for a timeline", built=True),

@@ -36,6 +36,37 @@ static struct init *make_init(uint32_t rate)
     return init_new(&set, 0);
 }
 
+/* Parts cover their segment without a hole, and the playlist with them can be made. */
+static void check_parts(const struct segment *g, bool closed)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < g->parts.n; i++) {
+        must(g->parts.v[i].from == at && g->parts.v[i].n > 0);
+        at += g->parts.v[i].n;
+        must(at <= g->n);
+    }
+    must(!closed || g->parts.n == 0 || at == g->n);
+}
+
+static void check_low(struct state *s)
+{
+    struct window *w = &s->w;
+
+    if (w->part_us == 0) return;
+    must(window_low_playlist(w) != NULL);
+    check_parts(&w->open, false);
+    for (size_t i = 0; i < w->n; i++) check_parts(&w->v[i], true);
+    for (uint64_t msn = w->next_msn > 16 ? w->next_msn - 16 : 0; msn < w->next_msn + 3; msn++) {
+        const struct segment *g;
+        const struct part *p;
+
+        must(window_has(w, msn, 3) <= WINDOW_GONE);
+        if (window_part(w, msn, 0, &g, &p) == WINDOW_THERE)
+            must(p->from + p->n <= g->n && g->f[p->from] != NULL);
+    }
+}
+
 static void check(struct state *s)
 {
     struct window *w = &s->w;
@@ -50,6 +81,7 @@ static void check(struct state *s)
     must(w->n_listed > 0);
     must(w->v[w->n - w->n_listed].msn >= s->msn);
     s->msn = w->v[w->n - w->n_listed].msn;
+    check_low(s);
     for (size_t i = 0; i < w->n; i++)
         must(w->v[i].dur_us > 0 && (i == 0 || w->v[i].msn == w->v[i - 1].msn + 1));
 }
@@ -88,6 +120,7 @@ static void step(struct state *s, uint8_t byte)
     case 2: window_hurry(&s->w); break;
     case 3: window_watched(&s->w, true); break;
     case 4: window_watched(&s->w, false); break;
+    case 5: window_low_begin(&s->w); break;
     default:
         if (s->w.n > 0) must(window_bytes(&s->w, s->w.v[byte % s->w.n].msn) != NULL);
         break;

@@ -246,6 +246,108 @@ static void sound_that_comes_late(void **state)
     assert_int_equal(tag(playlist(b), "#EXT-X-DISCONTINUITY-SEQUENCE:"), 1);
 }
 
+/* --- low latency --- */
+
+static struct span low(struct bench *b)
+{
+    struct body *body = window_low_playlist(&b->w);
+
+    playlist(b);
+    return span(body->plain->data, body->plain->n);
+}
+
+static size_t count(struct span text, const char *what)
+{
+    size_t n = 0;
+    ssize_t at;
+
+    while ((at = span_find_span(text, span_of(what))) >= 0) {
+        n++;
+        text = span_from(text, (size_t)at + 1);
+    }
+    return n;
+}
+
+/* Eight frames a part, eleven parts and a rest in 4 s; those of three targets are listed, and the next is
+ * hinted. */
+static void parts_are_listed_and_hinted(void **state)
+{
+    struct bench *b = *state;
+    struct span text;
+
+    run(b, 2 * US_PER_S, 30 * US_PER_S);
+    window_low_begin(&b->w);
+    text = low(b);
+    assert_true(says(text, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.041000\n"));
+    assert_true(says(text, "#EXT-X-PART-INF:PART-TARGET=0.347000\n"));
+    run(b, 2 * US_PER_S, 6 * US_PER_S);
+    text = low(b);
+    assert_true(count(text, "#EXT-X-PART:") >= 3 * 12 && count(text, "#EXT-X-PART:") <= 5 * 13);
+    assert_int_equal(count(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI="), 1);
+    assert_true(says(text, "#EXT-X-PART:DURATION=0.320000,URI=\"live-"));
+    assert_true(says(text, ".0.m4s\",INDEPENDENT=YES\n"));
+    assert_false(says(playlist(b), "PART")); /* the plain one stays as it is */
+    assert_int_equal(tag(text, "#EXT-X-MEDIA-SEQUENCE:"), tag(playlist(b), "#EXT-X-MEDIA-SEQUENCE:"));
+}
+
+static void what_is_there_comes_soon_or_is_far(void **state)
+{
+    struct bench *b = *state;
+    const struct segment *s;
+    const struct part *p;
+    uint64_t next;
+
+    run(b, 2 * US_PER_S, 30 * US_PER_S);
+    window_low_begin(&b->w);
+    while (!fragment(b, b->us % (2 * US_PER_S) == 0, FRAME_US)) continue; /* a segment has just begun */
+    for (unsigned i = 1; i < 10; i++) fragment(b, false, FRAME_US);
+    next = b->w.next_msn;
+    assert_int_equal(b->w.open.parts.n, 1);
+    assert_int_equal(window_has(&b->w, next - 1, -1), WINDOW_THERE);
+    assert_int_equal(window_has(&b->w, next, 0), WINDOW_THERE);
+    assert_int_equal(window_has(&b->w, next, 1), WINDOW_SOON);
+    assert_int_equal(window_has(&b->w, next, -1), WINDOW_SOON);
+    assert_int_equal(window_has(&b->w, next, 9), WINDOW_SOON); /* 3 s ahead are 9 parts */
+    assert_int_equal(window_has(&b->w, next, 10), WINDOW_FAR);
+    assert_int_equal(window_has(&b->w, next + 1, 0), WINDOW_SOON);
+    assert_int_equal(window_has(&b->w, next + 2, 0), WINDOW_FAR);
+    assert_int_equal(window_has(&b->w, 0, 0), WINDOW_THERE);
+    assert_int_equal(window_has(&b->w, next - 1, 99), WINDOW_THERE); /* the next segment's first */
+    assert_int_equal(window_part(&b->w, next, 0, &s, &p), WINDOW_THERE);
+    assert_int_equal(p->n, 8);
+    assert_int_equal(window_part(&b->w, next, 1, &s, &p), WINDOW_SOON); /* it is hinted at */
+    assert_int_equal(window_part(&b->w, next, 2, &s, &p), WINDOW_GONE);
+    assert_int_equal(window_part(&b->w, next + 1, 0, &s, &p), WINDOW_GONE);
+    assert_int_equal(window_part(&b->w, next - 1, 99, &s, &p), WINDOW_GONE);
+    for (unsigned i = 0; i < 6; i++) fragment(b, false, FRAME_US);
+    assert_int_equal(window_has(&b->w, next, 1), WINDOW_THERE);
+}
+
+/* What plain players fetch takes nothing from those of low latency, and the other way round. */
+static void segments_keep_their_parts_while_listed(void **state)
+{
+    struct bench *b = *state;
+    const struct segment *s;
+    const struct part *p;
+    uint64_t msn;
+
+    run(b, 2 * US_PER_S, 20 * US_PER_S);
+    window_low_begin(&b->w);
+    run(b, 2 * US_PER_S, 8 * US_PER_S);
+    msn = b->w.next_msn - 1;
+    assert_int_equal(window_part(&b->w, msn, 0, &s, &p), WINDOW_THERE);
+    assert_int_equal(s->parts.n, 13);
+    assert_int_equal(s->n, 100);
+    run(b, 2 * US_PER_S, 30 * US_PER_S);
+    assert_non_null(window_find(&b->w, msn)); /* not listed any more */
+    assert_int_equal(window_part(&b->w, msn, 0, &s, &p), WINDOW_THERE);
+    window_watched(&b->w, false);
+    assert_int_equal(b->w.part_us, 0);
+    assert_int_equal(b->w.open.parts.n, 0);
+    run(b, 2 * US_PER_S, 10 * US_PER_S);
+    assert_null(window_low_playlist(&b->w));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +361,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_picture_that_stands, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_promised_before_it_is_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(sound_that_comes_late, setup, teardown),
+        cmocka_unit_test_setup_teardown(parts_are_listed_and_hinted, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_there_comes_soon_or_is_far, setup, teardown),
+        cmocka_unit_test_setup_teardown(segments_keep_their_parts_while_listed, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

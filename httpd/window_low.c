@@ -1,0 +1,82 @@
+/* The window for players of low latency: its parts, and what they may ask for before it is there. */
+#include "httpd/window_text.h"
+
+#define AHEAD_SEGMENTS 2              /* RFC 8216bis 6.2.5.2: further ahead is an error of the client */
+#define AHEAD_US       (3 * US_PER_S) /* the same of parts: the Advance Part Limit */
+
+static void cut(struct segment *s, bool closed, usec_t part_us)
+{
+    for (size_t i = 0; i < s->n; i++) parts_add(&s->parts, s->f, i, part_us);
+    if (closed && s->n > 0) parts_end(&s->parts, s->f, s->n);
+}
+
+void window_low_begin(struct window *w)
+{
+    usec_t frame_us = w->frame_us;
+
+    if (w->part_us > 0) return;
+    if (frame_us == 0 && w->open.n > 0)
+        frame_us = (w->open.f[w->open.n - 1]->end_us - w->open.start_us) / (usec_t)w->open.n;
+    if (frame_us == 0) return;
+    w->part_us = parts_target(frame_us);
+    for (size_t i = w->n - w->n_listed; i < w->n; i++) cut(&w->v[i], true, w->part_us);
+    cut(&w->open, false, w->part_us);
+}
+
+void window_low_end(struct window *w)
+{
+    w->part_us = 0;
+    body_done(&w->low);
+    parts_done(&w->open.parts);
+    for (size_t i = 0; i < w->n; i++) parts_done(&w->v[i].parts);
+}
+
+struct body *window_low_playlist(struct window *w)
+{
+    struct chunk *c;
+
+    if (!window_playlist(w) || w->part_us == 0)
+        return NULL; /* the target duration is that of the plain one */
+    if (!w->low.plain) {
+        c = window_text(w, true);
+        if (!c) return NULL;
+        body_set(&w->low, c);
+    }
+    return &w->low;
+}
+
+static uint64_t ahead_parts(const struct window *w)
+{
+    return (uint64_t)((AHEAD_US + w->part_us - 1) / w->part_us);
+}
+
+enum window_state window_has(const struct window *w, uint64_t msn, int64_t part)
+{
+    size_t n = window_shows_open(w) ? w->open.parts.n : 0;
+    const struct segment *s;
+
+    if (msn >= w->next_msn + AHEAD_SEGMENTS) return WINDOW_FAR;
+    if (msn > w->next_msn) return WINDOW_SOON;
+    if (msn == w->next_msn) {
+        if (part >= 0 && (uint64_t)part < n) return WINDOW_THERE;
+        return part >= 0 && (uint64_t)part >= n + ahead_parts(w) ? WINDOW_FAR : WINDOW_SOON;
+    }
+    if (part < 0 || msn + 1 < w->next_msn) return WINDOW_THERE;
+    /* A part behind the last one of a closed segment is the first of the next. */
+    s = window_find(w, msn);
+    return s && (uint64_t)part >= s->parts.n && n == 0 ? WINDOW_SOON : WINDOW_THERE;
+}
+
+enum window_state window_part(const struct window *w, uint64_t msn, uint64_t part, const struct segment **ret,
+    const struct part **ret_part)
+{
+    const struct segment *s = msn == w->next_msn ? &w->open : window_find(w, msn);
+
+    if (!s) return WINDOW_GONE;
+    if (part < s->parts.n) {
+        *ret = s;
+        *ret_part = &s->parts.v[part];
+        return WINDOW_THERE;
+    }
+    return s == &w->open && part == s->parts.n && w->part_us > 0 ? WINDOW_SOON : WINDOW_GONE;
+}
