@@ -61,7 +61,7 @@ LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed -pthread $
 
 # --- rooms: every folder of C code is one library; main.c of a room is its program ---
 ROOMS := common/base common/net common/wire common/proto common/media common/ring common/ipc common/conf \
-  archive worker httpd httpd/picture master master/connector scripts/msctl tests/camera tests/support
+  archive worker httpd httpd/picture httpd/luahost master master/connector scripts/msctl tests/camera tests/support
 # version.c changes with every commit: it is linked into its program alone, so that nothing else is.
 room_src = $(filter-out $(1)/main.c %/version.c,$(wildcard $(1)/*.c))
 room_lib = $(B)/lib/$(subst /,_,$(1)).a
@@ -70,18 +70,19 @@ SRC := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 # program: room, libraries of ours beside its own, foreign libraries
-PROGS := media-server ms-worker ms-keeper ms-httpd ms-picture ms-connector msctl ms-camera
+PROGS := media-server ms-worker ms-keeper ms-httpd ms-picture ms-luahost ms-connector msctl ms-camera
 ROOM_media-server := master
 ROOM_ms-worker := worker
 ROOM_ms-keeper := archive
 ROOM_ms-httpd := httpd
 ROOM_ms-picture := httpd/picture
+ROOM_ms-luahost := httpd/luahost
 ROOM_ms-connector := master/connector
 ROOM_msctl := scripts/msctl
 ROOM_ms-camera := tests/camera
 WITH_ms-worker := archive
-# Of the helper's room only its wire: no object that needs libav is taken from the archive.
-WITH_ms-httpd := archive httpd/picture
+# Of the helpers' rooms only their wires: no object that needs libav or Lua is taken from the archives.
+WITH_ms-httpd := archive httpd/picture httpd/luahost
 WITH_msctl := archive
 # The worker takes the digests from the static libcrypto: 104 KB of private memory instead of 560 KB.
 LIBS_media-server := -lev -lmsgpackc -linih -lcrypto
@@ -89,10 +90,11 @@ LIBS_ms-worker := -l:libev.a -l:libmsgpackc.a -l:libexpat.a -l:libcrypto.a -llmd
 LIBS_ms-keeper := -lev -lmsgpackc -llmdb -l:libcrypto.a -lm
 LIBS_ms-httpd := -lev -lmsgpackc -llmdb -lssl -lcrypto -lz
 LIBS_ms-picture := -lmsgpackc -lavcodec -lavutil -lswscale -lseccomp -lm
+LIBS_ms-luahost := -lmsgpackc -llua5.4 -lseccomp -lm
 LIBS_ms-connector := -lev -lmsgpackc -lcares -l:libcrypto.a
 LIBS_msctl := -lev -lmsgpackc -llmdb -l:libcrypto.a -lm
 LIBS_ms-camera := -lev -lmsgpackc -l:libcrypto.a -lm
-LIBS_TEST := -lcmocka -lexpat -lev -lmsgpackc -llmdb -linih -lcares -lssl -lcrypto -lz -lavcodec -lavutil -lswscale -lseccomp -lm
+LIBS_TEST := -lcmocka -lexpat -lev -lmsgpackc -llmdb -linih -lcares -lssl -lcrypto -lz -lavcodec -lavutil -lswscale -llua5.4 -lseccomp -lm
 
 HAVE_PROGS := $(foreach p,$(PROGS),$(if $(wildcard $(ROOM_$(p))/main.c),$(p)))
 # hls.js as npm unpacked it, put where httpd serves it from
@@ -103,7 +105,7 @@ TEST_SRC := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/test_*.c))
 TESTS := $(patsubst tests/unit/%.c,$(B)/test/%,$(TEST_SRC))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
-TEST_LIBS := $(foreach r,tests/support scripts/msctl worker httpd httpd/picture archive master master/connector $(COMMON) tests/camera,$(call room_lib,$(r)))
+TEST_LIBS := $(foreach r,tests/support scripts/msctl worker httpd httpd/picture httpd/luahost archive master master/connector $(COMMON) tests/camera,$(call room_lib,$(r)))
 
 .PHONY: all demo check check-tsan unit e2e lint format bench bench-archive crash-kill crash-power crash-full crash-stall crash-delete fuzz deps deps-test install clean help tests FORCE
 .SECONDARY:

@@ -3,6 +3,7 @@
 #include "httpd/auth.h"
 #include "httpd/doors.h"
 #include "httpd/hub.h"
+#include "httpd/lua_calls.h"
 #include "httpd/pictures.h"
 #include "httpd/storages.h"
 #include "httpd/stream.h"
@@ -105,55 +106,90 @@ static void set_origin(struct hub *hub, void *arg)
     span_copy(span_of(arg), hub->allow_origin, sizeof(hub->allow_origin));
 }
 
-/* --- picture helpers: asked for by their threads --- */
+/* --- helpers: pictures are asked for by their threads, the Lua host on this loop --- */
 
-#define HELPER_PICTURE 1
-
-static void send_want(void *arg)
+static void send_want(struct control *c, enum helper_kind kind)
 {
-    struct control *c = arg;
     struct packer *p = channel_begin(child_control(c->child), MSG_HELPER_WANT, 1);
 
-    pack_kv_u64(p, "kind", HELPER_PICTURE);
+    pack_kv_u64(p, "kind", kind);
     channel_end(child_control(c->child), NULL, 0);
 }
 
-static void helper_want(void *arg)
+static void send_gone(struct control *c, uint64_t id)
+{
+    struct packer *p = channel_begin(child_control(c->child), MSG_HELPER_GONE, 1);
+
+    pack_kv_u64(p, "id", id);
+    channel_end(child_control(c->child), NULL, 0);
+}
+
+static void picture_wanted(void *arg)
+{
+    send_want(arg, HELPER_PICTURE);
+}
+
+static void want_picture(void *arg)
 {
     struct control *c = arg;
 
-    loop_post(c->loop, send_want, c);
+    loop_post(c->loop, picture_wanted, c);
 }
 
-static void send_gone(void *arg)
+static void picture_gone(void *arg)
 {
     uint64_t *id = arg;
-    struct packer *p = channel_begin(child_control(control.child), MSG_HELPER_GONE, 1);
 
-    pack_kv_u64(p, "id", *id);
-    channel_end(child_control(control.child), NULL, 0);
+    send_gone(&control, *id);
     mem_free(id);
 }
 
-static void helper_gone(void *arg, uint64_t id)
+static void end_picture(void *arg, uint64_t id)
 {
     struct control *c = arg;
 
-    loop_post(c->loop, send_gone, mem_dup(&id, sizeof(id)));
+    loop_post(c->loop, picture_gone, mem_dup(&id, sizeof(id)));
 }
 
-static const struct pictures_ops picture_ops = {helper_want, helper_gone};
+static const struct pictures_ops picture_ops = {want_picture, end_picture};
+
+static void want_lua(void *arg)
+{
+    send_want(arg, HELPER_LUA);
+}
+
+static void end_lua(void *arg, uint64_t id)
+{
+    send_gone(arg, id);
+}
+
+static const struct lua_ops lua_ops = {want_lua, end_lua};
+static const struct lua_row lua_calls[] = {{0}};
 
 static int on_helper(struct control *c, struct incoming *in)
 {
     int fd = take_fd(in, 0), err = (int)CLAMP(packed_i64(in->body, "err", EPROTO), 0, 4095);
+    uint64_t id = packed_u64(in->body, "id", 0);
 
-    if (!c->server.pictures) { /* nobody has asked */
-        fd_close(&fd);
-        return 0;
-    }
-    pictures_helper(c->server.pictures, packed_u64(in->body, "id", 0), err, fd);
+    if (packed_u64(in->body, "kind", 0) == HELPER_LUA)
+        lua_host(c->server.lua, id, (int)packed_i64(in->body, "pid", 0), err, fd);
+    else if (c->server.pictures)
+        pictures_helper(c->server.pictures, id, err, fd);
+    else
+        fd_close(&fd); /* nobody has asked */
     return 0;
+}
+
+static void set_lua(struct control *c, const struct packed *body)
+{
+    struct lua_conf conf = {0};
+
+    if (!packed_text(body, "lua_site", conf.site, sizeof(conf.site)) ||
+        !packed_text(body, "lua_shipped", conf.shipped, sizeof(conf.shipped)))
+        log_warn("script-folders", "why=\"a path is too long\"");
+    packed_text(body, "auth_module", conf.entry[LUAHOST_AUTH], LUAHOST_PATH_MAX);
+    packed_text(body, "api_module", conf.entry[LUAHOST_API], LUAHOST_PATH_MAX);
+    lua_set_conf(c->server.lua, &conf);
 }
 
 static int start(struct control *c, const struct packed *body)
@@ -169,6 +205,7 @@ static int start(struct control *c, const struct packed *body)
     if (err != 0) log_warn("web-dir-unread", "dir=%s err=%s", log_q(span_of(dir)), err_text(err));
     c->server.pictures =
         pictures_new((unsigned)MIN(packed_u64(body, "pictures", 0), PICTURES_HELPERS_MAX), &picture_ops, c);
+    c->server.lua = lua_new(c->loop, &lua_ops, lua_calls, c);
     err = server_start(&c->server, (unsigned)MIN(threads, HUBS_MAX), assets, c->storages);
     if (err != 0) return err;
     c->running = true;
@@ -190,6 +227,7 @@ static int on_conf(struct control *c, struct incoming *in)
     }
     atomic_store(&c->server.export_max_us, (usec_t)packed_u64(in->body, "export_max_us", EXPORT_MAX_US));
     server_each(&c->server, set_origin, span_dup(span_sub(origin, 0, ALLOW_ORIGIN_MAX - 1)));
+    set_lua(c, in->body);
     open_waiting(c);
     return 0;
 }
@@ -358,7 +396,8 @@ static void tell_stats(struct loop_timer *t)
     pack_kv_u64(p, "viewers", viewers);
     pack_kv_u64(p, "bytes_out", bytes);
     pack_kv_u64(p, "requests", requests);
-    pack_kv_u64(p, "cage_missing", pictures_cage_missing(c->server.pictures));
+    pack_kv_u64(
+        p, "cage_missing", pictures_cage_missing(c->server.pictures) | lua_cage_missing(c->server.lua));
     channel_end(child_control(c->child), NULL, 0);
     tell_suspects(c);
 }

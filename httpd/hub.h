@@ -21,6 +21,7 @@
 struct assets;
 struct auth;
 struct films;
+struct lua;
 struct pictures;
 struct storages;
 struct server;
@@ -62,6 +63,7 @@ struct server {
     struct films *films;           /* of the archive, laid out a moment ago */
     _Atomic int64_t export_max_us; /* the longest of them */
     struct pictures *pictures;     /* set before server_start; NULL: none are made */
+    struct lua *lua;               /* set before server_start; NULL: no script runs */
     _Atomic uint32_t conns;
 };
 

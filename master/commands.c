@@ -113,7 +113,7 @@ static bool row_status(struct session *s, struct packer *p)
     pack_kv_u64(p, "recording", t.recording);
     pack_kv_u64(p, "not_recording", t.not_recording);
     pack_kv_u64(p, "viewers", m->services.viewers);
-    pack_kv_u64(p, "picture_helpers", helpers_alive(&m->helpers));
+    pack_kv_u64(p, "picture_helpers", helpers_alive(&m->helpers, HELPER_PICTURE));
     pack_kv_text(p, "sandbox_missing", cage_text(m->services.cage_missing, missing));
     pack_kv_u64(p, "storages", m->conf->n_storages);
     pack_kv_u64(p, "storages_ok", storages_ok(&m->storages, m->conf));

@@ -17,6 +17,7 @@
 #define CONNECTOR_NUMBER 0x5fff0003u
 #define WORKER_NUMBER    0x5fff0004u
 #define PICTURE_NUMBER   0x5fff0005u
+#define LUA_NUMBER       0x5fff0006u
 
 #define UID_MAP_MAX 65536
 #define NO_GROUP    ((gid_t)-1)
@@ -130,6 +131,7 @@ void roles_find(const struct conf *conf, const struct paths *paths, struct roles
     /* In nobody's group: it has no business with files. */
     r.picture = (struct identity){
         .change = true, .uid = user_of(c->user_picture, PICTURE_NUMBER), .gid = PICTURE_NUMBER};
+    r.lua = (struct identity){.change = true, .uid = user_of(c->user_lua, LUA_NUMBER), .gid = LUA_NUMBER};
     r.one_worker_user = !has_range();
     if (r.one_worker_user) {
         uid_t uid = user_of(c->user_worker, WORKER_NUMBER);
@@ -153,5 +155,5 @@ bool roles_is_child(const struct roles *r, unsigned uid)
     if (!r->root || uid == 0) return false;
     if (uid >= ROLES_WORKER_BASE && uid <= ROLES_WORKER_BASE + ROLES_WORKER_MASK) return true;
     return uid == r->keeper.uid || uid == r->httpd.uid || uid == r->connector.uid || uid == r->picture.uid ||
-        (r->one_worker_user && uid == r->worker.uid);
+        uid == r->lua.uid || (r->one_worker_user && uid == r->worker.uid);
 }

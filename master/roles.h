@@ -22,7 +22,7 @@ struct identity {
 struct roles {
     bool root;
     gid_t group; /* of files that all share */
-    struct identity keeper, httpd, connector, picture;
+    struct identity keeper, httpd, connector, picture, lua;
     bool one_worker_user; /* where users of their own are not possible: this one */
     struct identity worker;
 };

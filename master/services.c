@@ -73,12 +73,16 @@ void services_httpd_conf(struct master *m)
 
     if (!ch) return;
     if (threads == 0) threads = CLAMP(get_nprocs(), 1, HTTPD_LOOPS_MAX);
-    p = channel_begin(ch, MSG_HTTPD_CONF, 5);
+    p = channel_begin(ch, MSG_HTTPD_CONF, 9);
     pack_kv_i64(p, "threads", threads);
     pack_kv_text(p, "web_dir", m->paths.cpanel);
     pack_kv_text(p, "allow_origin", m->conf->delivery.web_allow_origin);
     pack_kv_u64(p, "export_max_us", (uint64_t)m->conf->dvr.export_max_us);
     pack_kv_i64(p, "pictures", m->conf->server.pictures);
+    pack_kv_text(p, "lua_site", m->conf->dir);
+    pack_kv_text(p, "lua_shipped", m->paths.lua);
+    pack_kv_text(p, "auth_module", m->conf->delivery.auth_module);
+    pack_kv_text(p, "api_module", m->conf->module.api_module);
     channel_end(ch, NULL, 0);
     tell_auth(m, ch);
 }

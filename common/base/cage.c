@@ -27,12 +27,21 @@ static const int picture_calls[] = {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(re
     SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall), SCMP_SYS(getpid),
     SCMP_SYS(gettid), SCMP_SYS(exit), SCMP_SYS(exit_group), CALLS_END};
 
+/* Messages over one socket, and Lua, which needs memory and the time alone. */
+static const int lua_calls[] = {SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(brk), SCMP_SYS(munmap),
+    SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(getrandom),
+    SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall), SCMP_SYS(getpid),
+    SCMP_SYS(gettid), SCMP_SYS(exit_group), CALLS_END};
+
 static const struct {
     const int *calls;
     struct limits limits;
 } roles[CAGE_ROLES] = {
     /* 200 jobs of at most 2 s each are its life. */
     [CAGE_PICTURE] = {picture_calls, {512u << 20, 400, 8, 0, 0}},
+    /* Lives as long as httpd; who hangs is seen by httpd. Room for each script twice, while one replaces the
+       other. */
+    [CAGE_LUA] = {lua_calls, {320u << 20, RLIM_INFINITY, 4, 0, 0}},
 };
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -8,7 +8,7 @@
 
 #include "common/base/types.h"
 
-enum cage_role { CAGE_PICTURE, CAGE_ROLES };
+enum cage_role { CAGE_PICTURE, CAGE_LUA, CAGE_ROLES };
 
 enum cage_layer {
     CAGE_FDS = 1,

@@ -126,7 +126,7 @@ struct conf_server { /* [server] */
     char *log_file;       /* "": stdout and stderr */
     enum conf_log_format log_format;
     int log_level; /* enum log_level */
-    char *group, *user_worker, *user_keeper, *user_httpd, *user_connector, *user_picture;
+    char *group, *user_worker, *user_keeper, *user_httpd, *user_connector, *user_picture, *user_lua;
     int64_t pictures; /* helpers of httpd at most; 0: no JPEG */
     enum conf_sandbox sandbox;
     struct conf_cidrs camera_allow, camera_deny;

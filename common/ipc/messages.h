@@ -113,7 +113,8 @@ enum {
     /* module (bool: of the listener of API and panel, else of the viewers'), cert and key (PEM), kernel: for new connections, from now on. \
        Before LISTEN, at a reload that found others, and once a day, for new ticket keys */ \
     MESSAGE(TLS, 90, TO_MASTER, TO_HTTPD, 65536, 0) \
-    /* threads, web_dir (cpanel files), allow_origin, export_max_us (longest MP4 of the archive), pictures (helpers at most) */ \
+    /* threads, web_dir (cpanel files), allow_origin, export_max_us (longest MP4 of the archive), pictures (helpers at most); scripts: lua_site, \
+       lua_shipped (folders), auth_module, api_module */ \
     MESSAGE(HTTPD_CONF, 51, TO_MASTER, TO_HTTPD, 8192, 0) \
     /* whitelist (CIDR list of whitelist-access as text, "": from everywhere): behind HTTPD_CONF, and when it has changed */ \
     MESSAGE(HTTPD_AUTH, 71, TO_MASTER, TO_HTTPD, 65536, 0) \
@@ -128,7 +129,7 @@ enum {
        second */ \
     MESSAGE(HTTPD_STATS, 56, TO_HTTPD, TO_MASTER, 512, 0) \
     MESSAGE(HELPER_WANT, 57, TO_HTTPD, TO_MASTER, 64, 0)      /* kind (1: ms-picture): answered by HELPER, once there is one */ \
-    /* kind, id, err (0, or positive errno: it could not be born); descriptor: the helper's socket, which only it and httpd have, when \
+    /* kind, id, pid, err (0, or positive errno: it could not be born); descriptor: the helper's socket, which only it and httpd have, when \
        err is 0 */ \
     MESSAGE(HELPER, 58, TO_MASTER, TO_HTTPD, 64, 1) \
     MESSAGE(HELPER_GONE, 59, TO_HTTPD, TO_MASTER, 64, 0)      /* id: not needed any more, or hangs: it is killed */ \
@@ -143,6 +144,9 @@ enum message {
     MESSAGES(MESSAGE)
 #undef MESSAGE
 };
+
+/* Helpers of httpd: ms-picture, ms-luahost. */
+enum helper_kind { HELPER_PICTURE = 1, HELPER_LUA = 2 };
 
 #define IPC_MESSAGE_MAX 65536
 

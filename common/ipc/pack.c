@@ -66,6 +66,25 @@ void pack_bool(struct packer *p, bool v)
         msgpack_pack_false(&face);
 }
 
+void pack_f64(struct packer *p, double v)
+{
+    msgpack_packer face = face_of(p);
+
+    msgpack_pack_double(&face, v);
+}
+
+void pack_nil(struct packer *p)
+{
+    msgpack_packer face = face_of(p);
+
+    msgpack_pack_nil(&face);
+}
+
+void pack_ready(struct packer *p, struct span value)
+{
+    (void)put(p, (const char *)value.p, value.n);
+}
+
 void pack_str(struct packer *p, struct span s)
 {
     msgpack_packer face = face_of(p);
@@ -276,6 +295,39 @@ const struct packed *unpack_root(const struct unpack *u)
     return face(&u->root);
 }
 
+enum packed_kind packed_kind(const struct packed *v)
+{
+    static const enum packed_kind kinds[] = {[MSGPACK_OBJECT_NIL] = PACKED_NIL,
+        [MSGPACK_OBJECT_BOOLEAN] = PACKED_BOOL,
+        [MSGPACK_OBJECT_POSITIVE_INTEGER] = PACKED_INT,
+        [MSGPACK_OBJECT_NEGATIVE_INTEGER] = PACKED_INT,
+        [MSGPACK_OBJECT_FLOAT32] = PACKED_FLOAT,
+        [MSGPACK_OBJECT_FLOAT64] = PACKED_FLOAT,
+        [MSGPACK_OBJECT_STR] = PACKED_TEXT,
+        [MSGPACK_OBJECT_BIN] = PACKED_TEXT,
+        [MSGPACK_OBJECT_ARRAY] = PACKED_ARRAY,
+        [MSGPACK_OBJECT_MAP] = PACKED_MAP};
+
+    if (!v || (size_t)object(v)->type >= ARRAY_N(kinds)) return PACKED_NIL;
+    if (object(v)->type == MSGPACK_OBJECT_POSITIVE_INTEGER && object(v)->via.u64 > INT64_MAX)
+        return PACKED_FLOAT;
+    return kinds[object(v)->type];
+}
+
+bool packed_as_bool(const struct packed *v, bool otherwise)
+{
+    return v && object(v)->type == MSGPACK_OBJECT_BOOLEAN ? object(v)->via.boolean : otherwise;
+}
+
+double packed_as_f64(const struct packed *v, double otherwise)
+{
+    if (!v) return otherwise;
+    if (object(v)->type == MSGPACK_OBJECT_FLOAT32 || object(v)->type == MSGPACK_OBJECT_FLOAT64)
+        return object(v)->via.f64;
+    if (object(v)->type == MSGPACK_OBJECT_POSITIVE_INTEGER) return (double)object(v)->via.u64;
+    return object(v)->type == MSGPACK_OBJECT_NEGATIVE_INTEGER ? (double)object(v)->via.i64 : otherwise;
+}
+
 bool packed_is_str(const struct packed *v)
 {
     return v && (object(v)->type == MSGPACK_OBJECT_STR || object(v)->type == MSGPACK_OBJECT_BIN);
@@ -347,9 +399,7 @@ int64_t packed_i64(const struct packed *map, const char *key, int64_t otherwise)
 
 bool packed_bool(const struct packed *map, const char *key, bool otherwise)
 {
-    const struct packed *v = packed_get(map, key);
-
-    return v && object(v)->type == MSGPACK_OBJECT_BOOLEAN ? object(v)->via.boolean : otherwise;
+    return packed_as_bool(packed_get(map, key), otherwise);
 }
 
 struct span packed_str(const struct packed *map, const char *key)

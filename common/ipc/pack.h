@@ -20,6 +20,8 @@ void pack_array(struct packer *p, uint32_t n);
 void pack_u64(struct packer *p, uint64_t v);
 void pack_i64(struct packer *p, int64_t v);
 void pack_bool(struct packer *p, bool v);
+void pack_f64(struct packer *p, double v);
+void pack_nil(struct packer *p);
 void pack_str(struct packer *p, struct span s);
 void pack_bin(struct packer *p, struct span s);
 /* key and value */
@@ -32,6 +34,7 @@ void pack_kv_bin(struct packer *p, const char *key, struct span s);
 void pack_key(struct packer *p, const char *key);
 struct packed;
 void pack_value(struct packer *p, const struct packed *v); /* as it was read; NULL as nil */
+void pack_ready(struct packer *p, struct span value);      /* one value that was packed before */
 
 /* Reading. An unpacked value and everything in it lives until unpack_done; text and bin point into the input.
  */
@@ -42,6 +45,19 @@ enum { UNPACK_E_BAD = 1, UNPACK_E_DEEP = 2, UNPACK_E_MANY = 3 };
 int unpack_new(struct span in, struct unpack **ret);
 void unpack_done(struct unpack *u);
 const struct packed *unpack_root(const struct unpack *u);
+
+enum packed_kind {
+    PACKED_NIL,
+    PACKED_BOOL,
+    PACKED_INT, /* of 64 bits with a sign; larger ones are PACKED_FLOAT */
+    PACKED_FLOAT,
+    PACKED_TEXT, /* or bin */
+    PACKED_ARRAY,
+    PACKED_MAP
+};
+enum packed_kind packed_kind(const struct packed *v); /* NULL: PACKED_NIL */
+bool packed_as_bool(const struct packed *v, bool otherwise);
+double packed_as_f64(const struct packed *v, double otherwise); /* of an integer too */
 
 /* Total functions: a value of another type, a missing key, a number out of range give the default. */
 const struct packed *packed_get(const struct packed *map, const char *key); /* NULL: not there */
