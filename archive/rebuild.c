@@ -224,9 +224,11 @@ struct side {
 static void side_next(struct side *s)
 {
     size_t n = 0;
+    int err;
 
     if (s->some) s->q.after_id = s->at->id;
-    s->err = MAX(s->err, index_segments(s->ix, &s->q, s->at, 1, &n));
+    err = index_segments(s->ix, &s->q, s->at, 1, &n);
+    s->err = MAX(s->err, err);
     s->some = n > 0;
 }
 

@@ -77,7 +77,10 @@ static usec_t wait_after(struct proc *p, usec_t now_us, const struct proc_death 
 {
     usec_t wait_us;
 
-    if (p->turns) return MAX(bucket_take(p->turns, now_us), d->err < 0 ? THROTTLE_FIRST_US : 0);
+    if (p->turns) {
+        wait_us = bucket_take(p->turns, now_us);
+        return MAX(wait_us, d->err < 0 ? THROTTLE_FIRST_US : 0);
+    }
     wait_us = throttle_died(&p->throttle, now_us, d->lived_us, d->err == 0 && p->ops->worked(p), d->how);
     return wait_us > 0 ? rng_jitter(wait_us, THROTTLE_JITTER) : wait_us;
 }
@@ -223,7 +226,11 @@ static void buried(struct proc *p)
     p->restarts++;
     if (p->wanted && !p->again) {
         d.wait_us = wait_after(p, now_us, &d);
-        if (d.wait_us != THROTTLE_CONFIG) d.wait_us = MAX(d.wait_us, births_after_death(p->births));
+        if (d.wait_us != THROTTLE_CONFIG) {
+            usec_t turn_us = births_after_death(p->births);
+
+            d.wait_us = MAX(d.wait_us, turn_us);
+        }
     }
     d.quarantined = p->throttle.quarantined;
     p->ops->on_death(p, &d);
