@@ -92,7 +92,7 @@ LIBS_ms-httpd := -lev -lmsgpackc -llmdb -lssl -lcrypto -lz
 LIBS_ms-picture := -lmsgpackc -lavcodec -lavutil -lswscale -lseccomp -lm
 LIBS_ms-luahost := -lmsgpackc -llua5.4 -lseccomp -lm
 LIBS_ms-connector := -lev -lmsgpackc -lcares -l:libcrypto.a
-LIBS_msctl := -lev -lmsgpackc -llmdb -l:libcrypto.a -lm
+LIBS_msctl := -lev -lmsgpackc -llmdb -linih -l:libcrypto.a -lm
 LIBS_ms-camera := -lev -lmsgpackc -l:libcrypto.a -lm
 LIBS_TEST := -lcmocka -lexpat -lev -lmsgpackc -llmdb -linih -lcares -lssl -lcrypto -lz -lavcodec -lavutil -lswscale -llua5.4 -lseccomp -lm
 

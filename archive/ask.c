@@ -13,7 +13,7 @@
 
 const struct ask_command ask_commands[] = {
     {"archive list", 0, 1, NULL, work_list, sizeof(struct work_list), NULL},
-    {"archive plan", 0, 1, NULL, work_plan, sizeof(struct work_plan), work_plan_done},
+    {"archive plan", 0, 1, NULL, work_plan, sizeof(struct plan), work_plan_done},
     {"archive delete", 3, 3, keeper_ask_delete, work_delete, sizeof(struct work_delete), NULL},
     {"archive lock", 3, 4, keeper_ask_lock, work_locked, 0, NULL},
     {"archive unlock", 2, 2, keeper_ask_unlock, work_locked, 0, NULL},

@@ -14,6 +14,15 @@ void reap_begin(struct reap *r, const struct reap_setup *s)
     r->page = mem_new_n(PAGE, sizeof(*r->page));
 }
 
+bool reap_event_keeps(
+    struct index *ix, const char *uid, const struct keep_policy *p, const struct seg_info *s, usec_t now_us)
+{
+    bool protects;
+
+    if (!p || p->event_duration_us == 0 || s->end_us < now_us - p->event_duration_us) return false;
+    return index_event_protects(ix, uid, s->start_us, s->end_us, &protects) != INDEX_OK || protects;
+}
+
 void reap_end(struct reap *r)
 {
     mem_free(r->heap);

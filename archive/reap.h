@@ -15,6 +15,10 @@
 typedef bool reap_protects(
     void *arg, const char *uid, const struct keep_policy *p, const struct seg_info *s, usec_t now_us);
 
+/* For a reap_protects: does an event of that index keep it? What cannot be read is not deleted. */
+bool reap_event_keeps(
+    struct index *ix, const char *uid, const struct keep_policy *p, const struct seg_info *s, usec_t now_us);
+
 struct reap_setup {
     struct index *ix;
     const struct map *policies; /* uid -> struct keep_policy */

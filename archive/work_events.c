@@ -139,16 +139,12 @@ void work_events_done(struct work *w)
     w->events = (struct work_events){0};
 }
 
-/* What cannot be read is not deleted. */
 bool work_event_protects(
     void *arg, const char *uid, const struct keep_policy *p, const struct seg_info *s, usec_t now_us)
 {
-    struct work *w = arg;
-    bool protects;
+    const struct work *w = arg;
 
-    if (!p || p->event_duration_us == 0 || s->end_us < now_us - p->event_duration_us) return false;
-    return index_event_protects(w->indexer.ix, uid, s->start_us, s->end_us, &protects) != INDEX_OK ||
-        protects;
+    return reap_event_keeps(w->indexer.ix, uid, p, s, now_us);
 }
 
 /* --- events --- */

@@ -7,89 +7,40 @@
 
 #define DELETE_PAGE 16 /* segments that are read at a time */
 
-struct plan_rows {
-    struct {
-        uint64_t segments, bytes;
-        usec_t from_us, to_us;
-    } by[RETENTION_REASONS];
-};
-
 /* --- archive plan --- */
 
-static void note(struct work_plan *s, const struct reap_item *item)
+static struct packer *row(void *arg, uint32_t pairs)
 {
-    struct plan_rows *rows = map_get(&s->found, span_of(item->ref.uid));
-
-    if (!rows) {
-        rows = NEW(struct plan_rows);
-        map_set(&s->found, span_of(item->ref.uid), rows);
-    }
-    if (rows->by[item->why].segments++ == 0) rows->by[item->why].from_us = item->start_us;
-    rows->by[item->why].bytes += item->bytes;
-    rows->by[item->why].to_us = item->end_us;
-}
-
-static void give(struct work *w, struct answer *a, const struct map_slot *slot)
-{
-    const struct plan_rows *rows = slot->value;
-    bool all = a->ask.n_args == 0 || strcmp(a->ask.args[0], w->conf->name) == 0;
-
-    if (!all && strcmp(a->ask.args[0], slot->key) != 0) return;
-    for (enum retention_why why = RETENTION_AGE; why < RETENTION_REASONS; why++) {
-        struct packer *p;
-
-        if (rows->by[why].segments == 0) continue;
-        p = answer_row(a, 7);
-        pack_kv_text(p, "uid", slot->key);
-        pack_kv_text(p, "storage", w->conf->name);
-        pack_kv_text(p, "why", retention_word(why));
-        pack_kv_u64(p, "segments", rows->by[why].segments);
-        pack_kv_u64(p, "bytes", rows->by[why].bytes);
-        pack_kv_i64(p, "from_s", rows->by[why].from_us / US_PER_S);
-        pack_kv_i64(p, "to_s", rows->by[why].to_us / US_PER_S);
-    }
+    return answer_row(arg, pairs);
 }
 
 bool work_plan(struct work *w, struct answer *a)
 {
-    struct work_plan *s = a->state;
+    struct plan *p = a->state;
     struct reap_setup setup;
-    struct map_slot slot;
-    size_t at = 0;
     int got;
 
-    if (!s->begun) {
+    if (!p->begun) {
         work_keep_setup(w, &setup);
-        reap_begin(&s->pass, &setup);
-        s->begun = true;
+        plan_begin(p, &setup);
     }
-    s->pass.s.ix = w->indexer.ix;
-    got = reap_step(&s->pass);
+    p->pass.s.ix = w->indexer.ix;
+    got = plan_step(p);
     if (got < 0) {
         answer_fail(a, CTL_FAILED, "storage %s: its index cannot be read", w->conf->name);
         return false;
     }
-    if (got != REAP_MORE) {
-        for (size_t i = 0; i < s->pass.n; i++) note(s, &s->pass.items[i]);
-        s->pass.n = 0;
-    }
     if (got != REAP_DONE) return true;
-    while (map_next(&s->found, &at, &slot)) give(w, a, &slot);
-    if (s->pass.needed > 0)
+    plan_rows(p, w->conf->name, a->ask.n_args > 0 ? a->ask.args[0] : NULL, row, a);
+    if (p->pass.needed > 0)
         answer_fail(a, CTL_OK, "storage %s: %llu bytes more are needed, and locks and events keep the rest",
-            w->conf->name, (unsigned long long)s->pass.needed);
+            w->conf->name, (unsigned long long)p->pass.needed);
     return false;
 }
 
 void work_plan_done(void *state)
 {
-    struct work_plan *s = state;
-    struct map_slot slot;
-    size_t at = 0;
-
-    while (map_next(&s->found, &at, &slot)) mem_free(slot.value);
-    map_done(&s->found);
-    reap_end(&s->pass);
+    plan_end(state);
 }
 
 /* --- archive delete --- */
@@ -148,7 +99,8 @@ bool work_delete(struct work *w, struct answer *a)
     err = work_keep_may_delete(w) ? INDEX_OK : -EAGAIN;
     (void)span_i64(span_of(a->ask.args[1]), &q.from_us);
     (void)span_i64(span_of(a->ask.args[2]), &q.to_us);
-    if (!err) err = MIN(index_segments(w->indexer.ix, &q, page, DELETE_PAGE, &n), 0);
+    if (!err) err = index_segments(w->indexer.ix, &q, page, DELETE_PAGE, &n);
+    err = MIN(err, 0); /* damaged records are left out */
     for (size_t i = 0; !err && i < n; i++) {
         s->after = page[i].id;
         if (!may_go(w, s, &q, &page[i])) continue;

@@ -3,17 +3,12 @@
 #ifndef ARCHIVE_WORK_PLAN_H
 #define ARCHIVE_WORK_PLAN_H
 
-#include "archive/reap.h"
+#include "archive/plan.h"
 
 struct answer;
 struct work;
 
-/* archive plan [STORAGE|UID]: what would be deleted now. */
-struct work_plan {
-    bool begun;
-    struct reap pass;
-    struct map found; /* uid -> struct plan_rows */
-};
+/* archive plan [STORAGE|UID]: what would be deleted now. Its state: struct plan. */
 bool work_plan(struct work *w, struct answer *a);
 void work_plan_done(void *state);
 

@@ -243,8 +243,10 @@ static int ask_places(const struct local *l, int (*fn)(struct look *p), bool *fi
         struct look *p = NEW(struct look);
 
         if (place_of(rows.rows[i], &p->at) && (!storage || strcmp(storage, p->at.name) == 0)) {
+            int found = each_place(p, l, fn, first);
+
             some = true;
-            worst = MAX(worst, each_place(p, l, fn, first));
+            worst = MAX(worst, found);
         }
         mem_free(p);
     }

@@ -4,9 +4,7 @@
 #ifndef MSCTL_LOCAL_H
 #define MSCTL_LOCAL_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdio.h>
+#include "scripts/msctl/show.h"
 
 struct local {
     const char *socket;
@@ -15,6 +13,7 @@ struct local {
     const char *path, *index; /* without a server: the storage's folder, and its index's (NULL: within) */
     const char *out_path, *key, *config;
     bool json, sum, verify, force, keep_gaps;
+    struct show *rows; /* of a command that answers as the server does */
     FILE *out, *err;
 };
 

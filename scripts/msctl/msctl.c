@@ -5,6 +5,7 @@
 #include "common/ipc/ctl.h"
 #include "scripts/msctl/ask.h"
 #include "scripts/msctl/evidence.h"
+#include "scripts/msctl/plan.h"
 
 #include <getopt.h>
 
@@ -176,8 +177,8 @@ static const struct command {
     {"storage clock", "storage clock NAME", "the clock is right, however far ahead: footage ages by it", 1, 1,
         print_nothing, NULL},
     {"archive list", "archive list [UID]", "what footage lies on which storage", 0, 1, print_archive, NULL},
-    {"archive plan", "archive plan [STORAGE|UID]", "what would be deleted now, and why", 0, 1, print_plan,
-        NULL},
+    {"archive plan", "archive plan [STORAGE|UID]",
+        "what would be deleted now, and why; --config FILE: with that configuration", 0, 1, print_plan, NULL},
     {"archive delete", "archive delete UID FROM TO",
         "deletes footage; a time: 2026-01-31T12:00:00Z, unix seconds", 3, 3, print_deleted, NULL},
     {"archive lock", "archive lock UID FROM TO [NOTE]", "keeps footage until it is unlocked", 3, 4,
@@ -212,6 +213,7 @@ static const struct extra {
     const char *words, *options; /* letters of options_take */
     int (*local)(const struct local *l);
 } extras[] = {
+    {"archive plan", "C", NULL},
     {"archive check", "PIS", local_check},
     {"archive rebuild", "PIV", local_rebuild},
     {"archive export", "OFG", local_export},
@@ -273,7 +275,7 @@ static const char *level_number(const char *word, char dst[4])
 
 struct options {
     const char *socket;
-    const char *path, *index, *out, *key; /* of local commands */
+    const char *path, *index, *out, *key, *config; /* of local commands */
     bool json, help, sum, verify, yes, force, keep_gaps;
     char used[16]; /* letters of those that only some commands take */
     char of_command[ASK_ARGS_MAX][ASK_ARG_MAX];
@@ -297,23 +299,24 @@ static bool options_take(int argc, char *const *argv, struct options *o)
         {"index", required_argument, NULL, 'I'}, {"sum", no_argument, NULL, 'S'},
         {"verify", no_argument, NULL, 'V'}, {"yes", no_argument, NULL, 'Y'},
         {"out", required_argument, NULL, 'O'}, {"force", no_argument, NULL, 'F'},
-        {"keep-gaps", no_argument, NULL, 'G'}, {"key", required_argument, NULL, 'K'},
-        {"start", required_argument, NULL, OF_COMMAND}, {"end", required_argument, NULL, OF_COMMAND},
-        {"before", required_argument, NULL, OF_COMMAND}, {"after", required_argument, NULL, OF_COMMAND},
-        {"payload", required_argument, NULL, OF_COMMAND}, {"from", required_argument, NULL, OF_COMMAND},
-        {"to", required_argument, NULL, OF_COMMAND}, {"kind", required_argument, NULL, OF_COMMAND},
-        {"until-restart", no_argument, NULL, OF_COMMAND}, {0}};
+        {"keep-gaps", no_argument, NULL, 'G'}, {"config", required_argument, NULL, 'C'},
+        {"key", required_argument, NULL, 'K'}, {"start", required_argument, NULL, OF_COMMAND},
+        {"end", required_argument, NULL, OF_COMMAND}, {"before", required_argument, NULL, OF_COMMAND},
+        {"after", required_argument, NULL, OF_COMMAND}, {"payload", required_argument, NULL, OF_COMMAND},
+        {"from", required_argument, NULL, OF_COMMAND}, {"to", required_argument, NULL, OF_COMMAND},
+        {"kind", required_argument, NULL, OF_COMMAND}, {"until-restart", no_argument, NULL, OF_COMMAND}, {0}};
     int c, at = 0;
 
     optind = 0; /* from the start, also when called twice */
     while ((c = getopt_long(argc, argv, "s:jh", longs, &at)) != -1) {
         if (c == 's') o->socket = optarg;
-        if (c < OF_COMMAND && strchr("PISVYOFGK", c) && strlen(o->used) + 1 < sizeof(o->used))
+        if (c < OF_COMMAND && strchr("PISVYOFGKC", c) && strlen(o->used) + 1 < sizeof(o->used))
             o->used[strlen(o->used)] = (char)c;
         if (c == 'P') o->path = optarg;
         if (c == 'I') o->index = optarg;
         if (c == 'O') o->out = optarg;
         if (c == 'K') o->key = optarg;
+        if (c == 'C') o->config = optarg;
         if (c == 'F') o->force = true;
         if (c == 'G') o->keep_gaps = true;
         if (c == 'S') o->sum = true;
@@ -341,18 +344,40 @@ static void once(struct show *s, const char *key)
     s->n = n;
 }
 
+static struct local local_of(const struct options *o)
+{
+    return (struct local){.socket = o->path ? NULL : o->socket,
+        .path = o->path,
+        .index = o->index,
+        .out_path = o->out,
+        .key = o->key,
+        .config = o->config,
+        .json = o->json,
+        .sum = o->sum,
+        .verify = o->verify,
+        .force = o->force,
+        .keep_gaps = o->keep_gaps};
+}
+
 static int run(
     const struct command *cmd, char **args, size_t n, const struct options *o, FILE *out, FILE *err)
 {
     struct show rows = {0};
-    char text[512], level[4], *level_arg[] = {level};
+    char text[512] = "", level[4], *level_arg[] = {level};
+    int (*local)(const struct local *l) = o->config ? local_plan : extra_of(cmd)->local;
+    struct local l = local_of(o);
     int code;
 
+    l.args = args;
+    l.n_args = n;
+    l.rows = &rows;
+    l.out = out;
+    l.err = err;
     if (strcmp(cmd->words, "log-level") == 0 && args[0] && level_number(args[0], level) == level)
         args = level_arg;
-    code = ask(o->socket, cmd->words, args, n, &rows, text);
+    code = local ? local(&l) : ask(o->socket, cmd->words, args, n, &rows, text);
     if (cmd->print == print_events) once(&rows, "id");
-    if (code == CTL_OK || rows.n > 0) {
+    if ((code == CTL_OK || rows.n > 0) && (!local || cmd->print != print_nothing)) {
         if (o->json)
             show_json(&rows, out);
         else
@@ -367,27 +392,6 @@ static int run(
     }
     show_done(&rows);
     return code;
-}
-
-static int run_local(int (*fn)(const struct local *l), char *const *args, size_t n_args,
-    const struct options *o, FILE *out, FILE *err)
-{
-    const struct local l = {.socket = o->path ? NULL : o->socket,
-        .args = args,
-        .n_args = n_args,
-        .path = o->path,
-        .index = o->index,
-        .out_path = o->out,
-        .key = o->key,
-        .json = o->json,
-        .sum = o->sum,
-        .verify = o->verify,
-        .force = o->force,
-        .keep_gaps = o->keep_gaps,
-        .out = out,
-        .err = err};
-
-    return fn(&l);
 }
 
 int msctl_run(int argc, char *const *argv, FILE *out, FILE *err)
@@ -412,7 +416,6 @@ int msctl_run(int argc, char *const *argv, FILE *out, FILE *err)
         if (paths_find(&paths) < 0) return usage(err, CTL_USAGE);
         o.socket = paths.control;
     }
-    if (extra_of(cmd)->local) return run_local(extra_of(cmd)->local, args, (size_t)n, &o, out, err);
     if (o.yes) {
         if (n == 0) args[0] = all;
         args[1] = yes;

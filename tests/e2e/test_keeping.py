@@ -1,6 +1,7 @@
 """What is kept and what is deleted: msctl archive, by age, size and free space, locks; recording goes on."""
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -156,3 +157,44 @@ def test_a_viewer_keeps_what_it_plays(server, camera):
     assert got == size
     assert s.get(url, status=None).status in (404, 410)
     s.wait_frames("cam", 25)
+
+
+def files_of(s, *names):
+    return {name: {f.name for f in s.segments(name)} for name in names}
+
+
+def test_plan_of_another_configuration(server, camera, tmp_path):
+    """What it says is what then happens; nothing happens before, and a lock holds in it as it does."""
+    cam = camera(dict(group="cam", source="tiny.h264"), dict(group="yard", source="tiny.h264"))
+    url = cam.url("cam0")
+    s = server({uid: {"stream-url": cam.url(f"{uid}0")} for uid in ("cam", "yard")}, record=True)
+    for n in range(1, 4):
+        s.wait_recording("cam", "yard")
+        for uid in ("cam", "yard"):
+            s.wait_frames(uid)
+            s.msctl("restart", uid)  # a worker that ends closes its segment
+        wait_for("segments are in the index", lambda: all(sum(r["segments"] for r in s.rows("archive", "list", uid)) >= n for uid in ("cam", "yard")), timeout=20)
+    first = sorted(s.segments("cam"))[0]
+    began = s.rows("archive", "list", "cam")[0]["from_s"]
+    s.msctl("archive", "lock", "cam", str(began - 1), str(began + 1), "stays")
+    # the files as they are, with another age for one stream
+    new = tmp_path / "new"
+    shutil.copytree(s.path / "streams", new / "streams")
+    shutil.copy(s.ini, new / "media-server.ini")
+    file = new / "streams" / "cam.ini"
+    file.write_text(file.read_text() + "dvr-duration = 1s\n")
+    kept = files_of(s, "cam", "yard")
+    rows = wait_for("all but the locked are older than a second", lambda: (r := s.rows("archive", "plan", "--config", new / "media-server.ini")) and r[0]["segments"] >= 2 and r)
+    assert [(r["uid"], r["storage"], r["why"]) for r in rows] == [("cam", "default", "age")] and rows[0]["bytes"] > 1000
+    assert s.rows("archive", "plan", "yard", "--config", new / "media-server.ini") == []
+    assert s.rows("archive", "plan") == []
+    assert all(names <= files_of(s, "cam", "yard")[uid] for uid, names in kept.items())
+    # refused as a reload would
+    (new / "bad.ini").write_text((new / "media-server.ini").read_text().replace("dvr-sync = 1s", "dvr-sync = never"))
+    p = s.msctl("archive", "plan", "--config", new / "bad.ini", ok=False)
+    assert p.returncode == 1 and "dvr-sync" in p.stderr and "cannot be loaded" in p.stderr
+    # and then it is loaded
+    s.write_stream("cam", s.streams_conf["cam"] | {"dvr-duration": "1s", "stream-url": url})
+    s.reload()
+    wait_for("what was planned has gone", lambda: first.exists() and len(kept["cam"] - files_of(s, "cam")["cam"]) >= rows[0]["segments"], timeout=20)
+    assert kept["yard"] <= files_of(s, "yard")["yard"]
