@@ -1,15 +1,18 @@
 /* Figures of the index at the size of a large site, each printed as one line of JSON:
  *
  *   index_figures make DIR CAMERAS SEGMENTS     an index of so many two-minute segments a camera
- *   index_figures files DIR CAMERAS SEGMENTS    a storage: sparse files with footers, their index in
- * DIR/.index index_figures mixed DIR CAMERAS SEGMENTS    the same as a keeper makes it: all cameras in turn
+ *   index_figures mixed DIR CAMERAS SEGMENTS    the same as a keeper makes it: all cameras in turn
+ *   index_figures files DIR CAMERAS SEGMENTS    a storage: sparse files with footers, their index as a keeper
+ *                                               makes it in DIR/.index
+ *   index_figures rebuild DIR                   of such a storage: an index out of the files alone; what
+ *                                               differs, and the hashes of both
  *   index_figures read DIR CAMERAS SEGMENTS N cold|warm   N random days of ranges, N random seconds
  *   index_figures start DIR clean|unclean       until the index is open
- *   index_figures hash DIR                      of all streams, ranges and segments
  *
  * Started by itself to check (archive/checker.h). */
 #include "archive/index_build.h"
 #include "archive/indexer.h"
+#include "archive/rebuild.h"
 #include "archive/segbox.h"
 #include "common/base/clock.h"
 #include "common/base/crc.h"
@@ -132,23 +135,8 @@ static int sparse_file(const char *dir)
     return ok ? 0 : -1;
 }
 
-static int files(const char *dir, unsigned cameras, unsigned segments)
-{
-    usec_t from_us = clock_mono_us();
-    struct index_build *b;
-    char index[4096];
-
-    snprintf(index, sizeof(index), "%s/.index", dir);
-    if (mkdir(index, 0750) || index_build_new(index, &b)) return 1;
-    for (unsigned c = 0; c < cameras; c++)
-        for (unsigned n = 0; n < segments; n++) {
-            segment(c, n);
-            if (sparse_file(dir) || index_build_add(b, &info)) return 1;
-        }
-    return index_build_end(b) ? 1 : told(index, (uint64_t)cameras * segments, from_us);
-}
-
-static int mixed(const char *dir, unsigned cameras, unsigned segments)
+/* storage: that its files are made in, too; NULL: none are. */
+static int mixed(const char *dir, const char *storage, unsigned cameras, unsigned segments)
 {
     const struct seg_info **list = mem_new(BATCH * sizeof(struct seg_info *));
     usec_t from_us = clock_mono_us();
@@ -160,6 +148,7 @@ static int mixed(const char *dir, unsigned cameras, unsigned segments)
     for (unsigned s = 0; s < segments; s++)
         for (unsigned c = 0; c < cameras; c++) {
             segment(c, s);
+            if (storage && sparse_file(storage)) return 1;
             memcpy((void *)(uintptr_t)list[n++], &info, sizeof(info));
             if (n < BATCH && (s + 1 < segments || c + 1 < cameras)) continue;
             if (index_put(ix, list, n)) return 1;
@@ -167,6 +156,14 @@ static int mixed(const char *dir, unsigned cameras, unsigned segments)
         }
     index_close(ix);
     return told(dir, (uint64_t)cameras * segments, from_us);
+}
+
+static int files(const char *dir, unsigned cameras, unsigned segments)
+{
+    char index[4096];
+
+    snprintf(index, sizeof(index), "%s/.index", dir);
+    return mkdir(index, 0750) ? 1 : mixed(index, dir, cameras, segments);
 }
 
 /* --- reading --- */
@@ -274,37 +271,82 @@ static int start(const char *dir, bool clean)
     return err ? 1 : 0;
 }
 
-static uint32_t hash_stream(struct index *ix, const char *uid, uint32_t crc, uint64_t *ret_n)
+/* --- rebuilding --- */
+
+/* Every range and every segment, one behind the other. */
+static uint32_t hash_stream(struct index *ix, const struct index_total *t, uint32_t crc)
 {
-    struct index_query q = {.uid = uid, .from_us = 0, .to_us = INT64_MAX};
+    struct index_query q = {.uid = t->uid, .from_us = 0, .to_us = INT64_MAX};
     struct index_range r;
     size_t n;
 
-    crc = crc32c(crc, span_of(uid));
+    crc = crc32c(crc, span_of(t->uid));
+    crc = crc32c(crc, span(&t->bytes, sizeof(t->bytes)));
+    crc = crc32c(crc, span(&t->segments, sizeof(t->segments)));
     for (; index_ranges(ix, &q, &r, 1, &n) == INDEX_OK && n == 1; q.from_us = r.end_us)
         crc = crc32c(crc, span(&r, sizeof(r)));
     for (q.from_us = 0; index_segments(ix, &q, &info, 1, &n) == INDEX_OK && n == 1; q.after_id = info.id) {
         crc = crc32c(crc, span(&info, offsetof(struct seg_info, keys)));
         crc = crc32c(crc, span(info.keys, info.n_keys * sizeof(info.keys[0])));
-        ++*ret_n;
     }
     return crc;
 }
 
-static int hash(const char *dir)
+static uint32_t hash(const char *dir, uint64_t *ret_segments)
 {
     struct index_total t = {0};
     struct index *ix;
     uint32_t crc = 0;
-    uint64_t segments = 0;
     size_t n;
 
-    if (index_open_ro(dir, &ix)) return 1;
-    while (index_totals(ix, t.uid, &t, 1, &n) == INDEX_OK && n == 1)
-        crc = hash_stream(ix, t.uid, crc, &segments);
+    *ret_segments = 0;
+    if (index_open_ro(dir, &ix)) return 0;
+    while (index_totals(ix, t.uid, &t, 1, &n) == INDEX_OK && n == 1) {
+        crc = hash_stream(ix, &t, crc);
+        *ret_segments += t.segments;
+    }
     index_close(ix);
-    printf("{\"segments\": %llu, \"hash\": \"%08x\"}\n", (unsigned long long)segments, crc);
-    return 0;
+    return crc;
+}
+
+static void on_fault(void *arg, enum rebuild_fault f, const char *uid, uint64_t id)
+{
+    (void)arg;
+    fprintf(stderr, "%s %s %llx\n", rebuild_fault_name(f), uid, (unsigned long long)id);
+}
+
+static void on_alive(void *arg, uint64_t done, uint64_t all)
+{
+    (void)arg, (void)done, (void)all;
+}
+
+static int rebuild(const char *path)
+{
+    char used[4096], made[4096];
+    struct storage storage;
+    struct rebuild r = {.storage = &storage, .dir = made, .found = on_fault, .alive = on_alive};
+    usec_t from_us = clock_mono_us();
+    uint64_t segments, again;
+    uint32_t was, is;
+    int err;
+
+    snprintf(used, sizeof(used), "%s/.index", path);
+    snprintf(made, sizeof(made), "%s/.made", path);
+    storage_init(&storage, path, (struct retention_floor){0});
+    storage.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (storage.fd < 0 || mkdir(made, 0700) || index_open_ro(used, &r.ix)) return 1;
+    err = rebuild_run(&r);
+    from_us = clock_mono_us() - from_us;
+    index_close(r.ix);
+    storage_close(&storage);
+    was = hash(used, &segments);
+    is = hash(made, &again);
+    printf(
+        "{\"segments\": %llu, \"made\": %llu, \"faults\": %llu, \"hash\": \"%08x\", \"made_hash\": \"%08x\", "
+        "\"seconds\": %.2f}\n",
+        (unsigned long long)segments, (unsigned long long)again, (unsigned long long)r.faults, was, is,
+        (double)from_us / 1e6);
+    return err ? 1 : 0;
 }
 
 static unsigned number(const char *s)
@@ -322,12 +364,13 @@ int main(int argc, char **argv)
     if (checked >= 0) return checked;
     if (argc == 5 && strcmp(argv[1], "make") == 0) return make(argv[2], number(argv[3]), number(argv[4]));
     if (argc == 5 && strcmp(argv[1], "files") == 0) return files(argv[2], number(argv[3]), number(argv[4]));
-    if (argc == 5 && strcmp(argv[1], "mixed") == 0) return mixed(argv[2], number(argv[3]), number(argv[4]));
+    if (argc == 5 && strcmp(argv[1], "mixed") == 0)
+        return mixed(argv[2], NULL, number(argv[3]), number(argv[4]));
     if (argc == 7 && strcmp(argv[1], "read") == 0)
         return read_all(
             argv[2], number(argv[3]), number(argv[4]), number(argv[5]), strcmp(argv[6], "cold") == 0);
     if (argc == 4 && strcmp(argv[1], "start") == 0) return start(argv[2], strcmp(argv[3], "clean") == 0);
-    if (argc == 3 && strcmp(argv[1], "hash") == 0) return hash(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "rebuild") == 0) return rebuild(argv[2]);
     fprintf(stderr, "usage: see the top of tests/bench/index_figures.c\n");
     return 2;
 }
