@@ -22,7 +22,10 @@ struct planning {
     struct map policies; /* uid -> struct keep_policy */
     struct locks locks;  /* of all storages: one that does not stand on all holds everywhere */
     struct place *places;
-    uint64_t *rates; /* bytes a second, of each */
+    struct known {
+        uint64_t rate;   /* bytes a second */
+        usec_t ahead_us; /* of the wall clock, that ages are not counted by (archive/age_clock.h) */
+    } * known;           /* of each, by its keeper */
     size_t n;
     struct buf *row; /* that is being made */
     struct packer packer;
@@ -94,12 +97,13 @@ static int open_places(struct planning *p)
 
     if (code != CTL_OK) (void)fail(p, "storage list", text);
     p->places = mem_new_n(MAX(rows.n, 1), sizeof(*p->places));
-    p->rates = mem_new_n(MAX(rows.n, 1), sizeof(*p->rates));
+    p->known = mem_new_n(MAX(rows.n, 1), sizeof(*p->known));
     for (size_t i = 0; code == CTL_OK && i < rows.n; i++) {
         struct place *at = &p->places[p->n];
 
         if (!place_of(rows.rows[i], at)) continue;
-        p->rates[p->n++] = packed_u64(rows.rows[i], "rate_bps", 0) / 8;
+        p->known[p->n].ahead_us = packed_i64(rows.rows[i], "clock_ahead_s", 0) * US_PER_S;
+        p->known[p->n++].rate = packed_u64(rows.rows[i], "rate_bps", 0) / 8;
         code = place_open(at, p->l->err);
         if (code == CTL_OK) code = take_locks(p, at);
     }
@@ -117,7 +121,7 @@ static int room_of(const struct planning *p, const struct place *at, const struc
     if (!storage_floor_parse(span_of(c->free_text), &floor)) return fail(p, at->name, "no such floor");
     *ret = (struct retention_room){.total = (uint64_t)v.f_blocks * v.f_frsize,
         .free = (uint64_t)v.f_bavail * v.f_frsize,
-        .rate = p->rates[at - p->places]};
+        .rate = p->known[at - p->places].rate};
     ret->floor = retention_floor_bytes(&floor, ret->total, ret->rate);
     return CTL_OK;
 }
@@ -162,7 +166,7 @@ static int plan_place(struct planning *p, struct place *at)
     struct reap_setup setup = {.ix = at->ix,
         .policies = &p->policies,
         .locks = &p->locks,
-        .now_us = clock_wall_us(),
+        .now_us = clock_wall_us() - p->known[at - p->places].ahead_us,
         .protects = protects,
         .protects_arg = at->ix};
     struct plan plan;
@@ -218,7 +222,7 @@ int local_plan(const struct local *l)
     map_done(&p.policies);
     locks_done(&p.locks);
     mem_free(p.places);
-    mem_free(p.rates);
+    mem_free(p.known);
     conf_free(conf);
     return code;
 }
