@@ -61,7 +61,7 @@ LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed -pthread $
 
 # --- rooms: every folder of C code is one library; main.c of a room is its program ---
 ROOMS := common/base common/net common/wire common/proto common/media common/ring common/ipc common/conf \
-  archive worker httpd httpd/picture httpd/luahost master master/connector scripts/msctl tests/camera tests/support
+  archive worker httpd httpd/rtsp httpd/picture httpd/luahost master master/connector scripts/msctl tests/camera tests/support
 # version.c changes with every commit: it is linked into its program alone, so that nothing else is.
 room_src = $(filter-out $(1)/main.c %/version.c,$(wildcard $(1)/*.c))
 room_lib = $(B)/lib/$(subst /,_,$(1)).a
@@ -82,7 +82,7 @@ ROOM_msctl := scripts/msctl
 ROOM_ms-camera := tests/camera
 WITH_ms-worker := archive
 # Of the helpers' rooms only their wires: no object that needs libav or Lua is taken from the archives.
-WITH_ms-httpd := archive httpd/picture httpd/luahost
+WITH_ms-httpd := archive httpd/rtsp httpd/picture httpd/luahost
 WITH_msctl := archive
 # The worker takes the digests from the static libcrypto: 104 KB of private memory instead of 560 KB.
 LIBS_media-server := -lev -lmsgpackc -linih -lcrypto
@@ -105,7 +105,7 @@ TEST_SRC := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/test_*.c))
 TESTS := $(patsubst tests/unit/%.c,$(B)/test/%,$(TEST_SRC))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
-TEST_LIBS := $(foreach r,tests/support scripts/msctl worker httpd httpd/picture httpd/luahost archive master master/connector $(COMMON) tests/camera,$(call room_lib,$(r)))
+TEST_LIBS := $(foreach r,tests/support scripts/msctl worker httpd httpd/rtsp httpd/picture httpd/luahost archive master master/connector $(COMMON) tests/camera,$(call room_lib,$(r)))
 
 .PHONY: all demo check check-tsan unit e2e lint format bench bench-archive crash-kill crash-power crash-full crash-stall crash-delete fuzz deps deps-test install clean help tests FORCE
 .SECONDARY:

@@ -45,7 +45,7 @@ static int take_fd(struct incoming *in, int i)
 
 static void open_door(struct control *c, const struct door_set *set)
 {
-    log_info("listening", "base=%s module=%d tls=%d", set->base, set->module, set->tls);
+    log_info("listening", "base=%s module=%d rtsp=%d tls=%d", set->base, set->module, set->rtsp, set->tls);
     server_each(&c->server, doors_open, mem_dup(set, sizeof(*set)));
 }
 
@@ -61,7 +61,8 @@ static int on_listen(struct control *c, struct incoming *in)
     struct span kind = packed_str(in->body, "kind"), base = packed_str(in->body, "base");
     struct door_set set = {.module = span_is(kind, "module"), .tls = packed_bool(in->body, "tls", false)};
 
-    if (!set.module && !span_is(kind, "web")) {
+    set.rtsp = span_is(kind, "rtsp");
+    if (!set.module && !set.rtsp && !span_is(kind, "web")) {
         log_note("listener-unused", "kind=%s", log_q(kind));
         return 0;
     }

@@ -57,9 +57,14 @@ static int take_frame(struct cursor *c)
 
 static void place(struct cursor *c)
 {
+    uint64_t key;
+
     if (c->placed && c->next <= MAX(ring_next(c->ring), 1)) return;
     /* Numbers run on through workers and rings; only one that lied has gone back. */
-    if (!fresh_start(c->ring, clock_mono_us(), &c->next)) c->next = MAX(ring_next(c->ring), 1);
+    if (!fresh_start(c->ring, clock_mono_us(), &c->next))
+        c->next = MAX(ring_next(c->ring), 1);
+    else if (c->ops->newest && ring_last_key(c->ring, &key) == RING_OK)
+        c->next = MAX(key, c->next);
     c->ops->broken(c->arg);
     c->placed = true;
 }

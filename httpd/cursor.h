@@ -15,6 +15,7 @@ struct cursor_ops {
     void (*frame)(void *arg, const struct frame *f, struct chunk *data); /* takes data */
     void (*broken)(void *arg); /* footage is missing from here on: only a key frame is of use */
     void (*turned)(void *arg); /* what was there for this turn was taken */
+    bool newest;               /* begins at the newest key frame, not at the oldest fresh one */
 };
 
 struct cursor {
@@ -32,7 +33,7 @@ struct cursor {
     size_t turn_bytes;
 };
 
-/* Begins at the oldest fresh key frame (fresh.h), at once: calls the owner's functions. */
+/* Begins at a fresh key frame (fresh.h), at once: calls the owner's functions. */
 void cursor_start(struct cursor *c, struct stream *s, const struct cursor_ops *ops, void *arg);
 void cursor_stop(struct cursor *c);
 /* The stream has another ring. Its worker has copied what the old one held: frame numbers run on. */

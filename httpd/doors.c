@@ -1,5 +1,6 @@
 #include "httpd/doors.h"
 #include "httpd/http.h"
+#include "httpd/rtsp_conn.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -16,7 +17,10 @@ struct shaking {
 /* What a door is for. */
 static void enter(struct door *d, struct conn_over over)
 {
-    http_accept(d, over);
+    if (d->rtsp)
+        rtsp_accept(d, over);
+    else
+        http_accept(d, over);
 }
 
 static void shaking_done(struct shaking *s)
@@ -43,6 +47,7 @@ static void shaken(void *arg, struct tls *t, const char *why)
 static void shake(struct door *d, int fd)
 {
     static const struct tls_accept_ops web = {.done = shaken, .protocols = "\x08http/1.1"};
+    static const struct tls_accept_ops rtsp = {.done = shaken};
     struct hub *hub = d->hub;
     struct tls_server *cert = hub->tls[d->module ? HUB_TLS_MODULE : HUB_TLS_STREAM];
     struct shaking *s;
@@ -55,7 +60,7 @@ static void shake(struct door *d, int fd)
     s = NEW(struct shaking);
     s->door = d;
     list_push(&hub->shaking, &s->link);
-    s->accept = tls_accept_new(hub->loop, fd, cert, &web, s);
+    s->accept = tls_accept_new(hub->loop, fd, cert, d->rtsp ? &rtsp : &web, s);
 }
 
 static void accepted(void *arg, int fd)
@@ -97,6 +102,7 @@ void doors_open(struct hub *hub, void *door_set)
     d->fd = set->fd;
     d->module = set->module;
     d->tls = set->tls;
+    d->rtsp = set->rtsp;
     span_copy(span_of(set->base), d->base, sizeof(d->base));
     d->listener = listener_new(hub->loop, set->fd, accepted, d);
     list_push(&hub->doors, &d->link);

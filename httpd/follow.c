@@ -204,7 +204,7 @@ static void turned(void *arg)
     if (first) http_wake(&f->s->waiting);
 }
 
-static const struct cursor_ops cursor_ops = {want, frame, broken, turned};
+static const struct cursor_ops cursor_ops = {want, frame, broken, turned, false};
 
 /* --- life --- */
 

@@ -497,12 +497,12 @@ void http_accept(struct door *door, struct conn_over over)
     await_request(h);
 }
 
-void http_count(struct hub *hub)
+uint64_t http_bytes_out(const struct hub *hub)
 {
-    uint64_t bytes = hub->closed_bytes;
+    uint64_t sum = 0;
 
-    LIST_EACH(&hub->conns, at) bytes += conn_bytes_out(LIST_ITEM(at, struct http, link)->conn);
-    atomic_store_explicit(&hub->count.bytes_out, bytes, memory_order_relaxed);
+    LIST_EACH(&hub->conns, at) sum += conn_bytes_out(LIST_ITEM(at, struct http, link)->conn);
+    return sum;
 }
 
 void http_close_all(struct hub *hub)

@@ -30,7 +30,7 @@ struct door {
     struct listener *listener;
     int fd;
     bool module; /* the listener of API and cpanel: no media */
-    bool tls;
+    bool rtsp, tls;
     char base[64]; /* begins and ends with '/' */
 };
 
@@ -81,7 +81,8 @@ struct http {
 
 /* Takes what it comes on. */
 void http_accept(struct door *door, struct conn_over over);
-void http_count(struct hub *hub);
+/* Bytes sent on this hub's connections. */
+uint64_t http_bytes_out(const struct hub *hub);
 void http_close_all(struct hub *hub);
 
 /* Runs the handler again when http_wake is called for that list, or when `most_us` since its first wait are

@@ -4,6 +4,7 @@
 #include "httpd/auth.h"
 #include "httpd/doors.h"
 #include "httpd/http.h"
+#include "httpd/rtsp_conn.h"
 #include "httpd/stream.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
@@ -71,7 +72,8 @@ static void every_second(struct loop_timer *t)
 {
     struct hub *hub = t->arg;
 
-    http_count(hub);
+    atomic_store_explicit(&hub->count.bytes_out,
+        hub->closed_bytes + http_bytes_out(hub) + rtsp_bytes_out(hub), memory_order_relaxed);
 }
 
 static void break_loop(void *arg)
@@ -84,6 +86,7 @@ static void close_conns(struct hub *hub)
 {
     doors_stop_shaking(hub);
     http_close_all(hub);
+    rtsp_close_all(hub);
     loop_post(hub->loop, break_loop, hub->loop);
     loop_run(hub->loop);
 }
@@ -117,6 +120,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
         hub->index = i;
         hub->loop = loop_new();
         list_init(&hub->conns);
+        list_init(&hub->rtsp_conns);
         list_init(&hub->doors);
         list_init(&hub->shaking);
         hub->auth = auth_new();

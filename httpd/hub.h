@@ -42,6 +42,7 @@ struct hub {
     pthread_t thread;
     struct map streams;              /* uid -> struct stream, at home here */
     struct list conns;               /* struct http */
+    struct list rtsp_conns;          /* struct rtsp_conn */
     struct list doors;               /* struct door: listeners */
     struct list shaking;             /* struct shaking: TLS handshakes (doors.c) */
     struct tls_server *tls[HUB_TLS]; /* certificates of new connections; NULL: none has come */

@@ -1,6 +1,7 @@
 #include "httpd/stream.h"
 #include "httpd/follow.h"
 #include "httpd/http.h"
+#include "httpd/rtsp_live.h"
 #include "common/base/clock.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
@@ -33,6 +34,7 @@ static void drop_ring(struct stream *s)
 static void free_stream(struct stream *s)
 {
     follow_end(s);
+    rtsp_live_free(s);
     http_wake(&s->waiting); /* they find no such stream */
     http_wake(&s->parts);
     drop_ring(s);
@@ -58,6 +60,7 @@ void stream_view(struct hub *hub, void *view)
     s->v = *v;
     mem_free(v);
     follow_rule_changed(s);
+    if (!s->v.rule.enabled || s->v.rule.mode == ACCESS_NONE) rtsp_live_end(s);
 }
 
 /* 0 or an error; on success the descriptors are the stream's. */
@@ -96,6 +99,7 @@ void stream_ring(struct hub *hub, void *view_ring)
         fd_close(&r->demand_event_fd);
     } else {
         follow_new_ring(s);
+        rtsp_live_new_ring(s);
     }
     mem_free(r);
 }
@@ -150,6 +154,15 @@ void stream_now(const struct stream *s, struct stream_now *ret)
     ret->since_us = atomic_load(&s->status->state_since_us);
     ring_status_get_text(
         s->status, s->status->reason, sizeof(s->status->reason), ret->reason, sizeof(ret->reason));
+}
+
+bool stream_may_come(const struct stream *s)
+{
+    struct stream_now now;
+
+    stream_now(s, &now);
+    if (now.state == STREAM_ACTIVE || now.state == STREAM_CONNECTING) return true;
+    return s->v.on_demand && now.state != STREAM_DISABLED && now.state != STREAM_INVALID;
 }
 
 static void tell_demand(struct stream *s)

@@ -14,6 +14,7 @@
 #define STREAM_REASON_MAX  160
 
 struct follow;
+struct rtsp_live;
 struct chunk;
 
 /* What the master says; a message between threads. Its whitelist is the stream's in the end. */
@@ -43,9 +44,10 @@ struct stream {
     const struct ring_status *status; /* mapped, NULL without a ring */
     struct demand *demand;
     uint32_t follows[DEMAND_ROADS];
-    struct follow *follow; /* NULL: nobody watches */
-    struct list waiting;   /* requests: for a ring, a picture, a segment */
-    struct list parts;     /* the same, for the next part or segment of low-latency HLS */
+    struct follow *follow;  /* NULL: nobody watches */
+    struct rtsp_live *rtsp; /* NULL: nobody has watched over RTSP yet */
+    struct list waiting;    /* requests: for a ring, a picture, a segment */
+    struct list parts;      /* the same, for the next part or segment of low-latency HLS */
     /* These outlive a follower: numbers of HLS never go back. */
     uint64_t next_msn, discont_seq;
     struct log_rate ring_rate; /* of what is said of its ring */
@@ -69,6 +71,8 @@ struct stream_now {
 };
 /* The master's word where it has decided, else what the worker says in the ring. */
 void stream_now(const struct stream *s, struct stream_now *ret);
+/* Does waiting for a picture make sense? In the other states it was said why there is none. */
+bool stream_may_come(const struct stream *s);
 const char *stream_state_name(enum stream_state s);
 
 /* Tells the worker how many follow on this road: then it signals every frame, and connects on demand. */

@@ -15,6 +15,11 @@ static bool web_wanted(const struct conf *c)
     return (c->delivery.enable & CONF_ROAD_WEB) != 0;
 }
 
+static bool rtsp_wanted(const struct conf *c)
+{
+    return (c->delivery.enable & CONF_ROAD_RTSP) != 0;
+}
+
 static bool module_wanted(const struct conf *c)
 {
     return c->module.api_enable || c->module.cpanel_enable;
@@ -28,6 +33,7 @@ static const struct {
     bool (*wanted)(const struct conf *c);
 } kinds[] = {
     {"web", offsetof(struct conf, delivery.web), offsetof(struct conf, delivery.tls), web_wanted},
+    {"rtsp", offsetof(struct conf, delivery.rtsp), offsetof(struct conf, delivery.tls), rtsp_wanted},
     {"module", offsetof(struct conf, module.listen), offsetof(struct conf, module.tls), module_wanted},
 };
 

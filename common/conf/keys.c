@@ -13,7 +13,6 @@
 #define CLUSTER  "accepted: clustering is not part of this version, this node works alone"
 #define CPANEL   "accepted: the control panel is not part of this version"
 #define API      "accepted: the API is not part of this version"
-#define RTSP     "accepted: viewers over RTSP are not part of this version"
 #define PUSH     "accepted: sources that push are not part of this version"
 #define TOKENS   "accepted: tokens are not part of this version, a stream that is not public answers 403"
 #define TOGETHER "accepted: the streams of one camera are not brought together by this version"
@@ -140,7 +139,7 @@ const struct conf_row conf_rows[] = {
     /* --- [server] [[stream]] ------------------------------------------------------------------------------------ */
     {CONF_ROW(DELIVERY, "enable", KIND_SET, delivery.enable, uint32_t, "true"), .words = words_roads, .reload = RELOAD_HTTPD,
         .help = "true, false, or a list out of rtsp, publish, web: which listeners are opened."},
-    {CONF_ROW(DELIVERY, "rtsp", KIND_LISTEN, delivery.rtsp, struct conf_listens, "*:554:/"), .reload = RELOAD_HTTPD, .accepted = RTSP,
+    {CONF_ROW(DELIVERY, "rtsp", KIND_LISTEN, delivery.rtsp, struct conf_listens, "*:554:/"), .reload = RELOAD_HTTPD,
         .help = "RTSP for viewers, host:port:base-url."},
     {CONF_ROW(DELIVERY, "publish", KIND_LISTEN, delivery.publish, struct conf_listens, "*:7554:/"), .reload = RELOAD_HTTPD, .accepted = PUSH,
         .help = "RTSP for cameras that push."},

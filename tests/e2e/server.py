@@ -53,14 +53,14 @@ class MediaServer:
         self.path.chmod(0o755)  # processes of other users find their way in
         self.record = record
         self.streams_conf = {}
-        self.web_port, self.module_port = tools.free_port(), tools.free_port()
+        self.web_port, self.module_port, self.rtsp_port = tools.free_port(), tools.free_port(), tools.free_port()
         self.scheme = "http"  # of the viewers' listener; "https": whatever certificate it has
         self.storages = storages or {"default": str(self.path / "storage")}
         for s in self.storages.values():
             pathlib.Path(s).mkdir(parents=True, exist_ok=True)
         self.sections = {
             "server": {"state-dir": self.path / "state"},
-            "server/stream": {"enable": "web", "web": f"127.0.0.1:{self.web_port}:/", "reconnect-timeout": "1s"},
+            "server/stream": {"enable": "web, rtsp", "web": f"127.0.0.1:{self.web_port}:/", "rtsp": f"127.0.0.1:{self.rtsp_port}:/", "reconnect-timeout": "1s"},
             "server/module": {"listen": f"127.0.0.1:{self.module_port}"},
             "dvr": {"dvr-sync": "1s"},
             "streams": {"include": "streams/*.ini"},

@@ -10,6 +10,7 @@ import hls
 import mp4
 import urls
 import ws
+from rtsp import Rtsp
 from server import MediaServer, need_server
 from camera import Camera
 from tools import wait_for
@@ -86,6 +87,12 @@ def check_jpeg(server, path):
     assert a.body[:3] == b"\xff\xd8\xff" and a.body[-2:] == b"\xff\xd9"
 
 
+def check_rtsp(server, path):
+    with Rtsp(f"rtsp://127.0.0.1:{server.rtsp_port}/{path.removeprefix('rtsp:')}") as c:
+        c.play()
+        assert c.packets(1)[0].payload[0] & 31 == 7
+
+
 def check_ws(server, path):
     with ws.Client(server, path) as c:
         assert {t["content"] for t in c.json()["tracks"]} == {"video", "audio"}
@@ -93,7 +100,7 @@ def check_ws(server, path):
     assert {f[47] for f in fragments} == {1, 2} and all(f[4:8] == b"moof" for f in fragments)
 
 
-CHECKS = {"master": check_master, "media": check_media, "live-mp4": check_live_mp4, "mp4": check_mp4, "json": check_json, "strip": check_strip, "jpeg": check_jpeg, "html": check_html, "ws": check_ws}
+CHECKS = {"rtsp": check_rtsp, "master": check_master, "media": check_media, "live-mp4": check_live_mp4, "mp4": check_mp4, "json": check_json, "strip": check_strip, "jpeg": check_jpeg, "html": check_html, "ws": check_ws}
 
 
 @pytest.mark.parametrize("row", [u for u in urls.ALL if u.done], ids=lambda u: u.path)

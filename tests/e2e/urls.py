@@ -28,7 +28,7 @@ ORIGINAL = [
     Url("dvr/{uid}/record.mp4?timestamp={from}&duration={duration}", 2, "mp4", "export", built=True),
     Url("live/{uid}/preview.mp4", 1, "mp4", "last live key frame"),
     Url("dvr/{uid}/screenshot.mp4?timestamp={from}", 2, "mp4", "frame of the archive", built=True),
-    Url("rtsp:live/{uid}/", 3, "rtsp", "RTSP live"),
+    Url("rtsp:live/{uid}/", 3, "rtsp", "RTSP live", built=True),
     Url("rtsp:dvr/{uid}/?timestamp={from}", 3, "rtsp", "RTSP archive"),
 ]
 FLUSSONIC = [
@@ -50,7 +50,7 @@ FLUSSONIC = [
     Url("{uid}/recording_status.json?from={from}&to={now}&request=ranges,locks", 1, "json", "what was recorded"),
     Url("{uid}/mse_ld", 3, "ws", "live over WebSocket", built=True),
     Url("{uid}/embed.html", 1, "html", "player page"),
-    Url("rtsp:{uid}", 3, "rtsp", "RTSP live"),
+    Url("rtsp:{uid}", 3, "rtsp", "RTSP live", built=True),
 ]
 OURS = [
     Url("{uid}/index.ll.m3u8", 3, "master", "live, low latency", built=True),
