@@ -335,7 +335,7 @@ static int run_reload(struct session *s)
     return ok ? CTL_OK : CTL_FAILED;
 }
 
-static bool row_remarks(struct session *s, struct packer *p)
+bool row_remarks(struct session *s, struct packer *p)
 {
     static const char *const words[] = {
         [CONF_MISTAKE] = "mistake", [CONF_WARNING] = "warning", [CONF_NOTE] = "note"};

@@ -194,10 +194,15 @@ void control_keeper_gone(struct master *m)
 
 static const struct command *command_of(struct span name)
 {
-    for (size_t i = 0; i < n_commands; i++)
-        if (span_is(name, commands[i].cmd)) return &commands[i];
-    for (size_t i = 0; i < n_commands_events; i++)
-        if (span_is(name, commands_events[i].cmd)) return &commands_events[i];
+    const struct {
+        const struct command *v;
+        size_t n;
+    } lists[] = {
+        {commands, n_commands}, {commands_events, n_commands_events}, {commands_streams, n_commands_streams}};
+
+    for (size_t i = 0; i < ARRAY_N(lists); i++)
+        for (size_t k = 0; k < lists[i].n; k++)
+            if (span_is(name, lists[i].v[k].cmd)) return &lists[i].v[k];
     return NULL;
 }
 

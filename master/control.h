@@ -9,7 +9,7 @@
 #define CONTROL_SESSIONS_MAX 16
 #define CONTROL_ASK_US       (10 * US_PER_S) /* from accept to the question */
 #define CONTROL_ANSWER_US    (60 * US_PER_S) /* from the question to the last byte read */
-#define CONTROL_ARGS_MAX     8
+#define CONTROL_ARGS_MAX     40
 #define CONTROL_ARG_MAX      2048
 #define CONTROL_TEXT_MAX     512
 #define CONTROL_KEEPER_US    (25 * US_PER_S) /* between two messages of the keeper's answer */
@@ -63,9 +63,14 @@ void control_keep_row(struct master *m, const struct packed *body);
 void control_keep_end(struct master *m, const struct packed *body);
 void control_keeper_gone(struct master *m);
 
+/* Rows of `reload` and of what else reads a configuration: session.data is a conf_report. */
+bool row_remarks(struct session *s, struct packer *p);
+
 extern const struct command commands[];
 extern const size_t n_commands;
 extern const struct command commands_events[]; /* commands_events.c */
 extern const size_t n_commands_events;
+extern const struct command commands_streams[]; /* commands_streams.c */
+extern const size_t n_commands_streams;
 
 #endif

@@ -144,19 +144,26 @@ static bool take(struct master *m, struct conf *after, struct certs *certs, char
     return true;
 }
 
-bool reload(struct master *m, struct conf_report *r, char *what)
+bool reload_take(struct master *m, struct conf *after, struct conf_report *r, char *what)
 {
     struct certs certs;
+
+    if (certs_read(after, clock_wall_us(), r, &certs)) return take(m, after, &certs, what);
+    conf_free(after);
+    describe_refusal(r, what);
+    return false;
+}
+
+bool reload(struct master *m, struct conf_report *r, char *what)
+{
     struct conf *after = NULL;
     bool ok = false;
 
     notify_reloading(&m->notify);
-    if (conf_load(m->file, &after, r) == 0 && certs_read(after, clock_wall_us(), r, &certs)) {
-        ok = take(m, after, &certs, what);
-    } else {
-        conf_free(after);
+    if (conf_load(m->file, &after, r) == 0)
+        ok = reload_take(m, after, r, what);
+    else
         describe_refusal(r, what);
-    }
     reload_log_report(r);
     log_event(ok ? LOG_NOTE : LOG_ERROR, "reload", "result=%s", log_q(span_of(what)));
     notify_ready(&m->notify, m->conf->n_streams);

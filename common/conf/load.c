@@ -183,7 +183,13 @@ static int load_file(struct load *l, const char *file)
 
 int conf_load(const char *file, struct conf **ret, struct conf_report *r)
 {
-    struct load l = {.r = r};
+    return conf_load_as(file, NULL, 0, ret, r);
+}
+
+int conf_load_as(const char *file, const struct conf_draft *drafts, size_t n_drafts, struct conf **ret,
+    struct conf_report *r)
+{
+    struct load l = {.drafts = drafts, .n_drafts = n_drafts, .r = r};
     size_t mistakes = r->mistakes;
     char dir[VALUE_PATH_MAX];
     int err = folder_of(file, dir);

@@ -24,6 +24,8 @@ struct accepted {
     char *file, *key;
 };
 struct load {
+    const struct conf_draft *drafts;
+    size_t n_drafts;
     struct conf *c;
     struct conf_report *r;
     struct given given; /* rows of SCOPE_CONF */

@@ -5,6 +5,7 @@
 #include "common/conf/report.h"
 #include "common/conf/value.h"
 
+#include <fnmatch.h>
 #include <glob.h>
 
 const char *conf_uid_refused(struct span uid)
@@ -72,12 +73,31 @@ static void stream_section(struct load *l, const struct source *s, const struct 
         stream_add(l, s, sec);
 }
 
+static const struct conf_draft *draft_of(const struct load *l, const char *file)
+{
+    for (size_t i = 0; i < l->n_drafts; i++)
+        if (strcmp(l->drafts[i].file, file) == 0) return &l->drafts[i];
+    return NULL;
+}
+
+/* As it is stored, or as it is meant to be. */
+static int read_file(struct load *l, const char *file, struct source *s)
+{
+    const struct conf_draft *d = draft_of(l, file);
+
+    if (!d) return source_read(s, file, SOURCE_BARE_KEYS, l->r);
+    source_parse(s, file, mem_dup(d->text.p, d->text.n), d->text.n, SOURCE_BARE_KEYS, l->r);
+    return 0;
+}
+
 static void stream_file(struct load *l, const char *file)
 {
     size_t streams = 0, mistakes = l->r->mistakes;
+    const struct conf_draft *d = draft_of(l, file);
     struct source s;
 
-    if (source_read(&s, file, SOURCE_BARE_KEYS, l->r) == 0) {
+    if (d && !d->text.p) return;
+    if (read_file(l, file, &s) == 0) {
         for (size_t i = 0; i < s.n; i++) {
             stream_section(l, &s, &s.sections[i]);
             streams += strchr(s.sections[i].path, '/') == NULL;
@@ -91,16 +111,49 @@ static void stream_file(struct load *l, const char *file)
     source_done(&s);
 }
 
-static bool read_before(char *const *files, size_t n, const char *file)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(files[i], file) == 0) return true;
-    return false;
-}
-
 static int by_uid(const void *a, const void *b)
 {
     return strcmp((*(struct conf_stream *const *)a)->uid, (*(struct conf_stream *const *)b)->uid);
+}
+
+/* Files to be read, each once. */
+struct files {
+    struct map seen;
+    char **v;
+    size_t n;
+};
+
+static void add_file(struct files *f, const char *file)
+{
+    struct span name = span_of(file);
+
+    if (map_get(&f->seen, name)) return;
+    if ((f->n & (f->n - 1)) == 0)
+        f->v = mem_renew(f->v, MAX(f->n * 2, 1) * sizeof(*f->v)); /* powers of two */
+    f->v[f->n] = mem_strdup(file);
+    map_set(&f->seen, name, f->v[f->n++]);
+}
+
+static bool fits(const char *pattern, const char *file)
+{
+    return fnmatch(pattern, file, FNM_PATHNAME | FNM_PERIOD) == 0;
+}
+
+/* What is there, and what is meant to be there. */
+static void find_files(struct load *l, const char *pattern, unsigned line, struct files *f)
+{
+    size_t before = f->n;
+    glob_t g = {0};
+    int err = glob(pattern, 0, NULL, &g);
+
+    if (err != 0 && err != GLOB_NOMATCH)
+        report_add(l->r, CONF_MISTAKE, l->c->file, line, "streams/include", "%s cannot be read", pattern);
+    for (size_t i = 0; i < g.gl_pathc; i++) add_file(f, g.gl_pathv[i]);
+    for (size_t i = 0; i < l->n_drafts; i++)
+        if (fits(pattern, l->drafts[i].file)) add_file(f, l->drafts[i].file);
+    if (err == GLOB_NOMATCH && f->n == before && line > 0)
+        report_add(l->r, CONF_WARNING, l->c->file, line, "streams/include", "no file matches %s", pattern);
+    globfree(&g);
 }
 
 void load_streams(struct load *l)
@@ -109,27 +162,36 @@ void load_streams(struct load *l)
     unsigned line = l->given.lines[conf_row_index(row)];
     struct conf *c = l->c;
     char pattern[VALUE_PATH_MAX];
-    glob_t g = {0};
-    int err = 0;
+    struct files f = {.n = 0};
 
     for (size_t i = 0; i < c->streams_include.n; i++) {
-        const char *include = c->streams_include.v[i];
-        size_t before = g.gl_pathc;
-
-        if (!value_path(c->dir, span_of(include), pattern)) {
+        if (value_path(c->dir, span_of(c->streams_include.v[i]), pattern))
+            find_files(l, pattern, line, &f);
+        else
             report_add(l->r, CONF_MISTAKE, c->file, line, "streams/include",
                 "the path is longer than %d bytes", VALUE_PATH_MAX - 1);
-            continue;
-        }
-        err = glob(pattern, i ? GLOB_APPEND : 0, NULL, &g);
-        if (err != 0 && err != GLOB_NOMATCH)
-            report_add(l->r, CONF_MISTAKE, c->file, line, "streams/include", "%s cannot be read", pattern);
-        else if (g.gl_pathc == before && line > 0)
-            report_add(l->r, CONF_WARNING, c->file, line, "streams/include", "no file matches %s", pattern);
     }
-    for (size_t i = 0; i < g.gl_pathc; i++)
-        if (c->streams_include.n == 1 || !read_before(g.gl_pathv, i, g.gl_pathv[i]))
-            stream_file(l, g.gl_pathv[i]);
-    globfree(&g);
+    for (size_t i = 0; i < f.n; i++) {
+        stream_file(l, f.v[i]);
+        mem_free(f.v[i]);
+    }
+    mem_free(f.v);
+    map_done(&f.seen);
     if (c->n_streams > 0) qsort(c->streams, c->n_streams, sizeof(struct conf_stream *), by_uid);
+}
+
+bool conf_stream_path(const struct conf *c, struct span uid, char *dst, size_t cap)
+{
+    char pattern[VALUE_PATH_MAX];
+
+    for (size_t i = 0; i < c->streams_include.n; i++) {
+        const char *slash;
+        int n;
+
+        if (!value_path(c->dir, span_of(c->streams_include.v[i]), pattern)) continue;
+        slash = strrchr(pattern, '/');
+        n = snprintf(dst, cap, "%.*s/%.*s.ini", slash ? (int)(slash - pattern) : 0, pattern, SPAN_FMT(uid));
+        if (n > 0 && (size_t)n < cap && !strpbrk(dst, "*?[") && fits(pattern, dst)) return true;
+    }
+    return false;
 }

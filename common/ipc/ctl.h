@@ -53,6 +53,10 @@
  * end_us u (both only when it is over), before_us u, after_us u, payload t.
  * - record UID on [SECONDS] [until-restart], record UID off: no row. Of dvr-mode = ondemand; kept over
  *   restarts, unless the call says otherwise.
+ * - stream create UID KEY=VALUE..., stream set UID KEY=VALUE|KEY..., stream remove UID: a row a remark, as
+ * reload. Into the stream's file, durably, and into what runs; a mistake refuses it and nothing is written. KEY
+ * without a value: the key goes, its default holds. A removed stream's file is set aside, its archive stays.
+ * stream check UID KEY=VALUE|KEY...: the same as set, or create where there is none, and only judged.
  * - log-level N: no row. N: 3 (error) to 7 (debug), for all processes, until the next reload.
  */
 #ifndef IPC_CTL_H
@@ -66,7 +70,8 @@ enum {
     CTL_FAILED = 1,    /* tried and not done: text says why */
     CTL_USAGE = 2,     /* unknown cmd, wrong number of args */
     CTL_NO_SERVER = 3, /* msctl's own: nobody answers at the socket */
-    CTL_NOT_FOUND = 4  /* no such stream or storage */
+    CTL_NOT_FOUND = 4, /* no such stream or storage */
+    CTL_EXISTS = 5     /* there is one of this name already */
 };
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "scripts/msctl/show.h"
 
-#define ASK_ARGS_MAX   8
+#define ASK_ARGS_MAX   40              /* as CONTROL_ARGS_MAX */
 #define ASK_ARG_MAX    2048            /* bytes, with the NUL */
 #define ASK_TIMEOUT_US (30 * US_PER_S) /* between two messages of the answer */
 #define ASK_ROWS_MAX   200000

@@ -172,6 +172,15 @@ static const struct command {
     {"restart", "restart UID", "starts the stream's worker anew", 1, 1, print_nothing, NULL},
     {"logs", "logs [UID]", "the newest log lines of a stream, or of the master", 0, 1, print_lines, NULL},
     {"reload", "reload", "reads the configuration again", 0, 0, show_remarks, NULL},
+    {"stream create", "stream create UID KEY=VALUE...", "a new camera: its file is written, durably", 2,
+        ASK_ARGS_MAX, show_remarks, NULL},
+    {"stream set", "stream set UID KEY=VALUE|KEY...",
+        "changes keys in the stream's file and in what runs; KEY alone: its default", 2, ASK_ARGS_MAX,
+        show_remarks, NULL},
+    {"stream check", "stream check UID KEY=VALUE|KEY...", "what set or create would say; nothing is changed",
+        2, ASK_ARGS_MAX, show_remarks, NULL},
+    {"stream remove", "stream remove UID", "its file is set aside, its archive stays", 1, 1, show_remarks,
+        NULL},
     {"storage list", "storage list", "storages, their state and space", 0, 0, print_storages, NULL},
     {"storage init", "storage init NAME", "accepts a storage's path as it is", 1, 1, print_nothing, NULL},
     {"storage clock", "storage clock NAME", "the clock is right, however far ahead: footage ages by it", 1, 1,
@@ -243,7 +252,8 @@ static int usage(FILE *to, int code)
         "  --path FOLDER                    check and rebuild: this storage, without a server; --index "
         "FOLDER: its "
         "index\n\n"
-        "exit code: 0 done, 1 failed, 2 usage, 3 no server answers, 4 no such stream or storage\n");
+        "exit code: 0 done, 1 failed, 2 usage, 3 no server answers, 4 no such stream or storage, 5 there is "
+        "one already\n");
     return code;
 }
 

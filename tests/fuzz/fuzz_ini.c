@@ -1,7 +1,8 @@
-/* Any bytes as an ini file: its sections and keys, and each value read as every type. What was read is
- * checked for the promises of source.h. */
+/* Any bytes as an ini file: its sections and keys, and each value read as every type; and keys of it changed.
+ * What was read is checked for the promises of source.h and edit.h. */
 #include "common/base/err.h"
 #include "common/base/mem.h"
+#include "common/conf/edit.h"
 #include "common/conf/source.h"
 #include "common/conf/value.h"
 
@@ -45,6 +46,71 @@ static void check(const struct source *s)
     }
 }
 
+static const struct source_section *section(const struct source *s, const char *path)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (strcmp(s->sections[i].path, path) == 0) return &s->sections[i];
+    return NULL;
+}
+
+/* The last one counts. */
+static const struct source_item *item(const struct source_section *s, const char *key)
+{
+    const struct source_item *found = NULL;
+
+    for (size_t i = 0; s && i < s->n; i++)
+        if (strcmp(s->items[i].key, key) == 0) found = &s->items[i];
+    return found;
+}
+
+static bool same(const struct source_item *a, const struct source_item *b)
+{
+    return a && b && span_eq(a->value, b->value) && a->quoted == b->quoted && a->torn == b->torn;
+}
+
+/* What was set reads back, what was taken away is gone, everything else is as it was. */
+static void check_edit(const struct source *before, const struct source *after)
+{
+    const struct source_section *was = section(before, "cam"), *is = section(after, "cam");
+
+    must(is && item(is, "stream-name") && span_is(item(is, "stream-name")->value, "a \"b\" # c"));
+    must(item(is, "dvr-chunk") && span_is(item(is, "dvr-chunk")->value, "30s") && !item(is, "stream-url"));
+    must(after->n == before->n + !was);
+    for (size_t i = 0; i < before->n; i++)
+        for (size_t k = 0; k < before->sections[i].n; k++) {
+            const struct source_section *sec = &before->sections[i];
+            const char *key = sec->items[k].key;
+
+            if (sec == was &&
+                (strcmp(key, "stream-name") == 0 || strcmp(key, "dvr-chunk") == 0 ||
+                    strcmp(key, "stream-url") == 0))
+                continue;
+            must(same(item(sec, key), item(section(after, sec->path), key)));
+        }
+}
+
+static void edit(const uint8_t *data, size_t n)
+{
+    static const struct conf_set set[] = {
+        {"stream-name", "a \"b\" # c"}, {"dvr-chunk", "30s"}, {"stream-url", NULL}};
+    struct conf_report r = {0};
+    struct source before, after;
+    struct buf to;
+    size_t at;
+
+    buf_init(&to, 4u << 20);
+    source_parse(&before, "fuzz.ini", mem_dup(data, n), n, SOURCE_BARE_KEYS, &r);
+    if (conf_edit(span(data, n), SPAN_LIT("cam"), set, ARRAY_N(set), &to, &at) == CONF_EDIT_OK) {
+        source_parse(
+            &after, "fuzz.ini", mem_dup(buf_span(&to).p, buf_n(&to)), buf_n(&to), SOURCE_BARE_KEYS, &r);
+        check_edit(&before, &after);
+        source_done(&after);
+    }
+    source_done(&before);
+    conf_report_done(&r);
+    buf_done(&to);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static const unsigned flags[] = {0, SOURCE_BARE_KEYS, SOURCE_NO_SECTION};
@@ -59,5 +125,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         source_done(&s);
         conf_report_done(&r);
     }
+    edit(data, n);
     return 0;
 }

@@ -1,0 +1,25 @@
+/* The text of a stream's file with some keys changed, and everything else as it was: order, comments, blank
+ * lines, indentation, line ends, quotes. What is written reads back as the value that was given (source.h);
+ * it is not judged here: conf_load_as does that before anything is stored. Tests:
+ * tests/unit/conf/test_edit.c, fuzz: tests/fuzz/fuzz_ini.c. */
+#ifndef CONF_EDIT_H
+#define CONF_EDIT_H
+
+#include "common/base/buf.h"
+#include "common/conf/conf.h"
+
+struct conf_set {
+    const char *key;
+    const char *value; /* NULL: the key goes, the default holds */
+};
+enum { CONF_EDIT_OK = 0, CONF_EDIT_E_KEY, CONF_EDIT_E_VALUE, CONF_EDIT_E_LARGE };
+
+/* text: of the file, empty for a new one. The section is made where it is not there. A key that stands there
+ * more than once is changed where it counts, in its last line; one that goes, goes everywhere. A key twice in
+ * v: the later one counts. ret is cleared first. CONF_EDIT_E_KEY: v[*at] is no name of a key;
+ * CONF_EDIT_E_VALUE: the file's form has no place for this value (control characters, both kinds of quotes,
+ * too long); CONF_EDIT_E_LARGE: more than SOURCE_FILE_MAX, or memory is out. */
+int conf_edit(
+    struct span text, struct span uid, const struct conf_set *v, size_t n, struct buf *ret, size_t *at);
+
+#endif

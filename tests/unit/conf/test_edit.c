@@ -1,0 +1,152 @@
+/* common/conf/edit: keys of a stream's file changed, and all else as it was; conf_load_as judges the result.
+ */
+#include "common/conf/edit.h"
+#include "common/conf/source.h"
+#include "tests/support/conf_files.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static struct buf out;
+
+static int up(void **state)
+{
+    (void)state;
+    buf_init(&out, 4u << 20);
+    return 0;
+}
+
+static int down(void **state)
+{
+    (void)state;
+    buf_done(&out);
+    return 0;
+}
+
+static int edit_n(const char *text, const struct conf_set *v, size_t n)
+{
+    size_t at;
+    int err = conf_edit(span_of(text), SPAN_LIT("cam-1"), v, n, &out, &at);
+
+    buf_put(&out, SPAN_LIT("\0"));
+    return err;
+}
+
+static void becomes(const char *text, const char *key, const char *value, const char *wanted)
+{
+    assert_int_equal(edit_n(text, &(struct conf_set){key, value}, 1), CONF_EDIT_OK);
+    assert_string_equal((const char *)buf_span(&out).p, wanted);
+}
+
+static void test_value_alone_changes(void **state)
+{
+    (void)state;
+    becomes("# top\n[cam-1] # the gate\n  stream-name=old # why\n\n# end\n", "stream-name", "new",
+        "# top\n[cam-1] # the gate\n  stream-name=new # why\n\n# end\n");
+    becomes("[cam-1]\nstream-url = \"rtsp://a/b#c\" # u\n", "stream-url", "rtsp://d",
+        "[cam-1]\nstream-url = \"rtsp://d\" # u\n");
+    becomes("[cam-1]\r\na = 1\r\nb = 2", "b", "3", "[cam-1]\r\na = 1\r\nb = 3");
+    becomes("[cam-1]\na =\n", "a", "1", "[cam-1]\na = 1\n");
+    becomes("[cam-1]\na = # none\n", "a", "1", "[cam-1]\na = 1 # none\n");
+    becomes("[cam-1]\n\ta # bare\n", "a", "1", "[cam-1]\n\ta = 1\n");
+    becomes("[other]\na = 0\n[cam-1]\na = 1\n[third]\na = 2\n", "a", "9",
+        "[other]\na = 0\n[cam-1]\na = 9\n[third]\na = 2\n");
+}
+
+static void test_the_line_that_counts(void **state)
+{
+    (void)state;
+    becomes("[cam-1]\na = 1\na = 2\n", "a", "3", "[cam-1]\na = 1\na = 3\n");
+    becomes("[cam-1]\na = 1\nb = 0\na = 2\n", "a", NULL, "[cam-1]\nb = 0\n");
+}
+
+static void test_new_keys_and_sections(void **state)
+{
+    static const struct conf_set two[] = {{"a", "1"}, {"b", "x # y"}, {"a", "2"}};
+
+    (void)state;
+    assert_int_equal(edit_n("", two, 3), CONF_EDIT_OK);
+    assert_string_equal((const char *)buf_span(&out).p, "[cam-1]\nb = \"x # y\"\na = 2\n");
+    assert_int_equal(edit_n("[cam-1]\n  c = 3 # last\n\n# of the next\n[x]\n", two, 2), CONF_EDIT_OK);
+    assert_string_equal((const char *)buf_span(&out).p,
+        "[cam-1]\n  c = 3 # last\n  a = 1\n  b = \"x # y\"\n\n# of the next\n[x]\n");
+    becomes("[cam-1]\nc = 3", "a", "1", "[cam-1]\nc = 3\na = 1");
+    becomes("[cam-1]", "a", "1", "[cam-1]\na = 1");
+    becomes("# only words", "a", "1", "# only words\n\n[cam-1]\na = 1\n");
+    becomes("[x]\r\n", "a", "1", "[x]\r\n\r\n[cam-1]\r\na = 1\r\n");
+}
+
+static void test_quotes(void **state)
+{
+    (void)state;
+    becomes("[cam-1]\n", "a", " b ", "[cam-1]\na = \" b \"\n");
+    becomes("[cam-1]\n", "a", "say \"x\"", "[cam-1]\na = 'say \"x\"'\n");
+    becomes("[cam-1]\n", "a", "it's", "[cam-1]\na = it's\n");
+    becomes("[cam-1]\na = 'x'\n", "a", "it's", "[cam-1]\na = \"it's\"\n");
+    becomes("[cam-1]\n", "a", "", "[cam-1]\na = \n");
+}
+
+static void test_what_cannot_be(void **state)
+{
+    static char large[CONF_VALUE_MAX + 2];
+
+    (void)state;
+    assert_int_equal(edit_n("", &(struct conf_set){"A b", "1"}, 1), CONF_EDIT_E_KEY);
+    assert_int_equal(edit_n("", &(struct conf_set){"", "1"}, 1), CONF_EDIT_E_KEY);
+    assert_int_equal(edit_n("", &(struct conf_set){"a]", "1"}, 1), CONF_EDIT_E_KEY);
+    assert_int_equal(edit_n("", &(struct conf_set){"a", "x\n[y]"}, 1), CONF_EDIT_E_VALUE);
+    assert_int_equal(edit_n("", &(struct conf_set){"a", "# \" '"}, 1), CONF_EDIT_E_VALUE);
+    memset(large, 'x', sizeof(large) - 1);
+    assert_int_equal(edit_n("", &(struct conf_set){"a", large}, 1), CONF_EDIT_E_VALUE);
+}
+
+/* What is meant to be stored is judged as if it were, and nothing is. */
+static void test_drafts(void **state)
+{
+    struct conf_files f;
+    struct conf *c;
+    char old[256], fresh[256], ini[256];
+    struct conf_draft d[2];
+
+    (void)state;
+    conf_files_init(&f);
+    conf_files_put(&f, "media-server.ini", "[streams]\ninclude = streams/*.ini\n");
+    conf_files_put(&f, "streams/cam-1.ini", "[cam-1]\nstream-url = rtsp://a/1\n");
+    assert_int_equal(conf_files_load(&f), 0);
+    snprintf(ini, sizeof(ini), "%s/media-server.ini", f.dir);
+    snprintf(old, sizeof(old), "%s/streams/cam-1.ini", f.dir);
+    assert_true(conf_stream_path(f.conf, SPAN_LIT("cam-2"), fresh, sizeof(fresh)));
+    assert_non_null(strstr(fresh, "/streams/cam-2.ini"));
+    d[0] = (struct conf_draft){old, SPAN_LIT("[cam-1]\nstream-url = rtsp://b/1\n")};
+    d[1] = (struct conf_draft){fresh, SPAN_LIT("[cam-2]\nstream-url = rtsp://b/2\n")};
+    assert_int_equal(conf_load_as(ini, d, 2, &c, &f.report), 0);
+    assert_int_equal(c->n_streams, 2);
+    assert_string_equal(c->streams[0]->host, "b");
+    conf_free(c);
+    d[0].text = SPAN_NONE;
+    assert_int_equal(conf_load_as(ini, d, 2, &c, &f.report), 0);
+    assert_int_equal(c->n_streams, 1);
+    assert_string_equal(c->streams[0]->uid, "cam-2");
+    conf_free(c);
+    d[1].text = SPAN_LIT("[cam-2]\nstream-url = rtsp://b/2\ndvr-chunk = never\n");
+    assert_int_equal(conf_load_as(ini, d, 2, &c, &f.report), CONF_E_MISTAKES);
+    assert_true(conf_files_said(&f, CONF_MISTAKE, 3, "cam-2/dvr-chunk", ""));
+    assert_int_equal(conf_files_load(&f), 0);
+    assert_int_equal(f.conf->n_streams, 1);
+    conf_files_done(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_value_alone_changes),
+        cmocka_unit_test(test_the_line_that_counts),
+        cmocka_unit_test(test_new_keys_and_sections),
+        cmocka_unit_test(test_quotes),
+        cmocka_unit_test(test_what_cannot_be),
+        cmocka_unit_test(test_drafts),
+    };
+
+    return cmocka_run_group_tests(tests, up, down);
+}
