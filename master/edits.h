@@ -2,7 +2,7 @@
  * runs; all of it or nothing. The files keep their order and comments (common/conf/edit.h), their owner and
  * mode. What would be stored is read as a configuration first: one mistake refuses everything and nothing is
  * written. Like a reload it also takes over what somebody else has changed in the files meanwhile. Tests:
- * tests/unit/master/test_edits.c, tests/e2e/test_edits.py. */
+ * tests/e2e/test_edits.py. */
 #ifndef MASTER_EDITS_H
 #define MASTER_EDITS_H
 
