@@ -11,8 +11,8 @@ struct master;
  * what was done or why not, at least RELOAD_TEXT_MAX. */
 #define RELOAD_TEXT_MAX 512
 bool reload(struct master *m, struct conf_report *r, char *what);
-/* Applies a configuration that was read, and takes it; false: it could not be (a listener, a certificate), what runs goes
- * on. */
+/* Applies a configuration that was read, and takes it; false: it could not be (a listener, a certificate),
+ * what runs goes on. */
 bool reload_take(struct master *m, struct conf *after, struct conf_report *r, char *what);
 /* Mistakes, warnings and notes into the log. */
 void reload_log_report(const struct conf_report *r);

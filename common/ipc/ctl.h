@@ -54,9 +54,9 @@
  * - record UID on [SECONDS] [until-restart], record UID off: no row. Of dvr-mode = ondemand; kept over
  *   restarts, unless the call says otherwise.
  * - stream create UID KEY=VALUE..., stream set UID KEY=VALUE|KEY..., stream remove UID: a row a remark, as
- * reload. Into the stream's file, durably, and into what runs; a mistake refuses it and nothing is written. KEY
- * without a value: the key goes, its default holds. A removed stream's file is set aside, its archive stays.
- * stream check UID KEY=VALUE|KEY...: the same as set, or create where there is none, and only judged.
+ * reload. Into the stream's file, durably, and into what runs; a mistake refuses it and nothing is written.
+ * KEY without a value: the key goes, its default holds. A removed stream's file is set aside, its archive
+ * stays. stream check UID KEY=VALUE|KEY...: the same as set, or create where there is none, and only judged.
  * - log-level N: no row. N: 3 (error) to 7 (debug), for all processes, until the next reload.
  */
 #ifndef IPC_CTL_H
