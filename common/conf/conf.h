@@ -266,18 +266,7 @@ struct conf {
  * itself could not be read (r says so too). r is added to, and stays the caller's in every case. */
 enum { CONF_E_MISTAKES = 1 };
 int conf_load(const char *file, struct conf **ret, struct conf_report *r);
-/* The same as if files were already what is meant to be stored: a stream's file of this path has this text,
- * or is not there. Paths that the configuration does not include are left out. */
-struct conf_draft {
-    const char *file;
-    struct span text; /* p NULL: the file is gone */
-};
-int conf_load_as(const char *file, const struct conf_draft *drafts, size_t n_drafts, struct conf **ret,
-    struct conf_report *r);
 void conf_free(struct conf *c); /* NULL is harmless */
-/* Where the file of a new stream goes: in the folder of the first pattern of [streams] that it fits. false:
- * there is none that takes <uid>.ini, or the path is too long. */
-bool conf_stream_path(const struct conf *c, struct span uid, char *dst, size_t cap);
 
 struct conf_stream *conf_stream(const struct conf *c, struct span uid); /* NULL: no such stream */
 const struct conf_storage *conf_storage(const struct conf *c, struct span name);

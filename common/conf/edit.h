@@ -22,4 +22,16 @@ enum { CONF_EDIT_OK = 0, CONF_EDIT_E_KEY, CONF_EDIT_E_VALUE, CONF_EDIT_E_LARGE }
 int conf_edit(
     struct span text, struct span uid, const struct conf_set *v, size_t n, struct buf *ret, size_t *at);
 
+/* The same as if files were already what is meant to be stored: a stream's file of this path has this text,
+ * or is not there. Paths that the configuration does not include are left out. */
+struct conf_draft {
+    const char *file;
+    struct span text; /* p NULL: the file is gone */
+};
+int conf_load_as(const char *file, const struct conf_draft *drafts, size_t n_drafts, struct conf **ret,
+    struct conf_report *r);
+/* Where the file of a new stream goes: in the folder of the first pattern of [streams] that it fits. false:
+ * there is none that takes <uid>.ini, or the path is too long. */
+bool conf_stream_path(const struct conf *c, struct span uid, char *dst, size_t cap);
+
 #endif

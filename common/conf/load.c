@@ -1,4 +1,5 @@
 #include "common/conf/load.h"
+#include "common/conf/edit.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
 #include "common/base/wr.h"

@@ -24,7 +24,7 @@ struct accepted {
     char *file, *key;
 };
 struct load {
-    const struct conf_draft *drafts;
+    const struct conf_draft *drafts; /* edit.h */
     size_t n_drafts;
     struct conf *c;
     struct conf_report *r;

@@ -1,6 +1,7 @@
 /* The stream files. */
 #include "common/base/err.h"
 #include "common/base/mem.h"
+#include "common/conf/edit.h"
 #include "common/conf/load.h"
 #include "common/conf/report.h"
 #include "common/conf/value.h"
