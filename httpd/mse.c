@@ -42,8 +42,11 @@ static void write_track(struct text *to, const struct init *init, unsigned i, bo
 
     buf_init(&b, INIT_MAX);
     if (!mp4_init_segment(&b, &init->tracks, 1u << i)) to->bad = true;
-    text_fmt(to, "%s{\"id\":%u,\"content\":\"%s\",\"mime\":\"%s/mp4; codecs=\\\"%s\\\"\",\"payload\":\"",
-        first ? "" : ",", i + 1, content_of(t), content_of(t), codec_rfc6381(t, codec, sizeof(codec)));
+    text_fmt(to,
+        "%s{\"id\":%u,\"content\":\"%s\",\"timescale\":%u,\"mime\":\"%s/mp4; "
+        "codecs=\\\"%s\\\"\",\"payload\":\"",
+        first ? "" : ",", i + 1, content_of(t), t->clock_hz, content_of(t),
+        codec_rfc6381(t, codec, sizeof(codec)));
     w = wr_of(mem_new(BASE64_N(buf_n(&b)) + 1), BASE64_N(buf_n(&b)) + 1);
     base64_write(&w, buf_span(&b));
     text_bytes(to, wr_span(&w));

@@ -97,7 +97,7 @@ enum window_state {
     WINDOW_GONE
 };
 /* Blocking reload (RFC 8216bis 6.2.5.2): is this part of that segment, or what is behind it, listed? part <
- * 0: the whole segment. */
+ * 0: the whole segment. Of a window that has a playlist of parts. */
 enum window_state window_has(const struct window *w, uint64_t msn, int64_t part);
 /* A part by its place. WINDOW_THERE: *ret and *ret_part; WINDOW_SOON: it is the one that is hinted at. */
 enum window_state window_part(const struct window *w, uint64_t msn, uint64_t part, const struct segment **ret,

@@ -1,4 +1,5 @@
-/* The player page: /<uid>/embed.html, live and archive. ?from=<unix seconds> begins in the archive. */
+/* The player page: /<uid>/embed.html, live and archive. ?from=<unix seconds> begins in the archive, ?proto=mse, ll-hls or hls
+ * takes that road of live and no other, ?token= goes with every request. */
 import { clockText, inputText, inputTime, lengthText, momentText, sameDay } from './format.js';
 import { Source } from './source.js';
 import { Timeline } from './timeline.js';
@@ -17,6 +18,10 @@ let info = { tracks: [] };
 let ranges = [];
 let source;
 let timeline;
+const asked = new URLSearchParams(location.search);
+const token = asked.get('token');
+const named = (url) => (token ? `${url}${url.includes('?') ? '&' : '?'}token=${encodeURIComponent(token)}` : url);
+const ROADS = { mse: 'WebSocket', 'll-hls': 'low-latency HLS', hls: 'HLS' };
 
 /* --- what is said over the picture --- */
 
@@ -69,7 +74,7 @@ function playable() {
   notice(
     `This browser cannot play ${track.codec === 'H265' ? 'H.265' : track.codec}`,
     'The stream is fine: open the MP4 in a player that has this codec, or use a browser that has it.',
-    [link('Open MP4', 'live.mp4'), link('HLS playlist', 'index.m3u8')],
+    [link('Open MP4', named('live.mp4')), link('HLS playlist', named('index.m3u8'))],
   );
   return false;
 }
@@ -139,7 +144,14 @@ function showTime() {
   $('mute').dataset.muted = String(video.muted);
   $('mute').setAttribute('aria-label', video.muted ? 'Unmute' : 'Mute');
   $('span').textContent = timeline.spanText;
+  showLate(source.mode === 'live' && t !== null ? `${Math.max(now - t, 0).toFixed(1)} s` : '');
   source.pace();
+}
+
+/* How far behind now the picture is, as far as the camera's clock is known. */
+function showLate(text) {
+  $('late').textContent = text && `${text} late`;
+  $('live').title = text ? `Live, ${text} late by ${ROADS[source.road]} (L)` : 'Live (L)';
 }
 
 function showMode(mode) {
@@ -175,7 +187,7 @@ function showRanges() {
 /* --- asking the server --- */
 
 async function getJson(url) {
-  const answer = await fetch(url, { cache: 'no-store' });
+  const answer = await fetch(named(url), { cache: 'no-store' });
   if (!answer.ok) throw Object.assign(new Error(await answer.text()), { status: answer.status });
   return answer.json();
 }
@@ -269,8 +281,8 @@ function watchPlayback() {
 
 async function start() {
   const [Hls] = await Promise.all([loadHls(), loadInfo()]);
-  const from = Number(new URLSearchParams(location.search).get('from'));
-  source = new Source(video, Hls, watchPlayback());
+  const from = Number(asked.get('from'));
+  source = new Source(video, Hls, watchPlayback(), { only: asked.get('proto'), token });
   timeline = new Timeline($('timeline'), $('tip'), { onSeek: seek, onView: () => { clearTimeout(start.view); start.view = setTimeout(loadRanges, 300); } });
   listen();
   $('when').value = inputText(unix() - 600);

@@ -1,42 +1,75 @@
-/* Where the picture comes from: live HLS, or the archive from a moment on. hls.js where the browser has Media Source
- * Extensions, the browser's own HLS otherwise. Times are unix seconds. */
+/* Where the picture comes from: live by the quickest road that works here, or the archive from a moment on. Roads of live:
+ * the WebSocket, low-latency HLS, HLS. hls.js where the browser has Media Source Extensions, the browser's own HLS
+ * otherwise. Times are unix seconds. */
+import { Socket } from './socket.js';
 
 const ARCHIVE_PART = 3600; /* of the archive at a time; the next part follows by itself, the last one grows into the present */
 const RETRY_MS = 3000;
 const RECOVER_MOST = 3; /* times in RECOVER_MS: then it will not play */
 const RECOVER_MS = 30000;
 const LIVE_EDGE = 30; /* so near to now the archive hands over to live */
+const AGAIN_MS = 500; /* a socket that has played and was closed */
+const ABOUT_THE_STREAM = [403, 404, 415, 503]; /* answers that no other road would change */
 
 const hlsConfig = {
   enableWorker: false, /* fragments are MP4 already: nothing to repackage */
+  lowLatencyMode: false,
   liveSyncDurationCount: 2,
   liveMaxLatencyDurationCount: 6,
   backBufferLength: 60,
   startFragPrefetch: true,
 };
+/* How far behind says the playlist (PART-HOLD-BACK). */
+const lowConfig = { enableWorker: false, lowLatencyMode: true, backBufferLength: 20, maxLiveSyncPlaybackRate: 1.1 };
 
 export class Source {
-  /* on: {playing(), waiting(), failed({title, text, nearest}), mode(mode)} */
-  constructor(video, Hls, on) {
-    Object.assign(this, { video, on, mode: 'live' });
+  /* on: {playing(), waiting(), failed({title, text, nearest}), mode(mode)}; only: the name of a road, for those who want no
+   * other; token: goes with every request. */
+  constructor(video, Hls, on, { only, token } = {}) {
+    Object.assign(this, { video, on, token, mode: 'live' });
     this.Hls = Hls?.isSupported() ? Hls : null;
     this.native = !this.Hls && video.canPlayType('application/vnd.apple.mpegurl') !== '';
-    this.hls = null;
+    this.hls = this.socket = null;
+    this.roads = this.usable().filter((name) => !only || name === only);
+    if (this.roads.length === 0) this.roads = ['hls'];
+    this.at = 0;
     this.retry = 0;
     video.addEventListener('ended', () => this.partEnded());
     video.addEventListener('playing', () => this.on.playing());
     video.addEventListener('waiting', () => this.on.waiting());
   }
 
+  usable() {
+    return [...(Socket.usable ? ['mse'] : []), ...(this.Hls ? ['ll-hls'] : []), 'hls'];
+  }
+
+  /* The road in use. */
+  get road() { return this.mode === 'live' ? this.roads[this.at] : 'hls'; }
+
   canPlay(mime) {
     const type = `video/mp4; codecs="${mime}"`;
-    if (this.Hls) return (window.ManagedMediaSource ?? window.MediaSource).isTypeSupported(type);
+    if (this.Hls || Socket.usable) return (window.ManagedMediaSource ?? window.MediaSource).isTypeSupported(type);
     return this.video.canPlayType(type) !== '';
   }
 
   live() {
     this.setMode('live');
-    this.open('index.m3u8', null);
+    this.at = 0;
+    this.openRoad();
+  }
+
+  openRoad() {
+    if (this.road === 'mse') this.openSocket();
+    else this.open(this.road === 'll-hls' ? 'index.ll.m3u8' : 'index.m3u8', null);
+    if (this.mode === 'live') this.again = () => this.live();
+  }
+
+  /* false: there is none. */
+  nextRoad() {
+    if (this.at + 1 >= this.roads.length) return false;
+    this.at += 1;
+    this.openRoad();
+    return true;
   }
 
   /* From that moment on, whole seconds; what is loaded already is used. */
@@ -57,26 +90,44 @@ export class Source {
   stop() {
     clearTimeout(this.retry);
     this.hls?.destroy();
-    this.hls = null;
+    this.socket?.close();
+    this.hls = this.socket = null;
+    this.video.playbackRate = 1;
+  }
+
+  named(url) {
+    return this.token ? `${url}?token=${encodeURIComponent(this.token)}` : url;
+  }
+
+  openSocket() {
+    this.stop();
+    this.on.waiting();
+    performance.mark('asked');
+    this.socket = new Socket(this.video, this.named('mse_ld'), {
+      opened: () => this.play(),
+      failed: () => { this.socket = null; if (!this.nextRoad()) this.againLater({ status: 0, text: '' }); },
+      closed: () => { this.socket = null; this.on.waiting(); this.retry = setTimeout(this.again, AGAIN_MS); },
+    });
   }
 
   open(url, t) {
     this.stop();
     this.again = () => this.open(url, t);
     this.on.waiting();
-    if (this.Hls) this.openHls(url, t);
+    performance.mark('asked');
+    if (this.Hls) this.openHls(this.named(url), t);
     else this.openNative(url);
   }
 
   openNative(url) {
-    this.video.src = this.native ? url : 'live.mp4';
+    this.video.src = this.named(this.native ? url : 'live.mp4');
     this.play();
   }
 
   openHls(url, t) {
     const { Events } = this.Hls;
     /* A playlist that grows is played from where it was asked for, not from its end. */
-    const hls = new this.Hls(t === null ? hlsConfig : { ...hlsConfig, startPosition: 0, liveMaxLatencyDurationCount: Infinity });
+    const hls = new this.Hls(this.road === 'll-hls' ? lowConfig : t === null ? hlsConfig : { ...hlsConfig, startPosition: 0, liveMaxLatencyDurationCount: Infinity });
     this.hls = hls;
     this.recovered = [];
     if (t !== null)
@@ -105,16 +156,17 @@ export class Source {
 
   /* The moment on the screen; null: not known yet. */
   get time() {
+    if (this.socket) return this.socket.time;
     const at = this.hls?.playingDate;
     if (at) return at.getTime() / 1000;
     const start = this.video.getStartDate?.()?.getTime();
     return start ? start / 1000 + this.video.currentTime : null;
   }
 
-  /* Live begins with what the server holds, a few seconds: a little slower until there is enough to play through. */
+  /* Plain HLS begins with what the server holds, a few seconds: a little slower until there is enough to play through. */
   pace() {
     const { buffered, currentTime, playbackRate } = this.video;
-    if (this.mode !== 'live' || buffered.length === 0) return;
+    if (this.mode !== 'live' || this.road !== 'hls' || buffered.length === 0) return;
     const ahead = buffered.end(buffered.length - 1) - currentTime;
     const rate = ahead > 6 ? 1 : ahead < 2 ? 0.8 : ahead < 4 ? 0.9 : playbackRate;
     if (rate !== playbackRate) this.video.playbackRate = rate;
@@ -153,8 +205,13 @@ export class Source {
     const xhr = data.networkDetails;
     const text = (xhr?.responseText ?? '').replace(/^\d+ [^:]*: /, '').trim();
     const nearest = Number(xhr?.getResponseHeader?.('X-Nearest-Recorded')) || null;
-    this.on.failed({ status, text, nearest, archive: this.mode === 'archive' });
+    if (this.mode === 'live' && !ABOUT_THE_STREAM.includes(status) && this.nextRoad()) return;
+    this.againLater({ status, text, nearest, archive: this.mode === 'archive' });
+  }
+
+  againLater(why) {
+    this.on.failed(why);
     this.stop();
-    if (this.mode === 'live' || status >= 500 || status === 0) this.retry = setTimeout(this.again, RETRY_MS);
+    if (this.mode === 'live' || why.status >= 500 || why.status === 0) this.retry = setTimeout(this.again, RETRY_MS);
   }
 }

@@ -15,6 +15,7 @@ import urllib.parse
 
 import archive_figures
 import hls
+import live_figures
 import measure
 import tools
 import viewers
@@ -483,4 +484,4 @@ def film_against_nginx(scale, server, path):
     return result
 
 
-ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive, export, archive_figures.index, archive_figures.check)}
+ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive, export, archive_figures.index, archive_figures.check, live_figures.latency, live_figures.siege)}

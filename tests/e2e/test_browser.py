@@ -1,49 +1,23 @@
 """The player page in Chromium: live and archive play, other codecs and failures are explained, the page keeps to itself."""
-import json
-import pathlib
 import re
 import shutil
-import subprocess
+import threading
 import time
-import urllib.parse
 
 import pytest
 
 import tools
 from camera import Camera
+from chromium import CHROMIUM, PLAYWRIGHT, browse, shot
 from server import MediaServer, need_server
 from tools import wait_for
-
-HERE = pathlib.Path(__file__).resolve().parent / "browser"
-SHOTS = tools.BUILD / "shots"
-CHROMIUM = shutil.which("chromium")
 
 pytestmark = [
     pytest.mark.heavy,
     pytest.mark.skipif(not CHROMIUM, reason="no chromium"),
     pytest.mark.skipif(not shutil.which("node"), reason="no node"),
-    pytest.mark.skipif(not (HERE / "node_modules" / "playwright-core").is_dir(), reason="no playwright-core: scripts/deps test"),
+    pytest.mark.skipif(not PLAYWRIGHT, reason="no playwright-core: scripts/deps test"),
 ]
-
-
-def browse(url, *steps, timeout=90, clean=True, **job):
-    """Runs the steps; the results of each. clean: the page may say nothing on its console, and ask no other host."""
-    SHOTS.mkdir(exist_ok=True)
-    job |= {"url": url, "steps": steps, "browser": CHROMIUM, "failed": str(SHOTS / "failed.png")}
-    p = subprocess.run(["node", str(HERE / "drive.mjs")], input=json.dumps(job), capture_output=True, text=True, timeout=timeout * tools.SLOW)
-    assert p.returncode == 0, p.stderr[-4000:]
-    got = json.loads(p.stdout)
-    assert got["failure"] is None, f"{got['failure']}\n{got['errors']}\n(see {SHOTS}/failed.png)"
-    host = urllib.parse.urlsplit(url).netloc
-    strangers = [r for r in got["requests"] if not r.startswith("blob:") and urllib.parse.urlsplit(r).netloc != host]
-    assert not strangers
-    if clean:
-        assert not got["errors"]
-    return got["steps"]
-
-
-def shot(name):
-    return {"shot": str(SHOTS / f"{name}.png")}
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +62,70 @@ def test_live_plays_on(site):
     assert watched["seconds"] > 11 and watched["stalled"] <= 3000
     assert watched["frames"] > 250 and watched["dropped"] < watched["frames"] / 5
     assert name == "Gate <img src=x onerror=alert(1)>"  # C21: text, not markup
+
+
+ROADS = {"mse": "WebSocket", "ll-hls": "low-latency HLS", "hls": "HLS"}
+LATE = "document.getElementById('live').title"
+
+
+def late(title):
+    return float(re.match(r"Live, ([\d.]+) s late by ", title)[1])
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_roads_of_live(site, road):
+    """Each by name; the page says how late it is, and by which road."""
+    _, watched, title = browse(page(site, "gate", f"?proto={road}"), {"playing": 15000}, {"watch": 6000}, {"eval": LATE})
+    assert watched["seconds"] > 4 and watched["frames"] > 90
+    assert f" by {ROADS[road]} (L)" in title
+    assert late(title) < {"mse": 2, "ll-hls": 4, "hls": 15}[road] * tools.SLOW
+
+
+def test_the_quickest_road_first(site):
+    assert "by WebSocket" in browse(page(site, "gate"), {"playing": 15000}, {"watch": 1000}, {"eval": LATE})[2]
+
+
+def test_roads_that_are_closed(server, camera):
+    """stream-proto = hls: no WebSocket, the page goes on to low-latency HLS by itself."""
+    cam = camera(dict(source=["small.h264", "audio.aac"]))
+    s = server({"cam": {"stream-url": cam.url(), "stream-proto": "hls"}})
+    s.wait_state("cam")
+    got = browse(s.url("cam/embed.html"), {"playing": 20000}, {"watch": 3000}, {"eval": LATE}, clean=False)
+    assert got[1]["frames"] > 40 and "by low-latency HLS" in got[2]
+
+
+def test_pause_leaves_the_stream_and_play_is_live(site):
+    server = site[0]
+    paused, resumed = "document.querySelector('video').paused", "document.querySelector('video').currentTime"
+    watching = server.status()["viewers"]
+    got = browse(
+        page(site, "roof", "?proto=mse"), {"playing": 15000}, {"press": "Space"}, {"eval": paused}, {"wait": 4000}, {"eval": resumed},
+        {"press": "Space"}, {"watch": 3000}, {"eval": LATE}, {"eval": resumed},
+    )
+    assert got[2] is True and got[6]["frames"] > 40
+    assert late(got[7]) < 3 * tools.SLOW and got[8] - got[4] > 5
+    wait_for("it has left", lambda: server.status()["viewers"] <= watching, timeout=20)
+
+
+@pytest.mark.limit(150)
+def test_live_goes_on_when_the_camera_does(server, camera):
+    """The connection to the camera breaks; later it sends other tracks: the page plays on without being asked again."""
+    cam = camera(dict(group="a", source=["small.h264", "audio.aac"]), dict(group="b", source="tiny.h264"))
+    s = server({"cam": cam.url("a0")})
+    s.wait_state("cam")
+    width = "document.querySelector('video').videoWidth"
+
+    def change():
+        s.write_stream("cam", cam.url("b0"))
+        s.reload()
+
+    for at, what in ((5, lambda: cam.do("rst", name="a0")), (18, change)):
+        threading.Timer(at * tools.SLOW, what).start()
+    got = browse(
+        s.url("cam/embed.html?proto=mse"), {"playing": 15000}, {"eval": width}, {"until": "window.frames_shown > 220", "ms": 40000},
+        {"until": f"{width} > 0 && {width} < 640", "ms": 60000}, {"watch": 4000}, clean=False,
+    )
+    assert got[1] == 640 and got[4]["frames"] > 40
 
 
 def test_archive_plays_and_seeks(site):

@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from test_browser import browse, pytestmark  # noqa: F401  (the same programs are needed)
+from chromium import browse
+from test_browser import pytestmark  # noqa: F401  (the same programs are needed)
 from tools import wait_for
 
 PLAY = """(async () => {

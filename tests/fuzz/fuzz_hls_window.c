@@ -53,7 +53,7 @@ static void check_low(struct state *s)
 {
     struct window *w = &s->w;
 
-    if (w->part_us == 0) return;
+    if (w->part_us == 0 || w->n == 0) return;
     must(window_low_playlist(w) != NULL);
     check_parts(&w->open, false);
     for (size_t i = 0; i < w->n; i++) check_parts(&w->v[i], true);

@@ -1,12 +1,15 @@
 /* Drives the player page in Chromium. Reads one JSON line: {url, width, height, scheme, steps}; writes one JSON object:
  * {steps: [one result a step], errors, requests}. Steps:
- *   {playing: ms}              waits for a picture; ms since the first request of a playlist
+ *   {playing: ms}              waits for a picture; ms since the page first asked for one
  *   {watch: ms}                plays on; {seconds, frames, dropped, stalled} of that time
+ *   {shown: ms}                frames of clockwork.py that are shown in that time: [number, unix ms]
  *   {text: selector, has, ms}  waits until an element's visible text contains something
  *   {press: key}               a key on the page
  *   {go: unix}                 the date field and its button
  *   {seek: part}               a click on the time line at that part of its width
  *   {eval: expression}         its value
+ *   {until: expression, ms}    waits until it is true
+ *   {wait: ms}                 lets time pass
  *   {shot: path}               a picture of the page
  *   {size: [w, h], scheme}     another window */
 import { chromium } from 'playwright-core';
@@ -24,12 +27,18 @@ page.on('console', (m) => { if (['error', 'warning'].includes(m.type())) errors.
 page.on('pageerror', (e) => errors.push(String(e)));
 page.on('request', (r) => requests.push(r.url()));
 
-/* First picture: from the first request of a playlist to the first frame that is shown. */
+/* When the first frame was shown, and how many were. */
 await page.addInitScript(() => {
   window.shown = null;
+  window.frames_shown = 0;
   document.addEventListener('DOMContentLoaded', () => {
     const video = document.querySelector('video');
-    video?.requestVideoFrameCallback((now) => { window.shown = now; });
+    const count = (now) => {
+      window.shown ??= now;
+      window.frames_shown++;
+      video.requestVideoFrameCallback(count);
+    };
+    video?.requestVideoFrameCallback(count);
   });
 });
 
@@ -43,8 +52,8 @@ const actions = {
   async playing({ playing }) {
     await page.waitForFunction(() => window.shown !== null && document.querySelector('video').currentTime > 0, null, { timeout: playing });
     return page.evaluate(() => {
-      const first = performance.getEntriesByType('resource').find((r) => r.name.includes('.m3u8'));
-      return { ms: window.shown - first.startTime };
+      const [asked] = performance.getEntriesByName('asked');
+      return { ms: window.shown - asked.startTime };
     });
   },
   async watch({ watch }) {
@@ -61,6 +70,23 @@ const actions = {
     const after = await quality();
     return { seconds: after.at - before.at, frames: after.frames - before.frames, dropped: after.dropped - before.dropped, stalled };
   },
+  shown: ({ shown }) => page.evaluate(([ms, bits, box]) => new Promise((done) => {
+    const video = document.querySelector('video');
+    const g = new OffscreenCanvas((bits + 2) * box, box).getContext('2d', { willReadFrequently: true });
+    const seen = [];
+    const until = performance.now() + ms;
+    const look = (now, { expectedDisplayTime }) => {
+      g.drawImage(video, 0, 0, g.canvas.width, box, 0, 0, g.canvas.width, box);
+      const line = g.getImageData(0, box / 2, g.canvas.width, 1).data;
+      const white = (b) => line[(b * box + box / 2) * 4] > 127;
+      let n = 0;
+      for (let b = 0; b < bits; b++) n += white(b) ? 2 ** b : 0;
+      if (white(bits) && !white(bits + 1)) seen.push([n, performance.timeOrigin + expectedDisplayTime]);
+      if (now < until) video.requestVideoFrameCallback(look);
+      else done(seen);
+    };
+    video.requestVideoFrameCallback(look);
+  }), [shown, 10, 48]),
   async text({ text, has, ms }) {
     await page.waitForFunction(([selector, part]) => {
       const e = document.querySelector(selector);
@@ -78,6 +104,11 @@ const actions = {
     await page.mouse.click(box.x + box.width * seek, box.y + box.height * 0.7);
   },
   eval: (step) => page.evaluate(step.eval),
+  async until({ until, ms }) { /* the page's policy forbids waitForFunction to make code of a text */
+    for (const end = Date.now() + ms; !(await page.evaluate(until)); await page.waitForTimeout(100))
+      if (Date.now() > end) throw new Error(`not within ${ms} ms: ${until}`);
+  },
+  wait: ({ wait }) => page.waitForTimeout(wait),
   shot: ({ shot }) => page.screenshot({ path: shot, fullPage: true }).then(() => null),
   async size({ size, scheme }) {
     await page.setViewportSize({ width: size[0], height: size[1] });
