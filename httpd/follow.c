@@ -63,7 +63,9 @@ static void give(void *arg, struct fragment *fr)
     usec_t now_us = loop_now_us(f->s->hub->loop);
     bool closed = window_add(&f->window, fr, f->init);
     bool first = f->gop.n == 0;
+    struct ts_piece piece = {.program = &f->init->ts, .s = fr->s, .n = fr->n};
 
+    ts_run_next(&f->s->ts, &piece, fr->start_us, fr->key || window_begins(&f->window), &fr->ts_place);
     gop_add(&f->gop, fr);
     f->fragment_us = now_us;
     LIST_EACH(&f->viewers, at)
@@ -82,6 +84,7 @@ static void broken(void *arg)
 
     cutter_finish(&f->cutter);
     gop_drop(&f->gop);
+    f->s->ts.discont = true;
     tell_waiting(f, window_break(&f->window));
     f->need_key = true;
 }
@@ -269,6 +272,7 @@ struct follow *follow_get(struct stream *s)
     /* Numbers begin at the second of the wall clock, so that they do not go back when this process is
      * another. */
     window_init(&f->window, MAX(s->next_msn, (uint64_t)(clock_wall_us() / US_PER_S)), s->discont_seq);
+    s->ts.discont = true;
     f->seen_us = now_us;
     s->follow = f;
     loop_timer_every(s->hub->loop, &f->leave, US_PER_S, look_around, f);

@@ -24,6 +24,7 @@ struct init *init_new(const struct track_set *tracks, unsigned without)
     i->mask = mask;
     i->video = track_find(tracks, TRACK_VIDEO);
     if (i->video >= 0 && !(mask & 1u << i->video)) i->video = -1;
+    ts_program_of(&i->ts, &i->tracks, mask);
     snprintf(i->id, sizeof(i->id), "%016llx", (unsigned long long)hash_fnv1a(buf_span(&b)));
     i->c = bytes_chunk(buf_span(&b));
     buf_done(&b);
@@ -164,6 +165,46 @@ void fragment_old(struct fragment *f)
 {
     chunk_unref(f->mse.c);
     f->mse.c = NULL;
+    chunk_unref(f->ts);
+    f->ts = NULL;
+}
+
+size_t fragment_data_n(const struct fragment *f)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < f->n; i++) n += f->s[i].size;
+    return n;
+}
+
+void fragment_shed(struct fragment *f, bool bytes)
+{
+    if (f->refs > 1) return;
+    fragment_old(f);
+    if (!bytes) return;
+    chunk_unref(f->c);
+    f->c = NULL;
+}
+
+void fragment_ts_put(const struct fragment *f, const struct init *init, struct span data, uint8_t *dst)
+{
+    struct ts_piece piece = {&init->ts, &f->ts_place, f->s, f->n, data};
+
+    if (f->ts)
+        bytes_put(dst, span(f->ts->data, f->ts->n));
+    else
+        ts_write(&piece, dst);
+}
+
+struct chunk *fragment_ts(struct fragment *f, const struct init *init)
+{
+    struct chunk *c = f->ts ? NULL : chunk_new((size_t)f->ts_place.packets * TS_PACKET);
+
+    if (c) {
+        fragment_ts_put(f, init, span_from(span(f->c->data, f->c->n), f->head_n), c->data);
+        f->ts = c;
+    }
+    return f->ts;
 }
 
 int64_t fragment_origin_us(const struct fragment *f, const struct init *init)

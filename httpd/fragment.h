@@ -3,7 +3,7 @@
 #ifndef HTTPD_FRAGMENT_H
 #define HTTPD_FRAGMENT_H
 
-#include "common/media/mp4.h"
+#include "common/media/ts.h"
 #include "common/net/conn.h"
 
 #define INIT_MAX          (64u << 10) /* bytes of an init segment */
@@ -21,6 +21,7 @@ struct init {
     unsigned mask; /* tracks in it */
     int video;     /* index of the video track, or -1 */
     struct init_forms *forms;
+    struct ts_program ts;
     char id[INIT_ID_MAX]; /* the same content has the same id, in every process */
 };
 /* without: tracks left out, a bit each. NULL: nothing in it that MP4 players can play, or memory is out. */
@@ -38,9 +39,11 @@ struct sample {
 struct fragment {
     uint32_t refs;
     uint64_t number;
-    struct chunk *c; /* head and samples */
+    struct chunk *c; /* head and samples; NULL: shed */
     size_t head_n;
-    bool key; /* a decoder may start with its video (or with it, where there is no video) */
+    struct ts_place ts_place; /* set by the follower */
+    struct chunk *ts;         /* MPEG-TS, made for the first who asks; NULL: not yet */
+    bool key;                 /* a decoder may start with its video (or with it, where there is no video) */
     usec_t wall_us;
     int64_t start_us, end_us; /* media time of the main track: video, else the first */
     uint8_t n_tfdt;
@@ -65,6 +68,16 @@ void fragment_old(struct fragment *f);
 int64_t fragment_origin_us(const struct fragment *f, const struct init *init);
 /* The head with media time 0 at origin_us, for a file that begins there; at least head_n bytes at dst. */
 void fragment_head(const struct fragment *f, const struct init *init, int64_t origin_us, uint8_t *dst);
+
+/* The fragment as MPEG-TS, which may be empty; its own reference. NULL: memory is out. */
+struct chunk *fragment_ts(struct fragment *f, const struct init *init);
+/* The same into memory for ts_place.packets, from the samples' bytes. */
+void fragment_ts_put(const struct fragment *f, const struct init *init, struct span data, uint8_t *dst);
+/* Bytes of its samples. */
+size_t fragment_data_n(const struct fragment *f);
+/* Nobody else holds the fragment: lets go what can be made again, and its bytes too where they are kept
+ * elsewhere. */
+void fragment_shed(struct fragment *f, bool bytes);
 
 /* Many fragments as one (moof, mdat), copied once and then shared. NULL: memory is out. */
 struct chunk *fragments_join(struct fragment *const *f, size_t n, uint32_t sequence);

@@ -12,7 +12,7 @@ void serve_embed(struct http *h);
 /* stream_info.c */
 void serve_stream_info(struct http *h);
 
-/* live_hls.c, live_low.c, live_mp4.c, preview.c */
+/* live_hls.c, live_low.c, live_mp4.c, live_ts.c, preview.c */
 void serve_master(struct http *h);
 void serve_media_playlist(struct http *h);
 void serve_low_master(struct http *h);
@@ -20,7 +20,10 @@ void serve_low_playlist(struct http *h);
 void serve_live_part(struct http *h);
 void serve_live_init(struct http *h);
 void serve_live_segment(struct http *h);
+void serve_ts_playlist(struct http *h);
+void serve_ts_segment(struct http *h);
 void serve_live_mp4(struct http *h);
+void serve_live_ts(struct http *h);
 void serve_preview(struct http *h);
 
 /* mse_live.c */

@@ -12,7 +12,7 @@ unsigned hls_rounded_s(usec_t dur_us)
 
 void hls_begin(struct text *to, const struct hls_head *h)
 {
-    text_fmt(to, "#EXTM3U\n#EXT-X-VERSION:%u\n", h->gaps ? 8 : 7);
+    text_fmt(to, "#EXTM3U\n#EXT-X-VERSION:%u\n", h->ts ? 3 : h->gaps ? 8 : 7);
     text_fmt(to, "#EXT-X-TARGETDURATION:%u\n", h->target_s);
     text_fmt(to, "#EXT-X-MEDIA-SEQUENCE:%llu\n", (unsigned long long)h->msn);
     if (h->discont_seq > 0)

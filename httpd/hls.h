@@ -1,5 +1,5 @@
-/* The text of HLS playlists (RFC 8216, version 7: fragmented MP4). Pure: writes a text whose limit is
- * the limit of the playlist. Tests: tests/unit/httpd/test_live.c, test_window.c. */
+/* The text of HLS playlists (RFC 8216; version 7: fragmented MP4, version 3: MPEG-TS). Pure: writes a text
+ * whose limit is the limit of the playlist. Tests: tests/unit/httpd/test_live.c, test_window.c. */
 #ifndef HTTPD_HLS_H
 #define HTTPD_HLS_H
 
@@ -17,6 +17,7 @@ struct hls_head {
     uint64_t discont_seq;
     const char *type; /* "VOD", "EVENT"; NULL: none */
     bool independent;
+    bool ts;          /* segments of MPEG-TS: nothing that players of version 3 do not know */
     bool gaps;        /* there are EXT-X-GAP in it */
     bool from_start;  /* a player begins with the first segment */
     int64_t start_us; /* where a player begins, from the start (> 0) or the end (< 0); 0: its own choice */

@@ -22,13 +22,13 @@ struct follow *live_follow(struct http *h)
     return f;
 }
 
-const char *live_left_out(const struct init *init, char *dst, size_t cap)
+const char *live_left_out(const struct init *init, unsigned mask, char *dst, size_t cap)
 {
     struct wr w = wr_of(dst, cap);
     bool first = true;
 
     for (unsigned i = 0; i < init->tracks.n; i++) {
-        if (init->mask & 1u << i) continue;
+        if (mask & 1u << i) continue;
         wr_fmt(&w, "%s%s", first ? "X-Tracks-Left-Out: " : ", ", codec_name(init->tracks.t[i].codec));
         first = false;
     }

@@ -7,6 +7,7 @@
 
 #define LIVE_PLAYLIST     "application/vnd.apple.mpegurl"
 #define LIVE_SEGMENT      "video/mp4"
+#define LIVE_TS           "video/mp2t"
 #define LIVE_CACHE_WHILE  "public, max-age=120" /* about as long as it is listed */
 #define LIVE_LEFT_OUT_MAX 128
 
@@ -15,7 +16,7 @@
 void live_wait(struct http *h);
 /* Follows the stream of the request; NULL: live_wait was called. */
 struct follow *live_follow(struct http *h);
-/* "X-Tracks-Left-Out: PCMA\r\n" for tracks that MP4 players cannot play, or "". */
-const char *live_left_out(const struct init *init, char *dst, size_t cap);
+/* "X-Tracks-Left-Out: PCMA\r\n" for tracks that are not in the mask, or "". */
+const char *live_left_out(const struct init *init, unsigned mask, char *dst, size_t cap);
 
 #endif

@@ -1,4 +1,4 @@
-/* Live HLS: master and media playlist, init segments, segments. */
+/* Live HLS: master and media playlists, init segments, segments of MP4 and of MPEG-TS. */
 #include "httpd/handlers.h"
 #include "httpd/hls.h"
 #include "httpd/live.h"
@@ -37,7 +37,7 @@ static void answer_master(struct http *h, const char *playlist)
     v.bandwidth = bandwidth_of(w, h->ask->stream);
     v.average = average_of(w);
     v.fps_milli = follow_fps_milli(f);
-    a.extra = live_left_out(follow_init(f), left_out, sizeof(left_out));
+    a.extra = live_left_out(follow_init(f), follow_init(f)->mask, left_out, sizeof(left_out));
     text_init(&b, HLS_MASTER_MAX);
     hls_master(&b, &v);
     if (text_ok(&b))
@@ -57,21 +57,38 @@ void serve_low_master(struct http *h)
     answer_master(h, "video.ll.m3u8");
 }
 
-void serve_media_playlist(struct http *h)
+/* ts: of MPEG-TS. */
+static void serve_playlist(struct http *h, bool ts)
 {
     struct answer a = {.status = 200, .type = LIVE_PLAYLIST, .cache = CACHE_CHECK};
     struct follow *f = live_follow(h);
+    const struct init *init;
     char left_out[LIVE_LEFT_OUT_MAX];
     struct body *b;
 
     if (!f) return;
-    b = window_playlist(follow_hls(f));
+    b = ts ? window_ts_playlist(follow_hls(f)) : window_playlist(follow_hls(f));
     if (!b || !follow_live(f)) {
         live_wait(h);
         return;
     }
-    a.extra = live_left_out(follow_init(f), left_out, sizeof(left_out));
+    init = follow_init(f);
+    if (ts && init->ts.mask == 0) {
+        answer_error(h, 415, "this stream has no track that goes into MPEG-TS");
+        return;
+    }
+    a.extra = live_left_out(init, ts ? init->ts.mask : init->mask, left_out, sizeof(left_out));
     answer_body(h, &a, b, true);
+}
+
+void serve_media_playlist(struct http *h)
+{
+    serve_playlist(h, false);
+}
+
+void serve_ts_playlist(struct http *h)
+{
+    serve_playlist(h, true);
 }
 
 void serve_live_init(struct http *h)
@@ -88,9 +105,9 @@ void serve_live_init(struct http *h)
         answer_error(h, 404, "no such init segment now");
 }
 
-void serve_live_segment(struct http *h)
+static void serve_segment(struct http *h, bool ts)
 {
-    struct answer a = {.status = 200, .type = LIVE_SEGMENT, .cache = LIVE_CACHE_WHILE};
+    struct answer a = {.status = 200, .type = ts ? LIVE_TS : LIVE_SEGMENT, .cache = LIVE_CACHE_WHILE};
     char etag[ETAG_MAX];
     struct follow *f;
     struct chunk *c;
@@ -102,7 +119,7 @@ void serve_live_segment(struct http *h)
     }
     f = live_follow(h);
     if (!f) return;
-    c = window_bytes(follow_hls(f), msn);
+    c = ts ? window_ts_bytes(follow_hls(f), msn) : window_bytes(follow_hls(f), msn);
     if (!c) {
         answer_error(h, 404, "this segment is no longer there, or not yet");
         return;
@@ -110,4 +127,14 @@ void serve_live_segment(struct http *h)
     snprintf(etag, sizeof(etag), "\"%llu-%zx\"", (unsigned long long)msn, c->n);
     a.v.etag = span_of(etag);
     answer_chunk(h, &a, c);
+}
+
+void serve_live_segment(struct http *h)
+{
+    serve_segment(h, false);
+}
+
+void serve_ts_segment(struct http *h)
+{
+    serve_segment(h, true);
 }

@@ -76,7 +76,7 @@ void serve_low_playlist(struct http *h)
     case WINDOW_FAR: answer_error(h, 400, "the playlist does not go that far ahead"); break;
     case WINDOW_THERE:
     case WINDOW_GONE:
-        a.extra = live_left_out(follow_init(f), left_out, sizeof(left_out));
+        a.extra = live_left_out(follow_init(f), follow_init(f)->mask, left_out, sizeof(left_out));
         answer_body(h, &a, b, true);
         break;
     }

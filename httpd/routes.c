@@ -37,6 +37,9 @@ static const struct route table[] = {
     {"/:uid/live-*.m4s", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_HLS, serve_live_segment},
     {"/:uid/mse_ld", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_WS, serve_mse},
     {"/:uid/live.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_MP4, serve_live_mp4},
+    {"/:uid/mpegts.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_HLS, serve_ts_playlist},
+    {"/:uid/live-*.ts", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_HLS, serve_ts_segment},
+    {"/:uid/mpegts", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_TS, serve_live_ts},
     {"/:uid/preview.mp4", ROUTE_GET, LIVE_ROAD, ACCESS_PREVIEW, ROAD_PICTURE, serve_preview},
     {"/:uid/preview.jpg", ROUTE_GET, LIVE_ROAD, ACCESS_PREVIEW, ROAD_PICTURE, serve_preview_jpeg},
 

@@ -5,6 +5,7 @@
 #define HTTPD_STREAM_H
 
 #include "common/base/log.h"
+#include "common/media/ts.h"
 #include "common/ring/ring.h"
 #include "httpd/access.h"
 #include "httpd/hub.h"
@@ -50,6 +51,7 @@ struct stream {
     struct list parts;      /* the same, for the next part or segment of low-latency HLS */
     /* These outlive a follower: numbers of HLS never go back. */
     uint64_t next_msn, discont_seq;
+    struct ts_run ts;          /* nor do counters of MPEG-TS jump */
     struct log_rate ring_rate; /* of what is said of its ring */
     /* One picture for everybody who asks for a preview. */
     struct chunk *preview;

@@ -1,21 +1,16 @@
 #include "httpd/window_text.h"
+#include "httpd/bytes.h"
 #include "httpd/hls.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
 
-static void drop_fragments(struct segment *s)
+static void segment_done(struct segment *s)
 {
     for (size_t i = 0; i < s->n; i++) fragment_unref(s->f[i]);
     mem_free(s->f);
-    s->f = NULL;
-    s->n = s->cap = 0;
     parts_done(&s->parts);
-}
-
-static void segment_done(struct segment *s)
-{
-    drop_fragments(s);
     chunk_unref(s->joined);
+    chunk_unref(s->ts);
     init_unref(s->init);
     *s = (struct segment){0};
 }
@@ -30,6 +25,7 @@ void window_done(struct window *w)
     segment_done(&w->open);
     for (size_t i = 0; i < w->n; i++) segment_done(&w->v[i]);
     body_done(&w->playlist);
+    body_done(&w->ts);
     body_done(&w->low);
     *w = (struct window){.next_msn = w->next_msn, .discont_seq = w->discont_seq};
 }
@@ -37,6 +33,7 @@ void window_done(struct window *w)
 static void changed(struct window *w)
 {
     body_done(&w->playlist);
+    body_done(&w->ts);
     body_done(&w->low);
     w->changes++;
 }
@@ -98,7 +95,7 @@ static void unlist_oldest(struct window *w)
     struct segment *s = &w->v[w->n - w->n_listed];
 
     if (s->discont) w->discont_seq++;
-    if (s->joined) drop_fragments(s);
+    if (s->joined) parts_done(&s->parts);
     w->n_listed--;
 }
 
@@ -128,6 +125,18 @@ static void trim(struct window *w)
     while (w->n > w->n_listed && (!w->watched || w->bytes > WINDOW_BYTES)) drop_oldest(w);
 }
 
+/* What was joined is not kept twice, but where it is asked for in parts. Fragments that viewers still begin
+ * with are looked at again later. */
+static void shed(struct window *w)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        struct segment *s = &w->v[i];
+        bool in_parts = w->part_us > 0 && i >= w->n - w->n_listed;
+
+        for (size_t k = 0; k < s->n; k++) fragment_shed(s->f[k], s->joined && !in_parts);
+    }
+}
+
 static void close_open(struct window *w, int64_t end_us)
 {
     struct segment *s = &w->open;
@@ -152,6 +161,7 @@ static void close_open(struct window *w, int64_t end_us)
                 scale_i64((int64_t)s->bytes * 8, 1000000, (uint32_t)MIN(s->dur_us, UINT32_MAX)), UINT32_MAX));
     w->open = (struct segment){0};
     trim(w);
+    shed(w);
     changed(w);
 }
 
@@ -209,6 +219,11 @@ bool window_add(struct window *w, struct fragment *f, struct init *init)
     return closed;
 }
 
+bool window_begins(const struct window *w)
+{
+    return w->open.n == 1;
+}
+
 bool window_break(struct window *w)
 {
     bool closed = w->open.n > 0;
@@ -251,7 +266,7 @@ struct body *window_playlist(struct window *w)
     if (w->n == 0) return NULL;
     w->target_s = target_s(w);
     if (!w->playlist.plain) {
-        c = window_text(w, false);
+        c = window_text(w, WINDOW_MP4);
         if (!c) return NULL;
         body_set(&w->playlist, c);
     }
@@ -265,19 +280,67 @@ const struct segment *window_find(const struct window *w, uint64_t msn)
     return NULL;
 }
 
+static struct segment *find(struct window *w, uint64_t msn)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->v[i].msn == msn) return &w->v[i];
+    return NULL;
+}
+
 struct chunk *window_bytes(struct window *w, uint64_t msn)
 {
-    for (size_t i = 0; i < w->n; i++) {
-        struct segment *s = &w->v[i];
+    struct segment *s = find(w, msn);
 
-        if (s->msn != msn) continue;
-        if (s->joined) return s->joined;
-        s->joined = fragments_join(s->f, s->n, (uint32_t)msn);
-        /* Of what is listed with its parts, those are asked for too. */
-        if (s->joined && (w->part_us == 0 || i < w->n - w->n_listed)) drop_fragments(s);
-        return s->joined;
+    if (!s || s->joined) return s ? s->joined : NULL;
+    s->joined = fragments_join(s->f, s->n, (uint32_t)msn);
+    shed(w);
+    return s->joined;
+}
+
+struct body *window_ts_playlist(struct window *w)
+{
+    struct chunk *c;
+
+    if (!window_playlist(w)) return NULL; /* the target duration is that of the other one */
+    if (!w->ts.plain) {
+        c = window_text(w, WINDOW_TS);
+        if (!c) return NULL;
+        body_set(&w->ts, c);
     }
-    return NULL;
+    return &w->ts;
+}
+
+/* From the fragments' own bytes, or from those of the joined segment, at whose end they lie. */
+static void join_ts(const struct segment *s, size_t bytes, uint8_t *at)
+{
+    struct span rest = SPAN_NONE;
+
+    if (s->joined) rest = span_from(span(s->joined->data, s->joined->n), s->joined->n - bytes);
+    for (size_t i = 0; i < s->n; i++) {
+        const struct fragment *f = s->f[i];
+
+        fragment_ts_put(f, s->init, s->joined ? rest : span_from(span(f->c->data, f->c->n), f->head_n), at);
+        rest = span_from(rest, fragment_data_n(f));
+        at += (size_t)f->ts_place.packets * TS_PACKET;
+    }
+}
+
+struct chunk *window_ts_bytes(struct window *w, uint64_t msn)
+{
+    struct segment *s = find(w, msn);
+    size_t packets = 0, bytes = 0;
+
+    if (!s || s->ts) return s ? s->ts : NULL;
+    for (size_t i = 0; i < s->n; i++) {
+        packets += s->f[i]->ts_place.packets;
+        bytes += fragment_data_n(s->f[i]);
+    }
+    s->ts = chunk_new(packets * TS_PACKET);
+    if (!s->ts) return NULL;
+    join_ts(s, bytes, s->ts->data);
+    s->bytes += s->ts->n;
+    w->bytes += s->ts->n;
+    return s->ts;
 }
 
 const struct init *window_init_find(const struct window *w, struct span id)

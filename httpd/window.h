@@ -30,6 +30,9 @@
     (12 * US_PER_S) /* until so much was closed, every key frame cuts: a player gets going on little */
 #define WINDOW_BYTES (96u << 20) /* above: only what is listed is kept */
 
+/* Of one window, with the same segments: fragmented MP4, MPEG-TS, MP4 with its parts for low latency. */
+enum window_form { WINDOW_MP4 = 0, WINDOW_TS, WINDOW_LOW };
+
 struct segment {
     uint64_t msn;
     bool discont; /* against the one before */
@@ -38,10 +41,13 @@ struct segment {
     int64_t start_us, dur_us;
     size_t bytes;
     struct init *init;
-    struct fragment **f; /* until joined; of segments that are listed with parts, as long as they are */
+    /* For their tables of samples; the bytes go when the segment was joined, or is no longer listed with
+     * parts. */
+    struct fragment **f;
     size_t n, cap;
     struct parts parts;   /* while somebody asks for parts */
-    struct chunk *joined; /* made when the first viewer asks */
+    struct chunk *joined; /* both made when the first viewer asks */
+    struct chunk *ts;
 };
 
 struct window {
@@ -59,8 +65,9 @@ struct window {
     usec_t rate_us; /* media and bytes of all closed segments, for BANDWIDTH */
     uint64_t rate_bytes;
     uint32_t peak;        /* bit/s of the largest segment */
-    struct body playlist; /* plain NULL: to be made */
-    usec_t frame_us;      /* a frame of the last segment, on average; 0: not known */
+    struct body playlist; /* plain NULL: to be made; all three */
+    struct body ts;
+    usec_t frame_us; /* a frame of the last segment, on average; 0: not known */
     /* low latency: window_low.c */
     usec_t part_us;   /* the part target; 0: nobody has asked for parts */
     uint64_t changes; /* counted up with everything that a playlist of parts shows */
@@ -73,6 +80,8 @@ void window_done(struct window *w);
 bool window_add(struct window *w, struct fragment *f, struct init *init);
 /* Footage is missing, or the tracks change: closes what is open. true: a segment was closed. */
 bool window_break(struct window *w);
+/* Does the fragment that was added last begin a segment? */
+bool window_begins(const struct window *w);
 /* Closes the open segment though no key frame has come, where nothing is listed yet and it is long enough. */
 bool window_hurry(struct window *w);
 void window_watched(struct window *w, bool watched);
@@ -84,6 +93,9 @@ struct body *window_playlist(struct window *w);
 const struct segment *window_find(const struct window *w, uint64_t msn);
 /* Its bytes; NULL: memory is out. */
 struct chunk *window_bytes(struct window *w, uint64_t msn);
+/* The same as MPEG-TS. */
+struct body *window_ts_playlist(struct window *w);
+struct chunk *window_ts_bytes(struct window *w, uint64_t msn);
 /* Cuts parts from now on, and of what is there still in fragments. Their target stays until nobody watches.
  */
 void window_low_begin(struct window *w);

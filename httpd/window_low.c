@@ -19,7 +19,8 @@ void window_low_begin(struct window *w)
         frame_us = (w->open.f[w->open.n - 1]->end_us - w->open.start_us) / (usec_t)w->open.n;
     if (frame_us == 0) return;
     w->part_us = parts_target(frame_us);
-    for (size_t i = w->n - w->n_listed; i < w->n; i++) cut(&w->v[i], true, w->part_us);
+    for (size_t i = w->n - w->n_listed; i < w->n; i++)
+        if (!w->v[i].joined) cut(&w->v[i], true, w->part_us);
     cut(&w->open, false, w->part_us);
 }
 
@@ -38,7 +39,7 @@ struct body *window_low_playlist(struct window *w)
     if (!window_playlist(w) || w->part_us == 0)
         return NULL; /* the target duration is that of the plain one */
     if (!w->low.plain) {
-        c = window_text(w, true);
+        c = window_text(w, WINDOW_LOW);
         if (!c) return NULL;
         body_set(&w->low, c);
     }

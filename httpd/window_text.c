@@ -39,12 +39,13 @@ static int64_t start_offset_us(const struct window *w, bool low)
     return 0;
 }
 
-static void write_begin(struct text *to, const struct segment *s, const struct init **init)
+static void write_begin(
+    struct text *to, const struct segment *s, enum window_form form, const struct init **init)
 {
     char uri[URI_MAX];
     bool discont = s->discont;
 
-    if (s->init != *init && (!*init || strcmp((*init)->id, s->init->id) != 0)) {
+    if (form != WINDOW_TS && s->init != *init && (!*init || strcmp((*init)->id, s->init->id) != 0)) {
         if (discont) text_put(to, "#EXT-X-DISCONTINUITY\n");
         discont = false;
         snprintf(uri, sizeof(uri), "live-init-%s.mp4", s->init->id);
@@ -69,20 +70,22 @@ static void write_parts(struct text *to, const struct segment *s, uint64_t msn)
     }
 }
 
-static void write_segments(const struct window *w, struct text *to, bool low, const struct init **init)
+static void write_segments(
+    const struct window *w, struct text *to, enum window_form form, const struct init **init)
 {
     usec_t left_us = open_us(w);
     size_t with_parts = w->n_listed;
     char uri[URI_MAX];
 
-    while (low && with_parts > 0 && left_us < PARTS_FOR * (usec_t)w->target_s * US_PER_S)
+    while (form == WINDOW_LOW && with_parts > 0 && left_us < PARTS_FOR * (usec_t)w->target_s * US_PER_S)
         left_us += listed(w, --with_parts)->dur_us;
     for (size_t i = 0; i < w->n_listed; i++) {
         const struct segment *s = listed(w, i);
 
-        write_begin(to, s, init);
+        write_begin(to, s, form, init);
         if (i >= with_parts) write_parts(to, s, s->msn);
-        snprintf(uri, sizeof(uri), "live-%llu.m4s", (unsigned long long)s->msn);
+        snprintf(
+            uri, sizeof(uri), "live-%llu.%s", (unsigned long long)s->msn, form == WINDOW_TS ? "ts" : "m4s");
         hls_segment_end(to, s->dur_us, uri);
     }
 }
@@ -99,22 +102,23 @@ static void write_open(const struct window *w, struct text *to, const struct ini
 
     if (!window_shows_open(w)) return;
     if (w->open.parts.n > 0) {
-        write_begin(to, &w->open, &init);
+        write_begin(to, &w->open, WINDOW_LOW, &init);
         write_parts(to, &w->open, w->next_msn);
     }
     part_uri(uri, w->next_msn, w->open.parts.n);
     hls_hint(to, uri);
 }
 
-struct chunk *window_text(const struct window *w, bool low)
+struct chunk *window_text(const struct window *w, enum window_form form)
 {
-    bool independent = all_independent(w);
+    bool independent = all_independent(w), low = form == WINDOW_LOW;
     const struct init *init = NULL;
     struct hls_head head = {
         .target_s = w->target_s,
         .msn = listed(w, 0)->msn,
         .discont_seq = w->discont_seq,
         .independent = independent,
+        .ts = form == WINDOW_TS,
         .start_us = independent ? 0 : start_offset_us(w, low),
     };
     struct chunk *c = NULL;
@@ -123,7 +127,7 @@ struct chunk *window_text(const struct window *w, bool low)
     text_init(&b, HLS_LIVE_MAX);
     hls_begin(&b, &head);
     if (low) hls_low(&b, w->part_us);
-    write_segments(w, &b, low, &init);
+    write_segments(w, &b, form, &init);
     if (low) write_open(w, &b, init);
     if (text_ok(&b)) c = bytes_chunk(text_span(&b));
     text_done(&b);

@@ -4,8 +4,8 @@
 
 #include "httpd/window.h"
 
-/* low: with its parts, for players of low latency. NULL: memory is out. */
-struct chunk *window_text(const struct window *w, bool low);
+/* NULL: memory is out. */
+struct chunk *window_text(const struct window *w, enum window_form form);
 /* Are the parts of the open segment listed? Of other tracks nothing is said before the playlist begins anew
  * with them (window.h). The window is not empty. */
 bool window_shows_open(const struct window *w);

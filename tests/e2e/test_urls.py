@@ -49,15 +49,42 @@ def check_media(server, path):
     mp4.check_times(got.of("vide"))
 
 
-def check_live_mp4(server, path):
+def endless(server, path):
     u = urllib.parse.urlsplit(server.url(path))
-    with socket.create_connection((u.hostname, u.port), 10) as s:
-        s.sendall(f"GET {u.path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        data = b""
-        while len(data) < 200000:
-            data += s.recv(65536)
+    s = socket.create_connection((u.hostname, u.port), 10)
+    s.sendall(f"GET {u.path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    return s
+
+
+def read_more(s, n):
+    data = b""
+    while len(data) < n:
+        more = s.recv(65536)
+        assert more, f"ended after {len(data)} bytes"
+        data += more
+    return data
+
+
+def check_live_mp4(server, path):
+    with endless(server, path) as s:
+        data = read_more(s, 200000)
     assert data.startswith(b"HTTP/1.1 200")
     assert b"ftyp" in data[:2000] and data.count(b"moof") > 2
+
+
+def check_ts_hls(server, path):
+    p = hls.Playlist(server.text(path), server.url(path))
+    assert p.segments and not p.segments[0].map_url
+    ts = server.get(p.segments[0].url)
+    assert ts["Content-Type"] == "video/mp2t" and len(ts.body) % 188 == 0 and set(ts.body[::188]) == {0x47}
+
+
+def check_ts(server, path):
+    with endless(server, path) as s:
+        data = read_more(s, 200000)
+    assert data.startswith(b"HTTP/1.1 200")
+    body = data[data.index(b"\r\n\r\n") + 4:]
+    assert set(body[::188]) == {0x47}
 
 
 def check_mp4(server, path):
@@ -100,7 +127,7 @@ def check_ws(server, path):
     assert {f[47] for f in fragments} == {1, 2} and all(f[4:8] == b"moof" for f in fragments)
 
 
-CHECKS = {"rtsp": check_rtsp, "master": check_master, "media": check_media, "live-mp4": check_live_mp4, "mp4": check_mp4, "json": check_json, "strip": check_strip, "jpeg": check_jpeg, "html": check_html, "ws": check_ws}
+CHECKS = {"rtsp": check_rtsp, "master": check_master, "media": check_media, "ts-hls": check_ts_hls, "ts": check_ts, "live-mp4": check_live_mp4, "mp4": check_mp4, "json": check_json, "strip": check_strip, "jpeg": check_jpeg, "html": check_html, "ws": check_ws}
 
 
 @pytest.mark.parametrize("row", [u for u in urls.ALL if u.done], ids=lambda u: u.path)

@@ -11,7 +11,7 @@ DONE = {1}
 class Url:
     path: str
     issue: int
-    kind: str  # master, media, live-mp4, mp4, json, html, jpeg, ws, rtsp
+    kind: str  # master, media, ts-hls, ts, live-mp4, mp4, json, html, jpeg, ws, rtsp
     what: str = ""
     built: bool = False  # though other rows of its issue are not yet
 
@@ -55,6 +55,8 @@ FLUSSONIC = [
 OURS = [
     Url("{uid}/index.ll.m3u8", 3, "master", "live, low latency", built=True),
     Url("{uid}/video.ll.m3u8", 3, "media", "live, low latency", built=True),
+    Url("{uid}/mpegts.m3u8", 3, "ts-hls", "live for old players", built=True),
+    Url("{uid}/mpegts", 3, "ts", "endless MPEG-TS", built=True),
     Url("{uid}/live.mp4", 1, "live-mp4", "endless fragmented MP4"),
     Url("{uid}/archive-{from}-now.mp4", 2, "mp4", "export up to now", built=True),
     Url("{uid}/strip-{from}-{duration}-3.mp4", 2, "mp4", "key frames for a timeline", built=True),

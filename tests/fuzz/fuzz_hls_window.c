@@ -3,6 +3,7 @@
 #include "common/base/err.h"
 #include "common/base/mem.h"
 #include "httpd/window.h"
+#include "tests/support/ts_read.h"
 
 #define STEPS_MAX 4000
 
@@ -15,6 +16,7 @@ struct state {
     unsigned tracks;
     uint64_t number;
     int64_t now_us;
+    struct ts_run ts;
     uint64_t msn, discont_seq;
     unsigned target_s;
 };
@@ -74,6 +76,7 @@ static void check(struct state *s)
 
     must(w->n <= WINDOW_KEPT && w->n_listed <= w->n);
     must((w->n > 0) == (b != NULL));
+    must((w->n > 0) == (window_ts_playlist(w) != NULL));
     must(w->target_s >= s->target_s && w->discont_seq >= s->discont_seq);
     s->target_s = w->target_s;
     s->discont_seq = w->discont_seq;
@@ -101,8 +104,25 @@ static void add(struct state *s, uint8_t byte)
     f = fragment_new(init, ++s->number, &in, 1);
     must(f != NULL);
     window_add(&s->w, f, init);
+    ts_run_next(&s->ts, &(struct ts_piece){.program = &init->ts, .s = f->s, .n = f->n}, f->start_us,
+        f->key || window_begins(&s->w), &f->ts_place);
     fragment_unref(f);
     s->now_us += dur_us;
+}
+
+/* All segments as MPEG-TS, whatever was asked before, are one stream. */
+static void check_ts(struct state *s)
+{
+    struct ts_read *r = ts_read_new();
+
+    r->any_clock = true; /* frames here stand longer than the cutter lets them */
+    for (size_t i = 0; i < s->w.n; i++) {
+        struct chunk *c = window_ts_bytes(&s->w, s->w.v[i].msn);
+
+        must(c != NULL && c->n > 2 * TS_PACKET && c->data[1] == 0x40 && c->data[2] == 0);
+        must(ts_read(r, span(c->data, c->n)));
+    }
+    ts_read_free(r);
 }
 
 static void step(struct state *s, uint8_t byte)
@@ -111,10 +131,18 @@ static void step(struct state *s, uint8_t byte)
         add(s, byte);
         return;
     }
+    if (byte & 8) {
+        check_ts(s);
+        return;
+    }
     switch (byte & 7) {
-    case 0: window_break(&s->w); break;
+    case 0:
+        window_break(&s->w);
+        s->ts.discont = true;
+        break;
     case 1:
         window_break(&s->w);
+        s->ts.discont = true;
         s->tracks ^= 1;
         break;
     case 2: window_hurry(&s->w); break;
