@@ -44,18 +44,28 @@ static bool passes(const struct event *e, struct event *ret)
     return ok;
 }
 
+static void assert_same(const struct event *a, const struct event *b)
+{
+    assert_string_equal(a->uid, b->uid);
+    assert_string_equal(a->kind, b->kind);
+    assert_string_equal(a->source, b->source);
+    assert_string_equal(a->payload, b->payload);
+    assert_true(a->id == b->id && a->start_us == b->start_us && a->end_us == b->end_us);
+    assert_true(a->before_us == b->before_us && a->after_us == b->after_us);
+}
+
 static void what_is_sent_is_read(void **state)
 {
     struct event *e = event_at(T0, 0), *got = NEW(struct event);
 
     (void)state;
     assert_true(passes(e, got));
-    assert_memory_equal(got, e, sizeof(*e));
+    assert_same(got, e);
     e->end_us = T0;
     memset(e->payload, 'x', sizeof(e->payload) - 1);
     memset(e->kind, 'k', sizeof(e->kind) - 1);
     assert_true(passes(e, got));
-    assert_memory_equal(got, e, sizeof(*e));
+    assert_same(got, e);
     mem_free(e);
     mem_free(got);
 }
