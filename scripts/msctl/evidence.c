@@ -183,7 +183,7 @@ static bool alive(void *arg, uint64_t done, uint64_t all)
 {
     struct job *j = arg;
 
-    progress_tell(&j->progress, done >> 20, all >> 20, 0);
+    progress_tell(&j->progress, done >> 20, all >> 20, PROGRESS_NONE);
     return !told_to_stop;
 }
 

@@ -13,6 +13,7 @@ struct progress {
     usec_t said_us;
 };
 
+#define PROGRESS_NONE UINT64_MAX /* faults: none are counted */
 void progress_begin(struct progress *p, FILE *to, const char *what);
 void progress_tell(struct progress *p, uint64_t done, uint64_t all, uint64_t faults);
 /* The bar goes, so that something else can be printed. */

@@ -106,7 +106,7 @@ static int sum_movie(struct looking *k, int fd, uint64_t *ret_n, char ret[EVIDEN
             n = read(fd, chunk, CHUNK);
         } while (n < 0 && errno == EINTR);
         if (n > 0) crypto_sum_add(&sum, span(chunk, (size_t)n));
-        progress_tell(&progress, *ret_n >> 20, k->claim.bytes >> 20, 0);
+        progress_tell(&progress, *ret_n >> 20, k->claim.bytes >> 20, PROGRESS_NONE);
     }
     progress_clear(&progress);
     if (n < 0) return -errno;
