@@ -43,6 +43,14 @@ bool shot_source(struct picture_source *src, const struct track *t, uint16_t wid
 
 /* --- its answer --- */
 
+void shot_times(struct wr *w, usec_t wall_us, usec_t age_us)
+{
+    char date[CLOCK_ISO_MAX];
+
+    wr_fmt(w, "X-Picture-Time: %s\r\n", clock_iso(wall_us, date));
+    if (age_us > 0) wr_fmt(w, "X-Picture-Age: %lld\r\n", (long long)(age_us / US_PER_S));
+}
+
 static void refuse(struct http *h, int err)
 {
     bool never = err == PICTURES_E_BAD || err == PICTURES_E_LARGE;
@@ -59,7 +67,7 @@ static void send_picture(struct http *h, const struct shot *w)
     const struct picture *p = w->job.picture;
     struct answer a = {.status = 200, .type = "image/jpeg", .cache = w->cache};
     struct chunk *c = bytes_chunk(span(p->data, p->n));
-    char extra[ANSWER_EXTRA_MAX], etag[ETAG_MAX], date[CLOCK_ISO_MAX];
+    char extra[ANSWER_EXTRA_MAX], etag[ETAG_MAX];
     usec_t wall_us = w->wall_us + p->pts;
     struct wr x = wr_of(extra, sizeof(extra));
 
@@ -70,8 +78,7 @@ static void send_picture(struct http *h, const struct shot *w)
     snprintf(etag, sizeof(etag), "\"%016llx\"", (unsigned long long)hash_fnv1a(span_of(w->key)));
     a.v.etag = span_of(etag);
     a.v.modified_us = wall_us;
-    wr_fmt(&x, "X-Picture-Time: %s\r\n", clock_iso(wall_us, date));
-    if (w->age_us > 0) wr_fmt(&x, "X-Picture-Age: %lld\r\n", (long long)(w->age_us / US_PER_S));
+    shot_times(&x, wall_us, w->age_us);
     a.extra = wr_cstr(&x);
     answer_chunk(h, &a, c);
     chunk_unref(c);

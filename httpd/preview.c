@@ -1,9 +1,10 @@
 /* /<uid>/preview.mp4: the last key frame as an MP4 of one frame. Nothing is decoded, and the ring is not
- * followed. */
+ * followed. Of a camera that is down it is the last that came, and the answer says how old. */
 #include "httpd/bytes.h"
 #include "httpd/handlers.h"
 #include "httpd/key_frame.h"
 #include "httpd/live.h"
+#include "httpd/picture_road.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 
@@ -59,16 +60,24 @@ void serve_preview(struct http *h)
 {
     struct answer a = {.status = 200, .type = "video/mp4", .cache = CACHE_SHORT};
     struct stream *s = h->ask->stream;
+    char etag[ETAG_MAX], extra[ANSWER_EXTRA_MAX];
+    struct wr x = wr_of(extra, sizeof(extra));
     struct stream_now now;
-    char etag[ETAG_MAX];
+    usec_t age_us = 0;
 
     stream_now(s, &now);
-    if (now.state != STREAM_ACTIVE || !refresh(s)) {
-        /* A camera on demand is connected for this; an old picture would be a lie. */
+    /* A camera on demand is connected for this; an old picture would be a lie. */
+    if ((now.state != STREAM_ACTIVE && s->v.on_demand) || !refresh(s)) {
         if (s->v.on_demand && live_follow(h) == NULL) return;
         live_wait(h);
         return;
     }
+    if (now.state != STREAM_ACTIVE) {
+        age_us = MAX(clock_wall_us() - s->preview_wall_us, US_PER_S);
+        a.cache = CACHE_NEVER;
+    }
+    shot_times(&x, s->preview_wall_us, age_us);
+    a.extra = wr_cstr(&x);
     snprintf(etag, sizeof(etag), "\"%llx-%llx\"", (unsigned long long)s->preview_seq,
         (unsigned long long)s->preview_wall_us);
     a.v.etag = span_of(etag);

@@ -125,6 +125,12 @@ def test_camera_that_is_down_shows_its_last_picture(server, camera):
     assert seen(s, a) == (640, 360)
     assert int(a["X-Picture-Age"]) >= 1 and a["Cache-Control"] == "no-store"
     assert iso(a) >= fresh
+    film = s.get("cam0/preview.mp4")
+    assert film.body[4:8] == b"ftyp" and film["X-Picture-Time"] == a["X-Picture-Time"]
+    assert int(film["X-Picture-Age"]) >= 1 and film["Cache-Control"] == "no-store"
+    cam.set(freeze=0)
+    s.wait_state("cam0", timeout=60)
+    wait_for("pictures are fresh again", lambda: s.get("cam0/preview.mp4")["X-Picture-Age"] is None and s.get("cam0/preview.jpg")["X-Picture-Age"] is None)
 
 
 def test_many_ask_and_one_is_made(server, camera):
