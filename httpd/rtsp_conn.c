@@ -2,6 +2,7 @@
 #include "httpd/access.h"
 #include "httpd/rtsp/server.h"
 #include "httpd/rtsp_live.h"
+#include "httpd/rtsp_udp.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
 #include "common/base/rng.h"
@@ -26,6 +27,7 @@ struct rtsp_conn {
     struct rtsp_wait wait;
     usec_t wait_until_us;
     bool timed_out;
+    struct rtsp_udp *udp[TRACK_MAX]; /* of lanes over UDP */
     /* playing */
     struct rtsp_viewer viewer;
     bool playing, behind;
@@ -46,11 +48,17 @@ static void start_playing(struct rtsp_conn *r);
 
 /* --- timers --- */
 
+static void set_timer(struct rtsp_conn *r);
+
 static void dead(struct loop_timer *t)
 {
     struct rtsp_conn *r = t->arg;
+    usec_t at_us = rtsp_server_deadline(&r->server);
 
-    conn_close(r->conn, 0);
+    if (at_us != 0 && at_us <= loop_now_us(r->hub->loop))
+        conn_close(r->conn, 0);
+    else
+        set_timer(r); /* it was heard of over UDP */
 }
 
 static void set_timer(struct rtsp_conn *r)
@@ -283,21 +291,33 @@ static bool late(struct rtsp_conn *r, usec_t now_us)
     return queued - r->burst > RTSP_QUEUE_HIGH || now_us - r->mark_us > RTSP_QUEUE_LATE;
 }
 
+static size_t queued(const struct rtsp_conn *r)
+{
+    size_t sum = conn_queued(r->conn);
+
+    for (unsigned i = 0; i < TRACK_MAX; i++)
+        if (r->udp[i]) sum += rtsp_udp_queued(r->udp[i]);
+    return sum;
+}
+
+static bool send_frame(struct rtsp_conn *r, const struct rtsp_lane *lane, struct rtp_frame *f)
+{
+    struct chunk *c = rtp_frame_on(f, lane->channel[0]);
+
+    if (lane->udp) return r->udp[f->track] && rtsp_udp_send(r->udp[f->track], f->c);
+    if (c) conn_send_chunk(r->conn, c, 0, c->n);
+    return c != NULL;
+}
+
 static void on_frame(struct rtsp_viewer *v, struct rtp_frame *f)
 {
     struct rtsp_conn *r = CONTAINER(v, struct rtsp_conn, viewer);
     const struct rtsp_lane *lane = &r->server.lane[f->track];
-    struct chunk *c;
 
     if (r->playing && late(r, loop_now_us(r->hub->loop))) r->behind = true;
-    if (r->behind && !(f->entry && conn_queued(r->conn) < RTSP_QUEUE_EMPTY)) return;
+    if (r->behind && !(f->entry && queued(r) < RTSP_QUEUE_EMPTY)) return;
     r->behind = false;
-    if (!lane->set) return;
-    c = rtp_frame_on(f, lane->channel[0]);
-    if (c)
-        conn_send_chunk(r->conn, c, 0, c->n);
-    else
-        r->behind = true;
+    if (lane->set) r->behind = !send_frame(r, lane, f);
 }
 
 static void on_report(struct rtsp_viewer *v, unsigned track, struct span compound)
@@ -307,6 +327,10 @@ static void on_report(struct rtsp_viewer *v, unsigned track, struct span compoun
     uint8_t head[INTERLEAVED_HEADER];
 
     if (!lane->set || r->behind) return;
+    if (lane->udp) {
+        if (r->udp[track]) rtsp_udp_report(r->udp[track], compound);
+        return;
+    }
     interleaved_write_header(head, lane->channel[1], compound.n);
     conn_send(r->conn, span(head, sizeof(head)));
     conn_send(r->conn, compound);
@@ -384,8 +408,18 @@ static void stop_playing(void *arg)
 {
     struct rtsp_conn *r = arg;
 
+    for (unsigned i = 0; i < TRACK_MAX; i++)
+        if (r->udp[i]) rtsp_udp_drop(r->udp[i]);
     if (r->playing) rtsp_live_leave(stream_of(r)->rtsp, &r->viewer);
     r->playing = r->behind = false;
+}
+
+static void close_udp(struct rtsp_conn *r, unsigned track)
+{
+    if (!r->udp[track]) return;
+    r->hub->closed_bytes += rtsp_udp_bytes(r->udp[track]);
+    rtsp_udp_free(r->udp[track]);
+    r->udp[track] = NULL;
 }
 
 static void on_teardown(void *arg)
@@ -393,7 +427,36 @@ static void on_teardown(void *arg)
     struct rtsp_conn *r = arg;
 
     stop_playing(r);
+    for (unsigned i = 0; i < TRACK_MAX; i++) close_udp(r, i);
     access_release(&r->hold);
+}
+
+/* --- lanes over UDP --- */
+
+static void udp_heard(void *arg)
+{
+    struct rtsp_conn *r = arg;
+
+    rtsp_server_heard(&r->server, loop_now_us(r->hub->loop));
+}
+
+static void udp_bye(void *arg)
+{
+    stop_playing(arg);
+}
+
+static unsigned on_udp(void *arg, unsigned track, struct rtsp_lane *lane)
+{
+    struct rtsp_conn *r = arg;
+    const struct rtsp_udp_ops ops = {.heard = udp_heard, .bye = udp_bye, .arg = r};
+    struct sockaddr_storage local;
+
+    close_udp(r, track);
+    if (!conn_local(r->conn, &local)) return 461;
+    r->udp[track] = rtsp_udp_new(r->hub->loop, &local, conn_peer(r->conn), lane->client_port, &ops);
+    if (!r->udp[track]) return 461;
+    rtsp_udp_ports(r->udp[track], lane->server_port);
+    return 0;
 }
 
 /* --- the machine's other words --- */
@@ -423,6 +486,7 @@ static void on_done(void *arg)
 
 static const struct rtsp_server_ops server_ops = {.put = on_send,
     .want = on_open,
+    .udp = on_udp,
     .play = on_play,
     .pause = stop_playing,
     .teardown = on_teardown,
@@ -501,7 +565,14 @@ uint64_t rtsp_bytes_out(const struct hub *hub)
 {
     uint64_t sum = 0;
 
-    LIST_EACH(&hub->rtsp_conns, at) sum += conn_bytes_out(LIST_ITEM(at, struct rtsp_conn, link)->conn);
+    LIST_EACH(&hub->rtsp_conns, at)
+    {
+        const struct rtsp_conn *r = LIST_ITEM(at, struct rtsp_conn, link);
+
+        sum += conn_bytes_out(r->conn);
+        for (unsigned i = 0; i < TRACK_MAX; i++)
+            if (r->udp[i]) sum += rtsp_udp_bytes(r->udp[i]);
+    }
     return sum;
 }
 

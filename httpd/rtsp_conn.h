@@ -1,6 +1,6 @@
 /* One RTSP connection: the socket of the machine in httpd/rtsp/server.h, at home on the hub of the stream
  * that its requests name. Plays live (rtsp_live.h). A viewer that falls behind is dropped to the next key
- * frame and delays nobody. Tests: tests/unit/httpd/test_rtsp.c, tests/e2e/test_rtsp.py. */
+ * frame and delays nobody. Tests: tests/e2e/test_rtsp.py. */
 #ifndef HTTPD_RTSP_CONN_H
 #define HTTPD_RTSP_CONN_H
 

@@ -2,7 +2,7 @@
  * sequence numbers, timestamps and SSRC, so that a frame is one piece of memory for all of them. Follows the
  * ring with a cursor of its own while somebody watches, keeps what a viewer begins with (everything since the
  * last key frame), and writes the sender reports. Numbers run on as long as the stream is known. Belongs to
- * the stream's hub. Tests: tests/unit/httpd/test_rtsp.c, tests/e2e/test_rtsp.py. */
+ * the stream's hub. Tests: tests/e2e/test_rtsp.py. */
 #ifndef HTTPD_RTSP_LIVE_H
 #define HTTPD_RTSP_LIVE_H
 

@@ -270,6 +270,13 @@ const struct sockaddr_storage *conn_peer(const struct conn *c)
     return &c->peer;
 }
 
+bool conn_local(const struct conn *c, struct sockaddr_storage *ret)
+{
+    socklen_t n = sizeof(*ret);
+
+    return getsockname(c->fd, (struct sockaddr *)ret, &n) == 0;
+}
+
 bool conn_is_tls(const struct conn *c)
 {
     return c->t->tls;

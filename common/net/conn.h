@@ -50,6 +50,8 @@ bool conn_is_tls(const struct conn *c);
 void *conn_arg(struct conn *c);
 struct loop *conn_loop(struct conn *c);
 const struct sockaddr_storage *conn_peer(const struct conn *c);
+/* Our end of it. false: it has no address. */
+bool conn_local(const struct conn *c, struct sockaddr_storage *ret);
 
 /* Queue. The chunk is referenced, the span copied. Nothing is reported here: errors come by on_close. */
 void conn_send(struct conn *c, struct span bytes);

@@ -56,3 +56,11 @@ def audio(codec="aac", pay="pay1"):
         "pcmu": f"{source} ! audio/x-raw,rate=8000,channels=1 ! mulawenc ! rtppcmupay name={pay}",
         "opus": f"{source} ! audio/x-raw,rate=48000,channels=2 ! opusenc ! rtpopuspay name={pay} pt=98",
     }[codec]
+
+
+def receive(url, to, *options, codec="h264", frames=30):
+    """Plays RTSP with rtspsrc until so many pictures have come, and decodes them. What GStreamer says when it closes is its own."""
+    p = tools.run("gst-launch-1.0", "-q", "rtspsrc", f"location={url}", *options, "!", f"rtp{codec}depay", "!", f"video/x-{codec},stream-format=byte-stream,alignment=au", "!",
+                  "identity", f"eos-after={frames}", "!", "filesink", f"location={to}", timeout=30, ok=False)
+    found = tools.run("ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", to, ok=False)
+    assert found.stdout.strip() and int(found.stdout) >= frames - 3 and not found.stderr, f"{found.stdout}{found.stderr}\n{p.stdout}{p.stderr}"

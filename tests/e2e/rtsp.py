@@ -45,6 +45,7 @@ class Rtsp:
         self.nc = 0
         self.session = None
         self.frames = []  # (channel, data) that came while an answer was waited for
+        self.lanes = {}  # track -> Transport of the answer
         self.udp = {}  # track -> (rtp socket, rtcp socket)
 
     def __enter__(self):
@@ -214,7 +215,9 @@ class Rtsp:
             port = pair[0].getsockname()[1]
             transport = f"RTP/AVP;unicast;client_port={port}-{port + 1}"
         transport = transport or f"RTP/AVP/TCP;unicast;interleaved={track * 2}-{track * 2 + 1}"
-        return self.request("SETUP", self.track_url(self.controls()[track]), {"Transport": transport})
+        r = self.request("SETUP", self.track_url(self.controls()[track]), {"Transport": transport})
+        self.lanes[track] = r["Transport"]
+        return r
 
     @staticmethod
     def _udp_pair():

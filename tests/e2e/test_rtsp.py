@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+import gst
 import tools
 from camera import Camera
 from rtsp import Closed, Rtsp, h264_units
@@ -52,11 +53,12 @@ def test_ffmpeg_decodes(live, path):
     assert out.stderr == ""
 
 
-@pytest.mark.parametrize("path, depay", [("cam-1", "rtph264depay"), ("cam-2", "rtph265depay")])
-def test_gstreamer_receives(live, path, depay):
+@pytest.mark.parametrize("path, codec", [("cam-1", "h264"), ("cam-2", "h265")])
+@pytest.mark.parametrize("protocols", ["tcp", "udp"])
+def test_gstreamer_receives(live, tmp_path, path, codec, protocols):
     if not shutil.which("gst-launch-1.0"):
         pytest.skip("no gst-launch-1.0")
-    tools.run("gst-launch-1.0", "-q", "rtspsrc", f"location={url(live, path)}", "protocols=tcp", "latency=0", "!", depay, "!", "decodebin", "!", "fakesink", "num-buffers=30", timeout=30)
+    gst.receive(url(live, path), tmp_path / "out", f"protocols={protocols}", codec=codec)
 
 
 def test_curl_describes(live):
@@ -201,3 +203,47 @@ def test_a_stream_that_is_switched_off(live):
             c.packets(100000)
     with Rtsp(url(live, "cam-9")) as c:
         assert c.request("DESCRIBE").status in (404, 503)
+
+
+# --- over UDP ---
+
+
+@pytest.mark.parametrize("path", ["cam-1", "cam-2"])
+def test_ffmpeg_decodes_over_udp(live, path):
+    out = tools.run("ffmpeg", "-v", "warning", "-rtsp_transport", "udp", "-i", url(live, path), "-t", "2", "-f", "framecrc", "-", timeout=30)
+    lines = [line.split(",") for line in out.stdout.splitlines() if not line.startswith("#")]
+    assert sum(line[0] == "0" for line in lines) >= 40 and sum(line[0] == "1" for line in lines) >= 20, out.stdout[-500:]
+    assert out.stderr == ""
+
+
+def test_udp_begins_with_a_key_frame_and_loses_nothing(live):
+    with Rtsp(url(live)) as c:
+        r = c.play(0, 1, udp=True)
+        first = int(r["RTP-Info"].split("seq=")[1].split(";")[0])
+        packets = c.udp_packets(150)
+        assert packets[0].seq == first and packets[0].payload[0] & 31 == 7
+        assert all((b.seq - a.seq) & 0xFFFF == 1 for a, b in zip(packets, packets[1:]))
+        report = c.udp[0][1].recv(2000)
+        assert report[1] == 200 and report[4:8] == struct.pack(">I", packets[0].ssrc)
+        # both directions: a report of ours is taken, a BYE ends what is sent
+        server = (c.sock.getpeername()[0], int(c.lanes[0].split("server_port=")[1].split("-")[1].split(";")[0]))
+        c.udp[0][1].sendto(struct.pack(">BBHIIIIIII", 0x81, 201, 7, 1, packets[0].ssrc, 0, packets[-1].seq, 0, 0, 0), server)
+        c.udp[0][1].sendto(struct.pack(">BBHI", 0x80, 201, 1, 1) + struct.pack(">BBHI", 0x81, 203, 1, 1), server)
+
+        def quiet():
+            c.udp[0][0].settimeout(0.5)
+            try:
+                c.udp[0][0].recv(2000)
+            except TimeoutError:
+                return True
+
+        tools.wait_for("an end of the packets", quiet)
+
+
+def test_udp_takes_packets_from_nobody_else(live):
+    """RTCP from another port does not keep, nor end, a session."""
+    with Rtsp(url(live)) as c, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        c.play(0, udp=True)
+        port = int(c.lanes[0].split("server_port=")[1].split("-")[1].split(";")[0])
+        other.sendto(struct.pack(">BBHI", 0x81, 203, 1, 1), ("127.0.0.1", port))
+        c.udp_packets(60)

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import gst
 import tools
 from camera import Camera
 from server import MediaServer, need_server
@@ -203,3 +204,19 @@ def test_players(site):
     p = tools.run("gst-launch-1.0", "-v", "souphttpsrc", f"location={s.server.url(film)}", "ssl-strict=false", "!", "qtdemux", "!", "h264parse", "!",
                   "identity", "silent=false", "!", "fakesink", "sync=false", ok=False)
     assert p.returncode == 0 and p.stdout.count("last-message = chain") >= 150, p.stdout[-2000:] + p.stderr[-2000:]
+
+
+def test_rtsp_over_tls(site, tmp_path):
+    """Live by rtsps: ffmpeg decodes it, GStreamer receives it; who speaks plainly there is refused."""
+    s, _ = site
+    url = f"rtsps://127.0.0.1:{s.server.rtsp_port}/gate"
+    out = tools.run("ffmpeg", "-v", "warning", "-rtsp_transport", "tcp", "-i", url, "-t", "1", "-f", "framecrc", "-", timeout=30)
+    assert sum(line.startswith("0,") for line in out.stdout.splitlines()) >= 20 and out.stderr == ""
+    if shutil.which("gst-launch-1.0"):
+        gst.receive(url, tmp_path / "out", "protocols=tcp+tls", "tls-validation-flags=0")
+    with socket.create_connection(("127.0.0.1", s.server.rtsp_port), 10) as plain:
+        plain.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+        try:
+            assert not plain.recv(100).startswith(b"RTSP")
+        except ConnectionResetError:
+            pass
