@@ -1,5 +1,6 @@
 """What is kept and what is deleted: msctl archive, by age, size and free space, locks; recording goes on."""
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -198,3 +199,26 @@ def test_plan_of_another_configuration(server, camera, tmp_path):
     s.reload()
     wait_for("what was planned has gone", lambda: first.exists() and len(kept["cam"] - files_of(s, "cam")["cam"]) >= rows[0]["segments"], timeout=20)
     assert kept["yard"] <= files_of(s, "yard")["yard"]
+
+
+def test_a_clock_far_ahead_is_shown_and_confirmed(server, camera):
+    """The storage knows a time three days back: ages are not counted by the clock before msctl says that it is right."""
+
+    def ahead():
+        return s.rows("storage", "list")[0].get("clock_ahead_s")
+
+    cam = camera(source="tiny.h264")
+    s = server({"cam": {"stream-url": cam.url(), "dvr-duration": "1d"}}, record=True)
+    s.wait_recording("cam")
+    stamp = pathlib.Path(s.storages["default"], ".clock")
+    wait_for("the time is known", stamp.exists)
+    assert ahead() is None
+    s.stop()
+    stamp.write_text(f"{int((time.time() - 3 * 86400) * 1e6)}\n")
+    s.start()
+    assert 3 * 86400 - 60 < wait_for("it is shown", ahead, timeout=20) < 3 * 86400 + 600
+    assert "CLOCK AHEAD" in s.msctl("storage", "list").stdout and "storage-clock" in s.log()
+    s.wait_recording("cam")
+    assert s.msctl("storage", "clock", "none", ok=False).returncode == 4
+    s.msctl("storage", "clock", "default")
+    wait_for("it is believed", lambda: ahead() is None, timeout=20)
