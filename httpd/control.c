@@ -328,7 +328,14 @@ static int on_conf_done(struct control *c, struct incoming *in)
 {
     (void)in;
     c->complete = true;
+    atomic_store(&c->server.metrics.ready, true);
     open_waiting(c);
+    return 0;
+}
+
+static int on_metrics(struct control *c, struct incoming *in)
+{
+    if (c->server.n_hubs > 0) metrics_master_set(&c->server.metrics, packed_str(in->body, "text"));
     return 0;
 }
 
@@ -348,6 +355,7 @@ static const struct {
     {MSG_INDEX_READY, on_index_ready},
     {MSG_CONF_DONE, on_conf_done},
     {MSG_HELPER, on_helper},
+    {MSG_METRICS, on_metrics},
 };
 
 static int on_message(struct child *child, struct incoming *in)

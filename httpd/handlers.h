@@ -9,6 +9,11 @@ struct http;
 void serve_asset(struct http *h);
 void serve_embed(struct http *h);
 
+/* metrics.c */
+void serve_metrics(struct http *h);
+void serve_healthz(struct http *h);
+void serve_readyz(struct http *h);
+
 /* stream_info.c */
 void serve_stream_info(struct http *h);
 

@@ -112,6 +112,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
     s->assets = assets;
     s->storages = storages;
     s->films = films_new();
+    metrics_master_init(&s->metrics);
     if (atomic_load(&s->export_max_us) == 0) atomic_store(&s->export_max_us, EXPORT_MAX_US);
     for (unsigned i = 0; i < s->n_hubs; i++) {
         struct hub *hub = &s->hubs[i];
@@ -150,6 +151,7 @@ void server_free(struct server *s)
 {
     for (unsigned i = 0; i < s->n_hubs; i++) loop_free(s->hubs[i].loop);
     films_free(s->films);
+    metrics_master_done(&s->metrics);
     s->films = NULL;
     s->n_hubs = 0;
 }

@@ -11,6 +11,7 @@
 #include "common/base/list.h"
 #include "common/base/map.h"
 #include "common/net/loop.h"
+#include "httpd/metrics.h"
 
 #define HUBS_MAX           64
 #define HTTP_CONNS_MAX     20000 /* of the whole process; more are closed at once */
@@ -65,6 +66,7 @@ struct server {
     _Atomic int64_t export_max_us; /* the longest of them */
     struct pictures *pictures;     /* set before server_start; NULL: none are made */
     struct lua *lua;               /* set before server_start; NULL: no script runs */
+    struct metrics_master metrics;
     _Atomic uint32_t conns;
 };
 

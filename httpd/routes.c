@@ -10,6 +10,9 @@
  * /<uid>/, /live/<uid>/ and /dvr/<uid>/. */
 static const struct route table[] = {
     {"/cpanel/**", ROUTE_GET, ROUTE_MODULE, ACCESS_PAGE, ROAD_PAGE, serve_asset},
+    {"/metrics", ROUTE_GET, ROUTE_PANEL, ACCESS_PAGE, ROAD_PAGE, serve_metrics},
+    {"/healthz", ROUTE_GET, ROUTE_PANEL, ACCESS_PAGE, ROAD_PAGE, serve_healthz},
+    {"/readyz", ROUTE_GET, ROUTE_PANEL, ACCESS_PAGE, ROAD_PAGE, serve_readyz},
 
     {"/live/:uid/playlist.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_HLS, serve_master},
     {"/live/:uid/playlist_ios.m3u8", ROUTE_GET, LIVE_ROAD, ACCESS_LIVE, ROAD_HLS, serve_master},
@@ -144,7 +147,8 @@ unsigned route_find(struct span path, enum http_method method, bool module, stru
     for (size_t i = 0; i < ARRAY_N(table); i++) {
         struct route_match m = {.route = &table[i]};
 
-        if (module && !(table[i].flags & ROUTE_MODULE)) continue;
+        if (module && !(table[i].flags & (ROUTE_MODULE | ROUTE_PANEL))) continue;
+        if (!module && table[i].flags & ROUTE_PANEL) continue;
         if (!fits(table[i].pattern, path, &m)) continue;
         *ret = m;
         if (table[i].methods & 1u << method) return 0;

@@ -16,7 +16,8 @@ enum route_flag {
     ROUTE_STREAM = 1, /* belongs to a stream: goes to its home hub, access is decided */
     ROUTE_MEDIA = 2,  /* CORS */
     ROUTE_FRAME = 4,  /* a page that others may frame */
-    ROUTE_MODULE = 8  /* on the listener of API and cpanel too */
+    ROUTE_MODULE = 8, /* on the listener of API and cpanel too */
+    ROUTE_PANEL = 16  /* there only */
 };
 
 struct route {

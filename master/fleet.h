@@ -8,6 +8,7 @@
 #include "master/proc.h"
 #include "master/record.h"
 #include "master/stream_ring.h"
+#include "master/usage.h"
 
 struct master;
 
@@ -27,9 +28,13 @@ struct stream {
     bool gone;       /* not configured any more: freed when its worker is off */
     uint64_t frames_at_birth;
     usec_t born_wall_us;
+    struct usage usage; /* of its worker usage_pid, as last looked at */
+    pid_t usage_pid;
 };
 struct fleet {
     struct map by_uid; /* to struct stream */
+    size_t usage_at;   /* metrics.c: where its round is */
+    usec_t cpu_us;     /* the same: of all workers so far */
     size_t alive;      /* streams whose process is not off, those that are gone too */
 };
 

@@ -1,4 +1,5 @@
 #include "master/master.h"
+#include "master/metrics.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
@@ -133,6 +134,7 @@ static void check(struct loop_timer *t)
     record_said(m);
     fleet_windows(m);
     certs_check(&m->certs, services_channel(m, SERVICE_HTTPD), now_us, clock_wall_us());
+    metrics_tick(m);
 }
 
 /* --- the end --- */

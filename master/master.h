@@ -55,6 +55,7 @@ struct master {
     bool log_journal;
     int log_level; /* msctl may have changed it */
     usec_t started_us, checked_us;
+    unsigned metrics_s; /* seconds counted by metrics.c */
     bool stopping, ready;
     int log_level_fixed; /* by the command line; 0: not */
     struct loop_timer second, stop;

@@ -59,6 +59,9 @@ void rec_say_progress(struct recorder *r, uint64_t wrote)
     pthread_mutex_lock(&r->lock);
     s = r->status;
     if (r->seg) {
+        usec_t more_us = segw_end_us(r->seg) - atomic_load_explicit(&s->rec_end_us, memory_order_relaxed);
+
+        if (more_us > 0) atomic_fetch_add_explicit(&s->recorded_us, (uint64_t)more_us, memory_order_relaxed);
         atomic_store_explicit(&s->rec_end_us, segw_end_us(r->seg), memory_order_relaxed);
         atomic_store_explicit(&s->rec_bytes, segw_bytes(r->seg), memory_order_release);
     }

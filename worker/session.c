@@ -218,6 +218,20 @@ static bool refused(enum rtsp_fail f)
     return f == RTSP_FAIL_AUTH || f == RTSP_FAIL_CAPACITY;
 }
 
+static enum ring_end end_of(const struct session *s)
+{
+    static const enum ring_end ends[] = {[RTSP_FAIL_UNREACHABLE] = END_UNREACHABLE,
+        [RTSP_FAIL_AUTH] = END_AUTH,
+        [RTSP_FAIL_CAPACITY] = END_CAPACITY,
+        [RTSP_FAIL_NOTFOUND] = END_NOT_FOUND,
+        [RTSP_FAIL_UNSUPPORTED] = END_UNSUPPORTED,
+        [RTSP_FAIL_PROTOCOL] = END_PROTOCOL,
+        [RTSP_FAIL_TIMEOUT] = END_TIMEOUT,
+        [RTSP_FAIL_ENDED] = END_CLOSED};
+
+    return s->restarting ? END_SILENT : s->fail ? ends[s->fail] : END_CLOSED;
+}
+
 /* An attempt, or a session that had played, is over: say so and wait. */
 static void wait_and_retry(struct session *s, usec_t now_us)
 {
@@ -227,6 +241,7 @@ static void wait_and_retry(struct session *s, usec_t now_us)
     enum stream_state to = s->restarting ? s->over_state : played_us > 0 ? STREAM_CONNECTING : STREAM_DOWN;
 
     wait_us = MAX(wait_us, s->fail_retry_us);
+    s->ops.over(s->ops.arg, end_of(s));
     ingest_end(s->ingest);
     s->phase = WAIT;
     s->retry_us = now_us + wait_us;

@@ -17,9 +17,10 @@ struct session_ops {
     void (*source)(void *arg, const char *text); /* "tcp 192.168.1.5:554" */
     void (*connecting)(void *arg);               /* an attempt begins */
     void (*ended)(void *arg);                    /* a session that had played is over */
-    void (*drained)(void *arg, size_t bytes);    /* a batch of packets was taken */
-    void (*off)(void *arg);                      /* after session_stop; may free the session */
-    void (*turn)(void *arg);                     /* look at session_due again */
+    void (*over)(void *arg, enum ring_end why); /* an attempt or a session is, whether it had played or not */
+    void (*drained)(void *arg, size_t bytes);   /* a batch of packets was taken */
+    void (*off)(void *arg);                     /* after session_stop; may free the session */
+    void (*turn)(void *arg);                    /* look at session_due again */
     void *arg;
 };
 

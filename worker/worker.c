@@ -71,6 +71,13 @@ static void on_ended(void *arg)
     recorder_end(w->recorder, ring_writer_next(w->ring));
 }
 
+static void on_over(void *arg, enum ring_end why)
+{
+    struct worker *w = arg;
+
+    add(&w->status->ends[why], 1);
+}
+
 static void signal_followers(struct worker *w, uint64_t frames)
 {
     uint64_t one = 1;
@@ -125,6 +132,7 @@ const struct session_ops worker_session_ops = {.state = on_session_state,
     .source = on_source,
     .connecting = on_connecting,
     .ended = on_ended,
+    .over = on_over,
     .drained = on_drained,
     .off = on_off,
     .turn = on_turn};

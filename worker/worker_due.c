@@ -45,6 +45,8 @@ static void tell_clock(struct worker *w)
     usec_t offset_us = 0;
     bool known = ingest_camera_clock(w->ingest, &offset_us);
 
+    SET(w->status->clock_offset_us, offset_us);
+    SET(w->status->clock_known, known);
     recorder_clock(w->recorder, known ? SEG_CLOCK_CAMERA : SEG_CLOCK_SERVER, offset_us);
 }
 
@@ -85,10 +87,21 @@ static void look_at_windows(struct worker *w)
     recorder_policy(w->recorder, &w->policy);
 }
 
+/* Time in which there was to be a recording: the metrics hold it against what was recorded. */
+static void count_wanted(struct worker *w, usec_t now_us)
+{
+    usec_t last_us = atomic_load_explicit(&w->status->beat_mono_us, memory_order_relaxed);
+    uint32_t is = atomic_load_explicit(&w->status->record_state, memory_order_relaxed);
+
+    if (is == RECORD_OFF || is == RECORD_ARMED || last_us == 0 || now_us < last_us) return;
+    atomic_fetch_add_explicit(&w->status->wanted_us, (uint64_t)(now_us - last_us), memory_order_relaxed);
+}
+
 void worker_beat(struct worker *w, usec_t now_us)
 {
     const struct measure *m = ingest_measure(w->ingest);
 
+    count_wanted(w, now_us);
     SET(w->status->beat_mono_us, now_us);
     look_at_windows(w);
     if (recorder_busy_us(w->recorder, now_us) == 0) SET(w->status->record_beat_us, now_us);

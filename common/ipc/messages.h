@@ -128,6 +128,7 @@ enum {
     /* connections, viewers, bytes_out, requests; cage_missing: layers that the cage of the newest helper lacks (base/cage.h): every \
        second */ \
     MESSAGE(HTTPD_STATS, 56, TO_HTTPD, TO_MASTER, 512, 0) \
+    MESSAGE(METRICS, 93, TO_MASTER, TO_HTTPD, 65536, 0)       /* text: lines for /metrics that only the master can write, every 5 s */ \
     MESSAGE(HELPER_WANT, 57, TO_HTTPD, TO_MASTER, 64, 0)      /* kind (1: ms-picture): answered by HELPER, once there is one */ \
     /* kind, id, pid, err (0, or positive errno: it could not be born); descriptor: the helper's socket, which only it and httpd have, when \
        err is 0 */ \

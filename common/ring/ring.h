@@ -70,6 +70,21 @@ enum ring_fault {
 };
 const char *ring_fault_word(enum ring_fault f); /* "rtsp_bad" */
 
+/* Why an attempt, or a session that had played, was over. */
+enum ring_end {
+    END_UNREACHABLE = 0, /* no connection: refused, no route, no such name, policy */
+    END_AUTH,            /* the credentials do not work */
+    END_CAPACITY,        /* the camera is full */
+    END_NOT_FOUND,
+    END_UNSUPPORTED, /* nothing that we can record, no transport in common */
+    END_PROTOCOL,    /* what came is not RTSP, or not usable */
+    END_TIMEOUT,     /* no answer, or no media after PLAY */
+    END_CLOSED,      /* by the camera, after it had played */
+    END_SILENT,      /* given up by us: no media, no key frame */
+    ENDS
+};
+const char *ring_end_word(enum ring_end e); /* "unreachable" */
+
 /* What the worker says of its stream, in the ring's header: each field is written by one thread and read
  * without a lock; they need not agree with each other. Text fields are guarded by text_seq (odd while being
  * written). */
@@ -88,6 +103,7 @@ struct ring_status {
     _Atomic uint64_t ts_repairs;
     _Atomic uint64_t connects;   /* attempts to connect; */
     _Atomic uint64_t reconnects; /* sessions that had played and ended */
+    _Atomic uint64_t ends[ENDS];
     _Atomic uint32_t gop_frames; /* of the last whole GOP */
     _Atomic uint32_t gop_ms;
     _Atomic uint32_t bitrate_in; /* bit/s over the last 10 s or so */
@@ -99,6 +115,10 @@ struct ring_status {
     _Atomic uint64_t rec_bytes;    /* length of the file up to the last whole fragment */
     _Atomic uint64_t rec_next_seq; /* first frame that is not yet in a file: a new worker records from here */
     _Atomic uint64_t recorded_bytes; /* since the start of the ring */
+    _Atomic uint64_t recorded_us;    /* media that went into files */
+    _Atomic uint64_t wanted_us;      /* time for which there was to be a recording, whatever came of it */
+    _Atomic int64_t clock_offset_us; /* the camera's clock minus ours, as last measured */
+    _Atomic uint32_t clock_known;    /* 0: it has told none */
     _Atomic int32_t rec_errno;       /* of the last failed write, 0 = none */
     _Atomic uint32_t text_seq;
     char reason[RING_REASON_MAX];   /* why the state is what it is, "" when active */

@@ -176,6 +176,15 @@ const char *ring_fault_word(enum ring_fault f)
     return words[f];
 }
 
+const char *ring_end_word(enum ring_end e)
+{
+    static const char *const words[ENDS] = {"unreachable", "auth", "capacity", "not_found", "unsupported",
+        "protocol", "timeout", "closed", "silent"};
+
+    must((unsigned)e < ENDS);
+    return words[e];
+}
+
 void ring_status_get_text(
     const struct ring_status *s, const char *field, size_t field_cap, char *dst, size_t cap)
 {
