@@ -36,11 +36,6 @@ static void send_frame(struct ws *w, enum ws_opcode opcode, struct span payload)
     conn_send(w->h->conn, payload);
 }
 
-void ws_text(struct ws *w, struct span text)
-{
-    send_frame(w, WS_TEXT, text);
-}
-
 void ws_answer(struct ws *w, struct span text)
 {
     if (conn_queued(w->h->conn) < WS_ANSWERS_QUEUED) send_frame(w, WS_TEXT, text);

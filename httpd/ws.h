@@ -1,5 +1,5 @@
 /* A connection that has become a WebSocket (common/proto/websocket.h): the handshake's answer, what the
- * client sends, pings, the end. Its owner has a struct ws and sends by ws_text, or queues chunks that hold
+ * client sends, pings, the end. Its owner has a struct ws and answers by ws_answer, and queues chunks that hold
  * whole frames. A client's messages are bounded in size and in number; one that breaks RFC 6455 is told the
  * code and closed. Tests: tests/unit/httpd/test_mse.c, tests/e2e/test_lowlat.py. */
 #ifndef HTTPD_WS_H
@@ -37,8 +37,6 @@ bool ws_asked(struct http *h, char ret_accept[WS_ACCEPT_MAX]);
 void ws_begin(struct ws *w, struct http *h, const struct ws_ops *ops, const char *accept);
 /* A message of ours; dropped where the client does not read (WS_ANSWERS_QUEUED). */
 void ws_answer(struct ws *w, struct span text);
-/* The same, always. */
-void ws_text(struct ws *w, struct span text);
 /* Says why, and ends; calls on_end. */
 void ws_close(struct ws *w, unsigned code, const char *why);
 

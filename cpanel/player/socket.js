@@ -30,6 +30,7 @@ export class Socket {
       else if (!video.paused) this.rest(false);
     };
     document.addEventListener('visibilitychange', this.hidden);
+    this.hidden();
     this.connect();
   }
 

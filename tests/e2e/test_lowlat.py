@@ -100,9 +100,9 @@ def test_stalled_websocket_delays_nobody(server, camera):
     stuck = [ws.Client(s, "cam/mse_ld", buffer=2048) for _ in range(20)]
     with ws.Client(s, "cam/mse_ld") as c:
         c.json()
-        numbers = [int.from_bytes(c.fragment()[20:24], "big") for _ in range(250)]
-    assert [b - a for a, b in zip(numbers, numbers[1:])] == [1] * 249
-    wait_for("it was recorded", lambda: s.ranges("cam") and s.ranges("cam")[0][1] >= 8, timeout=30)
+        numbers = [int.from_bytes(c.fragment()[20:24], "big") for _ in range(150)]
+    assert [b - a for a, b in zip(numbers, numbers[1:])] == [1] * 149
+    wait_for("it was recorded", lambda: s.ranges("cam") and s.ranges("cam")[0][1] >= 5, timeout=30)
     assert len(s.ranges("cam")) == 1
     for w in stuck:
         w.socket.close()
@@ -158,7 +158,7 @@ def test_parts_are_followed_by_blocking_reload(low, tmp_path):
     init = server.get("gate/" + re.findall(r'#EXT-X-MAP:URI="([^"]+)"', text)[-1]).body
     (msn, part), got, began = parts_of(text)[1], [], time.monotonic()
     first, media = (msn, part), 0.0
-    while media < 9:
+    while media < 6:
         text = server.text(f"{path}?_HLS_msn={msn}&_HLS_part={part}")
         parts, hint = parts_of(text)
         row = next((p for p in parts if p[:2] == (msn, part)), None)
@@ -232,9 +232,9 @@ def test_plain_players_see_nothing_of_it(low, tmp_path):
     assert [x for x in plain.splitlines() if x.startswith("live-")][1:4] == [x for x in parts.splitlines() if x.startswith("live-")][1:4]
     for name in ("index.m3u8", "index.ll.m3u8"):
         out = tmp_path / f"{name}.mp4"
-        tools.run("ffmpeg", "-v", "error", "-t", "6", "-i", server.url(f"gate/{name}"), "-c", "copy", out)
+        tools.run("ffmpeg", "-v", "error", "-t", "3", "-i", server.url(f"gate/{name}"), "-c", "copy", out)
         found = tools.ffprobe(out, "-count_frames", entries="stream=codec_type,nb_read_frames")["streams"]
-        assert {s["codec_type"] for s in found} == {"video", "audio"} and all(int(s["nb_read_frames"]) > 60 for s in found)
+        assert {s["codec_type"] for s in found} == {"video", "audio"} and all(int(s["nb_read_frames"]) > 30 for s in found)
 
 
 @pytest.mark.limit(60)
