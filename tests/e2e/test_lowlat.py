@@ -6,12 +6,14 @@ import time
 
 import pytest
 
+import chromium
 import hls
 import mp4
 import tools
 import ws
 from camera import Camera
 from server import MediaServer, need_server
+from test_tls import pair
 from tools import wait_for
 
 
@@ -258,3 +260,42 @@ def test_a_thousand_waiting_players_are_answered_at_once(low):
     print(f"from the first to the last of 1000: {(times[-1] - times[0]) * 1000:.0f} ms")
     assert times[-1] - times[0] < 2 * tools.SLOW
     assert server.get(f"{path}").body
+
+
+# --- over TLS ---
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory):
+    cert, key = pair(tmp_path_factory.mktemp("lowlat"), "lowlat")
+    tls = {"ssl-enable": "true", "ssl-cert": cert, "ssl-key": key}
+    with Camera(dict(source=["small.h264", "audio.aac"])) as cam, MediaServer({"cam": cam.url()}, sections={"server/stream": tls}) as server:
+        server.scheme = "https"
+        server.wait_state("cam")
+        wait_for("TLS answers", lambda: server.get("cam/stream.json", status=None).status == 200, timeout=15)
+        yield server
+
+
+def test_websocket_over_tls(encrypted):
+    with ws.Client(encrypted, "cam/mse_ld") as c:
+        assert len(c.json()["tracks"]) == 2
+        numbers = [int.from_bytes(f[20:24], "big") for f in (c.fragment() for _ in range(150)) if f[47] == 1]
+        assert [b - a for a, b in zip(numbers, numbers[1:])] == [1] * (len(numbers) - 1)
+        c.say("pause")
+        assert c.json()["event"] == "paused"
+
+
+def test_parts_over_tls(encrypted):
+    path = "cam/video.ll.m3u8"
+    wait_for("parts", lambda: "#EXT-X-PART:" in encrypted.text(path), timeout=20)
+    msn, part = parts_of(encrypted.text(path))[1]
+    assert encrypted.get(f"cam/live-{msn}.{part}.m4s").body[4:8] == b"moof"
+    assert f"live-{msn}.{part}.m4s" in encrypted.text(f"{path}?_HLS_msn={msn}&_HLS_part={part}")
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(not chromium.usable(), reason="no chromium with playwright-core: scripts/deps test")
+def test_page_over_tls(encrypted):
+    """The page's policy lets it open wss: to its own host."""
+    got = chromium.browse(encrypted.url("cam/embed.html"), {"playing": 20000}, {"watch": 2000}, {"eval": "document.getElementById('live').title"})
+    assert got[1]["frames"] > 20 and "by WebSocket" in got[2]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import socket
+import ssl
 import struct
 
 import tools
@@ -25,6 +26,8 @@ class Client:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.socket.settimeout(20 * tools.SLOW)
         self.socket.connect(("127.0.0.1", server.web_port))
+        if getattr(server, "scheme", "http") == "https":
+            self.socket = ssl._create_unverified_context().wrap_socket(self.socket)
         key = base64.b64encode(os.urandom(16))
         self.socket.sendall(
             b"GET /%b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"

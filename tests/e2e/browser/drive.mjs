@@ -19,7 +19,7 @@ const job = JSON.parse(readFileSync(0, 'utf8'));
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required'];
 const browser = await chromium.launch({ executablePath: job.browser ?? '/usr/bin/chromium', headless: true, args: flags });
-const page = await browser.newPage({ viewport: { width: job.width ?? 1200, height: job.height ?? 900 }, colorScheme: job.scheme ?? 'light', timezoneId: 'UTC', locale: 'en-GB' });
+const page = await browser.newPage({ ignoreHTTPSErrors: true, viewport: { width: job.width ?? 1200, height: job.height ?? 900 }, colorScheme: job.scheme ?? 'light', timezoneId: 'UTC', locale: 'en-GB' });
 const errors = [];
 const requests = [];
 
