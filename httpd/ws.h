@@ -1,7 +1,7 @@
 /* A connection that has become a WebSocket (common/proto/websocket.h): the handshake's answer, what the
- * client sends, pings, the end. Its owner has a struct ws and answers by ws_answer, and queues chunks that hold
- * whole frames. A client's messages are bounded in size and in number; one that breaks RFC 6455 is told the
- * code and closed. Tests: tests/unit/httpd/test_mse.c, tests/e2e/test_lowlat.py. */
+ * client sends, pings, the end. Its owner has a struct ws and answers by ws_answer, and queues chunks that
+ * hold whole frames. A client's messages are bounded in size and in number; one that breaks RFC 6455 is told
+ * the code and closed. Tests: tests/unit/httpd/test_mse.c, tests/e2e/test_lowlat.py. */
 #ifndef HTTPD_WS_H
 #define HTTPD_WS_H
 
