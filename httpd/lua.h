@@ -17,8 +17,8 @@
 #define LUA_OPEN_MAX  256 /* asked of the host at a time */
 #define LUA_QUEUE_MAX 1024
 #define LUA_STUCK_US  (150 * US_PER_MS) /* of processor time; a script's own limit is WORLD_STRETCH_US */
-#define LUA_SILENT_US (1000 * US_PER_MS)
-#define LUA_PING_US   (500 * US_PER_MS)
+#define LUA_SILENT_US (500 * US_PER_MS)
+#define LUA_PING_US   (400 * US_PER_MS)
 #define LUA_TICK_US   (25 * US_PER_MS)
 #define LUA_BIRTH_US  (6 * US_PER_S) /* from asking for a host to its first word */
 #define LUA_TRIES_MAX 2              /* of a request, when its host dies without having hung */

@@ -45,11 +45,13 @@ static void ping(struct lua *x)
 
 static void kill_host(struct lua *x, const struct lua_flight *f, bool hung)
 {
+    uint64_t busy_with = f ? f->id : 0;
+
     log_error("lua-host-killed", "host=%llu why=%s", (unsigned long long)x->host_id,
         hung ? "\"a script does not end\"" : "\"it does not answer\"");
     if (f && f->op == LUAHOST_LOAD && hung) lua_load_died(x, f);
     lua_stop_host(x);
-    lua_host_died(x, f && hung ? f->id : 0, f ? f->id : 0);
+    lua_host_died(x, hung ? busy_with : 0, busy_with);
     lua_need_host(x);
 }
 
