@@ -23,6 +23,7 @@ void auth_unref(struct auth *a)
 {
     if (!a || atomic_fetch_sub(&a->refs, 1) != 1) return;
     cidrs_done(&a->whitelist);
+    cidrs_done(&a->api_whitelist);
     mem_free(a);
 }
 
@@ -40,6 +41,8 @@ struct auth *auth_read(const struct packed *body)
     struct auth *a = auth_new();
 
     read_list(a, body, "whitelist", &a->whitelist);
+    read_list(a, body, "api_whitelist", &a->api_whitelist);
+    a->api = packed_bool(body, "api", false);
     return a;
 }
 

@@ -15,6 +15,8 @@ struct auth {
     _Atomic unsigned refs;
     struct cidrs whitelist; /* whitelist-access; n 0: from everywhere */
     bool closed;            /* a list could not be read: nobody is let in */
+    bool api;               /* api-enable */
+    struct cidrs api_whitelist;
 };
 
 struct auth *auth_new(void); /* nothing configured; one reference */

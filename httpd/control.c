@@ -3,7 +3,7 @@
 #include "httpd/auth.h"
 #include "httpd/doors.h"
 #include "httpd/hub.h"
-#include "httpd/lua_calls.h"
+#include "httpd/api_calls.h"
 #include "httpd/pictures.h"
 #include "httpd/storages.h"
 #include "httpd/stream.h"
@@ -165,7 +165,16 @@ static void end_lua(void *arg, uint64_t id)
 }
 
 static const struct lua_ops lua_ops = {want_lua, end_lua};
-static const struct lua_row lua_calls[] = {{0}};
+
+/* The master's end of a question's socket. */
+static void open_question(void *arg, int fd)
+{
+    struct control *c = arg;
+
+    channel_begin(child_control(c->child), MSG_CTL_OPEN, 0);
+    channel_end(child_control(c->child), &fd, 1);
+    fd_close(&fd);
+}
 
 static int on_helper(struct control *c, struct incoming *in)
 {
@@ -206,7 +215,8 @@ static int start(struct control *c, const struct packed *body)
     if (err != 0) log_warn("web-dir-unread", "dir=%s err=%s", log_q(span_of(dir)), err_text(err));
     c->server.pictures =
         pictures_new((unsigned)MIN(packed_u64(body, "pictures", 0), PICTURES_HELPERS_MAX), &picture_ops, c);
-    c->server.lua = lua_new(c->loop, &lua_ops, lua_calls, c);
+    c->server.lua = lua_new(c->loop, &lua_ops, api_calls, c);
+    api_calls_start(c->loop, open_question, c);
     err = server_start(&c->server, (unsigned)MIN(threads, HUBS_MAX), assets, c->storages);
     if (err != 0) return err;
     c->running = true;

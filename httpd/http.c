@@ -1,5 +1,6 @@
 #include "httpd/http.h"
 #include "httpd/answer.h"
+#include "httpd/body.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -66,6 +67,7 @@ static void ask_free(struct ask *a)
     access_cancel(&a->access);
     access_release(&a->hold);
     credentials_done(&a->given);
+    buf_done(&a->body);
     mem_free(a->kept);
     mem_free(a);
 }
@@ -325,7 +327,7 @@ static void route(struct http *h)
     } else if (status == 405) {
         snprintf(extra, sizeof(extra), "Allow: %s\r\n", route_allow(a->match.route, allow, sizeof(allow)));
         answer_error_with(h, 405, extra, "not by this method");
-    } else {
+    } else if (!body_begin(h)) {
         serve(h);
     }
 }
@@ -365,7 +367,7 @@ static void refuse(struct http *h, unsigned status)
         const char *text;
     } why[] = {
         {400, "this is not a request"},
-        {413, "no body is taken here"},
+        {413, "the body is too long"},
         {414, "the request line is too long"},
         {431, "the head is too long"},
         {501, "method or transfer coding not known here"},
@@ -386,6 +388,11 @@ static bool take_request(struct http *h, struct span *in)
     size_t n;
     int err;
 
+    if (h->ask) {
+        if (!body_take(h, in)) return false;
+        serve(h);
+        return !h->ask && !h->closing;
+    }
     if (h->skip > 0 || h->skip_chunked)
         if (!skip_body(h, in)) return false;
     if (in->n == 0) return false;
@@ -417,7 +424,7 @@ static bool take_request(struct http *h, struct span *in)
     route(h);
     if (h->ask && !h->closing) keep_head(h, span_sub(*in, 0, n));
     *in = span_from(*in, n);
-    return !h->ask && !h->closing;
+    return (!h->ask || h->ask->gathers) && !h->closing;
 }
 
 static size_t on_data(struct conn *c, struct span data)
@@ -430,7 +437,7 @@ static size_t on_data(struct conn *c, struct span data)
         h->ask->data(h, data);
         return data.n;
     }
-    if (h->ask) return 0;
+    if (h->ask && !h->ask->gathers) return 0;
     h->in_data = true;
     while (!conn_congested(c) && take_request(h, &in)) {
     }
@@ -440,7 +447,7 @@ static size_t on_data(struct conn *c, struct span data)
         h->ask->data(h, in);
         return data.n;
     }
-    if (h->ask || conn_congested(c)) {
+    if ((h->ask && !h->ask->gathers) || conn_congested(c)) {
         h->paused = true;
         conn_pause(c);
     }

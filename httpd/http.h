@@ -20,7 +20,7 @@
 #define HTTP_IDLE_TIMEOUT_US  (60 * US_PER_S) /* between requests */
 #define HTTP_STALL_TIMEOUT_US (30 * US_PER_S) /* bytes to send and none accepted */
 #define HTTP_WAIT_US          (10 * US_PER_S) /* for a camera, a first segment */
-#define HTTP_BODY_MAX         65536           /* no road of ours takes a body yet: it is read and forgotten */
+#define HTTP_BODY_MAX         (256u << 10)    /* most routes take none: it is read and forgotten */
 #define HTTP_QUEUE_HIGH       (8u << 20) /* above: a slow viewer. Chunks are shared, so this costs little */
 
 /* A listening socket on one hub. */
@@ -44,6 +44,8 @@ struct ask {
     struct stream *stream; /* of this run of the handler; looked up again on the next */
     usec_t wait_until_us;  /* 0: has not waited yet */
     struct list waiting;   /* link in the list it waits on */
+    struct buf body;       /* of a route that takes one (body.h) */
+    bool gathers;          /* it is not all there yet */
     bool timed_out;
     bool head_only;
     bool not_public; /* not everybody may watch the stream: nothing of it belongs into a shared cache */

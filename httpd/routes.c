@@ -4,11 +4,13 @@
 #include "common/ring/ring.h"
 
 #define LIVE_ROAD (ROUTE_STREAM | ROUTE_MEDIA)
+#define ROUTE_API (ROUTE_GET | 1u << HTTP_POST | 1u << HTTP_PUT | 1u << HTTP_DELETE)
 
 /* The first pattern that fits wins. What a playlist names is relative to it, so every segment has its row
  * below
  * /<uid>/, /live/<uid>/ and /dvr/<uid>/. */
 static const struct route table[] = {
+    {"/api/**", ROUTE_API, ROUTE_PANEL | ROUTE_BODY, ACCESS_PAGE, ROAD_PAGE, serve_api},
     {"/cpanel/**", ROUTE_GET, ROUTE_MODULE, ACCESS_PAGE, ROAD_PAGE, serve_asset},
     {"/metrics", ROUTE_GET, ROUTE_PANEL, ACCESS_PAGE, ROAD_PAGE, serve_metrics},
     {"/healthz", ROUTE_GET, ROUTE_PANEL, ACCESS_PAGE, ROAD_PAGE, serve_healthz},

@@ -17,7 +17,8 @@ enum route_flag {
     ROUTE_MEDIA = 2,  /* CORS */
     ROUTE_FRAME = 4,  /* a page that others may frame */
     ROUTE_MODULE = 8, /* on the listener of API and cpanel too */
-    ROUTE_PANEL = 16  /* there only */
+    ROUTE_PANEL = 16, /* there only */
+    ROUTE_BODY = 32   /* takes a body (body.h) */
 };
 
 struct route {

@@ -233,8 +233,7 @@ static void pack_stream(const struct stream *s, struct packer *p, bool details)
     if (details) pack_details(st, p);
 }
 
-/* The first stream behind the one shown last: a reload between two pages neither repeats nor skips. */
-static const struct conf_stream *next_stream(const struct session *s)
+const struct conf_stream *control_next_stream(const struct session *s)
 {
     const struct conf *c = s->m->conf;
     size_t lo = 0, hi = c->n_streams;
@@ -261,7 +260,7 @@ static bool row_streams(struct session *s, struct packer *p)
         pack_stream(st, p, true);
         return true;
     }
-    c = next_stream(s);
+    c = control_next_stream(s);
     if (!c) return false;
     span_copy(span_of(c->uid), s->last, sizeof(s->last));
     st = fleet_stream(s->m, span_of(c->uid));

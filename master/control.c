@@ -135,7 +135,7 @@ int control_ask_keeper(struct session *s)
         return CTL_FAILED;
     }
     (void)channel_peer(s->ch, &pid, &uid);
-    snprintf(by, sizeof(by), "msctl, user %u", uid);
+    snprintf(by, sizeof(by), s->api ? "api" : "msctl, user %u", uid);
     s->keep_id = ++s->m->control.asks;
     p = channel_begin(keeper, MSG_KEEP_ASK, 4);
     pack_kv_u64(p, "id", s->keep_id);
@@ -192,13 +192,24 @@ void control_keeper_gone(struct master *m)
 
 /* --- the question --- */
 
+/* What the API needs, and nothing that touches footage, storages or this server itself. */
+static bool api_may(struct span name)
+{
+    static const char *const names[] = {"status", "api streams", "storage list", "restart", "record",
+        "stream create", "stream set", "stream check", "stream remove"};
+
+    for (size_t i = 0; i < ARRAY_N(names); i++)
+        if (span_is(name, names[i])) return true;
+    return false;
+}
+
 static const struct command *command_of(struct span name)
 {
     const struct {
         const struct command *v;
         size_t n;
-    } lists[] = {
-        {commands, n_commands}, {commands_events, n_commands_events}, {commands_streams, n_commands_streams}};
+    } lists[] = {{commands, n_commands}, {commands_events, n_commands_events},
+        {commands_streams, n_commands_streams}, {commands_api, n_commands_api}};
 
     for (size_t i = 0; i < ARRAY_N(lists); i++)
         for (size_t k = 0; k < lists[i].n; k++)
@@ -230,6 +241,7 @@ static int on_message(struct channel *ch, struct incoming *in)
 
     if (s->command) return -EPROTO; /* one question a connection */
     s->command = command_of(packed_str(in->body, "cmd"));
+    if (s->api && !api_may(packed_str(in->body, "cmd"))) s->command = NULL;
     if (packed_u64(in->body, "proto", 0) != IPC_PROTO)
         refuse(s, CTL_USAGE, "msctl and the server are of different versions");
     else if (!s->command)
@@ -272,25 +284,40 @@ static bool may_ask(const struct master *m, const struct channel *ch)
     return channel_peer(ch, &pid, &uid) && !roles_is_child(&m->roles, uid);
 }
 
-static void accepted(void *arg, int fd)
+/* NULL: there are too many, and fd is closed. */
+static struct session *session_new(struct master *m, int fd, bool api)
 {
-    struct master *m = arg;
     struct session **slot = free_slot(&m->control), *s;
+    size_t n = 0;
 
-    if (!slot) {
+    for (size_t i = 0; i < CONTROL_SESSIONS_MAX; i++)
+        n += m->control.sessions[i] && m->control.sessions[i]->api;
+    if (!slot || (api && n >= CONTROL_API_MAX)) {
         fd_close(&fd);
-        return;
+        return NULL;
     }
     s = NEW(struct session);
     s->m = m;
+    s->api = api;
     s->ch = channel_new(m->loop, fd, ROLE_MASTER, ROLE_CTL, &ops, s);
     *slot = s;
-    if (!may_ask(m, s->ch)) {
-        log_warn("control-refused", "why=\"a child of ours\"");
-        session_free(s);
-        return;
-    }
     loop_timer_set(m->loop, &s->timer, CONTROL_ASK_US, too_late, s);
+    return s;
+}
+
+static void accepted(void *arg, int fd)
+{
+    struct master *m = arg;
+    struct session *s = session_new(m, fd, false);
+
+    if (!s || may_ask(m, s->ch)) return;
+    log_warn("control-refused", "why=\"a child of ours\"");
+    session_free(s);
+}
+
+void control_serve_api(struct master *m, int fd)
+{
+    (void)session_new(m, fd, true);
 }
 
 int control_open(struct master *m, const char *path)

@@ -6,7 +6,8 @@
 #include "common/ipc/ctl.h"
 #include "common/net/listener.h"
 
-#define CONTROL_SESSIONS_MAX 16
+#define CONTROL_SESSIONS_MAX 24
+#define CONTROL_API_MAX      16              /* of them, the API's at most */
 #define CONTROL_ASK_US       (10 * US_PER_S) /* from accept to the question */
 #define CONTROL_ANSWER_US    (60 * US_PER_S) /* from the question to the last byte read */
 #define CONTROL_ARGS_MAX     40
@@ -32,6 +33,7 @@ struct session {
     const struct command *command;
     char args[CONTROL_ARGS_MAX][CONTROL_ARG_MAX];
     size_t n_args;
+    bool api; /* httpd asks */
     int code;
     char text[CONTROL_TEXT_MAX];
     size_t at;                  /* of the row function: where it is */
@@ -55,6 +57,9 @@ struct control {
 int control_open(struct master *m, const char *path);
 void control_close(struct master *m);
 
+/* httpd asks there (CTL_OPEN); takes fd. */
+void control_serve_api(struct master *m, int fd);
+
 /* A command that the keeper answers: KEEP_ASK. For `run`: CONTROL_WAITS, or CTL_FAILED when it does not run.
  * Where the command has a `row`, its rows come behind the keeper's. */
 int control_ask_keeper(struct session *s);
@@ -63,6 +68,10 @@ void control_keep_row(struct master *m, const struct packed *body);
 void control_keep_end(struct master *m, const struct packed *body);
 void control_keeper_gone(struct master *m);
 
+/* The first stream behind the one shown last (s->last): a reload between two pages neither repeats nor skips.
+ * NULL: there is none. */
+struct conf_stream;
+const struct conf_stream *control_next_stream(const struct session *s);
 /* Rows of `reload` and of what else reads a configuration: session.data is a conf_report. */
 bool row_remarks(struct session *s, struct packer *p);
 
@@ -72,5 +81,7 @@ extern const struct command commands_events[]; /* commands_events.c */
 extern const size_t n_commands_events;
 extern const struct command commands_streams[]; /* commands_streams.c */
 extern const size_t n_commands_streams;
+extern const struct command commands_api[]; /* commands_api.c */
+extern const size_t n_commands_api;
 
 #endif

@@ -59,9 +59,11 @@ static void tell_keeper(struct service *s)
 
 static void tell_auth(struct master *m, struct channel *ch)
 {
-    struct packer *p = channel_begin(ch, MSG_HTTPD_AUTH, 1);
+    struct packer *p = channel_begin(ch, MSG_HTTPD_AUTH, 3);
 
     pack_kv_text(p, "whitelist", m->conf->delivery.whitelist_access.text);
+    pack_kv_bool(p, "api", m->conf->module.api_enable);
+    pack_kv_text(p, "api_whitelist", m->conf->module.api_whitelist.text);
     channel_end(ch, NULL, 0);
 }
 
@@ -205,6 +207,14 @@ static int on_helper_want(struct service *s, struct incoming *in)
     return 0;
 }
 
+static int on_ctl_open(struct service *s, struct incoming *in)
+{
+    if (in->n_fds != 1) return -1;
+    control_serve_api(s->m, in->fds[0]);
+    in->fds[0] = -1;
+    return 0;
+}
+
 static int on_helper_gone(struct service *s, struct incoming *in)
 {
     helpers_kill(&s->m->helpers, packed_u64(in->body, "id", 0));
@@ -225,6 +235,7 @@ static const struct {
     {MSG_KEEP_END, on_keep_end},
     {MSG_HELPER_WANT, on_helper_want},
     {MSG_HELPER_GONE, on_helper_gone},
+    {MSG_CTL_OPEN, on_ctl_open},
     {MSG_EVENT, on_event},
 };
 

@@ -116,7 +116,7 @@ enum {
     /* threads, web_dir (cpanel files), allow_origin, export_max_us (longest MP4 of the archive), pictures (helpers at most); scripts: lua_site, \
        lua_shipped (folders), auth_module, api_module */ \
     MESSAGE(HTTPD_CONF, 51, TO_MASTER, TO_HTTPD, 8192, 0) \
-    /* whitelist (CIDR list of whitelist-access as text, "": from everywhere): behind HTTPD_CONF, and when it has changed */ \
+    /* whitelist (CIDR list of whitelist-access as text, "": from everywhere), api (bool: is there one), api_whitelist: behind HTTPD_CONF, and when it has changed */ \
     MESSAGE(HTTPD_AUTH, 71, TO_MASTER, TO_HTTPD, 65536, 0) \
     /* uid, name, enabled, access (public, protected, private, none), whitelist, proto, on_demand, archive, record, \
        state (when the master decided it: disabled, down), reason */ \
@@ -136,6 +136,7 @@ enum {
     MESSAGE(HELPER_GONE, 59, TO_HTTPD, TO_MASTER, 64, 0)      /* id: not needed any more, or hangs: it is killed */ \
     /* --- msctl: commands and rows stand in ctl.h ---------------------------------------------------------------- */ \
     MESSAGE(CTL, 60, TO_CTL, TO_MASTER, 4096, 0)              /* proto, cmd, args (array of text) */ \
+    MESSAGE(CTL_OPEN, 63, TO_HTTPD, TO_MASTER, 64, 1)         /* a socket, on which it asks as msctl does: the commands of the API alone */ \
     MESSAGE(CTL_ROW, 61, TO_MASTER, TO_CTL, 65536, 0)         /* rows: array of maps, at most 100 */ \
     MESSAGE(CTL_END, 62, TO_MASTER, TO_CTL, 4096, 0)          /* code (exit code of msctl), text */
 /* clang-format on */

@@ -112,6 +112,11 @@ static void test_panel_listener_has_no_media(void **state)
     (void)state;
     assert_int_equal(route_find(SPAN_LIT("/cam-1/index.m3u8"), HTTP_GET, true, &m), 404);
     assert_int_equal(route_find(SPAN_LIT("/cpanel/player/player.js"), HTTP_GET, true, &m), 0);
+    assert_int_equal(route_find(SPAN_LIT("/api/streams/cam-1"), HTTP_PUT, true, &m), 0);
+    assert_ptr_equal(m.route->run, serve_api);
+    assert_true(span_is(m.capture[0], "streams/cam-1"));
+    assert_int_equal(route_find(SPAN_LIT("/api/streams"), HTTP_PATCH, true, &m), 405);
+    assert_int_equal(route_find(SPAN_LIT("/api/streams"), HTTP_GET, false, &m), 404);
 }
 
 /* Access is decided on every road that belongs to a stream, and only there. */
@@ -126,7 +131,8 @@ static void test_every_stream_road_names_one(void **state)
         bool has_uid = strstr(t[i].pattern, ":uid") != NULL;
 
         assert_int_equal(has_uid, (t[i].flags & ROUTE_STREAM) != 0);
-        assert_string_equal(route_allow(&t[i], allow, sizeof(allow)), "GET, HEAD, OPTIONS");
+        assert_string_equal(route_allow(&t[i], allow, sizeof(allow)),
+            t[i].flags & ROUTE_BODY ? "GET, HEAD, POST, PUT, DELETE, OPTIONS" : "GET, HEAD, OPTIONS");
     }
 }
 

@@ -1,0 +1,194 @@
+#include "httpd/api.h"
+#include "common/base/mem.h"
+#include "common/wire/url.h"
+#include "httpd/answer.h"
+#include "httpd/auth.h"
+#include "httpd/handlers.h"
+#include "httpd/lua.h"
+
+/* A request that the script has; its answer may come when the connection has gone. */
+struct call {
+    struct http *h;
+};
+
+/* --- what the script is told --- */
+
+/* Behind a proxy on this machine every request comes from it: one that was passed on is not local. */
+static bool is_local(const struct http *h, const struct addr *peer)
+{
+    static const char *const passed_on[] = {"Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"};
+
+    for (size_t i = 0; i < ARRAY_N(passed_on); i++)
+        if (head_get(&h->ask->req.head, passed_on[i]).p) return false;
+    return addr_is_loopback(peer);
+}
+
+static void pack_query(struct packer *p, struct span query)
+{
+    char key[API_VALUE_MAX], text[API_VALUE_MAX];
+    struct packer own;
+    struct span rest = query, name, value;
+    struct buf b;
+    uint32_t n = 0;
+
+    buf_init(&b, HTTP_LINE_MAX * 2);
+    own = packer_of(&b);
+    while (n < API_QUERY_MAX && url_query_next(&rest, &name, &value)) {
+        struct wr k = wr_of(key, sizeof(key)), v = wr_of(text, sizeof(text));
+
+        if (name.n == 0 || !url_decode(name, true, &k) || !url_decode(value, true, &v)) continue;
+        if (span_is(wr_span(&k), "token")) continue; /* whoever has it has it; a script need not */
+        pack_str(&own, wr_span(&k));
+        pack_str(&own, wr_span(&v));
+        n++;
+    }
+    pack_map(p, n);
+    pack_ready(p, buf_span(&b));
+    buf_done(&b);
+}
+
+static void pack_request(struct packer *p, struct http *h)
+{
+    struct ask *a = h->ask;
+    char address[ADDR_TEXT_MAX] = "", path[HTTP_PATH_MAX];
+    struct addr peer = {0};
+
+    if (addr_of((const struct sockaddr *)conn_peer(h->conn), &peer)) addr_text(&peer, address);
+    snprintf(path, sizeof(path), "/%.*s", SPAN_FMT(a->match.capture[0]));
+    pack_map(p, 7);
+    pack_kv_text(p, "method", http_method_name(a->req.method));
+    pack_kv_text(p, "path", path);
+    pack_key(p, "query");
+    pack_query(p, a->req.query);
+    pack_kv_str(p, "body", buf_span(&a->body));
+    pack_kv_text(p, "address", address);
+    pack_kv_bool(p, "is_local", is_local(h, &peer));
+    pack_kv_str(p, "type", head_get(&a->req.head, "Content-Type"));
+}
+
+/* --- what it says --- */
+
+static bool field_ok(struct span name, struct span value)
+{
+    if (name.n == 0 || !value.p) return false;
+    for (size_t i = 0; i < name.n; i++) {
+        uint8_t c = name.p[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-'))
+            return false;
+    }
+    for (size_t i = 0; i < value.n; i++)
+        if (value.p[i] < ' ' || value.p[i] == 0x7f) return false;
+    return true;
+}
+
+bool api_answer_read(const struct packed *map, struct api_answer *ret)
+{
+    const struct packed *headers = packed_get(map, "headers"), *v;
+    uint64_t status = packed_u64(map, "status", 0);
+    struct span type = packed_str(map, "type"), name;
+    struct wr extra = wr_of(ret->extra, sizeof(ret->extra) - 1);
+
+    if (status < 200 || status > 599 || packed_n(headers) > API_HEADERS_MAX) return false;
+    for (size_t i = 0; packed_pair(headers, i, &name, &v); i++) {
+        if (!field_ok(name, packed_as_str(v))) return false;
+        wr_fmt(&extra, "%.*s: %.*s\r\n", SPAN_FMT(name), SPAN_FMT(packed_as_str(v)));
+    }
+    if (!type.p) type = SPAN_LIT("application/json");
+    if (!wr_ok(&extra) || !field_ok(SPAN_LIT("Content-Type"), type) ||
+        !span_copy(type, ret->type, sizeof(ret->type)))
+        return false;
+    wr_cstr(&extra);
+    ret->extra[extra.n] = '\0';
+    ret->status = (unsigned)status;
+    ret->body = packed_str(map, "body");
+    return true;
+}
+
+static void send_answer(struct http *h, const struct api_answer *said)
+{
+    struct answer a = {
+        .status = said->status, .type = said->type, .cache = CACHE_NEVER, .extra = said->extra};
+
+    if (said->status == 204 || said->status == 304)
+        answer_empty(h, &a);
+    else
+        answer_bytes(h, &a, said->body);
+}
+
+static void send_failure(struct http *h, const struct lua_answer *answer)
+{
+    unsigned status = lua_status(answer->err);
+
+    if (answer->incident != 0)
+        answer_error(h, status, "%s; the log has it by the id %08x", lua_why(answer->err), answer->incident);
+    else if (status == 503)
+        answer_error_with(h, 503, "Retry-After: 2\r\n", "%s", lua_why(answer->err));
+    else
+        answer_error(h, status, "%s", lua_why(answer->err));
+}
+
+static void answered(void *arg, const struct lua_answer *answer)
+{
+    struct call *c = arg;
+    struct http *h = c->h;
+    struct api_answer said;
+
+    if (h) {
+        h->ask->work = NULL;
+        h->ask->abort = NULL;
+        if (answer->err != 0)
+            send_failure(h, answer);
+        else if (api_answer_read(answer->value, &said))
+            send_answer(h, &said);
+        else
+            answer_error(h, 500, "the script's answer is none of HTTP");
+    }
+    mem_free(c);
+}
+
+static void forget(struct http *h)
+{
+    struct call *c = h->ask->work;
+
+    c->h = NULL;
+    h->ask->work = NULL;
+    h->ask->abort = NULL;
+}
+
+static bool is_open(const struct http *h)
+{
+    const struct auth *auth = h->hub->auth;
+    struct addr peer;
+
+    if (auth->api_whitelist.n == 0) return !auth->closed;
+    return addr_of((const struct sockaddr *)conn_peer(h->conn), &peer) &&
+        cidrs_has(&auth->api_whitelist, &peer);
+}
+
+void serve_api(struct http *h)
+{
+    struct lua_asker who = {h->hub->loop, answered, NULL};
+    struct call *c;
+    struct packer p;
+    struct buf b;
+
+    if (!h->hub->auth->api) {
+        answer_error(h, 404, "nothing is here");
+        return;
+    }
+    if (!is_open(h)) {
+        answer_error(h, 403, "the API is open to listed addresses only");
+        return;
+    }
+    c = NEW(struct call);
+    c->h = h;
+    who.arg = c;
+    h->ask->work = c;
+    h->ask->abort = forget;
+    buf_init(&b, LUAHOST_MESSAGE_MAX / 2);
+    p = packer_of(&b);
+    pack_request(&p, h);
+    lua_ask(h->hub->server->lua, LUAHOST_API, buf_span(&b), API_US, &who);
+    buf_done(&b);
+}

@@ -1,0 +1,158 @@
+#include "httpd/api_calls.h"
+#include "common/base/clock.h"
+#include "common/base/list.h"
+#include "common/base/mem.h"
+#include "httpd/master_ask.h"
+
+#define HELD_MAX 16
+#define HELD_US  (20 * US_PER_S)
+
+/* Rows that a script has not had yet. */
+struct held {
+    struct list link;
+    uint64_t id;
+    usec_t until_us;
+    struct master_answer answer;
+    size_t page; /* the next one */
+};
+
+static struct {
+    struct master_asks *master;
+    struct list held;
+    size_t n_held;
+    uint64_t last_id;
+} calls;
+
+/* --- rows in pages --- */
+
+static void held_free(struct held *h)
+{
+    list_remove(&h->link);
+    calls.n_held--;
+    master_answer_done(&h->answer);
+    mem_free(h);
+}
+
+/* Those that nobody came for; and the oldest, where there are too many. */
+static void make_room(void)
+{
+    usec_t now_us = clock_mono_us();
+
+    LIST_EACH(&calls.held, at)
+    {
+        struct held *h = LIST_ITEM(at, struct held, link);
+
+        if (now_us >= h->until_us || calls.n_held >= HELD_MAX) held_free(h);
+    }
+}
+
+static void pack_page(struct packer *p, const struct master_answer *a, size_t page)
+{
+    size_t from = page > 0 ? a->ends[page - 1] : 0;
+
+    pack_key(p, "rows");
+    if (page < a->n_pages)
+        pack_ready(p, span_sub(buf_span(&a->rows), from, a->ends[page] - from));
+    else
+        pack_array(p, 0);
+}
+
+static void send_packed(const struct lua_call *c, struct buf *b, const struct packer *p)
+{
+    if (p->bad)
+        lua_call_failed(c, "out of memory");
+    else
+        lua_call_done(c, buf_span(b));
+    buf_done(b);
+}
+
+static void answered(void *arg, struct master_answer *a)
+{
+    struct lua_call *c = arg;
+    struct held *h = NULL;
+    struct packer p;
+    struct buf b;
+
+    buf_init(&b, LUAHOST_MESSAGE_MAX);
+    p = packer_of(&b);
+    if (a->n_pages > 1) {
+        make_room();
+        h = NEW(struct held);
+        h->id = ++calls.last_id;
+        h->until_us = clock_mono_us() + HELD_US;
+        h->page = 1;
+        list_push(&calls.held, &h->link);
+        calls.n_held++;
+    }
+    pack_map(&p, h ? 4 : 3);
+    pack_kv_i64(&p, "code", a->code);
+    pack_kv_text(&p, "text", a->text);
+    pack_page(&p, a, 0);
+    if (h) {
+        pack_kv_u64(&p, "more", h->id);
+        h->answer = *a;
+        a->rows = (struct buf){0};
+        a->ends = NULL;
+    }
+    send_packed(c, &b, &p);
+    mem_free(c);
+}
+
+static void ask_server(const struct lua_call *c, const struct packed *args)
+{
+    struct lua_call *own = mem_dup(c, sizeof(*c));
+
+    if (master_ask(calls.master, packed_str(args, "cmd"), packed_get(args, "args"), answered, own)) return;
+    mem_free(own);
+    lua_call_failed(c, "the server is busy");
+}
+
+static void call_server(const struct lua_call *c, const struct packed *args)
+{
+    static const char *const reads[] = {"status", "api streams", "storage list"};
+
+    for (size_t i = 0; i < ARRAY_N(reads); i++)
+        if (span_is(packed_str(args, "cmd"), reads[i])) {
+            ask_server(c, args);
+            return;
+        }
+    lua_call_failed(c, "there is no such command, or it changes something (server.change)");
+}
+
+static void call_more(const struct lua_call *c, const struct packed *args)
+{
+    uint64_t id = packed_as_u64(args, 0);
+    struct held *h = NULL;
+    struct packer p;
+    struct buf b;
+    bool more;
+
+    make_room();
+    LIST_EACH(&calls.held, at)
+    if (LIST_ITEM(at, struct held, link)->id == id) h = LIST_ITEM(at, struct held, link);
+    if (!h) {
+        lua_call_failed(c, "these rows are gone");
+        return;
+    }
+    buf_init(&b, LUAHOST_MESSAGE_MAX);
+    p = packer_of(&b);
+    more = h->page + 1 < h->answer.n_pages;
+    pack_map(&p, more ? 2 : 1);
+    pack_page(&p, &h->answer, h->page++);
+    if (more) pack_kv_u64(&p, "more", id);
+    if (!more) held_free(h);
+    send_packed(c, &b, &p);
+}
+
+const struct lua_row api_calls[] = {
+    {"server", 1u << LUAHOST_API, false, call_server},
+    {"server.change", 1u << LUAHOST_API, true, ask_server},
+    {"server.more", 1u << LUAHOST_API, false, call_more},
+    {0},
+};
+
+void api_calls_start(struct loop *l, void (*open)(void *arg, int fd), void *arg)
+{
+    calls.master = master_asks_new(l, open, arg);
+    list_init(&calls.held);
+}

@@ -1,0 +1,157 @@
+#include "httpd/master_ask.h"
+#include "common/base/fd.h"
+#include "common/base/list.h"
+#include "common/base/mem.h"
+#include "common/ipc/channel.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct master_asks {
+    struct loop *loop;
+    void (*open)(void *arg, int fd);
+    void *arg;
+    struct list asks;
+    size_t n;
+};
+
+struct ask {
+    struct list link;
+    struct master_asks *x;
+    struct channel *ch;
+    struct loop_timer late;
+    struct master_answer answer;
+    void (*done)(void *arg, struct master_answer *a);
+    void *arg;
+};
+
+void master_answer_done(struct master_answer *a)
+{
+    buf_done(&a->rows);
+    mem_free(a->ends);
+    a->ends = NULL;
+    a->n_pages = 0;
+}
+
+static void ask_free(struct ask *a)
+{
+    list_remove(&a->link);
+    a->x->n--;
+    loop_timer_stop(&a->late);
+    channel_free(a->ch);
+    master_answer_done(&a->answer);
+    mem_free(a);
+}
+
+static void end(struct ask *a, int code, struct span text)
+{
+    a->answer.code = code;
+    span_copy(span_sub(text, 0, sizeof(a->answer.text) - 1), a->answer.text, sizeof(a->answer.text));
+    a->done(a->arg, &a->answer);
+    ask_free(a);
+}
+
+static void too_late(struct loop_timer *t)
+{
+    end(t->arg, CTL_FAILED, SPAN_LIT("the server did not answer in time"));
+}
+
+static bool keep_page(struct master_answer *a, const struct packed *rows)
+{
+    struct packer p = packer_of(&a->rows);
+
+    pack_value(&p, rows);
+    if (p.bad) return false;
+    a->ends = mem_renew(a->ends, (a->n_pages + 1) * sizeof(a->ends[0]));
+    a->ends[a->n_pages++] = buf_n(&a->rows);
+    return true;
+}
+
+static int on_message(struct channel *ch, struct incoming *in)
+{
+    struct ask *a = channel_arg(ch);
+
+    if (in->type == MSG_CTL_ROW) {
+        if (!keep_page(&a->answer, packed_get(in->body, "rows")))
+            end(a, CTL_FAILED, SPAN_LIT("the answer is too long"));
+    } else {
+        end(a, (int)MIN(packed_u64(in->body, "code", CTL_FAILED), 255), packed_str(in->body, "text"));
+    }
+    return 0;
+}
+
+static void on_close(struct channel *ch, int err)
+{
+    (void)err;
+    end(channel_arg(ch), CTL_FAILED, SPAN_LIT("the server is busy"));
+}
+
+static const struct channel_ops ops = {.on_message = on_message, .on_close = on_close};
+
+static bool send_question(struct ask *a, struct span cmd, const struct packed *args)
+{
+    char name[64];
+    struct packer *p;
+
+    if (!span_copy(cmd, name, sizeof(name)) || packed_n(args) > MASTER_ARGS_MAX) return false;
+    p = channel_begin(a->ch, MSG_CTL, 3);
+    pack_kv_u64(p, "proto", IPC_PROTO);
+    pack_kv_text(p, "cmd", name);
+    pack_key(p, "args");
+    pack_array(p, (uint32_t)packed_n(args));
+    for (size_t i = 0; i < packed_n(args); i++) pack_str(p, packed_as_str(packed_at(args, i)));
+    channel_end(a->ch, NULL, 0);
+    return true;
+}
+
+static size_t words_n(struct span cmd, const struct packed *args)
+{
+    size_t n = cmd.n + 64;
+
+    for (size_t i = 0; i < packed_n(args); i++) n += packed_as_str(packed_at(args, i)).n + 5;
+    return n;
+}
+
+bool master_ask(struct master_asks *x, struct span cmd, const struct packed *args,
+    void (*done)(void *arg, struct master_answer *a), void *arg)
+{
+    struct ask *a;
+    int sv[2];
+
+    if (x->n == MASTER_ASKS_MAX || words_n(cmd, args) > message_row(MSG_CTL)->most ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+        return false;
+    a = NEW(struct ask);
+    a->x = x;
+    a->done = done;
+    a->arg = arg;
+    buf_init(&a->answer.rows, MASTER_ROWS_MAX);
+    a->ch = channel_new(x->loop, sv[0], ROLE_CTL, ROLE_MASTER, &ops, a);
+    list_push(&x->asks, &a->link);
+    x->n++;
+    x->open(x->arg, sv[1]);
+    if (!send_question(a, cmd, args)) {
+        ask_free(a);
+        return false;
+    }
+    loop_timer_set(x->loop, &a->late, MASTER_ASK_US, too_late, a);
+    return true;
+}
+
+struct master_asks *master_asks_new(struct loop *l, void (*open)(void *arg, int fd), void *arg)
+{
+    struct master_asks *x = NEW(struct master_asks);
+
+    x->loop = l;
+    x->open = open;
+    x->arg = arg;
+    list_init(&x->asks);
+    return x;
+}
+
+void master_asks_free(struct master_asks *x)
+{
+    if (!x) return;
+    LIST_EACH(&x->asks, at) end(LIST_ITEM(at, struct ask, link), CTL_FAILED, SPAN_LIT("the server ends"));
+    mem_free(x);
+}
