@@ -24,7 +24,10 @@ void conn_watch(struct conn *c)
     unsigned events = conn_wants_read(c) ? LOOP_READ : 0;
 
     if (c->state != CONN_CLOSED && (c->write_wait || c->want_write)) events |= LOOP_WRITE;
-    loop_io_events(&c->io, events);
+    if (c->t->watch)
+        c->t->watch(c, events);
+    else
+        loop_io_events(&c->io, events);
     if ((events & LOOP_READ) && c->t->pending && c->t->pending(c)) conn_later(c);
 }
 
@@ -82,10 +85,8 @@ void conn_stuck(struct conn *c, bool is)
 
 /* --- the loop's calls --- */
 
-static void ready(struct loop_io *io, unsigned events)
+void conn_ready(struct conn *c, unsigned events)
 {
-    struct conn *c = io->arg;
-
     if ((events & LOOP_WRITE) && c->want_write) {
         c->want_write = false;
         conn_active(c);
@@ -98,6 +99,11 @@ static void ready(struct loop_io *io, unsigned events)
     if ((events & LOOP_READ) && conn_wants_read(c)) conn_read(c);
 }
 
+static void ready(struct loop_io *io, unsigned events)
+{
+    conn_ready(io->arg, events);
+}
+
 static void arrive(void *arg)
 {
     struct conn *c = arg;
@@ -105,7 +111,10 @@ static void arrive(void *arg)
 
     c->arrived = NULL;
     conn_active(c);
-    loop_io_start(c->loop, &c->io, c->fd, 0, ready, c);
+    if (c->fd >= 0)
+        loop_io_start(c->loop, &c->io, c->fd, 0, ready, c);
+    else
+        c->t->start(c);
     c->offer = true;
     conn_later(c);
     fn(c);
@@ -113,6 +122,7 @@ static void arrive(void *arg)
 
 static void stop_watching(struct conn *c)
 {
+    if (c->t->watch) c->t->watch(c, 0);
     loop_io_stop(&c->io);
     loop_timer_stop(&c->timer);
     c->armed_us = 0;
@@ -123,6 +133,7 @@ static void leave(struct conn *c)
     stop_watching(c);
     c->loop = c->to;
     c->to = NULL;
+    if (c->t->leave) c->t->leave(c);
     loop_post(c->loop, arrive, c);
 }
 
@@ -178,12 +189,22 @@ static void end_of_turn(struct loop_task *t)
 
 /* --- life --- */
 
+static void start_socket(struct conn *c)
+{
+    socklen_t n = sizeof(c->peer);
+    int on = 1;
+
+    fd_nonblock(c->fd);
+    /* Pieces are joined here, once a turn; a socket that is not TCP has no such option. */
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (getpeername(c->fd, (struct sockaddr *)&c->peer, &n) < 0) c->peer.ss_family = AF_UNSPEC;
+    loop_io_start(c->loop, &c->io, c->fd, LOOP_READ, ready, c);
+}
+
 struct conn *conn_new_on(struct loop *l, struct conn_over over, const struct conn_ops *ops,
     const struct conn_limits *limits, void *arg)
 {
     struct conn *c = NEW(struct conn);
-    socklen_t n = sizeof(c->peer);
-    int on = 1;
 
     must(limits->read_max > 0);
     c->loop = l;
@@ -193,17 +214,19 @@ struct conn *conn_new_on(struct loop *l, struct conn_over over, const struct con
     c->limits = *limits;
     c->arg = arg;
     c->fd = over.fd;
-    fd_nonblock(c->fd);
-    /* Pieces are joined here, once a turn; a socket that is not TCP has no such option. */
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    c->tls = over.tls;
+    c->peer.ss_family = AF_UNSPEC;
+    if (over.peer) c->peer = *over.peer;
     buf_init(&c->in, limits->read_max + LOOP_SCRATCH);
-    if (getpeername(c->fd, (struct sockaddr *)&c->peer, &n) < 0) c->peer.ss_family = AF_UNSPEC;
     conn_active(c);
-    loop_io_start(l, &c->io, c->fd, LOOP_READ, ready, c);
+    if (c->fd >= 0)
+        start_socket(c);
+    else
+        c->t->start(c);
+    conn_watch(c);
     arm(c);
     return c;
 }
-
 struct conn *conn_new(
     struct loop *l, int fd, const struct conn_ops *ops, const struct conn_limits *limits, void *arg)
 {
@@ -236,8 +259,11 @@ void conn_close_after_send(struct conn *c)
 /* Half-closes: the peer sees the end, and what it still says does not turn into a reset of what we sent. */
 void conn_linger(struct conn *c)
 {
+    if (!c->t->half_close(c)) {
+        conn_close(c, 0);
+        return;
+    }
     c->state = CONN_LINGERING;
-    c->t->half_close(c);
     conn_active(c);
     arm(c);
     conn_watch(c);
@@ -279,5 +305,5 @@ bool conn_local(const struct conn *c, struct sockaddr_storage *ret)
 
 bool conn_is_tls(const struct conn *c)
 {
-    return c->t->tls;
+    return c->tls;
 }

@@ -33,8 +33,10 @@ struct conn_limits {
 struct conn_transport;
 struct conn_over {
     const struct conn_transport *t;
-    int fd;
+    int fd; /* -1: none, another part of this process carries it (pipe.h) */
     void *with;
+    bool tls;
+    const struct sockaddr_storage *peer; /* NULL: the descriptor's */
 };
 struct tls;
 struct conn_over conn_over_fd(int fd);

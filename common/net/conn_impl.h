@@ -18,10 +18,15 @@ struct conn_transport {
     /* For another thread, while the connection is lent to it: conn_lent_send, conn_lent_file. */
     ssize_t (*lent_send)(struct conn *c, struct span bytes, bool more);
     ssize_t (*lent_file)(struct conn *c, int fd, uint64_t at, size_t n);
-    void (*half_close)(struct conn *c); /* nothing is written any more */
-    void (*cut)(struct conn *c);        /* another thread has the connection: its next write fails */
+    /* Of one without a descriptor, all or none: it is on its loop; it waits for these events, as the loop
+     * would tell them (conn_ready), 0: for none; it leaves for another loop, where it starts again. */
+    void (*start)(struct conn *c);
+    void (*watch)(struct conn *c, unsigned events);
+    void (*leave)(struct conn *c);
+    /* Nothing is written any more. false: the peer's end need not be waited for. */
+    bool (*half_close)(struct conn *c);
+    void (*cut)(struct conn *c); /* another thread has the connection: its next write fails */
     void (*close)(int fd, void *with);
-    bool tls;
 };
 extern const struct conn_transport conn_plain, conn_tls;
 
@@ -52,7 +57,7 @@ struct conn {
     usec_t stuck_us;       /* since when the peer has taken nothing of what waits; 0: nothing waits */
     int fd, err;
     enum conn_state state;
-    bool paused, mind_end, offer, lent, want_write, was_high, write_wait, progress, eof;
+    bool tls, paused, mind_end, offer, lent, want_write, was_high, write_wait, progress, eof;
     struct buf in;
     struct piece *queue; /* a ring of cap_queue pieces */
     size_t first, n_queue, cap_queue;
@@ -69,6 +74,7 @@ void conn_later(struct conn *c);  /* looked at again at the end of this turn */
 void conn_watch(struct conn *c);  /* the socket is watched for what is wanted now */
 void conn_active(struct conn *c); /* bytes have passed */
 void conn_stuck(struct conn *c, bool is);
+void conn_ready(struct conn *c, unsigned events);
 void conn_linger(struct conn *c); /* all is sent: waits for the peer's end */
 
 /* conn_read.c */

@@ -49,9 +49,10 @@ static ssize_t plain_lent_file(struct conn *c, int fd, uint64_t at, size_t n)
     return sent < 0 ? -errno : sent;
 }
 
-static void plain_half_close(struct conn *c)
+static bool plain_half_close(struct conn *c)
 {
     shutdown(c->fd, SHUT_WR);
+    return true;
 }
 
 static void plain_cut(struct conn *c)

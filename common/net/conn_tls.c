@@ -65,10 +65,11 @@ static ssize_t tls_conn_lent_file(struct conn *c, int fd, uint64_t at, size_t n)
     return done;
 }
 
-static void tls_conn_half_close(struct conn *c)
+static bool tls_conn_half_close(struct conn *c)
 {
     tls_end(c->with);
     shutdown(c->fd, SHUT_WR);
+    return true;
 }
 
 static void tls_conn_cut(struct conn *c)
@@ -89,10 +90,9 @@ const struct conn_transport conn_tls = {.read = tls_conn_read,
     .lent_file = tls_conn_lent_file,
     .half_close = tls_conn_half_close,
     .cut = tls_conn_cut,
-    .close = tls_conn_close,
-    .tls = true};
+    .close = tls_conn_close};
 
 struct conn_over conn_over_tls(struct tls *t)
 {
-    return (struct conn_over){.t = &conn_tls, .fd = tls_fd(t), .with = t};
+    return (struct conn_over){.t = &conn_tls, .fd = tls_fd(t), .with = t, .tls = true};
 }
