@@ -2,6 +2,7 @@
 #include "httpd/assets.h"
 #include "httpd/auth.h"
 #include "httpd/doors.h"
+#include "httpd/h2_conn.h"
 #include "httpd/hub.h"
 #include "httpd/api_calls.h"
 #include "httpd/pictures.h"
@@ -17,7 +18,8 @@
 #include <errno.h>
 #include <sys/sysinfo.h>
 
-#define AUTO_THREADS_MAX 8 /* threads = 0: one a processor, at most so many */
+#define GOODBYE_US       (50 * US_PER_MS) /* for the hubs to say it */
+#define AUTO_THREADS_MAX 8                /* threads = 0: one a processor, at most so many */
 
 struct control {
     struct child *child;
@@ -28,7 +30,7 @@ struct control {
     bool complete; /* CONF_DONE has come: requests for known streams find them */
     struct door_set waiting[CONF_LISTENERS_MAX];
     size_t n_waiting;
-    struct loop_timer second;
+    struct loop_timer second, stop;
 };
 
 static struct control control;
@@ -377,10 +379,22 @@ static int on_message(struct child *child, struct incoming *in)
     return 0;
 }
 
-/* Viewers reconnect; there is nothing to flush. Threads that hang on a disk are not waited for. */
+static void leave(struct loop_timer *t)
+{
+    struct control *c = t->arg;
+
+    child_exit(c->child, CHILD_EXIT_OK);
+}
+
+/* Viewers reconnect; those of HTTP/2 are told that this is no failure. Threads that hang on a disk are not
+ * waited for. */
 static void on_stop(struct child *child, bool orphaned)
 {
-    child_exit(child, orphaned ? CHILD_EXIT_ORPHAN : CHILD_EXIT_OK);
+    struct control *c = child_arg(child);
+
+    if (orphaned || !c->running) child_exit(child, orphaned ? CHILD_EXIT_ORPHAN : CHILD_EXIT_OK);
+    server_each(&c->server, h2_goodbye_all, NULL);
+    loop_timer_set(c->loop, &c->stop, GOODBYE_US, leave, c);
 }
 
 /* The keeper looks at them. */

@@ -1,4 +1,5 @@
 #include "httpd/doors.h"
+#include "httpd/h2_conn.h"
 #include "httpd/http.h"
 #include "httpd/rtsp_conn.h"
 #include "common/base/fd.h"
@@ -23,6 +24,14 @@ static void enter(struct door *d, struct conn_over over)
         http_accept(d, over);
 }
 
+static void enter_tls(struct door *d, struct tls *t)
+{
+    if (tls_is_h2(t))
+        h2_accept(d, conn_over_tls(t));
+    else
+        enter(d, conn_over_tls(t));
+}
+
 static void shaking_done(struct shaking *s)
 {
     atomic_fetch_sub(&s->door->hub->server->conns, 1);
@@ -39,14 +48,14 @@ static void shaken(void *arg, struct tls *t, const char *why)
 
     shaking_done(s);
     if (t)
-        enter(d, conn_over_tls(t));
+        enter_tls(d, t);
     else if (log_limited(&rate, loop_now_us(d->hub->loop), &held))
         log_note("tls-handshake-failed", "err=%s held=%u", log_q(span_of(why)), held);
 }
 
 static void shake(struct door *d, int fd)
 {
-    static const struct tls_accept_ops web = {.done = shaken, .protocols = "\x08http/1.1"};
+    static const struct tls_accept_ops web = {.done = shaken, .protocols = H2_PROTOCOL "\x08http/1.1"};
     static const struct tls_accept_ops rtsp = {.done = shaken};
     struct hub *hub = d->hub;
     struct tls_server *cert = hub->tls[d->module ? HUB_TLS_MODULE : HUB_TLS_STREAM];

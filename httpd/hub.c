@@ -3,6 +3,7 @@
 #include "httpd/assets.h"
 #include "httpd/auth.h"
 #include "httpd/doors.h"
+#include "httpd/h2_conn.h"
 #include "httpd/http.h"
 #include "httpd/rtsp_conn.h"
 #include "httpd/stream.h"
@@ -85,6 +86,7 @@ static void break_loop(void *arg)
 static void close_conns(struct hub *hub)
 {
     doors_stop_shaking(hub);
+    h2_close_all(hub);
     http_close_all(hub);
     rtsp_close_all(hub);
     loop_post(hub->loop, break_loop, hub->loop);
@@ -124,6 +126,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
         list_init(&hub->rtsp_conns);
         list_init(&hub->doors);
         list_init(&hub->shaking);
+        list_init(&hub->h2_conns);
         hub->auth = auth_new();
         snprintf(hub->allow_origin, sizeof(hub->allow_origin), "*");
     }

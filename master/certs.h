@@ -1,6 +1,6 @@
 /* Certificates of the listeners. The master reads them, since only it may read a private key; it keeps what
  * was good, so that a httpd that is born anew while files are being replaced gets a pair that fits, and hands
- * them down (TLS). Decision 013. Tests: tests/e2e/test_tls.py. */
+ * them down (TLS). Decision 020. Tests: tests/e2e/test_tls.py. */
 #ifndef MASTER_CERTS_H
 #define MASTER_CERTS_H
 

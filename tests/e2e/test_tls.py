@@ -1,6 +1,8 @@
-"""TLS on the viewers' listener: what is offered, which certificates are taken, their change under running viewers, archive bytes."""
+"""TLS on the viewers' listener: what is offered, which certificates are taken, their change under running viewers, archive bytes.
+HTTP/2 on it: every road, many cameras on one connection, who is slow, hostile or gone, the end."""
 import hashlib
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -12,6 +14,8 @@ import time
 import pytest
 
 import gst
+import h2
+import test_browser
 import tools
 from camera import Camera
 from server import MediaServer, need_server
@@ -25,6 +29,10 @@ def pair(folder, name, days=30, kind=("ec", "-pkeyopt", "ec_paramgen_curve:P-256
               "-addext", "subjectAltName=IP:127.0.0.1", *more)
     key.chmod(0o600)
     return cert, key
+
+
+WALL = 32
+BROWSER = pathlib.Path(__file__).resolve().parent / "browser"
 
 
 class Site:
@@ -54,8 +62,10 @@ def site(tmp_path_factory):
     """A recorded camera; plain bytes of its archive first, then the same server with TLS: (site, {path: sha1})."""
     need_server()
     folder = tmp_path_factory.mktemp("tls")
-    with Camera(dict(group="gate", source=["cam.h264", "audio.aac"])) as cam:
-        with MediaServer({"gate": cam.url("gate0")}, record=True) as server:
+    groups = dict(group="gate", source=["cam.h264", "audio.aac"]), dict(group="wall", source="tiny.h264", streams=WALL)
+    with Camera(*groups) as cam:
+        wall = {f"wall{i}": {"stream-url": cam.url(f"wall{i}"), "dvr-enable": "false"} for i in range(WALL)}
+        with MediaServer({"gate": cam.url("gate0")} | wall, record=True) as server:
             s = Site(server, folder)
             server.wait_recording("gate")
             wait_for("some archive", lambda: server.ranges("gate") and server.ranges("gate")[0][1] >= 12, timeout=40)
@@ -220,3 +230,136 @@ def test_rtsp_over_tls(site, tmp_path):
             assert not plain.recv(100).startswith(b"RTSP")
         except ConnectionResetError:
             pass
+
+
+# --- HTTP/2 ---
+
+
+def curl(*args, ok=True):
+    return tools.run("curl", "-sk", "-m", str(int(20 * tools.SLOW)), *args, ok=ok, timeout=30)
+
+
+def test_every_road_says_the_same_on_http2(site, tmp_path):
+    s, plain = site
+    for path, sha1 in plain.items():
+        out = tmp_path / "out"
+        p = curl("--http2", s.server.url(path), "-o", out, "-w", "%{http_version}")
+        assert p.stdout == "2" and hashlib.sha1(out.read_bytes()).hexdigest() == sha1, path
+        whole = out.read_bytes()
+        curl("--http2", "-r", "1000-70000", s.server.url(path), "-o", out)
+        assert out.read_bytes() == whole[1000:70001]
+    for path, options in (("gate/index.m3u8", ()), ("nope", ()), ("gate/stream.json", ("-I",)), ("gate/..%2fx", ()), ("gate/stream.json", ("-X", "POST", "-d", "x" * 100)),
+                          ("gate/stream.json", ("-X", "POST", "-d", "x" * 100000)), ("gate/stream.json", ("-X", "OPTIONS")), ("gate/stream.json", ("-H", "Host: a", "-H", "host: b"))):
+        codes = [curl(v, *options, s.server.url(path), "-o", "/dev/null", "-w", "%{http_code}").stdout for v in ("--http1.1", "--http2")]
+        assert codes[0] == codes[1] or "Host: a" in options, (path, options, codes)
+
+
+def test_a_wall_of_cameras_on_one_connection(site, tmp_path):
+    """32 endless viewers; all of them get pictures of their own camera."""
+    s, _ = site
+    for i in range(WALL):
+        s.server.wait_state(f"wall{i}", timeout=30)
+    config = tmp_path / "config"
+    config.write_text("".join(f'url = "{s.server.url(f"wall{i}/live.mp4")}"\noutput = "{tmp_path}/{i}.mp4"\nmax-time = {int(5 * tools.SLOW)}\n' for i in range(WALL)))
+    before = s.server.status()["viewers"]
+    began = time.monotonic()
+    p = subprocess.Popen(["curl", "-sk", "--http2", "--parallel", "--parallel-max", str(WALL), "-w", "%{num_connects}\n", "-K", str(config)], stdout=subprocess.PIPE, text=True)
+    files = [tmp_path / f"{i}.mp4" for i in range(WALL)]
+    wait_for("pictures of all", lambda: all(f.read_bytes().count(b"moof") > 20 for f in files), timeout=20, every=0.3)
+    print(f"{WALL} cameras after {time.monotonic() - began:.1f} s")
+    out, _ = p.communicate(timeout=40 * tools.SLOW)
+    assert sum(int(line) for line in out.split()) <= 2
+    wait_for("they are gone", lambda: s.server.status()["viewers"] <= before, timeout=15)
+
+
+def test_h2load(site):
+    s, plain = site
+    segment = next(p for p in plain if p.endswith(".m4s"))
+    size = len(s.server.get(segment).body)
+    p = tools.run("h2load", "-n200", "-c4", "-m20", s.server.url(segment), s.server.url("gate/stream.json"), timeout=60)
+    assert "200 succeeded, 0 failed, 0 errored" in p.stdout, p.stdout
+    assert int(re.search(r"\((\d+)\) data", p.stdout).group(1)) > 100 * size
+
+
+def test_one_stream_that_is_not_read_holds_no_other(site):
+    s, plain = site
+    film = next(p for p in plain if p.endswith(".mp4") and "archive" in p)
+    before = s.server.status()["viewers"]
+    with h2.Connection(s.server.web_port) as c:
+        c.ask(1, f"/{film}")
+        got = 0
+        while got < 65535:
+            got += len(c.until(lambda kind, flags, stream, body: kind == h2.DATA)[3])
+        c.window(0, 1 << 20)  # of the connection, not of that stream
+        for stream in (3, 5, 7):
+            c.ask(stream, "/gate/stream.json")
+            assert c.until(lambda kind, flags, stream, body: kind == h2.DATA)[2] == stream
+        c.ask(9, "/gate/live.mp4")
+        for _ in range(5):
+            c.window(9, 1 << 20)
+            assert c.until(lambda kind, flags, stream, body: kind == h2.DATA)[2] == 9
+        # Both are let go: nothing of them is left.
+        c.send(h2.RST_STREAM, 0, 1, b"\0\0\0\x08")
+        c.send(h2.RST_STREAM, 0, 9, b"\0\0\0\x08")
+        c.ask(11, "/gate/stream.json")
+        c.until(lambda kind, flags, stream, body: stream == 11 and flags & h2.END_STREAM)
+        wait_for("they are gone", lambda: s.server.status()["viewers"] <= before, timeout=15)
+
+
+def test_hostile_clients_are_sent_away(site):
+    """Floods end with GOAWAY or a closed connection, and a viewer beside them is served."""
+    s, _ = site
+    block = h2.get("/gate/stream.json")
+
+    def resets(c):
+        for i in range(2000):
+            c.send(h2.HEADERS, h2.END_STREAM | h2.END_HEADERS, 2 * i + 1, block)
+            c.send(h2.RST_STREAM, 0, 2 * i + 1, b"\0\0\0\x08")
+
+    def pings(c):
+        for _ in range(5000):
+            c.send(h2.PING, 0, 0, b"12345678")
+
+    def settings(c):
+        for _ in range(5000):
+            c.send(h2.SETTINGS, 0, 0)
+
+    def continuations(c):
+        c.send(h2.HEADERS, h2.END_STREAM, 1, block)
+        for _ in range(5000):
+            c.send(h2.CONTINUATION, 0, 1, h2.literal("x", "y" * 100))
+
+    def empty(c):
+        c.send(h2.HEADERS, h2.END_HEADERS, 1, block.replace(b"GET", b"PUT"))
+        for _ in range(5000):
+            c.send(h2.DATA, 0, 1)
+
+    for attack in (resets, pings, settings, continuations, empty):
+        with h2.Connection(s.server.web_port) as c:
+            try:
+                attack(c)
+            except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
+                pass  # sent away in the middle of it
+            assert c.goaway() not in (0,), attack.__name__
+        assert s.server.get("gate/stream.json").status == 200
+
+
+def test_the_page_in_chromium_over_http2(site):
+    if not test_browser.CHROMIUM or not shutil.which("node") or not (BROWSER / "node_modules" / "playwright-core").is_dir():
+        pytest.skip("no chromium, node or playwright-core")
+    s, _ = site
+    steps = {"playing": 20000}, {"watch": 2000}, {"eval": "performance.getEntriesByType('resource').map((r) => [r.name, r.nextHopProtocol])"}
+    first, watched, protocols = test_browser.browse(s.server.url("gate/embed.html?proto=hls"), *steps)
+    assert watched["frames"] > 10
+    assert any(".m4s" in name for name, _ in protocols) and all(p == "h2" for name, p in protocols if name.startswith("https:")), protocols
+
+
+def test_goodbye_at_the_end(site):
+    """The last test: the server stops."""
+    s, _ = site
+    with h2.Connection(s.server.web_port) as c:
+        c.ask(1, "/gate/live.mp4")
+        c.until(lambda kind, flags, stream, body: kind == h2.DATA)
+        s.server.stop()
+        assert c.goaway() == 0
+    s.server.start()

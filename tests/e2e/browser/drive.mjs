@@ -1,4 +1,4 @@
-/* Drives the player page in Chromium. Reads one JSON line: {url, width, height, scheme, steps}; writes one JSON object:
+/* Drives the player page in Chromium. Reads one JSON line: {url, width, height, scheme, steps}; any certificate is taken; writes one JSON object:
  * {steps: [one result a step], errors, requests}. Steps:
  *   {playing: ms}              waits for a picture; ms since the page first asked for one
  *   {watch: ms}                plays on; {seconds, frames, dropped, stalled} of that time
