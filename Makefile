@@ -89,13 +89,13 @@ WITH_msctl := archive
 LIBS_media-server := -lev -lmsgpackc -linih -lcrypto
 LIBS_ms-worker := -l:libev.a -l:libmsgpackc.a -l:libexpat.a -l:libcrypto.a -llmdb -lm
 LIBS_ms-keeper := -lev -lmsgpackc -llmdb -l:libcrypto.a -lm
-LIBS_ms-httpd := -lev -lmsgpackc -llmdb -lssl -lcrypto -lnghttp2 -lz
+LIBS_ms-httpd := -lev -lmsgpackc -llmdb -lssl -lcrypto -lnghttp2 -lz -lcurl
 LIBS_ms-picture := -lmsgpackc -lavcodec -lavutil -lswscale -lseccomp -lm
 LIBS_ms-luahost := -lmsgpackc -llua5.4 -lseccomp -lm
 LIBS_ms-connector := -lev -lmsgpackc -lcares -l:libcrypto.a
 LIBS_msctl := -lev -lmsgpackc -llmdb -linih -l:libcrypto.a -lm
 LIBS_ms-camera := -lev -lmsgpackc -l:libcrypto.a -lm
-LIBS_TEST := -lcmocka -lexpat -lev -lmsgpackc -llmdb -linih -lcares -lssl -lcrypto -lnghttp2 -lz -lavcodec -lavutil -lswscale -llua5.4 -lseccomp -lm
+LIBS_TEST := -lcmocka -lexpat -lev -lcurl -lmsgpackc -llmdb -linih -lcares -lssl -lcrypto -lnghttp2 -lz -lavcodec -lavutil -lswscale -llua5.4 -lseccomp -lcurl -lm
 
 HAVE_PROGS := $(foreach p,$(PROGS),$(if $(wildcard $(ROOM_$(p))/main.c),$(p)))
 # hls.js as npm unpacked it, put where httpd serves it from
