@@ -5,6 +5,7 @@
 #include "common/base/utf8.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* --- writing --- */
 
@@ -40,16 +41,26 @@ static void put_text(lua_State *L, struct span s)
     put(L, SPAN_LIT("\""));
 }
 
-static void put_number(lua_State *L, int at)
+/* The shortest of two texts that is read as the same number; there is no -0. */
+static void put_float(lua_State *L, lua_Number v)
 {
     char text[64];
 
-    if (lua_isinteger(L, at))
-        snprintf(text, sizeof(text), "%lld", (long long)lua_tointeger(L, at));
-    else if (isfinite(lua_tonumber(L, at)))
-        snprintf(text, sizeof(text), "%.14g", lua_tonumber(L, at));
-    else
-        luaL_error(L, "JSON has no such number");
+    if (!isfinite(v)) luaL_error(L, "JSON has no such number");
+    snprintf(text, sizeof(text), "%.15g", v);
+    if (strtod(text, NULL) != v) snprintf(text, sizeof(text), "%.17g", v);
+    put(L, v < 0 || v > 0 ? span_of(text) : SPAN_LIT("0"));
+}
+
+static void put_number(lua_State *L, int at)
+{
+    char text[32];
+
+    if (!lua_isinteger(L, at)) {
+        put_float(L, lua_tonumber(L, at));
+        return;
+    }
+    snprintf(text, sizeof(text), "%lld", (long long)lua_tointeger(L, at));
     put(L, span_of(text));
 }
 
@@ -231,6 +242,7 @@ static bool read_escape(struct reader *r)
     const char *at = c > 0 ? strchr(from, c) : NULL;
     uint32_t rune;
 
+    if (c < 0) return fail(r, "the text does not end");
     r->at++;
     if (at) {
         put(r->L, span(to + (at - from), 1));
