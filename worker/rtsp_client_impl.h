@@ -1,4 +1,5 @@
-/* Inside the RTSP client: its state, and what its files share. rtsp_client.c: life, timers, the byte stream;
+/* Inside the RTSP client: its state, and what its files share. rtsp_client.c: life, the byte stream, UDP
+ * ports; rtsp_client_state.c: states, their timers, ends; rtsp_client_dial.c: connections, redirects;
  * rtsp_ask.c: requests and signing; rtsp_answer.c: what each answer leads to. */
 #ifndef WORKER_RTSP_CLIENT_IMPL_H
 #define WORKER_RTSP_CLIENT_IMPL_H
@@ -130,19 +131,34 @@ struct rtsp_client {
 };
 
 /* rtsp_client.c */
+void client_event(struct rtsp_client *c, struct rtsp_event *e);
+void client_set(char **at, struct span text); /* replaces an owned string */
+void client_forget_description(struct rtsp_client *c);
+void client_no_ports(struct rtsp_client *c, const char *why); /* TCP instead, or the end (P12) */
+
+/* rtsp_client_state.c */
 void client_move(struct rtsp_client *c, enum client_state to, const char *why);
 void client_timer(struct rtsp_client *c, usec_t now_us, usec_t after_us); /* of the state */
-void client_event(struct rtsp_client *c, struct rtsp_event *e);
+void client_stop_timers(struct rtsp_client *c);
 void client_fail(struct rtsp_client *c, enum rtsp_fail fail, unsigned status, const char *text);
 void client_fail_later(struct rtsp_client *c, enum rtsp_fail fail, const char *text, usec_t retry_us);
+void client_end(struct rtsp_client *c, struct rtsp_event *e); /* e is the session's last event */
+void client_judge_keep_alive(struct rtsp_client *c);          /* before a session that played goes (K1) */
+
+/* rtsp_client_dial.c */
+void client_dial(struct rtsp_client *c, bool redirect, usec_t after_us, const char *why);
+void client_forget_connection(struct rtsp_client *c);
+/* TEARDOWN where there is a session, then what `then` says. */
+void client_teardown(struct rtsp_client *c, enum client_then then, const char *why);
+void client_torn_down(struct rtsp_client *c);
 /* Closes this connection, after TEARDOWN where there is a session, and dials again; fails when there were too
  * many. */
 void client_redial(struct rtsp_client *c, const char *why);
 /* Follows a Location (C15). */
 void client_redirect(struct rtsp_client *c, struct span location);
-void client_torn_down(struct rtsp_client *c);
-void client_forget_description(struct rtsp_client *c);
-void client_set(char **at, struct span text); /* replaces an owned string */
+/* User and password of a URL, decoded; false: too long. */
+bool client_take_login(const struct url *u, struct secret *user, struct secret *password);
+void client_take_target(struct rtsp_client *c, const struct url *u); /* whom dial() dials */
 
 /* rtsp_ask.c */
 /* Who we are to the host under way: false, nobody. *ret_basic: a password may go to it in clear (C15). */
