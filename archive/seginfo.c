@@ -25,7 +25,7 @@ static void text_read(struct rd *r, char *dst, size_t cap)
 void seg_info_write(struct wr *w, const struct seg_info *s)
 {
     size_t from = w->n;
-    uint16_t n_keys = MIN(s->n_keys, SEG_KEYS_MAX);
+    uint16_t n_keys = (uint16_t)MIN(s->n_keys, SEG_KEYS_MAX);
 
     wr_u32(w, INFO_MAGIC);
     wr_u64(w, s->id);

@@ -22,7 +22,7 @@ static usec_t id_us(uint64_t id)
 
 static void keys_write(struct wr *w, const struct seg_info *s)
 {
-    uint16_t n = MIN(s->n_keys, SEG_KEYS_MAX);
+    uint16_t n = (uint16_t)MIN(s->n_keys, SEG_KEYS_MAX);
     struct seg_key last = {0};
     int64_t ms = 0, samples = 0;
 

@@ -19,11 +19,25 @@ struct ticks {
 };
 
 #define ARRAY_N(a)                 (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)                  ((a) < (b) ? (a) : (b))
-#define MAX(a, b)                  ((a) > (b) ? (a) : (b))
-#define CLAMP(v, lo, hi)           ((v) < (lo) ? (lo) : (v) > (hi) ? (hi) : (v))
 #define PRINTF_LIKE(fmt, args)     __attribute__((format(printf, fmt, args)))
 #define CONTAINER(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
+
+/* Each argument is evaluated once; the type is that of (a) < (b) ? (a) : (b). The comparison behind if (0) is
+ * never made: it has the compiler warn of arguments of different signedness. Names are unique, so calls nest.
+ */
+#define TYPES_PASTE_(a, b) a##b
+#define TYPES_PASTE(a, b)  TYPES_PASTE_(a, b)
+#define TYPES_PICK(op, a, b, x, y)                                                                           \
+    (__extension__({                                                                                         \
+        __typeof__(1 ? (a) : (b)) x = (a), y = (b);                                                          \
+        if (0) (void)((a)op(b));                                                                             \
+        x op y ? x : y;                                                                                      \
+    }))
+#define TYPES_PICK_NEW(op, a, b, n) TYPES_PICK(op, a, b, TYPES_PASTE(pick_a_, n), TYPES_PASTE(pick_b_, n))
+#define MIN(a, b)                   TYPES_PICK_NEW(<, a, b, __COUNTER__)
+#define MAX(a, b)                   TYPES_PICK_NEW(>, a, b, __COUNTER__)
+/* lo where v is below it, else hi where v is above that: lo <= hi is the caller's word. */
+#define CLAMP(v, lo, hi) MAX(lo, MIN(v, hi))
 
 /* v * to / from without overflow of the product, rounded down; from > 0. */
 static inline int64_t scale_i64(int64_t v, uint32_t to, uint32_t from)

@@ -65,7 +65,7 @@ static bool track_read(struct rd *r, struct track *t)
 
 void track_set_write(struct wr *w, const struct track_set *s)
 {
-    uint8_t n = MIN(s->n, TRACK_MAX);
+    uint8_t n = (uint8_t)MIN(s->n, TRACK_MAX);
 
     wr_u32(w, s->gen);
     wr_u8(w, n);
@@ -93,14 +93,14 @@ static bool track_same(const struct track *a, const struct track *b)
 bool track_set_same(const struct track_set *a, const struct track_set *b)
 {
     if (a->n != b->n) return false;
-    for (unsigned i = 0; i < MIN(a->n, TRACK_MAX); i++)
+    for (unsigned i = 0; i < a->n && i < TRACK_MAX; i++)
         if (!track_same(&a->t[i], &b->t[i])) return false;
     return true;
 }
 
 int track_find(const struct track_set *s, enum track_kind kind)
 {
-    for (unsigned i = 0; i < MIN(s->n, TRACK_MAX); i++)
+    for (unsigned i = 0; i < s->n && i < TRACK_MAX; i++)
         if (s->t[i].kind == kind) return (int)i;
     return -1;
 }

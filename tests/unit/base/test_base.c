@@ -277,9 +277,32 @@ static void secrets_copy_and_wipe(void **state)
     assert_false(secret_set(&s));
 }
 
+/* Calls with effects may stand inside, and one inside the other. */
+static void test_min_max_evaluate_once(void **state)
+{
+    int n = 0, m = 10;
+    size_t some = 7;
+
+    (void)state;
+    assert_int_equal(MIN(n++, m--), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(m, 9);
+    assert_int_equal(MAX(MIN(++n, 5), MAX(--m, n)), 8);
+    assert_int_equal(n, 2);
+    assert_int_equal(CLAMP(++n, 4, 6), 4);
+    assert_int_equal(n, 3);
+    assert_int_equal(CLAMP(-5, 4, 6), 4);
+    assert_int_equal(CLAMP(50, 4, 6), 6);
+    assert_int_equal(CLAMP(5, 4, 6), 5);
+    assert_true(MIN(some, 9) == 7 && MAX(some, 9) == 9);
+    assert_true(MAX(INT64_MIN, (int64_t)-1) == -1);
+    assert_true(MIN((uint64_t)UINT32_MAX + 1, UINT64_MAX) == (uint64_t)UINT32_MAX + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_min_max_evaluate_once),
         cmocka_unit_test(span_cuts_and_compares),
         cmocka_unit_test(span_numbers_at_the_edge),
         cmocka_unit_test(reader_turns_bad_for_good),
