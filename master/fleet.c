@@ -218,14 +218,13 @@ static void on_death(struct proc *p, const struct proc_death *d)
     char why[RING_REASON_MAX];
 
     stream_ring_forget_next(&s->ring);
-    if (!d->wanted) return;
+    if (d->asked) return;
     describe_death(d, why, sizeof(why));
-    if (p->again) return;
     if (d->err == 0)
         log_event_of(d->quarantined ? LOG_ERROR : LOG_WARN, s->uid, "worker-died",
             "why=%s lived_ms=%lld next_ms=%lld", log_q(span_of(why)), (long long)(d->lived_us / US_PER_MS),
-            (long long)(d->wait_us < 0 ? -1 : d->wait_us / US_PER_MS));
-    if (d->wait_us != 0) decide(s, STREAM_DOWN, why);
+            (long long)(!d->wanted || d->wait_us < 0 ? -1 : d->wait_us / US_PER_MS));
+    if (d->wanted && d->wait_us != 0) decide(s, STREAM_DOWN, why);
 }
 
 static void stream_free(struct stream *s)

@@ -196,7 +196,7 @@ static bool ended_as_asked(const struct proc *p)
 {
     int s = p->status;
 
-    return p->wanted && p->again &&
+    return (!p->wanted || p->again) &&
         (WIFSIGNALED(s) ? WTERMSIG(s) == SIGKILL : WIFEXITED(s) && WEXITSTATUS(s) == 0);
 }
 

@@ -38,7 +38,7 @@ struct proc_death {
     int err;                  /* -errno: it could not be born at all */
     usec_t lived_us, wait_us; /* wait_us: to the next birth, or THROTTLE_CONFIG */
     bool wanted, quarantined;
-    bool asked; /* a restart that was asked for, and it ended as it was told to */
+    bool asked; /* it was told to stop, or to come again, and ended in order */
 };
 struct proc_ops {
     void (*prepare)(struct proc *p, struct spawn *s); /* program, name, arg, as, log_fd */

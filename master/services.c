@@ -265,14 +265,16 @@ static void on_death(struct proc *p, const struct proc_death *d)
         fleet_httpd_gone(s->m);
         helpers_end(&s->m->helpers);
     }
-    if (!d->wanted || d->err < 0) return;
+    if (d->err < 0) return;
     if (d->asked) {
-        log_note("service-restarts", "service=%s lived_s=%lld", p->id, (long long)(d->lived_us / US_PER_S));
+        if (d->wanted)
+            log_note(
+                "service-restarts", "service=%s lived_s=%lld", p->id, (long long)(d->lived_us / US_PER_S));
         return;
     }
     log_error("service-died", "service=%s signal=%d code=%d lived_s=%lld next_ms=%lld", p->id,
         WIFSIGNALED(d->status) ? WTERMSIG(d->status) : 0, WIFEXITED(d->status) ? WEXITSTATUS(d->status) : 0,
-        (long long)(d->lived_us / US_PER_S), (long long)(d->wait_us / US_PER_MS));
+        (long long)(d->lived_us / US_PER_S), (long long)(d->wanted ? d->wait_us / US_PER_MS : -1));
 }
 
 static void on_off(struct proc *p)

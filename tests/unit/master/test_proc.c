@@ -357,6 +357,40 @@ static void restart_does_not_wait(void **state)
     end(&w);
 }
 
+/* Who asks for its end may not hide how it ended. */
+static void crash_during_an_asked_end_is_not_asked_for(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, "good");
+    until(&w, &w.states, 1);
+    kill(w.proc.pid, SIGABRT);
+    proc_restart(&w.proc);
+    w.break_at_hello = 2;
+    until(&w, &w.hellos, 2);
+    assert_int_equal(w.last.how, DEATH_SIGNAL);
+    assert_false(w.last.asked);
+    assert_int_equal(w.last.wait_us, 0);
+    until(&w, &w.states, 2);
+    kill(w.proc.pid, SIGABRT);
+    end(&w);
+    assert_false(w.last.wanted);
+    assert_false(w.last.asked);
+}
+
+static void stopped_one_ended_as_asked(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, "good");
+    until(&w, &w.states, 1);
+    end(&w);
+    assert_int_equal(w.deaths, 1);
+    assert_true(w.last.asked);
+}
+
 /* A burst, then fifty a second. */
 static void herd_is_spread(void **state)
 {
@@ -388,6 +422,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(bad_children_are_killed),
         cmocka_unit_test(program_that_is_not_there),
         cmocka_unit_test(restart_does_not_wait),
+        cmocka_unit_test(crash_during_an_asked_end_is_not_asked_for),
+        cmocka_unit_test(stopped_one_ended_as_asked),
         cmocka_unit_test(herd_is_spread),
     };
 
