@@ -48,7 +48,7 @@ static const char *record_name(const struct stream *s)
 
 void serve_stream_info(struct http *h)
 {
-    struct answer a = {.status = 200, .type = "application/json", .cache = CACHE_CHECK};
+    struct answer a = {.status = 200, .type = "application/json", .cache = CACHE_NEVER};
     const struct stream *s = h->ask->stream;
     struct stream_now now;
     struct text b;
@@ -68,7 +68,7 @@ void serve_stream_info(struct http *h)
     write_tracks(&b, s);
     text_put(&b, "}\n");
     if (text_ok(&b))
-        answer_made(h, &a, text_span(&b));
+        answer_bytes(h, &a, text_span(&b));
     else
         answer_error(h, 503, "out of memory");
     text_done(&b);
