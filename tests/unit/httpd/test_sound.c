@@ -1,5 +1,5 @@
-/* Which samples are made into which frames of AAC: over segments, gaps and chunks, whatever part is asked
- * for. */
+/* Which samples of G.711 are made into which frames of AAC (A8): over segments, gaps and chunks, whatever
+ * part is asked for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

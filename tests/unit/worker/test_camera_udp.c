@@ -103,7 +103,7 @@ static void both_sockets_are_read_in_batches(void **state)
     assert_int_equal(b->between, 4); /* 48, 48, 4 and one of RTCP */
 }
 
-/* T18: the first packet's port is the camera's. */
+/* T18, K8: the first packet's port is the camera's. */
 static void the_first_port_is_latched(void **state)
 {
     struct bench *b = *state;
@@ -199,6 +199,21 @@ static void faster_streams_are_drained_more_often(void **state)
     assert_int_equal(camera_udp_drain_us(&u, UINT32_MAX, US_PER_S), CAMERA_UDP_DRAIN_MIN_US);
 }
 
+/* T16: what the kernel had no room for is counted. */
+static void drops_are_counted(void **state)
+{
+    struct bench *b = *state;
+    int small = 8192;
+
+    assert_int_equal(setsockopt(b->u.fd[0], SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+    for (int i = 0; i < 200; i++) send_from(b, b->camera[0], 0, 1000);
+    drain(b);
+    assert_in_range(b->rtp, 1, 199);
+    send_from(b, b->camera[0], 0, 1000); /* the number comes with the next packet */
+    drain(b);
+    assert_int_equal(b->rtp + b->u.drops, 201);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -211,6 +226,7 @@ int main(void)
         TEST(refused_is_ignored),
         TEST(punches_come_when_due),
         TEST(faster_streams_are_drained_more_often),
+        TEST(drops_are_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
