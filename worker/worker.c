@@ -45,12 +45,19 @@ static void on_session_state(void *arg, enum stream_state to, const char *reason
     worker_state(arg, to, reason);
 }
 
+/* A stream that is down, stale or invalid is that, with its reason and since when, until a picture comes. */
+static void connecting(struct worker *w, const char *reason)
+{
+    if (w->state.now == STREAM_IDLE || w->state.now == STREAM_CONNECTING)
+        worker_state(w, STREAM_CONNECTING, reason);
+}
+
 static void on_source(void *arg, const char *text)
 {
     struct worker *w = arg;
 
     recorder_text(w->recorder, w->status->source, sizeof(w->status->source), text);
-    if (w->state.now != STREAM_ACTIVE) worker_state(w, STREAM_CONNECTING, "waiting for the first picture");
+    connecting(w, "waiting for the first picture");
 }
 
 static void on_connecting(void *arg)
@@ -58,8 +65,7 @@ static void on_connecting(void *arg)
     struct worker *w = arg;
 
     add(&w->status->connects, 1);
-    if (w->state.now == STREAM_IDLE || w->state.now == STREAM_CONNECTING)
-        worker_state(w, STREAM_CONNECTING, "asking the camera");
+    connecting(w, "asking the camera");
 }
 
 static void on_ended(void *arg)
