@@ -35,8 +35,8 @@ static void describe_refusal(const struct conf_report *r, char *what)
 
         if (v->level != CONF_MISTAKE) continue;
         snprintf(what, RELOAD_TEXT_MAX,
-            "refused, what runs goes on; mistakes: %zu, the first: %.160s:%u: %.60s: %.160s", r->mistakes,
-            v->file, v->line, v->key, v->text);
+            "refused, what runs goes on; mistakes: %zu, the first: %.160s:%u: %.60s%s%.160s", r->mistakes,
+            v->file, v->line, v->key, v->key[0] ? ": " : "", v->text);
         return;
     }
 }
@@ -134,8 +134,9 @@ static bool take(struct master *m, struct conf *after, struct certs *certs, char
         return false;
     }
     conf_diff(m->conf, after, &d);
-    snprintf(what, RELOAD_TEXT_MAX, "applied: %zu streams changed%s%s%s", d.n_streams,
-        d.storages ? ", storages changed" : "", d.httpd ? ", httpd restarted" : "",
+    snprintf(what, RELOAD_TEXT_MAX, "applied: %zu stream%s changed%s%s%s", d.n_streams,
+        d.n_streams == 1 ? "" : "s", d.storages ? ", storages changed" : "",
+        d.httpd ? ", httpd restarted" : "",
         d.restart.n > 0 ? "; some keys need a restart of the server" : "");
     say_restart_keys(&d);
     apply_certs(m, certs);
