@@ -260,7 +260,7 @@ static bool range_next(struct index *ix, struct index_query *q, struct index_ran
 {
     size_t n = 0;
 
-    if (index_ranges(ix, q, ret, 1, &n) < 0 || n == 0) return false;
+    if (q->from_us >= q->to_us || index_ranges(ix, q, ret, 1, &n) < 0 || n == 0) return false;
     ret->start_us = MAX(ret->start_us, q->from_us);
     ret->end_us = MIN(ret->end_us, q->to_us);
     q->from_us = ret->end_us;
