@@ -344,9 +344,10 @@ static void pass_done(struct work *w)
             (unsigned long long)r->reason_bytes[RETENTION_CAPACITY],
             (unsigned long long)r->reason_bytes[RETENTION_FLOOR]);
     if (r->needed > 0 && log_limited(&k->stuck, clock_mono_us(), &more))
-        log_warn("storage-nothing-to-delete",
-            "storage=%s needed=%llu kept=%llu why=\"locks and events\" held=%u", w->conf->name,
-            (unsigned long long)r->needed, (unsigned long long)k->held, more);
+        log_warn("storage-nothing-to-delete", "storage=%s needed=%llu kept=%llu why=%s held=%u",
+            w->conf->name, (unsigned long long)r->needed, (unsigned long long)k->held,
+            log_q(k->held > 0 ? SPAN_LIT("locks and events") : SPAN_LIT("only open segments are left")),
+            more);
     stop_pass(w);
 }
 
