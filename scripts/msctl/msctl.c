@@ -135,7 +135,8 @@ static void print_vacuum(const struct show *s, FILE *out)
 
 static void print_event(const struct show *s, FILE *out)
 {
-    show_lines(s, "id", out);
+    for (size_t i = 0; i < s->n; i++)
+        fprintf(out, "%llu\n", (unsigned long long)packed_u64(s->rows[i], "id", 0));
 }
 
 /* The list, and what is put into a file as it stands. */

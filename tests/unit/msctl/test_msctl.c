@@ -33,7 +33,7 @@ static void row_of(struct packer *p, int i)
     char uid[32];
 
     snprintf(uid, sizeof(uid), "cam-%d", i);
-    pack_map(p, 17);
+    pack_map(p, 18);
     pack_kv_text(p, "uid", uid);
     pack_kv_text(p, "state", "active");
     pack_kv_text(p, "record", i == 0 ? "failed" : "on");
@@ -51,6 +51,7 @@ static void row_of(struct packer *p, int i)
     pack_kv_text(p, "file", "/etc/a.ini");
     pack_kv_text(p, "key", i == 0 ? "" : "a/dvr-chunk");
     pack_kv_text(p, "text", "is wrong");
+    pack_kv_u64(p, "id", 1795395784445559);
 }
 
 static void send_body(int fd, struct buf *b)
@@ -194,7 +195,7 @@ static void test_json(void **state)
         "line\", "
         "\"total\": 3298534883328, \"level\": \"warning\", \"file\": \"/etc/a.ini\", \"key\": "
         "\"\", "
-        "\"text\": \"is wrong\"}]\n");
+        "\"text\": \"is wrong\", \"id\": 1795395784445559}]\n");
     srv.rows = 0;
     assert_int_equal(run("streams -j", true), CTL_OK);
     assert_string_equal(out, "[]\n");
@@ -206,6 +207,8 @@ static void test_other_forms(void **state)
     srv.rows = 1;
     assert_int_equal(run("logs cam-0", true), CTL_OK);
     assert_string_equal(out, "first\\u001b[0m line\n");
+    assert_int_equal(run("event cam-0 motion", true), CTL_OK);
+    assert_string_equal(out, "1795395784445559\n");
     assert_int_equal(run("storage list", true), CTL_OK);
     assert_string_equal(srv.cmd, "storage list");
     assert_non_null(strstr(out, " 3.0 TiB "));
