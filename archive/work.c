@@ -403,7 +403,7 @@ static void watch_storage(struct work *w, usec_t now_us)
         w->retry_wait_us = RELOOK_US; /* what has failed is tried at once, and as if it were the first time */
         w->retry_us = now_us;
     }
-    log_event(is == STORAGE_OK ? LOG_NOTE : LOG_WARN, "storage-state", "storage=%s state=%s err=%s free=%llu",
+    log_debug("storage-state", "storage=%s state=%s err=%s free=%llu", /* the master tells the log */
         w->conf->name, storage_state_name(is),
         log_q(span_of(w->storage.err ? err_text(-w->storage.err) : "")), (unsigned long long)w->storage.free);
 }

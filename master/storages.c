@@ -193,8 +193,10 @@ void storages_on_state(struct storages *s, const struct conf *c, const struct pa
     seen->ahead_s = packed_i64(body, "ahead_s", 0);
     if (strcmp(state, seen->state) != 0) {
         log_event(strcmp(state, "ok") == 0 ? LOG_NOTE : LOG_WARN, "storage-state",
-            "storage=%s from=%s to=%s errno=%lld", log_q(name), log_q(span_of(seen->state)),
-            log_q(span_of(state)), (long long)seen->err);
+            "storage=%s from=%s to=%s err=%s free=%llu", log_q(name), log_q(span_of(seen->state)),
+            log_q(span_of(state)),
+            log_q(span_of(seen->err > 0 && seen->err < 4096 ? err_text(-(int)seen->err) : "")),
+            (unsigned long long)seen->free);
         span_copy(span_of(state), seen->state, sizeof(seen->state));
     }
     known = map_get(&s->uuid_by_path, span_of(st->path));
