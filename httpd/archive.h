@@ -74,6 +74,8 @@ void archive_body(struct body *b, struct span text, bool pack);
 void archive_answer(struct archive_job *j, const char *type, struct body *b);
 /* In the pool: nothing is in the job's span; where the next footage is. */
 void archive_nearest(struct archive_visit *v, struct index *ix);
+/* Whole seconds inside footage, as the visits have found it; 0: nowhere. */
+int64_t archive_nearest_s(const struct archive_job *j);
 /* 404 with the nearest moment, or 503 where it may lie in what could not be read. */
 void archive_answer_nothing(struct archive_job *j);
 /* INDEX_E_DAMAGED is lived with: what the index has left out is a gap. */

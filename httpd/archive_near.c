@@ -42,8 +42,7 @@ void archive_nearest(struct archive_visit *v, struct index *ix)
     nearer(v, s);
 }
 
-/* Whole seconds inside footage. 0: nowhere. */
-static int64_t nearest_of(const struct archive_job *j)
+int64_t archive_nearest_s(const struct archive_job *j)
 {
     usec_t after_us = 0, before_us = 0;
     int64_t after, before;
@@ -63,7 +62,7 @@ static int64_t nearest_of(const struct archive_job *j)
 
 void archive_answer_nothing(struct archive_job *j)
 {
-    int64_t nearest = nearest_of(j);
+    int64_t nearest = archive_nearest_s(j);
     char extra[EXTRA_MAX];
 
     /* It may lie where nobody could look. */

@@ -25,6 +25,9 @@ struct seek {
     struct moment_job mj;
     bool exact;
     uint16_t width;
+    bool last;    /* whatever was recorded last; `why` is said where there is none */
+    bool found_s; /* its second is known */
+    char why[SHOT_WHY_MAX];
     /* found in a pool */
     enum seek_err err;
     struct picture_source *src;
@@ -133,16 +136,62 @@ static void start_shot(struct http *h, struct seek *k)
 
     k->src = NULL;
     w->wall_us = k->wall_us;
-    w->cache = k->mj.j.missing > 0 ? CACHE_NEVER : CACHE_CHECK;
+    w->cache = k->mj.j.missing > 0 || k->last ? CACHE_NEVER : CACHE_CHECK;
+    if (k->last) w->age_us = MAX(clock_wall_us() - k->wall_us, US_PER_S);
     snprintf(w->key, sizeof(w->key), "dvr %s %llx %zu %lld %u", k->mj.j.uid, (unsigned long long)k->id,
         k->sample, (long long)src->ask.want_pts, k->width);
     (void)shot_start(h, w, src);
+}
+
+static void answer_seek(struct archive_job *j);
+
+static struct seek *new_seek(usec_t at_us, uint16_t width)
+{
+    struct seek *k = NEW(struct seek);
+
+    moment_init(&k->mj, at_us);
+    k->width = width;
+    k->mj.j.finish = finish_seek;
+    k->mj.j.answer = answer_seek;
+    k->mj.j.free = free_seek;
+    return k;
+}
+
+static void seek_last(struct http *h, usec_t at_us, uint16_t width, const char *why, bool found_s)
+{
+    struct seek *k = new_seek(at_us, width);
+
+    k->last = true;
+    k->found_s = found_s;
+    snprintf(k->why, sizeof(k->why), "%s", why);
+    archive_start(h, &k->mj.j);
+}
+
+void shot_last(struct http *h, uint16_t width, const char *why)
+{
+    seek_last(h, clock_wall_us(), width, why, false);
+}
+
+/* Nothing lies in this second: the archive has said which one to look at. */
+static void answer_last(struct seek *k)
+{
+    struct http *h = k->mj.j.h;
+    int64_t nearest = archive_nearest_s(&k->mj.j);
+
+    if (k->err == SEEK_E_NONE && nearest > 0 && !k->found_s)
+        seek_last(h, nearest * US_PER_S, k->width, k->why, true);
+    else
+        answer_error_with(h, 503, "Retry-After: 2\r\n", "%s", k->why);
 }
 
 static void answer_seek(struct archive_job *j)
 {
     struct seek *k = seek_of(j);
 
+    if (k->last && k->err != SEEK_OK) {
+        answer_last(k);
+        return;
+    }
     switch (k->err) {
     case SEEK_OK: start_shot(j->h, k); break;
     case SEEK_E_NONE: archive_answer_nothing(j); break;
@@ -164,13 +213,8 @@ static void start_seek(struct http *h, usec_t at_us)
     char exact[2];
 
     if (!shot_width(h, &width)) return;
-    k = NEW(struct seek);
-    moment_init(&k->mj, at_us);
-    k->width = width;
+    k = new_seek(at_us, width);
     k->exact = url_query_get(h->ask->req.query, "exact", exact, sizeof(exact)) && exact[0] == '1';
-    k->mj.j.finish = finish_seek;
-    k->mj.j.answer = answer_seek;
-    k->mj.j.free = free_seek;
     archive_start(h, &k->mj.j);
 }
 

@@ -1,5 +1,5 @@
-/* /<uid>/preview.jpg: the last key frame as JPEG. Of a camera that is down it is the last that came, and the
- * answer says how old. */
+/* /<uid>/preview.jpg: the last key frame as JPEG. Of a camera that is down it is the last that came, or else
+ * the last that was recorded, and the answer says how old. */
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "httpd/handlers.h"
@@ -46,6 +46,20 @@ static void take_shot(
     answer_error(h, 415, "this stream has no picture that can be decoded here");
 }
 
+/* Nothing has come since the server began: the archive may hold the last picture. */
+static bool ask_archive(struct http *h, const struct stream_now *now, uint16_t width)
+{
+    const struct stream *s = h->ask->stream;
+    char why[SHOT_WHY_MAX];
+
+    if (!s->v.record || s->v.on_demand || now->state == STREAM_DISABLED) return false;
+    if (stream_may_come(s) && !h->ask->timed_out) return false;
+    snprintf(why, sizeof(why), "the camera is %s%s%s, and there is no picture of it",
+        stream_state_name(now->state), now->reason[0] ? ": " : "", now->reason);
+    shot_last(h, width, why);
+    return true;
+}
+
 void serve_preview_jpeg(struct http *h)
 {
     struct stream *s = h->ask->stream;
@@ -63,5 +77,5 @@ void serve_preview_jpeg(struct http *h)
         return;
     }
     if (s->v.on_demand && live_follow(h) == NULL) return;
-    live_wait(h);
+    if (!ask_archive(h, &now, width)) live_wait(h);
 }

@@ -24,6 +24,10 @@ bool shot_source(struct picture_source *src, const struct track *t, uint16_t wid
 /* Takes w (mem_new). src: taken; NULL: only if the picture is known. false: it is not; w is the caller's. */
 bool shot_start(struct http *h, struct shot *w, struct picture_source *src);
 
+/* picture_archive.c: the picture that was recorded last, of a camera that shows none now, with its age. Where
+ * there is none: 503 with `why`. */
+#define SHOT_WHY_MAX 200
+void shot_last(struct http *h, uint16_t width, const char *why);
 /* X-Picture-Time, and X-Picture-Age of one that is old (age_us > 0). */
 void shot_times(struct wr *w, usec_t wall_us, usec_t age_us);
 

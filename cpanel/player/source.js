@@ -8,7 +8,8 @@ const RETRY_MS = 3000;
 const RECOVER_MOST = 3; /* times in RECOVER_MS: then it will not play */
 const RECOVER_MS = 30000;
 const LIVE_EDGE = 30; /* so near to now the archive hands over to live */
-const AGAIN_MS = 500; /* a socket that has played and was closed */
+const AGAIN_MS = 800; /* a socket that has played and was closed ... */
+const AGAIN_MOST = 6; /* ... is opened again so often, before another road is taken */
 const ABOUT_THE_STREAM = [403, 404, 415, 503]; /* answers that no other road would change */
 
 const hlsConfig = {
@@ -54,7 +55,7 @@ export class Source {
 
   live() {
     this.setMode('live');
-    this.at = 0;
+    this.at = this.worked = 0;
     this.openRoad();
   }
 
@@ -105,9 +106,16 @@ export class Source {
     performance.mark('asked');
     this.socket = new Socket(this.video, this.named('mse_ld'), {
       opened: () => this.play(),
-      failed: () => { this.socket = null; if (!this.nextRoad()) this.againLater({ status: 0, text: '' }); },
-      closed: () => { this.socket = null; this.on.waiting(); this.retry = setTimeout(this.again, AGAIN_MS); },
+      failed: ({ codec }) => this.socketGone(!codec && this.worked-- > 0),
+      closed: () => { this.worked = AGAIN_MOST; this.socketGone(true); },
     });
+  }
+
+  socketGone(again) {
+    this.socket = null;
+    this.on.waiting();
+    if (again) this.retry = setTimeout(() => this.openRoad(), AGAIN_MS);
+    else if (!this.nextRoad()) this.againLater({ status: 0, text: '' });
   }
 
   open(url, t) {

@@ -1,6 +1,8 @@
 """The player page in Chromium: live and archive play, other codecs and failures are explained, the page keeps to itself."""
+import os
 import re
 import shutil
+import signal
 import threading
 import time
 
@@ -126,6 +128,19 @@ def test_live_goes_on_when_the_camera_does(server, camera):
         {"until": f"{width} > 0 && {width} < 640", "ms": 60000}, {"watch": 4000}, clean=False,
     )
     assert got[1] == 640 and got[4]["frames"] > 40
+
+
+@pytest.mark.limit(150)
+def test_live_goes_on_when_the_server_does(server, camera):
+    """httpd dies and is started again: the page is back by itself."""
+    cam = camera(dict(source=["small.h264", "audio.aac"]))
+    s = server({"cam": cam.url()})
+    s.wait_state("cam")
+    s.expects_signals = True
+    threading.Timer(6 * tools.SLOW, lambda: os.kill(s.status()["httpd_pid"], signal.SIGKILL)).start()
+    asked, ready = "performance.getEntriesByName('asked').length", "document.querySelector('video').readyState"
+    got = browse(s.url("cam/embed.html"), {"playing": 15000}, {"until": f"{asked} > 1", "ms": 40000}, {"until": f"{ready} > 2", "ms": 40000}, {"watch": 4000}, {"eval": LATE}, clean=False)
+    assert got[3]["frames"] > 40 and "by WebSocket" in got[4]
 
 
 def test_archive_plays_and_seeks(site):

@@ -130,6 +130,18 @@ def test_websocket_from_pages_of_other_sites(server, camera):
             pass
 
 
+@pytest.mark.limit(60)
+def test_cameras_on_demand_are_connected_by_these_roads(server, camera):
+    """The upgrade waits for the first picture, and so does the playlist of parts."""
+    cam = camera(dict(source="small.h264", streams=2))
+    s = server({f"cam{i}": {"stream-url": cam.url(f"cam{i}"), "stream-enable": "on-demand"} for i in range(2)})
+    wait_for("they are idle", lambda: all(r["state"] == "idle" for r in s.streams().values()), timeout=20)
+    with ws.Client(s, "cam0/mse_ld") as c:
+        assert [t["content"] for t in c.json()["tracks"]] == ["video"] and c.fragment()
+    assert "video.ll.m3u8" in s.text("cam1/index.ll.m3u8")
+    assert "#EXT-X-PART-INF:" in s.text("cam1/video.ll.m3u8")
+
+
 # --- low-latency HLS ---
 
 

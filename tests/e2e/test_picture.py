@@ -133,6 +133,24 @@ def test_camera_that_is_down_shows_its_last_picture(server, camera):
     wait_for("pictures are fresh again", lambda: s.get("cam0/preview.mp4")["X-Picture-Age"] is None and s.get("cam0/preview.jpg")["X-Picture-Age"] is None)
 
 
+def test_camera_that_is_down_since_the_server_began(server, camera):
+    """The last recorded picture, and how old it is; where nothing is recorded, why there is none."""
+    cam = camera(dict(group="cam", source="small.h264", start="key", streams=2))
+    s = server({"cam0": cam.url("cam0"), "cam1": {"stream-url": cam.url("cam1"), "dvr-enable": "false"}}, record=True)
+    s.wait_recording("cam0")
+    wait_for("an archive", lambda: s.ranges("cam0") and s.ranges("cam0")[0][1] >= 4, timeout=25)
+    s.stop()
+    ended = time.time()
+    cam.set(describe_status=404)
+    s.start()
+    wait_for("they are away", lambda: all(s.stream(uid)["state"] == "down" for uid in ("cam0", "cam1")), timeout=40)
+    a = wait_for("the archive is read", lambda: (a := s.get("cam0/preview.jpg?width=320", status=None)).status == 200 and a, timeout=20)
+    assert seen(s, a) == (320, 180) and a["Cache-Control"] == "no-store"
+    assert ended - 8 < iso(a) < ended and abs(int(a["X-Picture-Age"]) - (time.time() - iso(a))) < 4 * tools.SLOW
+    none = s.get("cam1/preview.jpg", status=503)
+    assert "down" in none.text and none["Retry-After"]
+
+
 def test_many_ask_and_one_is_made(server, camera):
     cam = camera(dict(group="cam", source="small.h264", start="key"))
     s = server({"cam0": cam.url("cam0")})
