@@ -9,6 +9,8 @@
 #include <fcntl.h>
 
 #define BACKLOG 4096
+#define PLAIN   SIZE_MAX
+#define PUSH    "publish" /* of the connector's; the others are httpd's */
 
 static bool web_wanted(const struct conf *c)
 {
@@ -25,16 +27,27 @@ static bool module_wanted(const struct conf *c)
     return c->module.api_enable || c->module.cpanel_enable;
 }
 
+/* Only where there is somebody to push: another server on this machine may have the port. */
+static bool push_wanted(const struct conf *c)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < c->n_streams; i++)
+        any |= c->streams[i]->source == CONF_SOURCE_PUBLISH && c->streams[i]->enable != CONF_DISABLED;
+    return any && (c->delivery.enable & CONF_ROAD_PUBLISH) != 0;
+}
+
 /* Roads that this version serves. */
 static const struct {
     const char *kind;
     size_t list; /* of struct conf_listens in struct conf */
-    size_t tls;  /* of struct conf_tls */
+    size_t tls;  /* of struct conf_tls; PLAIN: never */
     bool (*wanted)(const struct conf *c);
 } kinds[] = {
     {"web", offsetof(struct conf, delivery.web), offsetof(struct conf, delivery.tls), web_wanted},
     {"rtsp", offsetof(struct conf, delivery.rtsp), offsetof(struct conf, delivery.tls), rtsp_wanted},
     {"module", offsetof(struct conf, module.listen), offsetof(struct conf, module.tls), module_wanted},
+    {PUSH, offsetof(struct conf, delivery.publish), PLAIN, push_wanted},
 };
 
 static const struct listener_row *same_of(const struct listeners *l, const char *host, uint16_t port)
@@ -80,7 +93,8 @@ int listeners_open(const struct conf *c, const struct listeners *old, struct lis
 
     for (size_t k = 0; k < ARRAY_N(kinds); k++) {
         const struct conf_listens *list = (const void *)((const char *)c + kinds[k].list);
-        const struct conf_tls *tls = (const void *)((const char *)c + kinds[k].tls);
+        const struct conf_tls *tls =
+            kinds[k].tls == PLAIN ? NULL : (const void *)((const char *)c + kinds[k].tls);
 
         for (size_t i = 0; kinds[k].wanted(c) && i < list->n; i++) {
             int fd, err = open_one(&list->v[i], old, &fd);
@@ -89,7 +103,7 @@ int listeners_open(const struct conf *c, const struct listeners *old, struct lis
                 listeners_done(&l);
                 return err;
             }
-            add(&l, kinds[k].kind, tls->enable, &list->v[i], fd);
+            add(&l, kinds[k].kind, tls && tls->enable, &list->v[i], fd);
         }
     }
     *ret = l;
@@ -107,14 +121,31 @@ void listeners_done(struct listeners *l)
     *l = (struct listeners){.n = 0};
 }
 
-void listeners_send(const struct listeners *l, struct channel *httpd)
+static bool is_push(const struct listener_row *r)
+{
+    return strcmp(r->kind, PUSH) == 0;
+}
+
+static void send_some(const struct listeners *l, bool push, struct channel *to)
 {
     for (size_t i = 0; i < l->n; i++) {
-        struct packer *p = channel_begin(httpd, MSG_LISTEN, 3);
+        struct packer *p;
 
+        if (is_push(&l->v[i]) != push) continue;
+        p = channel_begin(to, MSG_LISTEN, 3);
         pack_kv_text(p, "kind", l->v[i].kind);
         pack_kv_text(p, "base", l->v[i].base);
         pack_kv_bool(p, "tls", l->v[i].tls);
-        channel_end(httpd, &l->v[i].fd, 1);
+        channel_end(to, &l->v[i].fd, 1);
     }
+}
+
+void listeners_send(const struct listeners *l, struct channel *httpd)
+{
+    send_some(l, false, httpd);
+}
+
+void listeners_send_push(const struct listeners *l, struct channel *connector)
+{
+    send_some(l, true, connector);
 }

@@ -1,6 +1,6 @@
-/* The viewers' listening sockets: bound by the master before anybody else runs, kept over httpd's deaths,
- * handed down with LISTEN. A reload binds the new ones first and closes the old ones only when all of them
- * stand. */
+/* The listening sockets, of viewers and of cameras that push: bound by the master before anybody else runs,
+ * kept over httpd's deaths, handed down with LISTEN. A reload binds the new ones first and closes the old
+ * ones only when all of them stand. */
 #ifndef MASTER_LISTENERS_H
 #define MASTER_LISTENERS_H
 
@@ -24,5 +24,7 @@ struct listeners {
 int listeners_open(const struct conf *c, const struct listeners *old, struct listeners *ret);
 void listeners_done(struct listeners *l);
 void listeners_send(const struct listeners *l, struct channel *httpd);
+/* Those of cameras that push. */
+void listeners_send_push(const struct listeners *l, struct channel *connector);
 
 #endif

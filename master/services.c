@@ -46,9 +46,22 @@ struct channel *services_channel(const struct master *m, enum service_id id)
 
 /* --- what each is told first --- */
 
+void services_push_conf(struct master *m)
+{
+    struct channel *ch = services_channel(m, SERVICE_CONNECTOR);
+    struct packer *p;
+
+    if (!ch) return;
+    p = channel_begin(ch, MSG_PUSH_CONF, 1);
+    pack_kv_text(p, "whitelist", m->conf->delivery.whitelist_publishers.text);
+    channel_end(ch, NULL, 0);
+    listeners_send_push(&m->listeners, ch);
+}
+
 static void tell_connector(struct service *s)
 {
     fleet_tell_connector(s->m);
+    services_push_conf(s->m);
 }
 
 static void tell_keeper(struct service *s)

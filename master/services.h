@@ -35,5 +35,7 @@ struct channel *services_channel(const struct master *m, enum service_id id);
 const char *services_name(enum service_id id);
 /* HTTPD_CONF anew (keys that need no restart). */
 void services_httpd_conf(struct master *m);
+/* Listeners and whitelist of cameras that push, to the connector. */
+void services_push_conf(struct master *m);
 
 #endif

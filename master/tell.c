@@ -105,10 +105,11 @@ void tell_connector(struct stream *s)
     struct packer *p;
 
     if (!pair_up(s, SERVICE_CONNECTOR, MSG_CONNECTOR_SOCK, &end)) return;
-    p = channel_begin(service(s, SERVICE_CONNECTOR), MSG_CONN_PEER, 6);
+    p = channel_begin(service(s, SERVICE_CONNECTOR), MSG_CONN_PEER, 7);
     pack_kv_text(p, "uid", s->uid);
     pack_kv_u64(p, "gen", s->proc.gen);
     pack_kv_text(p, "host", s->conf->host);
+    pack_kv_bool(p, "push", s->conf->source == CONF_SOURCE_PUBLISH);
     pack_kv_u64(p, "port", s->conf->port);
     pack_kv_text(p, "allow", c->camera_allow.text);
     pack_kv_text(p, "deny", c->camera_deny.text);

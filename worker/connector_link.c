@@ -68,6 +68,16 @@ static void udp_connected(struct clink *d, struct incoming *in)
     d->ops->udp_connected(d->arg, (uint8_t)track, error_of(in->body));
 }
 
+static void pushed(struct clink *d, struct incoming *in)
+{
+    char addr[ADDR_MAX];
+
+    if (!d->ops->pushed || in->n_fds != 1) return;
+    (void)packed_text(in->body, "addr", addr, sizeof(addr));
+    d->ops->pushed(d->arg, packed_u64(in->body, "id", 0), addr, in->fds[0]);
+    in->fds[0] = -1;
+}
+
 static int on_message(struct channel *ch, struct incoming *in)
 {
     struct clink *d = channel_arg(ch);
@@ -75,6 +85,7 @@ static int on_message(struct channel *ch, struct incoming *in)
     if (in->type == MSG_DIALED) dialed(d, in);
     if (in->type == MSG_UDP_BOUND) udp_bound(d, in);
     if (in->type == MSG_UDP_CONNECTED) udp_connected(d, in);
+    if (in->type == MSG_PUSHED) pushed(d, in);
     return 0;
 }
 
@@ -111,8 +122,9 @@ static void send_udp(struct clink *d, enum message type, uint8_t track)
     struct packer *p;
 
     if (!d->connector) return;
-    p = channel_begin(d->connector, type, type == MSG_UDP_CONNECT ? 3 : 1);
+    p = channel_begin(d->connector, type, type == MSG_UDP_CONNECT ? 3 : type == MSG_UDP_BIND ? 2 : 1);
     pack_kv_u64(p, "id", pair->id);
+    if (type == MSG_UDP_BIND) pack_kv_u64(p, "pushed", pair->pushed);
     if (type == MSG_UDP_CONNECT) {
         pack_kv_u64(p, "port", pair->port[0]);
         pack_kv_u64(p, "rtcp_port", pair->port[1]);
@@ -159,11 +171,12 @@ bool clink_waits_for_connector(const struct clink *d)
     return d->dial_id != 0 && d->connector == NULL;
 }
 
-void clink_udp_bind(struct clink *d, uint8_t track)
+void clink_udp_bind(struct clink *d, uint8_t track, uint64_t pushed)
 {
     must(track < RTSP_CLIENT_TRACKS_MAX);
     clink_udp_close(d, track);
     d->pair[track].id = ++d->last_id;
+    d->pair[track].pushed = pushed;
     ask_udp(d, MSG_UDP_BIND, track);
 }
 

@@ -8,16 +8,20 @@
 
 #include <errno.h>
 
-#define DIAL_LATE_US (CLINK_TIMEOUT_US + 5 * US_PER_S) /* the connector should have answered */
-#define SOURCE_MAX   112
+#define SOURCE_MAX 112
 
 static void do_later(struct loop_task *t);
+
+void session_later(struct session *s)
+{
+    loop_defer(s->loop, &s->later, do_later);
+}
 
 /* --- sockets --- */
 
 static void say_faults(struct session *s)
 {
-    struct rtsp_client_counts c = rtsp_client_counts(s->client), was = s->said;
+    struct rtsp_client_counts c = s->speaker->counts(s), was = s->said;
 
     ingest_fault(s->ingest, FAULT_RTSP, 0, c.bad_heads - was.bad_heads);
     ingest_fault(s->ingest, FAULT_FRAMING, 0, c.searches - was.searches);
@@ -26,13 +30,14 @@ static void say_faults(struct session *s)
     s->said = c;
 }
 
-static void close_sockets(struct session *s)
+void session_close_sockets(struct session *s)
 {
     camera_conn_free(s->conn);
     s->conn = NULL;
     for (size_t i = 0; i < ARRAY_N(s->udp); i++) session_udp_close(s, &s->udp[i]);
     clink_cancel(&s->connector);
     s->dial_us = s->dial_late_us = 0;
+    s->speaker->closed(s);
 }
 
 static void pace(struct session *s)
@@ -47,7 +52,7 @@ void session_begin_batch(void *arg)
     ingest_now(s->ingest, clock_mono_us(), clock_wall_us());
 }
 
-static void end_batch(void *arg, size_t bytes)
+void session_end_batch(void *arg, size_t bytes)
 {
     struct session *s = arg;
 
@@ -55,64 +60,16 @@ static void end_batch(void *arg, size_t bytes)
     if (bytes > 0) s->ops.drained(s->ops.arg, bytes);
 }
 
-static size_t on_bytes(void *arg, struct span unread)
-{
-    struct session *s = arg;
+/* --- what the RTSP machines say --- */
 
-    return rtsp_client_feed(s->client, unread, clock_mono_us());
-}
-
-static size_t bytes_needed(void *arg)
-{
-    struct session *s = arg;
-
-    return rtsp_client_need(s->client);
-}
-
-static void on_conn_closed(void *arg, int err)
-{
-    struct session *s = arg;
-
-    rtsp_client_closed(s->client, err, err ? err_text(err) : "closed by the camera", clock_mono_us());
-    s->ops.turn(s->ops.arg);
-}
-
-static const struct camera_conn_ops conn_ops = {.begin = session_begin_batch,
-    .end = end_batch,
-    .feed = on_bytes,
-    .need = bytes_needed,
-    .closed = on_conn_closed};
-
-static void on_dialed(void *arg, int err, const char *text, const char *addr, int fd)
-{
-    struct session *s = arg;
-    socklen_t n = sizeof(s->peer);
-    usec_t now_us = clock_mono_us();
-
-    s->dial_late_us = 0;
-    if (err != 0) {
-        rtsp_client_closed(s->client, err, text[0] ? text : err_text(err), now_us);
-    } else {
-        if (getpeername(fd, (struct sockaddr *)&s->peer, &n) < 0) s->peer.ss_family = AF_UNSPEC;
-        span_copy(span_of(addr), s->addr, sizeof(s->addr));
-        camera_conn_free(s->conn);
-        s->conn = camera_conn_new(s->loop, fd, &conn_ops, s);
-        log_debug("connected", "addr=%s", addr);
-        rtsp_client_connected(s->client, now_us);
-    }
-    s->ops.turn(s->ops.arg);
-}
-
-/* --- the client's events --- */
-
-static void on_send(void *arg, struct span bytes)
+void session_send(void *arg, struct span bytes)
 {
     struct session *s = arg;
 
     if (s->conn) camera_conn_send(s->conn, bytes);
 }
 
-static void on_packet(void *arg, uint8_t track, bool rtcp, struct span packet)
+void session_packet(void *arg, uint8_t track, bool rtcp, struct span packet)
 {
     struct session *s = arg;
 
@@ -127,20 +84,18 @@ static void ev_dial(struct session *s, const struct rtsp_event *e)
     s->dial_us = clock_mono_us() + e->after_us;
     s->redial = true;
     if (e->redirect) log_info("redirect", "host=%s port=%u", log_q(span_of(e->host)), e->port);
-    loop_defer(s->loop, &s->later, do_later);
+    session_later(s);
 }
 
 static void ev_udp_bind(struct session *s, const struct rtsp_event *e)
 {
-    clink_udp_bind(&s->connector, e->track);
+    clink_udp_bind(&s->connector, e->track, s->pushed);
 }
 
-/* The client goes on at once: a camera shows its port only once it plays (T18). */
 static void ev_udp_connect(struct session *s, const struct rtsp_event *e)
 {
     s->udp[e->track].port[0] = e->rtp_port;
     s->udp[e->track].port[1] = e->rtcp_port;
-    rtsp_client_udp_connected(s->client, e->track, 0, clock_mono_us());
 }
 
 static void ev_udp_close(struct session *s, const struct rtsp_event *e)
@@ -165,10 +120,10 @@ static void ev_playing(struct session *s, const struct rtsp_event *e)
     s->drain_us = s->udp_since_us = s->playing_us;
     s->udp_bytes = 0;
     ingest_hints(s->ingest, e->tracks, e->n_tracks);
-    snprintf(text, sizeof(text), "%s %s", udp ? "udp" : "tcp", s->addr);
+    snprintf(text, sizeof(text), "%s%s %s", s->push ? "push " : "", udp ? "udp" : "tcp", s->addr);
     s->ops.source(s->ops.arg, text);
     log_info("playing", "source=\"%s\" tracks=%zu", text, e->n_tracks);
-    loop_defer(s->loop, &s->later, do_later);
+    session_later(s);
 }
 
 static void ev_over(struct session *s, const struct rtsp_event *e)
@@ -179,10 +134,10 @@ static void ev_over(struct session *s, const struct rtsp_event *e)
     s->fail_retry_us = e->kind == RTSP_EV_FAILED ? e->retry_us : 0;
     if (e->kind == RTSP_EV_FAILED)
         snprintf(s->why, sizeof(s->why), "%s", e->text && e->text[0] ? e->text : "the session failed");
-    loop_defer(s->loop, &s->later, do_later);
+    session_later(s);
 }
 
-static void on_event(void *arg, const struct rtsp_event *e)
+void session_event(void *arg, const struct rtsp_event *e)
 {
     static void (*const handlers[])(struct session *, const struct rtsp_event *) = {
         [RTSP_EV_DIAL] = ev_dial,
@@ -200,22 +155,14 @@ static void on_event(void *arg, const struct rtsp_event *e)
     handlers[e->kind](arg, e);
 }
 
-static const struct rtsp_client_ops client_ops = {.send = on_send, .event = on_event, .packet = on_packet};
+/* --- its turns --- */
 
-/* --- attempts --- */
-
-static void attempt(struct session *s)
+void session_attempt(struct session *s)
 {
     s->phase = RUN;
     s->playing_us = 0;
     s->restarting = s->told_no_key = false;
-    s->ops.connecting(s->ops.arg);
-    rtsp_client_start(s->client, clock_mono_us());
-}
-
-static bool refused(enum rtsp_fail f)
-{
-    return f == RTSP_FAIL_AUTH || f == RTSP_FAIL_CAPACITY;
+    s->speaker->start(s, clock_mono_us());
 }
 
 static enum ring_end end_of(const struct session *s)
@@ -232,37 +179,6 @@ static enum ring_end end_of(const struct session *s)
     return s->restarting ? END_SILENT : s->fail ? ends[s->fail] : END_CLOSED;
 }
 
-/* An attempt, or a session that had played, is over: say so and wait. */
-static void wait_and_retry(struct session *s, usec_t now_us)
-{
-    struct ingest_view v = ingest_view(s->ingest);
-    usec_t played_us = v.first_frame_us ? now_us - v.first_frame_us : 0;
-    usec_t wait_us = rng_jitter(backoff_wait(&s->backoff, played_us, refused(s->fail)), BACKOFF_JITTER);
-    enum stream_state to = s->restarting ? s->over_state : played_us > 0 ? STREAM_CONNECTING : STREAM_DOWN;
-
-    wait_us = MAX(wait_us, s->fail_retry_us);
-    s->ops.over(s->ops.arg, end_of(s));
-    ingest_end(s->ingest);
-    s->phase = WAIT;
-    s->retry_us = now_us + wait_us;
-    if (s->playing_us != 0) s->ops.ended(s->ops.arg);
-    s->playing_us = 0;
-    log_info("retry", "in_ms=%lld tries=%u why=%s", (long long)(wait_us / US_PER_MS), s->backoff.tries,
-        log_q(span_of(s->why)));
-    if (s->settings->retry_numbers != 0 && s->backoff.tries == s->settings->retry_numbers) {
-        log_error("unreachable", "tries=%u why=%s", s->backoff.tries, log_q(span_of(s->why)));
-        to = STREAM_DOWN;
-    }
-    s->ops.state(s->ops.arg, to, s->why);
-}
-
-static void dial(struct session *s, usec_t now_us)
-{
-    s->dial_us = 0;
-    s->dial_late_us = now_us + DIAL_LATE_US;
-    clink_dial(&s->connector, s->host, s->port);
-}
-
 static void do_later(struct loop_task *t)
 {
     struct session *s = CONTAINER(t, struct session, later);
@@ -271,7 +187,7 @@ static void do_later(struct loop_task *t)
     if (s->over) {
         s->over = s->redial = false;
         say_faults(s);
-        close_sockets(s);
+        session_close_sockets(s);
         if (s->phase == STOP) {
             ingest_end(s->ingest);
             s->phase = OFF;
@@ -279,7 +195,8 @@ static void do_later(struct loop_task *t)
             s->ops.off(s->ops.arg);
             return;
         }
-        wait_and_retry(s, now_us);
+        s->ops.over(s->ops.arg, end_of(s));
+        s->speaker->over(s, now_us);
     }
     if (s->redial) {
         s->redial = false;
@@ -292,19 +209,9 @@ static void do_later(struct loop_task *t)
         }
         s->playing_us = 0;
     }
-    if (s->dial_us != 0 && now_us >= s->dial_us) dial(s, now_us);
+    s->speaker->tick(s, now_us);
     pace(s);
     s->ops.turn(s->ops.arg);
-}
-
-static void dial_late(struct session *s, usec_t now_us)
-{
-    const char *why =
-        clink_waits_for_connector(&s->connector) ? "no connector" : "the connector does not answer";
-
-    s->dial_late_us = 0;
-    clink_cancel(&s->connector);
-    rtsp_client_closed(s->client, -ETIMEDOUT, why, now_us);
 }
 
 /* Silence on the track that matters, or no key frame for long. */
@@ -325,10 +232,8 @@ void session_tick(struct session *s, usec_t now_us)
     usec_t deadline_us, held_us = ingest_due(s->ingest);
 
     if (s->phase == RUN) say_faults(s);
-    if (s->phase == WAIT && now_us >= s->retry_us) attempt(s);
+    if (s->phase == WAIT && now_us >= s->retry_us) session_attempt(s);
     if (s->phase != RUN && s->phase != STOP) return;
-    if (s->dial_us != 0 && now_us >= s->dial_us && !s->redial) dial(s, now_us);
-    if (s->dial_late_us != 0 && now_us >= s->dial_late_us) dial_late(s, now_us);
     if (s->playing_us != 0 && now_us >= s->drain_us) {
         if (s->conn && camera_conn_paced(s->conn)) camera_conn_drain(s->conn);
         if (!s->live) session_udp_drain(s, now_us);
@@ -336,11 +241,8 @@ void session_tick(struct session *s, usec_t now_us)
     } else if (held_us != 0 && now_us >= held_us) {
         session_udp_drain(s, now_us); /* before a packet is given up that is here already */
     }
-    deadline_us = rtsp_client_deadline(s->client);
-    if (deadline_us != 0 && now_us >= deadline_us && !s->over) {
-        rtsp_client_tick(s->client, now_us);
-        if (s->conn) camera_conn_again(s->conn);
-    }
+    deadline_us = s->speaker->deadline(s);
+    if (deadline_us != 0 && now_us >= deadline_us) s->speaker->tick(s, now_us);
     if (s->playing_us == 0) return;
     ingest_now(s->ingest, now_us, clock_wall_us());
     ingest_tick(s->ingest);
@@ -358,8 +260,7 @@ usec_t session_due(const struct session *s)
 
     if (s->phase == WAIT) return s->retry_us;
     if (s->phase == OFF || s->over) return 0;
-    due_us = sooner(s->redial ? 0 : s->dial_us, s->dial_late_us);
-    due_us = sooner(due_us, rtsp_client_deadline(s->client));
+    due_us = s->speaker->deadline(s);
     if (s->playing_us == 0) return due_us;
     due_us = sooner(due_us, s->live && !session_udp_any(s) ? 0 : s->drain_us);
     due_us = sooner(due_us, ingest_due(s->ingest));
@@ -373,28 +274,22 @@ void session_send_rtcp(struct session *s, uint8_t track, struct span compound)
     if (track < ARRAY_N(s->udp) && s->udp[track].open)
         camera_udp_send(&s->udp[track].u, true, compound);
     else if (s->conn)
-        rtsp_client_send_rtcp(s->client, track, compound);
+        s->speaker->send_rtcp(s, track, compound);
 }
 
 struct session *session_new(struct loop *l, const struct settings *settings, struct ingest *ingest,
     const struct session_ops *ops, const char **ret_why)
 {
-    static const struct clink_ops link_ops = {
-        .dialed = on_dialed, .udp_bound = session_udp_bound, .udp_connected = session_udp_connected};
-    struct rtsp_client_conf conf = {.url = secret_reveal(&settings->url),
-        .user_agent = span_of(settings->user_agent),
-        .transport = settings->transport,
-        .tracks = settings_tracks(settings)};
     struct session *s = NEW(struct session);
+    bool good;
 
-    rng_bytes(&conf.seed, sizeof(conf.seed));
     *s = (struct session){
         .loop = l, .settings = settings, .ingest = ingest, .ops = *ops, .udp_ssrc = rng_u32()};
     session_settings(s);
     for (size_t i = 0; i < ARRAY_N(s->udp); i++) s->udp[i].u.fd[0] = s->udp[i].u.fd[1] = -1;
-    s->client = rtsp_client_new(&conf, &client_ops, s, ret_why);
-    clink_init(&s->connector, l, &link_ops, s);
-    if (s->client) return s;
+    s->speaker = settings_pushed(settings) ? &session_push : &session_client;
+    good = s->speaker == &session_push ? session_push_new(s, ret_why) : session_client_new(s, ret_why);
+    if (good) return s;
     session_free(s);
     return NULL;
 }
@@ -402,9 +297,9 @@ struct session *session_new(struct loop *l, const struct settings *settings, str
 void session_free(struct session *s)
 {
     if (!s) return;
-    close_sockets(s);
+    session_close_sockets(s);
     clink_done(&s->connector);
-    rtsp_client_free(s->client);
+    s->speaker->free(s);
     camera_udp_batch_done(&s->batch);
     loop_defer_stop(s->loop, &s->later);
     mem_free(s);
@@ -424,13 +319,13 @@ void session_settings(struct session *s)
 {
     s->backoff.first_us = s->settings->retry_first_us;
     s->backoff.most_us = s->settings->retry_most_us;
-    if (s->client && rtsp_client_tracks(s->client, settings_tracks(s->settings)))
+    if (s->speaker && s->speaker->tracks(s, settings_tracks(s->settings)))
         session_restart(s, STREAM_CONNECTING, "other tracks are wanted");
 }
 
 void session_start(struct session *s)
 {
-    if (s->phase == OFF) attempt(s);
+    if (s->phase == OFF) session_attempt(s);
     s->ops.turn(s->ops.arg);
 }
 
@@ -441,10 +336,10 @@ void session_stop(struct session *s)
     if (was == STOP) return;
     s->phase = STOP;
     if (was == RUN && !s->over) {
-        rtsp_client_stop(s->client, clock_mono_us());
+        s->speaker->stop(s, clock_mono_us());
     } else {
         s->over = true;
-        loop_defer(s->loop, &s->later, do_later);
+        session_later(s);
     }
     s->ops.turn(s->ops.arg);
 }
@@ -475,5 +370,5 @@ void session_restart(struct session *s, enum stream_state to, const char *reason
     s->over_state = to;
     span_copy(span_of(reason), s->why, sizeof(s->why));
     s->ops.state(s->ops.arg, to, reason);
-    rtsp_client_stop(s->client, clock_mono_us());
+    s->speaker->stop(s, clock_mono_us());
 }

@@ -1,4 +1,5 @@
-/* What session.c (attempts, the client's events) and session_udp.c (pairs of UDP sockets) share. */
+/* What session.c (attempts, what the RTSP machines say), session_udp.c (pairs of UDP sockets),
+ * session_client.c (a camera that is asked) and session_push.c (one that pushes) share. */
 #ifndef WORKER_SESSION_IMPL_H
 #define WORKER_SESSION_IMPL_H
 
@@ -22,12 +23,33 @@ struct udp_track {
     uint64_t strangers_said, drops_said;
 };
 
+/* Who speaks RTSP with the camera: the client, or the server of those who push. */
+struct session;
+struct speaker {
+    void (*start)(struct session *s, usec_t now_us); /* phase RUN has begun */
+    void (*stop)(struct session *s, usec_t now_us); /* the session under way; an event says when it is over */
+    void (*over)(struct session *s, usec_t now_us); /* it is, and its sockets are closed: what comes then */
+    void (*closed)(struct session *s);              /* the sockets were closed */
+    void (*tick)(struct session *s, usec_t now_us); /* its deadline has come */
+    usec_t (*deadline)(const struct session *s);    /* 0: none */
+    void (*send_rtcp)(struct session *s, uint8_t track, struct span compound);
+    void (*udp_bound)(struct session *s, uint8_t track, uint16_t port, int err, usec_t now_us);
+    void (*udp_seen)(struct session *s, uint8_t track, usec_t now_us);
+    bool (*tracks)(struct session *s, unsigned kinds); /* false: they are the same */
+    struct rtsp_client_counts (*counts)(const struct session *s);
+    void (*free)(struct session *s);
+};
+extern const struct speaker session_client, session_push;
+
+struct push;
 struct session {
     struct loop *loop;
     const struct settings *settings;
     struct ingest *ingest;
     struct session_ops ops;
-    struct rtsp_client *client;
+    const struct speaker *speaker;
+    struct rtsp_client *client; /* NULL: the camera pushes */
+    struct push *push;          /* NULL: it is asked */
     struct clink connector;
     enum phase phase;
     struct backoff backoff;
@@ -39,6 +61,7 @@ struct session {
     struct sockaddr_storage peer;
     char host[256]; /* to be dialled at dial_us */
     uint16_t port;
+    uint64_t pushed; /* the connector's number of the connection, 0: it was dialled */
     usec_t dial_us, dial_late_us;
     usec_t drain_us; /* next, while paced */
     struct udp_track udp[RTSP_CLIENT_TRACKS_MAX];
@@ -59,6 +82,20 @@ struct session {
 };
 
 void session_begin_batch(void *arg); /* of a struct session: packets from now on have come now */
+void session_end_batch(void *arg, size_t bytes);
+void session_close_sockets(struct session *s);
+void session_later(struct session *s); /* what has changed is looked at, at the end of this turn */
+/* Of the RTSP machines, arg a struct session. */
+void session_event(void *arg, const struct rtsp_event *e);
+void session_packet(void *arg, uint8_t track, bool rtcp, struct span packet);
+void session_send(void *arg, struct span bytes);
+
+/* session_client.c, session_push.c. false: *ret_why says what is wrong with the URL. */
+bool session_client_new(struct session *s, const char **ret_why);
+void session_attempt(struct session *s);
+bool session_push_new(struct session *s, const char **ret_why);
+/* clink_ops: of cameras that push. */
+void session_pushed(void *arg, uint64_t id, const char *addr, int fd);
 
 void session_udp_close(struct session *s, struct udp_track *t);
 void session_udp_drain(struct session *s, usec_t now_us);

@@ -68,7 +68,7 @@ void session_udp_drain(struct session *s, usec_t now_us)
         session_begin_batch(s);
         bytes = camera_udp_drain(&t->u, &s->batch, on_datagram, between_batches, t);
         say_faults(t);
-        if (bytes > 0) rtsp_client_udp_seen(s->client, t->index, now_us);
+        if (bytes > 0) s->speaker->udp_seen(s, t->index, now_us);
         if (!t->asked && now_us >= t->again_us && s->playing_us != 0 &&
             (t->u.seen_port[0] != 0 || now_us - s->playing_us > LATCH_US))
             connect_udp(t);
@@ -105,7 +105,7 @@ void session_udp_bound(void *arg, uint8_t track, int err, uint16_t port, int rtp
         loop_io_start(s->loop, &t->io[0], rtp_fd, s->live ? LOOP_READ : 0, on_udp_ready, t);
         loop_io_start(s->loop, &t->io[1], rtcp_fd, s->live ? LOOP_READ : 0, on_udp_ready, t);
     }
-    rtsp_client_udp_bound(s->client, track, port, err, clock_mono_us());
+    s->speaker->udp_bound(s, track, port, err, clock_mono_us());
     s->ops.turn(s->ops.arg);
 }
 

@@ -1,6 +1,7 @@
 #include "worker/settings.h"
 #include "common/media/track.h"
 #include "common/ring/ring.h"
+#include "common/wire/url.h"
 
 #define CHUNK_LEAST_US   (5 * US_PER_S)
 #define CHUNK_MOST_US    (3600 * US_PER_S)
@@ -122,6 +123,13 @@ bool settings_same_source(const struct settings *a, const struct settings *b)
 {
     return span_eq(secret_reveal(&a->url), secret_reveal(&b->url)) && a->tracks == b->tracks &&
         a->transport == b->transport && strcmp(a->user_agent, b->user_agent) == 0;
+}
+
+bool settings_pushed(const struct settings *s)
+{
+    struct url u;
+
+    return url_parse(secret_reveal(&s->url), &u) == 0 && u.scheme == URL_PUBLISH;
 }
 
 unsigned settings_tracks(const struct settings *s)

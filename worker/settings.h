@@ -36,6 +36,8 @@ struct settings {
 /* false: cannot be used; *ret_why says what. *ret is then as settings_done leaves it. */
 bool settings_read(const struct packed *body, struct settings *ret, const char **ret_why);
 void settings_done(struct settings *s);
+/* Does its camera push (publish://)? */
+bool settings_pushed(const struct settings *s);
 /* What is set up: what is to be captured, and in dvr-mode = event the metadata, which is read only. */
 unsigned settings_tracks(const struct settings *s);
 /* The same camera, asked in the same way? */

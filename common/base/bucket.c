@@ -5,6 +5,11 @@ struct bucket bucket_of(usec_t every_us, unsigned burst)
     return (struct bucket){.every_us = every_us, .burst = burst};
 }
 
+usec_t bucket_peek(const struct bucket *b, usec_t now_us)
+{
+    return MAX(MAX(b->full_us, now_us) + b->every_us - now_us - b->every_us * (usec_t)b->burst, 0);
+}
+
 usec_t bucket_take(struct bucket *b, usec_t now_us)
 {
     usec_t room_us = b->every_us * (usec_t)b->burst;

@@ -14,6 +14,8 @@ struct bucket {
 };
 
 struct bucket bucket_of(usec_t every_us, unsigned burst);
+/* How long until there is one. */
+usec_t bucket_peek(const struct bucket *b, usec_t now_us);
 /* Takes a token; how long to wait before what it is for may be done, at most BUCKET_WAIT_MAX_US. */
 usec_t bucket_take(struct bucket *b, usec_t now_us);
 

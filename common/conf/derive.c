@@ -227,8 +227,12 @@ static void derive_url(
     if (url_parse(text, &u) != 0) return; /* reported where it was read */
     if (u.scheme == URL_PUBLISH) {
         st->source = CONF_SOURCE_PUBLISH;
-        st->unready = "cameras that push are not part of this version";
-        lack(l, LACK_PUSH, st, "stream-url", given);
+        if (!(l->c->delivery.enable & CONF_ROAD_PUBLISH)) lack(l, LACK_PUSH, st, "stream-url", given);
+        if (!u.has_user) lack(l, LACK_LOGIN, st, "stream-url", given);
+        if (st->enable == CONF_ON_DEMAND) {
+            lack(l, LACK_DEMAND, st, "stream-enable", given);
+            st->enable = CONF_ENABLED;
+        }
         return;
     }
     mem_free(st->host);

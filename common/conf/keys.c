@@ -13,7 +13,6 @@
 #define CLUSTER  "accepted: clustering is not part of this version, this node works alone"
 #define CPANEL   "accepted: the control panel is not part of this version"
 #define API      "accepted: the API is not part of this version"
-#define PUSH     "accepted: sources that push are not part of this version"
 #define TOKENS   "accepted: tokens are not part of this version, a stream that is not public answers 403"
 #define TOGETHER "accepted: the streams of one camera are not brought together by this version"
 
@@ -141,14 +140,14 @@ const struct conf_row conf_rows[] = {
         .help = "true, false, or a list out of rtsp, publish, web: which listeners are opened."},
     {CONF_ROW(DELIVERY, "rtsp", KIND_LISTEN, delivery.rtsp, struct conf_listens, "*:554:/"), .reload = RELOAD_HTTPD,
         .help = "RTSP for viewers, host:port:base-url."},
-    {CONF_ROW(DELIVERY, "publish", KIND_LISTEN, delivery.publish, struct conf_listens, "*:7554:/"), .reload = RELOAD_HTTPD, .accepted = PUSH,
-        .help = "RTSP for cameras that push."},
+    {CONF_ROW(DELIVERY, "publish", KIND_LISTEN, delivery.publish, struct conf_listens, "*:7554:/"), .reload = RELOAD_LIVE,
+        .help = "RTSP for cameras that push (stream-url = publish://...), without TLS. Opened when there is such a stream."},
     {CONF_ROW(DELIVERY, "web", KIND_LISTEN, delivery.web, struct conf_listens, "*:444/"), .reload = RELOAD_HTTPD,
         .help = "HTTP for viewers."},
     {CONF_ROW(DELIVERY, "whitelist-access", KIND_CIDRS, delivery.whitelist_access, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
         .help = "Networks from which streams may be watched, whatever the stream says. Empty: from everywhere."},
     {CONF_ROW(DELIVERY, "whitelist-publishers", KIND_CIDRS, delivery.whitelist_publishers, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
-        .accepted = PUSH, .help = "Networks from which cameras may push."},
+        .help = "Networks from which cameras may push; empty: from everywhere."},
     {CONF_ROW(DELIVERY, "auth-module", KIND_TEXT, delivery.auth_module, char *, "modules/auth/validate.lua"), .reload = RELOAD_HTTPD,
         .accepted = TOKENS, .help = "Lua that decides on viewers: looked up in the site's overlay, then in what is shipped."},
     {CONF_ROW(DELIVERY, "auth-secret", KIND_SECRET, delivery.auth_secret, struct secret, ""), .reload = RELOAD_LIVE, .accepted = TOKENS,
@@ -242,7 +241,7 @@ const struct conf_row conf_rows[] = {
     {STREAM_ROW("stream-enable", KIND_ENUM, enable, enum conf_enable, "true"), .words = conf_words_enable, .reload = RELOAD_WORKER,
         .help = "on-demand: connected at the first viewer or event, left 30 s after the last."},
     {STREAM_ROW("stream-url", KIND_URL, url, struct secret, ""), .unit = "rtsp rtsps tcp udp publish", .reload = RELOAD_STREAM,
-        .help = "The camera: rtsp://user:password@host:port/path. tcp:// and udp:// are RTSP with media over that transport. rtsps:// and publish:// are accepted, and such a stream is down with that reason in this version. Required unless the stream is disabled."},
+        .help = "The camera: rtsp://user:password@host:port/path. tcp:// and udp:// are RTSP with media over that transport. publish://user:password@node/<uid>/: the camera pushes to the publish listener, with this user and password. rtsps:// is accepted, and such a stream is down with that reason in this version. Required unless the stream is disabled."},
     {STREAM_ROW("stream-transport", KIND_ENUM, transport, enum conf_transport, "auto"), .words = conf_words_transport, .reload = RELOAD_STREAM,
         .help = "Transport of the media. auto: TCP, and UDP where the camera refuses it. tcp:// and udp:// in the URL win."},
     {STREAM_ROW("stream-profile", KIND_ENUM, profile, enum conf_profile, "main"), .words = words_profile, .reload = RELOAD_LIVE,

@@ -17,7 +17,7 @@ struct given {
     unsigned lines[CONF_ROWS_MAX];
 };
 /* What is asked for in the files, and not part of this version, or without effect as it stands. */
-enum lack { LACK_RTSPS, LACK_PUSH, LACK_WHITELIST, LACK_PROTECTED, LACK_KEY, LACKS };
+enum lack { LACK_RTSPS, LACK_PUSH, LACK_LOGIN, LACK_DEMAND, LACK_WHITELIST, LACK_PROTECTED, LACK_KEY, LACKS };
 /* The first use of what is only accepted, and how many there are. */
 struct accepted {
     unsigned count, line;

@@ -7,7 +7,10 @@
 
 static const char *const lacks[LACKS] = {
     [LACK_RTSPS] = "accepted: rtsps is not part of this version, such a stream is down",
-    [LACK_PUSH] = "accepted: sources that push are not part of this version, such a stream is down",
+    [LACK_PUSH] =
+        "the publish listener is not opened (enable of [[stream]]), so nobody can push such a stream",
+    [LACK_LOGIN] = "without user and password in the URL everybody (whitelist-publishers) may push it",
+    [LACK_DEMAND] = "a camera that pushes comes and goes by itself: on-demand is taken as true",
     [LACK_WHITELIST] =
         "accepted: stream-whitelist is of streams with stream-access = protected, here it closes nothing",
     [LACK_PROTECTED] = "no network is listed (stream-whitelist), so nobody may watch such a stream",

@@ -60,17 +60,23 @@ enum {
     MESSAGE(STATE, 16, TO_WORKER, TO_MASTER, 512, 0)          /* state (number of enum stream_state), reason, since_us (wall clock): on every change */ \
     /* --- connector ------------------------------------------------------------------------------------------ */ \
     /* a worker's socket: uid, gen (of its start: the same one keeps its UDP pairs), host, port (as configured; others are redirects); \
-       allow, deny: the site's CIDR lists as text, "" = none */ \
+       allow, deny: the site's CIDR lists as text, "" = none; push: its camera pushes, nothing is dialled */ \
     MESSAGE(CONN_PEER, 20, TO_MASTER, TO_CONNECTOR, 8192, 1) \
     MESSAGE(CONN_PEER_GONE, 21, TO_MASTER, TO_CONNECTOR, 128, 0) /* uid */ \
     MESSAGE(DIAL, 22, TO_WORKER, TO_CONNECTOR, 1024, 0)       /* id, host, port, timeout_us; a new DIAL ends the one before */ \
     /* id, err (0, or positive errno; EACCES: refused by policy; ENOENT: no such name), text, addr ("192.168.1.5:554"); descriptor when err is 0 */ \
     MESSAGE(DIALED, 23, TO_CONNECTOR, TO_WORKER, 1024, 1) \
-    MESSAGE(UDP_BIND, 24, TO_WORKER, TO_CONNECTOR, 64, 0)     /* id: an even and odd port pair towards the last dialled address */ \
+    /* id, pushed: an even and odd port pair towards the last dialled address, or that of the PUSHED connection of this number */ \
+    MESSAGE(UDP_BIND, 24, TO_WORKER, TO_CONNECTOR, 64, 0) \
     MESSAGE(UDP_BOUND, 25, TO_CONNECTOR, TO_WORKER, 256, 2)   /* id, err, port (of RTP), two descriptors when err is 0 */ \
     MESSAGE(UDP_CONNECT, 26, TO_WORKER, TO_CONNECTOR, 64, 0)  /* id, port, rtcp_port: the camera's; both ends get connected */ \
     MESSAGE(UDP_CONNECTED, 27, TO_CONNECTOR, TO_WORKER, 64, 0) /* id, err */ \
     MESSAGE(UDP_CLOSE, 28, TO_WORKER, TO_CONNECTOR, 64, 0)    /* id: the connector forgets its copies */ \
+    /* id, addr: somebody's connection to the publish listener, his first request (it names this stream) unread in it */ \
+    MESSAGE(PUSHED, 29, TO_CONNECTOR, TO_WORKER, 256, 1) \
+    /* whitelist (CIDR list of whitelist-publishers as text, "": from everywhere): the listeners of before are forgotten, LISTEN \
+       says the new ones. After CONF_PEERs, and with every reload */ \
+    MESSAGE(PUSH_CONF, 72, TO_MASTER, TO_CONNECTOR, 65536, 0) \
     /* --- keeper --------------------------------------------------------------------------------------------- */ \
     /* name, path, index_path, free (bytes or percent as text), uuid (expected by state-dir, "" = never seen), sync_us */ \
     MESSAGE(STORAGE, 30, TO_MASTER, TO_KEEPER | TO_HTTPD, 4096, 0) \
@@ -109,7 +115,7 @@ enum {
     /* from_us, until_us (-1: until another order; not behind from_us: none): modes schedule and ondemand. One at a time */ \
     MESSAGE(RECORD, 49, TO_MASTER, TO_WORKER, 64, 0) \
     /* --- httpd ---------------------------------------------------------------------------------------------- */ \
-    MESSAGE(LISTEN, 50, TO_MASTER, TO_HTTPD, 512, 1)          /* kind (web, rtsp, publish, module), base, tls (bool): a listening socket */ \
+    MESSAGE(LISTEN, 50, TO_MASTER, TO_HTTPD | TO_CONNECTOR, 512, 1)          /* kind (web, rtsp, publish, module), base, tls (bool): a listening socket */ \
     /* module (bool: of the listener of API and panel, else of the viewers'), cert and key (PEM), kernel: for new connections, from now on. \
        Before LISTEN, at a reload that found others, and once a day, for new ticket keys */ \
     MESSAGE(TLS, 90, TO_MASTER, TO_HTTPD, 65536, 0) \

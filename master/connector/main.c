@@ -1,10 +1,11 @@
-/* ms-connector: gives workers their camera's sockets. */
+/* ms-connector: gives workers their camera's sockets, those it connects and those of cameras that push. */
 #include "common/ipc/child.h"
-#include "master/connector/peers.h"
+#include "master/connector/push.h"
 
 struct connector {
     struct loop *loop;
     struct peers *peers;
+    struct push *push;
 };
 
 static int take_peer(struct connector *c, struct incoming *in)
@@ -15,11 +16,20 @@ static int take_peer(struct connector *c, struct incoming *in)
     return 0;
 }
 
+static void take_listener(struct connector *c, struct incoming *in)
+{
+    if (in->n_fds != 1) return;
+    push_listen(c->push, in->body, in->fds[0]);
+    in->fds[0] = -1;
+}
+
 static int on_message(struct child *ch, struct incoming *in)
 {
     struct connector *c = child_arg(ch);
 
     if (in->type == MSG_CONN_PEER) return take_peer(c, in);
+    if (in->type == MSG_PUSH_CONF) push_conf(c->push, in->body);
+    if (in->type == MSG_LISTEN) take_listener(c, in);
     if (in->type == MSG_CONN_PEER_GONE) peers_remove(c->peers, packed_str(in->body, "uid"));
     return 0;
 }
@@ -28,6 +38,7 @@ static void on_stop(struct child *ch, bool orphaned)
 {
     struct connector *c = child_arg(ch);
 
+    push_free(c->push);
     peers_free(c->peers);
     child_exit(ch, orphaned ? CHILD_EXIT_ORPHAN : CHILD_EXIT_OK);
 }
@@ -42,6 +53,7 @@ int main(void)
 
     if (!child_start(c.loop, &setup)) return CHILD_EXIT_CONFIG;
     c.peers = peers_new(c.loop, NULL);
+    c.push = push_new(c.loop, c.peers);
     loop_run(c.loop);
     return CHILD_EXIT_OK;
 }

@@ -7,11 +7,19 @@
 #include "master/connector/udp_pair.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define UID_MAX 64
 
+/* A connection that was handed over to a worker. */
+struct pushed {
+    uint64_t id; /* 0: none */
+    struct sockaddr_storage addr, local;
+};
+
 struct peers {
+    uint64_t last_pushed;
     struct loop *loop;
     struct dialer *dialer;
     struct map by_uid;
@@ -32,6 +40,9 @@ struct peer {
     char host[POLICY_HOST_MAX];
     struct sockaddr_storage addr, local;
     struct udp_pair pairs[PEER_PAIRS_MAX];
+    bool push; /* its camera pushes */
+    struct bucket pushes;
+    struct pushed pushed[PEER_PUSHED_MAX]; /* the last ones, in a circle */
 };
 
 /* --- DIAL --- */
@@ -106,16 +117,24 @@ static struct udp_pair *free_pair(struct peer *p)
     return NULL;
 }
 
-static int bind_pair(struct peer *p, uint64_t id, struct udp_pair **ret, uint16_t *ret_port)
+static const struct pushed *pushed_of(const struct peer *p, uint64_t id)
+{
+    for (size_t i = 0; i < PEER_PUSHED_MAX; i++)
+        if (p->pushed[i].id == id) return &p->pushed[i];
+    return NULL;
+}
+
+static int bind_pair(struct peer *p, uint64_t id, uint64_t pushed, struct udp_pair **ret, uint16_t *ret_port)
 {
     struct udp_pair *pair = pair_of(p, id);
+    const struct pushed *from = pushed ? pushed_of(p, pushed) : NULL;
     int err;
 
     if (pair) udp_pair_close(pair);
     pair = free_pair(p);
-    if (!p->reached) return ENOTCONN;
+    if (!from && (pushed || !p->reached)) return ENOTCONN;
     if (!pair) return EMFILE;
-    err = udp_pair_bind(&p->local, pair, ret_port);
+    err = udp_pair_bind(from ? &from->local : &p->local, from ? &from->addr : &p->addr, pair, ret_port);
     if (err != 0) return err;
     pair->id = id;
     *ret = pair;
@@ -127,7 +146,7 @@ static int on_udp_bind(struct peer *p, const struct packed *body)
     uint64_t id = packed_u64(body, "id", 0);
     struct udp_pair *pair = NULL;
     uint16_t port = 0;
-    int err = bind_pair(p, id, &pair, &port), fds[2] = {-1, -1};
+    int err = bind_pair(p, id, packed_u64(body, "pushed", 0), &pair, &port), fds[2] = {-1, -1};
     struct packer *m = channel_begin(p->ch, MSG_UDP_BOUND, 3);
 
     if (pair) {
@@ -149,8 +168,8 @@ static int on_udp_connect(struct peer *p, const struct packed *body)
     struct packer *m;
     int err = EINVAL;
 
-    if (pair && p->reached && rtp > 0 && rtp < 65536 && rtcp > 0 && rtcp < 65536)
-        err = udp_pair_connect(pair, &p->addr, (uint16_t)rtp, (uint16_t)rtcp);
+    if (pair && rtp > 0 && rtp < 65536 && rtcp > 0 && rtcp < 65536)
+        err = udp_pair_connect(pair, (uint16_t)rtp, (uint16_t)rtcp);
     m = channel_begin(p->ch, MSG_UDP_CONNECTED, 2);
     pack_kv_u64(m, "id", id);
     pack_kv_u64(m, "err", (uint64_t)err);
@@ -164,6 +183,40 @@ static int on_udp_close(struct peer *p, const struct packed *body)
 
     if (pair) udp_pair_close(pair);
     return 0;
+}
+
+/* --- who pushes --- */
+
+static int hand_over(struct peer *p, int fd)
+{
+    struct pushed *to = &p->pushed[p->all->last_pushed++ % PEER_PUSHED_MAX];
+    socklen_t n = sizeof(to->addr), n_local = sizeof(to->local);
+    char addr[DIAL_TEXT_MAX] = "";
+    struct packer *m;
+
+    to->id = p->all->last_pushed;
+    if (getpeername(fd, (struct sockaddr *)&to->addr, &n) < 0 ||
+        getsockname(fd, (struct sockaddr *)&to->local, &n_local) < 0) {
+        to->id = 0;
+        return PEER_PUSH_AWAY;
+    }
+    m = channel_begin(p->ch, MSG_PUSHED, 2);
+    pack_kv_u64(m, "id", to->id);
+    pack_kv_text(m, "addr", dial_text(&to->addr, addr));
+    channel_end(p->ch, &fd, 1);
+    return PEER_PUSH_OK;
+}
+
+enum peer_push peers_push(struct peers *all, struct span uid, int fd)
+{
+    struct peer *p = map_get(&all->by_uid, uid);
+    usec_t now_us = loop_now_us(all->loop);
+
+    if (!p || !p->push) return PEER_PUSH_UNKNOWN;
+    if (!p->ch) return PEER_PUSH_AWAY;
+    if (bucket_peek(&p->pushes, now_us) > 0) return PEER_PUSH_OFTEN;
+    bucket_take(&p->pushes, now_us);
+    return hand_over(p, fd);
 }
 
 /* --- the socket --- */
@@ -227,6 +280,7 @@ static struct peer *peer_of(struct peers *all, struct span uid)
     p->all = all;
     span_copy(uid, p->uid, sizeof(p->uid));
     p->bucket = bucket_of(PEER_DIAL_EVERY_US, PEER_DIAL_BURST);
+    p->pushes = bucket_of(PEER_PUSH_EVERY_US, PEER_PUSH_BURST);
     p->dial.fd = -1;
     for (size_t i = 0; i < PEER_PAIRS_MAX; i++) p->pairs[i].rtp = p->pairs[i].rtcp = -1;
     map_set(&all->by_uid, uid, p);
@@ -248,6 +302,7 @@ void peers_add(struct peers *all, const struct packed *body, int fd)
         (p->reached && policy_refuses(&p->policy, p->host, (const struct sockaddr *)&p->addr) != NULL))
         drop_pairs(p);
     p->gen = gen;
+    p->push = packed_bool(body, "push", false);
     p->ch = channel_new(all->loop, fd, ROLE_CONNECTOR, ROLE_WORKER, &ops, p);
 }
 

@@ -40,7 +40,8 @@ static int bind_one(const struct sockaddr_storage *local, uint16_t port, int *re
     return 0;
 }
 
-int udp_pair_bind(const struct sockaddr_storage *local, struct udp_pair *ret, uint16_t *ret_port)
+int udp_pair_bind(const struct sockaddr_storage *local, const struct sockaddr_storage *peer,
+    struct udp_pair *ret, uint16_t *ret_port)
 {
     int err = EADDRINUSE;
 
@@ -57,6 +58,7 @@ int udp_pair_bind(const struct sockaddr_storage *local, struct udp_pair *ret, ui
         }
         ret->rtp = rtp;
         ret->rtcp = rtcp;
+        ret->peer = *peer;
         *ret_port = port;
     }
     return err;
@@ -70,12 +72,11 @@ static int connect_one(int fd, const struct sockaddr_storage *peer, uint16_t por
     return connect(fd, (const struct sockaddr *)&addr, n) < 0 ? errno : 0;
 }
 
-int udp_pair_connect(
-    const struct udp_pair *p, const struct sockaddr_storage *peer, uint16_t rtp_port, uint16_t rtcp_port)
+int udp_pair_connect(const struct udp_pair *p, uint16_t rtp_port, uint16_t rtcp_port)
 {
-    int err = connect_one(p->rtp, peer, rtp_port);
+    int err = connect_one(p->rtp, &p->peer, rtp_port);
 
-    return err == 0 ? connect_one(p->rtcp, peer, rtcp_port) : err;
+    return err == 0 ? connect_one(p->rtcp, &p->peer, rtcp_port) : err;
 }
 
 void udp_pair_close(struct udp_pair *p)

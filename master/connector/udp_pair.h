@@ -10,14 +10,15 @@
 
 struct udp_pair {
     uint64_t id;
-    int rtp, rtcp; /* our copies; -1: free slot */
+    int rtp, rtcp;                /* our copies; -1: free slot */
+    struct sockaddr_storage peer; /* towards whom; its port is not used */
 };
 
 /* 0 or a positive errno. local: the address to bind to, its port is not used. */
-int udp_pair_bind(const struct sockaddr_storage *local, struct udp_pair *ret, uint16_t *ret_port);
-/* Both ends towards the camera's ports; peer's own port is not used. 0 or a positive errno. */
-int udp_pair_connect(
-    const struct udp_pair *p, const struct sockaddr_storage *peer, uint16_t rtp_port, uint16_t rtcp_port);
+int udp_pair_bind(const struct sockaddr_storage *local, const struct sockaddr_storage *peer,
+    struct udp_pair *ret, uint16_t *ret_port);
+/* Both ends towards the camera's ports. 0 or a positive errno. */
+int udp_pair_connect(const struct udp_pair *p, uint16_t rtp_port, uint16_t rtcp_port);
 void udp_pair_close(struct udp_pair *p);
 
 #endif

@@ -8,6 +8,7 @@ import pytest
 
 import hls
 import mp4
+import push
 import urls
 import ws
 from rtsp import Rtsp
@@ -127,7 +128,15 @@ def check_ws(server, path):
     assert {f[47] for f in fragments} == {1, 2} and all(f[4:8] == b"moof" for f in fragments)
 
 
-CHECKS = {"rtsp": check_rtsp, "master": check_master, "media": check_media, "ts-hls": check_ts_hls, "ts": check_ts, "live-mp4": check_live_mp4, "mp4": check_mp4, "json": check_json, "strip": check_strip, "jpeg": check_jpeg, "html": check_html, "ws": check_ws}
+def check_push(_, path):
+    uid = path.removeprefix("publish:").strip("/")
+    with push.Server({uid: f"publish://u:p@node/{uid}/"}) as server:
+        wait_for("its worker", lambda: server.stream(uid)["reason"] == "waiting for the camera to push")
+        with push.Client(server.push_port) as c:
+            assert c.announce(server.push_url(uid, user=""), "u", "p")[0] == 200
+
+
+CHECKS = {"push": check_push, "rtsp": check_rtsp, "master": check_master, "media": check_media, "ts-hls": check_ts_hls, "ts": check_ts, "live-mp4": check_live_mp4, "mp4": check_mp4, "json": check_json, "strip": check_strip, "jpeg": check_jpeg, "html": check_html, "ws": check_ws}
 
 
 @pytest.mark.parametrize("row", [u for u in urls.ALL if u.done], ids=lambda u: u.path)
@@ -137,7 +146,7 @@ def test_answers(recorded, row):
 
 def test_every_road_knows_unknown_streams(recorded):
     for row in urls.ALL:
-        if row.kind != "rtsp":
+        if row.kind not in ("rtsp", "push"):
             path = row.path.format(uid="nobody", duration=6, now=int(time.time()), **{"from": recorded[1]})
             # who asks for a WebSocket plainly is told so, and nothing of the stream
             assert recorded[0].get(path, status=None).status in (404, 426 if row.kind == "ws" else 501), path
@@ -146,7 +155,7 @@ def test_every_road_knows_unknown_streams(recorded):
 def test_head_and_methods(recorded):
     server = recorded[0]
     for row in urls.ALL:
-        if not row.done or row.kind == "live-mp4":
+        if not row.done or row.kind in ("live-mp4", "rtsp", "push"):
             continue
         path = filled(recorded, row.path)
         a = server.get(path, method="HEAD", status=426 if row.kind == "ws" else 200)

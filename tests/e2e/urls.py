@@ -11,7 +11,7 @@ DONE = {1}
 class Url:
     path: str
     issue: int
-    kind: str  # master, media, ts-hls, ts, live-mp4, mp4, json, html, jpeg, ws, rtsp
+    kind: str  # master, media, ts-hls, ts, live-mp4, mp4, json, html, jpeg, ws, rtsp, push
     what: str = ""
     built: bool = False  # though other rows of its issue are not yet
 
@@ -29,6 +29,7 @@ ORIGINAL = [
     Url("live/{uid}/preview.mp4", 1, "mp4", "last live key frame"),
     Url("dvr/{uid}/screenshot.mp4?timestamp={from}", 2, "mp4", "frame of the archive", built=True),
     Url("rtsp:live/{uid}/", 3, "rtsp", "RTSP live", built=True),
+    Url("publish:{uid}/", 3, "push", "a camera pushes", built=True),
     Url("rtsp:dvr/{uid}/?timestamp={from}", 3, "rtsp", "RTSP archive"),
 ]
 FLUSSONIC = [

@@ -456,8 +456,8 @@ static void test_stream_urls(void **state)
     assert_int_equal(s->transport, CONF_TRANSPORT_UDP);
     s = conf_stream(f.conf, SPAN_LIT("p"));
     assert_int_equal(s->source, CONF_SOURCE_PUBLISH);
-    assert_string_equal(s->unready, "cameras that push are not part of this version");
-    assert_false(s->record);
+    assert_null(s->unready);
+    assert_true(s->record);
     assert_string_equal(s->dvr_archive.text, "/opt/dvr");
     assert_string_equal(conf_stream(f.conf, SPAN_LIT("r"))->unready, "rtsps is not part of this version");
     assert_int_equal(conf_stream(f.conf, SPAN_LIT("off"))->enable, CONF_DISABLED);
@@ -716,14 +716,26 @@ static void test_what_this_version_lacks(void **state)
     assert_int_equal(f.report.n, 5);
     assert_true(conf_files_said(&f, CONF_NOTE, 2, "c0/stream-url",
         "accepted: rtsps is not part of this version, such a stream is down (3 streams)"));
-    assert_true(conf_files_said(
-        &f, CONF_NOTE, 3, "p/stream-url", "accepted: sources that push are not part of this version"));
+    assert_true(conf_files_said(&f, CONF_NOTE, 3, "p/stream-url", "without user and password in the URL"));
     assert_true(conf_files_said(&f, CONF_NOTE, 3, "c0/stream-access", "there is no key for tokens"));
     assert_true(conf_files_said(&f, CONF_NOTE, 3, "c1/stream-access", "no network is listed"));
     assert_true(conf_files_said(&f, CONF_NOTE, 4, "p/stream-whitelist", "here it closes nothing"));
     load_ok("[server]\n[[module]]\n[[[users]]]\nuser = u:p\n");
     assert_true(f.report.n >= 4);
     for (size_t i = 0; i < f.report.n; i++) assert_null(strstr(f.report.v[i].text, "no key for tokens"));
+}
+
+/* A camera that pushes into a server that does not listen for it, and one that nobody can ask for. */
+static void test_cameras_that_push(void **state)
+{
+    (void)state;
+    conf_files_put(&f, "streams/p.ini",
+        "[p]\nstream-url = publish://u:p@node/p\nstream-access = public\nstream-enable = on-demand\n");
+    load_ok("[server]\n[[stream]]\nenable = web\n");
+    assert_int_equal(f.report.n, 2);
+    assert_true(conf_files_said(&f, CONF_NOTE, 2, "p/stream-url", "the publish listener is not opened"));
+    assert_true(conf_files_said(&f, CONF_NOTE, 4, "p/stream-enable", "on-demand is taken as true"));
+    assert_int_equal(conf_stream(f.conf, SPAN_LIT("p"))->enable, CONF_ENABLED);
 }
 
 static void test_keys_given_twice(void **state)
@@ -777,6 +789,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_listeners_at_their_limit, up, down),
         cmocka_unit_test_setup_teardown(test_one_remark_for_many, up, down),
         cmocka_unit_test_setup_teardown(test_what_this_version_lacks, up, down),
+        cmocka_unit_test_setup_teardown(test_cameras_that_push, up, down),
         cmocka_unit_test_setup_teardown(test_keys_given_twice, up, down),
         cmocka_unit_test_setup_teardown(test_text_behind_a_quote, up, down),
         cmocka_unit_test_setup_teardown(test_several_streams_in_a_file, up, down),

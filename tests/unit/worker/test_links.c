@@ -243,7 +243,7 @@ static void a_new_connector_gets_the_pairs(void **state)
     uint64_t id;
 
     clink_connector(&b->c, other_side(b, ROLE_CONNECTOR));
-    clink_udp_bind(&b->c, 1);
+    clink_udp_bind(&b->c, 1, 0);
     id = wait_said(b)->id;
     clink_connector(&b->c, other_side(b, ROLE_CONNECTOR));
     assert_int_equal(wait_said(b)->type, MSG_UDP_BIND);
@@ -275,7 +275,7 @@ static void udp_pairs_are_known_by_their_track(void **state)
     int fds[2] = {STDERR_FILENO, STDERR_FILENO};
 
     clink_connector(&b->c, other_side(b, ROLE_CONNECTOR));
-    clink_udp_bind(&b->c, 3);
+    clink_udp_bind(&b->c, 3, 9);
     s = wait_said(b);
     assert_int_equal(s->type, MSG_UDP_BIND);
     p = channel_begin(b->peer, MSG_UDP_BOUND, 3);

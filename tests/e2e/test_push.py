@@ -1,0 +1,174 @@
+"""Cameras that push: recorded and watched like any other, and nobody else's footage gets in."""
+import shutil
+import signal
+
+import pytest
+
+import hls
+import mp4
+import push
+import tools
+from server import need_server
+from tools import wait_for
+
+PATH = "cam-1"
+
+
+@pytest.fixture(scope="module")
+def shared():
+    need_server()
+    with push.Server({PATH: "publish://u:p@node/cam-1/"}, record=True) as s:
+        yield s
+
+
+def until_free(s):
+    """Nobody pushes."""
+    wait_for("the last one has gone", lambda: s.stream(PATH)["state"] == "down" or s.stream(PATH)["reason"] == "waiting for the camera to push", timeout=20)
+
+
+def check_live(s):
+    p = hls.Playlist(s.text(f"{PATH}/video.m3u8"), s.url(f"{PATH}/video.m3u8"))
+    got = hls.samples(s, p.segments[:2])
+    assert got.of("vide")[0].key
+    mp4.check_times(got.of("vide"))
+    return got
+
+
+def test_waits_for_the_camera(shared):
+    wait_for("it says so", lambda: shared.stream(PATH)["reason"] == "waiting for the camera to push")
+    assert shared.stream(PATH)["state"] == "connecting"
+
+
+@pytest.mark.limit(60)
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_ffmpeg_pushes(shared, transport):
+    """Live and recorded; when it leaves, the stream is down and says why."""
+    until_free(shared)
+    before = len(shared.recorded(PATH))
+    with push.ffmpeg(shared.push_url(PATH, slash="/" if transport == "tcp" else ""), transport):
+        shared.wait_state(PATH)
+        got = check_live(shared)
+        assert got.of("soun")
+        shared.wait_recording(PATH)
+        shared.wait_frames(PATH, 50)
+    row = shared.wait_state(PATH, "down")
+    assert row["reason"] == "the camera ended the session"
+    wait_for("the segment is closed", lambda: len(shared.recorded(PATH)) >= before + 40)
+    mp4.check_times(mp4.Mp4(shared.segments(PATH)[-1].read_bytes()).of("vide"))
+
+
+@pytest.mark.limit(60)
+@pytest.mark.parametrize("protocols", ["tcp", "udp"])
+def test_gstreamer_pushes(shared, protocols):
+    if not shutil.which("gst-inspect-1.0") or tools.run("gst-inspect-1.0", "rtspclientsink", ok=False).returncode:
+        pytest.skip("no rtspclientsink")
+    until_free(shared)
+    with push.gstreamer(shared.push_url(PATH), protocols):
+        shared.wait_state(PATH)
+        check_live(shared)
+        shared.wait_frames(PATH, 25)
+    shared.wait_state(PATH, "down")
+
+
+def test_who_is_not_let_in(shared):
+    """No login, a wrong one, another stream, no stream, nothing that is RTSP."""
+    url = shared.push_url(PATH, user="")
+    until_free(shared)
+    with push.Client(shared.push_port) as c:
+        status, fields = c.ask("OPTIONS", url)
+        assert status == 200 and "RECORD" in fields["public"][0]
+        assert c.ask("SETUP", url + "/streamid=0", Transport="RTP/AVP/TCP;interleaved=0-1")[0] == 455
+        status, fields = c.announce(url)
+        assert status == 401 and not any(v.startswith("Basic") for v in fields["www-authenticate"])
+        assert c.ask("RECORD", url)[0] == 455
+        assert c.ask("PLAY", url)[0] == 405
+        assert c.ask("BREW", url)[0] == 501
+        assert c.ask("ANNOUNCE", shared.push_url("other", user=""), push.SDP)[0] == 404
+        for _ in range(3):
+            assert c.announce(url, "u", "q")[0] in (401, 0)
+        assert c.ask("OPTIONS", url)[0] == 0
+    with push.Client(shared.push_port) as c:
+        assert c.ask("ANNOUNCE", shared.push_url("nobody", user=""), push.SDP)[0] == 404
+    with push.Client(shared.push_port) as c:
+        c.socket.sendall(b"X" * 9000)
+        assert c.answer()[0] == 400
+    assert shared.stream(PATH)["state"] != "active"
+
+
+def test_another_one_while_the_first_sends(shared):
+    url = shared.push_url(PATH, user="")
+    until_free(shared)
+    with push.ffmpeg(shared.push_url(PATH), audio=False) as first:
+        shared.wait_state(PATH)
+        with push.Client(shared.push_port) as c:
+            status, fields = c.announce(url, "u", "p")
+            assert status == 503 and fields["retry-after"]
+        shared.wait_frames(PATH, 25)
+        # One that is stuck makes room: a camera that was cut off comes back before its old connection dies.
+        first.process.send_signal(signal.SIGSTOP)
+
+        def taken_over():
+            with push.Client(shared.push_port) as c:
+                return c.announce(url, "u", "p")[0] == 200
+
+        wait_for("the next one is let in", taken_over, timeout=20)
+        first.process.send_signal(signal.SIGCONT)
+        assert first.said()
+
+
+@pytest.mark.limit(60)
+def test_a_killed_worker_costs_a_reconnect(shared):
+    """The pusher's connection ends with the worker; what was in the ring is recorded, and it may push again."""
+    until_free(shared)
+    with push.ffmpeg(shared.push_url(PATH), audio=False) as first:
+        shared.wait_state(PATH)
+        shared.wait_recording(PATH)
+        shared.wait_frames(PATH, 75)
+        frames = shared.stream(PATH)["frames"]
+        _, wait_new = shared.kill(PATH)
+        wait_new()
+        assert first.said()
+    with push.ffmpeg(shared.push_url(PATH), audio=False):
+        wait_for("it is active again", lambda: shared.stream(PATH)["state"] == "active", timeout=20)
+        shared.wait_frames(PATH, 50)
+        assert shared.stream(PATH)["frames"] > frames
+    shared.wait_state(PATH, "down")
+    for path in shared.segments(PATH):
+        mp4.check_times(mp4.Mp4(path.read_bytes(), True).of("vide"))
+
+
+@pytest.mark.limit(60)
+def test_reload_ends_and_begins():
+    """Switched off and on again, other credentials, another whitelist; without such a stream nobody listens."""
+    need_server()
+    with push.Server({PATH: "publish://u:p@node/cam-1/"}) as s:
+        with push.ffmpeg(s.push_url(PATH), audio=False) as first:
+            s.wait_state(PATH)
+            s.write_stream(PATH, {"stream-url": "publish://u:p@node/cam-1/", "stream-enable": "false"})
+            s.reload()
+            s.wait_state(PATH, "disabled")
+            assert first.said()
+        with pytest.raises(OSError):
+            push.Client(s.push_port)
+        s.write_stream(PATH, {"stream-url": "publish://u:other@node/cam-1/"})
+        s.reload()
+
+        def lets_in(password):
+            with push.Client(s.push_port) as c:
+                return c.announce(s.push_url(PATH, user=""), "u", password)[0]
+
+        wait_for("its worker is there", lambda: lets_in("p") == 401)
+        assert lets_in("other") == 200
+        s.sections["server/stream"]["whitelist-publishers"] = "10.0.0.0/8"
+        s.write_ini()
+        s.reload()
+
+        def shut_out():
+            try:
+                return lets_in("other") == 0
+            except ConnectionError:
+                return True
+
+        wait_for("the whitelist holds", shut_out)
+        before = s.status()["httpd_pid"]
+        assert s.get(f"{PATH}/stream.json").status == 200 and s.status()["httpd_pid"] == before
