@@ -152,10 +152,10 @@ static void put_tables(struct out *o, const struct ts_program *p, uint8_t versio
     uint8_t mem[SECTION_MAX];
     struct wr w = wr_of(mem, BODY - 1);
 
-    write_pat(&w);
+    if (o->at) write_pat(&w);
     put_section(o, SLOT_PAT, wr_span(&w));
     w = wr_of(mem, BODY - 1);
-    write_pmt(&w, p, version);
+    if (o->at) write_pmt(&w, p, version);
     put_section(o, SLOT_PMT, wr_span(&w));
 }
 
@@ -228,13 +228,27 @@ static void next_packet(struct pes *p)
     p->started = true;
 }
 
+/* What is only counted is counted at once, as far as it fills packets. */
+static void count_whole(struct pes *p, size_t *n)
+{
+    struct out *o = p->o;
+    size_t whole = MIN(*n, p->left) / BODY;
+
+    if (o->at || !p->started) return;
+    o->packets += (uint32_t)whole;
+    o->cc[p->slot] = (uint8_t)((o->cc[p->slot] + whole) & 15);
+    p->left -= whole * BODY;
+    *n -= whole * BODY;
+}
+
 /* s.p NULL: only its length matters. */
 static void put(struct pes *p, struct span s)
 {
     while (s.n > 0 && p->left > 0) {
         size_t n;
 
-        if (p->room == 0) next_packet(p);
+        if (p->room == 0) count_whole(p, &s.n);
+        if (p->room == 0 && s.n > 0) next_packet(p);
         n = MIN(p->room, s.n);
         if (p->at && s.p) {
             memcpy(p->at, s.p, n);
@@ -412,12 +426,16 @@ static void put_sound(struct out *o, const struct ts_piece *part, size_t bytes, 
     struct span data = part->data;
     struct aac_config c = {0};
 
-    adts_can(&part->program->tracks->t[part->s->track], &c);
+    if (o->at) adts_can(&part->program->tracks->t[part->s->track], &c); /* it can: it is in the mask */
     for (size_t i = 0; i < part->n; i++) {
         size_t size = part->s[i].size;
 
-        put_adts(&p, &c, size);
-        put(&p, o->at ? span_sub(data, 0, size) : span(NULL, size));
+        if (o->at) {
+            put_adts(&p, &c, size);
+            put(&p, span_sub(data, 0, size));
+        } else {
+            put(&p, span(NULL, ADTS_HEAD + size));
+        }
         data = span_from(data, size);
     }
 }

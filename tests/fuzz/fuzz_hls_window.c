@@ -5,8 +5,9 @@
 #include "httpd/window.h"
 #include "tests/support/ts_read.h"
 
-#define STEPS_MAX 4000
-#define LOW_EVERY 8 /* fragments: a playlist with parts is long */
+#define STEPS_MAX     4000
+#define LOW_EVERY     8 /* fragments: a playlist with parts is long */
+#define TS_CHECKS_MAX 8 /* an input: all segments are read then */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -18,6 +19,7 @@ struct state {
     uint64_t number;
     int64_t now_us;
     struct ts_run ts;
+    unsigned ts_checks;
     uint64_t msn, discont_seq;
     unsigned target_s;
 };
@@ -132,7 +134,8 @@ static void step(struct state *s, uint8_t byte)
         add(s, byte);
         return;
     }
-    if (byte & 8) {
+    if (byte & 8 && s->ts_checks < TS_CHECKS_MAX) {
+        s->ts_checks++;
         check_ts(s);
         return;
     }
