@@ -1,4 +1,4 @@
-"""VLC plays live and archive, HLS and MP4: picture and sound of most of the time it was given."""
+"""VLC plays live and archive, HLS, MP4 and MPEG-TS: picture and sound of most of the time it was given."""
 import pytest
 
 import vlc
@@ -20,7 +20,7 @@ def recorded():
 
 
 @pytest.mark.limit(90)
-@pytest.mark.parametrize("name", ["index.m3u8", "index.ll.m3u8", "live.mp4", "archive-{from}-6.m3u8", "archive-{from}-6.mp4"])
+@pytest.mark.parametrize("name", ["index.m3u8", "index.ll.m3u8", "live.mp4", "mpegts.m3u8", "mpegts", "archive-{from}-6.m3u8", "archive-{from}-6.mp4"])
 def test_plays(recorded, name):
     server, start = recorded
     got = vlc.play(server.url("cam/" + name.format(**{"from": start})), SECONDS)
