@@ -10,7 +10,7 @@
 #   make format       run clang-format over the tree
 #   make bench        the figures and their verdicts: CPU per Gbit, private memory, restart times (long; BENCH_ARGS='--only kill' picks some)
 #   make bench-latency  how late the picture is in Chromium, and what slow clients cost the others
-#   make bench-archive  the archive's figures alone: index, check, archive HLS
+#   make bench-archive  the archive's figures alone: index, check, archive HLS, TLS and HTTP/2
 #   make crash-kill   random kill -9 while streams are recorded; crash-power, crash-full, crash-stall, crash-delete: tests/crash (N=, SEED=; root)
 #   make fuzz         fuzz every target for FUZZ_SECONDS (60)
 #   make deps         install the packages a build needs; deps-test: those the tests need
@@ -206,7 +206,7 @@ bench: all $(B)/bench/index_figures
 
 # The archive's figures: more of them are named here.
 bench-archive: all $(B)/bench/index_figures
-	scripts/bench $(B) --only index,check,archive $(BENCH_ARGS)
+	scripts/bench $(B) --only index,check,archive,tls $(BENCH_ARGS)
 
 bench-latency: all
 	scripts/bench $(B) --only latency,siege $(BENCH_ARGS)

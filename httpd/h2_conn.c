@@ -5,10 +5,15 @@
 
 #include <netinet/tcp.h>
 
-#define AHEAD    (128u << 10) /* bytes of an answer between its maker and the connection */
-#define QUEUE    (64u << 10)  /* bytes given to TLS at once: what is urgent does not wait behind more */
-#define UNSENT   (128 << 10)  /* the same for the kernel */
+#define QUEUE    (64u << 10) /* bytes given to TLS at once: what is urgent does not wait behind more */
+#define UNSENT   (128 << 10) /* the same for the kernel */
 #define CHECK_US (5 * US_PER_S)
+
+/* Bytes of an answer between its maker and the connection: each turn between their threads costs, and so does
+ * memory for a client that opens all the streams it may and reads none of them (9 MB). */
+static const struct {
+    size_t streams, ahead;
+} aheads[] = {{4, 512u << 10}, {16, 128u << 10}, {SIZE_MAX, 64u << 10}};
 
 struct h2_conn {
     struct door *door;
@@ -103,6 +108,14 @@ static void answered(void *arg, bool whole)
 
 static const struct pipe_ops pipe_ops = {answer, taken, answered};
 
+static size_t ahead_of(const struct h2_conn *c)
+{
+    size_t i = 0;
+
+    while (h2_streams(c->h2) > aheads[i].streams) i++;
+    return aheads[i].ahead;
+}
+
 static void *request(void *arg, struct h2_stream *s, struct span head)
 {
     struct h2_conn *c = arg;
@@ -112,7 +125,7 @@ static void *request(void *arg, struct h2_stream *s, struct span head)
     r = NEW(struct h2_road);
     r->c = c;
     r->s = s;
-    r->pipe = pipe_new(c->door->hub->loop, AHEAD, c->conn, &pipe_ops, r);
+    r->pipe = pipe_new(c->door->hub->loop, ahead_of(c), c->conn, &pipe_ops, r);
     http_accept(c->door, conn_over_pipe(r->pipe));
     (void)pipe_give(r->pipe, head); /* of one that was refused the end is on its way */
     return r;

@@ -18,6 +18,7 @@ struct conn_transport {
     /* For another thread, while the connection is lent to it: conn_lent_send, conn_lent_file. */
     ssize_t (*lent_send)(struct conn *c, struct span bytes, bool more);
     ssize_t (*lent_file)(struct conn *c, int fd, uint64_t at, size_t n);
+    void (*lent_end)(struct conn *c); /* in the loop again; NULL: nothing is to be done then */
     /* Of one without a descriptor, all or none: it is on its loop; it waits for these events, as the loop
      * would tell them (conn_ready), 0: for none; it leaves for another loop, where it starts again. */
     void (*start)(struct conn *c);

@@ -221,6 +221,7 @@ void conn_lend_end(struct conn *c)
     must(c->lent);
     c->lent = false;
     c->want_write = false;
+    if (c->t->lent_end) c->t->lent_end(c);
     c->bytes_out += c->lent_out;
     c->lent_out = 0;
     c->stuck_us = 0;

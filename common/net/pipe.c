@@ -10,8 +10,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#define IN_MAX     (1u << 20)  /* the owner keeps far below */
-#define FILE_PIECE (64u << 10) /* read of a file at once */
+#define IN_MAX (1u << 20) /* the owner keeps far below */
+#define SMALL  16384      /* a piece of a file up to this gets memory of its own */
 
 struct out_piece {
     struct out_piece *next;
@@ -298,8 +298,9 @@ static ssize_t room(struct pipe *p)
     return n;
 }
 
-/* Takes the chunk. */
-static ssize_t put(struct pipe *p, struct chunk *chunk, size_t from, size_t n)
+/* Takes the chunk. wake: now; else by pipe_lent_end, so that the owner's thread is not woken for each part.
+ */
+static ssize_t put(struct pipe *p, struct chunk *chunk, size_t from, size_t n, bool wake)
 {
     struct out_piece *o;
 
@@ -310,7 +311,7 @@ static ssize_t put(struct pipe *p, struct chunk *chunk, size_t from, size_t n)
     *p->out_end = o;
     p->out_end = &o->next;
     p->on_way += n;
-    wake_owner(p);
+    if (wake) wake_owner(p);
     pthread_mutex_unlock(&p->lock);
     return (ssize_t)n;
 }
@@ -342,7 +343,7 @@ static ssize_t pipe_write(struct conn *c)
         chunk = copy(span(first->chunk->data + from, n));
         from = 0;
     }
-    return put(p, chunk, from, n);
+    return put(p, chunk, from, n, true);
 }
 
 /* A pool thread's bytes go to the owner without the conn's loop. */
@@ -354,7 +355,7 @@ static ssize_t pipe_lent_send(struct conn *c, struct span bytes, bool more)
     (void)more;
     if (may < 0) return may;
     bytes = span_sub(bytes, 0, (size_t)may);
-    return put(p, copy(bytes), 0, bytes.n);
+    return put(p, copy(bytes), 0, bytes.n, false);
 }
 
 static ssize_t pipe_lent_file(struct conn *c, int fd, uint64_t at, size_t n)
@@ -364,13 +365,23 @@ static ssize_t pipe_lent_file(struct conn *c, int fd, uint64_t at, size_t n)
     struct chunk *chunk;
 
     if (may < 0) return may;
-    chunk = chunk_new(MIN(MIN(n, (size_t)may), FILE_PIECE));
+    n = MIN(MIN(n, (size_t)may), CHUNK_BLOCK);
+    chunk = n > SMALL ? chunk_block() : chunk_new(n);
     if (!chunk) return -ENOMEM;
-    do got = pread(fd, chunk->data, chunk->n, (off_t)at);
+    do got = pread(fd, chunk->data, n, (off_t)at);
     while (got < 0 && errno == EINTR);
-    if (got > 0) return put(p, chunk, 0, (size_t)got);
+    if (got > 0) return put(p, chunk, 0, (size_t)got, false);
     chunk_unref(chunk);
     return got < 0 ? -errno : 0;
+}
+
+static void pipe_lent_end(struct conn *c)
+{
+    struct pipe *p = c->with;
+
+    pthread_mutex_lock(&p->lock);
+    if (p->out) wake_owner(p);
+    pthread_mutex_unlock(&p->lock);
 }
 
 /* The other end is here: there is nothing to wait for. */
@@ -411,6 +422,7 @@ static const struct conn_transport conn_pipe = {.read = pipe_read,
     .write = pipe_write,
     .lent_send = pipe_lent_send,
     .lent_file = pipe_lent_file,
+    .lent_end = pipe_lent_end,
     .start = pipe_start,
     .watch = pipe_watch,
     .leave = pipe_leave,

@@ -17,6 +17,7 @@ import archive_figures
 import hls
 import live_figures
 import measure
+import tls_figures
 import tools
 import viewers
 from camera import Camera
@@ -484,4 +485,4 @@ def film_against_nginx(scale, server, path):
     return result
 
 
-ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive, export, archive_figures.index, archive_figures.check, live_figures.latency, live_figures.siege)}
+ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive, export, archive_figures.index, archive_figures.check, live_figures.latency, live_figures.siege, tls_figures.tls)}

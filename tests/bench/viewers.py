@@ -12,23 +12,24 @@ from tools import wait_for
 NGINX = """worker_processes auto; pid {dir}/pid; error_log {dir}/error.log; daemon off; {user}
 events {{ worker_connections 4096; }}
 http {{ access_log off; sendfile on; keepalive_requests 1000000000; default_type video/mp4; {temp}
-  server {{ listen 127.0.0.1:{port}; root {dir}/files; }} }}
+  server {{ listen 127.0.0.1:{port}; {tls} root {dir}/files; }} }}
 """
 TEMP = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 class Nginx:
-    """Serves {name: bytes}; a context. Its processes: pids()."""
+    """Serves {name: bytes}; a context. Its processes: pids(). pair: certificate and key, for tls_port."""
 
-    def __init__(self, folder, files):
-        self.folder, self.port = folder, tools.free_port()
+    def __init__(self, folder, files, pair=None):
+        self.folder, self.port, self.tls_port = folder, tools.free_port(), tools.free_port()
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "files").mkdir(parents=True)
         for name, body in files.items():
             (folder / "files" / name).write_bytes(body)
         temp = " ".join(f"{t}_temp_path {folder}/{t};" for t in TEMP)
+        tls = f"listen 127.0.0.1:{self.tls_port} ssl http2; ssl_certificate {pair[0]}; ssl_certificate_key {pair[1]};" if pair else ""
         conf = folder / "nginx.conf"
-        conf.write_text(NGINX.format(dir=folder, port=self.port, temp=temp, user="user root;" if os.geteuid() == 0 else ""))
+        conf.write_text(NGINX.format(dir=folder, port=self.port, temp=temp, tls=tls, user="user root;" if os.geteuid() == 0 else ""))
         self.process = subprocess.Popen(["nginx", "-p", str(folder), "-c", str(conf)], stderr=subprocess.DEVNULL)
 
     def __enter__(self):
