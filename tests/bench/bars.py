@@ -31,11 +31,11 @@ BARS = (
     ("archive", "HLS segments, CPU against nginx", lambda r: r["ratio"]["median"], 1.5, "times"),
     ("export", "MP4 of 1 GB, CPU against nginx", lambda r: r["ratio"]["median"], 1.5, "times"),
     ("export", "first byte of an hour as MP4, longest", lambda r: max(r["first_byte_ms"]), 200, "ms"),
+    ("export", "memory that sending it takes and keeps", lambda r: r["grown_kb"], 4096, "KB"),
     ("latency", "glass to glass by WebSocket, p95", lambda r: r["mse"]["p95"], 0.5, "s"),
     ("latency", "glass to glass by low-latency HLS, p95", lambda r: r["ll-hls"]["p95"], 2, "s"),
     ("siege", "playlist beside 5,000 slow heads, 500 stuck, p99", lambda r: r["besieged"]["p99_ms"], 100, "ms"),
     ("siege", "gaps of the recording meanwhile", lambda r: r["gaps_of_the_recording"], 0, ""),
-    ("export", "memory that sending it takes and keeps", lambda r: r["grown_kb"], 4096, "KB"),
 )
 
 
