@@ -65,19 +65,28 @@ struct access_verdict {
     const char *why; /* short text for the viewer; the same for every refusal of credentials */
 };
 
-/* Something that runs on a session until one of both ends: an endless answer, an RTSP session. Zeroed: not
- * held. */
+/* What runs on a grant until one of both ends: an answer, an RTSP session. Zeroed: not held. It lives as long
+ * as it is held. */
 struct access_hold {
     struct list link;
-    struct session *session;
-    /* The grant has ended (revoked, expired, the rule changed). The hold is released already; may be called
-     * from the hub's timer or a message, never from within access_ask. */
+    struct session *session; /* NULL: what everybody may */
+    enum access_road road;
+    bool slot; /* counts as a viewer */
+    /* The grant has ended (revoked, expired, the rule has changed), and the hold with it. From a timer or a
+     * message of the hub; may not ask or release here. */
     void (*on_end)(struct access_hold *hold);
 };
+static inline bool access_held(const struct access_hold *hold)
+{
+    return hold->link.next != NULL;
+}
 void access_release(struct access_hold *hold); /* harmless when it is not held */
+/* May this time of the archive be shown to who holds it? */
+bool access_window(const struct access_hold *hold, usec_t from_us, usec_t to_us);
+/* What of this time may be shown; from_us > to_us becomes an empty one. */
+void access_clip(const struct access_hold *hold, usec_t *from_us, usec_t *to_us);
 
-/* One question. Lives with its asker until done is called or access_cancel. The spans are the asker's and
- * must stay until then. */
+/* One question. It is its asker's, and stays until done or access_cancel; so do the spans. */
 struct access_ask {
     struct hub *hub; /* the stream's home */
     struct stream *stream;
@@ -86,28 +95,27 @@ struct access_ask {
     struct addr address;       /* of the viewer, behind trusted proxies */
     bool secure;               /* TLS, up to us or to a trusted proxy: Basic is taken */
     struct span token;         /* of the URL or the cookie; decoded */
+    struct span session_id;    /* of a path /s/<id>/; empty: none */
     struct span authorization; /* the field's value; empty: none */
     const char *method;        /* of the request, for Digest */
     struct span uri;           /* of the request line, for Digest */
     struct span user_agent;
     usec_t from_us, to_us;                /* the time asked for, of DVR and COPY; 0: not known yet */
+    struct access_hold *hold;             /* not held, on_end set */
     void (*done)(struct access_ask *ask); /* later, when access_ask has said false */
     /* answer */
     struct access_verdict verdict;
-    bool challenge;          /* 401: an account may sign in; see access_challenge */
-    bool stale;              /* its nonce was too old: the same login may be right */
-    struct session *session; /* of an allowed one; NULL: everybody may, nothing is counted */
-    /* own */
-    struct list link;
+    bool challenge; /* 401: an account may sign in; see access_challenge */
+    bool stale;     /* its nonce was too old: the same login may be right */
 };
-/* true: decided, the answer is in *ask. false: done(ask) comes later. */
+/* true: decided, the answer is in *ask; false: done(ask) comes later. What is allowed is held by ask->hold
+ * from then on. */
 bool access_ask(struct access_ask *ask);
-void access_cancel(struct access_ask *ask); /* harmless when it is decided */
-/* Runs on the session of an allowed ask until access_release or on_end. false: it has just ended. */
-bool access_hold(struct access_ask *ask, struct access_hold *hold);
-/* May this time of the archive be shown on that session? NULL: yes. */
-bool access_window(const struct session *s, usec_t from_us, usec_t to_us);
+void access_cancel(struct access_ask *ask); /* done does not come any more; harmless when it is decided */
 
+/* The rule has changed: what runs and is not allowed by it any more ends. */
+void access_rule_changed(struct stream *s);
+void access_stream_gone(struct stream *s);
 /* Is nothing of this stream ever asked for, so that a shared cache may keep what is sent? */
 bool access_open(const struct hub *hub, const struct stream *s);
 

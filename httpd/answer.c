@@ -1,6 +1,8 @@
 #include "httpd/answer.h"
 #include "httpd/bytes.h"
 #include "httpd/gzip.h"
+#include "httpd/hls.h"
+#include "httpd/http_access.h"
 #include "common/base/mem.h"
 
 #define HEAD_MAX  2048
@@ -191,11 +193,30 @@ struct chunk *body_pack(struct body *b)
     return b->packed;
 }
 
+/* A playlist that everybody shares, with the names that this viewer has for what it lists. */
+static bool answer_below(struct http *h, struct answer *a, struct body *b)
+{
+    char prefix[HTTP_PREFIX_MAX];
+    struct text below;
+
+    if (a->placed || strcmp(a->type, HLS_TYPE) != 0 || http_prefix(h, prefix)[0] == '\0') return false;
+    text_init(&below, 2 * HLS_LIVE_MAX);
+    hls_below(&below, span(b->plain->data, b->plain->n), prefix);
+    a->placed = true;
+    if (text_ok(&below))
+        answer_made(h, a, text_span(&below));
+    else
+        answer_error(h, 503, "out of memory");
+    text_done(&below);
+    return true;
+}
+
 void answer_body(struct http *h, struct answer *a, struct body *b, bool pack)
 {
     struct chunk *c = b->plain;
     char etag[ETAG_MAX + 4];
 
+    if (answer_below(h, a, b)) return;
     a->vary = pack;
     a->v.etag = span_of(b->etag);
     if (pack && http_accepts_coding(&h->ask->req.head, "gzip") > 0 && body_pack(b)) {

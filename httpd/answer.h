@@ -23,6 +23,7 @@ struct answer {
     const char *extra;  /* more header lines, each with CRLF; NULL: none */
     const char *coding; /* Content-Encoding */
     bool vary;          /* Vary: Accept-Encoding */
+    bool placed;        /* a playlist: what it names has the session's path before it already */
 };
 
 /* A whole body, shared; its gzip form is made when the first client wants it. Belongs to one hub. */

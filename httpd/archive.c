@@ -247,7 +247,7 @@ void archive_body(struct body *b, struct span text, bool pack)
 
 void archive_answer(struct archive_job *j, const char *type, struct body *b)
 {
-    struct answer a = {.status = 200, .type = type, .cache = CACHE_CHECK};
+    struct answer a = {.status = 200, .type = type, .cache = CACHE_CHECK, .placed = true};
     char extra[ARCHIVE_EXTRA_MAX];
 
     if (j->missing > 0) {

@@ -1,4 +1,5 @@
 /* The segments that an MP4 of the archive is made of: of all storages, in the order of time. */
+#include "httpd/http_access.h"
 #include "httpd/archive_mp4.h"
 #include "common/base/mem.h"
 
@@ -151,8 +152,10 @@ static void go_on(struct archive_job *j)
 
 void film_find(struct http *h, const struct film_ask *ask)
 {
-    struct search *s = NEW(struct search);
+    struct search *s;
 
+    if (!http_may_show(h, ask->from_us, ask->to_us)) return;
+    s = NEW(struct search);
     s->ask = *ask;
     s->j.from_us = ask->from_us;
     s->j.to_us = ask->to_us;

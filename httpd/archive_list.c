@@ -2,13 +2,13 @@
 #include "httpd/archive_list.h"
 #include "httpd/archive.h"
 #include "httpd/hls.h"
+#include "httpd/http_access.h"
 #include "common/base/clock.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
 
 #include <errno.h>
 
-#define TYPE_PLAYLIST  "application/vnd.apple.mpegurl"
 #define AHEAD_US       (60 * US_PER_S) /* of a playlist that grows: the clock may be set back */
 #define HOLE_US        (60 * US_PER_S) /* a hole that is older stays */
 #define CATALOGUE_CALM 10000           /* pages of one storage; more is an index that runs in circles */
@@ -33,6 +33,7 @@ struct catalogue {
     bool too_long;
     bool young; /* there are pieces, and none that is listed yet */
     struct body body;
+    char prefix[HTTP_PREFIX_MAX]; /* where this viewer finds what is named */
 };
 
 static void free_catalogue(struct archive_job *j)
@@ -217,6 +218,20 @@ static void make_plan(struct catalogue *c, struct plan_view *ret)
     c->young = c->plan.n > 0 && plan_listed(&c->plan, ret) == 0;
 }
 
+static void put_body(struct catalogue *c, const struct text *b)
+{
+    struct text below;
+
+    if (c->prefix[0] == '\0') {
+        archive_body(&c->body, text_span(b), c->pack);
+        return;
+    }
+    text_init(&below, 2 * HLS_VOD_MAX);
+    hls_below(&below, text_span(b), c->prefix);
+    if (text_ok(&below)) archive_body(&c->body, text_span(&below), c->pack);
+    text_done(&below);
+}
+
 static void finish_playlist(struct archive_job *j)
 {
     struct catalogue *c = CONTAINER(j, struct catalogue, j);
@@ -233,7 +248,7 @@ static void finish_playlist(struct archive_job *j)
     else if (first)
         write_master(c, first, &b);
     c->too_long = !text_ok(&b);
-    if (text_ok(&b) && text_span(&b).n > 0) archive_body(&c->body, text_span(&b), c->pack);
+    if (text_ok(&b) && text_span(&b).n > 0) put_body(c, &b);
     text_done(&b);
 }
 
@@ -267,7 +282,7 @@ static void answer_playlist(struct archive_job *j)
     else if (!c->body.plain)
         answer_error_with(j->h, 503, "Retry-After: 2\r\n", "the archive cannot be read now");
     else
-        archive_answer(j, TYPE_PLAYLIST, &c->body);
+        archive_answer(j, HLS_TYPE, &c->body);
 }
 
 void archive_list(struct http *h, const struct list_want *want)
@@ -276,12 +291,14 @@ void archive_list(struct http *h, const struct list_want *want)
     usec_t to_us = want->kind == PLAN_GROWING ? clock_wall_us() + AHEAD_US : want->to_us;
     struct catalogue *c;
 
+    if (!http_may_show(h, want->from_us, MIN(to_us, clock_wall_us()))) return;
     if (to_us - want->from_us > ARCHIVE_SPAN_MOST_US + AHEAD_US) {
         answer_error(
             h, 413, "at most %d days in one playlist", (int)(ARCHIVE_SPAN_MOST_US / US_PER_S / 86400));
         return;
     }
     c = NEW(struct catalogue);
+    http_prefix(h, c->prefix);
     c->want = *want;
     c->pack = http_accepts_coding(&h->ask->req.head, "gzip") > 0;
     c->records = s->v.record;

@@ -3,6 +3,7 @@
 #include "httpd/archive.h"
 #include "httpd/archive_cut.h"
 #include "httpd/handlers.h"
+#include "httpd/http_access.h"
 #include "httpd/lend.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
@@ -148,6 +149,11 @@ static void send_answer(struct http *h, struct play *p)
     uint64_t head = buf_n(&p->cut->head), whole = head + p->cut->media.bytes;
     char extra[ANSWER_EXTRA_MAX], etag[ETAG_MAX];
 
+    /* A piece reaches over what was asked for by up to its length. */
+    if (p->key.to > 0 && !http_may_show(h, p->cut->media.end_us - 1, p->cut->media.start_us)) {
+        play_free(p);
+        return;
+    }
     snprintf(etag, sizeof(etag), "\"%llx-%x-%x-%llx\"", (unsigned long long)p->key.id, p->key.from, p->key.to,
         (unsigned long long)whole);
     a.v.etag = span_of(etag);

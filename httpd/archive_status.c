@@ -159,6 +159,7 @@ void serve_recording_status(struct http *h)
         answer_error(h, 400, "expected from and to in unix seconds");
         return;
     }
+    access_clip(&h->ask->hold, &from_us, &to_us);
     s = NEW(struct status);
     s->pack = http_accepts_coding(&h->ask->req.head, "gzip") > 0;
     s->j.from_us = from_us;

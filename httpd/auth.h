@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "common/net/addr.h"
+#include "common/wire/token.h"
 
 struct packed;
 struct server;
@@ -17,6 +18,10 @@ struct auth {
     bool closed;            /* a list could not be read: nobody is let in */
     bool api;               /* api-enable */
     struct cidrs api_whitelist;
+    struct token_keys keys;
+    char audience[TOKEN_AUDIENCE_MAX + 1];
+    unsigned address_limit;   /* viewers; 0: no limit */
+    uint64_t bandwidth_limit; /* bit/s of all that is sent; 0: no limit */
 };
 
 struct auth *auth_new(void); /* nothing configured; one reference */

@@ -252,6 +252,16 @@ static int on_auth(struct control *c, struct incoming *in)
     return 0;
 }
 
+static int on_revoked(struct control *c, struct incoming *in)
+{
+    const struct packed *rows = packed_get(in->body, "rows");
+
+    if (!c->running) return -1;
+    for (size_t i = 0; i < packed_n(rows); i++)
+        if (!revoked_read(&c->server, packed_at(rows, i))) log_error("revoked-unread", "row=%zu", i);
+    return 0;
+}
+
 static bool uid_of(struct incoming *in, char *dst)
 {
     return packed_text(in->body, "uid", dst, RING_UID_MAX + 1) && dst[0] != '\0';
@@ -288,6 +298,7 @@ static int on_view(struct control *c, struct incoming *in)
     v->rule.roads = access_roads_of(packed_str(in->body, "proto"));
     v->on_demand = packed_bool(in->body, "on_demand", false);
     v->record = packed_bool(in->body, "record", false);
+    v->limit = (unsigned)CLAMP(packed_i64(in->body, "limit", 0), 0, INT32_MAX);
     hub_post(hub_home(&c->server, span_of(v->uid)), stream_view, v);
     return 0;
 }
@@ -359,6 +370,7 @@ static const struct {
     {MSG_TLS, on_tls},
     {MSG_HTTPD_CONF, on_conf},
     {MSG_HTTPD_AUTH, on_auth},
+    {MSG_REVOKED, on_revoked},
     {MSG_VIEW, on_view},
     {MSG_VIEW_RING, on_view_ring},
     {MSG_VIEW_GONE, on_view_gone},

@@ -409,7 +409,7 @@ static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 
 /* --- life --- */
 
-static nghttp2_session *session_new(struct h2 *h)
+static nghttp2_session *nghttp2_new(struct h2 *h)
 {
     nghttp2_session_callbacks *cb;
     nghttp2_option *option;
@@ -450,7 +450,7 @@ struct h2 *h2_new(const struct h2_ops *ops, void *arg, usec_t now_us)
     h->controls = bucket_of(H2_CONTROLS_US, H2_CONTROLS_BURST);
     list_init(&h->streams);
     list_init(&h->fresh);
-    h->ng = session_new(h);
+    h->ng = nghttp2_new(h);
     nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, settings, ARRAY_N(settings));
     return h;
 }

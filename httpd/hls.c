@@ -108,3 +108,46 @@ void hls_master(struct text *to, const struct hls_variant *v)
     if (v->fps_milli > 0) text_fmt(to, ",FRAME-RATE=%u.%03u", v->fps_milli / 1000, v->fps_milli % 1000);
     text_fmt(to, "\n%s\n", v->uri);
 }
+
+static bool absolute(struct span uri)
+{
+    return uri.n == 0 || uri.p[0] == '/' || span_find_span(uri, SPAN_LIT("://")) >= 0;
+}
+
+static void put_span(struct text *to, struct span s)
+{
+    text_fmt(to, "%.*s", SPAN_FMT(s));
+}
+
+/* Names stand in URI="..." of tags, and on lines of their own. */
+static void line_below(struct text *to, struct span line, const char *prefix)
+{
+    const struct span attribute = SPAN_LIT("URI=\"");
+    ssize_t at;
+
+    if (line.n > 0 && line.p[0] != '#') {
+        if (!absolute(line)) text_put(to, prefix);
+        put_span(to, line);
+        return;
+    }
+    while ((at = span_find_span(line, attribute)) >= 0) {
+        size_t n = (size_t)at + attribute.n;
+        struct span uri = span_from(line, n);
+        ssize_t end = span_find(uri, '"');
+
+        put_span(to, span_sub(line, 0, n));
+        if (!absolute(span_sub(uri, 0, end < 0 ? uri.n : (size_t)end))) text_put(to, prefix);
+        line = uri;
+    }
+    put_span(to, line);
+}
+
+void hls_below(struct text *to, struct span playlist, const char *prefix)
+{
+    struct span line;
+
+    while (span_split(&playlist, '\n', &line)) {
+        line_below(to, line, prefix);
+        if (playlist.p) text_put(to, "\n");
+    }
+}

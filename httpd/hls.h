@@ -6,6 +6,7 @@
 #include "common/media/track.h"
 #include "httpd/text.h"
 
+#define HLS_TYPE            "application/vnd.apple.mpegurl"
 #define HLS_LIVE_MAX        65536       /* bytes of a live playlist */
 #define HLS_VOD_MAX         (16u << 20) /* of an archive's playlist: 8 days of 4 s segments */
 #define HLS_MASTER_MAX      4096
@@ -47,6 +48,9 @@ struct hls_variant {
     const char *uri;
 };
 void hls_master(struct text *to, const struct hls_variant *v);
+
+/* The same playlist with `prefix` before every name in it that is relative. */
+void hls_below(struct text *to, struct span playlist, const char *prefix);
 
 /* EXT-X-TARGETDURATION: RFC 8216 compares segments rounded to whole seconds. */
 unsigned hls_rounded_s(usec_t dur_us);

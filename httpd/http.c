@@ -1,6 +1,7 @@
 #include "httpd/http.h"
 #include "httpd/answer.h"
 #include "httpd/body.h"
+#include "httpd/http_access.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -64,9 +65,7 @@ static void ask_free(struct ask *a)
 {
     if (!a) return;
     list_remove(&a->waiting);
-    access_cancel(&a->access);
-    access_release(&a->hold);
-    credentials_done(&a->given);
+    http_access_done(a);
     buf_done(&a->body);
     mem_free(a->kept);
     mem_free(a);
@@ -194,64 +193,6 @@ static void preflight(struct http *h)
     answer_empty(h, &a);
 }
 
-/* The grant has ended while this was being answered. */
-static void access_ended(struct access_hold *hold)
-{
-    conn_close(CONTAINER(hold, struct ask, hold)->http->conn, 0);
-}
-
-static void access_done(struct access_ask *access)
-{
-    struct ask *a = CONTAINER(access, struct ask, access);
-
-    a->decided = true;
-    http_wake(&a->deciding);
-}
-
-static void ask_access(struct http *h)
-{
-    struct ask *a = h->ask;
-
-    a->asked = true;
-    a->not_public = !access_open(h->hub, a->stream);
-    credentials_of(&a->req, &a->given);
-    (void)addr_of((const struct sockaddr *)conn_peer(h->conn), &a->access.address);
-    a->access.hub = h->hub;
-    a->access.stream = a->stream;
-    a->access.secure = conn_is_tls(h->conn);
-    a->access.op = a->match.route->op;
-    a->access.road = a->match.route->road;
-    a->access.token = span_of(a->given.token);
-    a->access.authorization = a->given.login;
-    a->access.method = http_method_name(a->req.method);
-    a->access.uri = a->req.path;
-    a->access.user_agent = head_get(&a->req.head, "User-Agent");
-    a->access.done = access_done;
-    list_init(&a->deciding);
-    a->decided = access_ask(&a->access);
-}
-
-/* false: it is refused (and answered), or not decided yet. */
-static bool may_run(struct http *h)
-{
-    struct ask *a = h->ask;
-
-    if (!a->asked) ask_access(h);
-    if (!a->decided) {
-        http_wait(h, &a->deciding, HTTP_WAIT_US);
-        return false;
-    }
-    if (a->access.verdict.status != 200) {
-        answer_error(h, a->access.verdict.status, "%s", a->access.verdict.why);
-        return false;
-    }
-    if (a->access.session && !a->hold.session) {
-        a->hold.on_end = access_ended;
-        access_hold(&a->access, &a->hold);
-    }
-    return true;
-}
-
 static void run_stream_route(struct http *h)
 {
     h->ask->stream = stream_get(h->hub, h->ask->match.uid);
@@ -259,7 +200,7 @@ static void run_stream_route(struct http *h)
         answer_error(h, 404, "no such stream");
         return;
     }
-    if (may_run(h)) h->ask->match.route->run(h);
+    if (http_may_run(h)) h->ask->match.route->run(h);
 }
 
 /* Also runs again for a request that has waited. */
@@ -319,7 +260,9 @@ static void route(struct http *h)
         answer_error(h, 404, "nothing is here");
         return;
     }
+    a->session_id = http_session_id(&path);
     status = route_find(path, a->req.method, h->module, &a->match);
+    if (status != 404 && a->session_id.n > 0 && !(a->match.route->flags & ROUTE_STREAM)) status = 404;
     if (status == 404) {
         answer_error(h, 404, "nothing is here");
     } else if (a->req.method == HTTP_OPTIONS) {

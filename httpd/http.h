@@ -51,6 +51,7 @@ struct ask {
     bool not_public; /* not everybody may watch the stream: nothing of it belongs into a shared cache */
     bool asked;      /* who may watch: access has an answer, or is asked */
     bool decided;
+    struct span session_id; /* of /s/<id>/ before the path; empty: none */
     struct access_ask access;
     struct credentials given;
     struct access_hold hold;       /* from the decision until the answer is complete */

@@ -5,6 +5,7 @@
 #include "httpd/doors.h"
 #include "httpd/h2_conn.h"
 #include "httpd/http.h"
+#include "httpd/quota.h"
 #include "httpd/rtsp_conn.h"
 #include "httpd/stream.h"
 #include "common/base/clock.h"
@@ -75,6 +76,7 @@ static void every_second(struct loop_timer *t)
 
     atomic_store_explicit(&hub->count.bytes_out,
         hub->closed_bytes + http_bytes_out(hub) + rtsp_bytes_out(hub), memory_order_relaxed);
+    sessions_tick(hub);
 }
 
 static void break_loop(void *arg)
@@ -102,8 +104,10 @@ static void *hub_main(void *arg)
     loop_timer_stop(&hub->second);
     close_conns(hub);
     doors_close(hub);
+    sessions_done(hub);
     streams_done(hub);
     auth_unref(hub->auth);
+    revoked_done(&hub->revoked);
     asset_chunks_free(hub->asset_chunks);
     return NULL;
 }
@@ -115,6 +119,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
     s->storages = storages;
     s->films = films_new();
     metrics_master_init(&s->metrics);
+    s->quota = quota_new();
     if (atomic_load(&s->export_max_us) == 0) atomic_store(&s->export_max_us, EXPORT_MAX_US);
     for (unsigned i = 0; i < s->n_hubs; i++) {
         struct hub *hub = &s->hubs[i];
@@ -128,6 +133,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
         list_init(&hub->shaking);
         list_init(&hub->h2_conns);
         hub->auth = auth_new();
+        sessions_init(&hub->sessions);
         snprintf(hub->allow_origin, sizeof(hub->allow_origin), "*");
     }
     for (unsigned i = 0; i < s->n_hubs; i++) {
@@ -155,6 +161,8 @@ void server_free(struct server *s)
     for (unsigned i = 0; i < s->n_hubs; i++) loop_free(s->hubs[i].loop);
     films_free(s->films);
     metrics_master_done(&s->metrics);
+    quota_free(s->quota);
     s->films = NULL;
+    s->quota = NULL;
     s->n_hubs = 0;
 }

@@ -12,6 +12,8 @@
 #include "common/base/map.h"
 #include "common/net/loop.h"
 #include "httpd/metrics.h"
+#include "httpd/revoked.h"
+#include "httpd/sessions.h"
 
 #define HUBS_MAX           64
 #define HTTP_CONNS_MAX     20000 /* of the whole process; more are closed at once */
@@ -51,7 +53,9 @@ struct hub {
     struct hub_count count;
     uint64_t closed_bytes; /* sent on connections that are gone */
     char allow_origin[ALLOW_ORIGIN_MAX];
-    struct auth *auth;                 /* who may watch at all; never NULL */
+    struct auth *auth; /* who may watch at all; never NULL */
+    struct sessions sessions;
+    struct revoked revoked;
     struct asset_chunks *asset_chunks; /* this hub's shared copies of the static files */
     struct loop_timer second;
     char date[HTTP_DATE_LINE_MAX]; /* "Date: ...", of date_s */
@@ -65,6 +69,8 @@ struct server {
     struct storages *storages;
     struct films *films;           /* of the archive, laid out a moment ago */
     _Atomic int64_t export_max_us; /* the longest of them */
+    struct quota *quota;           /* viewers that are counted over hubs */
+    _Atomic bool over_bandwidth;   /* more is sent than may be: nobody new */
     struct pictures *pictures;     /* set before server_start; NULL: none are made */
     struct lua *lua;               /* set before server_start; NULL: no script runs */
     struct metrics_master metrics;

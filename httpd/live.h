@@ -5,7 +5,6 @@
 #include "httpd/answer.h"
 #include "httpd/follow.h"
 
-#define LIVE_PLAYLIST     "application/vnd.apple.mpegurl"
 #define LIVE_SEGMENT      "video/mp4"
 #define LIVE_TS           "video/mp2t"
 #define LIVE_CACHE_WHILE  "public, max-age=120" /* about as long as it is listed */

@@ -19,7 +19,7 @@ static uint32_t average_of(const struct window *w)
 
 static void answer_master(struct http *h, const char *playlist)
 {
-    struct answer a = {.status = 200, .type = LIVE_PLAYLIST, .cache = CACHE_CHECK};
+    struct answer a = {.status = 200, .type = HLS_TYPE, .cache = CACHE_CHECK};
     struct follow *f = live_follow(h);
     struct hls_variant v = {.uri = playlist};
     char left_out[LIVE_LEFT_OUT_MAX];
@@ -60,7 +60,7 @@ void serve_low_master(struct http *h)
 /* ts: of MPEG-TS. */
 static void serve_playlist(struct http *h, bool ts)
 {
-    struct answer a = {.status = 200, .type = LIVE_PLAYLIST, .cache = CACHE_CHECK};
+    struct answer a = {.status = 200, .type = HLS_TYPE, .cache = CACHE_CHECK};
     struct follow *f = live_follow(h);
     const struct init *init;
     char left_out[LIVE_LEFT_OUT_MAX];

@@ -4,6 +4,7 @@
  * There is one rendition, so none is reported on, and no delta update: the list is not longer than the
  * shortest Skip Boundary that may be offered, six target durations. */
 #include "httpd/handlers.h"
+#include "httpd/hls.h"
 #include "httpd/live.h"
 #include "common/wire/url.h"
 
@@ -51,7 +52,7 @@ static void wait_for_part(struct http *h, const struct window *w)
 
 void serve_low_playlist(struct http *h)
 {
-    struct answer a = {.status = 200, .type = LIVE_PLAYLIST, .cache = CACHE_CHECK};
+    struct answer a = {.status = 200, .type = HLS_TYPE, .cache = CACHE_CHECK};
     char left_out[LIVE_LEFT_OUT_MAX];
     struct wish wish;
     struct follow *f;

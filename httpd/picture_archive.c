@@ -6,6 +6,7 @@
 #include "common/wire/url.h"
 #include "httpd/archive_moment.h"
 #include "httpd/handlers.h"
+#include "httpd/http_access.h"
 #include "httpd/picture_road.h"
 
 #include <errno.h>
@@ -212,7 +213,7 @@ static void start_seek(struct http *h, usec_t at_us)
     uint16_t width;
     char exact[2];
 
-    if (!shot_width(h, &width)) return;
+    if (!shot_width(h, &width) || !http_may_show(h, at_us, at_us)) return;
     k = new_seek(at_us, width);
     k->exact = url_query_get(h->ask->req.query, "exact", exact, sizeof(exact)) && exact[0] == '1';
     archive_start(h, &k->mj.j);

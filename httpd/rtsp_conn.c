@@ -178,10 +178,6 @@ static void decided(struct access_ask *access)
     unsigned status = access->verdict.status;
     struct stream *s = stream_of(r);
 
-    if (status == 200 && access->session) {
-        r->hold.on_end = access_ended;
-        if (!access_hold(access, &r->hold)) status = 403;
-    }
     forget_ask(r);
     if (!s) status = 404;
     if (status == 200)
@@ -196,6 +192,7 @@ static void ask_access(struct rtsp_conn *r, struct stream *s)
 
     access_release(&r->hold);
     forget_ask(r);
+    r->hold.on_end = access_ended;
     r->ask = NEW(struct rtsp_ask);
     r->ask->conn = r;
     a = &r->ask->access;
@@ -208,6 +205,7 @@ static void ask_access(struct rtsp_conn *r, struct stream *s)
         .uri = r->open.uri,
         .user_agent = r->open.user_agent,
         .secure = conn_is_tls(r->conn),
+        .hold = &r->hold,
         .done = decided};
     (void)addr_of((const struct sockaddr *)conn_peer(r->conn), &a->address);
     if (url_query_get(r->open.target.query, "token", r->ask->token, sizeof(r->ask->token)))

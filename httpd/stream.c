@@ -33,6 +33,7 @@ static void drop_ring(struct stream *s)
 
 static void free_stream(struct stream *s)
 {
+    access_stream_gone(s);
     follow_end(s);
     rtsp_live_free(s);
     http_wake(&s->waiting); /* they find no such stream */
@@ -43,22 +44,37 @@ static void free_stream(struct stream *s)
     mem_free(s);
 }
 
+/* The same networks in the same order. */
+static bool same_list(const struct cidrs *a, const struct cidrs *b)
+{
+    return a->n == b->n && (a->n == 0 || memcmp(a->v, b->v, a->n * sizeof(*a->v)) == 0);
+}
+
+static bool same_rule(const struct access_rule *a, const struct access_rule *b)
+{
+    return a->mode == b->mode && a->roads == b->roads && same_list(&a->whitelist, &b->whitelist);
+}
+
 void stream_view(struct hub *hub, void *view)
 {
     struct view *v = view;
     struct span uid = span_of(v->uid);
     struct stream *s = stream_get(hub, uid);
+    bool changed;
 
     if (!s) {
         s = NEW(struct stream);
         s->hub = hub;
         list_init(&s->waiting);
         list_init(&s->parts);
+        list_init(&s->anyone);
         map_set(&hub->streams, uid, s);
     }
+    changed = !same_rule(&s->v.rule, &v->rule);
     cidrs_done(&s->v.rule.whitelist);
     s->v = *v;
     mem_free(v);
+    if (changed) access_rule_changed(s);
     follow_rule_changed(s);
     if (!s->v.rule.enabled || s->v.rule.mode == ACCESS_NONE) rtsp_live_end(s);
 }

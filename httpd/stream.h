@@ -27,6 +27,7 @@ struct view {
     char reason[STREAM_REASON_MAX];
     struct access_rule rule;
     bool on_demand, record;
+    unsigned limit; /* viewers; 0: no limit */
 };
 struct view_ring {
     char uid[RING_UID_MAX + 1];
@@ -47,6 +48,8 @@ struct stream {
     uint32_t follows[DEMAND_ROADS];
     struct follow *follow;  /* NULL: nobody watches */
     struct rtsp_live *rtsp; /* NULL: nobody has watched over RTSP yet */
+    struct list anyone;     /* struct access_hold of what everybody may */
+    unsigned viewers;       /* that count against the limit */
     struct list waiting;    /* requests: for a ring, a picture, a segment */
     struct list parts;      /* the same, for the next part or segment of low-latency HLS */
     /* These outlive a follower: numbers of HLS never go back. */

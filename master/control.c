@@ -209,7 +209,8 @@ static const struct command *command_of(struct span name)
         const struct command *v;
         size_t n;
     } lists[] = {{commands, n_commands}, {commands_events, n_commands_events},
-        {commands_streams, n_commands_streams}, {commands_api, n_commands_api}};
+        {commands_streams, n_commands_streams}, {commands_api, n_commands_api},
+        {commands_tokens, n_commands_tokens}};
 
     for (size_t i = 0; i < ARRAY_N(lists); i++)
         for (size_t k = 0; k < lists[i].n; k++)

@@ -83,5 +83,7 @@ extern const struct command commands_streams[]; /* commands_streams.c */
 extern const size_t n_commands_streams;
 extern const struct command commands_api[]; /* commands_api.c */
 extern const size_t n_commands_api;
+extern const struct command commands_tokens[]; /* commands_tokens.c */
+extern const size_t n_commands_tokens;
 
 #endif

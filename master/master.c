@@ -132,6 +132,7 @@ static void check(struct loop_timer *t)
     services_check(m, now_us);
     storages_check(&m->storages);
     record_said(m);
+    tokens_check(m);
     fleet_windows(m);
     certs_check(&m->certs, services_channel(m, SERVICE_HTTPD), now_us, clock_wall_us());
     metrics_tick(m);
@@ -266,6 +267,9 @@ static int open_state(struct master *m)
     if (err < 0) return err;
     err = record_open(&m->record, m->state_dir);
     if (err < 0) log_error("state-dir-read", "file=record err=%s", log_q(span_of(err_text(err))));
+    if (err < 0) return err;
+    err = tokens_open(&m->tokens, m->state_dir);
+    if (err < 0) log_error("state-dir-read", "file=revoked err=%s", log_q(span_of(err_text(err))));
     return err;
 }
 
@@ -316,6 +320,7 @@ static void close_all(struct master *m)
     certs_done(&m->certs);
     storages_done(&m->storages);
     record_close(&m->record);
+    tokens_close(&m->tokens);
     births_done(&m->births);
     notify_done(&m->notify);
     lines_done(&m->lines);

@@ -1,8 +1,9 @@
 /* The master as a whole, for the files of this room. Each file knows one matter:
  *
- *   mechanism  births.c proc.c spawn.c stream_ring.c listeners.c certs.c storages.c state_file.c notify.c
- * lines.c policy     throttle.c roles.c fleet.c tell.c services.c helpers.c reload.c events.c record.c
- * commands.c
+ *   mechanism  births.c proc.c spawn.c stream_ring.c listeners.c certs.c storages.c state_file.c
+ *              notify.c lines.c
+ *   policy     throttle.c roles.c fleet.c tell.c services.c helpers.c reload.c events.c record.c tokens.c
+ *              commands.c
  *
  * One loop; it waits for nobody: not for a child, not for a disk. What state-dir remembers is made durable by
  * a thread (state_file.c).
@@ -24,6 +25,7 @@
 #include "master/roles.h"
 #include "master/services.h"
 #include "master/storages.h"
+#include "master/tokens.h"
 
 /* The public half of the node's key: the secret one stays in its file. */
 struct master_key {
@@ -43,6 +45,7 @@ struct master {
     struct listeners listeners;
     struct storages storages;
     struct record record;
+    struct tokens tokens;
     uint64_t last_event; /* number of the newest event */
     struct services services;
     struct helpers helpers;

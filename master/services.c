@@ -70,13 +70,33 @@ static void tell_keeper(struct service *s)
     fleet_tell_keeper(s->m);
 }
 
+static void pack_keys(struct packer *p, const struct conf *c)
+{
+    struct token_keys keys;
+
+    tokens_keys(c, &keys);
+    pack_key(p, "keys");
+    pack_array(p, (uint32_t)keys.n);
+    for (size_t i = 0; i < keys.n; i++) {
+        pack_map(p, 4);
+        pack_kv_text(p, "kid", keys.v[i].kid);
+        pack_kv_str(p, "secret", secret_reveal(&keys.v[i].secret));
+        pack_kv_i64(p, "not_before_s", keys.v[i].not_before_s);
+        pack_kv_i64(p, "not_after_s", keys.v[i].not_after_s);
+    }
+    token_keys_done(&keys);
+}
+
 static void tell_auth(struct master *m, struct channel *ch)
 {
-    struct packer *p = channel_begin(ch, MSG_HTTPD_AUTH, 3);
+    struct packer *p = channel_begin(ch, MSG_HTTPD_AUTH, 5);
+    char audience[TOKEN_AUDIENCE_MAX + 1];
 
     pack_kv_text(p, "whitelist", m->conf->delivery.whitelist_access.text);
     pack_kv_bool(p, "api", m->conf->module.api_enable);
     pack_kv_text(p, "api_whitelist", m->conf->module.api_whitelist.text);
+    pack_keys(p, m->conf);
+    pack_kv_text(p, "audience", tokens_audience(m->conf, audience));
     channel_end(ch, NULL, 0);
 }
 
@@ -108,6 +128,7 @@ static void tell_httpd(struct service *s)
 
     services_httpd_conf(m);
     certs_send(&m->certs, s->proc.ch);
+    tokens_tell(m, s->proc.ch);
     listeners_send(&m->listeners, s->proc.ch);
     storages_send(&m->storages, m->conf, s->proc.ch);
     fleet_tell_httpd(m);

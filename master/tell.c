@@ -21,7 +21,7 @@ void tell_view(struct stream *s)
     struct packer *p;
 
     if (!ch || s->gone) return;
-    p = channel_begin(ch, MSG_VIEW, 11);
+    p = channel_begin(ch, MSG_VIEW, 12);
     pack_kv_text(p, "uid", s->uid);
     pack_kv_text(p, "name", c->name);
     pack_kv_bool(p, "enabled", c->enable != CONF_DISABLED);
@@ -31,6 +31,7 @@ void tell_view(struct stream *s)
     pack_kv_bool(p, "on_demand", c->enable == CONF_ON_DEMAND);
     pack_kv_text(p, "archive", c->dvr_archive.text);
     pack_kv_bool(p, "record", c->record);
+    pack_kv_i64(p, "limit", c->limit);
     pack_kv_text(p, "state", s->decided ? stream_state_word(s->state) : "");
     pack_kv_text(p, "reason", s->decided ? s->reason : "");
     channel_end(ch, NULL, 0);

@@ -10,10 +10,11 @@
 #define GI (1024 * MI)
 #define TI (1024 * GI)
 
-#define CLUSTER  "accepted: clustering is not part of this version, this node works alone"
-#define CPANEL   "accepted: the control panel is not part of this version"
-#define API      "accepted: the API is not part of this version"
-#define TOKENS   "accepted: tokens are not part of this version, a stream that is not public answers 403"
+#define CLUSTER "accepted: clustering is not part of this version, this node works alone"
+#define CPANEL  "accepted: the control panel is not part of this version"
+#define API     "accepted: the API is not part of this version"
+#define MODULES                                                                                              \
+    "accepted: the rules that are shipped decide, a script of the site's is not run by this version"
 #define TOGETHER "accepted: the streams of one camera are not brought together by this version"
 
 const struct conf_word conf_words_enable[] = {{"true", CONF_ENABLED}, {"false", CONF_DISABLED},
@@ -149,9 +150,9 @@ const struct conf_row conf_rows[] = {
     {CONF_ROW(DELIVERY, "whitelist-publishers", KIND_CIDRS, delivery.whitelist_publishers, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
         .help = "Networks from which cameras may push; empty: from everywhere."},
     {CONF_ROW(DELIVERY, "auth-module", KIND_TEXT, delivery.auth_module, char *, "modules/auth/validate.lua"), .reload = RELOAD_HTTPD,
-        .accepted = TOKENS, .help = "Lua that decides on viewers: looked up in the site's overlay, then in what is shipped."},
-    {CONF_ROW(DELIVERY, "auth-secret", KIND_SECRET, delivery.auth_secret, struct secret, ""), .reload = RELOAD_LIVE, .accepted = TOKENS,
-        .help = "Key 0 of the access tokens, shared by the nodes."},
+        .accepted = MODULES, .help = "Lua that decides on viewers: looked up in the site's overlay, then in what is shipped."},
+    {CONF_ROW(DELIVERY, "auth-secret", KIND_SECRET, delivery.auth_secret, struct secret, ""), .reload = RELOAD_LIVE,
+        .help = "Key 0 of the access tokens, shared by the nodes. A long random text; empty: there is no such key."},
     {CONF_ROW(DELIVERY, "ssl-enable", KIND_BOOL, delivery.tls.enable, bool, "false"), .reload = RELOAD_HTTPD,
         .help = "TLS for the listeners rtsp and web: these then take nothing else."},
     {CONF_ROW(DELIVERY, "ssl-cert", KIND_PATH, delivery.tls.cert, char *, ""), .reload = RELOAD_LIVE,
@@ -251,7 +252,7 @@ const struct conf_row conf_rows[] = {
     {STREAM_ROW("stream-tracks", KIND_SET, tracks, uint32_t, "video, audio"), .words = conf_words_tracks, .reload = RELOAD_STREAM,
         .help = "What is captured. The sample of the original says video."},
     {STREAM_ROW("stream-limit", KIND_INT, limit, int64_t, "0"), .max = 1000000, .unit = "viewers", .reload = RELOAD_LIVE,
-        .accepted = "accepted: viewers are not counted per stream by this version", .help = "Most viewers. 0: no limit."},
+        .help = "Most viewers at a time: endless answers and RTSP sessions, and players of HLS (30 s behind their last request). One more is answered 503. 0: no limit."},
     {STREAM_ROW("stream-access", KIND_ENUM, access, enum conf_access, "public"), .words = conf_words_access, .reload = RELOAD_LIVE,
         .help = "public; protected (`stream-whitelist`); private (token, account, secure link or backend); none (nobody watches; recording goes on)."},
     {STREAM_ROW("stream-whitelist", KIND_CIDRS, whitelist, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
@@ -291,8 +292,9 @@ const size_t conf_rows_n = ARRAY_N(conf_rows);
 
 const struct conf_free_section conf_free_sections[] = {
     {"server/stream/keys", "KID = secret[, not-before[, not-after]]",
-        "Further keys of the access tokens; times as 2026-01-31, 2026-01-31T12:00:00Z or unix "
-        "seconds. " TOKENS "."},
+        "Further keys of the access tokens, good between these times (2026-01-31, 2026-01-31T12:00:00Z or "
+        "unix "
+        "seconds). The last in the list that is good signs; a reload applies them."},
     {"nodes", "NODE-ID = HOSTNAME", "In the nodes file, and here too: the other nodes. " CLUSTER "."},
     {"storages", "NAME = PATH", "Storages; `[[NAME]]` holds the keys of one that needs more than a path."},
 };

@@ -157,9 +157,9 @@ void load_auth_keys(struct load *l, const struct source *s, const struct source_
         struct conf_auth_key key = {0};
         struct span secret;
 
-        if (strcmp(item->key, "0") == 0 || strlen(item->key) > CONF_NAME_MAX)
+        if (strcmp(item->key, "0") == 0 || strlen(item->key) > CONF_NAME_MAX || strchr(item->key, '.'))
             load_mistake(l, s, item->line, sec->path, item->key,
-                "a key id has 1 to %d characters; 0 is auth-secret", CONF_NAME_MAX);
+                "a key id has 1 to %d characters and no dot; 0 is auth-secret", CONF_NAME_MAX);
         else if (d->n_keys == LOAD_KEYS_MAX)
             load_mistake(
                 l, s, item->line, sec->path, item->key, "there are more than %d keys", LOAD_KEYS_MAX);
@@ -176,8 +176,6 @@ void load_auth_keys(struct load *l, const struct source *s, const struct source_
             key.secret = secret_of(secret);
             d->keys = mem_renew(d->keys, (d->n_keys + 1) * sizeof(*d->keys));
             d->keys[d->n_keys++] = key;
-            load_accepted(
-                l, conf_row_find(SCOPE_CONF, "server/stream", "auth-secret"), s, item->line, sec->path);
         }
     }
 }

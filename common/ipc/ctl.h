@@ -57,6 +57,12 @@
  * reload. Into the stream's file, durably, and into what runs; a mistake refuses it and nothing is written.
  * KEY without a value: the key goes, its default holds. A removed stream's file is set aside, its archive
  * stays. stream check UID KEY=VALUE|KEY...: the same as set, or create where there is none, and only judged.
+ * - token create STREAMS [user=T] [ops=LIST] [duration=D] [not-before=T] [from=T] [to=T] [address=CIDR]
+ *   [sessions=N]: one row. token t, id t, until_s u. STREAMS: uids or beginnings with '*', with commas; ops
+ * out of live, dvr, copy, publish, api (live,dvr); duration 1 day, 0: without an end; from, to: of footage.
+ * - token revoke token=T|id=T|user=T|stream=T: no row. Durable; what runs on it ends within 2 s. By user or
+ * stream: all tokens made until now.
+ * - token revoked: a row each. kind t (token, user, stream), name t, at_us u, until_s u.
  * - log-level N: no row. N: 3 (error) to 7 (debug), for all processes, until the next reload.
  */
 #ifndef IPC_CTL_H

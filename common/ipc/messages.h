@@ -122,9 +122,12 @@ enum {
     /* threads, web_dir (cpanel files), allow_origin, export_max_us (longest MP4 of the archive), pictures (helpers at most); scripts: lua_site, \
        lua_shipped (folders), auth_module, api_module */ \
     MESSAGE(HTTPD_CONF, 51, TO_MASTER, TO_HTTPD, 8192, 0) \
-    /* whitelist (CIDR list of whitelist-access as text, "": from everywhere), api (bool: is there one), api_whitelist: behind HTTPD_CONF, and when it has changed */ \
+    /* whitelist (CIDR list of whitelist-access as text, "": from everywhere), api (bool: is there one), api_whitelist, keys (of tokens: array of kid, secret, \
+       not_before_s, not_after_s), audience (of tokens): behind HTTPD_CONF, and when anything of it has changed */ \
     MESSAGE(HTTPD_AUTH, 71, TO_MASTER, TO_HTTPD, 65536, 0) \
-    /* uid, name, enabled, access (public, protected, private, none), whitelist, proto, on_demand, archive, record, \
+    /* rows: array of kind (token, user, stream), name, at_us, [until_s]: tokens that count no more, whole at the start and then what is new */ \
+    MESSAGE(REVOKED, 72, TO_MASTER, TO_HTTPD, 65536, 0) \
+    /* uid, name, enabled, access (public, protected, private, none), whitelist, proto, on_demand, archive, record, limit (viewers, 0: no limit), \
        state (when the master decided it: disabled, down), reason */ \
     MESSAGE(VIEW, 52, TO_MASTER, TO_HTTPD, 8192, 0) \
     /* uid, gen; descriptors: ring (read-only), demand page (read-write), eventfd of new frames, eventfd of new demand */ \

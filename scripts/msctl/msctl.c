@@ -78,6 +78,9 @@ static const struct show_column event_columns[] = {{"uid", "UID", SHOW_TEXT}, {"
 static const struct show_column key_columns[] = {
     {"fingerprint", "fingerprint", SHOW_TEXT}, {"file", "secret half", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
 
+static const struct show_column revoked_columns[] = {{"kind", "KIND", SHOW_TEXT}, {"name", "NAME", SHOW_TEXT},
+    {"until_s", "UNTIL", SHOW_TIME}, {NULL, NULL, SHOW_TEXT}};
+
 static void print_status(const struct show *s, FILE *out)
 {
     show_list(s, status_columns, out);
@@ -151,6 +154,16 @@ static void print_key(const struct show *s, FILE *out)
     }
 }
 
+static void print_token(const struct show *s, FILE *out)
+{
+    show_lines(s, "token", out);
+}
+
+static void print_revoked(const struct show *s, FILE *out)
+{
+    show_table(s, revoked_columns, out);
+}
+
 static void print_nothing(const struct show *s, FILE *out)
 {
     (void)s;
@@ -212,6 +225,12 @@ static const struct command {
     {"events", "events [UID]", "what happened; --from, --to, --kind", 0, 1, print_events, NULL},
     {"record", "record UID on|off", "dvr-mode = ondemand: on [SECONDS] [--until-restart], or off", 2, 3,
         print_nothing, NULL},
+    {"token create", "token create STREAMS",
+        "an access token; --user, --ops, --duration, --not-before, --from, --to, --address, --sessions", 1, 1,
+        print_token, NULL},
+    {"token revoke", "token revoke KIND=NAME",
+        "takes back token=TOKEN, id=ID, or all of user=NAME, stream=UID", 1, 1, print_nothing, NULL},
+    {"token revoked", "token revoked", "what was taken back", 0, 0, print_revoked, NULL},
     {"key show", "key show", "the public half of the key by which this node signs, and its fingerprint", 0, 0,
         print_key, NULL},
     {"log-level", "log-level LEVEL", "error, warn, note, info, debug or 3 to 7, until the next reload", 1, 1,
@@ -315,7 +334,11 @@ static bool options_take(int argc, char *const *argv, struct options *o)
         {"end", required_argument, NULL, OF_COMMAND}, {"before", required_argument, NULL, OF_COMMAND},
         {"after", required_argument, NULL, OF_COMMAND}, {"payload", required_argument, NULL, OF_COMMAND},
         {"from", required_argument, NULL, OF_COMMAND}, {"to", required_argument, NULL, OF_COMMAND},
-        {"kind", required_argument, NULL, OF_COMMAND}, {"until-restart", no_argument, NULL, OF_COMMAND}, {0}};
+        {"kind", required_argument, NULL, OF_COMMAND}, {"until-restart", no_argument, NULL, OF_COMMAND},
+        {"user", required_argument, NULL, OF_COMMAND}, {"ops", required_argument, NULL, OF_COMMAND},
+        {"duration", required_argument, NULL, OF_COMMAND},
+        {"not-before", required_argument, NULL, OF_COMMAND}, {"address", required_argument, NULL, OF_COMMAND},
+        {"sessions", required_argument, NULL, OF_COMMAND}, {0}};
     int c, at = 0;
 
     optind = 0; /* from the start, also when called twice */

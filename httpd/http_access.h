@@ -1,0 +1,20 @@
+/* HTTP and who may watch: a request's credentials are asked about before its handler runs; what runs is cut
+ * when its grant ends. A session's path is /s/<id>/ before the stream's own, so that what a playlist names
+ * inherits it. Tests: tests/unit/httpd/test_http_access.c. */
+#ifndef HTTPD_HTTP_ACCESS_H
+#define HTTPD_HTTP_ACCESS_H
+
+#include "httpd/http.h"
+
+/* Takes "/s/<id>" from the front of a decoded path: the id, or nothing. */
+struct span http_session_id(struct span *path);
+/* false: it is refused (and answered), or not decided yet: serve is run again. */
+bool http_may_run(struct http *h);
+/* false: the time lies outside of what was granted, and that was answered. */
+bool http_may_show(struct http *h, usec_t from_us, usec_t to_us);
+/* Where a playlist's names lie for this viewer, from its own URL: "../s/<id>/<uid>/". "": where they are. */
+#define HTTP_PREFIX_MAX 160
+const char *http_prefix(const struct http *h, char dst[HTTP_PREFIX_MAX]);
+void http_access_done(struct ask *a);
+
+#endif

@@ -1,0 +1,166 @@
+"""Who may watch, with the real server: tokens made by msctl, the paths of sessions, what is taken back, limits."""
+import json
+import os
+import signal
+import socket
+import time
+import urllib.parse
+
+import pytest
+
+import hls
+from camera import Camera
+from server import MediaServer, need_server
+from tools import wait_for
+
+SECRET = "correct horse # battery"
+
+
+@pytest.fixture(scope="module")
+def site():
+    """A recorded private stream, one with a limit, and a public one."""
+    need_server()
+    with Camera(dict(source=["small.h264", "audio.aac"], streams=3)) as cam:
+        streams = {
+            "door": {"stream-url": cam.url("cam0"), "stream-access": "private", "dvr-enable": "true"},
+            "limited": {"stream-url": cam.url("cam1"), "stream-limit": "1"},
+            "open": cam.url("cam2"),
+        }
+        with MediaServer(streams, record=True, sections={"server/stream": {"auth-secret": f'"{SECRET}"'}}) as server:
+            for uid in streams:
+                server.wait_state(uid)
+            server.wait_recording("door")
+            yield server
+
+
+def token(server, *args):
+    return server.rows("token", "create", *args)[0]
+
+
+def status(server, path, **headers):
+    return server.get(path, status=None, headers=headers).status
+
+
+def test_hls_by_session(site):
+    """The token is looked at once; what the playlists name lies below the session's path and needs none."""
+    made = token(site, "door", "--user", "anna")
+    master = hls.Playlist(site.text(f"door/index.m3u8?token={made['token']}"), site.url("door/index.m3u8"))
+    url = master.variants[0][1]
+    assert "/s/" in url and made["token"] not in url
+    media = wait_for("segments", lambda: (p := hls.Playlist(site.text(url), url)).segments and p)
+    assert all("/s/" in s.url and "token" not in s.url for s in media.segments)
+    assert hls.samples(site, media.segments[:1]).of("vide")
+    segment = urllib.parse.urlsplit(media.segments[-1].url).path
+    assert status(site, segment) == 200
+    assert site.get(segment, headers={})["Cache-Control"].startswith("private")
+    bare = "/" + segment.split("/", 3)[3]
+    assert status(site, bare) == 403
+    assert status(site, segment.replace("door", "open")) == 403
+    direct = hls.Playlist(site.text(f"live/door/video.m3u8?token={made['token']}"), site.url("live/door/video.m3u8"))
+    assert hls.samples(site, direct.segments[:1]).of("vide")
+    assert status(site, "door/index.m3u8") == 403
+
+
+def test_archive_by_session(site):
+    made = token(site, "door", "--ops", "dvr,copy")
+    begin = wait_for("ranges", lambda: json.loads(site.text(f"door/recording_status.json?token={made['token']}"))[0]["ranges"])[0]["from"]
+    path = f"dvr/door/playlist.m3u8?timestamp={begin}&duration=20&token={made['token']}"
+    archive = wait_for("a piece of it", lambda: (a := site.get(path, status=None)).status == 200 and hls.Playlist(a.body.decode(), site.url(path)))
+    assert archive.segments and all("/s/" in s.url for s in archive.segments)
+    assert hls.samples(site, archive.segments[:1]).of("vide")
+    assert status(site, f"door/index.m3u8?token={made['token']}") == 403
+    early = token(site, "door", "--ops", "dvr", "--from", str(begin - 7200), "--to", str(begin - 3600))
+    assert status(site, f"dvr/door/playlist.m3u8?timestamp={begin}&duration=20&token={early['token']}") == 403
+    # A name that another viewer's playlist has is no way round the window.
+    name = urllib.parse.urlsplit(archive.segments[0].url).path.rsplit("/", 1)[1]
+    assert status(site, f"door/{name}?token={made['token']}") == 200
+    assert status(site, f"door/{name}?token={early['token']}") == 403
+    assert json.loads(site.text(f"door/recording_status.json?token={early['token']}"))[0]["ranges"] == []
+
+
+def open_stream(server, path):
+    u = urllib.parse.urlsplit(server.url(path))
+    s = socket.create_connection((u.hostname, u.port), 20)
+    s.sendall(f"GET {u.path}?{u.query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += s.recv(65536)
+    return s, int(head.split()[1])
+
+
+def ends(sock, seconds):
+    """The connection ends within so many seconds."""
+    sock.settimeout(seconds)
+    until = time.monotonic() + seconds
+    try:
+        while time.monotonic() < until:
+            if not sock.recv(1 << 20):
+                return True
+    except (TimeoutError, ConnectionResetError) as e:
+        return isinstance(e, ConnectionResetError)
+    return False
+
+
+@pytest.mark.parametrize("how", ["token", "id", "user", "stream"])
+def test_revoked(site, how):
+    """What runs on a token ends when it is taken back; a new one works; a new httpd knows it too."""
+    made = token(site, "door", "--user", f"bert-{how}")
+    film, code = open_stream(site, f"door/live.mp4?token={made['token']}")
+    assert code == 200
+    url = hls.Playlist(site.text(f"door/index.m3u8?token={made['token']}"), site.url("door/index.m3u8")).variants[0][1]
+    assert status(site, url) == 200
+    site.msctl("token", "revoke", f"{how}=" + {"token": made["token"], "id": made["id"], "user": f"bert-{how}", "stream": "door"}[how])
+    assert ends(film, 10)
+    assert status(site, url) == 403
+    assert status(site, f"door/index.m3u8?token={made['token']}") == 403
+    again = token(site, "door", "--user", f"bert-{how}")
+    assert status(site, f"door/index.m3u8?token={again['token']}") == 200
+    assert {"token": made["id"], "id": made["id"], "user": f"bert-{how}", "stream": "door"}[how] in [r["name"] for r in site.rows("token", "revoked")]
+    if how == "id":
+        pid = site.status()["httpd_pid"]
+        os.kill(pid, signal.SIGKILL)
+        wait_for("another httpd", lambda: site.status()["httpd_pid"] not in (0, pid))
+        wait_for("the stream again", lambda: status(site, f"door/index.m3u8?token={again['token']}") == 200)
+        assert status(site, f"door/index.m3u8?token={made['token']}") == 403
+
+
+def test_limits(site):
+    """One viewer of a stream that takes one; one session of a token that allows one."""
+    first, code = open_stream(site, "limited/live.mp4")
+    assert code == 200
+    second, code = open_stream(site, "limited/live.mp4")
+    assert code == 503
+    assert status(site, "limited/index.m3u8") == 503
+    second.close()
+    first.close()
+    wait_for("room again", lambda: status(site, "limited/index.m3u8") == 200)
+    made = token(site, "door", "--sessions", "1")
+    first, code = open_stream(site, f"door/live.mp4?token={made['token']}")
+    assert code == 200
+    second, code = open_stream(site, f"door/live.mp4?token={made['token']}")
+    assert code == 503
+    first.close()
+    second.close()
+
+
+def test_rotation(site):
+    """A new key signs from the reload on; the old one goes on to count until its time, and viewers play on."""
+    old = token(site, "door")
+    url = hls.Playlist(site.text(f"door/index.m3u8?token={old['token']}"), site.url("door/index.m3u8")).variants[0][1]
+    site.sections["server/stream/keys"] = {"k2": '"another # secret"'}
+    site.sections = dict(sorted(site.sections.items()))  # a section stands below its own
+    site.write_ini()
+    site.msctl("reload")
+    wait_for("the new key", lambda: token(site, "door")["token"].startswith("v1.k2."))
+    new = token(site, "door")
+    wait_for("it counts", lambda: status(site, f"door/index.m3u8?token={new['token']}") == 200)
+    assert status(site, f"door/index.m3u8?token={old['token']}") == 200
+    assert status(site, url) == 200
+
+
+def test_no_secret_in_the_logs(site):
+    made = token(site, "door")
+    for path in (f"door/index.m3u8?token={made['token']}", f"door/index.m3u8?token={made['token']}x", "s/" + "0" * 32 + "/door/index.m3u8"):
+        status(site, path)
+    text = site.log()
+    assert made["token"] not in text and SECRET not in text and "0" * 32 not in text
