@@ -1,187 +1,48 @@
 #include "httpd/access.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
 #include "httpd/auth.h"
+#include "httpd/guess.h"
+#include "httpd/question.h"
 #include "httpd/quota.h"
-#include "httpd/sessions.h"
 #include "httpd/stream.h"
 
-/* --- words --- */
+#define BIT(n) (1u << (n))
 
-static const struct {
-    const char *name;
-    enum access_mode mode;
-} modes[] = {
-    {"public", ACCESS_PUBLIC},
-    {"protected", ACCESS_PROTECTED},
-    {"private", ACCESS_PRIVATE},
-    {"none", ACCESS_NONE},
-};
-
-static const char *const ops[ACCESS_OPS] = {
-    [ACCESS_PAGE] = "page",
-    [ACCESS_LIVE] = "live",
-    [ACCESS_DVR] = "dvr",
-    [ACCESS_COPY] = "copy",
-    [ACCESS_PREVIEW] = "preview",
-    [ACCESS_PUBLISH] = "publish",
-};
-
-static const char *const roads[ROADS] = {
-    [ROAD_HLS] = "hls",
-    [ROAD_MP4] = "mp4",
-    [ROAD_WS] = "ws",
-    [ROAD_RTSP] = "rtsp",
-    [ROAD_TS] = "ts",
-    [ROAD_PICTURE] = "picture",
-    [ROAD_INFO] = "info",
-    [ROAD_PAGE] = "page",
-    [ROAD_PUSH] = "push",
-};
-
-const char *access_op_name(enum access_op op)
-{
-    return ops[op];
-}
-
-const char *access_road_name(enum access_road road)
-{
-    return roads[road];
-}
-
-enum access_mode access_mode_of(struct span text)
-{
-    for (size_t i = 0; i < ARRAY_N(modes); i++)
-        if (span_iis(text, modes[i].name)) return modes[i].mode;
-    return ACCESS_PRIVATE;
-}
-
-#define BIT(road) (1u << (road))
-#define SEEN      (BIT(ROAD_PICTURE) | BIT(ROAD_INFO) | BIT(ROAD_PAGE)) /* whatever the words are */
-
-/* The sample configurations of the original say `rtsp` and mean every road of viewers; the others name single
- * ones. */
-static const struct {
-    const char *word;
-    unsigned roads;
-} protos[] = {
-    {"rtsp", ACCESS_ROADS_ALL},
-    {"web", ACCESS_ROADS_ALL & ~BIT(ROAD_RTSP)},
-    {"hls", SEEN | BIT(ROAD_HLS) | BIT(ROAD_MP4) | BIT(ROAD_TS)},
-    {"mp4", SEEN | BIT(ROAD_MP4)},
-    {"mse", SEEN | BIT(ROAD_WS) | BIT(ROAD_MP4)},
-};
-
-unsigned access_roads_of(struct span proto)
-{
-    struct span piece;
-    unsigned found = 0;
-    bool any = false;
-
-    while (span_split(&proto, ',', &piece)) {
-        piece = span_trim(piece);
-        if (piece.n == 0) continue;
-        any = true;
-        for (size_t i = 0; i < ARRAY_N(protos); i++)
-            if (span_iis(piece, protos[i].word)) found |= protos[i].roads;
-    }
-    return any ? found : ACCESS_ROADS_ALL;
-}
-
-/* --- the facts --- */
-
-/* What a token allows, in terms of what is asked. */
-static const struct {
-    unsigned token, ops;
-} grants[] = {
-    {TOKEN_LIVE, BIT(ACCESS_PAGE) | BIT(ACCESS_LIVE) | BIT(ACCESS_PREVIEW)},
-    {TOKEN_DVR, BIT(ACCESS_PAGE) | BIT(ACCESS_DVR)},
-    {TOKEN_COPY, BIT(ACCESS_PAGE) | BIT(ACCESS_COPY)},
-    {TOKEN_PUBLISH, BIT(ACCESS_PUBLISH)},
-};
-#define OPS_WATCH (BIT(ACCESS_OPS) - 1 - BIT(ACCESS_PUBLISH))
-
-static unsigned ops_of(unsigned token_ops)
-{
-    unsigned found = 0;
-
-    for (size_t i = 0; i < ARRAY_N(grants); i++)
-        if (token_ops & grants[i].token) found |= grants[i].ops;
-    return found;
-}
-
-/* false: it is no token that lets this viewer watch this stream at all. */
-static bool grant_of_token(const struct access_ask *a, struct grant *ret)
-{
-    const struct token_check check = {
-        &a->hub->auth->keys, a->hub->auth->audience, clock_wall_us() / US_PER_S};
-    struct grant g = {.by_token = true};
-    struct token t;
-
-    if (token_verify(&check, a->token, &t, &g.until_s) != 0) return false;
-    if (!token_fits_stream(&t, span_of(a->stream->v.uid))) return false;
-    if (revoked_token(&a->hub->revoked, &t, span_of(a->stream->v.uid))) return false;
-    if (t.bound && !addr_has_prefix(&a->address, t.address, t.address_bits)) return false;
-    g.ops = ops_of(t.ops);
-    g.from_us = t.from_s * US_PER_S;
-    g.to_us = t.to_s * US_PER_S;
-    g.made_us = t.made_us;
-    g.sessions_max = t.sessions_max;
-    memcpy(g.token_id, t.id, sizeof(g.token_id));
-    span_copy(span_of(t.user), g.user, sizeof(g.user));
-    *ret = g;
-    return true;
-}
-
-static bool listed(const struct access_ask *a)
-{
-    const struct access_rule *rule = &a->stream->v.rule;
-    const struct auth *auth = a->hub->auth;
-
-    if (rule->whitelist.n > 0) return cidrs_has(&rule->whitelist, &a->address);
-    return auth->whitelist.n > 0 && cidrs_has(&auth->whitelist, &a->address);
-}
-
-/* --- the decision --- */
+/* --- what is said --- */
 
 /* Of all that credentials can lack: who guesses learns nothing. */
 static const struct access_verdict refused = {403, "this stream is not open to this request"};
 static const struct access_verdict allowed = {200, ""};
+static const struct access_verdict gone = {404, "no such stream"};
 
-/* What the stream's rule says to everybody, before anything else is looked at. */
-static struct access_verdict rule_says(const struct access_ask *a)
+/* What the stream's rule says to everybody, before credentials are looked at. */
+static struct access_verdict rule_says(const struct facts *f)
 {
-    const struct access_rule *rule = &a->stream->v.rule;
-    const struct auth *auth = a->hub->auth;
-
-    if (auth->closed || (auth->whitelist.n > 0 && !cidrs_has(&auth->whitelist, &a->address)))
+    if (f->server_listed == KNOWN_NO)
         return (struct access_verdict){403, "this server is open to listed addresses only"};
-    if (rule->mode == ACCESS_NONE) return (struct access_verdict){403, "nobody may watch this stream"};
-    if (!(rule->roads & BIT(a->road)))
-        return (struct access_verdict){403, "this stream is not offered in this way"};
-    if (rule->mode == ACCESS_PROTECTED && !listed(a))
+    if (f->mode == ACCESS_NONE) return (struct access_verdict){403, "nobody may watch this stream"};
+    if (!f->proto_ok) return (struct access_verdict){403, "this stream is not offered in this way"};
+    if (f->mode == ACCESS_PROTECTED && f->listed != KNOWN_YES)
         return (struct access_verdict){403, "this stream is open to listed addresses only"};
     return allowed;
 }
 
+static struct access_verdict said(unsigned status, const struct facts *f)
+{
+    if (status == 200) return allowed;
+    if (status == 401 || status == 403) return (struct access_verdict){status, refused.why};
+    return (struct access_verdict){
+        status, f->enabled ? "who may watch cannot be asked now" : "this stream is switched off"};
+}
+
+/* --- on a session --- */
+
 static bool inside(const struct grant *g, usec_t from_us, usec_t to_us)
 {
     return (g->from_us == 0 || from_us >= g->from_us) && (g->to_us == 0 || to_us <= g->to_us);
-}
-
-static struct access_verdict grant_says(const struct access_ask *a, const struct grant *g)
-{
-    if (!(g->ops & BIT(a->op))) return refused;
-    if (a->to_us > 0 && !inside(g, a->from_us, a->to_us)) return refused;
-    if (!a->stream->v.rule.enabled && (a->op == ACCESS_LIVE || a->op == ACCESS_PREVIEW))
-        return (struct access_verdict){503, "this stream is switched off"};
-    return allowed;
-}
-
-/* Does one more viewer of everybody's streams have to be counted? */
-static bool counts(const struct access_ask *a)
-{
-    return a->stream->v.limit > 0 || a->hub->auth->address_limit > 0 || a->hub->auth->bandwidth_limit > 0;
 }
 
 static bool is_long(enum access_road road)
@@ -207,72 +68,284 @@ static void hold_on(struct access_ask *a, struct session *s)
 {
     a->hold->session = s;
     a->hold->road = a->road;
+    a->hold->op = a->op;
     list_push(s ? &s->holds : &a->stream->anyone, &a->hold->link);
 }
 
-/* On a session that is there. */
 static struct access_verdict on_session(struct access_ask *a, struct session *s)
 {
-    struct access_verdict v = grant_says(a, &s->grant);
+    struct access_verdict v;
 
-    if (v.status != 200) return v;
+    if (a->to_us > 0 && !inside(&s->grant, a->from_us, a->to_us)) return refused;
+    if (!a->stream->v.rule.enabled && (a->op == ACCESS_LIVE || a->op == ACCESS_PREVIEW))
+        return (struct access_verdict){503, "this stream is switched off"};
     session_used(s);
     v = count(a, s);
     if (v.status == 200) hold_on(a, s);
     return v;
 }
 
-static struct access_verdict granted(struct access_ask *a, const char *identity, const struct grant *g)
+/* Of what was found out, and what the verdict adds. */
+static void grant_of(const struct facts *f, const struct verdict *v, struct grant *g)
 {
-    struct access_verdict v = grant_says(a, g);
-    struct session *s;
-
-    if (v.status != 200) return v;
-    s = session_new(a, identity, g);
-    return s ? on_session(a, s) : (struct access_verdict){503, "there are too many viewers"};
+    *g = (struct grant){.free = f->mode != ACCESS_PRIVATE, .made_us = clock_wall_us()};
+    if (f->token_valid || f->link == KNOWN_YES) g->until_s = f->until_s;
+    if (f->token_valid) {
+        g->by_token = true;
+        g->made_us = f->token.made_us;
+        g->from_us = f->token.from_s * US_PER_S;
+        g->to_us = f->token.to_s * US_PER_S;
+        g->sessions_max = f->token.sessions_max;
+        memcpy(g->token_id, f->token.id, sizeof(g->token_id));
+    }
+    if (v->sessions_max > 0) g->sessions_max = v->sessions_max;
+    span_copy(span_of(v->user[0] ? v->user : f->user[0] ? f->user : f->token.user), g->user, sizeof(g->user));
 }
 
-/* The id in a path stands for what was granted to who has it. */
-static struct access_verdict by_path(struct access_ask *a)
-{
-    struct session *s = session_by_id(a->hub, a->session_id);
+/* --- the end of a question --- */
 
-    if (!s || !span_is(span_of(s->uid), a->stream->v.uid) || !session_near(s, &a->address)) return refused;
+static struct session *session_of(const struct question *q)
+{
+    return q->session[0] ? session_by_id(q->hub, span_of(q->session))
+                         : session_by_identity(q->hub, q->identity);
+}
+
+static struct session *keep(struct question *q, const struct verdict *v)
+{
+    struct session *s = session_of(q);
+    struct grant g;
+
+    if (!s && q->session[0]) return NULL;
+    if (!s) {
+        grant_of(&q->facts, v, &g);
+        s = session_new(q, &g);
+    }
+    if (!s) return NULL;
+    s->grant.ops |= BIT(q->asked.op);
+    s->facts = q->facts;
+    s->number = q->number;
+    if (secret_set(&q->token)) {
+        secret_done(&s->token);
+        s->token = q->token;
+        q->token = (struct secret){NULL, 0};
+    }
+    s->again_us = v->ttl_us > 0 ? loop_now_us(q->hub->loop) + v->ttl_us : 0;
+    return s;
+}
+
+/* Where an account may sign in, whoever has brought no token is told how. HTTP is asked for a login where the
+ * site says so, or when one was tried: a browser would ask its user for a password that nobody has given him.
+ */
+static bool offers_login(const struct access_ask *a)
+{
+    const struct auth *auth = a->hub->auth;
+
+    if (auth->accounts.n == 0 || a->token.n > 0) return false;
+    return a->road == ROAD_RTSP || auth->web_login || a->authorization.n > 0;
+}
+
+static struct access_verdict conclude(struct question *q, const struct verdict *v)
+{
+    struct access_ask *a = q->ask;
+    struct session *s;
+
+    if (v->status != 200) {
+        s = session_of(q);
+        /* Who may decide is away: what was allowed goes on. */
+        if (s && v->status >= 500 && q->facts.enabled && s->grant.ops & BIT(q->asked.op))
+            return on_session(a, s);
+        if (s) s->grant.ops &= ~BIT(q->asked.op);
+        if (v->status >= 500) return said(v->status, &q->facts);
+        a->challenge = offers_login(a);
+        return said(a->challenge ? 401 : 403, &q->facts);
+    }
+    s = keep(q, v);
+    if (!s) return (struct access_verdict){503, "there are too many viewers"};
     return on_session(a, s);
 }
 
-static struct access_verdict decide(struct access_ask *a)
+/* A session that runs was looked at again. Where nobody can be asked it goes on. */
+static void looked_again(struct question *q, const struct verdict *v)
 {
-    struct access_verdict v = rule_says(a);
-    char identity[SESSION_ID_DIGITS + 1];
-    struct grant g = {.ops = OPS_WATCH, .free = true};
-    struct session *s;
+    struct session *s = session_of(q);
 
-    if (v.status != 200) return v;
-    if (a->session_id.n > 0) return by_path(a);
-    if (a->stream->v.rule.mode != ACCESS_PRIVATE && !counts(a)) {
-        v = grant_says(a, &g);
-        if (v.status == 200) hold_on(a, NULL);
-        return v;
+    if (!s) return;
+    s->looking = false;
+    if (v->status == 200)
+        s->again_us = v->ttl_us > 0 ? loop_now_us(q->hub->loop) + v->ttl_us : 0;
+    else if (v->status < 500)
+        session_end(s);
+    else
+        s->again_us = loop_now_us(q->hub->loop) + ACCESS_AGAIN_US;
+}
+
+void question_answer(struct question *q, const struct verdict *v)
+{
+    struct access_ask *a = q->ask;
+
+    if (!a) {
+        looked_again(q, v);
+    } else {
+        a->pending = NULL;
+        a->stream = stream_get(q->hub, span_of(q->uid));
+        a->verdict = a->stream ? conclude(q, v) : gone;
+        a->done(a);
     }
-    session_identity(a, identity);
-    s = session_by_identity(a->hub, identity);
-    if (s) return on_session(a, s);
-    if (a->stream->v.rule.mode == ACCESS_PRIVATE && (a->token.n == 0 || !grant_of_token(a, &g)))
-        return refused;
-    return granted(a, identity, &g);
+    question_done(q);
+}
+
+/* --- the begin of a question --- */
+
+static void try_login(struct access_ask *a, struct question *q)
+{
+    const struct auth *auth = a->hub->auth;
+    const struct account_try t = {
+        &auth->accounts, a->hub->server->nonces, auth->digest_md5, clock_wall_us() / US_PER_S};
+    uint8_t mem[512];
+    struct wr w = wr_of(mem, sizeof(mem));
+    struct span user, password;
+
+    switch (account_check(&t, a, &q->account)) {
+    case ACCOUNT_RIGHT:
+        span_copy(span_of(q->account->login), q->facts.user, sizeof(q->facts.user));
+        q->facts.role = q->account->role;
+        break;
+    case ACCOUNT_STALE: a->stale = true; break;
+    case ACCOUNT_WRONG: q->facts.guessed = true; break;
+    case ACCOUNT_SLOW:
+        q->slow = account_basic(a->authorization, &w, &user, &password);
+        if (q->slow) q->login = secret_of(password);
+        explicit_bzero(mem, sizeof(mem));
+        break;
+    }
+}
+
+/* false: it is not looked at, since its address has guessed too much. */
+static bool look_at(struct access_ask *a, struct question *q)
+{
+    struct guess *guesses = a->hub->server->guesses;
+    usec_t now_us = loop_now_us(a->hub->loop);
+    bool exempt = cidrs_has(&a->hub->auth->exempt, &a->address);
+
+    if (a->token.n == 0 && a->authorization.n == 0) return true;
+    if (!exempt && guess_blocked(guesses, &a->address, now_us)) return false;
+    if (a->token.n > 0)
+        facts_of_token(&q->facts, a);
+    else if (a->hub->auth->accounts.n > 0)
+        try_login(a, q);
+    if (q->facts.guessed && !exempt) guess_failed(guesses, &a->address, now_us);
+    return true;
+}
+
+/* Does one more viewer of everybody's streams have to be counted, or asked about? */
+static bool needs_session(const struct access_ask *a)
+{
+    const struct auth *auth = a->hub->auth;
+
+    return a->stream->v.rule.mode == ACCESS_PRIVATE || a->stream->v.limit > 0 || auth->address_limit > 0 ||
+        auth->bandwidth_limit > 0 || lua_is_site(a->hub->server->lua, LUAHOST_AUTH);
+}
+
+static void fill(struct question *q, struct access_ask *a)
+{
+    *q = (struct question){.hub = a->hub, .ask = a};
+    q->asked = (struct asked){a->op, a->road, a->address, a->from_us, a->to_us, SPAN_NONE};
+    span_copy(span_of(a->stream->v.uid), q->uid, sizeof(q->uid));
+    span_copy(a->user_agent, q->agent, sizeof(q->agent));
+    q->facts.listed = q->facts.server_listed = q->facts.link = q->facts.backend = NOT_KNOWN;
+    facts_of_rule(&q->facts, a);
+}
+
+/* Decided by what is there; false: facts are missing, or the script is to be asked. */
+static bool known(struct access_ask *a, struct question *q)
+{
+    struct session *s = NULL;
+
+    a->verdict = rule_says(&q->facts);
+    if (a->verdict.status != 200) return true;
+    if (a->session_id.n > 0) {
+        /* The id in a path stands for what was granted to who has it. */
+        s = session_by_id(a->hub, a->session_id);
+        a->verdict = refused;
+        if (!s || !span_is(span_of(s->uid), q->uid) || !session_near(s, &a->address)) return true;
+    } else if (!needs_session(a)) {
+        a->verdict = said(facts_rules(&q->facts, &q->asked), &q->facts);
+        if (a->verdict.status == 200) hold_on(a, NULL);
+        return true;
+    } else {
+        session_identity(a, q->identity);
+        s = session_by_identity(a->hub, q->identity);
+    }
+    if (!s) return false;
+    if (s->grant.ops & BIT(a->op) && (s->again_us == 0 || loop_now_us(a->hub->loop) < s->again_us)) {
+        a->verdict = on_session(a, s);
+        return true;
+    }
+    question_of_session(q, s);
+    return false;
 }
 
 bool access_ask(struct access_ask *a)
 {
+    struct question q, *later;
+
     must(!access_held(a->hold));
-    a->verdict = decide(a);
-    return true;
+    a->pending = NULL;
+    a->challenge = a->stale = false;
+    fill(&q, a);
+    if (known(a, &q)) return true;
+    a->verdict = refused;
+    if (q.session[0] == '\0' && !look_at(a, &q)) return true;
+    if (!question_waits(&q)) {
+        struct verdict v;
+
+        question_rules(&q, &v);
+        a->verdict = conclude(&q, &v);
+        return true;
+    }
+    later = question_keep(&q, a);
+    a->pending = later;
+    question_go_on(later);
+    return false;
 }
 
 void access_cancel(struct access_ask *a)
 {
-    (void)a;
+    if (a->pending) a->pending->ask = NULL;
+    a->pending = NULL;
+}
+
+void access_look_again(struct session *s)
+{
+    struct access_hold *hold = LIST_ITEM(s->holds.next, struct access_hold, link);
+    struct stream *st = stream_get(s->hub, span_of(s->uid));
+    struct access_ask a = {.hub = s->hub,
+        .stream = st,
+        .op = hold->op,
+        .road = hold->road,
+        .address = s->address,
+        .token = secret_reveal(&s->token)};
+    struct question q;
+
+    if (!st) return;
+    fill(&q, &a);
+    question_of_session(&q, s);
+    q.ask = NULL;
+    if (!question_waits(&q)) {
+        s->again_us = 0;
+        return;
+    }
+    s->looking = true;
+    question_go_on(question_keep(&q, &a));
+}
+
+void access_challenge(const struct access_ask *a, struct wr *w)
+{
+    const struct auth *auth = a->hub->auth;
+    const struct account_try t = {
+        &auth->accounts, a->hub->server->nonces, auth->digest_md5, clock_wall_us() / US_PER_S};
+
+    account_challenge(w, &t, &a->address, a->secure, a->stale);
 }
 
 /* --- what runs --- */
@@ -323,10 +396,13 @@ static bool not_any_more(struct session *s, void *arg)
 {
     struct stream *st = arg;
     struct access_ask a = {.hub = s->hub, .stream = st, .road = ROAD_PAGE, .address = s->address};
+    struct facts f = {.listed = NOT_KNOWN};
 
     if (!span_is(span_of(s->uid), st->v.uid)) return false;
     end_holds(&s->holds, st->v.rule.roads);
-    return rule_says(&a).status != 200 || (st->v.rule.mode == ACCESS_PRIVATE && s->grant.free);
+    facts_of_rule(&f, &a);
+    f.proto_ok = true;
+    return rule_says(&f).status != 200 || (st->v.rule.mode == ACCESS_PRIVATE && s->grant.free);
 }
 
 void access_rule_changed(struct stream *s)

@@ -15,11 +15,14 @@
 #define ACCESS_USER_MAX  64
 #define ACCESS_TOKEN_MAX 2048 /* bytes; a longer one is none */
 #define ACCESS_AGENT_MAX 128
-#define ACCESS_CIDRS_MAX 256 /* of one list */
+#define ACCESS_AGAIN_US  (2 * US_PER_S) /* where who decides is away, what runs is looked at again */
+#define ACCESS_CIDRS_MAX 256            /* of one list */
 
 struct hub;
 struct stream;
 struct session;
+struct question;
+struct wr;
 
 enum access_mode { ACCESS_PUBLIC = 0, ACCESS_PROTECTED, ACCESS_PRIVATE, ACCESS_NONE };
 /* What the request is about. */
@@ -71,6 +74,7 @@ struct access_hold {
     struct list link;
     struct session *session; /* NULL: what everybody may */
     enum access_road road;
+    enum access_op op;
     bool slot; /* counts as a viewer */
     /* The grant has ended (revoked, expired, the rule has changed), and the hold with it. From a timer or a
      * message of the hub; may not ask or release here. */
@@ -105,14 +109,21 @@ struct access_ask {
     void (*done)(struct access_ask *ask); /* later, when access_ask has said false */
     /* answer */
     struct access_verdict verdict;
-    bool challenge; /* 401: an account may sign in; see access_challenge */
-    bool stale;     /* its nonce was too old: the same login may be right */
+    bool challenge;           /* 401: an account may sign in; see access_challenge */
+    bool stale;               /* its nonce was too old: the same login may be right */
+    struct question *pending; /* own */
 };
 /* true: decided, the answer is in *ask; false: done(ask) comes later. What is allowed is held by ask->hold
  * from then on. */
 bool access_ask(struct access_ask *ask);
 void access_cancel(struct access_ask *ask); /* done does not come any more; harmless when it is decided */
 
+/* Lines of WWW-Authenticate, each with CRLF, for an ask that ended with `challenge`: at most
+ * ACCESS_CHALLENGE_MAX bytes. */
+#define ACCESS_CHALLENGE_MAX 640
+void access_challenge(const struct access_ask *ask, struct wr *w);
+/* What runs on a session is asked about again, since the verdict was for a time. */
+void access_look_again(struct session *s);
 /* The rule has changed: what runs and is not allowed by it any more ends. */
 void access_rule_changed(struct stream *s);
 void access_stream_gone(struct stream *s);

@@ -24,7 +24,12 @@ void auth_unref(struct auth *a)
     if (!a || atomic_fetch_sub(&a->refs, 1) != 1) return;
     cidrs_done(&a->whitelist);
     cidrs_done(&a->api_whitelist);
+    cidrs_done(&a->proxies);
+    cidrs_done(&a->exempt);
     token_keys_done(&a->keys);
+    accounts_done(&a->accounts);
+    secret_done(&a->link_key);
+    secret_done(&a->backend);
     mem_free(a);
 }
 
@@ -48,6 +53,17 @@ static void read_keys(struct auth *a, const struct packed *keys)
     }
 }
 
+static void read_users(struct auth *a, const struct packed *users)
+{
+    for (size_t i = 0; i < packed_n(users); i++) {
+        const struct packed *u = packed_at(users, i);
+
+        if (!accounts_add(
+                &a->accounts, packed_str(u, "login"), packed_str(u, "password"), packed_str(u, "role")))
+            log_error("account-unread", "login=%s", log_q(packed_str(u, "login")));
+    }
+}
+
 struct auth *auth_read(const struct packed *body)
 {
     struct auth *a = auth_new();
@@ -55,7 +71,19 @@ struct auth *auth_read(const struct packed *body)
     read_list(a, body, "whitelist", &a->whitelist);
     read_list(a, body, "api_whitelist", &a->api_whitelist);
     a->api = packed_bool(body, "api", false);
+    read_list(a, body, "proxies", &a->proxies);
+    read_list(a, body, "exempt", &a->exempt);
     read_keys(a, packed_get(body, "keys"));
+    read_users(a, packed_get(body, "users"));
+    a->link_key = secret_of(packed_str(body, "link_key"));
+    a->digest_md5 = packed_bool(body, "digest_md5", true);
+    a->web_login = packed_bool(body, "web_login", false);
+    a->backend = secret_of(packed_str(body, "backend"));
+    a->backend_timeout_us = CLAMP(packed_i64(body, "backend_timeout_us", US_PER_S), US_PER_MS, 60 * US_PER_S);
+    a->backend_down_allows = packed_bool(body, "backend_down_allows", false);
+    a->connections_limit =
+        (unsigned)CLAMP(packed_i64(body, "connections_limit", HTTP_CONNS_MAX), 1, INT32_MAX);
+    a->bandwidth_limit = packed_u64(body, "bandwidth_limit", 0);
     packed_text(body, "audience", a->audience, sizeof(a->audience));
     a->address_limit = (unsigned)CLAMP(packed_i64(body, "address_limit", 0), 0, INT32_MAX);
     return a;
@@ -80,6 +108,9 @@ static void take(struct hub *hub, void *arg)
 void auth_share(struct server *server, struct auth *a)
 {
     struct shared s = {a};
+
+    if (a->connections_limit > 0) atomic_store(&server->conns_max, a->connections_limit);
+    atomic_store(&server->bandwidth_max, a->bandwidth_limit);
 
     /* One reference a hub travels with the message. */
     for (unsigned i = 0; i < server->n_hubs; i++) auth_ref(a);

@@ -8,6 +8,7 @@
 
 #include "common/net/addr.h"
 #include "common/wire/token.h"
+#include "httpd/accounts.h"
 
 struct packed;
 struct server;
@@ -18,8 +19,17 @@ struct auth {
     bool closed;            /* a list could not be read: nobody is let in */
     bool api;               /* api-enable */
     struct cidrs api_whitelist;
+    struct cidrs proxies; /* trusted-proxies: what they say of a viewer is believed */
+    struct cidrs exempt;  /* throttle-exempt */
     struct token_keys keys;
+    struct accounts accounts;
+    bool digest_md5, web_login;
+    struct secret link_key; /* of the secure link; not set: there is none */
     char audience[TOKEN_AUDIENCE_MAX + 1];
+    struct secret backend; /* URL of the site's own server; not set: there is none */
+    usec_t backend_timeout_us;
+    bool backend_down_allows;
+    unsigned connections_limit;
     unsigned address_limit;   /* viewers; 0: no limit */
     uint64_t bandwidth_limit; /* bit/s of all that is sent; 0: no limit */
 };

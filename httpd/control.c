@@ -26,8 +26,9 @@ struct control {
     struct loop *loop;
     struct server server;
     struct storages *storages;
-    bool running;  /* HTTPD_CONF has come */
-    bool complete; /* CONF_DONE has come: requests for known streams find them */
+    bool running;          /* HTTPD_CONF has come */
+    uint64_t bytes_before; /* sent, a second ago */
+    bool complete;         /* CONF_DONE has come: requests for known streams find them */
     struct door_set waiting[CONF_LISTENERS_MAX];
     size_t n_waiting;
     struct loop_timer second, stop;
@@ -423,6 +424,16 @@ static void tell_suspects(struct control *c)
     }
 }
 
+/* Whether nobody new may watch, since as much is sent as may be. */
+static void weigh(struct control *c, uint64_t bytes)
+{
+    uint64_t most = atomic_load(&c->server.bandwidth_max);
+    uint64_t rate = bytes > c->bytes_before ? (bytes - c->bytes_before) * 8 : 0;
+
+    c->bytes_before = bytes;
+    atomic_store(&c->server.over_bandwidth, most > 0 && rate > most);
+}
+
 static void tell_stats(struct loop_timer *t)
 {
     struct control *c = t->arg;
@@ -436,6 +447,7 @@ static void tell_stats(struct loop_timer *t)
         bytes += atomic_load_explicit(&n->bytes_out, memory_order_relaxed);
         requests += atomic_load_explicit(&n->requests, memory_order_relaxed);
     }
+    weigh(c, bytes);
     p = channel_begin(child_control(c->child), MSG_HTTPD_STATS, 5);
     pack_kv_u64(p, "connections", atomic_load(&c->server.conns));
     pack_kv_u64(p, "viewers", viewers);

@@ -61,7 +61,7 @@ static void shake(struct door *d, int fd)
     struct tls_server *cert = hub->tls[d->module ? HUB_TLS_MODULE : HUB_TLS_STREAM];
     struct shaking *s;
 
-    if (!cert || atomic_fetch_add(&hub->server->conns, 1) >= HTTP_CONNS_MAX) {
+    if (!cert || atomic_fetch_add(&hub->server->conns, 1) >= atomic_load(&hub->server->conns_max)) {
         if (cert) atomic_fetch_sub(&hub->server->conns, 1);
         fd_close(&fd);
         return;

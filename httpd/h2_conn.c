@@ -207,7 +207,7 @@ void h2_accept(struct door *door, struct conn_over over)
     int unsent = UNSENT;
     struct h2_conn *c;
 
-    if (atomic_fetch_add(&server->conns, 1) >= HTTP_CONNS_MAX) {
+    if (atomic_fetch_add(&server->conns, 1) >= atomic_load(&server->conns_max)) {
         atomic_fetch_sub(&server->conns, 1);
         conn_over_close(&over);
         return;

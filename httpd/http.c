@@ -432,7 +432,7 @@ void http_accept(struct door *door, struct conn_over over)
     struct server *server = door->hub->server;
     struct http *h;
 
-    if (atomic_fetch_add(&server->conns, 1) >= HTTP_CONNS_MAX) {
+    if (atomic_fetch_add(&server->conns, 1) >= atomic_load(&server->conns_max)) {
         atomic_fetch_sub(&server->conns, 1);
         conn_over_close(&over);
         return;

@@ -1,6 +1,8 @@
 #include "httpd/http_access.h"
 #include "common/base/wr.h"
 #include "httpd/answer.h"
+#include "httpd/auth.h"
+#include "httpd/proxied.h"
 
 #define SESSION_HEAD "/s/"
 
@@ -55,16 +57,19 @@ static void ask_access(struct http *h)
         .session_id = a->session_id,
         .authorization = a->given.login,
         .method = http_method_name(a->req.method),
-        .uri = a->req.path,
+        .uri = a->req.head.target,
         .user_agent = head_get(&a->req.head, "User-Agent"),
         .hold = &a->hold,
         .done = done};
-    (void)addr_of((const struct sockaddr *)conn_peer(h->conn), &a->access.address);
+    proxied_viewer(
+        &h->hub->auth->proxies, (const struct sockaddr *)conn_peer(h->conn), &a->req.head, &a->access);
     a->decided = access_ask(&a->access);
 }
 
 bool http_may_run(struct http *h)
 {
+    char lines[ACCESS_CHALLENGE_MAX];
+    struct wr w = wr_of(lines, sizeof(lines));
     struct ask *a = h->ask;
 
     if (!a->asked) ask_access(h);
@@ -73,7 +78,8 @@ bool http_may_run(struct http *h)
         return false;
     }
     if (a->access.verdict.status == 200) return true;
-    answer_error(h, a->access.verdict.status, "%s", a->access.verdict.why);
+    if (a->access.challenge) access_challenge(&a->access, &w);
+    answer_error_with(h, a->access.verdict.status, wr_cstr(&w), "%s", a->access.verdict.why);
     return false;
 }
 

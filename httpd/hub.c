@@ -5,6 +5,10 @@
 #include "httpd/doors.h"
 #include "httpd/h2_conn.h"
 #include "httpd/http.h"
+#include "httpd/accounts.h"
+#include "httpd/guess.h"
+#include "httpd/outgoing.h"
+#include "httpd/pool.h"
 #include "httpd/quota.h"
 #include "httpd/rtsp_conn.h"
 #include "httpd/stream.h"
@@ -12,6 +16,8 @@
 #include "common/base/err.h"
 #include "common/base/mem.h"
 #include "common/wire/http_fields.h"
+
+#define PASSWORDS_WAIT_MAX 64
 
 struct each {
     void (*fn)(struct hub *hub, void *arg);
@@ -120,6 +126,11 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
     s->films = films_new();
     metrics_master_init(&s->metrics);
     s->quota = quota_new();
+    s->guesses = guess_new();
+    s->outgoing = outgoing_new();
+    atomic_store(&s->conns_max, HTTP_CONNS_MAX);
+    s->nonces = nonces_new();
+    s->passwords = pool_new(1, PASSWORDS_WAIT_MAX);
     if (atomic_load(&s->export_max_us) == 0) atomic_store(&s->export_max_us, EXPORT_MAX_US);
     for (unsigned i = 0; i < s->n_hubs; i++) {
         struct hub *hub = &s->hubs[i];
@@ -162,6 +173,10 @@ void server_free(struct server *s)
     films_free(s->films);
     metrics_master_done(&s->metrics);
     quota_free(s->quota);
+    outgoing_free(s->outgoing);
+    guess_free(s->guesses);
+    nonces_free(s->nonces);
+    pool_free(s->passwords);
     s->films = NULL;
     s->quota = NULL;
     s->n_hubs = 0;

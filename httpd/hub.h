@@ -16,7 +16,7 @@
 #include "httpd/sessions.h"
 
 #define HUBS_MAX           64
-#define HTTP_CONNS_MAX     20000 /* of the whole process; more are closed at once */
+#define HTTP_CONNS_MAX     20000 /* until the configuration says another; more are closed at once */
 #define ALLOW_ORIGIN_MAX   512
 #define EXPORT_MAX_US      (86400 * US_PER_S) /* until the configuration says another */
 #define HTTP_DATE_LINE_MAX 64
@@ -69,10 +69,17 @@ struct server {
     struct storages *storages;
     struct films *films;           /* of the archive, laid out a moment ago */
     _Atomic int64_t export_max_us; /* the longest of them */
-    struct quota *quota;           /* viewers that are counted over hubs */
-    _Atomic bool over_bandwidth;   /* more is sent than may be: nobody new */
-    struct pictures *pictures;     /* set before server_start; NULL: none are made */
-    struct lua *lua;               /* set before server_start; NULL: no script runs */
+    struct outgoing *outgoing;     /* requests of our own */
+    _Atomic uint32_t watching;     /* viewers that count */
+    _Atomic uint32_t conns_max;
+    _Atomic uint64_t bandwidth_max; /* bit/s; 0: no limit */
+    struct guess *guesses;          /* who guesses credentials */
+    struct nonces *nonces;          /* of logins */
+    struct pool *passwords;         /* where those are looked at that take time */
+    struct quota *quota;            /* viewers that are counted over hubs */
+    _Atomic bool over_bandwidth;    /* more is sent than may be: nobody new */
+    struct pictures *pictures;      /* set before server_start; NULL: none are made */
+    struct lua *lua;                /* set before server_start; NULL: no script runs */
     struct metrics_master metrics;
     _Atomic uint32_t conns;
 };

@@ -61,6 +61,8 @@ void lua_free(struct lua *x); /* requests that wait end with LUA_E_NONE; NULL to
 void lua_set_conf(struct lua *x, const struct lua_conf *conf);
 /* On the main loop: the host that was wanted; takes fd. err: 0, or why there is none. */
 void lua_host(struct lua *x, uint64_t id, int pid, int err, int fd);
+/* Does a script of the site's run for it, and not ours? From any thread; x may be NULL. */
+bool lua_is_site(const struct lua *x, enum luahost_slot slot);
 unsigned lua_cage_missing(const struct lua *x);
 void *lua_arg(const struct lua *x);
 

@@ -52,6 +52,7 @@ struct lua_script {
     bool trying;          /* the candidate was sent to it */
     unsigned turn;        /* of candidates */
     char from[1024];      /* of the candidate, for the log */
+    _Atomic bool site;    /* what runs is the site's own */
 };
 
 #define LUA_INCIDENTS 16

@@ -89,6 +89,7 @@ const char *quota_take(struct session *s)
     }
     pthread_mutex_unlock(&q->lock);
     if (why) return why;
+    atomic_fetch_add(&s->hub->server->watching, 1);
     st->viewers++;
     s->slots++;
     return NULL;
@@ -102,6 +103,7 @@ void quota_give(struct session *s)
 
     must(s->slots > 0);
     s->slots--;
+    atomic_fetch_sub(&s->hub->server->watching, 1);
     if (st && st->viewers > 0) st->viewers--;
     pthread_mutex_lock(&q->lock);
     take_off(&q->by_address, span_of(s->source));

@@ -177,13 +177,17 @@ static void decided(struct access_ask *access)
     struct rtsp_conn *r = CONTAINER(access, struct rtsp_ask, access)->conn;
     unsigned status = access->verdict.status;
     struct stream *s = stream_of(r);
+    char lines[ACCESS_CHALLENGE_MAX] = "";
+    struct wr w = wr_of(lines, sizeof(lines));
 
+    if (access->challenge) access_challenge(access, &w);
+    wr_cstr(&w);
     forget_ask(r);
     if (!s) status = 404;
     if (status == 200)
         open_live(r, s);
     else
-        opened(r, status, NULL, NULL);
+        opened(r, status, lines[0] ? lines : NULL, NULL);
 }
 
 static void ask_access(struct rtsp_conn *r, struct stream *s)
@@ -541,7 +545,7 @@ void rtsp_accept(struct door *door, struct conn_over over)
     struct rtsp_server_conf conf;
     struct rtsp_conn *r;
 
-    if (atomic_fetch_add(&server->conns, 1) >= HTTP_CONNS_MAX) {
+    if (atomic_fetch_add(&server->conns, 1) >= atomic_load(&server->conns_max)) {
         atomic_fetch_sub(&server->conns, 1);
         conn_over_close(&over);
         return;

@@ -6,6 +6,7 @@
 #include "common/wire/crypto.h"
 #include "common/wire/hex.h"
 #include "httpd/hub.h"
+#include "httpd/question.h"
 #include "httpd/quota.h"
 #include "httpd/stream.h"
 
@@ -98,20 +99,21 @@ static void name_it(struct session *s)
     wr_cstr(&w);
 }
 
-struct session *session_new(const struct access_ask *a, const char *identity, const struct grant *g)
+struct session *session_new(const struct question *q, const struct grant *g)
 {
-    struct sessions *all = &a->hub->sessions;
+    struct sessions *all = &q->hub->sessions;
     struct session *s;
 
     if (!make_room(all)) return NULL;
     s = NEW(struct session);
-    s->hub = a->hub;
+    s->hub = q->hub;
     s->grant = *g;
-    s->address = a->address;
+    s->facts = q->facts;
+    s->address = q->asked.address;
     list_init(&s->holds);
     name_it(s);
-    span_copy(span_of(identity), s->identity, sizeof(s->identity));
-    span_copy(span_of(a->stream->v.uid), s->uid, sizeof(s->uid));
+    span_copy(span_of(q->identity), s->identity, sizeof(s->identity));
+    span_copy(span_of(q->uid), s->uid, sizeof(s->uid));
     list_push(&all->all, &s->link);
     map_set(&all->by_id, span_of(s->id), s);
     map_set(&all->by_identity, span_of(s->identity), s);
@@ -137,6 +139,7 @@ void session_end(struct session *s)
     }
     if (s->watched_us > 0) quota_give(s);
     must(s->slots == 0);
+    secret_done(&s->token);
     mem_free(s);
 }
 
@@ -152,6 +155,8 @@ void sessions_tick(struct hub *hub)
             s->watched_us = 0;
             quota_give(s);
         }
+        if (s->again_us > 0 && now_us >= s->again_us && !s->looking && !list_empty(&s->holds))
+            access_look_again(s);
         if (over(s) || (list_empty(&s->holds) && now_us - s->used_us > SESSION_IDLE_US)) session_end(s);
     }
 }

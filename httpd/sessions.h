@@ -11,7 +11,7 @@
 #include "common/base/map.h"
 #include "common/ring/ring.h"
 #include "common/wire/token.h"
-#include "httpd/access.h"
+#include "httpd/access_facts.h"
 
 #define SESSIONS_MAX       20000             /* of one hub; the one not used for longest goes */
 #define SESSION_IDLE_US    (3600 * US_PER_S) /* not used for so long: forgotten */
@@ -23,7 +23,7 @@
 
 /* What was granted. */
 struct grant {
-    unsigned ops;          /* bits 1 << enum access_op */
+    unsigned ops;          /* bits 1 << enum access_op: what was asked for and allowed */
     int64_t until_s;       /* wall clock; 0: no end */
     usec_t from_us, to_us; /* footage; 0: open */
     bool free;             /* by the stream's rule alone: nothing in it was given to this viewer */
@@ -41,7 +41,12 @@ struct session {
     char uid[RING_UID_MAX + 1];
     char holder[SESSION_HOLDER_MAX], source[ADDR_TEXT_MAX]; /* what it counts under */
     struct addr address;
-    struct grant grant; /* what it counts under does not change */
+    struct grant grant;  /* what it counts under does not change */
+    struct facts facts;  /* by which it was granted */
+    usec_t again_us;     /* the verdict is for a time: to be asked again then; 0: never */
+    bool looking;        /* it is being asked */
+    struct secret token; /* for the backend */
+    unsigned number;     /* so often that was asked */
     struct list holds;
     unsigned slots;             /* that it counts for */
     usec_t used_us, watched_us; /* monotonic; watched_us 0: not by HLS now */
@@ -61,7 +66,7 @@ void session_identity(const struct access_ask *a, char *ret);
 struct session *session_by_id(struct hub *hub, struct span id);
 struct session *session_by_identity(struct hub *hub, const char *identity);
 /* NULL: there are too many that run. */
-struct session *session_new(const struct access_ask *a, const char *identity, const struct grant *g);
+struct session *session_new(const struct question *q, const struct grant *g);
 /* It was used now. */
 void session_used(struct session *s);
 /* Its holds are told, and it is gone. */

@@ -33,11 +33,11 @@ static void drop_ring(struct stream *s)
 
 static void free_stream(struct stream *s)
 {
-    access_stream_gone(s);
     follow_end(s);
     rtsp_live_free(s);
     http_wake(&s->waiting); /* they find no such stream */
     http_wake(&s->parts);
+    access_stream_gone(s); /* what has not come to its own end */
     drop_ring(s);
     cidrs_done(&s->v.rule.whitelist);
     chunk_unref(s->preview);

@@ -87,16 +87,49 @@ static void pack_keys(struct packer *p, const struct conf *c)
     token_keys_done(&keys);
 }
 
+static void pack_users(struct packer *p, const struct conf_module *c)
+{
+    static const char *const roles[CONF_ROLES] = {[CONF_ROLE_ROOT] = "root",
+        [CONF_ROLE_ADMIN] = "admin",
+        [CONF_ROLE_USER] = "user",
+        [CONF_ROLE_GUEST] = "guest"};
+    uint32_t n = 0;
+
+    for (int i = 0; i < CONF_ROLES; i++) n += c->users[i].login && c->users[i].login[0];
+    pack_key(p, "users");
+    pack_array(p, n);
+    for (int i = 0; i < CONF_ROLES; i++) {
+        if (!c->users[i].login || c->users[i].login[0] == '\0') continue;
+        pack_map(p, 3);
+        pack_kv_text(p, "login", c->users[i].login);
+        pack_kv_str(p, "password", secret_reveal(&c->users[i].password));
+        pack_kv_text(p, "role", roles[i]);
+    }
+}
+
 static void tell_auth(struct master *m, struct channel *ch)
 {
-    struct packer *p = channel_begin(ch, MSG_HTTPD_AUTH, 5);
+    struct packer *p = channel_begin(ch, MSG_HTTPD_AUTH, 17);
+    const struct conf_delivery *d = &m->conf->delivery;
     char audience[TOKEN_AUDIENCE_MAX + 1];
 
-    pack_kv_text(p, "whitelist", m->conf->delivery.whitelist_access.text);
+    pack_kv_text(p, "whitelist", d->whitelist_access.text);
+    pack_kv_text(p, "proxies", d->trusted_proxies.text);
+    pack_kv_text(p, "exempt", d->throttle_exempt.text);
+    pack_keys(p, m->conf);
+    pack_users(p, &m->conf->module);
+    pack_kv_text(p, "audience", tokens_audience(m->conf, audience));
+    pack_kv_str(p, "link_key", secret_reveal(&d->secure_link_key));
+    pack_kv_str(p, "backend", secret_reveal(&d->auth_backend));
+    pack_kv_i64(p, "backend_timeout_us", d->auth_backend_timeout_us);
+    pack_kv_bool(p, "backend_down_allows", d->auth_backend_down == CONF_DOWN_ALLOW);
     pack_kv_bool(p, "api", m->conf->module.api_enable);
     pack_kv_text(p, "api_whitelist", m->conf->module.api_whitelist.text);
-    pack_keys(p, m->conf);
-    pack_kv_text(p, "audience", tokens_audience(m->conf, audience));
+    pack_kv_bool(p, "digest_md5", d->rtsp_digest_md5);
+    pack_kv_bool(p, "web_login", d->web_login);
+    pack_kv_i64(p, "address_limit", d->limit_address);
+    pack_kv_i64(p, "connections_limit", d->limit_connections);
+    pack_kv_i64(p, "bandwidth_limit", d->limit_bandwidth * 1000000);
     channel_end(ch, NULL, 0);
 }
 

@@ -96,6 +96,7 @@ enum conf_source { CONF_SOURCE_RTSP, CONF_SOURCE_PUBLISH };
 enum conf_transport { CONF_TRANSPORT_AUTO, CONF_TRANSPORT_TCP, CONF_TRANSPORT_UDP };
 enum conf_profile { CONF_PROFILE_MAIN, CONF_PROFILE_SUB };
 enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON };
+enum conf_down { CONF_DOWN_DENY, CONF_DOWN_ALLOW }; /* where the auth-backend is away */
 enum conf_sandbox { CONF_SANDBOX_BEST_EFFORT, CONF_SANDBOX_REQUIRED };
 
 /* Words of the enums above, as they stand in the file, for messages and answers. */
@@ -156,7 +157,12 @@ struct conf_delivery { /* [[stream]] of [server] */
     struct conf_listens rtsp, publish, web;
     struct conf_cidrs whitelist_access, whitelist_publishers;
     char *auth_module;
-    struct secret auth_secret;
+    struct secret auth_secret, secure_link_key, auth_backend;
+    struct conf_cidrs trusted_proxies, throttle_exempt;
+    usec_t auth_backend_timeout_us;
+    enum conf_down auth_backend_down;
+    int64_t limit_address, limit_connections, limit_bandwidth; /* the last in Mbit/s */
+    bool web_login, rtsp_digest_md5;
     struct conf_auth_key *keys; /* [[[keys]]] */
     size_t n_keys;
     struct conf_tls tls;

@@ -201,7 +201,8 @@ static bool has_key(const struct conf *c)
 
     for (size_t i = 0; i < CONF_ROLES; i++)
         account |= c->module.users[i].login && c->module.users[i].login[0];
-    return account || secret_set(&c->delivery.auth_secret) || c->delivery.n_keys > 0;
+    return account || secret_set(&c->delivery.secure_link_key) || secret_set(&c->delivery.auth_backend) ||
+        secret_set(&c->delivery.auth_secret) || c->delivery.n_keys > 0;
 }
 
 static void derive_access(struct load *l, const struct conf_stream *st, const struct given *given)

@@ -36,6 +36,8 @@ static const struct conf_word words_profile[] = {
 static const struct conf_word words_format[] = {{"text", CONF_LOG_TEXT}, {"json", CONF_LOG_JSON}, {NULL, 0}};
 static const struct conf_word words_sandbox[] = {
     {"best-effort", CONF_SANDBOX_BEST_EFFORT}, {"required", CONF_SANDBOX_REQUIRED}, {NULL, 0}};
+static const struct conf_word words_down[] = {
+    {"deny", CONF_DOWN_DENY}, {"allow", CONF_DOWN_ALLOW}, {NULL, 0}};
 static const struct conf_word words_level[] = {{"error", LOG_ERROR}, {"warn", LOG_WARN}, {"note", LOG_NOTE},
     {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
 #define ROADS_ALL (CONF_ROAD_RTSP | CONF_ROAD_PUBLISH | CONF_ROAD_WEB)
@@ -150,9 +152,31 @@ const struct conf_row conf_rows[] = {
     {CONF_ROW(DELIVERY, "whitelist-publishers", KIND_CIDRS, delivery.whitelist_publishers, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
         .help = "Networks from which cameras may push; empty: from everywhere."},
     {CONF_ROW(DELIVERY, "auth-module", KIND_TEXT, delivery.auth_module, char *, "modules/auth/validate.lua"), .reload = RELOAD_HTTPD,
-        .accepted = MODULES, .help = "Lua that decides on viewers: looked up in the site's overlay, then in what is shipped."},
+        .help = "Lua that decides on viewers: looked up in the site's overlay, then in what is shipped."},
     {CONF_ROW(DELIVERY, "auth-secret", KIND_SECRET, delivery.auth_secret, struct secret, ""), .reload = RELOAD_LIVE,
         .help = "Key 0 of the access tokens, shared by the nodes. A long random text; empty: there is no such key."},
+    {CONF_ROW(DELIVERY, "secure-link-key", KIND_SECRET, delivery.secure_link_key, struct secret, ""), .reload = RELOAD_LIVE,
+        .help = "Key of secure links as Flussonic makes them (hash-salt-end-start): they open private streams. Empty: there are none."},
+    {CONF_ROW(DELIVERY, "auth-backend", KIND_URL, delivery.auth_backend, struct secret, ""), .unit = "http https", .reload = RELOAD_LIVE,
+        .help = "URL of the site's own server, which is asked about viewers of private streams that nothing of ours lets in (Flussonic's contract). Empty: there is none."},
+    {CONF_ROW(DELIVERY, "auth-backend-timeout", KIND_DURATION, delivery.auth_backend_timeout_us, usec_t, "3s"), .min = 100 * US_PER_MS, .max = 30 * S,
+        .reload = RELOAD_LIVE, .help = "How long its answer is waited for."},
+    {CONF_ROW(DELIVERY, "auth-backend-down", KIND_ENUM, delivery.auth_backend_down, enum conf_down, "deny"), .words = words_down, .reload = RELOAD_LIVE,
+        .help = "When it does not answer, or says 5xx: deny: new viewers are answered 503; allow: they are let in for 30 s. Who watches goes on."},
+    {CONF_ROW(DELIVERY, "web-login", KIND_BOOL, delivery.web_login, bool, "false"), .reload = RELOAD_LIVE,
+        .help = "Whoever asks for a private stream over HTTP with nothing in hand is asked to sign in (401) and not refused (403). Browsers then ask their users for a password."},
+    {CONF_ROW(DELIVERY, "rtsp-digest-md5", KIND_BOOL, delivery.rtsp_digest_md5, bool, "true"), .reload = RELOAD_LIVE,
+        .help = "Accounts may sign in by Digest with MD5, beside SHA-256: ffmpeg and GStreamer know nothing else."},
+    {CONF_ROW(DELIVERY, "trusted-proxies", KIND_CIDRS, delivery.trusted_proxies, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
+        .help = "Networks of proxies that are believed who the viewer is (X-Forwarded-For, X-Forwarded-Proto, PROXY protocol 2): whitelists, tokens, limits and the throttle go by that address."},
+    {CONF_ROW(DELIVERY, "throttle-exempt", KIND_CIDRS, delivery.throttle_exempt, struct conf_cidrs, "127.0.0.0/8, ::1"), .reload = RELOAD_LIVE,
+        .help = "Networks whose wrong tokens and passwords are not counted. From elsewhere each costs 5 s, and from 15 s on that address (IPv6: its /64) is not let in by new credentials until they are over."},
+    {CONF_ROW(DELIVERY, "limit-address", KIND_INT, delivery.limit_address, int64_t, "0"), .max = 1000000, .unit = "viewers", .reload = RELOAD_LIVE,
+        .help = "Most viewers from one address (IPv6: a /64) at a time. 0: no limit."},
+    {CONF_ROW(DELIVERY, "limit-connections", KIND_INT, delivery.limit_connections, int64_t, "20000"), .min = 16, .max = 200000, .reload = RELOAD_LIVE,
+        .help = "Most connections of viewers altogether; one more is closed at once."},
+    {CONF_ROW(DELIVERY, "limit-bandwidth", KIND_INT, delivery.limit_bandwidth, int64_t, "0"), .max = 1000000, .unit = "Mbit/s", .reload = RELOAD_LIVE,
+        .help = "While more than this is being sent, nobody new may begin to watch (503); who watches goes on. 0: no limit."},
     {CONF_ROW(DELIVERY, "ssl-enable", KIND_BOOL, delivery.tls.enable, bool, "false"), .reload = RELOAD_HTTPD,
         .help = "TLS for the listeners rtsp and web: these then take nothing else."},
     {CONF_ROW(DELIVERY, "ssl-cert", KIND_PATH, delivery.tls.cert, char *, ""), .reload = RELOAD_LIVE,
@@ -201,13 +225,13 @@ const struct conf_row conf_rows[] = {
         .help = "Certificate and its chain, PEM. Read again at every reload, whether its path has changed or not."},
     {CONF_ROW(MODULE, "ssl-key", KIND_PATH, module.tls.key, char *, ""), .reload = RELOAD_LIVE,
         .help = "Its private key, PEM, without a pass phrase."},
-    {CONF_ROW(USERS, "root", KIND_USER, module.users[CONF_ROLE_ROOT], struct conf_user, ""), .reload = RELOAD_HTTPD, .accepted = CPANEL,
-        .help = "login:password of the role root. Empty: the role is off."},
-    {CONF_ROW(USERS, "admin", KIND_USER, module.users[CONF_ROLE_ADMIN], struct conf_user, ""), .reload = RELOAD_HTTPD, .accepted = CPANEL,
+    {CONF_ROW(USERS, "root", KIND_USER, module.users[CONF_ROLE_ROOT], struct conf_user, ""), .reload = RELOAD_LIVE,
+        .help = "login:password of the role root. Empty: the role is off. The password as it is, or as $scrypt$ln=15,r=8,p=1$salt$hash (then it can sign in by Basic over TLS only). Accounts may watch private streams; a guest what is live."},
+    {CONF_ROW(USERS, "admin", KIND_USER, module.users[CONF_ROLE_ADMIN], struct conf_user, ""), .reload = RELOAD_LIVE,
         .help = "login:password of the role admin."},
-    {CONF_ROW(USERS, "user", KIND_USER, module.users[CONF_ROLE_USER], struct conf_user, ""), .reload = RELOAD_HTTPD, .accepted = CPANEL,
+    {CONF_ROW(USERS, "user", KIND_USER, module.users[CONF_ROLE_USER], struct conf_user, ""), .reload = RELOAD_LIVE,
         .help = "login:password of the role user."},
-    {CONF_ROW(USERS, "guest", KIND_USER, module.users[CONF_ROLE_GUEST], struct conf_user, ""), .reload = RELOAD_HTTPD, .accepted = CPANEL,
+    {CONF_ROW(USERS, "guest", KIND_USER, module.users[CONF_ROLE_GUEST], struct conf_user, ""), .reload = RELOAD_LIVE,
         .help = "login:password of the role guest."},
 
     /* --- [dvr], [streams], [nodes] ------------------------------------------------------------------------------ */

@@ -123,7 +123,8 @@ enum {
        lua_shipped (folders), auth_module, api_module */ \
     MESSAGE(HTTPD_CONF, 51, TO_MASTER, TO_HTTPD, 8192, 0) \
     /* whitelist (CIDR list of whitelist-access as text, "": from everywhere), api (bool: is there one), api_whitelist, keys (of tokens: array of kid, secret, \
-       not_before_s, not_after_s), audience (of tokens): behind HTTPD_CONF, and when anything of it has changed */ \
+       not_before_s, not_after_s), audience (of tokens), proxies and exempt (CIDR lists: trusted-proxies, throttle-exempt), users (array of login, password, role), link_key, \
+       backend (URL), backend_timeout_us, backend_down_allows, digest_md5, web_login, address_limit, connections_limit (viewers), bandwidth_limit (bit/s; 0: none): behind HTTPD_CONF, and when anything of it has changed */ \
     MESSAGE(HTTPD_AUTH, 71, TO_MASTER, TO_HTTPD, 65536, 0) \
     /* rows: array of kind (token, user, stream), name, at_us, [until_s]: tokens that count no more, whole at the start and then what is new */ \
     MESSAGE(REVOKED, 72, TO_MASTER, TO_HTTPD, 65536, 0) \

@@ -30,6 +30,9 @@ void crypto_sum_hex(struct crypto_sum *s, char ret_text[2 * CRYPTO_SHA256_N + 1]
 
 void crypto_hmac_sha256(
     struct span key, const struct span *pieces, size_t n, uint8_t ret_value[CRYPTO_SHA256_N]);
+/* scrypt (RFC 7914): cost is log2 of N, r, p; n bytes. false: it would take more than 160 MiB. In a file of
+ * its own (crypto_scrypt.c). */
+bool crypto_scrypt(struct span password, struct span salt, const uint64_t cost[3], uint8_t *ret, size_t n);
 /* In a time that depends on the lengths only. */
 bool crypto_equal(struct span a, struct span b);
 

@@ -88,7 +88,7 @@ class MediaServer:
 
     def write_ini(self):
         lines = []
-        for name, keys in self.sections.items():
+        for name, keys in sorted(self.sections.items()):  # a section stands below its own
             depth = name.count("/") + 1
             lines.append("[" * depth + name.rsplit("/", 1)[-1] + "]" * depth)
             lines += [f"{k} = {v}" for k, v in keys.items()]

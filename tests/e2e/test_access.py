@@ -1,14 +1,19 @@
 """Who may watch, with the real server: tokens made by msctl, the paths of sessions, what is taken back, limits."""
+import base64
+import hashlib
+import http.server
 import json
 import os
 import signal
 import socket
+import threading
 import time
 import urllib.parse
 
 import pytest
 
 import hls
+import tools
 from camera import Camera
 from server import MediaServer, need_server
 from tools import wait_for
@@ -148,7 +153,6 @@ def test_rotation(site):
     old = token(site, "door")
     url = hls.Playlist(site.text(f"door/index.m3u8?token={old['token']}"), site.url("door/index.m3u8")).variants[0][1]
     site.sections["server/stream/keys"] = {"k2": '"another # secret"'}
-    site.sections = dict(sorted(site.sections.items()))  # a section stands below its own
     site.write_ini()
     site.msctl("reload")
     wait_for("the new key", lambda: token(site, "door")["token"].startswith("v1.k2."))
@@ -164,3 +168,152 @@ def test_no_secret_in_the_logs(site):
         status(site, path)
     text = site.log()
     assert made["token"] not in text and SECRET not in text and "0" * 32 not in text
+
+
+# --- what else lets viewers in, and whom ---
+
+
+class Backend:
+    """A site's own server: says what `rule` says of each request, and keeps what was asked."""
+
+    def __init__(self):
+        backend = self
+        self.asked, self.status, self.headers = [], 200, {}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                backend.asked.append(dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query, keep_blank_values=True)))
+                self.send_response(backend.status)
+                for name, value in backend.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/auth?site=1"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def gate():
+    """A private and a protected stream behind a trusted proxy, with accounts, secure links and a backend."""
+    need_server()
+    backend = Backend()
+    with Camera(dict(source=["small.h264"], streams=2)) as cam:
+        streams = {
+            "door": {"stream-url": cam.url("cam0"), "stream-access": "private"},
+            "listed": {"stream-url": cam.url("cam1"), "stream-access": "protected", "stream-whitelist": "203.0.113.0/24, 2001:db8::/32"},
+        }
+        sections = {
+            "server/stream": {
+                "enable": "web, rtsp",
+                "auth-secret": f'"{SECRET}"',
+                "trusted-proxies": "127.0.0.0/8",
+                "secure-link-key": "linkkey",
+                "auth-backend": f'"{backend.url}"',
+                "auth-backend-timeout": "2s",
+            },
+            "server/module/users": {"user": "anna:wonder", "guest": "bert:brick"},
+        }
+        with MediaServer(streams, sections=sections) as server:
+            for uid in streams:
+                server.wait_state(uid)
+            server.backend = backend
+            yield server
+    backend.close()
+
+
+def through(address, **fields):
+    return {"X-Forwarded-For": address, **fields}
+
+
+def test_proxies_and_whitelist(gate):
+    """The address is the viewer's, as the trusted proxy says."""
+    assert status(gate, "listed/stream.json", **through("203.0.113.9")) == 200
+    assert status(gate, "listed/stream.json", **through("2001:db8::9")) == 200
+    assert status(gate, "listed/stream.json", **through("203.0.113.9, 198.51.100.1")) == 403
+    assert status(gate, "listed/stream.json", **through("198.51.100.1")) == 403
+    assert status(gate, "listed/stream.json") == 403
+    made = token(gate, "door", "--address", "203.0.113.9")
+    assert status(gate, f"door/stream.json?token={made['token']}", **through("203.0.113.9")) == 200
+    gate.backend.status = 403
+    assert status(gate, f"door/index.m3u8?token={made['token']}", **through("203.0.113.8")) == 403
+
+
+def test_secure_link(gate):
+    now = int(time.time())
+
+    def link(ip, start, end):
+        return f"{hashlib.sha1(f'door{ip}{start}{end}linkkeysalt'.encode()).hexdigest()}-salt-{end}-{start}"
+
+    assert status(gate, f"door/index.m3u8?token={link('203.0.113.20', now - 5, now + 60)}", **through("203.0.113.20")) == 200
+    assert status(gate, f"door/index.m3u8?token={link('no_check_ip', now - 5, now + 60)}", **through("203.0.113.21")) == 200
+    gate.backend.status = 403
+    assert status(gate, f"door/index.m3u8?token={link('203.0.113.20', now - 5, now + 60)}", **through("203.0.113.22")) == 403
+    assert status(gate, f"door/index.m3u8?token={link('no_check_ip', now - 65, now - 5)}", **through("203.0.113.23")) == 403
+
+
+def test_backend(gate):
+    """Asked once for a session, with what it needs; its answer holds as long as it says."""
+    b = gate.backend
+    b.status, b.headers = 200, {"X-AuthDuration": "100", "X-UserId": "u7", "X-Max-Sessions": "2"}
+    before = len(b.asked)
+    for _ in range(3):
+        assert status(gate, "door/index.m3u8?token=theirs%20own", **through("203.0.113.30")) == 200
+    assert len(b.asked) == before + 1
+    q = b.asked[-1]
+    assert q["site"] == "1" and q["name"] == "door" and q["proto"] == "hls" and q["ip"] == "203.0.113.30" and q["token"] == "theirs own"
+    assert q["request_type"] == "new_session" and q["request_number"] == "1" and "stream_clients" in q and "total_clients" in q
+    assert q["session_id"] == hashlib.sha1(b"door203.0.113.30hlstheirs own").hexdigest()
+    b.status = 403
+    assert status(gate, "door/index.m3u8?token=other", **through("203.0.113.31")) == 403
+    b.status = 500
+    assert status(gate, "door/index.m3u8?token=third", **through("203.0.113.32")) == 503
+    assert status(gate, "door/index.m3u8?token=theirs%20own", **through("203.0.113.30")) == 200
+
+
+def test_backend_ends_what_runs(gate):
+    """It is asked again about who watches, and may say no."""
+    b = gate.backend
+    b.status, b.headers = 200, {"X-AuthDuration": "1"}
+    u = urllib.parse.urlsplit(gate.url("door/live.mp4?token=short"))
+    with socket.create_connection((u.hostname, u.port), 20) as s:
+        s.sendall(f"GET {u.path}?{u.query} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.40\r\n\r\n".encode())
+        assert b" 200 " in s.recv(65536).split(b"\r\n")[0]
+        wait_for("an update", lambda: any(q["request_type"] == "update_session" for q in b.asked[-3:]))
+        b.status = 403
+        assert ends(s, 15)
+
+
+def test_accounts(gate):
+    """Basic where a proxy speaks TLS; Digest over RTSP, as ffprobe does it."""
+    gate.backend.status = 403
+    basic = {"Authorization": "Basic " + base64.b64encode(b"anna:wonder").decode()}
+    assert status(gate, "door/stream.json", **through("203.0.113.50"), **basic) == 401
+    assert status(gate, "door/stream.json", **through("203.0.113.50", **{"X-Forwarded-Proto": "https"}), **basic) == 200
+    wrong = {"Authorization": "Basic " + base64.b64encode(b"anna:wander").decode()}
+    a = gate.get("door/stream.json", status=None, headers={**through("203.0.113.50", **{"X-Forwarded-Proto": "https"}), **wrong})
+    assert a.status == 401 and "Digest" in a["WWW-Authenticate"]
+    for login, works in (("anna:wonder", True), ("bert:brick", True), ("anna:wander", False)):
+        p = tools.run("ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-show_entries", "stream=codec_name", "-of", "csv=p=0",
+                      f"rtsp://{login}@127.0.0.1:{gate.rtsp_port}/door", ok=False, timeout=30)
+        assert ("h264" in p.stdout) == works, p.stderr
+        if not works:
+            assert "401" in p.stderr
+
+
+def test_guessing(gate):
+    """Wrong tokens cost time, by address; others are not hit."""
+    gate.backend.status = 403
+    made = token(gate, "door")
+    for i in range(6):
+        assert status(gate, f"door/index.m3u8?token=guess{i}", **through("198.51.100.9")) == 403
+    assert status(gate, f"door/index.m3u8?token={made['token']}", **through("198.51.100.9")) == 403
+    assert status(gate, f"door/index.m3u8?token={made['token']}", **through("198.51.100.10")) == 200

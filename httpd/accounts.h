@@ -1,0 +1,64 @@
+/* Accounts of [[[users]]] as viewers sign in with them: Digest (SHA-256 first, MD5 second) with nonces that
+ * need no memory until they are used, and Basic where nobody can listen in. A password is kept as it is, or
+ * as
+ * "$scrypt$ln=15,r=8,p=1$<salt>$<hash>" (base64 without padding), which only Basic can be checked against,
+ * and which takes a thread some 50 ms. Sources: RFC 7616, RFC 7617, RFC 7914. Tests:
+ * tests/unit/httpd/test_accounts.c. */
+#ifndef HTTPD_ACCOUNTS_H
+#define HTTPD_ACCOUNTS_H
+
+#include "common/base/secret.h"
+#include "common/base/wr.h"
+#include "httpd/access.h"
+
+#define ACCOUNTS_MAX       8
+#define ACCOUNT_REALM      "media-server"
+#define ACCOUNT_NONCE_S    300  /* a nonce is good for so long; then "stale" */
+#define ACCOUNT_NONCES_MAX 4096 /* that were used and are remembered against replay */
+#define ACCOUNT_SCRYPT_MAX 17   /* ln: 2^17 blocks of 1 KiB are 128 MiB */
+
+struct account {
+    char login[ACCESS_USER_MAX + 1];
+    struct secret password;
+    const char *role; /* "root", "admin", "user", "guest" */
+};
+struct accounts {
+    struct account v[ACCOUNTS_MAX];
+    size_t n;
+};
+bool accounts_add(struct accounts *l, struct span login, struct span password, struct span role);
+void accounts_done(struct accounts *l);
+
+/* Nonces of the process. Thread-safe. */
+struct nonces;
+struct nonces *nonces_new(void);
+void nonces_free(struct nonces *n); /* NULL too */
+
+enum account_result {
+    ACCOUNT_RIGHT = 0,
+    ACCOUNT_WRONG,
+    ACCOUNT_STALE, /* right, by a nonce that is too old or was used: to be asked again */
+    ACCOUNT_SLOW   /* only account_slow can tell */
+};
+struct account_try {
+    const struct accounts *accounts;
+    struct nonces *nonces;
+    bool md5;      /* Digest by MD5 is taken */
+    int64_t now_s; /* wall clock */
+};
+/* The login of a->authorization. *ret: whose it is. The same work for an unknown name as for a known one. */
+enum account_result account_check(
+    const struct account_try *t, const struct access_ask *a, const struct account **ret);
+
+/* A password that is kept as scrypt. Takes its time: in a thread. */
+bool account_slow(struct span kept, struct span given);
+/* "user:password" of a Basic login into mem, which is to be wiped. false: it is none. */
+bool account_basic(
+    struct span authorization, struct wr *mem, struct span *ret_user, struct span *ret_password);
+bool account_is_scrypt(const struct account *a);
+
+/* Lines of WWW-Authenticate, each with CRLF: what a viewer at this address may sign in with. */
+void account_challenge(
+    struct wr *w, const struct account_try *t, const struct addr *address, bool secure, bool stale);
+
+#endif
