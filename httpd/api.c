@@ -1,4 +1,5 @@
 #include "httpd/api.h"
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/wire/url.h"
 #include "httpd/answer.h"
@@ -47,6 +48,59 @@ static void pack_query(struct packer *p, struct span query)
     buf_done(&b);
 }
 
+/* false: it is no token, or counts no more. */
+static bool verify(const struct http *h, struct span text, const struct addr *peer, struct token *ret)
+{
+    const struct auth *auth = h->hub->auth;
+    const struct token_check check = {&auth->keys, auth->audience, clock_wall_us() / US_PER_S};
+    int64_t until_s;
+
+    return token_verify(&check, text, ret, &until_s) == 0 &&
+        !revoked_token(&h->hub->revoked, ret, SPAN_NONE) &&
+        (!ret->bound || addr_has_prefix(peer, ret->address, ret->address_bits));
+}
+
+static void pack_ops(struct packer *p, unsigned ops)
+{
+    static const struct {
+        const char *name;
+        enum token_op op;
+    } names[] = {{"live", TOKEN_LIVE}, {"dvr", TOKEN_DVR}, {"copy", TOKEN_COPY}, {"publish", TOKEN_PUBLISH},
+        {"api", TOKEN_API}};
+
+    pack_map(p, ARRAY_N(names));
+    for (size_t i = 0; i < ARRAY_N(names); i++) pack_kv_bool(p, names[i].name, ops & names[i].op);
+}
+
+/* Nothing where none was shown. */
+static void pack_token(struct packer *p, const struct http *h, struct span text, const struct addr *peer)
+{
+    struct token t;
+
+    pack_key(p, "token");
+    if (!verify(h, text, peer, &t)) {
+        pack_map(p, 1);
+        pack_kv_bool(p, "valid", false);
+        return;
+    }
+    pack_map(p, 3);
+    pack_kv_bool(p, "valid", true);
+    pack_kv_text(p, "user", t.user);
+    pack_key(p, "ops");
+    pack_ops(p, t.ops);
+}
+
+/* A cookie goes along with requests that other sites make: what changes things takes none. */
+static bool shows_token(const struct http *h)
+{
+    struct span rest = h->ask->req.query, name, value;
+
+    if (head_get(&h->ask->req.head, "Authorization").p) return true;
+    while (url_query_next(&rest, &name, &value))
+        if (span_is(name, "token")) return true;
+    return false;
+}
+
 static void pack_request(struct packer *p, struct http *h)
 {
     struct ask *a = h->ask;
@@ -55,7 +109,9 @@ static void pack_request(struct packer *p, struct http *h)
 
     if (addr_of((const struct sockaddr *)conn_peer(h->conn), &peer)) addr_text(&peer, address);
     snprintf(path, sizeof(path), "/%.*s", SPAN_FMT(a->match.capture[0]));
-    pack_map(p, 7);
+    if (shows_token(h)) credentials_of(&a->req, &a->given);
+    pack_map(p, a->given.token ? 8 : 7);
+    if (a->given.token) pack_token(p, h, span_of(a->given.token), &peer);
     pack_kv_text(p, "method", http_method_name(a->req.method));
     pack_kv_text(p, "path", path);
     pack_key(p, "query");

@@ -2,10 +2,14 @@
 #include "common/base/clock.h"
 #include "common/base/list.h"
 #include "common/base/mem.h"
+#include "common/base/rng.h"
+#include "httpd/auth.h"
 #include "httpd/master_ask.h"
 
 #define HELD_MAX 16
 #define HELD_US  (20 * US_PER_S)
+
+#define DURATION_MAX_S ((int64_t)100 * 366 * 86400)
 
 /* Rows that a script has not had yet. */
 struct held {
@@ -18,6 +22,7 @@ struct held {
 
 static struct {
     struct master_asks *master;
+    struct auth *auth; /* NULL: not told yet */
     struct list held;
     size_t n_held;
     uint64_t last_id;
@@ -144,10 +149,68 @@ static void call_more(const struct lua_call *c, const struct packed *args)
     send_packed(c, &b, &p);
 }
 
+/* --- tokens --- */
+
+/* NULL, or what cannot be. */
+static const char *read_token(const struct packed *args, usec_t now_us, struct token *t)
+{
+    const struct packed *ops = packed_get(args, "ops");
+    int64_t duration_s = packed_i64(args, "duration", 0);
+    struct span uid = packed_str(args, "uid");
+    unsigned op;
+
+    if (!span_copy(packed_str(args, "user"), t->user, sizeof(t->user))) return "user: too long";
+    if (uid.p) {
+        if (!token_pattern_ok(uid) || !span_copy(uid, t->streams[0], sizeof(t->streams[0])))
+            return "uid: there is no such name";
+        t->n_streams = 1;
+    }
+    for (size_t i = 0; i < packed_n(ops); i++) {
+        if (!token_ops_of(packed_as_str(packed_at(ops, i)), &op)) return "ops: there is no such word";
+        t->ops |= op;
+    }
+    if (duration_s < 0 || duration_s > DURATION_MAX_S) return "duration: too long";
+    if (duration_s > 0) t->not_after_s = now_us / US_PER_S + duration_s;
+    t->made_us = now_us;
+    return NULL;
+}
+
+static void call_mint(const struct lua_call *c, const struct packed *args)
+{
+    char text[TOKEN_TEXT_MAX];
+    usec_t now_us = clock_wall_us();
+    struct token t = {0};
+    const char *bad = calls.auth ? read_token(args, now_us, &t) : "the server has only just begun";
+    struct packer p;
+    struct buf b;
+
+    if (bad) {
+        lua_call_failed(c, bad);
+        return;
+    }
+    span_copy(span_of(calls.auth->audience), t.audience, sizeof(t.audience));
+    rng_bytes(t.id, sizeof(t.id));
+    if (!token_mint(&calls.auth->keys, &t, now_us / US_PER_S, text)) {
+        lua_call_failed(c, "there is no key: set auth-secret");
+        return;
+    }
+    buf_init(&b, TOKEN_TEXT_MAX + 16);
+    p = packer_of(&b);
+    pack_str(&p, span_of(text));
+    send_packed(c, &b, &p);
+}
+
+void api_calls_auth(struct auth *a)
+{
+    auth_unref(calls.auth);
+    calls.auth = a;
+}
+
 const struct lua_row api_calls[] = {
     {"server", 1u << LUAHOST_API, false, call_server},
     {"server.change", 1u << LUAHOST_API, true, ask_server},
     {"server.more", 1u << LUAHOST_API, false, call_more},
+    {"token.mint", 1u << LUAHOST_API, false, call_mint}, /* twice made, one is given away */
     {0},
 };
 

@@ -248,8 +248,12 @@ static int on_conf(struct control *c, struct incoming *in)
 
 static int on_auth(struct control *c, struct incoming *in)
 {
+    struct auth *a;
+
     if (!c->running) return -1;
-    auth_share(&c->server, auth_read(in->body));
+    a = auth_read(in->body);
+    api_calls_auth(auth_ref(a));
+    auth_share(&c->server, a);
     return 0;
 }
 

@@ -10,11 +10,9 @@
 #define GI (1024 * MI)
 #define TI (1024 * GI)
 
-#define CLUSTER "accepted: clustering is not part of this version, this node works alone"
-#define CPANEL  "accepted: the control panel is not part of this version"
-#define API     "accepted: the API is not part of this version"
-#define MODULES                                                                                              \
-    "accepted: the rules that are shipped decide, a script of the site's is not run by this version"
+#define CLUSTER  "accepted: clustering is not part of this version, this node works alone"
+#define CPANEL   "accepted: the control panel is not part of this version"
+#define API      "accepted: the API stands at /api always"
 #define TOGETHER "accepted: the streams of one camera are not brought together by this version"
 
 const struct conf_word conf_words_enable[] = {{"true", CONF_ENABLED}, {"false", CONF_DISABLED},
@@ -211,13 +209,13 @@ const struct conf_row conf_rows[] = {
         .accepted = CPANEL, .help = "Networks from which it may be used. Empty: from everywhere."},
     {CONF_ROW(MODULE, "cpanel-auth", KIND_TEXT, module.cpanel_auth, char *, "basic"), .reload = RELOAD_HTTPD, .accepted = CPANEL,
         .help = "How users sign in."},
-    {CONF_ROW(MODULE, "api-enable", KIND_BOOL, module.api_enable, bool, "true"), .reload = RELOAD_HTTPD, .accepted = API,
+    {CONF_ROW(MODULE, "api-enable", KIND_BOOL, module.api_enable, bool, "true"), .reload = RELOAD_LIVE,
         .help = "Serve the API."},
     {CONF_ROW(MODULE, "api-baseurl", KIND_BASE, module.api_baseurl, char *, "/api"), .reload = RELOAD_HTTPD, .accepted = API,
         .help = "Where it stands."},
-    {CONF_ROW(MODULE, "api-module", KIND_TEXT, module.api_module, char *, "modules/api/api.v2.lua"), .reload = RELOAD_HTTPD,
-        .accepted = API, .help = "Its Lua part."},
-    {CONF_ROW(MODULE, "api-whitelist", KIND_CIDRS, module.api_whitelist, struct conf_cidrs, ""), .reload = RELOAD_LIVE, .accepted = API,
+    {CONF_ROW(MODULE, "api-module", KIND_TEXT, module.api_module, char *, "modules/api/api.v2.lua"), .reload = RELOAD_LIVE,
+        .help = "Its script: looked for in the site's folder, then in what is shipped."},
+    {CONF_ROW(MODULE, "api-whitelist", KIND_CIDRS, module.api_whitelist, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
         .help = "Networks from which it may be used. Empty: from everywhere."},
     {CONF_ROW(MODULE, "ssl-enable", KIND_BOOL, module.tls.enable, bool, "false"), .reload = RELOAD_HTTPD,
         .help = "TLS for API and control panel."},

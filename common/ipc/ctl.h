@@ -13,6 +13,10 @@
  * - streams [UID]: a row a stream. uid t, state t (connecting, active, stale, idle, down, invalid, disabled),
  *   reason t, since_s u, pid u, record t (off, on, waiting, armed, paused, failed, stopped), bitrate_bps u,
  * frames u, losses u, repairs u, reconnects u (of the camera), restarts u (of the worker), viewers u, name t.
+ * - api streams [UID]: a row a stream, for the API. uid t, name t, camera_uid t, enabled b, access t,
+ * whitelist t, video b, audio b, dvr b, dvr_mode t, archive t, duration_s u, chunk_s u, file t, url t
+ * (without its password), state t, reason t, since_s u, viewers u, bitrate_bps u, connects u, reconnects u,
+ * recording b, paused b.
  * - restart UID: no row. Its worker is replaced at once, without a back-off.
  * - logs [UID]: a row a line. line t: the newest that the master keeps, oldest first; without UID the
  * master's own.

@@ -91,3 +91,103 @@ def test_where_it_is_open(server):
     s.write_ini()
     s.msctl("reload")
     wait_for("there is none", lambda: api(s, "x")[0] == 404)
+
+
+# --- tokens and calls ---
+
+SECRET = {"server/stream": {"auth-secret": '"a secret of this test"'}}
+
+
+def call(server, token, path, method="GET", body=None, status=200):
+    got, text = api(server, path, method, body, {"Authorization": token} if token else {})
+    assert got == status, f"{method} {path}: {got} {text}"
+    return json.loads(text)
+
+
+def api_token(server, **fields):
+    return call(server, None, "auth/token/api/", "POST", {"client": "test", "duration": 0, **fields})
+
+
+@pytest.fixture
+def site(server, camera):
+    cam = camera(dict(source="small.h264", start="key"))
+    s = server({"cam": cam.url(), "shut": {"stream-url": cam.url(), "stream-access": "private"}}, sections=SECRET)
+    s.wait_state("cam")
+    s.wait_state("shut")
+    wait_for("the API is there", lambda: api(s, "streams/")[0] == 403)
+    return s, api_token(s)
+
+
+def test_tokens(site):
+    s, token = site
+    for given in ("", "x", token[:-1], token + "A", "Basic dTpw"):
+        assert api(s, "streams/", headers={"Authorization": given})[0] == 403
+    assert api(s, "streams/", headers={"Cookie": f"ms_token={token}"})[0] == 403  # other sites could send it along
+    for way in ({"headers": {"Authorization": token}}, {"headers": {"Authorization": f"Bearer {token}"}}, {"path": f"streams/?token={token}"}):
+        assert api(s, **({"path": "streams/"} | way))[0] == 200
+    far = {"X-Forwarded-For": "203.0.113.7"}
+    assert api(s, "auth/token/api/", "POST", {"client": "x"}, far)[0] == 403
+    assert api(s, "auth/token/access/", "POST", {"uid": "shut", "user": "anna", "duration": 60})[0] == 403
+    watch = call(s, token, "auth/token/access/", "POST", {"uid": "shut", "user": "anna", "duration": 60})
+    assert s.get("shut/stream.json", status=None).status in (401, 403)
+    s.get(f"shut/stream.json?token={watch}")
+    assert call(s, watch, "streams/", status=403)  # it is no token of the API
+    assert call(s, token, "auth/token/access/", "POST", {"uid": "not-here-yet", "user": "anna", "duration": 60})
+    for body, why in (('{"uid": 1}', '"uid" is a string'), ("{}", "uid: "), ('{"uid": "a/b"}', "no such name"), ('{"uid": "a", "x": 1}', 'no field "x"'),
+                      ('{"uid": "a", "duration": -1}', "duration: "), ('{"uid": "a", "duration": 0.5}', "duration: "), ('{"uid": ', "behind byte"), ("[]", "uid: ")):
+        status, text = api(s, "auth/token/access/", "POST", body, {"Authorization": token})
+        assert status in (400, 503) and why in json.loads(text)["error"], (body, text)
+
+
+def test_no_secret_no_token(server):
+    s = server({})
+    wait_for("the API is there", lambda: api(s, "streams/")[0] == 403)
+    status, text = api(s, "auth/token/api/", "POST", {"client": "x"})
+    assert status == 503 and "auth-secret" in text
+
+
+FIELDS = {"uid", "enabled", "track_video", "track_audio", "dvr_enabled", "type", "dvr_paused", "status", "access", "reconnect_attempt", "reconnect_total",
+          "bitrate_in", "bitrate_out", "src_ping_time", "reconnect_time", "clients_count", "camera_uid"}
+
+
+def test_streams(site):
+    """compatibility.md 3: the list and the calls on one stream."""
+    s, token = site
+    rows = call(s, token, "streams/")
+    assert [r["uid"] for r in rows] == ["cam", "shut"] and all(set(r) == FIELDS for r in rows)
+    assert rows[0]["status"] == "active" and rows[0]["access"] == "public" and rows[1]["access"] == "private" and rows[0]["enabled"] is True
+    assert call(s, token, "streams/cam/ping/") == {"uid": "cam", "status": "active"}
+    before = s.stream("cam")["pid"]
+    assert call(s, token, "streams/cam/restart/", "PUT") == {"uid": "cam"}
+    wait_for("another worker", lambda: s.stream("cam")["pid"] not in (0, before))
+    assert call(s, token, "streams/cam/enable/?enable=false", "PUT") == {"uid": "cam"}
+    wait_for("it is off", lambda: call(s, token, "streams/cam/ping/")["status"] == "disabled")
+    assert "stream-enable = false" in (s.path / "streams/cam.ini").read_text()  # durable
+    call(s, token, "streams/cam/enable/?enable=true", "PUT")
+    s.wait_state("cam")
+    call(s, token, "streams/cam/enable/?enable=perhaps", "PUT", status=400)
+    for method, path in (("GET", "ping/"), ("PUT", "restart/"), ("PUT", "enable/?enable=true"), ("DELETE", "")):
+        call(s, token, f"streams/none/{path}", method, status=404)
+    assert call(s, token, "nothing/", status=404) and call(s, token, "streams/cam/ping/", "PUT", status=405)
+
+
+def test_create_and_delete(site):
+    s, token = site
+    url = s.streams_conf["cam"]["stream-url"].strip('"')
+    fields = {"stream-url": url, "stream-name": "new one", "stream-tracks": ["video", "audio"], "dvr-enable": False}
+    assert call(s, token, "streams/new/", "POST", fields) == {"uid": "new"}
+    s.wait_state("new")
+    assert call(s, token, "streams/new/", "POST", {"stream-name": "other", "stream-access": "none"}) == {"uid": "new"}
+    wait_for("it is known", lambda: [r["access"] for r in call(s, token, "streams/") if r["uid"] == "new"] == ["none"])
+    assert "stream-access" in json.loads(api(s, "streams/new/", "POST", {"stream-access": "open"}, {"Authorization": token})[1])["error"]
+    assert call(s, token, "streams/new/", "DELETE") == {"uid": "new"}
+    wait_for("it is gone", lambda: [r["uid"] for r in call(s, token, "streams/")] == ["cam", "shut"])
+    call(s, token, "streams/cam/?erase_dvr=true", "DELETE", status=400)
+
+
+def test_a_long_list(server):
+    """More rows than one message of the script's has."""
+    s = server({f"cam{i:03}": {"stream-url": "rtsp://127.0.0.1:1/x", "stream-enable": "false"} for i in range(350)}, sections=SECRET)
+    wait_for("the API is there", lambda: api(s, "streams/")[0] == 403)
+    rows = call(s, api_token(s), "streams/")
+    assert [r["uid"] for r in rows] == [f"cam{i:03}" for i in range(350)]
