@@ -93,7 +93,7 @@ LIBS_ms-httpd := -lev -lmsgpackc -llmdb -lssl -lcrypto -lnghttp2 -lz -lcurl
 LIBS_ms-picture := -lmsgpackc -lavcodec -lavutil -lswscale -lseccomp -lm
 LIBS_ms-luahost := -lmsgpackc -llua5.4 -lseccomp -lm
 LIBS_ms-connector := -lev -lmsgpackc -lcares -l:libcrypto.a
-LIBS_msctl := -lev -lmsgpackc -llmdb -linih -l:libcrypto.a -lm
+LIBS_msctl := -lev -lmsgpackc -llmdb -linih -lcrypto -lm
 LIBS_ms-camera := -lev -lmsgpackc -l:libcrypto.a -lm
 LIBS_TEST := -lcmocka -lexpat -lev -lcurl -lmsgpackc -llmdb -linih -lcares -lssl -lcrypto -lnghttp2 -lz -lavcodec -lavutil -lswscale -llua5.4 -lseccomp -lcurl -lm
 

@@ -130,6 +130,17 @@ static void subject_of(const X509 *x, char *dst, size_t cap)
     GENERAL_NAMES_free(names);
 }
 
+static void print_of(const X509 *x, char *dst, size_t cap)
+{
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    struct wr w = wr_of(dst, cap);
+    unsigned n = 0;
+
+    if (!X509_digest(x, EVP_sha256(), sum, &n)) n = 0;
+    for (unsigned i = 0; i < n; i++) wr_fmt(&w, "%s%02X", i > 0 ? ":" : "", sum[i]);
+    wr_cstr(&w);
+}
+
 int tls_pair_check(struct span cert, struct span key, struct tls_facts *ret)
 {
     struct tls_pair p;
@@ -139,6 +150,7 @@ int tls_pair_check(struct span cert, struct span key, struct tls_facts *ret)
     *ret = (struct tls_facts){
         .from_s = unix_s(X509_get0_notBefore(p.cert)), .to_s = unix_s(X509_get0_notAfter(p.cert))};
     subject_of(p.cert, ret->subject, sizeof(ret->subject));
+    print_of(p.cert, ret->print, sizeof(ret->print));
     ERR_clear_error();
     tls_pair_done(&p);
     return 0;

@@ -5,9 +5,10 @@
 
 #include "common/base/buf.h"
 
-#define TLS_CERT_MAX (48u << 10) /* bytes of a certificate and its chain */
-#define TLS_KEY_MAX  (12u << 10)
-#define TLS_NAME_MAX 128
+#define TLS_CERT_MAX  (48u << 10) /* bytes of a certificate and its chain */
+#define TLS_KEY_MAX   (12u << 10)
+#define TLS_NAME_MAX  128
+#define TLS_PRINT_MAX 96 /* "AB:CD:...", SHA-256 */
 
 /* Conditions; tls_why() says them. */
 enum {
@@ -21,6 +22,7 @@ const char *tls_why(int condition);
 
 struct tls_facts {
     int64_t from_s, to_s;       /* validity, unix seconds */
+    char print[TLS_PRINT_MAX];  /* fingerprint of the certificate, as browsers show it */
     char subject[TLS_NAME_MAX]; /* common name, or the first alternative name; "" if neither */
 };
 /* Do these belong together? 0 and *ret, or a condition. */

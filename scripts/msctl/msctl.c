@@ -6,6 +6,7 @@
 #include "scripts/msctl/ask.h"
 #include "scripts/msctl/evidence.h"
 #include "scripts/msctl/plan.h"
+#include "scripts/msctl/tls.h"
 
 #include <getopt.h>
 
@@ -233,6 +234,9 @@ static const struct command {
     {"token revoked", "token revoked", "what was taken back", 0, 0, print_revoked, NULL},
     {"key show", "key show", "the public half of the key by which this node signs, and its fingerprint", 0, 0,
         print_key, NULL},
+    {"tls self-signed", "tls self-signed [NAME...]",
+        "a certificate for these names, and its key: --out FOLDER; --force", 0, ASK_ARGS_MAX, print_nothing,
+        NULL},
     {"log-level", "log-level LEVEL", "error, warn, note, info, debug or 3 to 7, until the next reload", 1, 1,
         print_nothing, NULL},
 };
@@ -248,6 +252,7 @@ static const struct extra {
     {"archive export", "OFG", local_export},
     {"archive verify", "K", local_verify},
     {"archive vacuum", "Y", NULL},
+    {"tls self-signed", "OF", local_self_signed},
 };
 
 static const struct extra *extra_of(const struct command *cmd)

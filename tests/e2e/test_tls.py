@@ -194,6 +194,29 @@ def test_mistakes_have_their_file_line_and_key(site, tmp_path):
     assert "server/module/ssl-key" in p.stderr and "chmod 600" in p.stderr
 
 
+def test_msctl_makes_a_pair(site, tmp_path):
+    """Key closed to others at once, names as asked, nothing is replaced unasked; the server takes it, and a client that trusts it too."""
+    s, _ = site
+    msctl = tools.BUILD / "bin" / "msctl"
+    p = tools.run(msctl, "tls", "self-signed", "--out", tmp_path, "cams.test", "127.0.0.1")
+    cert, key = tmp_path / "server.crt", tmp_path / "server.key"
+    assert key.stat().st_mode & 0o777 == 0o600 and cert.stat().st_mode & 0o777 == 0o644
+    assert f"ssl-cert = {cert}" in p.stdout and f"ssl-key = {key}" in p.stdout
+    text = tools.run("openssl", "x509", "-in", cert, "-noout", "-text", "-fingerprint", "-sha256").stdout
+    assert "DNS:cams.test, IP Address:127.0.0.1" in text and text.strip().rsplit("=", 1)[1] in p.stdout
+    before = key.read_bytes()
+    assert tools.run(msctl, "tls", "self-signed", "--out", tmp_path, ok=False).returncode == 5
+    assert tools.run(msctl, "tls", "self-signed", "--out", tmp_path, "no name", ok=False).returncode == 1
+    assert tools.run(msctl, "tls", "self-signed", "--out", tmp_path / "away", ok=False).returncode == 1
+    assert key.read_bytes() == before
+    tools.run(msctl, "tls", "self-signed", "--out", tmp_path, "--force", "other.test", "127.0.0.1")
+    assert key.read_bytes() != before and not list(tmp_path.glob("*.part"))
+    s.use(cert, key)
+    s.server.reload()
+    wait_for("it is served", lambda: s.subject() == "other.test")
+    assert tools.run("curl", "-s", "--cacert", cert, s.server.url("gate/stream.json"), "-o", "/dev/null", "-w", "%{http_code}").stdout == "200"
+
+
 def test_the_key_stays_with_the_master(site):
     """It is open to root alone, and httpd, which is another user, serves with it."""
     s, _ = site

@@ -35,6 +35,7 @@ static void one_of_our_own_is_good(void **state)
     make(&m, 30, "cams.example.org");
     assert_int_equal(tls_pair_check(buf_span(&m.cert), buf_span(&m.key), &facts), 0);
     assert_string_equal(facts.subject, "cams.example.org");
+    assert_int_equal(strlen(facts.print), 32 * 3 - 1);
     assert_true(facts.from_s <= now_s && facts.from_s > now_s - 2 * 86400);
     assert_true(facts.to_s > now_s + 29 * 86400 && facts.to_s < now_s + 31 * 86400);
     drop(&m);
