@@ -68,10 +68,11 @@ def site(tmp_path_factory):
         with MediaServer({"gate": cam.url("gate0")} | wall, record=True) as server:
             s = Site(server, folder)
             server.wait_recording("gate")
-            wait_for("some archive", lambda: server.ranges("gate") and server.ranges("gate")[0][1] >= 12, timeout=40)
+            wait_for("some archive", lambda: server.ranges("gate") and server.ranges("gate")[0][1] >= 16, timeout=40)
             since = int(server.ranges("gate")[0][0]) + 1
             lines = server.text(f"gate/archive-{since}-8.m3u8").splitlines()
-            paths = [f"gate/{line}" for line in lines if line and line[0] != "#"] + [f"gate/archive-{since}-8.mp4"]
+            # The last piece may reach what is still being written: how long its last picture lasts is not known yet.
+            paths = [f"gate/{line}" for line in lines if line and line[0] != "#"][:1] + [f"gate/archive-{since}-8.mp4"]
             plain = {p: hashlib.sha1(server.get(p).body).hexdigest() for p in paths}
             s.use(*pair(folder, "first"))
             server.sections["server/stream"] |= {"ssl-enable": "true", "ssl-cert": folder / "used.crt", "ssl-key": folder / "used.key"}
@@ -84,7 +85,7 @@ def site(tmp_path_factory):
 
 def test_archive_bytes_are_those_of_the_plain_road(site):
     s, plain = site
-    assert len(plain) > 2
+    assert len(plain) == 2
     for path, sha1 in plain.items():
         assert hashlib.sha1(s.server.get(path).body).hexdigest() == sha1, path
         part = s.server.get(path, headers={"Range": "bytes=1000-70000"}, status=206).body
