@@ -3,13 +3,16 @@
 #include "httpd/assets.h"
 #include "httpd/control.h"
 #include "common/base/mem.h"
+#include "common/net/tls.h"
 
 #include <stdio.h>
 
 int main(void)
 {
-    struct loop *loop = loop_new();
+    struct loop *loop;
 
+    tls_process();
+    loop = loop_new();
     if (!control_start(loop)) return CHILD_EXIT_PROTO;
     loop_run(loop);
     return 0;

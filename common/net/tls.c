@@ -25,6 +25,11 @@ struct tls {
     bool kernel, broken;
 };
 
+void tls_process(void)
+{
+    must(OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL) == 1);
+}
+
 /* --- what is offered --- */
 
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,

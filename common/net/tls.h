@@ -12,6 +12,10 @@
 
 #define TLS_HANDSHAKE_US (10 * US_PER_S) /* from accept to the end of the handshake */
 
+/* First of all in a process that ends by exit() while its threads run: what OpenSSL holds is left alone then,
+ * not freed under their feet. */
+void tls_process(void);
+
 /* A certificate and its key at work: of many connections on many loops. */
 struct tls_server;
 struct tls_setup {
