@@ -40,19 +40,6 @@ int index_build_new(const char *dir, struct index_build **ret)
     return 0;
 }
 
-static int put(struct index_build *b, const struct seg_info *s)
-{
-    uint8_t mem[SEGROW_MAX];
-    struct wr w = wr_of(mem, sizeof(mem));
-    struct key k;
-    MDB_val v;
-
-    segrow_write(&w, s);
-    if (!wr_ok(&w) || !index_key(&k, s->uid, s->id)) return EINVAL;
-    v = (MDB_val){.mv_size = w.n, .mv_data = mem};
-    return mdb_put(b->txn, b->ix->segments, &k.v, &v, MDB_APPEND);
-}
-
 /* What is known of the stream behind its last segment. */
 static int stream_end(struct index_build *b)
 {
@@ -107,7 +94,7 @@ int index_build_add(struct index_build *b, const struct seg_info *s)
 {
     int rc = stream_begin(b, s);
 
-    if (rc == 0) rc = put(b, s);
+    if (rc == 0) rc = index_segment_put(b->ix, b->txn, s, MDB_APPEND);
     if (rc == 0) rc = count(b, s);
     if (rc == 0 && ++b->uncommitted >= COMMIT_EVERY) rc = commit(b, true);
     return index_error(rc);

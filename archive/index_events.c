@@ -7,32 +7,6 @@
 #define BACK_US                                                                                              \
     (EVENT_LENGTH_MAX_US + 2 * EVENT_ROLL_MAX_US) /* so far before its footage's end one may begin */
 
-/* uid, 0, start, id. */
-static bool key_of(struct key *k, const char *uid, usec_t start_us, uint64_t id)
-{
-    struct wr w;
-
-    if (!index_key(k, uid, (uint64_t)MAX(start_us, 0))) return false;
-    w = wr_of(k->mem, sizeof(k->mem));
-    w.n = k->v.mv_size;
-    wr_u64(&w, id);
-    k->v.mv_size = w.n;
-    return wr_ok(&w);
-}
-
-static void text_write(struct wr *w, const char *text)
-{
-    size_t n = strlen(text);
-
-    wr_u16(w, (uint16_t)n);
-    wr_bytes(w, span(text, n));
-}
-
-static bool text_read(struct rd *r, char *dst, size_t cap)
-{
-    return span_copy(rd_bytes(r, rd_u16(r)), dst, cap);
-}
-
 static bool event_of(const MDB_val *k, const MDB_val *v, struct event *ret)
 {
     struct rd r, key;
@@ -44,9 +18,11 @@ static bool event_of(const MDB_val *k, const MDB_val *v, struct event *ret)
     ret->end_us = (usec_t)rd_u64(&r);
     ret->before_us = (usec_t)rd_u64(&r);
     ret->after_us = (usec_t)rd_u64(&r);
-    return text_read(&r, ret->kind, sizeof(ret->kind)) && text_read(&r, ret->source, sizeof(ret->source)) &&
-        text_read(&r, ret->payload, sizeof(ret->payload)) && rd_ok(&r) && rd_left(&r) == 0 && rd_ok(&key) &&
-        rd_left(&key) == 0 && ret->start_us >= 0 && (ret->end_us == 0 || ret->end_us >= ret->start_us);
+    return index_text_read(&r, ret->kind, sizeof(ret->kind)) &&
+        index_text_read(&r, ret->source, sizeof(ret->source)) &&
+        index_text_read(&r, ret->payload, sizeof(ret->payload)) && rd_ok(&r) && rd_left(&r) == 0 &&
+        rd_ok(&key) && rd_left(&key) == 0 && ret->start_us >= 0 &&
+        (ret->end_us == 0 || ret->end_us >= ret->start_us);
 }
 
 static int put_one(struct index *ix, MDB_txn *txn, const struct event *e)
@@ -55,13 +31,13 @@ static int put_one(struct index *ix, MDB_txn *txn, const struct event *e)
     struct wr w = wr_of(mem, sizeof(mem));
     struct key k;
 
-    if (!key_of(&k, e->uid, e->start_us, e->id)) return EINVAL;
+    if (!index_key_pair(&k, e->uid, e->start_us, e->id)) return EINVAL;
     wr_u64(&w, (uint64_t)e->end_us);
     wr_u64(&w, (uint64_t)e->before_us);
     wr_u64(&w, (uint64_t)e->after_us);
-    text_write(&w, e->kind);
-    text_write(&w, e->source);
-    text_write(&w, e->payload);
+    index_text_write(&w, e->kind);
+    index_text_write(&w, e->source);
+    index_text_write(&w, e->payload);
     return index_record_put(txn, ix->events, &k.v, &w);
 }
 
@@ -96,7 +72,7 @@ int index_events(struct index *ix, const struct event_query *q, struct index_eve
 
     if (at->n > 0)
         memcpy(k.mem, at->key, k.v.mv_size = at->n);
-    else if (q->uid[0] && !key_of(&k, q->uid, q->from_us - EVENT_LENGTH_MAX_US, 0))
+    else if (q->uid[0] && !index_key_pair(&k, q->uid, q->from_us - EVENT_LENGTH_MAX_US, 0))
         return -EINVAL;
     rc = index_look_begin(ix, ix->events, &l);
     if (rc) return index_error(rc);
@@ -133,7 +109,7 @@ int index_event_protects(
     struct look l;
     int rc;
 
-    if (!key_of(&k, uid, start_us - BACK_US, 0)) return -EINVAL;
+    if (!index_key_pair(&k, uid, start_us - BACK_US, 0)) return -EINVAL;
     rc = index_look_begin(ix, ix->events, &l);
     if (rc) return index_error(rc);
     rc = index_look_behind(&l, k.mem, k.v.mv_size);
@@ -181,7 +157,7 @@ static int find_old(
         if (*left == 0 || (whole && (strcmp(e->uid, uid) != 0 || e->start_us >= before_us)))
             rc = MDB_NOTFOUND;
         else if (whole && footage_end_us(e) < before_us)
-            old = key_of(k, uid, e->start_us, e->id);
+            old = index_key_pair(k, uid, e->start_us, e->id);
         else
             rc = index_look_get(&l, MDB_NEXT);
         if (rc == MDB_NOTFOUND) break;
@@ -198,7 +174,7 @@ int index_events_drop(struct index *ix, const char *uid, usec_t before_us, size_
     MDB_txn *txn;
     int rc;
 
-    if (!key_of(&k, uid, 0, 0)) return -EINVAL;
+    if (!index_key_pair(&k, uid, 0, 0)) return -EINVAL;
     rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
     if (rc) return index_error(rc);
     while ((rc = find_old(ix, txn, uid, before_us, &k, &max)) == 0) {

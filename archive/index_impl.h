@@ -43,11 +43,16 @@ struct key {
 int index_error(int rc);
 /* uid, 0, number: big-endian, so that LMDB's order by bytes is the order by number. false: too long. */
 bool index_key(struct key *k, const char *uid, uint64_t number);
+/* uid, 0, start, id: the prefix of a key of two numbers is one of one. */
+bool index_key_pair(struct key *k, const char *uid, usec_t start_us, uint64_t id);
 bool index_key_read(const MDB_val *v, const char *uid, uint64_t *ret_number);
 /* uid of any key: up to its NUL. */
 bool index_key_uid(const MDB_val *k, char *dst, size_t cap);
 /* A record is its fields, and a CRC-32C over key and fields. false: damaged; else ret reads the fields. */
 bool index_record(const MDB_val *k, const MDB_val *v, struct rd *ret);
+/* A text in a record. */
+void index_text_write(struct wr *w, const char *text);
+bool index_text_read(struct rd *r, char *dst, size_t cap);
 /* Puts the fields that w holds, with the CRC behind them. 0 or MDB_*, errno. */
 int index_record_put(MDB_txn *txn, MDB_dbi table, const MDB_val *k, struct wr *w);
 
@@ -75,7 +80,8 @@ bool index_segment_read(const struct look *l, const char *uid, uint64_t id, stru
 bool index_range_read(const MDB_val *k, const MDB_val *v, const char *uid, struct index_range *ret);
 /* The number in a segment's key at a wall clock. */
 uint64_t index_id_at(usec_t wall_us);
-int index_segment_put(struct index *ix, MDB_txn *txn, const struct seg_info *s);
+int index_segment_put(
+    struct index *ix, MDB_txn *txn, const struct seg_info *s, unsigned flags); /* MDB_APPEND */
 /* Joins r with the ranges it touches. */
 int index_range_join(struct index *ix, MDB_txn *txn, const char *uid, struct index_range r);
 /* Takes the time of a segment that has just been removed out of the ranges; what others have there stays. */

@@ -2,32 +2,6 @@
 
 #include <errno.h>
 
-/* uid, 0, start, id: the prefix of a key of two numbers is one of one. */
-static bool key_of(const struct index_lock *lock, struct key *k)
-{
-    struct wr w;
-
-    if (!index_key(k, lock->uid, (uint64_t)lock->start_us)) return false;
-    w = wr_of(k->mem, sizeof(k->mem));
-    w.n = k->v.mv_size;
-    wr_u64(&w, lock->id);
-    k->v.mv_size = w.n;
-    return wr_ok(&w);
-}
-
-static void text_write(struct wr *w, const char *text)
-{
-    size_t n = strlen(text);
-
-    wr_u16(w, (uint16_t)n);
-    wr_bytes(w, span(text, n));
-}
-
-static bool text_read(struct rd *r, char *dst, size_t cap)
-{
-    return span_copy(rd_bytes(r, rd_u16(r)), dst, cap);
-}
-
 bool index_lock_read(const MDB_val *k, const MDB_val *v, struct index_lock *ret)
 {
     struct rd r, key;
@@ -40,7 +14,7 @@ bool index_lock_read(const MDB_val *k, const MDB_val *v, struct index_lock *ret)
     ret->end_us = (usec_t)rd_u64(&r);
     ret->version_us = (usec_t)rd_u64(&r);
     ret->released_us = (usec_t)rd_u64(&r);
-    if (!text_read(&r, ret->by, sizeof(ret->by)) || !text_read(&r, ret->note, sizeof(ret->note)))
+    if (!index_text_read(&r, ret->by, sizeof(ret->by)) || !index_text_read(&r, ret->note, sizeof(ret->note)))
         return false;
     return rd_ok(&r) && rd_left(&r) == 0 && rd_ok(&key) && rd_left(&key) == 0 && ret->start_us >= 0 &&
         ret->end_us > ret->start_us;
@@ -56,7 +30,7 @@ int index_locks(
     struct look l;
     int rc;
 
-    if (after && !key_of(after, &k)) return -EINVAL;
+    if (after && !index_key_pair(&k, after->uid, after->start_us, after->id)) return -EINVAL;
     rc = index_look_begin(ix, ix->locks, &l);
     if (rc) return index_error(rc);
     rc = index_look_behind(&l, k.mem, k.v.mv_size);
@@ -80,7 +54,7 @@ static int put_one(struct index *ix, MDB_txn *txn, const struct index_lock *lock
     MDB_val key, v;
     int rc;
 
-    if (!key_of(lock, &k)) return EINVAL;
+    if (!index_key_pair(&k, lock->uid, lock->start_us, lock->id)) return EINVAL;
     key = k.v;
     rc = mdb_get(txn, ix->locks, &key, &v);
     if (rc && rc != MDB_NOTFOUND) return rc;
@@ -88,8 +62,8 @@ static int put_one(struct index *ix, MDB_txn *txn, const struct index_lock *lock
     wr_u64(&w, (uint64_t)lock->end_us);
     wr_u64(&w, (uint64_t)lock->version_us);
     wr_u64(&w, (uint64_t)lock->released_us);
-    text_write(&w, lock->by);
-    text_write(&w, lock->note);
+    index_text_write(&w, lock->by);
+    index_text_write(&w, lock->note);
     return index_record_put(txn, ix->locks, &k.v, &w);
 }
 

@@ -33,6 +33,31 @@ bool index_key(struct key *k, const char *uid, uint64_t number)
     return wr_ok(&w);
 }
 
+bool index_key_pair(struct key *k, const char *uid, usec_t start_us, uint64_t id)
+{
+    struct wr w;
+
+    if (!index_key(k, uid, (uint64_t)MAX(start_us, 0))) return false;
+    w = wr_of(k->mem, sizeof(k->mem));
+    w.n = k->v.mv_size;
+    wr_u64(&w, id);
+    k->v.mv_size = w.n;
+    return wr_ok(&w);
+}
+
+void index_text_write(struct wr *w, const char *text)
+{
+    size_t n = strlen(text);
+
+    wr_u16(w, (uint16_t)n);
+    wr_bytes(w, span(text, n));
+}
+
+bool index_text_read(struct rd *r, char *dst, size_t cap)
+{
+    return span_copy(rd_bytes(r, rd_u16(r)), dst, cap);
+}
+
 bool index_key_read(const MDB_val *v, const char *uid, uint64_t *ret_number)
 {
     struct rd r = rd_of(span(v->mv_data, v->mv_size));

@@ -114,7 +114,7 @@ static int mend_segment(
     int rc;
 
     if (info)
-        rc = index_segment_put(ix, txn, info);
+        rc = index_segment_put(ix, txn, info, 0);
     else
         rc = index_key(&k, f->uid, f->number) ? mdb_del(txn, ix->segments, &k.v, NULL) : EINVAL;
     return rc ? rc : index_remake(ix, txn, f->uid);

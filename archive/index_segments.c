@@ -87,7 +87,7 @@ int index_get(struct index *ix, const char *uid, uint64_t id, struct seg_info *r
     return err == INDEX_OK && ret->id != id ? INDEX_E_NONE : err;
 }
 
-int index_segment_put(struct index *ix, MDB_txn *txn, const struct seg_info *s)
+int index_segment_put(struct index *ix, MDB_txn *txn, const struct seg_info *s, unsigned flags)
 {
     uint8_t mem[SEGROW_MAX];
     struct wr w = wr_of(mem, sizeof(mem));
@@ -97,7 +97,7 @@ int index_segment_put(struct index *ix, MDB_txn *txn, const struct seg_info *s)
     segrow_write(&w, s);
     if (!wr_ok(&w) || !index_key(&k, s->uid, s->id)) return EINVAL;
     v = (MDB_val){.mv_size = w.n, .mv_data = mem};
-    return mdb_put(txn, ix->segments, &k.v, &v, 0);
+    return mdb_put(txn, ix->segments, &k.v, &v, flags);
 }
 
 /* What is replaced was counted. */
@@ -124,7 +124,7 @@ static int put_one(struct index *ix, MDB_txn *txn, const struct seg_info *s)
     int64_t bytes = (int64_t)s->bytes;
     int segments = 1, rc = replaced(ix, txn, s, &bytes, &segments);
 
-    if (rc == 0) rc = index_segment_put(ix, txn, s);
+    if (rc == 0) rc = index_segment_put(ix, txn, s, 0);
     if (rc == 0) rc = index_total_add(ix, txn, s->uid, bytes, segments);
     return rc ? rc : index_range_join(ix, txn, s->uid, (struct index_range){s->start_us, s->end_us});
 }
