@@ -287,6 +287,6 @@ void answer_not_live(struct http *h)
 
     stream_now(h->ask->stream, &now);
     answer_error_with(h, 503, "Retry-After: 2\r\n", "the camera is %s%s%s",
-        now.state == STREAM_ACTIVE ? "captured, but no picture has come yet" : stream_state_name(now.state),
+        now.state == STREAM_ACTIVE ? "captured, but no picture has come yet" : ring_state_word(now.state),
         now.reason[0] ? ": " : "", now.reason);
 }

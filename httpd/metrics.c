@@ -71,7 +71,7 @@ static void write_info(struct metrics *m, const struct family *f, const struct a
 
 static void write_state(struct metrics *m, const struct family *f, const struct about *a)
 {
-    two(m, f, a, (struct metrics_label){"state", stream_state_name(a->now.state)}, 1);
+    two(m, f, a, (struct metrics_label){"state", ring_state_word(a->now.state)}, 1);
 }
 
 static void write_up(struct metrics *m, const struct family *f, const struct about *a)

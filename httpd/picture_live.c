@@ -55,7 +55,7 @@ static bool ask_archive(struct http *h, const struct stream_now *now, uint16_t w
     if (!s->v.record || s->v.on_demand || now->state == STREAM_DISABLED) return false;
     if (stream_may_come(s) && !h->ask->timed_out) return false;
     snprintf(why, sizeof(why), "the camera is %s%s%s, and there is no picture of it",
-        stream_state_name(now->state), now->reason[0] ? ": " : "", now->reason);
+        ring_state_word(now->state), now->reason[0] ? ": " : "", now->reason);
     shot_last(h, width, why);
     return true;
 }

@@ -137,26 +137,12 @@ void streams_done(struct hub *hub)
     map_done(&hub->streams);
 }
 
-static const char *const state_names[] = {
-    [STREAM_CONNECTING] = "connecting",
-    [STREAM_ACTIVE] = "active",
-    [STREAM_STALE] = "stale",
-    [STREAM_DOWN] = "down",
-    [STREAM_INVALID] = "invalid",
-    [STREAM_DISABLED] = "disabled",
-    [STREAM_IDLE] = "idle",
-};
-
-const char *stream_state_name(enum stream_state s)
-{
-    return s < ARRAY_N(state_names) ? state_names[s] : "connecting";
-}
-
 void stream_now(const struct stream *s, struct stream_now *ret)
 {
     *ret = (struct stream_now){.state = STREAM_CONNECTING};
-    for (size_t i = 0; i < ARRAY_N(state_names); i++) {
-        if (s->v.state[0] == '\0' || !span_is(span_of(s->v.state), state_names[i])) continue;
+    for (size_t i = 0; i < STREAM_STATES; i++) {
+        if (s->v.state[0] == '\0' || !span_is(span_of(s->v.state), ring_state_word((enum stream_state)i)))
+            continue;
         ret->state = (enum stream_state)i;
         span_copy(span_of(s->v.reason), ret->reason, sizeof(ret->reason));
         return;

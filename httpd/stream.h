@@ -78,7 +78,6 @@ struct stream_now {
 void stream_now(const struct stream *s, struct stream_now *ret);
 /* Does waiting for a picture make sense? In the other states it was said why there is none. */
 bool stream_may_come(const struct stream *s);
-const char *stream_state_name(enum stream_state s);
 
 /* Tells the worker how many follow on this road: then it signals every frame, and connects on demand. */
 void stream_demand(struct stream *s, enum demand_road road, uint32_t n);

@@ -59,7 +59,7 @@ void serve_stream_info(struct http *h)
     json_text(&b, span_of(s->v.uid));
     text_put(&b, ",\"name\":");
     json_text(&b, span_of(s->v.name));
-    text_fmt(&b, ",\"state\":\"%s\",\"reason\":", stream_state_name(now.state));
+    text_fmt(&b, ",\"state\":\"%s\",\"reason\":", ring_state_word(now.state));
     json_text(&b, span_of(now.reason));
     text_fmt(&b, ",\"since\":%lld,\"now\":%.3f,\"on_demand\":%s,\"archive\":%s,\"record\":\"%s\",",
         (long long)(now.since_us / US_PER_S), (double)clock_wall_us() / 1e6,

@@ -214,7 +214,7 @@ static void pack_stream(const struct stream *s, struct packer *p, bool details)
 
     pack_map(p, !st ? 10 : details ? 16 + DETAILS : 16);
     pack_kv_text(p, "uid", s->uid);
-    pack_kv_text(p, "state", stream_state_word(s->state));
+    pack_kv_text(p, "state", ring_state_word(s->state));
     pack_kv_text(p, "reason", s->reason);
     pack_kv_i64(p, "since_s", s->since_us / US_PER_S);
     pack_kv_u64(p, "pid", proc_runs(&s->proc) ? (uint64_t)s->proc.pid : 0);

@@ -35,7 +35,7 @@ static void pack_now(const struct stream *s, struct packer *p)
 {
     const struct ring_status *st = s->ring.now.status;
 
-    pack_kv_text(p, "state", stream_state_word(s->state));
+    pack_kv_text(p, "state", ring_state_word(s->state));
     pack_kv_text(p, "reason", s->reason);
     pack_kv_i64(p, "since_s", s->since_us / US_PER_S);
     pack_kv_u64(p, "viewers", stream_ring_viewers(&s->ring));

@@ -14,21 +14,6 @@
 
 #define WORKER_FDS 1024
 
-static const char *const state_words[] = {
-    [STREAM_CONNECTING] = "connecting",
-    [STREAM_ACTIVE] = "active",
-    [STREAM_STALE] = "stale",
-    [STREAM_DOWN] = "down",
-    [STREAM_INVALID] = "invalid",
-    [STREAM_DISABLED] = "disabled",
-    [STREAM_IDLE] = "idle",
-};
-
-const char *stream_state_word(enum stream_state state)
-{
-    return (size_t)state < ARRAY_N(state_words) ? state_words[state] : "?";
-}
-
 static uint64_t counter(const _Atomic uint64_t *v)
 {
     return atomic_load_explicit(v, memory_order_relaxed);
@@ -41,7 +26,7 @@ static void decide(struct stream *s, enum stream_state state, const char *reason
 {
     if (s->decided && s->state == state && strcmp(s->reason, reason) == 0) return;
     log_event_of(state == STREAM_DOWN ? LOG_WARN : LOG_NOTE, s->uid, "stream-state", "from=%s to=%s why=%s",
-        stream_state_word(s->state), stream_state_word(state), log_q(span_of(reason)));
+        ring_state_word(s->state), ring_state_word(state), log_q(span_of(reason)));
     s->state = state;
     s->since_us = clock_wall_us();
     s->decided = true;
@@ -63,7 +48,7 @@ static int on_state(struct stream *s, struct incoming *in)
 {
     uint64_t state = packed_u64(in->body, "state", STREAM_DOWN);
 
-    if (state >= ARRAY_N(state_words)) return -EPROTO;
+    if (state >= STREAM_STATES) return -EPROTO;
     s->state = (enum stream_state)state;
     s->since_us = packed_i64(in->body, "since_us", 0);
     span_copy(packed_str(in->body, "reason"), s->reason, sizeof(s->reason));

@@ -60,6 +60,4 @@ void fleet_add(struct master *m, const struct conf_stream *conf);
 void fleet_remove(struct master *m, struct span uid);
 void fleet_change(struct stream *s, const struct conf_stream *was, enum conf_change change);
 
-const char *stream_state_word(enum stream_state state);
-
 #endif

@@ -59,7 +59,7 @@ static void processes(const struct master *m, struct metrics *to)
 
 static void streams(const struct master *m, struct metrics *to)
 {
-    uint64_t in_state[STREAM_IDLE + 1] = {0}, rss = 0, restarts = 0, alive = 0;
+    uint64_t in_state[STREAM_STATES] = {0}, rss = 0, restarts = 0, alive = 0;
     struct map_slot slot;
 
     for (size_t at = 0; map_next(&m->fleet.by_uid, &at, &slot);) {
@@ -73,7 +73,7 @@ static void streams(const struct master *m, struct metrics *to)
     }
     metrics_family(to, "ms_streams", METRICS_GAUGE, "Configured streams, by state.");
     for (unsigned i = 0; i < ARRAY_N(in_state); i++) {
-        const struct metrics_label l = {"state", stream_state_word((enum stream_state)i)};
+        const struct metrics_label l = {"state", ring_state_word((enum stream_state)i)};
 
         metrics_u64(to, "ms_streams", &l, 1, in_state[i]);
     }

@@ -32,7 +32,7 @@ void tell_view(struct stream *s)
     pack_kv_text(p, "archive", c->dvr_archive.text);
     pack_kv_bool(p, "record", c->record);
     pack_kv_i64(p, "limit", c->limit);
-    pack_kv_text(p, "state", s->decided ? stream_state_word(s->state) : "");
+    pack_kv_text(p, "state", s->decided ? ring_state_word(s->state) : "");
     pack_kv_text(p, "reason", s->decided ? s->reason : "");
     channel_end(ch, NULL, 0);
 }

@@ -13,7 +13,6 @@ struct state {
     void *arg;
 };
 
-const char *state_name(enum stream_state s);
 bool state_may(enum stream_state from, enum stream_state to);
 /* Moves, logs old, new and why, and tells. The same state with the same reason: nothing happens. An illegal
  * move is an error of ours. */

@@ -43,8 +43,11 @@ enum stream_state {
     STREAM_DOWN,
     STREAM_INVALID,
     STREAM_DISABLED,
-    STREAM_IDLE
+    STREAM_IDLE,
+    STREAM_STATES
 };
+const char *ring_state_word(enum stream_state state); /* "active"; "?": none of them */
+
 enum record_state {
     RECORD_OFF = 0,
     RECORD_ON,

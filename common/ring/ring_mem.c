@@ -167,6 +167,14 @@ void ring_status_unmap(const struct ring_status *s)
     if (s) munmap((void *)((uintptr_t)s - offsetof(struct ring_head, status)), RING_PAGE);
 }
 
+const char *ring_state_word(enum stream_state state)
+{
+    static const char *const words[STREAM_STATES] = {
+        "connecting", "active", "stale", "down", "invalid", "disabled", "idle"};
+
+    return (unsigned)state < STREAM_STATES ? words[state] : "?";
+}
+
 const char *ring_fault_word(enum ring_fault f)
 {
     static const char *const words[FAULTS] = {"rtsp_bad", "rtsp_out_of_frame", "rtsp_channel_unknown",
