@@ -22,6 +22,7 @@ struct ticks {
 #define PRINTF_LIKE(fmt, args)     __attribute__((format(printf, fmt, args)))
 #define CONTAINER(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
+#ifdef __GNUC__
 /* Each argument is evaluated once; the type is that of (a) < (b) ? (a) : (b). The comparison behind if (0) is
  * never made: it has the compiler warn of arguments of different signedness. Names are unique, so calls nest.
  */
@@ -36,6 +37,10 @@ struct ticks {
 #define TYPES_PICK_NEW(op, a, b, n) TYPES_PICK(op, a, b, TYPES_PASTE(pick_a_, n), TYPES_PASTE(pick_b_, n))
 #define MIN(a, b)                   TYPES_PICK_NEW(<, a, b, __COUNTER__)
 #define MAX(a, b)                   TYPES_PICK_NEW(>, a, b, __COUNTER__)
+#else /* cppcheck, which loses its way in a statement expression inside an initialiser */
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#endif
 /* lo where v is below it, else hi where v is above that: lo <= hi is the caller's word. */
 #define CLAMP(v, lo, hi) MAX(lo, MIN(v, hi))
 
