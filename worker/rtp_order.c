@@ -284,7 +284,10 @@ static void start(struct rtp_order *o, uint16_t seq)
     o->new_run = true;
     account_begin(o, seq);
     if (o->has_hint && (uint16_t)(seq - o->hint) <= HINT_NEAR && seq != o->hint) {
-        o->c.lost += (uint16_t)(seq - o->hint);
+        if (o->conf.hold)
+            o->next = o->hint; /* a gap like any other: what is before it may still come (T3) */
+        else
+            o->c.lost += (uint16_t)(seq - o->hint);
         o->base_seq = o->hint;
         o->highest = o->hint + (uint32_t)(uint16_t)(seq - o->hint);
     }

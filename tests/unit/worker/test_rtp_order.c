@@ -321,6 +321,30 @@ static void test_p16_hint(void **state)
     }
 }
 
+/* T3, P16: over UDP the announced first packet may come behind the second, or not at all. */
+static void test_t3_reordered_start(void **state)
+{
+    struct rtp_order *o = make(true, 96);
+
+    (void)state;
+    rtp_order_hint(o, 500);
+    feed(o, 501, 0);
+    assert_int_equal(got.n, 0);
+    feed(o, 500, 0);
+    feed(o, 502, 0);
+    expect("500 501 502");
+    assert_int_equal(rtp_order_counters(o)->lost, 0);
+    assert_int_equal(rtp_order_counters(o)->reordered, 1);
+    rtp_order_free(o);
+    o = make(true, 96);
+    rtp_order_hint(o, 500);
+    feed(o, 503, 0);
+    rtp_order_tick(o, rtp_order_due(o));
+    assert_int_equal(got.n, 1);
+    assert_int_equal(rtp_order_counters(o)->lost, 3);
+    rtp_order_free(o);
+}
+
 /* T14: packets without payload count by their number and go no further. */
 static void test_t14_empty(void **state)
 {
@@ -415,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_s9_same_number),
         cmocka_unit_test(test_s12_lock),
         cmocka_unit_test(test_p16_hint),
+        cmocka_unit_test(test_t3_reordered_start),
         cmocka_unit_test(test_t14_empty),
         cmocka_unit_test(test_report),
         cmocka_unit_test(test_shuffled),
