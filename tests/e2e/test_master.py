@@ -82,6 +82,7 @@ def test_folder_that_is_closed_to_others(server, camera):
 def programs_in(folder):
     """The programs and what they serve, installed in a folder of its own. Returns media-server there."""
     shutil.copytree(tools.ROOT / "cpanel", folder / "share" / "media-server" / "cpanel", ignore=shutil.ignore_patterns("node_modules"))
+    shutil.copytree(tools.ROOT / "lua", folder / "share" / "media-server" / "lua")
     sisters = dict.fromkeys(("ms-worker", "ms-keeper", "ms-httpd", "ms-picture", "ms-luahost", "ms-connector"), "libexec/media-server")
     for name, where in ({"media-server": "bin"} | sisters).items():
         (folder / where).mkdir(parents=True, exist_ok=True)
