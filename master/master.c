@@ -13,6 +13,7 @@
 
 #define CHECK_US      US_PER_S
 #define STOOD_US      (3 * US_PER_S)     /* between two checks: the master itself stood still */
+#define STOOD_WAIT_US (2 * US_PER_S)     /* then, until somebody is judged: what they said is read first */
 #define READY_US      (10 * US_PER_S)    /* without all services: ready all the same */
 #define STOP_KILL_US  (8500 * US_PER_MS) /* from the order to stop: whatever is left is killed */
 #define STOP_LEAVE_US (800 * US_PER_MS)  /* and left behind */
@@ -126,10 +127,12 @@ static void check(struct loop_timer *t)
     if (!m->ready && now_us - m->started_us > READY_US) say_ready(m);
     if (since_us > STOOD_US) {
         log_warn("stood-still", "ms=%lld", (long long)(since_us / US_PER_MS));
-        return; /* they may have stood still with us: judged next time */
+        m->stood_us = now_us; /* they may have stood still with us */
     }
-    fleet_check(m, now_us);
-    services_check(m, now_us);
+    if (m->stood_us == 0 || now_us - m->stood_us >= STOOD_WAIT_US) {
+        fleet_check(m, now_us);
+        services_check(m, now_us);
+    }
     storages_check(&m->storages);
     record_said(m);
     tokens_check(m);

@@ -58,6 +58,7 @@ struct master {
     bool log_journal;
     int log_level; /* msctl may have changed it */
     usec_t started_us, checked_us;
+    usec_t stood_us;    /* when it was seen to have stood still; 0: never */
     unsigned metrics_s; /* seconds counted by metrics.c */
     bool stopping, ready;
     int log_level_fixed; /* by the command line; 0: not */

@@ -200,6 +200,24 @@ def ring_settings(s, uid):
     raise AssertionError("no ring")
 
 
+def test_a_master_that_stood_still_kills_nobody(server, camera):
+    """A machine that was paused, or too loaded: what the others said meanwhile is read before they are judged."""
+    cam = camera(source="tiny.h264")
+    s = server({"cam": cam.url()}, record=True)
+    s.wait_state("cam")
+    pids = s.family()
+    stopped = time.monotonic()
+    os.kill(s.process.pid, signal.SIGSTOP)
+    wait_for("six seconds", lambda: time.monotonic() - stopped > 6, timeout=20)
+    os.kill(s.process.pid, signal.SIGCONT)
+    wait_for("its word", lambda: " stood-still " in s.log(), timeout=10)
+    resumed = time.monotonic()
+    wait_for("the judgement", lambda: time.monotonic() - resumed > 3, timeout=20)
+    assert s.family() == pids
+    assert " hangs " not in s.log()
+    assert cam.stats("cam")["sessions_opened"] == 1
+
+
 def test_reload_touches_only_what_changed(server, camera):
     cam = camera(dict(group="cam", source="tiny.h264", streams=4))
     s = server({f"cam{i}": cam.url(f"cam{i}") for i in range(3)}, record=True)
