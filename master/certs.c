@@ -105,6 +105,30 @@ static bool read_pair(const struct reading *rd, int64_t now_s, struct cert *ret)
     return why == 0;
 }
 
+/* Does the kernel know TLS? Its module may be loaded later, by need. */
+static bool kernel_knows(void)
+{
+    uint8_t *p;
+    size_t n;
+    bool knows = false;
+    struct span text, word;
+
+    if (fd_read_file(AT_FDCWD, "/proc/sys/net/ipv4/tcp_available_ulp", 4096, &p, &n) < 0) return false;
+    text = span_trim(span(p, n));
+    while (span_split(&text, ' ', &word)) knows |= span_is(word, "tls");
+    mem_free(p);
+    return knows;
+}
+
+static void check_kernel(const struct conf *c, struct conf_report *r)
+{
+    const struct conf_tls *tls = &c->delivery.tls;
+
+    if (tls->enable && tls->kernel && !kernel_knows())
+        report_add(r, CONF_WARNING, c->file, tls->kernel_line, "server/stream/tls-kernel",
+            "this kernel shows no TLS of its own (module tls): untested, and without effect until it does");
+}
+
 bool certs_read(const struct conf *c, usec_t wall_us, struct conf_report *r, struct certs *ret)
 {
     struct certs made = {.told_us = 0};
@@ -116,6 +140,7 @@ bool certs_read(const struct conf *c, usec_t wall_us, struct conf_report *r, str
 
         if (tls->enable) ok &= read_pair(&rd, wall_us / US_PER_S, &made.v[i]);
     }
+    check_kernel(c, r);
     if (!ok) certs_done(&made);
     *ret = made;
     return ok;

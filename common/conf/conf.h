@@ -148,8 +148,8 @@ struct conf_auth_key {
 struct conf_tls {
     bool enable, kernel;
     char *cert, *key; /* files; "": not given */
-    unsigned enable_line, cert_line,
-        key_line; /* where they stand, for what is found wrong with them; 0: nowhere */
+    /* Where they stand, for what is found wrong with them; 0: nowhere. */
+    unsigned enable_line, cert_line, key_line, kernel_line;
 };
 
 struct conf_delivery { /* [[stream]] of [server] */

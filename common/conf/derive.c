@@ -146,6 +146,7 @@ void derive_server(struct load *l)
     derive_ring(l);
     check_zone(l);
     derive_tls(l, "server/stream", &c->delivery.tls);
+    c->delivery.tls.kernel_line = line_of(l, "server/stream", "tls-kernel");
     derive_tls(l, "server/module", &c->module.tls);
     check_listeners(l);
     for (size_t i = 0; i < c->n_storages; i++) {

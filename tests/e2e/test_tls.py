@@ -189,6 +189,10 @@ def test_mistakes_have_their_file_line_and_key(site, tmp_path):
         if where:
             line = 3 if what == "is missing" else 4 + (where == "ssl-key")
             assert re.search(rf"t\.ini:{line}: (warning: )?server/stream/{where}: .*", said) and what in said, said
+    if "tls" not in pathlib.Path("/proc/sys/net/ipv4/tcp_available_ulp").read_text().split():
+        ini.write_text("\n".join(["[server]", "[[stream]]", "ssl-enable = true", f"ssl-cert = {good[0]}", f"ssl-key = {good[1]}", "tls-kernel = true"]) + "\n")
+        said = tools.run(tools.BUILD / "bin" / "media-server", "-t", "-c", ini).stderr
+        assert "t.ini:6: warning: server/stream/tls-kernel: " in said and "untested" in said
     good[1].chmod(0o644)
     ini.write_text("\n".join(["[server]", "[[module]]", "ssl-enable = true", f"ssl-cert = {good[0]}", f"ssl-key = {good[1]}"]) + "\n")
     p = tools.run(tools.BUILD / "bin" / "media-server", "-t", "-c", ini)
