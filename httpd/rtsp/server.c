@@ -147,8 +147,7 @@ static void do_setup(struct rtsp_server *s, const struct head *h)
         open_target(s, h, RTSP_SETUP);
 }
 
-/* "-1.5" as thousandths. false: no such number. */
-static bool scale_of(struct span text, int32_t *ret_milli)
+bool rtsp_scale(struct span text, int32_t *ret_milli)
 {
     bool minus = text.n > 0 && text.p[0] == '-';
     struct span rest = span_from(text, minus || (text.n > 0 && text.p[0] == '+')), whole;
@@ -183,7 +182,7 @@ static void do_play(struct rtsp_server *s, const struct head *h)
         return;
     }
     p.has_scale = scale.n > 0;
-    if (p.has_scale && (!scale_of(scale, &p.scale_milli) || p.scale_milli == 0)) {
+    if (p.has_scale && (!rtsp_scale(scale, &p.scale_milli) || p.scale_milli == 0)) {
         rtsp_answer(s, h, 456);
         return;
     }

@@ -122,6 +122,8 @@ void rtsp_server_opened(struct rtsp_server *s, unsigned status, const char *fiel
 /* p says where it begins; NULL: not at all, by the status. What is sent from now on is behind the answer. */
 void rtsp_server_played(
     struct rtsp_server *s, unsigned status, const char *fields, const struct rtsp_played *p);
+/* "-1.5" as thousandths. false: no such number. */
+bool rtsp_scale(struct span text, int32_t *ret_milli);
 /* What is played has come to its end: READY. */
 void rtsp_server_ended(struct rtsp_server *s);
 

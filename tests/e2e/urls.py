@@ -30,7 +30,7 @@ ORIGINAL = [
     Url("dvr/{uid}/screenshot.mp4?timestamp={from}", 2, "mp4", "frame of the archive", built=True),
     Url("rtsp:live/{uid}/", 3, "rtsp", "RTSP live", built=True),
     Url("publish:{uid}/", 3, "push", "a camera pushes", built=True),
-    Url("rtsp:dvr/{uid}/?timestamp={from}", 3, "rtsp", "RTSP archive"),
+    Url("rtsp:dvr/{uid}/?timestamp={from}", 3, "rtsp", "RTSP archive", built=True),
 ]
 FLUSSONIC = [
     Url("{uid}/index.m3u8", 1, "master", "live"),

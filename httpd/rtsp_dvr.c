@@ -1,0 +1,391 @@
+#include "httpd/rtsp_dvr.h"
+#include "httpd/rtsp_reel.h"
+#include "common/base/mem.h"
+#include "common/base/rng.h"
+#include "common/proto/rtcp.h"
+
+#define READY_MAX  (3 * REEL_FRAMES)
+#define WAIT_US    (250 * US_PER_MS) /* for more of what is being recorded */
+#define ROOM_US    (20 * US_PER_MS)  /* for a viewer that takes too little */
+#define SLIP_US    (300 * US_PER_MS) /* later than this, all that follows is later */
+#define BUSY_US    (200 * US_PER_MS) /* until a pool that is full is asked again */
+#define REPORT_MAX 128
+#define CNAME      "media-server"
+
+enum dvr_state { DVR_IDLE, DVR_OPENING, DVR_STARTING, DVR_PLAYING };
+
+struct rtsp_dvr {
+    struct hub *hub;
+    char uid[RING_UID_MAX + 1];
+    char name[STREAM_NAME_MAX];
+    const struct rtsp_dvr_ops *ops;
+    void *arg; /* NULL: nobody is there any more */
+    struct reel *reel;
+    enum dvr_state state;
+    usec_t at_us, start_us;
+    int32_t scale_milli;
+    struct reel_way way;
+    bool seek; /* way is to be taken once the job is back */
+    bool no_rate, has_scale, ended;
+    /* the job */
+    struct job job;
+    bool out;
+    enum reel_state turned;
+    size_t most, got;
+    struct reel_frame batch[REEL_FRAMES];
+    /* what is due later */
+    struct reel_frame ready[READY_MAX];
+    size_t first, n;
+    struct pay pay[TRACK_MAX]; /* as the last turn left them */
+    usec_t t0_us, play0_us;    /* that of playing is due then */
+    struct reel_frame last;    /* that was sent; its chunk is gone */
+    usec_t fetch_us;           /* no turn before that */
+    usec_t reported_us;
+    struct loop_timer timer, patience;
+};
+
+static void go(struct rtsp_dvr *d);
+static void pump(struct rtsp_dvr *d);
+
+/* --- frames that wait --- */
+
+static void drop_ready(struct rtsp_dvr *d)
+{
+    for (; d->n > 0; d->n--, d->first = (d->first + 1) % READY_MAX) chunk_unref(d->ready[d->first].c);
+}
+
+static void drop_batch(struct rtsp_dvr *d)
+{
+    for (size_t i = 0; i < d->got; i++) chunk_unref(d->batch[i].c);
+    d->got = 0;
+}
+
+/* --- the job --- */
+
+static void free_now(struct rtsp_dvr *d)
+{
+    drop_batch(d);
+    drop_ready(d);
+    reel_free(d->reel);
+    mem_free(d);
+}
+
+static void work(struct job *j)
+{
+    struct rtsp_dvr *d = CONTAINER(j, struct rtsp_dvr, job);
+
+    d->turned = reel_turn(d->reel, d->batch, d->most, &d->got);
+}
+
+static void fail_to_open(struct rtsp_dvr *d)
+{
+    static const unsigned status[] = {
+        [REEL_END] = 204, [REEL_NONE] = 204, [REEL_EMPTY] = 422, [REEL_FAILED] = 503};
+
+    d->state = DVR_IDLE;
+    loop_timer_stop(&d->patience);
+    d->ops->opened(d->arg, status[d->turned], NULL);
+}
+
+static void opened(struct rtsp_dvr *d)
+{
+    struct describe say = {.pay = d->pay, .n = TRACK_MAX, .name = d->name};
+
+    d->state = DVR_IDLE;
+    loop_timer_stop(&d->patience);
+    d->start_us = reel_start_us(d->reel);
+    say.start_us = d->start_us;
+    say.id = (uint64_t)d->start_us;
+    d->ops->opened(d->arg, 200, &say);
+}
+
+static void fail_to_play(struct rtsp_dvr *d)
+{
+    d->state = DVR_IDLE;
+    loop_timer_stop(&d->patience);
+    d->ops->played(d->arg, d->turned == REEL_FAILED ? 503 : 457, NULL);
+}
+
+static void begin(struct rtsp_dvr *d)
+{
+    struct rtsp_played p = {.clock = true, .to_us = d->way.to_us, .has_scale = d->has_scale};
+    const struct reel_frame *f = &d->ready[d->first];
+
+    p.scale_milli = d->way.scale_milli;
+    p.from_us = f->wall_us;
+    for (unsigned i = 0; i < TRACK_MAX; i++) {
+        if (!d->pay[i].form) continue;
+        p.track[i].known = true;
+        p.track[i].seq = d->pay[i].seq;
+        p.track[i].ts = reel_ts(&d->pay[i], f->play_us);
+    }
+    for (size_t i = d->n; i-- > 0;) { /* the first of each track stands last */
+        const struct reel_frame *g = &d->ready[(d->first + i) % READY_MAX];
+
+        p.track[g->track].seq = g->seq;
+        p.track[g->track].ts = g->ts;
+    }
+    d->state = DVR_PLAYING;
+    loop_timer_stop(&d->patience);
+    d->t0_us = loop_now_us(d->hub->loop);
+    d->play0_us = f->play_us;
+    d->reported_us = 0;
+    d->ops->played(d->arg, 200, &p);
+}
+
+static void take_batch(struct rtsp_dvr *d)
+{
+    for (size_t i = 0; i < d->got; i++) d->ready[(d->first + d->n++) % READY_MAX] = d->batch[i];
+    d->got = 0;
+    memcpy(d->pay, reel_pays(d->reel), sizeof(d->pay));
+}
+
+static void done(struct job *j)
+{
+    struct rtsp_dvr *d = CONTAINER(j, struct rtsp_dvr, job);
+    bool over = d->turned >= REEL_END;
+
+    d->out = false;
+    if (!d->arg) {
+        free_now(d);
+        return;
+    }
+    if (d->seek) {
+        drop_batch(d);
+        go(d);
+        return;
+    }
+    take_batch(d);
+    if (d->state == DVR_OPENING) {
+        if (reel_ready(d->reel))
+            opened(d);
+        else if (over)
+            fail_to_open(d);
+        else
+            go(d);
+        return;
+    }
+    if (d->state == DVR_IDLE) return; /* paused */
+    if (d->state == DVR_STARTING && d->n == 0) {
+        if (over)
+            fail_to_play(d);
+        else
+            go(d);
+        return;
+    }
+    d->ended = over;
+    d->fetch_us = d->turned == REEL_WAIT ? loop_now_us(d->hub->loop) + WAIT_US : 0;
+    if (d->state == DVR_STARTING) begin(d);
+    if (d->arg && d->state == DVR_PLAYING) pump(d);
+}
+
+static void go_later(struct loop_timer *t)
+{
+    go(t->arg);
+}
+
+static void go(struct rtsp_dvr *d)
+{
+    struct stream *s = stream_get(d->hub, span_of(d->uid));
+    struct open_segment open = {0};
+
+    if (d->out) return;
+    if (s) archive_open_segment(s, &open);
+    if (d->seek) {
+        drop_ready(d);
+        reel_seek(d->reel, &d->way);
+        d->seek = d->ended = false;
+    }
+    reel_note_open(d->reel, &open);
+    d->most = d->state == DVR_OPENING ? 0 : REEL_FRAMES;
+    d->job = (struct job){.work = work, .done = done, .loop = d->hub->loop};
+    d->out = pool_put(reel_storage(d->reel)->pool, &d->job);
+    if (!d->out) loop_timer_set(d->hub->loop, &d->timer, BUSY_US, go_later, d);
+}
+
+/* A disk that does not answer. */
+static void too_late(struct loop_timer *t)
+{
+    struct rtsp_dvr *d = t->arg;
+    bool opening = d->state == DVR_OPENING;
+
+    d->state = DVR_IDLE;
+    loop_timer_stop(&d->timer);
+    if (opening)
+        d->ops->opened(d->arg, 503, NULL);
+    else
+        d->ops->played(d->arg, 503, NULL);
+}
+
+static void start(struct rtsp_dvr *d, enum dvr_state state)
+{
+    loop_timer_stop(&d->timer);
+    d->state = state;
+    d->seek = true;
+    drop_ready(d);
+    loop_timer_set(d->hub->loop, &d->patience, ARCHIVE_LATE_US, too_late, d);
+    go(d);
+}
+
+/* --- sending --- */
+
+static void report(struct rtsp_dvr *d, const struct reel_frame *f, bool bye)
+{
+    for (unsigned i = 0; i < TRACK_MAX; i++) {
+        const struct pay *p = &d->pay[i];
+        struct rtcp_packet sr = {.ssrc = p->ssrc, .packets = p->packets, .bytes = p->octets};
+        uint8_t text[REPORT_MAX];
+        struct wr w = wr_of(text, sizeof(text));
+
+        if (!p->form) continue;
+        sr.ntp = rtcp_ntp_of_us(f->wall_us);
+        sr.rtp_ts = reel_ts(p, f->play_us);
+        rtcp_write_sr(&w, &sr);
+        rtcp_write_sdes(&w, p->ssrc, CNAME);
+        if (bye) rtcp_write_bye(&w, p->ssrc);
+        d->ops->report(d->arg, i, wr_span(&w));
+    }
+}
+
+static void end(struct rtsp_dvr *d)
+{
+    d->state = DVR_IDLE;
+    report(d, &d->last, true);
+    drop_ready(d);
+    d->ops->ended(d->arg);
+}
+
+/* The next one. false: the viewer sees no more. */
+static bool send_first(struct rtsp_dvr *d)
+{
+    struct reel_frame *f = &d->last;
+    struct rtp_frame out;
+    usec_t now_us = loop_now_us(d->hub->loop);
+    bool more;
+
+    *f = d->ready[d->first];
+    out = (struct rtp_frame){.track = f->track, .entry = f->entry, .seq = f->seq, .ts = f->ts, .c = f->c};
+    if (d->reported_us == 0 || f->joined || now_us - d->reported_us >= RTSP_REPORT_US) {
+        d->reported_us = now_us;
+        report(d, f, false);
+    }
+    more = d->ops->frame(d->arg, &out, f->wall_us);
+    chunk_unref(out.alt);
+    chunk_unref(f->c);
+    f->c = NULL;
+    d->first = (d->first + 1) % READY_MAX;
+    d->n--;
+    return more;
+}
+
+static void due(struct loop_timer *t)
+{
+    pump(t->arg);
+}
+
+/* Sends what is due. When the next is; 0: none is there. */
+static usec_t send_due(struct rtsp_dvr *d, usec_t now_us)
+{
+    while (d->n > 0) {
+        usec_t at_us = d->t0_us + d->ready[d->first].play_us - d->play0_us;
+
+        if (!d->ops->room(d->arg)) return now_us + ROOM_US;
+        if (!d->no_rate && at_us > now_us) return at_us;
+        if (now_us - at_us > SLIP_US) d->t0_us += now_us - at_us;
+        if (!send_first(d)) {
+            drop_ready(d);
+            d->ended = true;
+        }
+    }
+    return 0;
+}
+
+static void pump(struct rtsp_dvr *d)
+{
+    usec_t now_us = loop_now_us(d->hub->loop), next_us = send_due(d, now_us);
+
+    if (d->ended && d->n == 0) {
+        end(d);
+        return;
+    }
+    if (!d->out && !d->ended && d->n < REEL_FRAMES) {
+        if (d->fetch_us > now_us)
+            next_us = next_us ? MIN(next_us, d->fetch_us) : d->fetch_us;
+        else
+            go(d);
+    }
+    if (next_us > 0) loop_timer_set(d->hub->loop, &d->timer, MAX(next_us - now_us, 0), due, d);
+}
+
+/* --- life --- */
+
+struct rtsp_dvr *rtsp_dvr_new(
+    struct stream *s, usec_t at_us, int32_t scale_milli, const struct rtsp_dvr_ops *ops, void *arg)
+{
+    struct storage *st[ARCHIVE_STORAGES_MAX];
+    size_t n = storages_of(s->hub->server->storages, span_of(s->v.archive), st, ARCHIVE_STORAGES_MAX);
+    struct rtsp_dvr *d;
+
+    if (n == 0) return NULL;
+    d = NEW(struct rtsp_dvr);
+    d->hub = s->hub;
+    span_copy(span_of(s->v.uid), d->uid, sizeof(d->uid));
+    span_copy(span_of(s->v.name[0] ? s->v.name : s->v.uid), d->name, sizeof(d->name));
+    d->ops = ops;
+    d->arg = arg;
+    d->at_us = at_us;
+    d->scale_milli = scale_milli;
+    d->reel = reel_new(s->v.uid, st, n, rng_u32());
+    return d;
+}
+
+void rtsp_dvr_free(struct rtsp_dvr *d)
+{
+    if (!d) return;
+    loop_timer_stop(&d->timer);
+    loop_timer_stop(&d->patience);
+    d->arg = NULL;
+    if (!d->out) free_now(d);
+}
+
+void rtsp_dvr_open(struct rtsp_dvr *d)
+{
+    d->way = (struct reel_way){.at_us = d->at_us, .scale_milli = 1000, .strict = d->at_us > 0};
+    start(d, DVR_OPENING);
+}
+
+/* Where a PLAY begins: its clock, its npt behind what was described, where it was paused; npt=0 is always
+ * sent by some, and means the place that the URL names. */
+static usec_t place_of(const struct rtsp_dvr *d, const struct rtsp_play *p)
+{
+    if (p->has_range && p->range.clock && p->range.from_us >= 0) return p->range.from_us;
+    if (p->has_range && p->range.from_us > 0) return d->start_us + p->range.from_us;
+    if (p->has_range && p->range.from_us == 0) return d->start_us;
+    return d->last.wall_us > 0 ? d->last.wall_us : d->start_us;
+}
+
+static int32_t scale_of(const struct rtsp_dvr *d, const struct rtsp_play *p)
+{
+    int32_t v = p->has_scale ? p->scale_milli : d->scale_milli;
+
+    return v < 0 ? -CLAMP(-v, DVR_SCALE_LEAST, DVR_SCALE_MOST) : CLAMP(v, DVR_SCALE_LEAST, DVR_SCALE_MOST);
+}
+
+void rtsp_dvr_play(struct rtsp_dvr *d, const struct rtsp_play *p)
+{
+    d->way = (struct reel_way){
+        .at_us = place_of(d, p), .scale_milli = scale_of(d, p), .replay = p->replay, .cseq = p->cseq};
+    if (p->has_range && p->range.to_us > 0)
+        d->way.to_us = p->range.clock ? p->range.to_us : d->start_us + p->range.to_us;
+    d->way.keys = p->intra || d->way.scale_milli < 0 || d->way.scale_milli > DVR_SCALE_ALL;
+    d->no_rate = p->no_rate;
+    d->has_scale = p->has_scale || d->way.scale_milli != 1000;
+    start(d, DVR_STARTING);
+}
+
+void rtsp_dvr_pause(struct rtsp_dvr *d)
+{
+    d->state = DVR_IDLE;
+    loop_timer_stop(&d->timer);
+    drop_ready(d);
+}

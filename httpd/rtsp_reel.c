@@ -1,0 +1,457 @@
+#include "httpd/rtsp_reel.h"
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/base/fd.h"
+#include "common/base/mem.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define SAMPLE_MAX (16u << 20)
+#define JOINED_US  (40 * US_PER_MS) /* of playing between two stretches */
+#define NEAR_US    US_PER_S         /* footage that begins so soon stands for a moment without any */
+
+/* A segment that may be next. id 0: none. */
+struct found {
+    uint64_t id, bytes;
+    usec_t start_us, end_us;
+    size_t st;
+    bool open;
+};
+
+struct reel {
+    char uid[RING_UID_MAX + 1];
+    struct storage *st[ARCHIVE_STORAGES_MAX];
+    size_t n_st;
+    struct reel_way way;
+    struct open_segment open;
+    usec_t now_us;
+    /* the search for the next segment: which storage is asked next, and the best so far */
+    bool searching;
+    size_t ask;
+    struct found best;
+    bool any; /* there is footage anywhere */
+    /* the segment at hand */
+    struct found at;
+    struct seg_table *t; /* NULL: none */
+    int fd;
+    size_t i;          /* sample */
+    bool placed;       /* i is where it goes on */
+    struct found next; /* behind it, once it was searched */
+    bool next_known;
+    /* playing */
+    struct pay pay[TRACK_MAX];
+    uint32_t random;
+    bool has_pays, begun, joined;
+    usec_t wall0_us, play0_us, last_us; /* this wall clock is due then; the last one that was */
+};
+
+struct reel *reel_new(const char *uid, struct storage *const *st, size_t n, uint32_t random)
+{
+    struct reel *r = NEW(struct reel);
+
+    span_copy(span_of(uid), r->uid, sizeof(r->uid));
+    for (size_t i = 0; i < n && i < ARCHIVE_STORAGES_MAX; i++) r->st[r->n_st++] = st[i];
+    r->random = random;
+    r->fd = -1;
+    return r;
+}
+
+static void close_segment(struct reel *r)
+{
+    seg_table_free(r->t);
+    r->t = NULL;
+    fd_close(&r->fd);
+    r->placed = r->next_known = false;
+}
+
+void reel_free(struct reel *r)
+{
+    if (!r) return;
+    close_segment(r);
+    for (size_t i = 0; i < r->n_st; i++) storage_unref(r->st[i]);
+    mem_free(r);
+}
+
+static bool backward(const struct reel *r)
+{
+    return r->way.scale_milli < 0;
+}
+
+static void search(struct reel *r)
+{
+    r->searching = true;
+    r->ask = 0;
+    r->best = (struct found){0};
+}
+
+void reel_seek(struct reel *r, const struct reel_way *way)
+{
+    close_segment(r);
+    r->at = (struct found){0};
+    r->way = *way;
+    r->begun = false;
+    r->joined = true;
+    search(r);
+}
+
+void reel_note_open(struct reel *r, const struct open_segment *open)
+{
+    r->open = *open;
+    r->now_us = clock_wall_us();
+}
+
+struct storage *reel_storage(const struct reel *r)
+{
+    return r->st[r->searching ? r->ask : r->at.st];
+}
+
+const struct pay *reel_pays(const struct reel *r)
+{
+    return r->pay;
+}
+
+uint32_t reel_ts(const struct pay *p, usec_t play_us)
+{
+    return p->ts_base + (uint32_t)scale_i64(play_us, p->hz, 1000000);
+}
+
+bool reel_ready(const struct reel *r)
+{
+    return r->t && r->placed && r->i < r->t->n;
+}
+
+/* --- which segment is next --- */
+
+/* The storage at hand, as archive_fresh wants it. */
+struct look {
+    struct archive_job j;
+    struct archive_visit v;
+    struct reel *r;
+};
+
+/* Forwards the first behind the one at hand; at the begin the one that has the moment, or the next. */
+static bool fits(const struct reel *r, const struct found *f)
+{
+    if (backward(r)) return r->at.id ? f->id < r->at.id : f->start_us <= r->way.at_us;
+    return r->at.id ? f->id > r->at.id : f->end_us > r->way.at_us;
+}
+
+static void consider(struct reel *r, const struct found *f)
+{
+    if (f->id == 0 || f->bytes == 0) return;
+    r->any = true;
+    if (!fits(r, f)) return;
+    if (r->best.id == 0 || (backward(r) ? f->id > r->best.id : f->id < r->best.id)) r->best = *f;
+}
+
+static void consider_info(struct archive_visit *v, const struct seg_info *info)
+{
+    struct reel *r = CONTAINER(v, struct look, v)->r;
+
+    consider(r, &(struct found){info->id, info->bytes, info->start_us, info->end_us, r->ask, false});
+}
+
+static int read_index(struct reel *r, struct look *l, struct index *ix)
+{
+    CLEANUP(mem_freep) struct seg_info *info = mem_try(sizeof(*info));
+    struct index_query q = {
+        .uid = r->uid, .from_us = r->at.id ? 0 : r->way.at_us, .to_us = INT64_MAX, .after_id = r->at.id};
+    usec_t by_us = r->at.id ? r->at.start_us - US_PER_MS : r->way.at_us;
+    size_t n = 0;
+    int err;
+
+    if (!info) return -ENOMEM;
+    if (!r->any && index_last(ix, r->uid, info) == INDEX_OK) r->any = true;
+    if (backward(r)) {
+        err = index_last_by(ix, r->uid, by_us, info);
+        if (err == INDEX_OK) consider_info(&l->v, info);
+        if (err == INDEX_E_NONE) err = 0;
+    } else {
+        err = archive_index_err(&l->v, index_segments(ix, &q, info, 1, &n));
+        if (n == 1) consider_info(&l->v, info);
+    }
+    archive_fresh(&l->v, ix, consider_info);
+    return err == INDEX_E_DAMAGED ? 0 : err;
+}
+
+static int look_in(struct reel *r)
+{
+    struct storage *st = r->st[r->ask];
+    struct look l = {.r = r};
+    struct index *ix = storage_index_get(st);
+    const struct open_segment *o = &r->open;
+    int err;
+
+    if (!ix) return -ENOENT;
+    l.v.j = &l.j;
+    l.v.st = st;
+    l.j.now_us = r->now_us;
+    l.j.open = *o;
+    l.j.to_us = INT64_MAX;
+    memcpy(l.j.uid, r->uid, sizeof(l.j.uid));
+    err = read_index(r, &l, ix);
+    storage_index_put(st);
+    if (o->id != 0 && strcmp(o->storage, st->name) == 0)
+        consider(r, &(struct found){o->id, o->bytes, o->start_us, o->end_us, r->ask, true});
+    if (err < 0) storage_say(st, STORAGE_UNREAD, r->uid, err);
+    return err;
+}
+
+/* One storage is asked a turn. */
+static enum reel_state search_on(struct reel *r)
+{
+    if (look_in(r) < 0 && r->n_st == 1) return REEL_FAILED;
+    if (++r->ask < r->n_st) return REEL_MORE;
+    r->searching = false;
+    if (r->at.id) {
+        r->next = r->best;
+        r->next_known = true;
+        return REEL_MORE;
+    }
+    if (!r->any || r->way.at_us > r->now_us) return REEL_EMPTY;
+    if (r->best.id == 0) return r->way.strict ? REEL_NONE : REEL_END;
+    if (r->way.strict && !backward(r) && r->way.at_us > 0 && r->best.start_us > r->way.at_us + NEAR_US)
+        return REEL_NONE;
+    r->at = r->best;
+    return REEL_MORE;
+}
+
+/* --- the segment at hand --- */
+
+/* The form of a track that was described stays; its parameter sets go with the pictures. */
+static void take_tracks(struct reel *r)
+{
+    for (unsigned i = 0; i < TRACK_MAX; i++) {
+        const struct track *t = i < r->t->tracks.n ? &r->t->tracks.t[i] : NULL;
+
+        if (t && r->pay[i].form && r->pay[i].track.codec == t->codec &&
+            r->pay[i].track.clock_hz == t->clock_hz)
+            r->pay[i].track = *t;
+        else if (t && !r->has_pays)
+            pay_init(&r->pay[i], t, i, r->random);
+    }
+    r->has_pays = true;
+}
+
+static bool is_sent(const struct reel *r, size_t i)
+{
+    const struct mp4_sample *s = &r->t->s[i];
+    const struct pay *p = &r->pay[s->track];
+
+    if (!p->form || p->track.codec != r->t->tracks.t[s->track].codec) return false;
+    if (r->way.keys) return p->track.kind == TRACK_VIDEO && (s->flags & FRAME_KEY);
+    return r->way.scale_milli == 1000 || p->track.kind == TRACK_VIDEO;
+}
+
+/* The next one that is sent, from i on in reading direction, i included; t->n: none. */
+static size_t step_to(const struct reel *r, size_t i)
+{
+    if (!backward(r)) {
+        while (i < r->t->n && !is_sent(r, i)) i++;
+        return i;
+    }
+    for (i = MIN(i, r->t->n - 1) + 1; i-- > 0;)
+        if (is_sent(r, i)) return i;
+    return r->t->n;
+}
+
+static size_t step_behind(const struct reel *r, size_t i)
+{
+    if (!backward(r)) return step_to(r, i + 1);
+    return i == 0 ? r->t->n : step_to(r, i - 1);
+}
+
+static enum reel_state load(struct reel *r)
+{
+    struct storage *st = r->st[r->at.st];
+    char path[SEG_PATH_MAX];
+    int err;
+
+    seg_path_of(r->at.id, path);
+    err = seg_open(st->path, r->uid, path, &r->fd);
+    if (err == 0) err = seg_table_any(r->fd, r->at.bytes, &r->t);
+    if (err == 0 && r->t->n == 0) err = SEG_E_BAD;
+    if (err != 0) { /* a gap */
+        storage_say(st, STORAGE_FLAWED, r->uid, err);
+        close_segment(r);
+        search(r);
+        return REEL_MORE;
+    }
+    take_tracks(r);
+    return REEL_MORE;
+}
+
+static void place(struct reel *r)
+{
+    size_t from = backward(r) ? r->t->n - 1 : 0;
+
+    if (!r->begun && r->way.at_us > r->at.start_us) from = seg_key_at(r->t, r->way.at_us);
+    r->i = step_to(r, from);
+    r->placed = true;
+}
+
+/* Goes to the next segment, which was searched. */
+static enum reel_state leave(struct reel *r)
+{
+    usec_t gap_us = backward(r) ? r->at.start_us - r->next.end_us : r->next.start_us - r->at.end_us;
+
+    if (r->next.id == 0) return REEL_END;
+    if (gap_us > INDEX_JOIN_US || gap_us < -INDEX_JOIN_US) r->joined = true;
+    r->at = r->next;
+    close_segment(r);
+    return REEL_MORE;
+}
+
+/* The last sample that is there: more of the segment may have come, or the next one tells how this ends. */
+static enum reel_state look_ahead(struct reel *r)
+{
+    size_t n = r->t->n;
+
+    if (r->at.open && !backward(r)) {
+        bool open = r->open.id == r->at.id;
+
+        if (seg_table_scan(r->fd, open ? r->open.bytes : UINT64_MAX, &r->t) < 0) return REEL_FAILED;
+        if (r->t->n > n) return REEL_MORE;
+        if (open) return REEL_WAIT;
+        r->at.open = false;
+        r->at.end_us = r->t->info.end_us;
+    }
+    search(r);
+    return REEL_MORE;
+}
+
+/* --- frames --- */
+
+static usec_t scaled(const struct reel *r, usec_t us)
+{
+    return us * 1000 / r->way.scale_milli;
+}
+
+/* When it is due. What goes back in time, or far on, is joined. */
+static usec_t due_us(struct reel *r, usec_t wall_us, bool *ret_joined)
+{
+    usec_t due = r->play0_us + scaled(r, wall_us - r->wall0_us);
+
+    *ret_joined = !r->begun || r->joined || due < r->last_us - US_PER_S;
+    if (*ret_joined) {
+        r->play0_us = r->last_us + JOINED_US;
+        r->wall0_us = wall_us;
+        due = r->play0_us;
+    }
+    r->begun = true;
+    r->joined = false;
+    r->last_us = MAX(due, r->last_us);
+    return due;
+}
+
+static uint8_t *read_sample(const struct reel *r, const struct mp4_sample *s)
+{
+    uint8_t *mem = s->size > 0 && s->size <= SAMPLE_MAX ? mem_try(s->size) : NULL;
+    size_t got = 0;
+
+    while (mem && got < s->size) {
+        ssize_t n = pread(r->fd, mem + got, s->size - got, (off_t)(s->offset + got));
+
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) {
+            mem_free(mem);
+            return NULL;
+        }
+        got += (size_t)n;
+    }
+    return mem;
+}
+
+/* false: it cannot be read, or is nothing that can be sent. */
+static bool make_frame(struct reel *r, size_t i, bool end, struct reel_frame *ret)
+{
+    const struct mp4_sample *s = &r->t->s[i];
+    CLEANUP(mem_freep) uint8_t *mem = read_sample(r, s);
+    struct pay *p = &r->pay[s->track];
+    struct frame f = {.flags = s->flags, .track = s->track, .wall_us = seg_wall_us(r->t, i)};
+    struct pay_replay replay = {.clean = s->flags & FRAME_KEY, .end = end, .cseq = r->way.cseq};
+    usec_t shown_us;
+    struct wr w;
+    size_t n;
+
+    if (!mem) return false;
+    f.data = span(mem, s->size);
+    n = pay_size(p, &f, r->way.replay ? &replay : NULL);
+    ret->c = n > 0 ? chunk_new(n) : NULL;
+    if (!ret->c) return false;
+    ret->play_us = due_us(r, f.wall_us, &ret->joined);
+    shown_us =
+        r->way.keys ? 0 : scaled(r, ticks_us((struct ticks){s->cts, r->t->tracks.t[s->track].clock_hz}));
+    replay.discont = ret->joined;
+    ret->track = s->track;
+    ret->entry = p->track.kind == TRACK_VIDEO && (s->flags & FRAME_KEY);
+    ret->seq = p->seq;
+    ret->ts = reel_ts(p, ret->play_us + shown_us);
+    ret->wall_us = f.wall_us;
+    w = wr_of(ret->c->data, n);
+    pay_write(p, &f, ret->ts, r->way.replay ? &replay : NULL, &w);
+    must(wr_ok(&w) && w.n == n);
+    return true;
+}
+
+static bool over(const struct reel *r)
+{
+    usec_t wall_us = seg_wall_us(r->t, r->i);
+
+    if (r->way.to_us == 0) return false;
+    return backward(r) ? wall_us < r->way.to_us : wall_us >= r->way.to_us;
+}
+
+/* The last one of the segment's pictures (where there are none, of all) that is sent. */
+static size_t last_picture(const struct reel *r)
+{
+    bool any = track_find(&r->t->tracks, TRACK_VIDEO) < 0;
+
+    for (size_t k = 0; k < r->t->n; k++) {
+        size_t i = backward(r) ? k : r->t->n - 1 - k;
+
+        if (is_sent(r, i) && (any || r->t->tracks.t[r->t->s[i].track].kind == TRACK_VIDEO)) return i;
+    }
+    return r->t->n;
+}
+
+/* Does a stretch end with this segment? */
+static bool gap_behind(const struct reel *r)
+{
+    if (r->next.id == 0) return true;
+    return backward(r) ? r->at.start_us - r->next.end_us > INDEX_JOIN_US
+                       : r->next.start_us - r->at.end_us > INDEX_JOIN_US;
+}
+
+/* Frames of the segment at hand. */
+static enum reel_state read_some(struct reel *r, struct reel_frame *out, size_t most, size_t *n)
+{
+    size_t bytes = 0, tail = last_picture(r);
+    usec_t until_us = r->last_us + REEL_AHEAD_US;
+
+    while (*n < most && bytes < REEL_BYTES && r->last_us < until_us) {
+        bool at_tail = r->i == tail;
+
+        if (r->i >= r->t->n) return r->next_known ? leave(r) : look_ahead(r);
+        if (over(r)) return REEL_END;
+        if (at_tail && !r->next_known) return look_ahead(r);
+        if (make_frame(r, r->i, at_tail && gap_behind(r), &out[*n])) bytes += out[(*n)++].c->n;
+        r->i = step_behind(r, r->i);
+    }
+    return REEL_MORE;
+}
+
+enum reel_state reel_turn(struct reel *r, struct reel_frame *out, size_t most, size_t *ret_n)
+{
+    *ret_n = 0;
+    if (r->searching) return search_on(r);
+    if (!r->t) return load(r);
+    if (!r->placed) place(r);
+    return most > 0 ? read_some(r, out, most, ret_n) : REEL_MORE;
+}
+
+usec_t reel_start_us(const struct reel *r)
+{
+    return reel_ready(r) ? seg_wall_us(r->t, r->i) : r->at.start_us;
+}
