@@ -33,11 +33,19 @@ static int read_chunk(struct cursor *c, size_t n, struct frame *fr, struct chunk
     return err == RING_OK || err == -ENOMEM ? RING_E_LOST : err;
 }
 
+static int read_borrowed(struct cursor *c, struct frame *fr)
+{
+    size_t n = fr->data.n;
+    int err = ring_read(c->ring, c->next, &c->s->hub->frame, fr);
+
+    return err == -ENOMEM || (err == RING_OK && fr->data.n != n) ? RING_E_LOST : err;
+}
+
 /* The frame at c->next. RING_OK: taken or passed over. */
 static int take_frame(struct cursor *c)
 {
     struct frame fr;
-    struct chunk *data;
+    struct chunk *data = NULL;
     int err = ring_peek(c->ring, c->next, &fr);
 
     if (err != RING_OK) return err;
@@ -47,9 +55,9 @@ static int take_frame(struct cursor *c)
         c->next++;
         return RING_OK;
     }
-    err = read_chunk(c, fr.data.n, &fr, &data);
+    err = c->ops->borrowed ? read_borrowed(c, &fr) : read_chunk(c, fr.data.n, &fr, &data);
     if (err != RING_OK) return err;
-    c->turn_bytes += data->n;
+    c->turn_bytes += fr.data.n;
     c->next++;
     c->ops->frame(c->arg, &fr, data);
     return RING_OK;

@@ -1,7 +1,7 @@
 /* A place in a stream's ring that moves on with its frames while somebody watches. Each frame that is wanted
- * is copied out once, into a chunk. A ring that is bad is left and opened again, with growing pauses; a frame
- * for which there is no memory counts as lost. The owner is follow.h or rtsp_live.h. Tests:
- * tests/unit/httpd/test_follow.c. */
+ * is copied out once, into a chunk or into memory that all cursors of a hub use in turn. A ring that is bad
+ * is left and opened again, with growing pauses; a frame for which there is no memory counts as lost. The
+ * owner is follow.h or rtsp_live.h. Tests: tests/unit/httpd/test_follow.c. */
 #ifndef HTTPD_CURSOR_H
 #define HTTPD_CURSOR_H
 
@@ -12,10 +12,12 @@ struct cursor_ops {
     /* Of a frame without its bytes. RING_OK: they are wanted. RING_E_GEN: passed over. RING_E_AGAIN: it is
      * not known yet; asked again. */
     int (*want)(void *arg, const struct frame *f);
-    void (*frame)(void *arg, const struct frame *f, struct chunk *data); /* takes data */
+    /* Takes data. With `borrowed` it is NULL, and f->data holds the bytes until the call returns. */
+    void (*frame)(void *arg, const struct frame *f, struct chunk *data);
     void (*broken)(void *arg); /* footage is missing from here on: only a key frame is of use */
     void (*turned)(void *arg); /* what was there for this turn was taken */
-    bool newest;               /* begins at the newest key frame, not at the oldest fresh one */
+    bool borrowed;
+    bool newest; /* begins at the newest key frame, not at the oldest fresh one */
 };
 
 struct cursor {

@@ -207,7 +207,7 @@ static void turned(void *arg)
     if (first) http_wake(&f->s->waiting);
 }
 
-static const struct cursor_ops cursor_ops = {want, frame, broken, turned, false};
+static const struct cursor_ops cursor_ops = {want, frame, broken, turned, false, false};
 
 /* --- life --- */
 

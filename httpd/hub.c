@@ -83,6 +83,7 @@ static void every_second(struct loop_timer *t)
     atomic_store_explicit(&hub->count.bytes_out,
         hub->closed_bytes + http_bytes_out(hub) + rtsp_bytes_out(hub), memory_order_relaxed);
     sessions_tick(hub);
+    streams_pace(hub);
 }
 
 static void break_loop(void *arg)
@@ -112,6 +113,7 @@ static void *hub_main(void *arg)
     doors_close(hub);
     sessions_done(hub);
     streams_done(hub);
+    buf_done(&hub->frame);
     auth_unref(hub->auth);
     revoked_done(&hub->revoked);
     asset_chunks_free(hub->asset_chunks);
@@ -140,6 +142,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
         hub->loop = loop_new();
         list_init(&hub->conns);
         list_init(&hub->rtsp_conns);
+        buf_init(&hub->frame, RING_DATA_MAX / 4);
         list_init(&hub->doors);
         list_init(&hub->shaking);
         list_init(&hub->h2_conns);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "common/base/buf.h"
 #include "common/base/list.h"
 #include "common/base/map.h"
 #include "common/net/loop.h"
@@ -43,8 +44,10 @@ struct hub {
     struct server *server;
     unsigned index;
     pthread_t thread;
+    uint32_t followed;               /* streams of it that somebody follows live */
     struct map streams;              /* uid -> struct stream, at home here */
     struct list conns;               /* struct http */
+    struct buf frame;                /* what a cursor has read; until the next read of any */
     struct list rtsp_conns;          /* struct rtsp_conn */
     struct list doors;               /* struct door: listeners */
     struct list h2_conns;            /* struct h2_conn */

@@ -202,7 +202,7 @@ static void frame(void *arg, const struct frame *f, struct chunk *data)
         pay_write(p, f, out.ts, NULL, &w);
         must(wr_ok(&w) && w.n == n);
     }
-    chunk_unref(data);
+    (void)data; /* borrowed */
     if (!out.c) {
         broken(l);
         return;
@@ -225,7 +225,7 @@ static void turned(void *arg)
     if (rtsp_live_ready(l)) wake(l);
 }
 
-static const struct cursor_ops cursor_ops = {want, frame, broken, turned, true};
+static const struct cursor_ops cursor_ops = {want, frame, broken, turned, true, true};
 
 /* --- reports --- */
 

@@ -167,19 +167,45 @@ bool stream_may_come(const struct stream *s)
     return s->v.on_demand && now.state != STREAM_DISABLED && now.state != STREAM_INVALID;
 }
 
+/* In steps, so that workers are not told of every stream. */
+static uint32_t pace_of(const struct hub *hub)
+{
+    const usec_t step_us = 10 * STREAM_PACE_EACH_US;
+    usec_t us = STREAM_PACE_EACH_US * ((usec_t)hub->followed - STREAM_PACE_FROM);
+
+    return (uint32_t)(CLAMP(us, 0, STREAM_PACE_MOST_US) / step_us * step_us);
+}
+
 static void tell_demand(struct stream *s)
 {
-    uint32_t n = 0;
+    uint32_t n = 0, pace = pace_of(s->hub);
     uint64_t one = 1;
 
     for (size_t i = 0; i < DEMAND_ROADS; i++) n += s->follows[i];
+    if ((n > 0) != s->followed) s->hub->followed += n > 0 ? 1u : -1u;
+    s->followed = n > 0;
     if (!s->has_ring) return;
-    if (atomic_load(&s->demand->followers) == n && atomic_load(&s->demand->wanted) == n) return;
+    if (atomic_load(&s->demand->followers) == n && atomic_load(&s->demand->wanted) == n &&
+        (n == 0 || atomic_load(&s->demand->pace_us) == pace))
+        return;
+    atomic_store(&s->demand->pace_us, pace);
     atomic_store(&s->demand->followers, n);
     atomic_store(&s->demand->wanted, n);
     atomic_store(&s->demand->last_mono_us, clock_mono_us());
     /* A full counter means that a signal is already waiting there. */
     (void)!write(s->ring.demand_event_fd, &one, sizeof(one));
+}
+
+void streams_pace(struct hub *hub)
+{
+    struct map_slot slot;
+    size_t at = 0;
+
+    while (hub->followed > 0 && map_next(&hub->streams, &at, &slot)) {
+        struct stream *s = slot.value;
+
+        if (s->followed) tell_demand(s);
+    }
 }
 
 void stream_demand(struct stream *s, enum demand_road road, uint32_t n)

@@ -46,6 +46,7 @@ struct stream {
     const struct ring_status *status; /* mapped, NULL without a ring */
     struct demand *demand;
     uint32_t follows[DEMAND_ROADS];
+    bool followed;
     struct follow *follow;  /* NULL: nobody watches */
     struct rtsp_live *rtsp; /* NULL: nobody has watched over RTSP yet */
     struct list anyone;     /* struct access_hold of what everybody may */
@@ -81,5 +82,12 @@ bool stream_may_come(const struct stream *s);
 
 /* Tells the worker how many follow on this road: then it signals every frame, and connects on demand. */
 void stream_demand(struct stream *s, enum demand_road road, uint32_t n);
+/* Each frame told of wakes a worker and this hub: a hub that follows many streams lets their frames wait for
+ * each other, a little for each stream above STREAM_PACE_FROM. */
+#define STREAM_PACE_FROM    16
+#define STREAM_PACE_EACH_US (2 * US_PER_MS)
+#define STREAM_PACE_MOST_US (200 * US_PER_MS)
+/* Every second: tells the workers of another pace. */
+void streams_pace(struct hub *hub);
 
 #endif

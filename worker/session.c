@@ -354,13 +354,18 @@ bool session_playing(const struct session *s)
     return s->playing_us != 0 && !s->restarting;
 }
 
-void session_live(struct session *s, bool live)
+void session_live(struct session *s, bool live, usec_t pace_us)
 {
-    if (s->live == live) return;
-    s->live = live;
+    bool at_once = live && pace_us == 0;
+    usec_t every_us = live && pace_us > 0 ? MIN(pace_us, CAMERA_DRAIN_US) : CAMERA_DRAIN_US;
+
+    if (s->live == at_once && s->pace_us == every_us) return;
+    if (every_us < s->pace_us && s->drain_us != 0) s->drain_us = MIN(s->drain_us, clock_mono_us() + every_us);
+    s->live = at_once;
+    s->pace_us = every_us;
     session_udp_watch(s);
     pace(s);
-    if (live && s->playing_us != 0) session_udp_drain(s, clock_mono_us());
+    if (at_once && s->playing_us != 0) session_udp_drain(s, clock_mono_us());
 }
 
 void session_restart(struct session *s, enum stream_state to, const char *reason)

@@ -39,8 +39,9 @@ bool session_is_off(const struct session *s);
 bool session_playing(const struct session *s);
 /* Receiver reports, by the way that the track's packets come. */
 void session_send_rtcp(struct session *s, uint8_t track, struct span compound);
-/* Somebody follows the stream live: every packet at once, instead of batches. */
-void session_live(struct session *s, bool live);
+/* Somebody follows the stream live: every packet at once, or in batches so far apart; else as seldom as can
+ * be. */
+void session_live(struct session *s, bool live, usec_t pace_us);
 /* The session is given up and tried again after a wait. */
 void session_restart(struct session *s, enum stream_state to, const char *reason);
 

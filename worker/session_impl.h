@@ -64,6 +64,7 @@ struct session {
     uint64_t pushed; /* the connector's number of the connection, 0: it was dialled */
     usec_t dial_us, dial_late_us;
     usec_t drain_us; /* next, while paced */
+    usec_t pace_us;  /* between two of them, at most */
     struct udp_track udp[RTSP_CLIENT_TRACKS_MAX];
     struct camera_udp_batch batch;
     uint64_t udp_bytes; /* since udp_since_us */

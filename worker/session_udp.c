@@ -131,7 +131,7 @@ bool session_udp_any(const struct session *s)
 
 usec_t session_udp_next_us(struct session *s, usec_t now_us)
 {
-    usec_t every_us = CAMERA_DRAIN_US;
+    usec_t every_us = s->pace_us > 0 ? s->pace_us : CAMERA_DRAIN_US;
 
     if (!session_udp_any(s)) return now_us + every_us;
     for (size_t i = 0; i < ARRAY_N(s->udp); i++)

@@ -13,6 +13,11 @@ static bool followed(const struct worker *w)
     return w->set.demand && atomic_load_explicit(&w->set.demand->followers, memory_order_relaxed) > 0;
 }
 
+static usec_t pace_us(const struct worker *w)
+{
+    return atomic_load_explicit(&w->set.demand->pace_us, memory_order_relaxed);
+}
+
 /* Is there a window to be recorded now? */
 static bool ordered(const struct worker *w)
 {
@@ -29,7 +34,7 @@ static bool wanted(const struct worker *w)
 static void look_at_demand(struct worker *w, usec_t now_us)
 {
     if (!w->session || w->stopping) return;
-    session_live(w->session, followed(w));
+    session_live(w->session, followed(w), followed(w) ? pace_us(w) : 0);
     if (!w->settings.on_demand || wanted(w)) {
         w->unwanted_us = 0;
         if (session_is_off(w->session)) session_start(w->session);

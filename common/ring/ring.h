@@ -153,6 +153,7 @@ struct demand {
         followers; /* viewers that follow the ring live: low latency and a signal a frame while > 0 */
     _Atomic uint32_t wanted;      /* viewers or requests that want the camera connected (on-demand) */
     _Atomic int64_t last_mono_us; /* of the last change */
+    _Atomic uint32_t pace_us; /* frames may wait so long to be taken and told of together; 0: each at once */
 };
 int demand_create(int *ret_fd);
 int demand_map(int fd, bool writable, struct demand **ret);

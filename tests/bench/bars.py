@@ -36,6 +36,11 @@ BARS = (
     ("latency", "glass to glass by low-latency HLS, p95", lambda r: r["ll-hls"]["p95"], 2, "s"),
     ("siege", "playlist beside 5,000 slow heads, 500 stuck, p99", lambda r: r["besieged"]["p99_ms"], 100, "ms"),
     ("siege", "gaps of the recording meanwhile", lambda r: r["gaps_of_the_recording"], 0, ""),
+    ("fanout", "one stream to 500 over RTSP", lambda r: r["one"]["median"], 0.10, "CPU s/Gbit"),
+    ("fanout", "200 streams to one each over RTSP", lambda r: r["each"]["median"], 0.20, "CPU s/Gbit"),
+    ("fanout", "first packet with 500 others, p99", lambda r: r["first"]["p99"], 20, "ms"),
+    ("fanout", "memory of an idle RTSP viewer", lambda r: r["idle_kb"], 32, "KB"),
+    ("fanout", "live HLS to 500, CPU against nginx", lambda r: r["hls"]["ratio"]["median"], 1.5, "times"),
 )
 
 

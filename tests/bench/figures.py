@@ -14,6 +14,7 @@ import time
 import urllib.parse
 
 import archive_figures
+import fanout_figures
 import hls
 import live_figures
 import measure
@@ -485,4 +486,4 @@ def film_against_nginx(scale, server, path):
     return result
 
 
-ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive, export, archive_figures.index, archive_figures.check, live_figures.latency, live_figures.siege, tls_figures.tls)}
+ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive, export, archive_figures.index, archive_figures.check, live_figures.latency, live_figures.siege, tls_figures.tls, fanout_figures.fanout)}

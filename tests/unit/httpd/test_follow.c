@@ -20,6 +20,7 @@
 #define BIG     (600u << 10)
 #define BIG_GOP 60 /* frames of BIG: far above HTTP_QUEUE_HIGH and what sockets hold */
 #define STEP_US (20 * US_PER_MS)
+#define MANY    (4 * STREAM_PACE_FROM) /* on two hubs: many on each */
 
 static struct httpd_help help;
 
@@ -276,6 +277,44 @@ static void when_a_camera_is_silent(void **state)
     httpd_camera_stop(&help, &down, "down");
 }
 
+/* A hub that follows many streams lets their frames wait; where few are followed none waits. */
+static void many_streams_share_a_pace(void **state)
+{
+    static struct httpd_camera c[MANY];
+    char uid[16], path[40];
+    int fd[MANY];
+
+    (void)state;
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(uid, sizeof(uid), "wall-%u", i);
+        snprintf(path, sizeof(path), "/wall-%u/live.mp4", i);
+        camera(&c[i], uid, false);
+        pictures(&c[i], GOP);
+        fd[i] = ask(path);
+        until_wanted(&c[i], true, WAIT_US);
+        if (i == 0) assert_int_equal(atomic_load(&c[i].demand->pace_us), 0);
+    }
+    for (usec_t until = clock_mono_us() + WAIT_US; clock_mono_us() < until; usleep(STEP_US)) {
+        unsigned paced = 0;
+
+        for (unsigned i = 0; i < MANY; i++) paced += atomic_load(&c[i].demand->pace_us) > 0;
+        if (paced == MANY) break;
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_in_range(atomic_load(&c[i].demand->pace_us), 1, STREAM_PACE_MOST_US);
+        snprintf(uid, sizeof(uid), "wall-%u", i);
+        close(fd[i]);
+        httpd_camera_stop(&help, &c[i], uid);
+    }
+    camera(&c[0], "alone", false);
+    pictures(&c[0], GOP);
+    fd[0] = ask("/alone/live.mp4");
+    until_wanted(&c[0], true, WAIT_US);
+    assert_int_equal(atomic_load(&c[0].demand->pace_us), 0);
+    close(fd[0]);
+    httpd_camera_stop(&help, &c[0], "alone");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +322,7 @@ int main(void)
         cmocka_unit_test(a_ring_that_lied_about_its_place),
         cmocka_unit_test(a_long_group_is_no_slowness),
         cmocka_unit_test(when_a_camera_is_silent),
+        cmocka_unit_test(many_streams_share_a_pace),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
