@@ -44,7 +44,10 @@ static void go_on(struct rtsp_conn *r)
 {
     if (r->closing) return;
     set_timer(r);
-    conn_resume(r->conn);
+    if (r->way == TUNNEL_GET)
+        rtsp_tunnel_go_on(r);
+    else
+        conn_resume(r->conn);
 }
 
 /* --- waiting for a picture --- */
@@ -208,10 +211,11 @@ static void open_again(struct rtsp_conn *r)
 static void arrived(struct conn *c)
 {
     struct rtsp_conn *r = conn_arg(c);
+    void (*fn)(struct conn * c2) = r->arrived;
 
     r->hub = hub_home(r->hub->server, span_of(r->uid));
     list_push(&r->hub->rtsp_conns, &r->link);
-    open_stream(r);
+    fn(c);
 }
 
 static void move(struct loop_timer *t)
@@ -228,19 +232,34 @@ static void move(struct loop_timer *t)
     conn_migrate(r->conn, hub_home(r->hub->server, span_of(r->uid))->loop, arrived);
 }
 
+void rtsp_conn_move(struct rtsp_conn *r, void (*fn)(struct conn *c))
+{
+    r->arrived = fn;
+    r->moving = true;
+    loop_timer_set(r->hub->loop, &r->timer, 0, move, r);
+}
+
+static void open_there(struct conn *c)
+{
+    open_stream(conn_arg(c));
+}
+
 static void on_open(void *arg, const struct rtsp_open *o)
 {
     struct rtsp_conn *r = arg;
+    bool here = hub_home(r->hub->server, o->target.uid) == r->hub;
 
     r->open = *o;
-    if (!span_copy(o->target.uid, r->uid, sizeof(r->uid)) || !route_uid_ok(o->target.uid)) {
+    /* The POST of a tunnel is where the stream is that it named. */
+    if (!route_uid_ok(o->target.uid) || (!here && r->way == TUNNEL_GET)) {
         rtsp_conn_opened(r, 404, NULL, NULL);
-    } else if (hub_home(r->hub->server, o->target.uid) != r->hub) {
-        r->moving = true;
-        loop_timer_set(r->hub->loop, &r->timer, 0, move, r);
-    } else {
-        open_stream(r);
+        return;
     }
+    span_copy(o->target.uid, r->uid, sizeof(r->uid));
+    if (here)
+        open_stream(r);
+    else
+        rtsp_conn_move(r, open_there);
 }
 
 /* --- the machine's other words --- */
@@ -287,20 +306,34 @@ static const struct rtsp_server_ops server_ops = {.put = on_send,
 
 /* --- the connection --- */
 
+size_t rtsp_conn_feed(struct rtsp_conn *r, struct span in)
+{
+    size_t took;
+
+    if (rtsp_server_busy(&r->server)) return 0;
+    took = rtsp_server_feed(&r->server, in, loop_now_us(r->hub->loop));
+    if (r->closing) return in.n;
+    set_timer(r);
+    return took;
+}
+
 static size_t on_data(struct conn *c, struct span data)
 {
     struct rtsp_conn *r = conn_arg(c);
-    size_t took;
+    size_t took = 0;
 
     if (r->closing) return data.n;
-    if (rtsp_server_busy(&r->server)) return 0;
-    took = rtsp_server_feed(&r->server, data, loop_now_us(r->hub->loop));
-    if (r->closing) return data.n;
-    if (rtsp_server_busy(&r->server)) {
+    if (r->moving) return 0;
+    if (r->way == TUNNEL_MORE) took = rtsp_tunnel_begin(r, data);
+    if (r->closing || r->moving || r->way == TUNNEL_MORE) return r->closing ? data.n : took;
+    data = span_from(data, took);
+    if (r->way == TUNNEL_GET) return took + data.n; /* nothing is expected there */
+    if (r->way == TUNNEL_POST) return took + rtsp_tunnel_post(r, data);
+    took += rtsp_conn_feed(r, data);
+    if (!r->closing && rtsp_server_busy(&r->server)) {
         conn_pause(c);
         conn_mind_end(c, true);
     }
-    set_timer(r);
     return took;
 }
 
@@ -318,6 +351,7 @@ static void on_close(struct conn *c, int err)
     (void)err;
     loop_timer_stop(&r->timer);
     list_remove(&r->wait.link);
+    rtsp_tunnel_close(r);
     forget_ask(r);
     access_release(&r->hold);
     rtsp_server_done(&r->server);

@@ -4,6 +4,7 @@
 #define HTTPD_RTSP_CONN_IMPL_H
 
 #include "httpd/rtsp/server.h"
+#include "httpd/rtsp/tunnel.h"
 #include "httpd/rtsp_conn.h"
 #include "httpd/rtsp_dvr.h"
 #include "httpd/rtsp_live.h"
@@ -20,6 +21,15 @@ struct rtsp_conn {
     char base[64];
     char uid[RING_UID_MAX + 1];
     bool moving, closing;
+    void (*arrived)(struct conn *c); /* once it has moved */
+    /* how it is spoken: by itself, or as one side of a tunnel */
+    enum tunnel_kind way; /* TUNNEL_MORE: not known yet; NONE, GET, POST */
+    struct head_find find;
+    char cookie[TUNNEL_COOKIE_MAX];
+    struct rtsp_conn *other; /* GET and POST know each other */
+    struct tunnel_text text; /* of a POST */
+    bool feeding;
+    struct buf in; /* of a GET: what the POST has said and is not taken yet */
     /* what is open */
     struct rtsp_open open; /* spans: until it is answered */
     struct rtsp_ask *ask;  /* NULL: nobody was asked, or has answered */
@@ -47,6 +57,18 @@ void rtsp_conn_played(struct rtsp_conn *r, unsigned status, const struct rtsp_pl
 void rtsp_conn_wait(struct rtsp_conn *r, struct rtsp_live *l);
 /* Its state has changed by itself. */
 void rtsp_conn_look(struct rtsp_conn *r);
+
+/* Bytes for the machine: how many were taken. */
+size_t rtsp_conn_feed(struct rtsp_conn *r, struct span in);
+/* To the home of r->uid; fn(conn) there. */
+void rtsp_conn_move(struct rtsp_conn *r, void (*arrived)(struct conn *c));
+
+/* rtsp_tunnel.c: what a connection begins with says how it is spoken. How many bytes were taken. */
+size_t rtsp_tunnel_begin(struct rtsp_conn *r, struct span in);
+size_t rtsp_tunnel_post(struct rtsp_conn *r, struct span in);
+/* A GET's machine may take more. */
+void rtsp_tunnel_go_on(struct rtsp_conn *r);
+void rtsp_tunnel_close(struct rtsp_conn *r);
 
 /* rtsp_play.c */
 void rtsp_play_init(struct rtsp_conn *r);

@@ -282,6 +282,7 @@ unsigned rtsp_play_udp(void *arg, unsigned track, struct rtsp_lane *lane)
     struct sockaddr_storage local;
 
     close_udp(r, track);
+    if (r->way == TUNNEL_GET) return 461; /* who tunnels gets no other packets */
     if (!conn_local(r->conn, &local)) return 461;
     r->udp[track] = rtsp_udp_new(r->hub->loop, &local, conn_peer(r->conn), lane->client_port, &ops);
     if (!r->udp[track]) return 461;

@@ -1,4 +1,5 @@
 """RTSP for viewers: with ffmpeg, GStreamer and curl, and with a client that looks at every packet."""
+import base64
 import shutil
 import socket
 import struct
@@ -247,3 +248,81 @@ def test_udp_takes_packets_from_nobody_else(live):
         port = int(c.lanes[0].split("server_port=")[1].split("-")[1].split(";")[0])
         other.sendto(struct.pack(">BBHI", 0x81, 203, 1, 1), ("127.0.0.1", port))
         c.udp_packets(60)
+
+
+# --- over HTTP ---
+
+
+def test_ffmpeg_decodes_over_http(live):
+    out = tools.run("ffmpeg", "-v", "warning", "-rtsp_transport", "http", "-i", url(live), "-t", "2", "-f", "framecrc", "-", timeout=30)
+    lines = [line.split(",") for line in out.stdout.splitlines() if not line.startswith("#")]
+    assert sum(line[0] == "0" for line in lines) >= 40 and sum(line[0] == "1" for line in lines) >= 20, out.stdout[-500:]
+    assert out.stderr == ""
+
+
+def test_gstreamer_receives_over_http(live, tmp_path):
+    if not shutil.which("gst-launch-1.0"):
+        pytest.skip("no gst-launch-1.0")
+    gst.receive(url(live).replace("rtsp://", "rtsph://"), tmp_path / "out", "protocols=tcp+http")
+
+
+class Tunnel:
+    """GET and POST of a tunnel, as bytes."""
+
+    def __init__(self, live, path="cam-1", cookie="c1"):
+        self.port, self.path, self.cookie = live[0].rtsp_port, path, cookie
+        self.get = self.connect("GET", "Accept: application/x-rtsp-tunnelled\r\n")
+        self.post = None
+
+    def connect(self, method, fields):
+        s = socket.create_connection(("127.0.0.1", self.port), 10 * tools.SLOW)
+        s.sendall(f"{method} /{self.path} HTTP/1.0\r\nx-sessioncookie: {self.cookie}\r\n{fields}\r\n".encode())
+        return s
+
+    def say(self, text, piece=1000):
+        if self.post is None:
+            self.post = self.connect("POST", "Content-Type: application/x-rtsp-tunnelled\r\nContent-Length: 32767\r\n")
+        coded = base64.b64encode(text.encode())
+        for i in range(0, len(coded), piece):
+            self.post.sendall(coded[i : i + piece])
+
+    def hear(self, what):
+        got = b""
+        while what not in got:
+            piece = self.get.recv(4096)
+            assert piece, got
+            got += piece
+        return got
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for s in (self.get, self.post):
+            if s:
+                s.close()
+
+
+def test_a_tunnel_in_small_pieces(live):
+    """base64 cut anywhere; a POST that ends and is opened anew (N1)."""
+    with Tunnel(live) as t:
+        assert b"application/x-rtsp-tunnelled" in t.hear(b"\r\n\r\n")
+        t.say("OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n", piece=3)
+        t.hear(b"CSeq: 1\r\n")
+        t.post.close()
+        t.post = None
+        t.say(f"DESCRIBE {url(live)} RTSP/1.0\r\nCSeq: 2\r\n\r\n" + f"OPTIONS {url(live)} RTSP/1.0\r\nCSeq: 3\r\n\r\n")
+        assert b"m=video" in t.hear(b"CSeq: 3\r\n")
+
+
+def test_a_tunnel_is_its_clients(live):
+    """Another cookie says nothing in it; HTTP that is no tunnel is told so."""
+    with Tunnel(live) as t, Tunnel(live, cookie="c2") as other:
+        t.hear(b"\r\n\r\n"), other.hear(b"\r\n\r\n")
+        other.say("OPTIONS * RTSP/1.0\r\nCSeq: 77\r\n\r\n")
+        other.hear(b"CSeq: 77")
+        t.say("OPTIONS * RTSP/1.0\r\nCSeq: 78\r\n\r\n")
+        assert b"77" not in t.hear(b"CSeq: 78")
+    with socket.create_connection(("127.0.0.1", live[0].rtsp_port), 10) as s:
+        s.sendall(b"GET /cam-1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert s.recv(1000).startswith(b"HTTP/1.0 400")
