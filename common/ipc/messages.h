@@ -127,7 +127,7 @@ enum {
        backend (URL), backend_timeout_us, backend_down_allows, digest_md5, web_login, address_limit, connections_limit (viewers), bandwidth_limit (bit/s; 0: none): behind HTTPD_CONF, and when anything of it has changed */ \
     MESSAGE(HTTPD_AUTH, 71, TO_MASTER, TO_HTTPD, 65536, 0) \
     /* rows: array of kind (token, user, stream), name, at_us, [until_s]: tokens that count no more, whole at the start and then what is new */ \
-    MESSAGE(REVOKED, 72, TO_MASTER, TO_HTTPD, 65536, 0) \
+    MESSAGE(REVOKED, 76, TO_MASTER, TO_HTTPD, 65536, 0) \
     /* uid, name, enabled, access (public, protected, private, none), whitelist, proto, on_demand, archive, record, limit (viewers, 0: no limit), \
        state (when the master decided it: disabled, down), reason */ \
     MESSAGE(VIEW, 52, TO_MASTER, TO_HTTPD, 8192, 0) \
