@@ -151,9 +151,6 @@ static struct access_verdict conclude(struct question *q, const struct verdict *
 
     if (v->status != 200) {
         s = session_of(q);
-        /* Who may decide is away: what was allowed goes on. */
-        if (s && v->status >= 500 && q->facts.enabled && s->grant.ops & BIT(q->asked.op))
-            return on_session(a, s);
         if (s) s->grant.ops &= ~BIT(q->asked.op);
         if (v->status >= 500) return said(v->status, &q->facts);
         a->challenge = offers_login(a);
@@ -277,8 +274,10 @@ static bool known(struct access_ask *a, struct question *q)
         s = session_by_identity(a->hub, q->identity);
     }
     if (!s) return false;
-    if (s->grant.ops & BIT(a->op) && (s->again_us == 0 || loop_now_us(a->hub->loop) < s->again_us)) {
+    if (s->grant.ops & BIT(a->op)) {
+        /* A verdict whose time is over is asked for beside: nobody who watches waits for it. */
         a->verdict = on_session(a, s);
+        if (a->verdict.status == 200 && session_due(s)) access_look_again(s);
         return true;
     }
     question_of_session(q, s);

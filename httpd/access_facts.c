@@ -38,11 +38,20 @@ static void of_link(struct facts *f, const struct access_ask *a)
         f->guessed = true;
 }
 
+/* Between the first two dots. */
+static void kid_of(struct span token, char *dst, size_t cap)
+{
+    struct span part;
+
+    span_split(&token, '.', &part);
+    if (span_split(&token, '.', &part)) span_copy(part, dst, cap);
+}
+
 void facts_of_token(struct facts *f, const struct access_ask *a)
 {
     const struct auth *auth = a->hub->auth;
     const struct token_check check = {&auth->keys, auth->audience, clock_wall_us() / US_PER_S};
-    struct span uid = span_of(a->stream->v.uid), kid = a->token;
+    struct span uid = span_of(a->stream->v.uid);
     int err;
 
     if (a->token.n == 0) return;
@@ -54,7 +63,7 @@ void facts_of_token(struct facts *f, const struct access_ask *a)
     f->token_valid = true;
     f->stream_ok = token_fits_stream(&f->token, uid);
     f->address_ok = !f->token.bound || addr_has_prefix(&a->address, f->token.address, f->token.address_bits);
-    if (span_split(&kid, '.', &uid) && span_split(&kid, '.', &uid)) span_copy(uid, f->kid, sizeof(f->kid));
+    kid_of(a->token, f->kid, sizeof(f->kid));
 }
 
 /* --- the rules, as lua/modules/auth/validate.lua has them --- */

@@ -89,6 +89,17 @@ struct auth *auth_read(const struct packed *body)
     return a;
 }
 
+/* Its token's key is not configured any more. */
+static bool keyless(struct session *s, void *arg)
+{
+    const struct token_keys *keys = arg;
+
+    if (!s->grant.by_token) return false;
+    for (size_t i = 0; i < keys->n; i++)
+        if (strcmp(keys->v[i].kid, s->facts.kid) == 0) return false;
+    return true;
+}
+
 struct shared {
     struct auth *auth;
 };
@@ -102,6 +113,7 @@ static void take(struct hub *hub, void *arg)
 
     auth_unref(hub->auth);
     hub->auth = s->auth;
+    sessions_end_where(hub, keyless, &hub->auth->keys);
     while (map_next(&hub->streams, &at, &slot)) access_rule_changed(slot.value);
 }
 

@@ -143,6 +143,11 @@ void session_end(struct session *s)
     mem_free(s);
 }
 
+bool session_due(const struct session *s)
+{
+    return s->again_us > 0 && loop_now_us(s->hub->loop) >= s->again_us && !s->looking;
+}
+
 void sessions_tick(struct hub *hub)
 {
     usec_t now_us = loop_now_us(hub->loop);
@@ -155,8 +160,7 @@ void sessions_tick(struct hub *hub)
             s->watched_us = 0;
             quota_give(s);
         }
-        if (s->again_us > 0 && now_us >= s->again_us && !s->looking && !list_empty(&s->holds))
-            access_look_again(s);
+        if (session_due(s) && !list_empty(&s->holds)) access_look_again(s);
         if (over(s) || (list_empty(&s->holds) && now_us - s->used_us > SESSION_IDLE_US)) session_end(s);
     }
 }

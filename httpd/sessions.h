@@ -73,6 +73,8 @@ void session_used(struct session *s);
 void session_end(struct session *s);
 bool session_near(const struct session *s, const struct addr *a);
 
+/* Is the time of its verdict over, and nobody asked yet? */
+bool session_due(const struct session *s);
 /* Once a second: what is over ends, what is not watched any more does not count. */
 void sessions_tick(struct hub *hub);
 /* Every session for which `over` says so. */
