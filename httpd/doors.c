@@ -1,4 +1,5 @@
 #include "httpd/doors.h"
+#include "httpd/arrivals.h"
 #include "httpd/h2_conn.h"
 #include "httpd/http.h"
 #include "httpd/rtsp_conn.h"
@@ -13,6 +14,7 @@ struct shaking {
     struct list link;
     struct door *door;
     struct tls_accept *accept;
+    struct sockaddr_storage peer; /* as a proxy says; AF_UNSPEC: the socket's */
 };
 
 /* What a door is for. */
@@ -24,12 +26,15 @@ static void enter(struct door *d, struct conn_over over)
         http_accept(d, over);
 }
 
-static void enter_tls(struct door *d, struct tls *t)
+static void enter_tls(struct door *d, struct tls *t, const struct sockaddr_storage *peer)
 {
+    struct conn_over over = conn_over_tls(t);
+
+    if (peer->ss_family != AF_UNSPEC) over.peer = peer;
     if (tls_is_h2(t))
-        h2_accept(d, conn_over_tls(t));
+        h2_accept(d, over);
     else
-        enter(d, conn_over_tls(t));
+        enter(d, over);
 }
 
 static void shaking_done(struct shaking *s)
@@ -43,17 +48,18 @@ static void shaken(void *arg, struct tls *t, const char *why)
 {
     static _Thread_local struct log_rate rate;
     struct shaking *s = arg;
+    struct sockaddr_storage peer = s->peer;
     struct door *d = s->door;
     uint32_t held;
 
     shaking_done(s);
     if (t)
-        enter_tls(d, t);
+        enter_tls(d, t, &peer);
     else if (log_limited(&rate, loop_now_us(d->hub->loop), &held))
         log_note("tls-handshake-failed", "err=%s held=%u", log_q(span_of(why)), held);
 }
 
-static void shake(struct door *d, int fd)
+static void shake(struct door *d, int fd, const struct sockaddr_storage *peer)
 {
     static const struct tls_accept_ops web = {.done = shaken, .protocols = H2_PROTOCOL "\x08http/1.1"};
     static const struct tls_accept_ops rtsp = {.done = shaken};
@@ -68,18 +74,26 @@ static void shake(struct door *d, int fd)
     }
     s = NEW(struct shaking);
     s->door = d;
+    if (peer) s->peer = *peer;
     list_push(&hub->shaking, &s->link);
     s->accept = tls_accept_new(hub->loop, fd, cert, d->rtsp ? &rtsp : &web, s);
 }
 
+static void arrived(struct door *d, int fd, const struct sockaddr_storage *peer)
+{
+    struct conn_over over = conn_over_fd(fd);
+
+    if (d->tls) {
+        shake(d, fd, peer);
+        return;
+    }
+    over.peer = peer;
+    enter(d, over);
+}
+
 static void accepted(void *arg, int fd)
 {
-    struct door *d = arg;
-
-    if (d->tls)
-        shake(d, fd);
-    else
-        enter(d, conn_over_fd(fd));
+    arrive(arg, fd, arrived);
 }
 
 void doors_cert(struct hub *hub, void *door_cert)
@@ -93,6 +107,7 @@ void doors_cert(struct hub *hub, void *door_cert)
 
 void doors_stop_shaking(struct hub *hub)
 {
+    arrivals_stop(hub);
     LIST_EACH(&hub->shaking, at)
     {
         struct shaking *s = LIST_ITEM(at, struct shaking, link);

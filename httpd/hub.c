@@ -145,6 +145,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
         buf_init(&hub->frame, RING_DATA_MAX / 4);
         list_init(&hub->doors);
         list_init(&hub->shaking);
+        list_init(&hub->arrivals);
         list_init(&hub->h2_conns);
         hub->auth = auth_new();
         sessions_init(&hub->sessions);

@@ -51,6 +51,7 @@ struct hub {
     struct list rtsp_conns;          /* struct rtsp_conn */
     struct list doors;               /* struct door: listeners */
     struct list h2_conns;            /* struct h2_conn */
+    struct list arrivals;            /* struct arrival: of trusted proxies (arrivals.c) */
     struct list shaking;             /* struct shaking: TLS handshakes (doors.c) */
     struct tls_server *tls[HUB_TLS]; /* certificates of new connections; NULL: none has come */
     struct hub_count count;

@@ -197,7 +197,8 @@ static void start_socket(struct conn *c)
     fd_nonblock(c->fd);
     /* Pieces are joined here, once a turn; a socket that is not TCP has no such option. */
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (getpeername(c->fd, (struct sockaddr *)&c->peer, &n) < 0) c->peer.ss_family = AF_UNSPEC;
+    if (c->peer.ss_family == AF_UNSPEC && getpeername(c->fd, (struct sockaddr *)&c->peer, &n) < 0)
+        c->peer.ss_family = AF_UNSPEC;
     loop_io_start(c->loop, &c->io, c->fd, LOOP_READ, ready, c);
 }
 

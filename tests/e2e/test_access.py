@@ -247,6 +247,37 @@ def test_proxies_and_whitelist(gate):
     assert status(gate, f"door/index.m3u8?token={made['token']}", **through("203.0.113.8")) == 403
 
 
+def test_proxy_protocol(gate):
+    """Version 2, whole and byte by byte; broken: closed. And plain requests of the same proxy."""
+    u = urllib.parse.urlsplit(gate.url("listed/stream.json"))
+    ask = f"GET {u.path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    sign = b"\r\n\r\n\0\r\nQUIT\n"
+
+    def answer(*pieces):
+        got = b""
+        with socket.create_connection((u.hostname, u.port), 20) as s:
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                for piece in pieces:
+                    s.sendall(piece)
+                while more := s.recv(65536):
+                    got += more
+            except ConnectionError:
+                pass
+        return got.split(b"\r\n")[0]
+
+    listed = sign + b"\x21\x11\0\x0c" + socket.inet_aton("203.0.113.7") + socket.inet_aton("127.0.0.1") + b"\x12\x67\x01\xbb"
+    other = sign + b"\x21\x11\0\x0c" + socket.inet_aton("198.51.100.7") + socket.inet_aton("127.0.0.1") + b"\x12\x67\x01\xbb"
+    v6 = sign + b"\x21\x21\0\x24" + socket.inet_pton(socket.AF_INET6, "2001:db8::7") + bytes(15) + b"\1" + b"\x12\x67\x01\xbb"
+    assert answer(listed + ask) == b"HTTP/1.1 200 OK"
+    assert answer(v6, ask) == b"HTTP/1.1 200 OK"
+    assert answer(*[bytes([b]) for b in listed], ask) == b"HTTP/1.1 200 OK"
+    assert b"403" in answer(other + ask)
+    assert b"403" in answer(sign + b"\x20\0\0\0" + ask)  # the proxy itself
+    assert answer(sign + b"\x51\x11\0\x0c" + bytes(12) + ask) == b""
+    assert b"403" in answer(ask)
+
+
 def test_secure_link(gate):
     now = int(time.time())
 
