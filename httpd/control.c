@@ -5,6 +5,7 @@
 #include "httpd/h2_conn.h"
 #include "httpd/hub.h"
 #include "httpd/api_calls.h"
+#include "httpd/webhooks.h"
 #include "httpd/pictures.h"
 #include "httpd/storages.h"
 #include "httpd/stream.h"
@@ -18,8 +19,9 @@
 #include <errno.h>
 #include <sys/sysinfo.h>
 
-#define GOODBYE_US       (50 * US_PER_MS) /* for the hubs to say it */
-#define AUTO_THREADS_MAX 8                /* threads = 0: one a processor, at most so many */
+#define WEBHOOK_LAST_US  (1500 * US_PER_MS) /* and for a last webhook */
+#define GOODBYE_US       (50 * US_PER_MS)   /* for the hubs to say it */
+#define AUTO_THREADS_MAX 8                  /* threads = 0: one a processor, at most so many */
 
 struct control {
     struct child *child;
@@ -31,10 +33,19 @@ struct control {
     bool complete;         /* CONF_DONE has come: requests for known streams find them */
     struct door_set waiting[CONF_LISTENERS_MAX];
     size_t n_waiting;
+    struct webhooks webhooks;
+    usec_t stopping_us;
     struct loop_timer second, stop;
 };
 
 static struct control control;
+
+/* Its thread is started when somebody has something to ask. */
+static struct outgoing *outgoing(struct control *c)
+{
+    if (!c->server.outgoing) c->server.outgoing = outgoing_new();
+    return c->server.outgoing;
+}
 
 static int take_fd(struct incoming *in, int i)
 {
@@ -361,6 +372,14 @@ static int on_conf_done(struct control *c, struct incoming *in)
     return 0;
 }
 
+static int on_hooks(struct control *c, struct incoming *in)
+{
+    c->webhooks.loop = c->loop;
+    c->webhooks.master = child_control(c->child);
+    webhooks_on(&c->webhooks, outgoing(c), in->body);
+    return 0;
+}
+
 static int on_metrics(struct control *c, struct incoming *in)
 {
     if (c->server.n_hubs > 0) metrics_master_set(&c->server.metrics, packed_str(in->body, "text"));
@@ -385,6 +404,7 @@ static const struct {
     {MSG_CONF_DONE, on_conf_done},
     {MSG_HELPER, on_helper},
     {MSG_METRICS, on_metrics},
+    {MSG_HOOKS, on_hooks},
 };
 
 static int on_message(struct child *child, struct incoming *in)
@@ -400,11 +420,15 @@ static void leave(struct loop_timer *t)
 {
     struct control *c = t->arg;
 
-    child_exit(c->child, CHILD_EXIT_OK);
+    c->stopping_us += GOODBYE_US;
+    if (c->webhooks.id != 0 && c->stopping_us < WEBHOOK_LAST_US)
+        loop_timer_set(c->loop, &c->stop, GOODBYE_US, leave, c);
+    else
+        child_exit(c->child, CHILD_EXIT_OK);
 }
 
-/* Viewers reconnect; those of HTTP/2 are told that this is no failure. Threads that hang on a disk are not
- * waited for. */
+/* The last webhook, which says that the server ends, is let through; viewers reconnect; those of HTTP/2 are
+ * told that this is no failure. Threads that hang on a disk are not waited for. */
 static void on_stop(struct child *child, bool orphaned)
 {
     struct control *c = child_arg(child);

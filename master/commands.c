@@ -58,7 +58,7 @@ static const struct storage_seen *full_storage(const struct stream *s, const cha
 }
 
 /* What the recorder does, as a word; "stopped" when nothing runs that could. */
-static const char *record_word(const struct stream *s)
+const char *stream_record_word(const struct stream *s)
 {
     static const char *const words[] = {[RECORD_OFF] = "off",
         [RECORD_ON] = "on",
@@ -84,7 +84,7 @@ static struct totals count_streams(const struct master *m)
 
     while (map_next(&m->fleet.by_uid, &at, &slot)) {
         const struct stream *s = slot.value;
-        const char *record = record_word(s);
+        const char *record = stream_record_word(s);
         bool on = strcmp(record, "on") == 0;
 
         t.active += s->state == STREAM_ACTIVE;
@@ -209,7 +209,7 @@ static void pack_details(const struct ring_status *st, struct packer *p)
 static void pack_stream(const struct stream *s, struct packer *p, bool details)
 {
     const struct ring_status *st = s->ring.now.status;
-    const char *record = record_word(s);
+    const char *record = stream_record_word(s);
     char why[REASON_MAX];
 
     pack_map(p, !st ? 10 : details ? 16 + DETAILS : 16);

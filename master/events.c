@@ -1,6 +1,7 @@
 #include "master/events.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/wire/json.h"
 #include "master/master.h"
 
 #include <errno.h>
@@ -91,11 +92,30 @@ static void say(const struct live_event *l, const char *what)
         l->e.kind, l->e.source);
 }
 
+/* A site hears of it at its beginning and, when it is known, at its end. */
+static void tell_hook(struct stream *s, const struct live_event *l)
+{
+    const struct event *e = &l->e;
+    struct buf data;
+    bool ok;
+
+    buf_init(&data, HOOKS_DATA_MAX);
+    ok = buf_fmt(&data, "{\"uid\":\"%s\",\"id\":%llu,\"kind\":", e->uid, (unsigned long long)e->id) &&
+        json_put_text(&data, span_of(e->kind)) && buf_text(&data, ",\"source\":") &&
+        json_put_text(&data, span_of(e->source)) &&
+        buf_fmt(&data, ",\"start\":%.6f,", (double)e->start_us / 1e6) &&
+        (e->end_us ? buf_fmt(&data, "\"end\":%.6f,", (double)e->end_us / 1e6) : true) &&
+        buf_text(&data, "\"payload\":") && json_put_text(&data, span_of(e->payload)) && buf_text(&data, "}");
+    if (ok) hooks_say_json(s->m, "camera:event", buf_span(&data));
+    buf_done(&data);
+}
+
 static void end(struct stream *s, struct live_event *l, usec_t end_us)
 {
     l->e.end_us = CLAMP(end_us, l->e.start_us, l->e.start_us + EVENT_LENGTH_MAX_US);
     say(l, "event-ends");
     tell(s, l);
+    tell_hook(s, l);
 }
 
 /* Of those that are over; of those that go on when there is no other. */
@@ -148,6 +168,7 @@ const struct event *events_begin(struct stream *s, const struct event *e, uint64
     s->events.n++;
     say(l, e->end_us ? "event" : "event-begins");
     tell(s, l);
+    tell_hook(s, l);
     return &l->e;
 }
 

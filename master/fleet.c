@@ -32,6 +32,9 @@ static void decide(struct stream *s, enum stream_state state, const char *reason
     s->decided = true;
     span_copy(span_of(reason), s->reason, sizeof(s->reason));
     tell_view(s);
+    hooks_say(s->m, "stream:state",
+        (const struct hooks_pair[]){{"uid", s->uid}, {"state", ring_state_word(state)}, {"reason", reason}},
+        3);
 }
 
 static void undecide(struct stream *s)
@@ -53,6 +56,10 @@ static int on_state(struct stream *s, struct incoming *in)
     s->since_us = packed_i64(in->body, "since_us", 0);
     span_copy(packed_str(in->body, "reason"), s->reason, sizeof(s->reason));
     undecide(s);
+    hooks_say(s->m, "stream:state",
+        (const struct hooks_pair[]){
+            {"uid", s->uid}, {"state", ring_state_word(s->state)}, {"reason", s->reason}},
+        3);
     return 0;
 }
 
@@ -295,6 +302,7 @@ void fleet_remove(struct master *m, struct span uid)
     if (!s) return;
     events_stop(s);
     tell_gone(s);
+    hooks_say(m, "stream:delete", (const struct hooks_pair[]){{"uid", s->uid}}, 1);
     s->gone = true;
     s->conf = NULL;
     if (s->proc.state == PROC_OFF)

@@ -30,6 +30,8 @@ struct stream {
     usec_t born_wall_us;
     struct usage usage; /* of its worker usage_pid, as last looked at */
     pid_t usage_pid;
+    uint32_t told_record; /* hooks.c: what was said last */
+    uint64_t told_reconnects;
 };
 struct fleet {
     struct map by_uid; /* to struct stream */
@@ -59,5 +61,8 @@ void fleet_httpd_gone(struct master *m);
 void fleet_add(struct master *m, const struct conf_stream *conf);
 void fleet_remove(struct master *m, struct span uid);
 void fleet_change(struct stream *s, const struct conf_stream *was, enum conf_change change);
+
+/* What the recorder does: "on", "paused", ...; "stopped" when nothing runs that could. */
+const char *stream_record_word(const struct stream *s);
 
 #endif

@@ -107,6 +107,8 @@ static void say_ready(struct master *m)
     log_note("ready", "streams=%zu ms=%lld", m->conf->n_streams,
         (long long)((clock_mono_us() - m->started_us) / US_PER_MS));
     notify_ready(&m->notify, m->conf->n_streams);
+    hooks_say(
+        m, "service:up", (const struct hooks_pair[]){{"version", m->version}, {"revision", m->revision}}, 2);
 }
 
 void master_service_runs(struct master *m)
@@ -139,6 +141,7 @@ static void check(struct loop_timer *t)
     fleet_windows(m);
     certs_check(&m->certs, services_channel(m, SERVICE_HTTPD), now_us, clock_wall_us());
     metrics_tick(m);
+    hooks_tick(m, now_us);
 }
 
 /* --- the end --- */
@@ -182,6 +185,8 @@ static void stop(struct master *m, const char *why)
     m->stopping = true;
     log_note("stopping", "why=%s workers=%zu", why, m->fleet.alive);
     notify_stopping(&m->notify);
+    hooks_say(m, "service:down", (const struct hooks_pair[]){{"reason", why}}, 1);
+    hooks_flush(m);
     loop_timer_set(m->loop, &m->stop, STOP_KILL_US, kill_rest, m);
     fleet_stop(m);
     proc_stop(&m->services.v[SERVICE_HTTPD].proc);
@@ -319,6 +324,7 @@ static void close_all(struct master *m)
     loop_timer_stop(&m->second);
     loop_timer_stop(&m->stop);
     for (size_t i = 0; i < ARRAY_N(signals); i++) loop_signal_stop(&m->signals[i]);
+    hooks_done(m);
     listeners_done(&m->listeners);
     certs_done(&m->certs);
     storages_done(&m->storages);

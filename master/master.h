@@ -18,6 +18,7 @@
 #include "master/control.h"
 #include "master/fleet.h"
 #include "master/helpers.h"
+#include "master/hooks.h"
 #include "master/lines.h"
 #include "master/listeners.h"
 #include "master/notify.h"
@@ -49,6 +50,7 @@ struct master {
     uint64_t last_event; /* number of the newest event */
     struct services services;
     struct helpers helpers;
+    struct hooks hooks;
     struct fleet fleet;
     struct control control;
     struct lines lines; /* the master's own */

@@ -62,10 +62,12 @@ static void apply_streams(struct master *m, const struct conf *before, const str
         const struct conf_stream *c = conf_stream(m->conf, uid);
         enum conf_change change = d->streams[i].change;
 
-        if (change == CONF_ADDED)
+        if (change == CONF_ADDED) {
             fleet_add(m, c);
-        else if (change != CONF_REMOVED)
+            hooks_say(m, "stream:create", (const struct hooks_pair[]){{"uid", c->uid}, {"name", c->name}}, 2);
+        } else if (change != CONF_REMOVED) {
             fleet_change(fleet_stream(m, uid), conf_stream(before, uid), change);
+        }
     }
 }
 

@@ -288,6 +288,12 @@ static int on_helper_gone(struct service *s, struct incoming *in)
     return 0;
 }
 
+static int on_hooks_done(struct service *s, struct incoming *in)
+{
+    hooks_on_done(s->m, in->body);
+    return 0;
+}
+
 static const struct {
     enum message type;
     int (*fn)(struct service *s, struct incoming *in);
@@ -304,6 +310,7 @@ static const struct {
     {MSG_HELPER_GONE, on_helper_gone},
     {MSG_CTL_OPEN, on_ctl_open},
     {MSG_EVENT, on_event},
+    {MSG_HOOKS_DONE, on_hooks_done},
 };
 
 /* The channel has checked that the message may come from this role. */
@@ -330,6 +337,7 @@ static void on_death(struct proc *p, const struct proc_death *d)
     if (id_of(s) == SERVICE_HTTPD) {
         s->m->services.viewers = s->m->services.connections = 0;
         fleet_httpd_gone(s->m);
+        hooks_httpd_gone(s->m);
         helpers_end(&s->m->helpers);
     }
     if (d->err < 0) return;

@@ -139,6 +139,9 @@ enum {
        second */ \
     MESSAGE(HTTPD_STATS, 56, TO_HTTPD, TO_MASTER, 512, 0) \
     MESSAGE(METRICS, 93, TO_MASTER, TO_HTTPD, 65536, 0)       /* text: lines for /metrics that only the master can write, every 5 s */ \
+    /* id, url, signature (hexadecimal; "": none), body (JSON): a webhook to be sent; one at a time */ \
+    MESSAGE(HOOKS, 94, TO_MASTER, TO_HTTPD, 65536, 0) \
+    MESSAGE(HOOKS_DONE, 95, TO_HTTPD, TO_MASTER, 512, 0)      /* id, status (of HTTP; 0: no answer), why */ \
     MESSAGE(HELPER_WANT, 57, TO_HTTPD, TO_MASTER, 64, 0)      /* kind (1: ms-picture): answered by HELPER, once there is one */ \
     /* kind, id, pid, err (0, or positive errno: it could not be born); descriptor: the helper's socket, which only it and httpd have, when \
        err is 0 */ \
