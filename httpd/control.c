@@ -40,13 +40,6 @@ struct control {
 
 static struct control control;
 
-/* Its thread is started when somebody has something to ask. */
-static struct outgoing *outgoing(struct control *c)
-{
-    if (!c->server.outgoing) c->server.outgoing = outgoing_new();
-    return c->server.outgoing;
-}
-
 static int take_fd(struct incoming *in, int i)
 {
     int fd = i < in->n_fds ? in->fds[i] : -1;
@@ -376,7 +369,7 @@ static int on_hooks(struct control *c, struct incoming *in)
 {
     c->webhooks.loop = c->loop;
     c->webhooks.master = child_control(c->child);
-    webhooks_on(&c->webhooks, outgoing(c), in->body);
+    webhooks_on(&c->webhooks, c->server.outgoing, in->body);
     return 0;
 }
 

@@ -85,7 +85,6 @@ struct server {
     struct pictures *pictures;      /* set before server_start; NULL: none are made */
     struct lua *lua;                /* set before server_start; NULL: no script runs */
     struct metrics_master metrics;
-    struct outgoing *outgoing; /* NULL: nobody has asked anything yet */
     _Atomic uint32_t conns;
 };
 
