@@ -116,8 +116,7 @@ struct conf_server { /* [server] */
     char *node_host;
     bool cluster_enable;
     int64_t cluster_id;
-    struct secret cluster_controller; /* a URL, maybe with a password */
-    struct secret cluster_controller_secret;
+    struct secret cluster_controller, cluster_controller_secret; /* a URL, maybe with a password; signs */
     usec_t cluster_warming_up_us, cluster_tolerance_us, cluster_ping_interval_us;
     int64_t sys_limit, sys_umask;
     int64_t threads; /* httpd's media loops; 0: one a processor, at most 8 */
