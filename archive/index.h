@@ -133,6 +133,11 @@ int index_locks_put(struct index *ix, const struct index_lock *list, size_t n);
 /* One that is there, by uid, start and id, is replaced. One durable transaction. The keeper's. */
 int index_events_put(struct index *ix, const struct event *list, size_t n);
 #define INDEX_EVENTS_STEP 500 /* records that one call looks at */
+/* Of another copy, in any order: puts those that are not there, or are damaged, and those that end later than
+ * what is there (one that goes on ends before all others). One durable transaction. The keeper's. */
+int index_events_restore(struct index *ix, const struct event *list, size_t n);
+/* The one with this uid, start and id. INDEX_OK, INDEX_E_NONE, INDEX_E_DAMAGED, -errno. */
+int index_event(struct index *ix, const char *uid, usec_t start_us, uint64_t id, struct event *ret);
 /* Where it stands; zeroed: at the start. */
 struct index_event_at {
     uint8_t key[64];
@@ -144,7 +149,7 @@ struct index_event_at {
 int index_events(struct index *ix, const struct event_query *q, struct index_event_at *at, struct event *out,
     size_t max, size_t *ret_n);
 /* Does footage of [start_us, end_us) belong to an event, with what is before and after it? It is kept for
- * event_duration_us then (keep.h). */
+ * event_duration_us then (keep.h). INDEX_E_DAMAGED: nobody can tell before a damaged record is mended. */
 int index_event_protects(
     struct index *ix, const char *uid, usec_t start_us, usec_t end_us, bool *ret_protects);
 /* The stream behind `after` that has events. INDEX_OK, INDEX_E_NONE, -errno. */

@@ -52,11 +52,48 @@ int index_events_put(struct index *ix, const struct event *list, size_t n)
     return index_txn_end(txn, rc);
 }
 
-/* When its footage ends; of one that goes on: not yet. */
-static usec_t footage_end_us(const struct event *e)
+int index_event(struct index *ix, const char *uid, usec_t start_us, uint64_t id, struct event *ret)
 {
-    return e->end_us == 0 ? MIN(e->start_us + EVENT_LENGTH_MAX_US, INT64_MAX / 2) + e->after_us
-                          : e->end_us + e->after_us;
+    INDEX_GUARD_READS(ix);
+    struct key k;
+    struct look l;
+    int rc;
+
+    if (!index_key_pair(&k, uid, start_us, id)) return -EINVAL;
+    rc = index_look_begin(ix, ix->events, &l);
+    if (rc) return index_error(rc);
+    l.k = k.v;
+    rc = index_look_get(&l, MDB_SET_KEY);
+    if (rc == 0 && !event_of(&l.k, &l.v, ret)) rc = MDB_CORRUPTED;
+    index_look_end(&l);
+    return index_error(rc);
+}
+
+/* Does what is there stand, beside this copy of it? */
+static bool stands(struct index *ix, MDB_txn *txn, const struct event *e, struct event *held)
+{
+    struct key k;
+    MDB_val key, v;
+
+    if (!index_key_pair(&k, e->uid, e->start_us, e->id)) return true;
+    key = k.v;
+    if (mdb_get(txn, ix->events, &key, &v) != 0 || !event_of(&k.v, &v, held)) return false;
+    return held->end_us >= e->end_us;
+}
+
+int index_events_restore(struct index *ix, const struct event *list, size_t n)
+{
+    INDEX_GUARD_WRITES(ix);
+    struct event *held;
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
+
+    if (rc) return index_error(rc);
+    held = NEW(struct event);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (!stands(ix, txn, &list[i], held)) rc = put_one(ix, txn, &list[i]);
+    mem_free(held);
+    return index_txn_end(txn, rc);
 }
 
 int index_events(struct index *ix, const struct event_query *q, struct index_event_at *at, struct event *out,
@@ -105,6 +142,7 @@ int index_event_protects(
     *ret_protects = false;
     INDEX_GUARD_READS(ix);
     CLEANUP(mem_freep) struct event *e = NEW(struct event);
+    bool damaged = false;
     struct key k;
     struct look l;
     int rc;
@@ -114,12 +152,17 @@ int index_event_protects(
     if (rc) return index_error(rc);
     rc = index_look_behind(&l, k.mem, k.v.mv_size);
     for (; rc == 0 && !*ret_protects; rc = index_look_get(&l, MDB_NEXT)) {
-        if (!event_of(&l.k, &l.v, e)) continue;
+        if (!event_of(&l.k, &l.v, e)) {
+            if (strcmp(e->uid, uid) != 0) break; /* of its key's */
+            damaged = true;
+            continue;
+        }
         if (strcmp(e->uid, uid) != 0 || e->start_us - EVENT_ROLL_MAX_US >= end_us) break;
-        *ret_protects = e->start_us - e->before_us < end_us && footage_end_us(e) > start_us;
+        *ret_protects = e->start_us - e->before_us < end_us && event_footage_end_us(e) > start_us;
     }
     index_look_end(&l);
-    return rc && rc != MDB_NOTFOUND ? index_error(rc) : INDEX_OK;
+    if (rc && rc != MDB_NOTFOUND) return index_error(rc);
+    return damaged && !*ret_protects ? INDEX_E_DAMAGED : INDEX_OK;
 }
 
 int index_events_uid(struct index *ix, const char *after, char ret_uid[EVENT_UID_MAX])
@@ -156,7 +199,7 @@ static int find_old(
 
         if (*left == 0 || (whole && (strcmp(e->uid, uid) != 0 || e->start_us >= before_us)))
             rc = MDB_NOTFOUND;
-        else if (whole && footage_end_us(e) < before_us)
+        else if (whole && event_footage_end_us(e) < before_us)
             old = index_key_pair(k, uid, e->start_us, e->id);
         else
             rc = index_look_get(&l, MDB_NEXT);

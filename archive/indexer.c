@@ -180,6 +180,10 @@ static int mend(struct indexer *x, const struct storage *s, const struct index_f
     uint32_t held;
 
     if (gone < 0) return gone;
+    if (f->table == INDEX_EVENTS && x->events != INDEXER_EVENTS_RESTORED) {
+        x->events = INDEXER_EVENTS_WANTED;
+        return 0;
+    }
     *ret = index_mend(x->ix, f, gone || !segment ? NULL : info);
     if (!*ret && log_limited(&x->mended, clock_mono_us(), &held))
         log_event_of(LOG_WARN, f->uid, "index-mended", "dir=%s what=%s number=%llx action=%s held=%u",
@@ -210,6 +214,14 @@ static int mend_some(struct indexer *x, const struct storage *s)
     return err;
 }
 
+void indexer_events_restored(struct indexer *x, bool all)
+{
+    if (x->events != INDEXER_EVENTS_WANTED) return;
+    x->events = all ? INDEXER_EVENTS_RESTORED : INDEXER_EVENTS_GOOD; /* the walk comes by again */
+    if (!all) return;
+    x->walk = (struct index_walk){.table = INDEX_EVENTS, .segments = x->walk.segments};
+}
+
 int indexer_mend(struct indexer *x, const struct storage *s)
 {
     usec_t until_us = clock_mono_us() + HURRY_US;
@@ -217,7 +229,10 @@ int indexer_mend(struct indexer *x, const struct storage *s)
 
     do {
         err = mend_some(x, s);
-        if (x->walk.table == INDEX_SEGMENTS && x->walk.n == 0) x->hurry = false; /* once round */
+        if (x->walk.table == INDEX_SEGMENTS && x->walk.n == 0) { /* once round */
+            x->hurry = false;
+            if (x->events == INDEXER_EVENTS_RESTORED) x->events = INDEXER_EVENTS_GOOD;
+        }
     } while (!err && x->hurry && clock_mono_us() < until_us);
     return err;
 }
@@ -239,6 +254,7 @@ int indexer_start_over(struct indexer *x)
     x->ix = NULL;
     x->walk = (struct index_walk){0};
     x->walk_due = x->hurry = x->suspect = false;
+    x->events = INDEXER_EVENTS_GOOD;
     log_error(
         "index-damaged", "dir=%s action=\"set aside, built anew from the segments\"", log_q(span_of(x->dir)));
     err = flag_set(x, FLAG_SCAN, true);
@@ -271,4 +287,5 @@ void indexer_close(struct indexer *x, bool clean)
     }
     fd_close(&x->dir_fd);
     x->rebuild = x->scan_due = x->walk_due = x->hurry = x->suspect = false;
+    x->events = INDEXER_EVENTS_GOOD;
 }

@@ -29,6 +29,11 @@ struct indexer {
     bool rebuild;  /* old ones too */
     bool walk_due; /* by a process of its own: nobody has yet looked at all of it */
     bool hurry;    /* damaged records are known to be there */
+    enum {
+        INDEXER_EVENTS_GOOD = 0,
+        INDEXER_EVENTS_WANTED, /* a record of an event is damaged, and stays: its copy is to be put over it */
+        INDEXER_EVENTS_RESTORED /* all copies have been put: what is still damaged goes, in this round */
+    } events;
     struct checker checker;
     bool suspect;      /* a reader has crashed in it */
     usec_t suspect_us; /* when that was said last */
@@ -47,6 +52,8 @@ bool indexer_cleared(struct indexer *x);
 /* Looks at some records more of the open index, round and round; a damaged one is written anew from its file.
  * INDEX_OK, INDEX_E_DAMAGED (start over), -errno. */
 int indexer_mend(struct indexer *x, const struct storage *s);
+/* The copies of events that were wanted have been put; all: none of them could not be read. */
+void indexer_events_restored(struct indexer *x, bool all);
 /* Writes one segment's record anew from its file, or takes it out where there is no file; id 0: the stream's
  * ranges and total. *ret_disk: -errno where the file cannot be read, and the record stays as it is. INDEX_OK,
  * INDEX_E_DAMAGED, -errno: of the index. */

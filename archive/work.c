@@ -155,6 +155,7 @@ static void index_opened(struct work *w)
     err = work_keep_opened(w);
     if (err) failed(w, "trash", err);
     tell_index(w);
+    work_copies_opened(w);
     scan_free(w->scan);
     w->scan = scan_new(&w->storage, &scan_ops, w);
     err = scan_all(w->scan);
@@ -310,6 +311,8 @@ bool work_scan(struct work *w)
         if (!scan_step(w->scan)) w->scanning = false;
         if (clock_mono_us() - from_us > BATCH_US) return true;
     }
+    while (work_copies_step(w))
+        if (clock_mono_us() - from_us > BATCH_US) return true;
     while (verify_one(w))
         if (clock_mono_us() - from_us > BATCH_US) return true;
     while (more) {
@@ -363,6 +366,7 @@ static void close_all(struct work *w, bool clean)
     w->scan = NULL;
     w->scanning = false;
     work_keep_closed(w);
+    work_copies_closed(w);
     pending_clear(&w->pending); /* they are on the disk, and found when it is back */
     indexer_close(&w->indexer, clean);
     storage_close(&w->storage);
@@ -420,7 +424,9 @@ void work_tick(struct work *w, usec_t now_us)
         work_clock_tick(w, now_us);
         index_wrote(w, work_keep_tick(w, now_us), now_us);
         index_wrote(w, work_events_tick(w, now_us), now_us);
-        if (w->indexer.ix && !w->scanning && w->pending.n_sure + w->pending.n_doubtful == 0)
+        work_copies_tick(w, now_us);
+        if (w->indexer.ix && !w->scanning && !work_copies_restoring(w) &&
+            w->pending.n_sure + w->pending.n_doubtful == 0)
             indexer_scanned(&w->indexer);
     }
     tell_state(w, now_us, false);

@@ -9,6 +9,7 @@
 #include "archive/pending.h"
 #include "archive/scan.h"
 #include "archive/work_clock.h"
+#include "archive/work_copies.h"
 #include "archive/work_events.h"
 #include "archive/work_keep.h"
 #include "common/base/log.h"
@@ -73,6 +74,7 @@ struct work {
     struct pending pending;
     usec_t sync_every_us; /* of the conf, until it changes */
     struct work_events events;
+    struct work_copies copies;
     usec_t report_us, reopen_us, sync_us, relook_us, retry_us; /* last done, or due: CLOCK_MONOTONIC */
     usec_t retry_wait_us;                                      /* 0: nothing has failed */
     bool usable;                                               /* the storage is open */

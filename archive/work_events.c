@@ -30,8 +30,12 @@ void work_event(struct work *w, const struct job *j)
 static int put(struct work *w)
 {
     struct work_events *ev = &w->events;
-    int err = ev->n > 0 && w->indexer.ix ? index_events_put(w->indexer.ix, ev->wait, ev->n) : INDEX_OK;
+    int err = INDEX_OK;
 
+    if (ev->n > 0 && w->indexer.ix && work_copies_add(w, ev->wait, ev->n))
+        err = index_events_put(w->indexer.ix, ev->wait, ev->n);
+    else
+        ev->n = 0;
     for (size_t i = 0; !err && i < ev->n; i++) w->ops->on_event(w->arg, &ev->wait[i]);
     ev->n = 0;
     return err;
@@ -49,6 +53,7 @@ static int find_open(struct work *w)
 
     for (unsigned i = 0; i < WALK_PAGES && err >= 0 && found < PAGE && !ev->walk.end; i++) {
         err = index_events(w->indexer.ix, &EVENT_QUERY_ALL, &ev->walk, page, PAGE, &n);
+        if (err >= 0) work_copies_seen(w, page, n);
         for (size_t j = 0; err >= 0 && j < n; j++) {
             if (page[j].end_us != 0) continue;
             w->ops->on_open_event(w->arg, &page[j]);
@@ -66,9 +71,14 @@ static int walk(struct work *w, usec_t now_us)
     int err;
 
     if (now_us < ev->walk_us) return INDEX_OK;
-    if (ev->walk.n == 0 && (w->scanning || w->pending.n_sure + w->pending.n_doubtful > 0)) return INDEX_OK;
+    if (ev->walk.n == 0) {
+        if (w->scanning || work_copies_restoring(w) || w->pending.n_sure + w->pending.n_doubtful > 0)
+            return INDEX_OK;
+        work_copies_walk(w);
+    }
     err = find_open(w);
     if (!err && !ev->walk.end) return INDEX_OK;
+    work_copies_walked(w, err);
     ev->walk = (struct index_event_at){.n = 0};
     ev->walk_us = now_us + WALK_EVERY_US;
     return err;
@@ -92,16 +102,20 @@ void work_event_over(struct work *w, const struct job *j)
 /* --- those that are old --- */
 
 /* Older than the oldest footage of its stream, and than the configuration lets any be. */
-static int drop_of(struct work *w, const char *uid)
+static usec_t old_before_us(struct work *w, const char *uid)
 {
     const struct keep_policy *p = map_get(&w->keep.policies, span_of(uid));
     usec_t kept_us = p ? MAX(p->duration_us, p->event_duration_us) : 0, before_us;
     CLEANUP(mem_freep) struct seg_info *first = NEW(struct seg_info);
-    size_t n;
 
     before_us = work_clock_now(w) - (kept_us ? kept_us : KEPT_LEAST_US);
     if (index_first(w->indexer.ix, uid, first) == INDEX_OK) before_us = MIN(before_us, first->start_us);
-    return index_events_drop(w->indexer.ix, uid, before_us, DROP_RECORDS, &n);
+    return before_us;
+}
+
+bool work_event_is_old(struct work *w, const struct event *e)
+{
+    return event_footage_end_us(e) < old_before_us(w, e->uid);
 }
 
 static int drop_old(struct work *w, usec_t now_us)
@@ -109,13 +123,14 @@ static int drop_old(struct work *w, usec_t now_us)
     struct work_events *ev = &w->events;
     char uid[EVENT_UID_MAX];
     int err = INDEX_OK;
+    size_t n;
 
     if (now_us - ev->dropped_us < DROP_EVERY_US || !w->indexer.ix) return INDEX_OK;
     ev->dropped_us = now_us;
     for (unsigned i = 0; !err && i < DROP_STREAMS; i++) {
         err = index_events_uid(w->indexer.ix, ev->after, uid);
         memcpy(ev->after, err ? "" : uid, err ? 1 : sizeof(uid));
-        if (!err) err = drop_of(w, uid);
+        if (!err) err = index_events_drop(w->indexer.ix, uid, old_before_us(w, uid), DROP_RECORDS, &n);
     }
     return err == INDEX_E_NONE ? INDEX_OK : err;
 }

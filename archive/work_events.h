@@ -29,6 +29,8 @@ void work_event_over(struct work *w, const struct job *j);
 int work_events_tick(struct work *w, usec_t now_us);
 void work_events_done(struct work *w);
 
+/* Older than the oldest footage of its stream, and than the configuration lets any be. */
+bool work_event_is_old(struct work *w, const struct event *e);
 /* reap.h's question; arg: struct work. Footage of an event stays for dvr-event-duration. */
 bool work_event_protects(
     void *arg, const char *uid, const struct keep_policy *p, const struct seg_info *s, usec_t now_us);

@@ -235,11 +235,11 @@ void work_keep_setup(struct work *w, struct reap_setup *ret)
         .protects_arg = w};
 }
 
-/* An index that is being built anew does not know the oldest yet. */
+/* An index that is being built anew does not know the oldest yet, nor all events. */
 bool work_keep_may_delete(const struct work *w)
 {
     return w->keep.ready && w->keep.trash && w->indexer.ix &&
-        (w->storage.state == STORAGE_OK || w->storage.state == STORAGE_FULL) &&
+        (w->storage.state == STORAGE_OK || w->storage.state == STORAGE_FULL) && !work_copies_restoring(w) &&
         !(w->indexer.rebuild && (w->scanning || w->pending.n_sure > 0));
 }
 

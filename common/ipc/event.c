@@ -51,6 +51,12 @@ bool event_read(const struct packed *body, struct event *ret)
         ret->after_us <= EVENT_ROLL_MAX_US;
 }
 
+usec_t event_footage_end_us(const struct event *e)
+{
+    return e->end_us == 0 ? MIN(e->start_us + EVENT_LENGTH_MAX_US, INT64_MAX / 2) + e->after_us
+                          : e->end_us + e->after_us;
+}
+
 bool event_query_take(struct event_query *q, struct span arg, bool (*time)(struct span text, usec_t *ret))
 {
     struct span name;

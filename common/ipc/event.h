@@ -29,6 +29,9 @@ void event_send(struct channel *to, const struct event *e);
 /* false: no such event can be. */
 bool event_read(const struct packed *body, struct event *ret);
 
+/* When its footage ends; of one that goes on: the latest that it may. */
+usec_t event_footage_end_us(const struct event *e);
+
 /* --- msctl events --- */
 /* Events that overlap [from_us, to_us), of one stream (uid "": of all) and kind ("": any). */
 struct event_query {

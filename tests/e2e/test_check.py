@@ -94,6 +94,8 @@ def test_vacuum(server, camera):
 def test_damaged_index_under_a_server(server, camera):
     s = recording(server, camera, "cam", segments=4)
     first = s.ranges("cam")[0][0]
+    s.msctl("event", "cam", "door")
+    event = wait_for("the event is in the index", lambda: s.rows("events", "cam"), timeout=20)
     before = held(s, "cam")
     pids = {k: v for k, v in s.status().items() if k in ("httpd_pid", "pid")}
     data = os.path.join(s.storages["default"], ".index", "data.mdb")
@@ -111,6 +113,7 @@ def test_damaged_index_under_a_server(server, camera):
 
     wait_for("the index is built anew", rebuilt, timeout=60)
     wait_for("what was recorded is played", lambda: s.ranges("cam")[0][0] == first, timeout=30)
+    wait_for("the event is in the new index", lambda: s.rows("events", "cam") == event, timeout=30)
     assert {k: v for k, v in s.status().items() if k in pids} == pids, "nobody who reads has died"
     now = held(s, "cam")
     s.msctl("restart", "cam")

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,7 +30,7 @@ struct place {
     struct work work;
     usec_t now_us;
     int records;
-    unsigned stored, lines;
+    unsigned stored, lines, events;
     enum storage_state state;
     int code; /* of the last answer */
 };
@@ -76,8 +77,8 @@ static void on_answer(void *arg, uint64_t id, int code, const char *text)
 }
 static void on_event(void *arg, const struct event *e)
 {
-    (void)arg;
     (void)e;
+    ((struct place *)arg)->events++;
 }
 static const struct work_ops ops = {
     on_state, on_folder, on_stored, on_index, on_locks, on_rows, on_answer, on_event, on_event, on_alive};
@@ -482,6 +483,212 @@ static void damaged_records_are_mended(void **state)
     ranges_are(p, 3, info);
 }
 
+/* --- vacuum --- */
+
+struct pages {
+    unsigned n, told; /* all; those of how far it is */
+};
+
+static void page_came(void *arg, uint64_t id, uint32_t n, struct span rows)
+{
+    struct pages *p = arg;
+
+    (void)id;
+    p->n++;
+    if (span_find_span(rows, SPAN_LIT("done")) < 0) return;
+    p->told++;
+    assert_int_equal(n, 1);
+}
+
+/* How far it is comes once a second, and only to who wants to know. */
+static void a_vacuum_tells_how_far_it_is(void **state)
+{
+    struct place *p = *state;
+    struct seg_info info;
+
+    for (int i = 0; i < 3; i++) segment(p, FOOTAGE_START_US + i * 10 * US_PER_S, false, &info);
+    tick(p);
+    for (size_t n_args = 2; n_args <= 3; n_args++) {
+        struct ask ask = {.command = ask_command(SPAN_LIT("archive vacuum")),
+            .n_args = n_args,
+            .args = {"", "no", "progress"}};
+        struct pages pages = {0};
+        struct work_vacuum *v;
+        struct answer a;
+
+        answer_init(&a, &ask, page_came, &pages);
+        v = a.state;
+        assert_true(work_vacuum(&p->work, &a));
+        assert_int_equal(v->all, 3);
+        v->said_us -= 5 * US_PER_S;
+        while (work_vacuum(&p->work, &a)) {
+        }
+        answer_flush(&a);
+        assert_int_equal(a.code, CTL_OK);
+        assert_int_equal(v->done, 3);
+        assert_int_equal(pages.told, n_args - 2);
+        assert_int_equal(pages.n, n_args - 1);
+        answer_done(&a);
+    }
+}
+
+/* --- events, and their copies --- */
+
+static struct event event_at(uint64_t id, usec_t start_us, usec_t end_us)
+{
+    return (struct event){.id = id,
+        .uid = "cam-1",
+        .kind = "motion",
+        .source = "call",
+        .start_us = start_us,
+        .end_us = end_us,
+        .before_us = 10 * US_PER_S,
+        .after_us = 30 * US_PER_S,
+        .payload = "who"};
+}
+
+static void put_event(struct place *p, uint64_t id, usec_t start_us, usec_t end_us)
+{
+    struct event e = event_at(id, start_us, end_us);
+
+    work_job(&p->work, &(struct job){.kind = JOB_EVENT, .data = &e});
+    tick(p);
+}
+
+/* Its end; -1: not in the index. */
+static usec_t end_of(const struct place *p, uint64_t id, usec_t start_us)
+{
+    struct event e;
+
+    return index_event(p->work.indexer.ix, "cam-1", start_us, id, &e) == INDEX_OK ? e.end_us : -1;
+}
+
+static void stop(struct place *p)
+{
+    work_done(&p->work, p->now_us);
+}
+
+static void start(struct place *p)
+{
+    work_init(&p->work, &p->conf, &ops, p);
+    work_keep_ready(&p->work);
+    for (int i = 0; i < 3; i++) tick(p);
+    assert_non_null(p->work.indexer.ix);
+}
+
+static void in_index(const struct place *p, const char *name, const char *now)
+{
+    char path[4300], to[4300];
+
+    snprintf(path, sizeof(path), "%s/.index/%s", p->conf.path, name);
+    snprintf(to, sizeof(to), "%s/.index/%s", p->conf.path, now ? now : "");
+    assert_int_equal(now ? rename(path, to) : unlink(path), 0);
+}
+
+/* With the index all is lost that only it knew; not the events, and not what they protect. */
+static void events_outlive_the_index(void **state)
+{
+    struct place *p = *state;
+    const struct keep_policy keep = {.duration_us = US_PER_S, .event_duration_us = 3650 * 86400 * US_PER_S};
+    usec_t at_us = clock_wall_us() - 3600 * US_PER_S;
+    struct seg_info held, gone, got;
+    struct stat st;
+    char path[4300];
+
+    segment(p, at_us, false, &held);
+    segment(p, at_us - 600 * US_PER_S, false, &gone);
+    put_event(p, 7, at_us, 0);
+    put_event(p, 7, at_us, at_us + US_PER_S);
+    put_event(p, 8, at_us - 86400 * US_PER_S, at_us - 86400 * US_PER_S);
+    tick(p);
+    stop(p);
+    in_index(p, "data.mdb", NULL);
+    work_init(&p->work, &p->conf, &ops, p);
+    work_job(&p->work, &(struct job){.kind = JOB_KEEP, .uid = "cam-1", .data = (void *)(uintptr_t)&keep});
+    work_keep_ready(&p->work);
+    p->now_us += US_PER_S;
+    work_tick(&p->work, p->now_us);
+    assert_true(work_copies_restoring(&p->work)); /* nothing is deleted before they are read */
+    assert_false(work_keep_may_delete(&p->work));
+    for (int i = 0; i < 20; i++) tick(p);
+    assert_false(work_copies_restoring(&p->work));
+    assert_false(p->work.indexer.rebuild);
+    assert_true(end_of(p, 7, at_us) == at_us + US_PER_S);
+    assert_true(end_of(p, 8, at_us - 86400 * US_PER_S) == at_us - 86400 * US_PER_S);
+    assert_int_equal(index_get(p->work.indexer.ix, "cam-1", gone.id, &got), INDEX_E_NONE);
+    assert_int_equal(index_get(p->work.indexer.ix, "cam-1", held.id, &got), INDEX_OK);
+    snprintf(path, sizeof(path), "%s/cam-1/records/%s", p->conf.path, held.path);
+    assert_int_equal(stat(path, &st), 0);
+}
+
+/* A record that rots is written anew from its copy; one without a copy goes. Until then nobody can tell what
+ * it protects. */
+static void a_damaged_event_comes_back(void **state)
+{
+    struct place *p = *state;
+    usec_t at_us = clock_wall_us() - 3600 * US_PER_S;
+    struct event e = event_at(9, at_us + US_PER_S, at_us + US_PER_S);
+    bool protects;
+
+    put_event(p, 7, at_us, at_us + US_PER_S);
+    assert_int_equal(index_events_put(p->work.indexer.ix, &e, 1), INDEX_OK);
+    work_keep_ready(&p->work);
+    damage_record(p, (uint64_t)at_us, 12);
+    damage_record(p, (uint64_t)e.start_us, 12);
+    assert_true(end_of(p, 7, at_us) == -1);
+    assert_int_equal(
+        index_event_protects(p->work.indexer.ix, "cam-1", at_us, at_us + 1, &protects), INDEX_E_DAMAGED);
+    for (int i = 0; i < 8; i++) tick(p);
+    assert_true(end_of(p, 7, at_us) == at_us + US_PER_S);
+    assert_int_equal(index_event(p->work.indexer.ix, "cam-1", e.start_us, 9, &e), INDEX_E_NONE);
+    assert_int_equal(
+        index_event_protects(p->work.indexer.ix, "cam-1", at_us, at_us + 1, &protects), INDEX_OK);
+    assert_true(protects);
+    assert_int_equal(p->work.indexer.events, INDEXER_EVENTS_GOOD);
+}
+
+/* An index that an older version has made. */
+static void events_from_before_there_were_copies(void **state)
+{
+    struct place *p = *state;
+    usec_t at_us = clock_wall_us() - 3600 * US_PER_S;
+    struct event e = event_at(9, at_us, at_us);
+
+    tick(p);
+    assert_true(event_file_complete(p->work.storage.fd));
+    assert_int_equal(index_events_put(p->work.indexer.ix, &e, 1), INDEX_OK);
+    assert_int_equal(unlinkat(p->work.storage.fd, EVENT_FILE_FOLDER "/complete", 0), 0);
+    stop(p);
+    start(p);
+    assert_true(event_file_complete(p->work.storage.fd));
+    stop(p);
+    in_index(p, "data.mdb", "kept");
+    start(p);
+    assert_true(end_of(p, 9, at_us) == at_us);
+}
+
+/* Where its copy cannot be written an event is not in the index either: the master says it again. */
+static void an_event_is_not_without_its_copy(void **state)
+{
+    struct place *p = *state;
+    usec_t at_us = clock_wall_us() - 3600 * US_PER_S;
+    char path[4300], away[4300];
+
+    tick(p);
+    snprintf(path, sizeof(path), "%s/" EVENT_FILE_FOLDER, p->conf.path);
+    snprintf(away, sizeof(away), "%s/away", p->conf.path);
+    assert_int_equal(rename(path, away), 0);
+    assert_int_equal(symlink("away", path), 0);
+    p->events = 0;
+    put_event(p, 7, at_us, at_us);
+    assert_true(end_of(p, 7, at_us) == -1);
+    assert_int_equal(p->events, 0);
+    assert_int_equal(unlink(path), 0);
+    put_event(p, 7, at_us, at_us);
+    assert_true(end_of(p, 7, at_us) == at_us);
+    assert_int_equal(p->events, 1);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_place, drop_place)
 
 int main(void)
@@ -495,6 +702,11 @@ int main(void)
         TEST(what_is_older_than_this_boot_is_read_back),
         TEST(segments_to_come_hide_none),
         TEST(damaged_records_are_mended),
+        TEST(a_vacuum_tells_how_far_it_is),
+        TEST(events_outlive_the_index),
+        TEST(a_damaged_event_comes_back),
+        TEST(events_from_before_there_were_copies),
+        TEST(an_event_is_not_without_its_copy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
