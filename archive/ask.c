@@ -19,7 +19,7 @@ const struct ask_command ask_commands[] = {
     {"archive unlock", 2, 2, keeper_ask_unlock, work_locked, 0, NULL},
     {"archive locks", 0, 1, keeper_ask_locks, NULL, 0, NULL},
     {"archive reread", 3, 3, NULL, work_reread, 0, NULL},
-    {"archive vacuum", 0, 2, keeper_ask_complete, work_vacuum, sizeof(struct work_vacuum), NULL},
+    {"archive vacuum", 0, 3, keeper_ask_complete, work_vacuum, sizeof(struct work_vacuum), NULL},
     {"storage clock", 1, 1, NULL, work_clock_accept, 0, NULL},
     {"events", 0, 4, work_events_begin, work_events_step, sizeof(struct work_events_list), NULL},
 };

@@ -22,11 +22,15 @@ bool work_list(struct work *w, struct answer *a);
 
 /* --- work_mend.c --- */
 bool work_reread(struct work *w, struct answer *a); /* archive reread STORAGE UID ID */
-/* archive vacuum [UID [yes]]: only what the keeper's table, complete, does not name */
+/* archive vacuum [UID [yes|no [progress]]]: only what the keeper's table, complete, does not name. progress:
+ * once a second a page of one row: "storage", and of its segments those "done" and "all" */
 struct work_vacuum {
     struct index_total total; /* of the stream that is looked at */
     uint64_t after_id, locked, deleted;
     bool busy;
+    bool counted;
+    uint64_t done, all; /* segments of all these streams */
+    usec_t said_us;
 };
 bool work_vacuum(struct work *w, struct answer *a);
 

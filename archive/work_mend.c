@@ -2,12 +2,14 @@
  * file; footage of streams that are not configured any more, listed or taken out. */
 #include "archive/work.h"
 #include "archive/work_ask.h"
+#include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
 
 #include <errno.h>
 
-#define PAGE 64 /* segments of one transaction */
+#define PAGE   64       /* segments of one transaction */
+#define SAY_US US_PER_S /* how far it has come */
 
 /* --- archive reread STORAGE UID ID --- */
 
@@ -28,7 +30,7 @@ bool work_reread(struct work *w, struct answer *a)
     return false;
 }
 
-/* --- archive vacuum [UID [yes]] --- */
+/* --- archive vacuum [UID [yes|no [progress]]] --- */
 
 static void vacuum_row(struct work *w, struct answer *a, const struct work_vacuum *v)
 {
@@ -64,6 +66,7 @@ static bool look_page(struct work *w, struct work_vacuum *v, bool yes, int *ret_
         memcpy(refs[n_refs++].uid, page[i].uid, sizeof(refs[0].uid));
     }
     if (n > 0) v->after_id = page[n - 1].id;
+    v->done += n;
     mem_free(page);
     if (err >= 0 && yes && n_refs > 0) {
         err = work_keep_may_delete(w) ? work_keep_take_out(w, refs, bytes, n_refs) : -EAGAIN;
@@ -83,6 +86,43 @@ static bool next_stream(struct work *w, struct work_vacuum *v, int *ret_err)
     return err >= 0 && n > 0;
 }
 
+static bool is_asked(const struct work *w, const struct ask *q, const char *uid)
+{
+    return !work_keep_configured(w, uid) &&
+        (q->n_args == 0 || !q->args[0][0] || strcmp(q->args[0], uid) == 0);
+}
+
+/* All that will be looked at. */
+static int count_all(struct work *w, const struct ask *q, struct work_vacuum *v)
+{
+    struct index_total t = {0};
+    size_t n = 1;
+    int err = INDEX_OK;
+
+    while (err >= 0 && n > 0) {
+        err = index_totals(w->indexer.ix, t.uid, &t, 1, &n);
+        if (n > 0 && is_asked(w, q, t.uid)) v->all += t.segments;
+    }
+    v->counted = true;
+    v->said_us = clock_mono_us();
+    return MIN(err, 0);
+}
+
+static void say_progress(const struct work *w, struct answer *a, struct work_vacuum *v)
+{
+    usec_t now_us = clock_mono_us();
+    struct packer *p;
+
+    if (a->ask.n_args < 3 || now_us - v->said_us < SAY_US) return;
+    v->said_us = now_us;
+    answer_flush(a); /* on a page of its own */
+    p = answer_row(a, 3);
+    pack_kv_text(p, "storage", w->conf->name);
+    pack_kv_u64(p, "done", v->done);
+    pack_kv_u64(p, "all", MAX(v->all, v->done));
+    answer_flush(a);
+}
+
 bool work_vacuum(struct work *w, struct answer *a)
 {
     struct work_vacuum *v = a->state;
@@ -90,13 +130,15 @@ bool work_vacuum(struct work *w, struct answer *a)
     bool yes = q->n_args > 1 && strcmp(q->args[1], "yes") == 0, more = true;
     int err = 0;
 
-    if (v->busy) {
+    if (!v->counted) {
+        err = count_all(w, q, v);
+    } else if (v->busy) {
         v->busy = look_page(w, v, yes, &err);
+        say_progress(w, a, v);
         if (!v->busy && !err) vacuum_row(w, a, v);
     } else {
         more = next_stream(w, v, &err);
-        v->busy = more && !work_keep_configured(w, v->total.uid) &&
-            (q->n_args == 0 || !q->args[0][0] || strcmp(q->args[0], v->total.uid) == 0);
+        v->busy = more && is_asked(w, q, v->total.uid);
         v->after_id = v->locked = v->deleted = 0;
     }
     if (err) answer_fail(a, CTL_FAILED, "storage %s: %s", w->conf->name, err_text(err));

@@ -45,9 +45,10 @@
  * - archive locks [UID]: a row a lock. id t, uid t, from_s u, to_s u, since_s u, by t, note t.
  * - archive reread STORAGE UID ID: no row. The index's record of a segment (ID in hex; 0: the stream's ranges
  * and total) is made anew from its file, or goes where there is none. msctl archive rebuild says it.
- * - archive vacuum [UID [yes]]: a row for each stream and storage with footage of a stream that is not
- * configured; yes: all of it but what is locked is deleted. uid t, storage t, segments u, bytes u, locked u,
- * deleted u. UID "": all.
+ * - archive vacuum [UID [yes|no [progress]]]: a row for each stream and storage with footage of a stream that
+ * is not configured; yes: all of it but what is locked is deleted. uid t, storage t, segments u, bytes u,
+ * locked u, deleted u. UID "": all. progress: also, once a second and storage, a page of one row of how far
+ * it is, in segments: storage t, done u, all u.
  * - event UID KIND [start=T] [end=T] [before=D] [after=D] [payload=TEXT]: one row. id u, uid t. Something
  *   happens: from start (else now) to end; without an end it goes on, and is renewed by the same call. An end
  *   alone ends the one that goes on, or is a moment. T: unix seconds, with up to six digits behind a dot, a

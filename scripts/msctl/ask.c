@@ -43,11 +43,11 @@ static int read_answer(int fd, struct show *rows, int *ret_code, char text[512])
     err = channel_read_blocking(fd, b, &type, &u, ASK_TIMEOUT_US);
     if (err == 0) {
         body = packed_at(unpack_root(u), 1);
-        if (type == MSG_CTL_ROW && rows->n < ASK_ROWS_MAX) {
+        err = type == MSG_CTL_END ? 1 : type == MSG_CTL_ROW && rows->n < ASK_ROWS_MAX ? 0 : -EPROTO;
+        if (err == 0 && !(rows->take && rows->take(rows->take_arg, packed_get(body, "rows")))) {
             show_add(rows, b, u, packed_get(body, "rows"));
             return 0;
         }
-        err = type == MSG_CTL_END ? 1 : -EPROTO;
         if (err == 1) {
             *ret_code = (int)MIN(packed_u64(body, "code", CTL_FAILED), 255);
             span_copy(packed_str(body, "text"), text, 512);

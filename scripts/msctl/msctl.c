@@ -251,7 +251,7 @@ static const struct extra {
     {"archive rebuild", "PIV", local_rebuild},
     {"archive export", "OFG", local_export},
     {"archive verify", "K", local_verify},
-    {"archive vacuum", "Y", NULL},
+    {"archive vacuum", "Y", local_vacuum},
     {"tls self-signed", "OF", local_self_signed},
 };
 
@@ -395,6 +395,7 @@ static struct local local_of(const struct options *o)
         .sum = o->sum,
         .verify = o->verify,
         .force = o->force,
+        .yes = o->yes,
         .keep_gaps = o->keep_gaps};
 }
 
@@ -410,6 +411,7 @@ static int run(
     l.args = args;
     l.n_args = n;
     l.rows = &rows;
+    l.text = text;
     l.out = out;
     l.err = err;
     if (strcmp(cmd->words, "log-level") == 0 && args[0] && level_number(args[0], level) == level)
@@ -436,7 +438,7 @@ static int run(
 int msctl_run(int argc, char *const *argv, FILE *out, FILE *err)
 {
     struct options o = {.socket = getenv("MSCTL_SOCKET")};
-    char *args[ASK_ARGS_MAX] = {NULL}, all[] = "", yes[] = "yes";
+    char *args[ASK_ARGS_MAX] = {NULL};
     const struct command *cmd;
     struct paths paths;
     int used = 0, n;
@@ -454,11 +456,6 @@ int msctl_run(int argc, char *const *argv, FILE *out, FILE *err)
     if (!o.socket && !o.path) {
         if (paths_find(&paths) < 0) return usage(err, CTL_USAGE);
         o.socket = paths.control;
-    }
-    if (o.yes) {
-        if (n == 0) args[0] = all;
-        args[1] = yes;
-        n = 2;
     }
     return run(cmd, args, (size_t)n + o.n, &o, out, err);
 }

@@ -29,6 +29,8 @@ struct show {
     size_t n;
     struct show_message *messages;
     size_t n_messages;
+    bool (*take)(void *arg, const struct packed *rows); /* true: these are not kept; NULL: all are */
+    void *take_arg;
 };
 void show_done(struct show *s);
 /* Takes message and u. rows: an array in it; anything else is none. */

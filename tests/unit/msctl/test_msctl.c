@@ -22,6 +22,7 @@ static struct server {
     pthread_t thread;
     int rows, code;
     const char *text;
+    bool progress;     /* says in between how far it is */
     bool rude, silent; /* answers with a message that is not ours to get; closes without a word */
     char cmd[64], arg[64];
 } srv;
@@ -67,6 +68,19 @@ static void answer(int fd)
 
     buf_init(&b, IPC_MESSAGE_MAX);
     p = packer_of(&b);
+    for (uint64_t i = 0; srv.progress && i < 3; i++) {
+        pack_array(&p, 3);
+        pack_u64(&p, MSG_CTL_ROW);
+        pack_map(&p, 1);
+        pack_key(&p, "rows");
+        pack_array(&p, 1);
+        pack_map(&p, 3);
+        pack_kv_text(&p, "storage", i == 2 ? "b" : "a");
+        pack_kv_u64(&p, "done", i * 10);
+        pack_kv_u64(&p, "all", 40);
+        pack_u64(&p, 0);
+        send_body(fd, &b);
+    }
     for (int from = 0; from < srv.rows; from += CTL_ROWS_MAX) {
         int n = MIN(srv.rows - from, CTL_ROWS_MAX);
 
@@ -233,6 +247,23 @@ static void test_many_rows(void **state)
     assert_int_equal(lines, 251);
 }
 
+/* How far it is belongs to no answer. */
+static void test_progress(void **state)
+{
+    (void)state;
+    srv.rows = 1;
+    srv.progress = true;
+    assert_int_equal(run("archive vacuum --yes", true), CTL_OK);
+    assert_string_equal(srv.cmd, "archive vacuum");
+    assert_string_equal(srv.arg, "");
+    assert_non_null(strstr(out, "UID    STORAGE"));
+    assert_null(strstr(out, "\n-"));
+    assert_int_equal(run("--json archive vacuum cam-0", true), CTL_OK);
+    assert_string_equal(srv.arg, "cam-0");
+    assert_null(strstr(out, "done"));
+    assert_int_equal(strncmp(out, "[{\"uid\": \"cam-0\"", 16), 0);
+}
+
 static void test_failures(void **state)
 {
     (void)state;
@@ -287,6 +318,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_json, up, down),
         cmocka_unit_test_setup_teardown(test_other_forms, up, down),
         cmocka_unit_test_setup_teardown(test_many_rows, up, down),
+        cmocka_unit_test_setup_teardown(test_progress, up, down),
         cmocka_unit_test_setup_teardown(test_failures, up, down),
         cmocka_unit_test_setup_teardown(test_no_server, up, down),
         cmocka_unit_test_setup_teardown(test_usage, up, down),
