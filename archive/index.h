@@ -128,6 +128,8 @@ int index_locks(
     struct index *ix, const struct index_lock *after, struct index_lock *out, size_t max, size_t *ret_n);
 /* Puts those that are newer than what is there. One durable transaction. */
 int index_locks_put(struct index *ix, const struct index_lock *list, size_t n);
+/* Takes those out that have been released, as these have. The same. */
+int index_locks_drop(struct index *ix, const struct index_lock *list, size_t n);
 
 /* --- events --- */
 /* One that is there, by uid, start and id, is replaced. One durable transaction. The keeper's. */

@@ -77,3 +77,29 @@ int index_locks_put(struct index *ix, const struct index_lock *list, size_t n)
     for (size_t i = 0; rc == 0 && i < n; i++) rc = put_one(ix, txn, &list[i]);
     return index_txn_end(txn, rc);
 }
+
+static int drop_one(struct index *ix, MDB_txn *txn, const struct index_lock *lock)
+{
+    struct index_lock held;
+    struct key k;
+    MDB_val key, v;
+    int rc;
+
+    if (!index_key_pair(&k, lock->uid, lock->start_us, lock->id)) return EINVAL;
+    key = k.v;
+    rc = mdb_get(txn, ix->locks, &key, &v);
+    if (rc) return rc == MDB_NOTFOUND ? 0 : rc;
+    if (!index_lock_read(&k.v, &v, &held) || held.released_us == 0) return 0;
+    return mdb_del(txn, ix->locks, &k.v, NULL);
+}
+
+int index_locks_drop(struct index *ix, const struct index_lock *list, size_t n)
+{
+    INDEX_GUARD_WRITES(ix);
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
+
+    if (rc) return index_error(rc);
+    for (size_t i = 0; rc == 0 && i < n; i++) rc = drop_one(ix, txn, &list[i]);
+    return index_txn_end(txn, rc);
+}

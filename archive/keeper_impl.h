@@ -74,6 +74,7 @@ struct keeper {
     struct locks locks;     /* of all storages */
     struct map open_events; /* id -> struct open_event: those that the master knows of */
     usec_t begun_us, begun_wall_us;
+    usec_t forgot_us; /* released locks, last */
     struct loop_timer tick;
     void (*done)(void *arg); /* NULL: not stopping */
     void *done_arg;

@@ -1,9 +1,11 @@
 /* The keeper's side of keeping: what each stream's configuration says goes to every storage. */
 #include "archive/keeper_impl.h"
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 
 #include <errno.h>
 
+#define FORGET_US     (3600 * US_PER_S)
 #define LOCKS_WAIT_US (10 * US_PER_S) /* from the keeper's start, for storages that are not there */
 
 static void tell_all(struct keeper *k, const char *uid, const struct keep_policy *p)
@@ -84,6 +86,10 @@ void keeper_keep_tick(struct keeper *k)
 {
     bool all = true;
 
+    if (loop_now_us(k->loop) - k->forgot_us >= FORGET_US) {
+        k->forgot_us = loop_now_us(k->loop);
+        locks_forget(&k->locks, clock_wall_us(), NULL, NULL);
+    }
     LIST_EACH(&k->stores, link)
     {
         const struct store *s = LIST_ITEM(link, struct store, link);

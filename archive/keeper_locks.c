@@ -50,7 +50,7 @@ int keeper_ask_lock(struct keeper *k, struct answer *a)
         answer_fail(a, CTL_USAGE, "the note is longer than %d bytes", INDEX_LOCK_NOTE_MAX - 1);
         return a->code;
     }
-    if (k->locks.n >= LOCKS_MAX) {
+    if (locks_held(&k->locks) >= LOCKS_MAX) {
         answer_fail(a, CTL_FAILED, "there are %d locks already", LOCKS_MAX);
         return a->code;
     }

@@ -28,6 +28,11 @@ const struct index_lock *locks_find(const struct locks *l, const char *uid, uint
     return NULL;
 }
 
+size_t locks_held(const struct locks *l)
+{
+    return l->n - l->n_released;
+}
+
 bool locks_put(struct locks *l, const struct index_lock *lock)
 {
     struct lock_list *list = map_get(&l->by_uid, span_of(lock->uid));
@@ -35,10 +40,12 @@ bool locks_put(struct locks *l, const struct index_lock *lock)
 
     if (held) {
         if (held->version_us >= lock->version_us) return false;
+        l->n_released += (lock->released_us > 0) - (held->released_us > 0);
         list->v[held - list->v] = *lock;
         return true;
     }
-    if (l->n >= LOCKS_MAX) return false;
+    if (lock->released_us > 0 ? l->n_released >= LOCKS_MAX : locks_held(l) >= LOCKS_MAX) return false;
+    l->n_released += lock->released_us > 0;
     if (!list) {
         list = NEW(struct lock_list);
         map_set(&l->by_uid, span_of(lock->uid), list);
@@ -47,6 +54,36 @@ bool locks_put(struct locks *l, const struct index_lock *lock)
     list->v[list->n++] = *lock;
     l->n++;
     return true;
+}
+
+static void forget_of(struct locks *l, struct lock_list *list, usec_t before_us,
+    void (*fn)(void *arg, const struct index_lock *lock), void *arg)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        bool old = list->v[i].released_us > 0 && list->v[i].released_us < before_us;
+
+        if (old && fn) fn(arg, &list->v[i]);
+        if (!old) list->v[kept++] = list->v[i];
+    }
+    l->n -= list->n - kept;
+    l->n_released -= list->n - kept;
+    list->n = kept;
+}
+
+void locks_forget(
+    struct locks *l, usec_t now_us, void (*fn)(void *arg, const struct index_lock *lock), void *arg)
+{
+    usec_t age_us = LOCKS_RELEASED_US;
+    struct map_slot slot;
+
+    for (bool more = l->n_released > 0; more; age_us /= 2) {
+        size_t at = 0;
+
+        while (map_next(&l->by_uid, &at, &slot)) forget_of(l, slot.value, now_us - age_us, fn, arg);
+        more = l->n_released > LOCKS_RELEASED_MAX && age_us > 0;
+    }
 }
 
 bool locks_hold(const struct locks *l, const char *uid, usec_t start_us, usec_t end_us, usec_t *ret_until)

@@ -11,6 +11,7 @@
 #define RETRY_TRASH_US (60 * US_PER_S)
 #define PAGE           64
 #define NOT_COPIED     SIZE_MAX
+#define FORGET_US      (3600 * US_PER_S)
 
 void work_keep_init(struct work_keep *k)
 {
@@ -133,6 +134,46 @@ void work_keep_lock(struct work *w, const struct index_lock *lock)
         w->keep.copied = NOT_COPIED;
     }
     w->keep.due_us = 0;
+}
+
+struct forgetting {
+    struct work *w;
+    struct index_lock page[PAGE];
+    size_t n, all;
+    int err;
+};
+
+static void forget_page(struct forgetting *f)
+{
+    if (!f->err && f->n > 0) f->err = index_locks_drop(f->w->indexer.ix, f->page, f->n);
+    f->n = 0;
+}
+
+static void forget_one(void *arg, const struct index_lock *lock)
+{
+    struct forgetting *f = arg;
+
+    f->page[f->n++] = *lock;
+    f->all++;
+    if (f->n == PAGE) forget_page(f);
+}
+
+/* Locks that were released long ago. What the index does not let go comes back with it, and has its turn. */
+static int forget_locks(struct work *w, usec_t now_us)
+{
+    struct forgetting *f;
+    int err;
+
+    if (!w->indexer.ix || (w->keep.forgot_us > 0 && now_us - w->keep.forgot_us < FORGET_US)) return INDEX_OK;
+    w->keep.forgot_us = now_us;
+    f = NEW(struct forgetting);
+    f->w = w;
+    locks_forget(&w->keep.locks, work_clock_now(w), forget_one, f);
+    forget_page(f);
+    err = f->err;
+    if (f->all > 0) (void)write_copy(w);
+    mem_free(f);
+    return err;
 }
 
 void work_keep_ready(struct work *w)
@@ -282,6 +323,8 @@ int work_keep_tick(struct work *w, usec_t now_us)
         stop_pass(w);
         return INDEX_OK;
     }
+    err = forget_locks(w, now_us);
+    if (err) return err;
     trash_urgent(k->trash, retention_urgent(&r));
     if (k->retry_us > 0 && now_us >= k->retry_us && trash_idle(k->trash)) {
         k->retry_us = 0;

@@ -16,16 +16,17 @@ struct work_keep {
     struct locks locks;
     struct trash *trash; /* NULL: the index is not open */
     struct reap pass;
-    bool running;    /* a pass is */
-    bool ready;      /* locks of other storages have been taken in: deleting may begin */
-    usec_t due_us;   /* of the next pass */
-    usec_t retry_us; /* when files that could not be removed are tried again; 0: there are none */
-    int lock_err;    /* of the last lock that was put */
-    size_t copied;   /* locks in lock_file.h's copy; SIZE_MAX: it is not as it should be */
-    int wrote_err;   /* of the index, for the next tick */
-    uint64_t rate;   /* as the last pass has measured it */
-    bool stuck_now;  /* the last pass has not found enough that may go */
-    uint64_t held;   /* bytes that locks and events held when room was needed; 0: enough could go */
+    bool running;     /* a pass is */
+    bool ready;       /* locks of other storages have been taken in: deleting may begin */
+    usec_t due_us;    /* of the next pass */
+    usec_t retry_us;  /* when files that could not be removed are tried again; 0: there are none */
+    int lock_err;     /* of the last lock that was put */
+    usec_t forgot_us; /* when released locks were forgotten; 0: not yet */
+    size_t copied;    /* locks in lock_file.h's copy; SIZE_MAX: it is not as it should be */
+    int wrote_err;    /* of the index, for the next tick */
+    uint64_t rate;    /* as the last pass has measured it */
+    bool stuck_now;   /* the last pass has not found enough that may go */
+    uint64_t held;    /* bytes that locks and events held when room was needed; 0: enough could go */
     struct retention_sum sum;
     struct log_rate stuck;
 };

@@ -100,6 +100,67 @@ static void the_newest_of_an_id_counts(void **state)
     locks_done(&all);
 }
 
+static void released(struct locks *all, uint64_t id, usec_t at_us)
+{
+    struct index_lock l = lock_at("cam", id, 0, 10);
+
+    (void)locks_put(all, &l);
+    l.released_us = l.version_us = at_us;
+    assert_true(locks_put(all, &l));
+}
+
+static void count(void *arg, const struct index_lock *lock)
+{
+    assert_true(lock->released_us > 0);
+    ++*(size_t *)arg;
+}
+
+/* They are no part of what the limit is for, and go when nobody can need them any more. */
+static void released_ones_are_forgotten(void **state)
+{
+    const usec_t now_us = T0 + 2 * LOCKS_RELEASED_US;
+    struct locks all = {.n = 0};
+    struct index_lock l = lock_at("cam", 1, 0, 10);
+    size_t n = 0;
+
+    (void)state;
+    assert_true(locks_put(&all, &l));
+    released(&all, 2, now_us - LOCKS_RELEASED_US - 1);
+    released(&all, 3, now_us - LOCKS_RELEASED_US);
+    assert_int_equal(all.n, 3);
+    assert_int_equal(locks_held(&all), 1);
+    locks_forget(&all, now_us, count, &n);
+    assert_int_equal(n, 1);
+    assert_null(locks_find(&all, "cam", 2));
+    assert_non_null(locks_find(&all, "cam", 3));
+    assert_non_null(locks_find(&all, "cam", 1));
+    assert_int_equal(all.n, 2);
+    locks_done(&all);
+}
+
+/* The oldest first, when there are too many; those that hold never. */
+static void too_many_released_ones_are_forgotten_sooner(void **state)
+{
+    const usec_t now_us = T0 + 2 * LOCKS_RELEASED_US;
+    struct locks all = {.n = 0};
+    char uid[24];
+
+    (void)state;
+    for (uint64_t i = 0; i < LOCKS_RELEASED_MAX + 1000; i++) {
+        struct index_lock l = lock_at("cam", i + 1, 0, 10);
+
+        snprintf(uid, sizeof(uid), "cam-%llu", (unsigned long long)(i % 500));
+        span_copy(span_of(uid), l.uid, sizeof(l.uid));
+        l.released_us = i % 10 ? now_us - (usec_t)i * 60 * US_PER_S : 0;
+        assert_true(locks_put(&all, &l));
+    }
+    locks_forget(&all, now_us, NULL, NULL);
+    assert_int_equal(locks_held(&all), (LOCKS_RELEASED_MAX + 1000) / 10);
+    assert_in_range(all.n_released, 1000, LOCKS_RELEASED_MAX);
+    assert_non_null(locks_find(&all, "cam-1", 2)); /* the newest */
+    locks_done(&all);
+}
+
 static void no_file_is_no_lock(void **state)
 {
     assert_int_equal(read_all(*state), 0);
@@ -166,6 +227,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_newest_of_an_id_counts),
+        cmocka_unit_test(released_ones_are_forgotten),
+        cmocka_unit_test(too_many_released_ones_are_forgotten_sooner),
         TEST(no_file_is_no_lock),
         TEST(what_was_added_is_read),
         TEST(torn_and_rotten_records_cost_themselves),

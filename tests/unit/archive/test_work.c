@@ -483,6 +483,57 @@ static void damaged_records_are_mended(void **state)
     ranges_are(p, 3, info);
 }
 
+static void stop(struct place *p)
+{
+    work_done(&p->work, p->now_us);
+}
+
+static void start(struct place *p)
+{
+    work_init(&p->work, &p->conf, &ops, p);
+    work_keep_ready(&p->work);
+    for (int i = 0; i < 3; i++) tick(p);
+    assert_non_null(p->work.indexer.ix);
+}
+
+static void in_index(const struct place *p, const char *name, const char *now)
+{
+    char path[4300], to[4300];
+
+    snprintf(path, sizeof(path), "%s/.index/%s", p->conf.path, name);
+    snprintf(to, sizeof(to), "%s/.index/%s", p->conf.path, now ? now : "");
+    assert_int_equal(now ? rename(path, to) : unlink(path), 0);
+}
+
+/* --- locks --- */
+
+/* Out of memory, index and copy; what holds stays. */
+static void locks_released_long_ago_go(void **state)
+{
+    struct place *p = *state;
+    struct index_lock got[4], l = {.uid = "cam-1", .start_us = FOOTAGE_START_US, .version_us = 1};
+    struct locks *all = &p->work.keep.locks;
+    size_t n;
+
+    l.end_us = l.start_us + 1;
+    for (l.id = 1; l.id <= 3; l.id++) {
+        l.released_us = l.id == 1 ? 0 : clock_wall_us() - (l.id == 2 ? 2 * LOCKS_RELEASED_US : 0);
+        work_job(&p->work, &(struct job){.kind = JOB_LOCK, .data = &l});
+    }
+    assert_int_equal(all->n, 3);
+    work_keep_ready(&p->work);
+    for (int i = 0; i < 2; i++) tick(p);
+    assert_int_equal(all->n, 2);
+    assert_null(locks_find(all, "cam-1", 2));
+    assert_int_equal(index_locks(p->work.indexer.ix, NULL, got, ARRAY_N(got), &n), INDEX_OK);
+    assert_int_equal(n, 2);
+    assert_true(got[0].id == 1 && got[1].id == 3);
+    stop(p);
+    in_index(p, "data.mdb", NULL);
+    start(p);
+    assert_int_equal(p->work.keep.locks.n, 2);
+}
+
 /* --- vacuum --- */
 
 struct pages {
@@ -561,28 +612,6 @@ static usec_t end_of(const struct place *p, uint64_t id, usec_t start_us)
     struct event e;
 
     return index_event(p->work.indexer.ix, "cam-1", start_us, id, &e) == INDEX_OK ? e.end_us : -1;
-}
-
-static void stop(struct place *p)
-{
-    work_done(&p->work, p->now_us);
-}
-
-static void start(struct place *p)
-{
-    work_init(&p->work, &p->conf, &ops, p);
-    work_keep_ready(&p->work);
-    for (int i = 0; i < 3; i++) tick(p);
-    assert_non_null(p->work.indexer.ix);
-}
-
-static void in_index(const struct place *p, const char *name, const char *now)
-{
-    char path[4300], to[4300];
-
-    snprintf(path, sizeof(path), "%s/.index/%s", p->conf.path, name);
-    snprintf(to, sizeof(to), "%s/.index/%s", p->conf.path, now ? now : "");
-    assert_int_equal(now ? rename(path, to) : unlink(path), 0);
 }
 
 /* With the index all is lost that only it knew; not the events, and not what they protect. */
@@ -702,6 +731,7 @@ int main(void)
         TEST(what_is_older_than_this_boot_is_read_back),
         TEST(segments_to_come_hide_none),
         TEST(damaged_records_are_mended),
+        TEST(locks_released_long_ago_go),
         TEST(a_vacuum_tells_how_far_it_is),
         TEST(events_outlive_the_index),
         TEST(a_damaged_event_comes_back),
