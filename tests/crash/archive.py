@@ -159,7 +159,10 @@ class Archive:
         except lmdb.Error as e:
             raise OSError(f"{self.index_dir()}: {e}") from e
         try:
-            table = env.open_db(b"segments", create=False)
+            try:
+                table = env.open_db(b"segments", create=False)
+            except lmdb.NotFoundError as e:
+                raise OSError(f"{self.index_dir()}: it is being made") from e
             with env.begin(table) as txn:
                 rows = [Info.read_row(k, v) for k, v in txn.cursor()]
                 return {(i.uid, i.id): i for i in rows}
