@@ -118,7 +118,8 @@ bool route_segment(struct span pattern, struct span text, struct route_match *re
             if (text.n <= plain.n || !span_ends(text, plain)) return false;
             return keep(ret, span_sub(text, 0, text.n - plain.n));
         }
-        at = span_find_span(text, plain);
+        at = span_find_span(span_from(text, 1), plain) +
+            1; /* a time of -1 is a wrong time, and no other URL */
         if (at < 1 || !keep(ret, span_sub(text, 0, (size_t)at))) return false;
         text = span_from(text, (size_t)at + plain.n);
         pattern = span_from(pattern, (size_t)next + 1);

@@ -165,8 +165,14 @@ void show_list(const struct show *s, const struct show_column *columns, FILE *ou
 
 void show_lines(const struct show *s, const char *key, FILE *out)
 {
+    const struct show_column column = {key, "", SHOW_NUMBER};
+    char cell[SHOW_CELL_MAX];
+
     for (size_t i = 0; i < s->n; i++) {
-        utf8_print(packed_str(s->rows[i], key), out);
+        if (packed_is_str(packed_get(s->rows[i], key)))
+            utf8_print(packed_str(s->rows[i], key), out);
+        else
+            fputs(show_cell(s->rows[i], &column, cell), out);
         fputc('\n', out);
     }
 }

@@ -94,8 +94,9 @@ def test_vacuum(server, camera):
 def test_damaged_index_under_a_server(server, camera):
     s = recording(server, camera, "cam", segments=4)
     first = s.ranges("cam")[0][0]
-    s.msctl("event", "cam", "door")
+    told = s.msctl("event", "cam", "door").stdout
     event = wait_for("the event is in the index", lambda: s.rows("events", "cam"), timeout=20)
+    assert told == f"{event[0]['id']}\n"
     before = held(s, "cam")
     pids = {k: v for k, v in s.status().items() if k in ("httpd_pid", "pid")}
     data = os.path.join(s.storages["default"], ".index", "data.mdb")

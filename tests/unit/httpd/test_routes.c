@@ -39,6 +39,7 @@ static void test_urls_of_the_specification(void **state)
         {"/cam-1/preview.mp4", serve_preview},
         {"/cam-1/archive-1700000000-3600.m3u8", serve_archive_playlist},
         {"/cam-1/archive-1700000000-now.m3u8", serve_archive_playlist},
+        {"/cam-1/archive--1-60.m3u8", serve_archive_playlist}, /* a wrong time */
         {"/cam-1/index-1700000000-3600.m3u8", serve_archive_master},
         {"/cam-1/video-1700000000-now.m3u8", serve_archive_playlist},
         {"/cam-1/rewind-60.m3u8", serve_rewind},
