@@ -239,7 +239,7 @@ static void they_are_bounded(void **state)
 {
     struct world *w = *state;
     usec_t now_us = clock_wall_us();
-    char kind[16];
+    char kind[32];
 
     begin(w, "first", now_us, 0);
     begin(w, "over", now_us, now_us);
