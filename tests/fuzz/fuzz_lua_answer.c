@@ -52,6 +52,7 @@ static void turn(void)
 
     loop_timer_set(loop, &t, 0, stop, NULL);
     loop_run(loop);
+    loop_timer_stop(&t);
 }
 
 /* A script that works: what it is does not matter to this side. */

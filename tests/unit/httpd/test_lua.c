@@ -314,6 +314,16 @@ static bool one_is_held(void)
     return site.n_held >= site.want;
 }
 
+/* The same; what is held is let go each time that a host asks for it. */
+static bool all_done_letting_go(void)
+{
+    if (site.n_held >= site.want) {
+        site.want = site.n_held + 1;
+        answer_text(&site.held, "held");
+    }
+    return all_done();
+}
+
 static void is_text(unsigned i, const char *text)
 {
     assert_int_equal(site.asks[i].err, 0);
@@ -380,15 +390,14 @@ static void a_bomb_costs_its_own_request(void **state)
     bomb = ask("bomb");
     for (i = 0; i < ARRAY_N(behind); i++) behind[i] = ask("after");
     site.want = 2; /* asked again of the next host */
-    run_until(one_is_held);
-    answer_text(&site.held, "held");
-    run_until(all_done);
+    run_until(all_done_letting_go);
     assert_int_equal(site.asks[bomb].err, LUA_E_KILLED);
     assert_int_not_equal(site.asks[bomb].incident, 0);
     for (i = 0; i < ARRAY_N(behind); i++) is_text(behind[i], "after");
     is_text(held, "held");
-    assert_int_equal(site.born, 2);
-    assert_int_equal(site.gone, 1);
+    /* a host that the machine gave no time to is replaced too, at nobody's cost */
+    assert_in_range(site.born, 2, 4);
+    assert_int_equal(site.gone, site.born - 1);
     finish();
 }
 
