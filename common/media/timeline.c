@@ -213,7 +213,7 @@ static int64_t shown_take(struct line *l)
 /* How many pictures must be held back so that this one is not too late. */
 static void learn_depth(struct timeline *t, struct line *l, const struct timeline_in *in, int64_t pts)
 {
-    unsigned need = (unsigned)CLAMP(in->reorder, 0, TIMELINE_REORDER_MAX);
+    unsigned need = (unsigned)CLAMP((int)in->reorder, 0, TIMELINE_REORDER_MAX);
 
     if (pts < l->top) {
         unsigned later = 0;

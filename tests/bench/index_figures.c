@@ -177,7 +177,9 @@ static int smaller_first(const void *a, const void *b)
 
 static double ms_at(const usec_t *v, size_t n, unsigned percent)
 {
-    return (double)v[MIN(n * percent / 100, n - 1)] / 1e3;
+    size_t at = n * percent / 100;
+
+    return (double)v[MIN(at, n - 1)] / 1e3;
 }
 
 /* What nobody maps leaves the page cache. */

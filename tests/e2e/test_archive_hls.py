@@ -107,7 +107,7 @@ def test_slides(recording):
         time.sleep(0.5)  # a player's pace
     assert back.first[-1] > 3 and back.discontinuities[-1] == 1, back.first
     assert len(back.targets) == 1 and len(late.targets) == 1
-    assert time.time() - (q.segments[-1].date or 0) < 3600  # has a date
+    assert time.time() - [x.date for x in q.segments if x.date][-1] < 3600
     end = [x.date for x in p.segments if x.date][-1]
     assert 4 < time.time() - end
 

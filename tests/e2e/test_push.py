@@ -111,7 +111,7 @@ def test_another_one_while_the_first_sends(shared):
             with push.Client(shared.push_port) as c:
                 return c.announce(url, "u", "p")[0] == 200
 
-        wait_for("the next one is let in", taken_over, timeout=20)
+        wait_for("the next one is let in", taken_over, timeout=20, every=1)  # more of them are too many for a stream
         first.process.send_signal(signal.SIGCONT)
         assert first.said()
 
