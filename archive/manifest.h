@@ -1,6 +1,6 @@
 /* What goes with an MP4 that was exported as evidence: a JSON text that says what is in it, and by which the
  * signature is made (docs/reference/evidence.md has every field). Read back by whoever verifies it, as
- * hostile input. Tests: tests/unit/archive/test_manifest.c, tests/fuzz/fuzz_manifest.c. */
+ * hostile input. Tests: tests/unit/archive/test_evidence.c, tests/fuzz/fuzz_manifest.c. */
 #ifndef ARCHIVE_MANIFEST_H
 #define ARCHIVE_MANIFEST_H
 

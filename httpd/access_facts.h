@@ -1,7 +1,7 @@
 /* What is known of a question before it is decided, and the rules over it. The script of the site decides by
  * the same facts (lua/modules/auth/validate.lua); these rules are those of the script that is shipped: what
  * they refuse is not worth asking it, and they decide where there is no script (tests).
- * Tests: tests/unit/httpd/test_access_facts.c. */
+ * Tests: tests/unit/httpd/test_access_table.c. */
 #ifndef HTTPD_ACCESS_FACTS_H
 #define HTTPD_ACCESS_FACTS_H
 

@@ -1,6 +1,6 @@
 /* What the roads of the archive have in common: what a viewer asks for, the open segment that only the ring
  * knows, and jobs that ask all storages of a stream. Tests: tests/unit/httpd/test_archive.c,
- * tests/e2e/test_http_archive.py. */
+ * tests/e2e/test_archive_hls.py. */
 #ifndef HTTPD_ARCHIVE_H
 #define HTTPD_ARCHIVE_H
 

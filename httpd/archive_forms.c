@@ -9,7 +9,7 @@
  *   rewind-<seconds>-<since>, timeshift_rel-<seconds>-<since>, timeshift_abs-<utc>-<seconds>   their media
  * playlists
  *
- * ?gap=1: entries for time in which nothing was recorded. Tests: tests/unit/httpd/test_archive_forms.c. */
+ * ?gap=1: entries for time in which nothing was recorded. Tests: tests/e2e/test_archive_hls.py. */
 #include "httpd/archive.h"
 #include "httpd/archive_list.h"
 #include "httpd/handlers.h"

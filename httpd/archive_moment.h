@@ -1,5 +1,5 @@
 /* The archive at one moment: which segment has it, over all storages of a stream. In the storages' pools.
- * Tests: tests/unit/httpd/test_picture_roads.c, tests/e2e/test_picture.py. */
+ * Tests: tests/e2e/test_picture.py. */
 #ifndef HTTPD_ARCHIVE_MOMENT_H
 #define HTTPD_ARCHIVE_MOMENT_H
 

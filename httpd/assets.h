@@ -1,6 +1,6 @@
 /* The static files of the browser side: read once at the start, with their gzip form, so that no loop ever
  * waits for a disk for them. Served below /cpanel/; embed.html is the player page. Tests:
- * tests/unit/httpd/test_assets.c. */
+ * tests/e2e/test_browser.py. */
 #ifndef HTTPD_ASSETS_H
 #define HTTPD_ASSETS_H
 

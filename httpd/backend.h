@@ -2,7 +2,7 @@
  * session_id, request_type (new_session, update_session), request_number, stream_clients, total_clients,
  * user_agent; 200 allows, any other answer denies; X-AuthDuration (seconds it holds, 180), X-UserId and
  * X-Max-Sessions in its head. session_id is sha1hex(name + ip + proto + token). Source: Flussonic's
- * documentation of authorization backends. Tests: tests/unit/httpd/test_backend.c. */
+ * documentation of authorization backends. Tests: tests/e2e/test_access.py. */
 #ifndef HTTPD_BACKEND_H
 #define HTTPD_BACKEND_H
 

@@ -1,4 +1,4 @@
-/* gzip (RFC 1952) of whole answers; the only door to zlib. Tests: tests/unit/httpd/test_gzip.c. */
+/* gzip (RFC 1952) of whole answers; the only door to zlib. Tests: tests/e2e/test_http_media.py. */
 #ifndef HTTPD_GZIP_H
 #define HTTPD_GZIP_H
 

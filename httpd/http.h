@@ -3,7 +3,7 @@
  *
  * A handler (routes.h) either answers before it returns (answer.h), or leaves the request open: it waits
  * (http_wait), streams, or has a pool thread at work; then it sets ask->abort, called when the connection
- * goes. Tests: tests/unit/httpd/test_http.c, tests/e2e/test_http_strict.py. */
+ * goes. Tests: tests/unit/httpd/test_http.c, tests/e2e/test_http_slow.py. */
 #ifndef HTTPD_HTTP_H
 #define HTTPD_HTTP_H
 

@@ -1,6 +1,6 @@
 /* HTTP and who may watch: a request's credentials are asked about before its handler runs; what runs is cut
  * when its grant ends. A session's path is /s/<id>/ before the stream's own, so that what a playlist names
- * inherits it. Tests: tests/unit/httpd/test_http_access.c. */
+ * inherits it. Tests: tests/unit/httpd/test_access_table.c. */
 #ifndef HTTPD_HTTP_ACCESS_H
 #define HTTPD_HTTP_ACCESS_H
 

@@ -1,4 +1,4 @@
-/* Text inside JSON strings (RFC 8259). Tests: tests/unit/httpd/test_json.c. */
+/* Text inside JSON strings (RFC 8259). Tests: tests/unit/httpd/test_text.c. */
 #ifndef HTTPD_JSON_H
 #define HTTPD_JSON_H
 

@@ -4,7 +4,7 @@
  * It is found again by its id (128 random bits, in the path /s/<id>/...), or by who asks (stream, address,
  * credentials, user agent). Every use looks at its times; whatever runs on it is held by it and is ended with
  * it. It counts against limits while it is watched: for every endless answer or RTSP session, and for
- * SESSION_WATCH_US behind the last request of HLS. Tests: tests/unit/httpd/test_sessions.c. */
+ * SESSION_WATCH_US behind the last request of HLS. Tests: tests/e2e/test_access.py. */
 #ifndef HTTPD_SESSIONS_H
 #define HTTPD_SESSIONS_H
 

@@ -1,7 +1,7 @@
 /* Access tokens as the master knows them: by which keys they are made (the configuration's), and which count
  * no more. What is revoked is kept in state-dir and told to httpd: a token by its id until it would have
  * ended anyway; all tokens of a user, or for a stream, that were made before that moment. Tests:
- * tests/unit/master/test_tokens.c, tests/e2e/test_access.py. */
+ * tests/e2e/test_access.py. */
 #ifndef MASTER_TOKENS_H
 #define MASTER_TOKENS_H
 

@@ -2,7 +2,7 @@
  * ONVIF_STATES_MAX sources of a camera; ONVIF_MINUTE_MAX beginnings a minute are passed on, ends always.
  *
  * Times are ours, of arrival: a camera's UtcTime may be hours off (T8); it stands in the payload. Tests:
- * tests/unit/worker/test_onvif_events.c. */
+ * tests/unit/worker/test_onvif_xml.c. */
 #ifndef WORKER_ONVIF_EVENTS_H
 #define WORKER_ONVIF_EVENTS_H
 

@@ -1,5 +1,5 @@
 /* Silence of a track (cameras.md K11, K13, K14): nothing for 10 s, or three times the longest gap that it had
- * before. Tests: tests/unit/worker/test_watch.c. */
+ * before. Tests: tests/unit/worker/test_measure.c. */
 #ifndef WORKER_WATCH_H
 #define WORKER_WATCH_H
 

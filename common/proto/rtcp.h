@@ -1,5 +1,5 @@
 /* RTCP packets. Source: RFC 3550 section 6. A compound packet is read piece by piece: what parses is used,
- * whatever stands behind it (T17). Tests: tests/unit/proto/test_rtcp.c, tests/fuzz/fuzz_rtp.c. */
+ * whatever stands behind it (T17). Tests: tests/unit/proto/test_rtp.c, tests/fuzz/fuzz_rtp.c. */
 #ifndef PROTO_RTCP_H
 #define PROTO_RTCP_H
 
