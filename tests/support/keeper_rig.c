@@ -416,6 +416,25 @@ bool rig_wait_archive(struct rig_worker *w, const char *state)
     return rig_wait(w->rig, has_archive, &(struct archive_wanted){w, state});
 }
 
+struct heard_wanted {
+    struct rig_worker *w;
+    uint64_t before;
+};
+static bool has_heard(void *arg)
+{
+    struct heard_wanted *a = arg;
+
+    return (uint64_t)a->w->archives > a->before;
+}
+
+bool rig_heard(struct rig_worker *w)
+{
+    struct heard_wanted a = {w, (uint64_t)w->archives};
+
+    rig_ask(w);
+    return rig_wait(w->rig, has_heard, &a);
+}
+
 struct stored_wanted {
     struct rig_worker *w;
     uint64_t id;

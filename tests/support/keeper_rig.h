@@ -68,6 +68,8 @@ struct rig_worker *rig_worker(struct rig *r, const char *uid, const char *archiv
 void rig_worker_gone(struct rig *r, const char *uid); /* KEEP_PEER_GONE */
 void rig_worker_dies(struct rig_worker *w);           /* its socket closes */
 void rig_ask(struct rig_worker *w);
+/* The keeper has read all that this worker has said so far: it answers another rig_ask. */
+bool rig_heard(struct rig_worker *w);
 void rig_opened(struct rig_worker *w, uint64_t id, const char *storage, const char *path, usec_t start_us);
 void rig_segment_closed(struct rig_worker *w, const struct seg_info *info);
 void rig_failed(struct rig_worker *w, int err);

@@ -344,6 +344,7 @@ static void what_is_not_in_the_index_yet_goes_too(void **state)
         segments_make(w->folder, "cam", OLD + i * 10 * US_PER_S, 2, &p->s[i]);
         rig_segment_closed(w, &p->s[i]);
     }
+    assert_true(rig_heard(w)); /* its socket is not the master's: the call could overtake the last of them */
     delete_in_the_end(p, 1, 2);
     assert_true(rig_wait_stored(w, p->s[3].id));
     assert_true(segments_there(p->a, &p->s[0]) && segments_there(p->a, &p->s[3]));
