@@ -137,13 +137,16 @@ class Mp4:
 
     @staticmethod
     def _whole(data):
-        at = 0
+        at = whole = 0
         while at + 8 <= len(data):
             size = struct.unpack(">I", data[at : at + 4])[0]
             if size < 8 or at + size > len(data):
                 break
+            kind = data[at + 4 : at + 8]
             at += size
-        return at
+            if kind != b"moof":  # which is nothing without its mdat
+                whole = at
+        return whole
 
     def _moof(self, data, start, end, base, trex):
         for k, x, y in boxes(data, start, end):
