@@ -105,11 +105,20 @@ void rec_began(struct recorder *r)
     if (r->policy.all) r->want_us = first->wall_us;
 }
 
+/* Sound that comes so late that players of this segment are not told of it (seginfo.h, SEG_QUIET_US): from
+ * the next key frame on another one has it. */
+static bool is_late_sound(const struct recorder *r, const struct frame *f)
+{
+    return (seg_sound(r->tracks) & ~r->seen) >> f->track & 1 &&
+        rec_batch_media_us(&r->batch, f) - r->begin_us > SEG_QUIET_US;
+}
+
 void rec_took(struct recorder *r)
 {
     const struct rec_batch *b = &r->batch;
 
     for (size_t i = 0; i < b->n; i++) {
+        r->fresh_tracks |= is_late_sound(r, &b->frames[i]);
         r->seen |= 1u << b->frames[i].track;
         if (b->entry_mask >> b->frames[i].track & 1) r->want_us = MAX(r->want_us, b->frames[i].wall_us);
     }

@@ -43,8 +43,9 @@ struct recorder {
     struct segw *seg;
     struct track_set *tracks; /* of the open segment */
     uint32_t gen;             /* that its frames may have */
-    bool fresh_tracks;        /* the ring describes more; the next key frame begins another segment */
-    unsigned seen;            /* tracks with a frame in it */
+    bool fresh_tracks; /* the ring describes more, or sound has come late; the next key frame begins another
+                          segment */
+    unsigned seen;     /* tracks with a frame in it */
     usec_t
         want_us; /* the policy is asked about this time: of its newest frame, or where its stretch begins */
     usec_t begin_us, line_us; /* its first frame's media time, and wall clock minus that */

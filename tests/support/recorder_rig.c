@@ -145,7 +145,7 @@ void rec_rig_put(struct rec_rig *b, unsigned n, unsigned gop, uint16_t first_fla
         f.dts = scale_i64(media_us, 16000, 1000000);
         f.dur = 640;
         f.flags = FRAME_KEY | (i == 0 ? first_flags : 0);
-        assert_int_equal(ring_put(b->w, &f, &audio, 1, &seq), RING_OK);
+        if (!b->silent) assert_int_equal(ring_put(b->w, &f, &audio, 1, &seq), RING_OK);
         b->step_us += b->slide_us;
     }
 }

@@ -25,6 +25,7 @@ struct rec_rig {
     int failed;
     bool stopped;
     uint32_t frame;           /* put so far, of video */
+    bool silent;              /* no audio is put */
     usec_t step_us, slide_us; /* the wall clock is so much off media time, and so much more each frame */
 };
 

@@ -181,6 +181,48 @@ static void an_added_track_waits_for_the_key_frame(void **state)
     mem_free(s);
 }
 
+/* A segment whose sound comes late is played without it: the next key frame begins one that has it. */
+static void sound_that_comes_late_begins_a_segment(void **state)
+{
+    struct rec_rig *b = *state;
+    struct track_set *s = mem_new(sizeof(*s));
+
+    recorder_set(b->rec, true, 60 * US_PER_S);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
+    b->silent = true;
+    rec_rig_put(b, 105, 25, 0);
+    b->silent = false;
+    rec_rig_put(b, 100, 25, 0);
+    recorder_poke(b->rec);
+    rec_rig_recorded(b);
+    rec_rig_stop(b);
+    ring_help_tracks(s);
+    assert_int_equal(b->n_infos, 2); /* once: the second one's sound is there from the start */
+    assert_int_equal(b->infos[1].start_us, REC_RIG_START_US + 125 * REC_RIG_FRAME_US);
+    assert_int_equal(b->infos[1].flags & SEG_DISCONT, 0);
+    assert_int_equal(b->infos[0].tracks_hash, seg_hash_without(seg_tracks_hash(s), 2));
+    assert_int_equal(b->infos[1].tracks_hash, seg_tracks_hash(s));
+    assert_int_equal(rec_rig_video_samples(b), 205);
+    mem_free(s);
+}
+
+/* Sound within the first two seconds is late for nobody, and a stop of it begins nothing. */
+static void sound_with_pauses_begins_nothing(void **state)
+{
+    struct rec_rig *b = *state;
+
+    recorder_set(b->rec, true, 60 * US_PER_S);
+    recorder_folder(b->rec, "a", rec_rig_folder(b), 0);
+    for (unsigned i = 0; i < 6; i++) {
+        b->silent = i % 2 == 0;
+        rec_rig_put(b, i == 0 ? 45 : 80, 25, 0);
+        recorder_poke(b->rec);
+        rec_rig_recorded(b);
+    }
+    rec_rig_stop(b);
+    assert_int_equal(b->n_infos, 1);
+}
+
 /* The next worker records first what the ring held when this one died. */
 static void what_a_dead_worker_left_is_recorded(void **state)
 {
@@ -511,6 +553,8 @@ int main(void)
         TEST(a_session_that_ends_ends_the_segment),
         TEST(other_tracks_begin_a_segment),
         TEST(an_added_track_waits_for_the_key_frame),
+        TEST(sound_that_comes_late_begins_a_segment),
+        TEST(sound_with_pauses_begins_nothing),
         TEST(what_a_dead_worker_left_is_recorded),
         TEST(overtaken_it_marks_a_gap),
         TEST(the_keeper_takes_the_folder_and_gives_it_back),
