@@ -137,6 +137,32 @@ int seg_cut(const struct seg_table *t, size_t from, size_t to, unsigned mask, st
     return SEG_OK;
 }
 
+/* A table that another thread may use too is left as it is. */
+int seg_cut_listed(const struct seg_table *t, size_t from, size_t to, unsigned mask, struct seg_cut *ret)
+{
+    CLEANUP(mem_freep) struct seg_table *view = NULL;
+
+    to = MIN(to, t->n);
+    if (to < t->n && to > from && seg_key_next(t, to - 1) != to) {
+        view = mem_try(sizeof(*view));
+        if (!view) return -ENOMEM;
+        *view = *t;
+        view->n = to;
+        t = view;
+    }
+    return seg_cut(t, from, to, mask, ret);
+}
+
+size_t seg_tail(const struct seg_table *t)
+{
+    uint8_t track = primary(t);
+    size_t n = t->n;
+
+    if (t->tracks.n == 1 || n == 0) return n;
+    for (n--; n > 0 && is_key(t, n, track); n--) continue;
+    return n;
+}
+
 void seg_cut_done(struct seg_cut *c)
 {
     mem_free(c->s);

@@ -75,6 +75,13 @@ struct seg_cut {
 /* from: a key frame's number (0: from the start). to: the next cut's key frame; t->n: to the end. SEG_OK,
  * SEG_E_BAD (not such numbers), -ENOMEM. */
 int seg_cut(const struct seg_table *t, size_t from, size_t to, unsigned mask, struct seg_cut *ret);
+/* The same of a piece whose end was listed while the segment was written (seg_tail), or whose segment is good
+ * no further: `to` may be any sample, and what comes behind it in the file changes nothing. */
+int seg_cut_listed(const struct seg_table *t, size_t from, size_t to, unsigned mask, struct seg_cut *ret);
+/* Where a piece at the end of a segment that is still written may end, and stay what it is however the
+ * segment goes on: at no sample that a later piece may begin with, since such a piece has the other tracks up
+ * to its time. */
+size_t seg_tail(const struct seg_table *t);
 void seg_cut_done(struct seg_cut *c); /* zeroed and done ones too */
 
 #endif

@@ -34,24 +34,6 @@ static int ask_index(struct storage *st, const struct cut_key *k, struct seg_inf
     return err;
 }
 
-/* A piece at the end of the open segment ends where the segment ended when it was listed, whatever came
- * later; one of a damaged segment, where its good part ends. A table that another thread may use too is left
- * as it is. */
-static int cut_media(const struct cut_key *k, const struct seg_table *t, unsigned mask, struct seg_cut *ret)
-{
-    CLEANUP(mem_freep) struct seg_table *view = NULL;
-    size_t to = MIN(k->to, t->n);
-
-    if (to < t->n && to > k->from && seg_key_next(t, to - 1) != to) {
-        view = mem_try(sizeof(*view));
-        if (!view) return -ENOMEM;
-        *view = *t;
-        view->n = to;
-        t = view;
-    }
-    return seg_cut(t, k->from, to, mask, ret);
-}
-
 static int make(const struct cut_key *k, const struct seg_table *t, struct cut *c)
 {
     unsigned mask = mp4_mask(&t->tracks, MP4_PLAYABLE) & ~seg_quiet(t);
@@ -60,7 +42,7 @@ static int make(const struct cut_key *k, const struct seg_table *t, struct cut *
 
     if (mask == 0) return INDEX_E_NONE;
     if (is_init(k)) return mp4_init_segment(&c->head, &t->tracks, mask) ? 0 : -ENOMEM;
-    err = cut_media(k, t, mask, &c->media);
+    err = seg_cut_listed(t, k->from, k->to, mask, &c->media);
     if (err != 0) return err;
     if (c->media.n == 0) return INDEX_E_NONE;
     ok = mp4_fragment_head(&c->head, k->from + 1, c->media.s, c->media.n, NULL);

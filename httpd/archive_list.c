@@ -127,6 +127,16 @@ static int read_segments(struct archive_visit *v, struct index *ix)
     return err;
 }
 
+/* What is listed must stay what it is: up to a place where a piece may end for good, or, of what grows, up to
+ * the last key frame. */
+static void add_open(struct archive_visit *v, const struct seg_table *t)
+{
+    CLEANUP(mem_freep) struct seg_info *info = mem_dup(&t->info, sizeof(*info));
+
+    info->samples = (uint32_t)seg_tail(t);
+    add_as(v, info, catalogue_of(v)->want.kind != PLAN_VOD);
+}
+
 static void read_open(struct archive_visit *v)
 {
     const struct open_segment *o = &v->j->open;
@@ -138,7 +148,7 @@ static void read_open(struct archive_visit *v)
     if (seg_open(v->st->path, v->j->uid, o->path, &fd) != 0) return;
     if (scans_read(v->st->scans, v->j->uid, o->id, fd, o->bytes, &c) != SEG_OK) return;
     if (scan_table(c)->n > 0) {
-        add_as(v, &scan_table(c)->info, catalogue_of(v)->want.kind != PLAN_VOD);
+        add_open(v, scan_table(c));
         keep_tracks(found_of(v), scan_table(c));
     }
     scan_done(v->st->scans, c);
@@ -167,7 +177,7 @@ static void write_master(const struct catalogue *c, const struct found *f, struc
 
     if (p->bytes_us >= US_PER_MS)
         v.average = (uint32_t)MIN(p->bytes * 8 * 1000 / (uint64_t)(p->bytes_us / 1000), UINT32_MAX);
-    hls_master(b, &v);
+    hls_master(b, &v, 1);
 }
 
 /* Of all storages one plan; the first that knows the tracks. */

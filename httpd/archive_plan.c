@@ -85,7 +85,8 @@ bool plan_add(struct plan *p, const struct seg_info *s, const struct plan_span *
             .inside = i == 0 && (s->flags & SEG_CONTINUES),
         };
 
-        if (piece.dur_us <= 0 || start_us >= span->to_us || end_us <= span->from_us) continue;
+        if (piece.dur_us <= 0 || piece.to <= piece.from || start_us >= span->to_us || end_us <= span->from_us)
+            continue;
         if (!push(p, &piece)) return false;
     }
     seg.n = p->n - seg.first;

@@ -511,6 +511,63 @@ static void cuts_share_and_miss_nothing(void **state)
     footage_done(&f);
 }
 
+static void same_cut(const struct seg_cut *a, const struct seg_cut *b)
+{
+    assert_int_equal(a->n, b->n);
+    assert_int_equal(a->n_r, b->n_r);
+    assert_int_equal(a->bytes, b->bytes);
+    assert_memory_equal(a->s, b->s, a->n * sizeof(*a->s));
+    assert_memory_equal(a->r, b->r, a->n_r * sizeof(*a->r));
+}
+
+/* A piece that is listed while the segment is written has the same bytes when it goes on and is closed,
+ * though a fragment ends before each key frame, with sound of that time to come. */
+static void the_last_piece_stays_what_it_is(void **state)
+{
+    const struct place *p = *state;
+    struct seg_table *t = NULL, *all = NULL;
+    struct seg_cut early[8], late;
+    size_t from[8], to[8], n = 0;
+    struct seg_info info;
+    struct footage f;
+    struct segw *w;
+    int fd;
+
+    footage_make(&f, 8, 25, FOOTAGE_START_US);
+    w = open_segment(p, &f);
+    fd = open_file(p, segw_path(w));
+    for (size_t at = 0, some; at < f.n && n < ARRAY_N(early); at += some, n++) {
+        some = footage_second(&f, at);
+        assert_int_equal(segw_append(w, f.f + at, some), SEGW_OK);
+        assert_int_equal(seg_table_scan(fd, segw_bytes(w), &t), SEG_OK);
+        from[n] = seg_key_at(t, INT64_MAX);
+        to[n] = seg_tail(t);
+        assert_true(to[n] > from[n] && to[n] < t->n);
+        assert_int_equal(seg_cut_listed(t, from[n], to[n], 7, &early[n]), SEG_OK);
+    }
+    assert_int_equal(n, 8);
+    assert_int_equal(segw_close(w, &info), 0);
+    assert_int_equal(seg_table_load(fd, &info, &all), SEG_OK);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(seg_cut_listed(t, from[i], to[i], 7, &late), SEG_OK);
+        same_cut(&early[i], &late);
+        seg_cut_done(&late);
+        assert_int_equal(seg_cut_listed(all, from[i], to[i], 7, &late), SEG_OK);
+        same_cut(&early[i], &late);
+        seg_cut_done(&late);
+        seg_cut_done(&early[i]);
+    }
+    /* Of a single track every sample may be where it ends. */
+    t->tracks.n = 1;
+    assert_int_equal(seg_tail(t), t->n);
+    t->n = 0;
+    assert_int_equal(seg_tail(t), 0);
+    seg_table_free(t);
+    seg_table_free(all);
+    fd_close(&fd);
+    footage_done(&f);
+}
+
 static void cuts_are_at_key_frames(void **state)
 {
     const struct place *p = *state;
@@ -785,6 +842,7 @@ int main(void)
         TEST(full_disk_leaves_whole_fragments),
         TEST(folder_has_one_writer),
         TEST(cuts_share_and_miss_nothing),
+        TEST(the_last_piece_stays_what_it_is),
         TEST(cuts_are_at_key_frames),
         TEST(damaged_footers_are_refused),
         TEST(video_that_was_not_described_is_left_out),
