@@ -189,12 +189,17 @@ static void event(struct mse_live *m, const char *name, const char *more)
     ws_answer(&m->ws, span(text, (size_t)n));
 }
 
+static bool go_live(struct mse_live *m, const char *name)
+{
+    if (!join_again(m)) return false;
+    event(m, name, "");
+    return true;
+}
+
 static bool do_resume(struct mse_live *m, struct span arg)
 {
     (void)arg;
-    if (!join_again(m)) return false;
-    event(m, "resumed", "");
-    return true;
+    return go_live(m, "resumed");
 }
 
 static bool do_pause(struct mse_live *m, struct span arg)
@@ -208,9 +213,7 @@ static bool do_pause(struct mse_live *m, struct span arg)
 static bool do_live(struct mse_live *m, struct span arg)
 {
     (void)arg;
-    if (!join_again(m)) return false;
-    event(m, "seeked", "");
-    return true;
+    return go_live(m, "seeked");
 }
 
 /* The archive is not sent on this road. */

@@ -1,4 +1,5 @@
 #include "common/base/metrics.h"
+#include "common/base/utf8.h"
 
 #include <inttypes.h>
 
@@ -19,26 +20,10 @@ void metrics_family(struct metrics *m, const char *name, enum metrics_kind kind,
             kind == METRICS_COUNTER ? "counter" : "gauge");
 }
 
-/* Bytes of the UTF-8 character that s begins with; 0: it is none. */
-static size_t utf8_n(struct span s)
-{
-    size_t n = s.p[0] < 0x80 ? 1
-        : s.p[0] < 0xc2      ? 0
-        : s.p[0] < 0xe0      ? 2
-        : s.p[0] < 0xf0      ? 3
-        : s.p[0] < 0xf5      ? 4
-                             : 0;
-
-    if (n > s.n) return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s.p[i] & 0xc0) != 0x80) return 0;
-    return n;
-}
-
 static void put_value(struct metrics *m, struct span s)
 {
     while (s.n > 0) {
-        size_t n = utf8_n(s);
+        size_t n = utf8_len(s);
 
         if (s.p[0] == '\n')
             put_text(m, "\\n");

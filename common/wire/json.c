@@ -1,5 +1,4 @@
 #include "common/wire/json.h"
-#include "common/base/utf8.h"
 #include "common/wire/hex.h"
 
 _Static_assert(JSON_DEPTH_MAX <= 32, "a bit for each");
@@ -164,16 +163,21 @@ bool json_next(struct json *j, struct json_item *ret)
     return !j->bad;
 }
 
+struct span json_shown(struct span *s, char buf[static UTF8_SHOWN_MAX])
+{
+    struct span c = utf8_shown(s, buf);
+
+    if (c.n != 1 || (c.p[0] != '"' && c.p[0] != '\\')) return c;
+    buf[1] = (char)c.p[0];
+    buf[0] = '\\';
+    return span(buf, 2);
+}
+
 bool json_put_text(struct buf *to, struct span s)
 {
     char mem[UTF8_SHOWN_MAX];
     bool ok = buf_text(to, "\"");
 
-    while (ok && s.n > 0) {
-        struct span c = utf8_shown(&s, mem);
-
-        if (c.n == 1 && (c.p[0] == '"' || c.p[0] == '\\')) ok = buf_text(to, "\\");
-        ok = ok && buf_put(to, c);
-    }
+    while (ok && s.n > 0) ok = buf_put(to, json_shown(&s, mem));
     return ok && buf_text(to, "\"");
 }

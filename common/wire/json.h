@@ -6,6 +6,7 @@
 #define WIRE_JSON_H
 
 #include "common/base/buf.h"
+#include "common/base/utf8.h"
 
 #define JSON_DEPTH_MAX 16
 
@@ -27,6 +28,9 @@ struct json json_of(struct span text);
 /* false: at the end; j->bad: it is no JSON. */
 bool json_next(struct json *j, struct json_item *ret);
 
+/* Takes one character off the front of a text, and returns it as it stands between JSON's quotes: escaped
+ * where it has to be, or would harm who shows it (utf8.h). Empty when s is. */
+struct span json_shown(struct span *s, char buf[static UTF8_SHOWN_MAX]);
 /* With its quotes; bytes that are no UTF-8 become U+FFFD. false: to's limit. */
 bool json_put_text(struct buf *to, struct span s);
 

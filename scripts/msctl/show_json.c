@@ -1,5 +1,5 @@
 #include "scripts/msctl/show.h"
-#include "common/base/utf8.h"
+#include "common/wire/json.h"
 
 void show_json_text(struct span s, FILE *out)
 {
@@ -7,9 +7,8 @@ void show_json_text(struct span s, FILE *out)
 
     fputc('"', out);
     while (s.n > 0) {
-        struct span c = utf8_shown(&s, buf);
+        struct span c = json_shown(&s, buf);
 
-        if (c.n == 1 && (c.p[0] == '"' || c.p[0] == '\\')) fputc('\\', out);
         fwrite(c.p, 1, c.n, out);
     }
     fputc('"', out);

@@ -24,7 +24,7 @@ static void test_json_text(void **state)
     (void)state;
     text_init(&b, 4096);
     json_text(&b, SPAN_LIT("Gate \"1\" \\ <b>&\n\x7f"));
-    assert_text(&b, "\"Gate \\u00221\\u0022 \\u005c \\u003cb\\u003e\\u0026\\u000a\\u007f\"");
+    assert_text(&b, "\"Gate \\\"1\\\" \\\\ \\u003cb\\u003e\\u0026\\u000a\\u007f\"");
     json_text(&b, SPAN_LIT("\xd0\x94\xd0\xb2\xd0\xb5\xd1\x80\xd1\x8c \xf0\x9f\x93\xb7"));
     assert_text(&b, "\"\xd0\x94\xd0\xb2\xd0\xb5\xd1\x80\xd1\x8c \xf0\x9f\x93\xb7\"");
     /* no UTF-8: overlong, surrogate, above U+10FFFF, cut */
@@ -107,7 +107,7 @@ static void test_master(void **state)
     memcpy(set.t[1].config, asc, sizeof(asc));
     set.t[2] = (struct track){.codec = CODEC_PCMA, .kind = TRACK_AUDIO, .clock_hz = 8000};
     text_init(&b, HLS_MASTER_MAX);
-    hls_master(&b, &v);
+    hls_master(&b, &v, 1);
     assert_text(&b,
         "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-STREAM-INF:BANDWIDTH=2500000,AVERAGE-BANDWIDTH=2000000,"
         "CODECS=\"opus,mp4a.40.2\",FRAME-RATE=25.000\nvideo.m3u8\n");
