@@ -96,7 +96,7 @@ LIBS_ms-luahost := -lmsgpackc -llua5.4 -lseccomp -lm
 LIBS_ms-connector := -lev -lmsgpackc -lcares -l:libcrypto.a
 LIBS_msctl := -lev -lmsgpackc -llmdb -linih -lcrypto -lm
 LIBS_ms-camera := -lev -lmsgpackc -l:libcrypto.a -lm
-LIBS_TEST := -lcmocka -lexpat -lev -lcurl -lmsgpackc -llmdb -linih -lcares -lssl -lcrypto -lnghttp2 -lz -lavcodec -lavutil -lswscale -llua5.4 -lseccomp -lcurl -lm
+LIBS_TEST := -lcmocka -lexpat -lev -lmsgpackc -llmdb -linih -lcares -lssl -lcrypto -lnghttp2 -lz -lavcodec -lavutil -lswscale -llua5.4 -lseccomp -lcurl -lm
 
 HAVE_PROGS := $(foreach p,$(PROGS),$(if $(wildcard $(ROOM_$(p))/main.c),$(p)))
 # hls.js as npm unpacked it, put where httpd serves it from
@@ -202,14 +202,15 @@ check-tsan:
 	$(MAKE) SAN=tsan all tests
 	scripts/check-tsan $(O)/tsan
 
-bench: all $(B)/bench/index_figures
+BENCHES := $(B)/bench/index_figures $(B)/bench/footage
+bench: all $(BENCHES)
 	scripts/bench $(B) $(BENCH_ARGS)
 
 # The archive's figures: more of them are named here.
-bench-archive: all $(B)/bench/index_figures
+bench-archive: all $(BENCHES)
 	scripts/bench $(B) --only index,check,archive,tls $(BENCH_ARGS)
 
-bench-fanout: all
+bench-fanout: all $(BENCHES)
 	scripts/bench $(B) --only fanout $(BENCH_ARGS)
 
 bench-latency: all

@@ -6,6 +6,7 @@ import socket
 import time
 import urllib.parse
 
+import film
 import hls
 import measure
 import tools
@@ -15,6 +16,7 @@ from tools import wait_for
 
 VIEWERS, STREAMS = 500, 200
 FIRST_N = 100  # PLAYs that are timed
+ARCHIVE_S = 256  # of footage that all watch
 
 
 def line(text):
@@ -124,16 +126,21 @@ def idle_memory(server, uid):
     return each
 
 
-def live_hls(scale, server, uid):
-    """The segments of the live window to many viewers, and the same files from nginx."""
-    if not shutil.which("nginx"):
-        line("no nginx here: HLS not measured")
-        return {"skipped": "no nginx"}
+def live_urls(server, uid):
+    wait_for("a full window", lambda: len(hls.open_playlist(server, f"{uid}/index.m3u8")[0].segments) >= 4, timeout=60, every=0.5)
+    return [x.url for x in hls.open_playlist(server, f"{uid}/index.m3u8")[0].segments[1:]]
+
+
+def archive_urls(server, since):
+    return [x.url for x in hls.open_playlist(server, f"film/archive-{since}-{ARCHIVE_S}.m3u8")[0].segments]
+
+
+def against_nginx(scale, server, what, urls_of):
+    """The segments of a playlist to many viewers, and the same files from nginx."""
     seconds, found = 4, {"ours": [], "nginx": []}
     pid = server.status()["httpd_pid"]
-    wait_for("a full window", lambda: len(hls.open_playlist(server, f"{uid}/index.m3u8")[0].segments) >= 4, timeout=60, every=0.5)
     for _ in range(scale.windows):
-        urls = [x.url for x in hls.open_playlist(server, f"{uid}/index.m3u8")[0].segments[1:]]
+        urls = urls_of()
         files = {f"{i}.m4s": server.get(u).body for i, u in enumerate(urls)}
         with viewers.Nginx(tools.BUILD / "bench-nginx", files) as nginx:
             sides = {"ours": (server.web_port, [urllib.parse.urlsplit(u).path for u in urls], lambda: tools.cpu_seconds(pid)), "nginx": (nginx.port, [f"/{n}" for n in files], nginx.cpu)}
@@ -142,12 +149,12 @@ def live_hls(scale, server, uid):
                 got, _ = viewers.watch(port, paths, VIEWERS, seconds / 2)
                 found[who].append((cpu() - before) / (got * 8 / 1e9))
     ratio = measure.spread([a / b for a, b in zip(found["ours"], found["nginx"])])
-    line(f"live HLS to {VIEWERS}: {measure.spread(found['ours'])['median']:.4f} CPU s/Gbit, {ratio['median']:.2f} x nginx (min {ratio['min']:.2f}, max {ratio['max']:.2f})")
+    line(f"{what} to {VIEWERS}: {measure.spread(found['ours'])['median']:.4f} CPU s/Gbit, {ratio['median']:.2f} x nginx (min {ratio['min']:.2f}, max {ratio['max']:.2f})")
     return {"ratio": ratio, **found}
 
 
 def fanout(scale):
-    """Live 2 Mbit/s to 500 RTSP/TCP viewers, bar 0.10 CPU s/Gbit; 200 streams to one each, bar 0.20; first packet p99 20 ms; idle viewer 32 KB; HLS 1.5 x nginx"""
+    """Live 2 Mbit/s to 500 RTSP/TCP viewers, bar 0.10 CPU s/Gbit; 200 streams to one each, bar 0.20; first packet p99 20 ms; idle viewer 32 KB; HLS, live and archive, 1.5 x nginx"""
     from figures import running
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -157,10 +164,16 @@ def fanout(scale):
         result["one"] = against_empty(scale, server, ["cam0"] * VIEWERS, f"one stream to {VIEWERS}")
         result["first"] = first_packet(server, "cam0")
         result["idle_kb"] = idle_memory(server, "cam0")
-        result["hls"] = live_hls(scale, server, "cam0")
+        if shutil.which("nginx"):
+            result["hls"] = against_nginx(scale, server, "live HLS", lambda: live_urls(server, "cam0"))
     n = min(STREAMS, scale.streams)
     with running(n) as (_, server):
         time.sleep(scale.settle_s)
         result["each"] = against_empty(scale, server, [f"cam{i}" for i in range(n)], f"{n} streams to one each")
+    if shutil.which("nginx"):
+        with film.site(ARCHIVE_S) as (server, since):
+            result["archive"] = against_nginx(scale, server, "archive HLS", lambda: archive_urls(server, since))
+    else:
+        line("no nginx here: HLS not measured")
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return result

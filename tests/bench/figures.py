@@ -15,6 +15,7 @@ import urllib.parse
 
 import archive_figures
 import fanout_figures
+import film
 import hls
 import live_figures
 import measure
@@ -443,25 +444,13 @@ def export(scale):
     if not shutil.which("nginx"):
         line("no nginx here: not measured")
         return {"skipped": "no nginx"}
-    since, seconds, rate = int(time.time()) - 86400, 4096, 250000
-    storage = tools.BUILD / "bench-storage"
-    shutil.rmtree(storage, ignore_errors=True)
-    records = storage / "film" / "records"
-    records.mkdir(parents=True)
-    os.chmod(storage, 0o755)
-    tools.run(tools.BUILD / "bench" / "footage", records, "film", since, seconds, 120, rate, timeout=300)
-    tools.run("chmod", "-R", "a+rX", storage)  # httpd runs as another user
-    server = MediaServer({"film": {"stream-url": "rtsp://127.0.0.1:1/"}}, record=True, storages={"default": str(storage)})
-    try:
-        wait_for("the footage is indexed", lambda: server.ranges("film") and server.ranges("film")[0][1] >= seconds - 1, timeout=120, every=0.5)
+    seconds = 4096
+    with film.site(seconds) as (server, since):
         # Each a second later: nothing that was laid out before is of use.
         first = [first_byte_ms(server, f"film/archive-{since + i}-3600.mp4") for i in range(max(3, scale.windows))]
         again = first_byte_ms(server, f"film/archive-{since}-3600.mp4")
         line(f"first byte for an hour: median {measure.spread(first)['median']:.1f} ms, max {max(first):.1f} ms; of one that is remembered {again:.1f} ms")
         return {"first_byte_ms": first, **film_against_nginx(scale, server, f"film/archive-{since}-{seconds}.mp4")}
-    finally:
-        server.close()
-        shutil.rmtree(storage, ignore_errors=True)
 
 
 def first_byte_ms(server, path):

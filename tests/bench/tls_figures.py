@@ -1,13 +1,11 @@
 """What encryption costs: one film of the archive, plain, inside TLS, and as streams of HTTP/2."""
-import os
 import shutil
 import subprocess
-import time
 
+import film
 import measure
 import tools
 import viewers
-from server import MediaServer
 from tools import wait_for
 
 VIEWERS = 4
@@ -51,19 +49,9 @@ def use(server, pair):
 
 def tls(scale):
     """CPU s per Gbit of httpd for films of the archive to 4 viewers: plain (sendfile), TLS, HTTP/2; nginx beside it for TLS and HTTP/2"""
-    since, seconds, rate = int(time.time()) - 86400, 1024 if scale.kills > 10 else 256, 250000
-    storage = tools.BUILD / "bench-storage"
-    shutil.rmtree(storage, ignore_errors=True)
-    records = storage / "film" / "records"
-    records.mkdir(parents=True)
-    os.chmod(storage, 0o755)
-    tools.run(tools.BUILD / "bench" / "footage", records, "film", since, seconds, 120, rate, timeout=300)
-    tools.run("chmod", "-R", "a+rX", storage)  # httpd runs as another user
-    server = MediaServer({"film": {"stream-url": "rtsp://127.0.0.1:1/"}}, record=True, storages={"default": str(storage)})
-    found = {road: [] for road in ROADS}
-    try:
+    seconds, found = 1024 if scale.kills > 10 else 256, {road: [] for road in ROADS}
+    with film.site(seconds) as (server, since):
         pair = certificate(server.path)
-        wait_for("the footage is indexed", lambda: (r := server.ranges("film", starting=True)) and r[0][1] >= seconds - 1, timeout=120, every=0.5)
         path = f"film/archive-{since}-{seconds}.mp4"
         for _ in range(max(3, scale.windows)):
             for road, (scheme, option) in ROADS.items():
@@ -74,9 +62,6 @@ def tls(scale):
                 found[road].append(cost(server.url(path), option, lambda pid=httpd: tools.cpu_seconds(pid)))
             use(server, None)
         found |= nginx(server, path, pair, len(found["tls"]))
-    finally:
-        server.close()
-        shutil.rmtree(storage, ignore_errors=True)
     result = {}
     for road, values in found.items():
         result[road] = measure.spread(values)
