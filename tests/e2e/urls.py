@@ -4,7 +4,7 @@
 {now} unix seconds. Rows of issues that are done must answer as `kind` says; the others must refuse without harm."""
 import dataclasses
 
-DONE = {1}
+DONE = {1, 2, 3}
 
 
 @dataclasses.dataclass
@@ -13,11 +13,10 @@ class Url:
     issue: int
     kind: str  # master, media, ts-hls, ts, live-mp4, mp4, json, html, jpeg, ws, rtsp, push
     what: str = ""
-    built: bool = False  # though other rows of its issue are not yet
 
     @property
     def done(self):
-        return self.built or self.issue in DONE
+        return self.issue in DONE
 
 
 ORIGINAL = [
@@ -25,12 +24,12 @@ ORIGINAL = [
     Url("live/{uid}/playlist_ios.m3u8", 1, "master", "live HLS"),
     Url("dvr/{uid}/playlist.m3u8?timestamp={from}&duration={duration}", 1, "media", "archive HLS"),
     Url("dvr/{uid}/playlist_ios.m3u8?timestamp={from}&duration={duration}", 1, "media", "archive HLS"),
-    Url("dvr/{uid}/record.mp4?timestamp={from}&duration={duration}", 2, "mp4", "export", built=True),
+    Url("dvr/{uid}/record.mp4?timestamp={from}&duration={duration}", 2, "mp4", "export"),
     Url("live/{uid}/preview.mp4", 1, "mp4", "last live key frame"),
-    Url("dvr/{uid}/screenshot.mp4?timestamp={from}", 2, "mp4", "frame of the archive", built=True),
-    Url("rtsp:live/{uid}/", 3, "rtsp", "RTSP live", built=True),
-    Url("publish:{uid}/", 3, "push", "a camera pushes", built=True),
-    Url("rtsp:dvr/{uid}/?timestamp={from}", 3, "rtsp", "RTSP archive", built=True),
+    Url("dvr/{uid}/screenshot.mp4?timestamp={from}", 2, "mp4", "frame of the archive"),
+    Url("rtsp:live/{uid}/", 3, "rtsp", "RTSP live"),
+    Url("publish:{uid}/", 3, "push", "a camera pushes"),
+    Url("rtsp:dvr/{uid}/?timestamp={from}", 3, "rtsp", "RTSP archive"),
 ]
 FLUSSONIC = [
     Url("{uid}/index.m3u8", 1, "master", "live"),
@@ -38,29 +37,29 @@ FLUSSONIC = [
     Url("{uid}/mono.m3u8", 1, "media", "live"),
     Url("{uid}/archive-{from}-{duration}.m3u8", 1, "media", "archive"),
     Url("{uid}/index-{from}-{duration}.m3u8", 1, "master", "archive"),
-    Url("{uid}/archive-{from}-now.m3u8", 2, "media", "archive, growing", built=True),
-    Url("{uid}/rewind-60.m3u8", 2, "master", "archive up to now", built=True),
-    Url("{uid}/timeshift_abs-{from}.m3u8", 2, "master", "from a time on", built=True),
-    Url("{uid}/timeshift_rel-10.m3u8", 2, "master", "so many seconds late", built=True),
-    Url("{uid}/archive-{from}-{duration}.mp4", 2, "mp4", "export", built=True),
+    Url("{uid}/archive-{from}-now.m3u8", 2, "media", "archive, growing"),
+    Url("{uid}/rewind-60.m3u8", 2, "master", "archive up to now"),
+    Url("{uid}/timeshift_abs-{from}.m3u8", 2, "master", "from a time on"),
+    Url("{uid}/timeshift_rel-10.m3u8", 2, "master", "so many seconds late"),
+    Url("{uid}/archive-{from}-{duration}.mp4", 2, "mp4", "export"),
     Url("{uid}/preview.mp4", 1, "mp4", "last live key frame"),
-    Url("{uid}/preview.jpg", 2, "jpeg", "last live key frame", built=True),
-    Url("{uid}/{from}-preview.mp4", 2, "mp4", "frame of the archive", built=True),
-    Url("{uid}/{from}-preview.jpg", 2, "jpeg", "frame of the archive", built=True),
-    Url("{uid}/{from}.jpg", 2, "jpeg", "frame of the archive", built=True),
+    Url("{uid}/preview.jpg", 2, "jpeg", "last live key frame"),
+    Url("{uid}/{from}-preview.mp4", 2, "mp4", "frame of the archive"),
+    Url("{uid}/{from}-preview.jpg", 2, "jpeg", "frame of the archive"),
+    Url("{uid}/{from}.jpg", 2, "jpeg", "frame of the archive"),
     Url("{uid}/recording_status.json?from={from}&to={now}&request=ranges,locks", 1, "json", "what was recorded"),
-    Url("{uid}/mse_ld", 3, "ws", "live over WebSocket", built=True),
+    Url("{uid}/mse_ld", 3, "ws", "live over WebSocket"),
     Url("{uid}/embed.html", 1, "html", "player page"),
-    Url("rtsp:{uid}", 3, "rtsp", "RTSP live", built=True),
+    Url("rtsp:{uid}", 3, "rtsp", "RTSP live"),
 ]
 OURS = [
-    Url("{uid}/index.ll.m3u8", 3, "master", "live, low latency", built=True),
-    Url("{uid}/video.ll.m3u8", 3, "media", "live, low latency", built=True),
-    Url("{uid}/mpegts.m3u8", 3, "ts-hls", "live for old players", built=True),
-    Url("{uid}/mpegts", 3, "ts", "endless MPEG-TS", built=True),
+    Url("{uid}/index.ll.m3u8", 3, "master", "live, low latency"),
+    Url("{uid}/video.ll.m3u8", 3, "media", "live, low latency"),
+    Url("{uid}/mpegts.m3u8", 3, "ts-hls", "live for old players"),
+    Url("{uid}/mpegts", 3, "ts", "endless MPEG-TS"),
     Url("{uid}/live.mp4", 1, "live-mp4", "endless fragmented MP4"),
-    Url("{uid}/archive-{from}-now.mp4", 2, "mp4", "export up to now", built=True),
-    Url("{uid}/strip-{from}-{duration}-3.mp4", 2, "mp4", "key frames for a timeline", built=True),
-    Url("{uid}/strip-{from}-{duration}-3.json", 2, "strip", "when they were taken", built=True),
+    Url("{uid}/archive-{from}-now.mp4", 2, "mp4", "export up to now"),
+    Url("{uid}/strip-{from}-{duration}-3.mp4", 2, "mp4", "key frames for a timeline"),
+    Url("{uid}/strip-{from}-{duration}-3.json", 2, "strip", "when they were taken"),
 ]
 ALL = ORIGINAL + FLUSSONIC + OURS
