@@ -299,6 +299,8 @@ static int on_view(struct control *c, struct incoming *in)
     }
     cut_text(in->body, "name", v->name, sizeof(v->name));
     cut_text(in->body, "archive", v->archive, sizeof(v->archive));
+    if (!packed_text(in->body, "camera", v->camera, sizeof(v->camera))) v->camera[0] = '\0';
+    v->sub = packed_bool(in->body, "sub", false);
     cut_text(in->body, "state", v->state, sizeof(v->state));
     cut_text(in->body, "reason", v->reason, sizeof(v->reason));
     v->rule.mode = access_mode_of(packed_str(in->body, "access"));

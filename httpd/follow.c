@@ -1,4 +1,5 @@
 #include "httpd/follow.h"
+#include "httpd/camera.h"
 #include "httpd/cursor.h"
 #include "httpd/http.h"
 #include "httpd/quiet.h"
@@ -54,6 +55,7 @@ static void tell_waiting(struct follow *f, bool segment)
     if (segment) http_wake(&f->s->waiting);
     if (f->told == f->window.changes) return;
     f->told = f->window.changes;
+    camera_put_low(f->s->camera, &f->window);
     http_wake(&f->s->parts);
 }
 
@@ -297,6 +299,7 @@ void follow_end(struct stream *s)
     cutter_drop(&f->cutter);
     gop_done(&f->gop);
     window_done(&f->window);
+    camera_put_low(s->camera, &f->window);
     init_unref(f->init);
     mem_free(f);
 }

@@ -12,7 +12,7 @@ unsigned hls_rounded_s(usec_t dur_us)
 
 void hls_begin(struct text *to, const struct hls_head *h)
 {
-    text_fmt(to, "#EXTM3U\n#EXT-X-VERSION:%u\n", h->ts ? 3 : h->gaps ? 8 : 7);
+    text_fmt(to, "#EXTM3U\n#EXT-X-VERSION:%u\n", h->ts ? 3 : h->skips ? 9 : h->gaps ? 8 : 7);
     text_fmt(to, "#EXT-X-TARGETDURATION:%u\n", h->target_s);
     text_fmt(to, "#EXT-X-MEDIA-SEQUENCE:%llu\n", (unsigned long long)h->msn);
     if (h->discont_seq > 0)
@@ -56,12 +56,18 @@ static void write_seconds(struct text *to, const char *name, usec_t us)
     text_fmt(to, "%s%lld.%06u", name, (long long)(us / US_PER_S), (unsigned)(us % US_PER_S));
 }
 
-void hls_low(struct text *to, usec_t part_us)
+void hls_low(struct text *to, usec_t part_us, unsigned target_s)
 {
     text_put(to, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES");
     write_seconds(to, ",PART-HOLD-BACK=", HLS_HOLD_BACK_PARTS * part_us);
+    text_fmt(to, ",CAN-SKIP-UNTIL=%u.0", HLS_SKIP_TARGETS * target_s);
     write_seconds(to, "\n#EXT-X-PART-INF:PART-TARGET=", part_us);
     text_put(to, "\n");
+}
+
+void hls_skip(struct text *to, size_t n)
+{
+    text_fmt(to, "#EXT-X-SKIP:SKIPPED-SEGMENTS=%zu\n", n);
 }
 
 void hls_part(struct text *to, usec_t dur_us, const char *uri, bool independent)
@@ -73,6 +79,13 @@ void hls_part(struct text *to, usec_t dur_us, const char *uri, bool independent)
 void hls_hint(struct text *to, const char *uri)
 {
     text_fmt(to, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"%s\"\n", uri);
+}
+
+void hls_report(struct text *to, const char *uri, uint64_t msn, int64_t part)
+{
+    text_fmt(to, "#EXT-X-RENDITION-REPORT:URI=\"%s\",LAST-MSN=%llu", uri, (unsigned long long)msn);
+    if (part >= 0) text_fmt(to, ",LAST-PART=%lld", (long long)part);
+    text_put(to, "\n");
 }
 
 void hls_end(struct text *to)
@@ -94,12 +107,11 @@ static void write_codecs(struct text *to, const struct hls_variant *v)
     if (!first) text_put(to, "\"");
 }
 
-void hls_master(struct text *to, const struct hls_variant *v)
+static void write_variant(struct text *to, const struct hls_variant *v)
 {
     uint32_t bandwidth = v->bandwidth > 0 ? MAX(v->bandwidth, BANDWIDTH_LEAST) : BANDWIDTH_OTHERWISE;
     int video = track_find(v->tracks, TRACK_VIDEO);
 
-    text_put(to, "#EXTM3U\n#EXT-X-VERSION:7\n");
     text_fmt(to, "#EXT-X-STREAM-INF:BANDWIDTH=%u", bandwidth);
     if (v->average > 0) text_fmt(to, ",AVERAGE-BANDWIDTH=%u", MAX(v->average, BANDWIDTH_LEAST));
     write_codecs(to, v);
@@ -107,6 +119,12 @@ void hls_master(struct text *to, const struct hls_variant *v)
         text_fmt(to, ",RESOLUTION=%ux%u", v->tracks->t[video].width, v->tracks->t[video].height);
     if (v->fps_milli > 0) text_fmt(to, ",FRAME-RATE=%u.%03u", v->fps_milli / 1000, v->fps_milli % 1000);
     text_fmt(to, "\n%s\n", v->uri);
+}
+
+void hls_master(struct text *to, const struct hls_variant *v, size_t n)
+{
+    text_put(to, "#EXTM3U\n#EXT-X-VERSION:7\n");
+    for (size_t i = 0; i < n; i++) write_variant(to, &v[i]);
 }
 
 static bool absolute(struct span uri)

@@ -1,4 +1,5 @@
 #include "httpd/hub.h"
+#include "httpd/camera.h"
 #include "httpd/films.h"
 #include "httpd/assets.h"
 #include "httpd/auth.h"
@@ -126,6 +127,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
     s->assets = assets;
     s->storages = storages;
     s->films = films_new();
+    s->cameras = cameras_new();
     metrics_master_init(&s->metrics);
     s->quota = quota_new();
     s->guesses = guess_new();
@@ -175,6 +177,7 @@ void server_free(struct server *s)
 {
     for (unsigned i = 0; i < s->n_hubs; i++) loop_free(s->hubs[i].loop);
     films_free(s->films);
+    cameras_free(s->cameras);
     metrics_master_done(&s->metrics);
     quota_free(s->quota);
     outgoing_free(s->outgoing);
@@ -182,6 +185,7 @@ void server_free(struct server *s)
     nonces_free(s->nonces);
     pool_free(s->passwords);
     s->films = NULL;
+    s->cameras = NULL;
     s->quota = NULL;
     s->n_hubs = 0;
 }

@@ -24,6 +24,7 @@
 
 struct assets;
 struct auth;
+struct cameras;
 struct films;
 struct lua;
 struct pictures;
@@ -71,6 +72,7 @@ struct server {
     struct hub hubs[HUBS_MAX];
     const struct assets *assets;
     struct storages *storages;
+    struct cameras *cameras;       /* which streams are of one camera */
     struct films *films;           /* of the archive, laid out a moment ago */
     _Atomic int64_t export_max_us; /* the longest of them */
     struct outgoing *outgoing;     /* requests of our own */

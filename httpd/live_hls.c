@@ -1,4 +1,5 @@
 /* Live HLS: master and media playlists, init segments, segments of MP4 and of MPEG-TS. */
+#include "httpd/camera.h"
 #include "httpd/handlers.h"
 #include "httpd/hls.h"
 #include "httpd/live.h"
@@ -17,29 +18,37 @@ static uint32_t average_of(const struct window *w)
     return (uint32_t)MIN(w->rate_bytes * 8 * 1000 / (uint64_t)MAX(w->rate_us / 1000, 1), UINT32_MAX);
 }
 
-static void answer_master(struct http *h, const char *playlist)
+/* The stream of the request, where it can be watched now; false: it was answered, or waits. */
+static bool own_variant(struct http *h, const char *playlist, struct hls_variant *ret)
 {
-    struct answer a = {.status = 200, .type = HLS_TYPE, .cache = CACHE_CHECK};
     struct follow *f = live_follow(h);
-    struct hls_variant v = {.uri = playlist};
-    char left_out[LIVE_LEFT_OUT_MAX];
     struct window *w;
-    struct text b;
 
-    if (!f) return;
+    if (!f) return false;
     w = follow_hls(f);
     if (!follow_init(f) || !follow_live(f)) {
         live_wait(h);
-        return;
+        return false;
     }
-    v.tracks = &follow_init(f)->tracks;
-    v.mask = follow_init(f)->mask;
-    v.bandwidth = bandwidth_of(w, h->ask->stream);
-    v.average = average_of(w);
-    v.fps_milli = follow_fps_milli(f);
-    a.extra = live_left_out(follow_init(f), follow_init(f)->mask, left_out, sizeof(left_out));
+    *ret = (struct hls_variant){.tracks = &follow_init(f)->tracks,
+        .mask = follow_init(f)->mask,
+        .bandwidth = bandwidth_of(w, h->ask->stream),
+        .average = average_of(w),
+        .fps_milli = follow_fps_milli(f),
+        .uri = playlist};
+    return true;
+}
+
+static void answer_master(struct http *h, const struct hls_variant *v, size_t n)
+{
+    struct answer a = {.status = 200, .type = HLS_TYPE, .cache = CACHE_CHECK};
+    const struct init *init = follow_init(h->ask->stream->follow);
+    char left_out[LIVE_LEFT_OUT_MAX];
+    struct text b;
+
+    a.extra = live_left_out(init, init->mask, left_out, sizeof(left_out));
     text_init(&b, HLS_MASTER_MAX);
-    hls_master(&b, &v);
+    hls_master(&b, v, n);
     if (text_ok(&b))
         answer_made(h, &a, text_span(&b));
     else
@@ -49,12 +58,21 @@ static void answer_master(struct http *h, const char *playlist)
 
 void serve_master(struct http *h)
 {
-    answer_master(h, "video.m3u8");
+    struct hls_variant v;
+
+    if (own_variant(h, "video.m3u8", &v)) answer_master(h, &v, 1);
 }
 
+/* The other streams of the camera behind this one. */
 void serve_low_master(struct http *h)
 {
-    answer_master(h, "video.ll.m3u8");
+    struct hls_variant v[1 + CAMERA_OTHERS_MAX];
+    struct camera_variants others;
+
+    if (!own_variant(h, "video.ll.m3u8", &v[0]) || !camera_known(h)) return;
+    camera_variants(h->ask->stream, window_kinds(v[0].tracks, v[0].mask), &others);
+    for (size_t i = 0; i < others.n; i++) v[1 + i] = others.v[i];
+    answer_master(h, v, 1 + others.n);
 }
 
 /* ts: of MPEG-TS. */

@@ -1,8 +1,9 @@
 /* Low-latency HLS (RFC 8216bis): /<uid>/index.ll.m3u8, video.ll.m3u8 with blocking reload, parts. Who asks
  * for what is not there yet waits on the stream's list and costs nothing; all of them are answered when it
  * comes. The segments, their numbers and their init are those of plain HLS, whose playlists stay as they are.
- * There is one rendition, so none is reported on, and no delta update: the list is not longer than the
- * shortest Skip Boundary that may be offered, six target durations. */
+ * Of the camera's other streams (camera.h) it is said how far they are; who asks again may leave out what it
+ * has (a delta update). */
+#include "httpd/camera.h"
 #include "httpd/handlers.h"
 #include "httpd/hls.h"
 #include "httpd/live.h"
@@ -15,6 +16,7 @@ struct wish {
     bool given;
     uint64_t msn;
     int64_t part; /* < 0: the whole segment */
+    bool skip;    /* it has what came before: a delta update will do */
 };
 
 /* false: no number. *ret_given: is it there? */
@@ -29,6 +31,16 @@ static bool number_of(struct span query, const char *name, uint64_t *ret, bool *
     return url_query_get(query, name, text, sizeof(text)) && span_u64(span_of(text), UINT32_MAX, ret);
 }
 
+/* RFC 8216bis 6.2.5.1: v2 may leave out dates of events too, of which there are none. Of another value the
+ * answer is the whole. */
+static bool skips(struct span query)
+{
+    char text[NUMBER_MAX];
+
+    return url_query_get(query, "_HLS_skip", text, sizeof(text)) &&
+        (strcmp(text, "YES") == 0 || strcmp(text, "v2") == 0);
+}
+
 static bool wish_of(const struct http *h, struct wish *ret)
 {
     uint64_t part = 0;
@@ -38,6 +50,7 @@ static bool wish_of(const struct http *h, struct wish *ret)
     if (!number_of(h->ask->req.query, "_HLS_msn", &ret->msn, &ret->given)) return false;
     if (!number_of(h->ask->req.query, "_HLS_part", &part, &has_part)) return false;
     if (has_part) ret->part = (int64_t)part;
+    ret->skip = skips(h->ask->req.query);
     return ret->given || !has_part;
 }
 
@@ -67,7 +80,8 @@ void serve_low_playlist(struct http *h)
     if (!f) return;
     w = follow_hls(f);
     window_low_begin(w);
-    b = window_low_playlist(w);
+    camera_reports(h->ask->stream, w);
+    b = wish.skip ? window_low_delta(w) : window_low_playlist(w);
     if (!b || !follow_live(f)) {
         live_wait(h);
         return;

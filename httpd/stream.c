@@ -1,4 +1,5 @@
 #include "httpd/stream.h"
+#include "httpd/camera.h"
 #include "httpd/follow.h"
 #include "httpd/http.h"
 #include "httpd/rtsp_live.h"
@@ -39,6 +40,7 @@ static void free_stream(struct stream *s)
     http_wake(&s->parts);
     access_stream_gone(s); /* what has not come to its own end */
     drop_ring(s);
+    camera_leave(s->camera);
     cidrs_done(&s->v.rule.whitelist);
     chunk_unref(s->preview);
     mem_free(s);
@@ -60,6 +62,7 @@ void stream_view(struct hub *hub, void *view)
     struct view *v = view;
     struct span uid = span_of(v->uid);
     struct stream *s = stream_get(hub, uid);
+    struct view before;
     bool changed;
 
     if (!s) {
@@ -72,8 +75,10 @@ void stream_view(struct hub *hub, void *view)
     }
     changed = !same_rule(&s->v.rule, &v->rule);
     cidrs_done(&s->v.rule.whitelist);
+    before = s->v;
     s->v = *v;
     mem_free(v);
+    camera_of_view(s, &before);
     if (changed) access_rule_changed(s);
     follow_rule_changed(s);
     if (!s->v.rule.enabled || s->v.rule.mode == ACCESS_NONE) rtsp_live_end(s);

@@ -13,7 +13,9 @@
 #define STREAM_NAME_MAX    256
 #define STREAM_ARCHIVE_MAX 512
 #define STREAM_REASON_MAX  160
+#define STREAM_CAMERA_MAX  128
 
+struct camera_entry;
 struct follow;
 struct rtsp_live;
 struct chunk;
@@ -22,6 +24,8 @@ struct chunk;
 struct view {
     char uid[RING_UID_MAX + 1];
     char name[STREAM_NAME_MAX];
+    char camera[STREAM_CAMERA_MAX];   /* camera-uid; "": none, or too long */
+    bool sub;                         /* stream-profile: not its main stream */
     char archive[STREAM_ARCHIVE_MAX]; /* dvr-archive: names or paths of storages, with weights */
     char state[32];                   /* decided by the master: "disabled", "down"; "" otherwise */
     char reason[STREAM_REASON_MAX];
@@ -47,12 +51,13 @@ struct stream {
     struct demand *demand;
     uint32_t follows[DEMAND_ROADS];
     bool followed;
-    struct follow *follow;  /* NULL: nobody watches */
-    struct rtsp_live *rtsp; /* NULL: nobody has watched over RTSP yet */
-    struct list anyone;     /* struct access_hold of what everybody may */
-    unsigned viewers;       /* that count against the limit */
-    struct list waiting;    /* requests: for a ring, a picture, a segment */
-    struct list parts;      /* the same, for the next part or segment of low-latency HLS */
+    struct follow *follow;       /* NULL: nobody watches */
+    struct camera_entry *camera; /* NULL: of no camera */
+    struct rtsp_live *rtsp;      /* NULL: nobody has watched over RTSP yet */
+    struct list anyone;          /* struct access_hold of what everybody may */
+    unsigned viewers;            /* that count against the limit */
+    struct list waiting;         /* requests: for a ring, a picture, a segment */
+    struct list parts;           /* the same, for the next part or segment of low-latency HLS */
     /* These outlive a follower: numbers of HLS never go back. */
     uint64_t next_msn, discont_seq;
     struct ts_run ts;          /* nor do counters of MPEG-TS jump */

@@ -27,6 +27,7 @@ void window_done(struct window *w)
     body_done(&w->playlist);
     body_done(&w->ts);
     body_done(&w->low);
+    body_done(&w->delta);
     *w = (struct window){.next_msn = w->next_msn, .discont_seq = w->discont_seq};
 }
 
@@ -34,8 +35,7 @@ static void changed(struct window *w)
 {
     body_done(&w->playlist);
     body_done(&w->ts);
-    body_done(&w->low);
-    w->changes++;
+    window_low_changed(w);
 }
 
 static void drop_oldest(struct window *w)
@@ -99,30 +99,40 @@ static void unlist_oldest(struct window *w)
     w->n_listed--;
 }
 
-/* Bit 0: picture, bit 1: sound. */
-static unsigned kinds(const struct init *init)
+static size_t kept_most(const struct window *w)
+{
+    return w->part_us > 0 ? WINDOW_LOW_KEPT : WINDOW_KEPT;
+}
+
+unsigned window_kinds(const struct track_set *tracks, unsigned mask)
 {
     unsigned k = 0;
 
-    for (unsigned i = 0; i < init->tracks.n; i++)
-        if (init->mask & 1u << i) k |= init->tracks.t[i].kind == TRACK_VIDEO ? 1 : 2;
+    for (unsigned i = 0; i < tracks->n; i++)
+        if (mask & 1u << i) k |= tracks->t[i].kind == TRACK_VIDEO ? 1 : 2;
     return k;
+}
+
+unsigned window_kinds_at(const struct window *w, size_t i)
+{
+    return window_kinds(&w->v[i].init->tracks, w->v[i].init->mask);
 }
 
 /* Media Source Extensions (5.5.7, initialization segment received) keep the kinds of tracks that a player
  * began with: who comes now gets none of the others. */
 static void forget_other_kinds(struct window *w)
 {
-    unsigned now = kinds(w->v[w->n - 1].init);
+    unsigned now = window_kinds_at(w, w->n - 1);
 
-    while (w->n_listed > 1 && kinds(w->v[w->n - w->n_listed].init) != now) unlist_oldest(w);
+    while (w->n_listed > 1 && window_kinds_at(w, w->n - w->n_listed) != now) unlist_oldest(w);
 }
 
 static void trim(struct window *w)
 {
     forget_other_kinds(w);
     while (may_unlist(w)) unlist_oldest(w);
-    while (w->n > w->n_listed && (!w->watched || w->bytes > WINDOW_BYTES)) drop_oldest(w);
+    while (w->n > w->n_listed && (!w->watched || w->bytes > WINDOW_BYTES || w->n > kept_most(w)))
+        drop_oldest(w);
 }
 
 /* What was joined is not kept twice, but where it is asked for in parts. Fragments that viewers still begin
@@ -146,7 +156,7 @@ static void close_open(struct window *w, int64_t end_us)
     s->dur_us = CLAMP(end_us - s->start_us, 1, limit_us(w));
     if (end_us - s->start_us > s->dur_us) w->pending_discont = true;
     s->msn = w->next_msn++;
-    if (w->n == WINDOW_KEPT) {
+    if (w->n == kept_most(w)) {
         if (w->n_listed == w->n && w->v[0].discont) w->discont_seq++;
         drop_oldest(w);
     }
@@ -212,10 +222,7 @@ bool window_add(struct window *w, struct fragment *f, struct init *init)
     }
     s->f[s->n++] = fragment_ref(f);
     s->bytes += f->c->n;
-    if (w->part_us > 0 && parts_add(&s->parts, s->f, s->n - 1, w->part_us)) {
-        body_done(&w->low);
-        w->changes++;
-    }
+    if (w->part_us > 0 && parts_add(&s->parts, s->f, s->n - 1, w->part_us)) window_low_changed(w);
     return closed;
 }
 

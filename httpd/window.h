@@ -11,27 +11,34 @@
  * target, or a gap, ends the segment at the target; what follows is a discontinuity;
  *   - media and discontinuity sequence never go back;
  *   - where sound comes or goes the playlist begins anew behind it: no player's buffer takes both;
- *   - a segment that left the playlist stays for about as long again.
- * Tests: tests/unit/httpd/test_window.c. */
+ *   - a segment that left the playlist stays for about as long again;
+ *   - players of low latency are listed more, as far as tracks and numbers allow, so that there is something
+ * to leave out of what they ask for again (delta updates). Tests: tests/unit/httpd/test_window.c. */
 #ifndef HTTPD_WINDOW_H
 #define HTTPD_WINDOW_H
 
 #include "httpd/answer.h"
 #include "httpd/parts.h"
+#include "common/ring/ring.h"
 
-#define WINDOW_LEAST_US  (3600 * US_PER_MS) /* 4 s, and what a group of pictures may be shorter */
-#define WINDOW_MOST_S    10                 /* longest target */
-#define WINDOW_UNKNOWN_S 6                  /* target before any group of pictures was seen */
-#define WINDOW_FIRST_US  US_PER_S           /* a first segment without a key frame behind it */
-#define WINDOW_LISTED    6                  /* segments in the playlist; more where they are short */
-#define WINDOW_KEPT      14                 /* in memory, the listed ones among them */
-#define WINDOW_IDLE      2                  /* of both, while nobody asks for HLS */
+#define WINDOW_LEAST_US   (3600 * US_PER_MS) /* 4 s, and what a group of pictures may be shorter */
+#define WINDOW_MOST_S     10                 /* longest target */
+#define WINDOW_UNKNOWN_S  6                  /* target before any group of pictures was seen */
+#define WINDOW_FIRST_US   US_PER_S           /* a first segment without a key frame behind it */
+#define WINDOW_LISTED     6                  /* segments in the playlist; more where they are short */
+#define WINDOW_KEPT       14                 /* in memory, the listed ones among them */
+#define WINDOW_LOW_LISTED 10                 /* the same two while somebody asks for parts */
+#define WINDOW_LOW_KEPT   21
+#define WINDOW_IDLE       2 /* of both, while nobody asks for HLS */
 #define WINDOW_FILL_US                                                                                       \
     (12 * US_PER_S) /* until so much was closed, every key frame cuts: a player gets going on little */
-#define WINDOW_BYTES (96u << 20) /* above: only what is listed is kept */
+#define WINDOW_URI_MAX     (RING_UID_MAX + 24)
+#define WINDOW_REPORTS_MAX 3
+#define WINDOW_BYTES       (96u << 20) /* above: only what is listed is kept */
 
-/* Of one window, with the same segments: fragmented MP4, MPEG-TS, MP4 with its parts for low latency. */
-enum window_form { WINDOW_MP4 = 0, WINDOW_TS, WINDOW_LOW };
+/* Of one window, with the same segments: fragmented MP4, MPEG-TS, MP4 with its parts for low latency, and of
+ * that only what is new (RFC 8216bis 6.2.5.1: a Playlist Delta Update). */
+enum window_form { WINDOW_MP4 = 0, WINDOW_TS, WINDOW_LOW, WINDOW_DELTA };
 
 struct segment {
     uint64_t msn;
@@ -50,6 +57,13 @@ struct segment {
     struct chunk *ts;
 };
 
+/* How far another rendition is. */
+struct window_report {
+    char uri[WINDOW_URI_MAX];
+    uint64_t msn;
+    int64_t part; /* < 0: a whole segment */
+};
+
 struct window {
     uint64_t next_msn, discont_seq;
     unsigned target_s; /* 0: no playlist was made yet */
@@ -59,19 +73,21 @@ struct window {
     bool watched;         /* by HLS */
     bool pending_discont; /* the next segment begins one */
     struct segment open;  /* n == 0: none */
-    struct segment v[WINDOW_KEPT];
+    struct segment v[WINDOW_LOW_KEPT];
     size_t n, n_listed;
     size_t bytes;
     usec_t rate_us; /* media and bytes of all closed segments, for BANDWIDTH */
     uint64_t rate_bytes;
     uint32_t peak;        /* bit/s of the largest segment */
-    struct body playlist; /* plain NULL: to be made; all three */
+    struct body playlist; /* plain NULL: to be made; all four */
     struct body ts;
     usec_t frame_us; /* a frame of the last segment, on average; 0: not known */
     /* low latency: window_low.c */
     usec_t part_us;   /* the part target; 0: nobody has asked for parts */
     uint64_t changes; /* counted up with everything that a playlist of parts shows */
-    struct body low;
+    struct body low, delta;
+    struct window_report reports[WINDOW_REPORTS_MAX]; /* its owner's, before a playlist is made */
+    size_t n_reports;
 };
 
 void window_init(struct window *w, uint64_t next_msn, uint64_t discont_seq);
@@ -102,6 +118,13 @@ void window_low_begin(struct window *w);
 void window_low_end(struct window *w);
 /* The playlist with parts; NULL: no segment yet, or memory is out. */
 struct body *window_low_playlist(struct window *w);
+/* The same without the segments behind its skip boundary; where there are none, or memory is out, the whole.
+ */
+struct body *window_low_delta(struct window *w);
+/* What that ends with; false: it is not asked for. *ret_part < 0: a whole segment. */
+bool window_low_last(const struct window *w, uint64_t *ret_msn, int64_t *ret_part);
+/* Kinds of tracks that are sent: bit 0: picture, bit 1: sound. */
+unsigned window_kinds(const struct track_set *tracks, unsigned mask);
 enum window_state {
     WINDOW_THERE = 0,
     WINDOW_SOON, /* when the window changes */

@@ -27,9 +27,16 @@ void window_low_begin(struct window *w)
 void window_low_end(struct window *w)
 {
     w->part_us = 0;
-    body_done(&w->low);
+    window_low_changed(w);
     parts_done(&w->open.parts);
     for (size_t i = 0; i < w->n; i++) parts_done(&w->v[i].parts);
+}
+
+void window_low_changed(struct window *w)
+{
+    body_done(&w->low);
+    body_done(&w->delta);
+    w->changes++;
 }
 
 struct body *window_low_playlist(struct window *w)
@@ -44,6 +51,34 @@ struct body *window_low_playlist(struct window *w)
         body_set(&w->low, c);
     }
     return &w->low;
+}
+
+struct body *window_low_delta(struct window *w)
+{
+    struct body *whole = window_low_playlist(w);
+    struct chunk *c;
+
+    if (!whole || w->delta.plain) return whole ? &w->delta : NULL;
+    c = window_text(w, WINDOW_DELTA);
+    if (!c) return whole;
+    body_set(&w->delta, c);
+    return &w->delta;
+}
+
+/* Of the open segment from its second part on: hls.js (1.7) takes a LAST-PART of 0 for none, and asks for a
+ * part that is far. */
+bool window_low_last(const struct window *w, uint64_t *ret_msn, int64_t *ret_part)
+{
+    const struct parts *p = w->n > 0 ? &w->v[w->n - 1].parts : NULL;
+
+    if (w->part_us == 0 || w->n == 0) return false;
+    *ret_msn = w->next_msn - 1;
+    if (window_shows_open(w) && w->open.parts.n > 1) {
+        p = &w->open.parts;
+        *ret_msn = w->next_msn;
+    }
+    *ret_part = (int64_t)p->n - 1;
+    return true;
 }
 
 static uint64_t ahead_parts(const struct window *w)

@@ -21,7 +21,7 @@ void tell_view(struct stream *s)
     struct packer *p;
 
     if (!ch || s->gone) return;
-    p = channel_begin(ch, MSG_VIEW, 12);
+    p = channel_begin(ch, MSG_VIEW, 14);
     pack_kv_text(p, "uid", s->uid);
     pack_kv_text(p, "name", c->name);
     pack_kv_bool(p, "enabled", c->enable != CONF_DISABLED);
@@ -29,6 +29,8 @@ void tell_view(struct stream *s)
     pack_kv_text(p, "whitelist", c->whitelist.text);
     pack_kv_text(p, "proto", conf_proto_text(c->proto, proto));
     pack_kv_bool(p, "on_demand", c->enable == CONF_ON_DEMAND);
+    pack_kv_text(p, "camera", c->camera_uid);
+    pack_kv_bool(p, "sub", c->profile == CONF_PROFILE_SUB);
     pack_kv_text(p, "archive", c->dvr_archive.text);
     pack_kv_bool(p, "record", c->record);
     pack_kv_i64(p, "limit", c->limit);

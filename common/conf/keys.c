@@ -10,10 +10,9 @@
 #define GI (1024 * MI)
 #define TI (1024 * GI)
 
-#define CLUSTER  "accepted: clustering is not part of this version, this node works alone"
-#define CPANEL   "accepted: the control panel is not part of this version"
-#define API      "accepted: the API stands at /api always"
-#define TOGETHER "accepted: the streams of one camera are not brought together by this version"
+#define CLUSTER "accepted: clustering is not part of this version, this node works alone"
+#define CPANEL  "accepted: the control panel is not part of this version"
+#define API     "accepted: the API stands at /api always"
 
 const struct conf_word conf_words_enable[] = {{"true", CONF_ENABLED}, {"false", CONF_DISABLED},
     {"on-demand", CONF_ON_DEMAND}, {"yes", CONF_ENABLED}, {"no", CONF_DISABLED}, {"on", CONF_ENABLED},
@@ -261,7 +260,7 @@ const struct conf_row conf_rows[] = {
     {STREAM_ROW("secondary-node", KIND_LIST, secondary_node, struct conf_list, ""), .reload = RELOAD_LIVE, .accepted = CLUSTER,
         .help = "Nodes that may take it over."},
     {STREAM_ROW("camera-uid", KIND_TEXT, camera_uid, char *, ""), .reload = RELOAD_LIVE,
-        .accepted = TOGETHER, .help = "Label of the camera. Streams with the same one are one camera."},
+        .help = "Label of the camera. Streams with the same one are one camera: low-latency HLS of its main stream offers the others too."},
     {STREAM_ROW("stream-name", KIND_TEXT, name, char *, ""), .reload = RELOAD_LIVE, .help = "Name for people."},
     {STREAM_ROW("stream-enable", KIND_ENUM, enable, enum conf_enable, "true"), .words = conf_words_enable, .reload = RELOAD_WORKER,
         .help = "on-demand: connected at the first viewer or event, left 30 s after the last."},
@@ -270,7 +269,7 @@ const struct conf_row conf_rows[] = {
     {STREAM_ROW("stream-transport", KIND_ENUM, transport, enum conf_transport, "auto"), .words = conf_words_transport, .reload = RELOAD_STREAM,
         .help = "Transport of the media. auto: TCP, and UDP where the camera refuses it. tcp:// and udp:// in the URL win."},
     {STREAM_ROW("stream-profile", KIND_ENUM, profile, enum conf_profile, "main"), .words = words_profile, .reload = RELOAD_LIVE,
-        .accepted = TOGETHER, .help = "Which of its camera's streams this is."},
+        .help = "Which of its camera's streams this is."},
     {STREAM_ROW("stream-proto", KIND_SET, proto, uint32_t, "rtsp, hls, mse, webrtc"), .words = conf_words_proto, .reload = RELOAD_LIVE,
         .help = "By what viewers may watch it."},
     {STREAM_ROW("stream-tracks", KIND_SET, tracks, uint32_t, "video, audio"), .words = conf_words_tracks, .reload = RELOAD_STREAM,

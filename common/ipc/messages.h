@@ -128,7 +128,8 @@ enum {
     MESSAGE(HTTPD_AUTH, 71, TO_MASTER, TO_HTTPD, 65536, 0) \
     /* rows: array of kind (token, user, stream), name, at_us, [until_s]: tokens that count no more, whole at the start and then what is new */ \
     MESSAGE(REVOKED, 76, TO_MASTER, TO_HTTPD, 65536, 0) \
-    /* uid, name, enabled, access (public, protected, private, none), whitelist, proto, on_demand, archive, record, limit (viewers, 0: no limit), \
+    /* uid, name, enabled, access (public, protected, private, none), whitelist, proto, on_demand, camera (camera-uid), sub (it is not its main stream), \
+       archive, record, limit (viewers, 0: no limit), \
        state (when the master decided it: disabled, down), reason */ \
     MESSAGE(VIEW, 52, TO_MASTER, TO_HTTPD, 8192, 0) \
     /* uid, gen; descriptors: ring (read-only), demand page (read-write), eventfd of new frames, eventfd of new demand */ \

@@ -21,7 +21,14 @@ const hlsConfig = {
   startFragPrefetch: true,
 };
 /* How far behind says the playlist (PART-HOLD-BACK). */
-const lowConfig = { enableWorker: false, lowLatencyMode: true, backBufferLength: 20, maxLiveSyncPlaybackRate: 1.1 };
+const lowConfig = {
+  enableWorker: false,
+  lowLatencyMode: true,
+  backBufferLength: 20,
+  maxLiveSyncPlaybackRate: 1.1,
+  capLevelToPlayerSize: true, /* of a camera's main and sub stream the one that this page is large enough for ... */
+  abrEwmaDefaultEstimate: 8e6, /* ... from the start on, where nothing was measured yet */
+};
 
 export class Source {
   /* on: {playing(), waiting(), failed({title, text, nearest}), mode(mode)}; only: the name of a road, for those who want no

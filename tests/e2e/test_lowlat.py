@@ -167,7 +167,7 @@ def test_parts_are_followed_by_blocking_reload(low, tmp_path):
     server, path = low
     text = server.text(path)
     target = float(re.search(r"#EXT-X-PART-INF:PART-TARGET=([\d.]+)\n", text)[1])
-    hold_back = float(re.search(r"CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=([\d.]+)\n", text)[1])
+    hold_back = float(re.search(r"CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=([\d.]+),CAN-SKIP-UNTIL=\d+\.0\n", text)[1])
     assert 0.2 < target < 0.4 and hold_back >= 3 * target
     init = server.get("gate/" + re.findall(r'#EXT-X-MAP:URI="([^"]+)"', text)[-1]).body
     (msn, part), got, began = parts_of(text)[1], [], time.monotonic()
@@ -243,12 +243,76 @@ def test_plain_players_see_nothing_of_it(low, tmp_path):
     plain = server.text("gate/video.m3u8")
     assert "PART" not in plain and "SERVER-CONTROL" not in plain
     parts = server.text(path)
-    assert [x for x in plain.splitlines() if x.startswith("live-")][1:4] == [x for x in parts.splitlines() if x.startswith("live-")][1:4]
+    segments, longer = ([x for x in text.splitlines() if x.startswith("live-")] for text in (plain, parts))
+    assert set(segments[1:]) <= set(longer)
     for name in ("index.m3u8", "index.ll.m3u8"):
         out = tmp_path / f"{name}.mp4"
         tools.run("ffmpeg", "-v", "error", "-t", "3", "-i", server.url(f"gate/{name}"), "-c", "copy", out)
         found = tools.ffprobe(out, "-count_frames", entries="stream=codec_type,nb_read_frames")["streams"]
         assert {s["codec_type"] for s in found} == {"video", "audio"} and all(int(s["nb_read_frames"]) > 30 for s in found)
+
+
+def test_delta_updates(low):
+    """What is left out is what the player has: the rest is the whole playlist's end."""
+    server, path = low
+    wait_for("something to leave out", lambda: "#EXT-X-SKIP" in server.text(f"{path}?_HLS_skip=YES"), timeout=60, every=0.5)
+    msn, part = parts_of(server.text(path))[1]
+    for skip in ("YES", "v2"):
+        delta = server.text(f"{path}?_HLS_msn={msn}&_HLS_part={part}&_HLS_skip={skip}")
+        whole = server.text(path)
+        n = int(re.search(r"#EXT-X-SKIP:SKIPPED-SEGMENTS=(\d+)\n", delta)[1])
+        assert delta.count("#EXTINF") + n in (whole.count("#EXTINF"), whole.count("#EXTINF") - 1)  # a segment may have ended between both
+        assert delta.splitlines()[1] == "#EXT-X-VERSION:9"
+        behind = delta[delta.index("#EXT-X-SKIP"):].split("\n", 1)[1]
+        assert behind.splitlines()[0] in whole.splitlines() and behind.splitlines()[-2] in whole.splitlines()
+    assert "#EXT-X-SKIP" not in server.text(f"{path}?_HLS_skip=NO")
+
+
+@pytest.fixture(scope="module")
+def pair_of_streams():
+    """Main and sub of one camera, and a stream of another: a server."""
+    need_server()
+    with Camera(dict(group="main", source=["small.h264", "audio.aac"]), dict(group="sub", source=["tiny.h264", "audio.aac"])) as cam:
+        streams = {
+            "gate": {"stream-url": cam.url("main0"), "camera-uid": "c-1"},
+            "gate-sub": {"stream-url": cam.url("sub0"), "camera-uid": "c-1", "stream-profile": "sub"},
+        }
+        with MediaServer(streams) as server:
+            for uid in streams:
+                server.wait_state(uid)
+            yield server
+
+
+def reports_of(text):
+    return [hls.attributes(x.partition(":")[2]) for x in text.splitlines() if x.startswith("#EXT-X-RENDITION-REPORT:")]
+
+
+def test_renditions_of_one_camera(pair_of_streams):
+    """The main stream's playlist lists both; each says how far the other is, so that a player who changes asks for what comes next."""
+    server = pair_of_streams
+    variants = hls.Playlist(server.text("gate/index.ll.m3u8"), server.url("gate/index.ll.m3u8")).variants
+    assert [url for _, url in variants] == [server.url("gate/video.ll.m3u8"), server.url("gate-sub/video.ll.m3u8")]
+    assert [a["RESOLUTION"] for a, _ in variants][0] == "640x360" and all("avc1." in a["CODECS"] and "mp4a" in a["CODECS"] for a, _ in variants)
+    assert len(hls.Playlist(server.text("gate-sub/index.ll.m3u8"), "").variants) == 1
+    assert len(hls.Playlist(server.text("gate/index.m3u8"), "").variants) == 1
+    for uid, other in (("gate", "gate-sub"), ("gate-sub", "gate")):
+        server.text(f"{other}/video.ll.m3u8")
+        (report,) = wait_for("a report", lambda u=uid: reports_of(server.text(f"{u}/video.ll.m3u8")))
+        assert report["URI"] == f"../{other}/video.ll.m3u8"
+        (msn, part), began = (int(report["LAST-MSN"]), int(report["LAST-PART"])), time.monotonic()
+        text = server.text(f"{other}/video.ll.m3u8?_HLS_msn={msn}&_HLS_part={part}")
+        assert f"live-{msn}.{part}.m4s" in text and time.monotonic() - began < 2 * tools.SLOW
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(not chromium.usable(), reason="no chromium with playwright-core: scripts/deps test")
+def test_the_page_with_two_renditions(pair_of_streams):
+    got = chromium.browse(
+        pair_of_streams.url("gate/embed.html?proto=ll-hls"), {"playing": 20000}, {"watch": 8000}, {"eval": "document.querySelector('video').videoWidth"},
+        {"eval": "[...new Set(performance.getEntriesByType('resource').map((r) => r.name.match(/\\/(gate[^/]*)\\/live-[0-9]/)?.[1]).filter(Boolean))]"},
+    )
+    print(f"played {got[1]}, width {got[2]}, of {got[3]}")
+    assert got[1]["seconds"] > 5 and got[1]["frames"] > 120 and got[1]["stalled"] < 3000
 
 
 @pytest.mark.limit(60)

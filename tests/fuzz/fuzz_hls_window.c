@@ -59,7 +59,7 @@ static void check_low(struct state *s)
     struct window *w = &s->w;
 
     if (w->part_us == 0 || w->n == 0) return;
-    must(window_low_playlist(w) != NULL);
+    must(window_low_playlist(w) != NULL && window_low_delta(w) != NULL);
     check_parts(&w->open, false);
     for (size_t i = 0; i < w->n; i++) check_parts(&w->v[i], true);
     for (uint64_t msn = w->next_msn > 16 ? w->next_msn - 16 : 0; msn < w->next_msn + 3; msn++) {
@@ -77,7 +77,7 @@ static void check(struct state *s)
     struct window *w = &s->w;
     struct body *b = window_playlist(w);
 
-    must(w->n <= WINDOW_KEPT && w->n_listed <= w->n);
+    must(w->n <= (w->part_us > 0 ? WINDOW_LOW_KEPT : WINDOW_KEPT) && w->n_listed <= w->n);
     must((w->n > 0) == (b != NULL));
     must((w->n > 0) == (window_ts_playlist(w) != NULL));
     must(w->target_s >= s->target_s && w->discont_seq >= s->discont_seq);

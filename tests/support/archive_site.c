@@ -123,18 +123,6 @@ void site_need_footage(void)
     }
 }
 
-unsigned site_count(struct span text, const char *what)
-{
-    unsigned n = 0;
-    ssize_t at;
-
-    while ((at = span_find_span(text, span_of(what))) >= 0) {
-        n++;
-        text = span_from(text, (size_t)at + strlen(what));
-    }
-    return n;
-}
-
 /* GET /<uid>/<name>: the status; the body in site.text where it fits. */
 unsigned site_get(const char *name, const char *fields, struct http_reply *r)
 {

@@ -35,6 +35,5 @@ void site_publish_open(usec_t wall_us);
 unsigned site_get(const char *name, const char *fields, struct http_reply *r);
 /* The n-th line of site.text that names a file. */
 bool site_uri(unsigned n, char *dst, size_t cap);
-unsigned site_count(struct span text, const char *what);
 
 #endif

@@ -74,6 +74,14 @@ static usec_t length_of(const struct media_file *f)
     return end;
 }
 
+struct view httpd_view(const char *uid)
+{
+    struct view v = {.rule = {ACCESS_PUBLIC, true, ACCESS_ROADS_ALL, {NULL, 0}}};
+
+    snprintf(v.uid, sizeof(v.uid), "%s", uid);
+    return v;
+}
+
 void httpd_camera_start(struct httpd_help *h, struct httpd_camera *c, const struct view *v,
     const struct media_file *file, usec_t start_wall_us)
 {

@@ -29,6 +29,8 @@ struct httpd_camera {
     usec_t base_us, length_us; /* wall clock of the file's start in this round; its length */
     struct track_set tracks;
 };
+/* A stream that everybody may watch on every road. */
+struct view httpd_view(const char *uid);
 /* file NULL: the tracks of ring_help_tracks, and frames by httpd_camera_put. Its stream is known to the
  * server when this returns, with the rule as given. v: uid, name, rule and the rest. */
 void httpd_camera_start(struct httpd_help *h, struct httpd_camera *c, const struct view *v,

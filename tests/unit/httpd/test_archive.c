@@ -13,6 +13,7 @@
 #include "common/base/fd.h"
 #include "common/base/mem.h"
 #include "tests/support/archive_site.h"
+#include "tests/support/playlist.h"
 #include "tests/support/tool.h"
 
 #define UID SITE_UID
@@ -37,20 +38,20 @@ static void test_playlist(void **state)
     site_need_footage();
     assert_int_equal(site_get("archive-1700000000-3600.m3u8", NULL, &r), 200);
     text = r.body;
-    assert_int_equal(site_count(text, "#EXT-X-DISCONTINUITY\n"), 1); /* the gap */
-    assert_int_equal(site_count(text, "#EXT-X-MAP:"), 1);            /* the same tracks all along */
-    assert_int_equal(site_count(text, "#EXTINF:4.0"), 2 * 4);
-    assert_int_equal(site_count(text, "#EXT-X-TARGETDURATION:4\n"), 1);
+    assert_int_equal(playlist_count(text, "#EXT-X-DISCONTINUITY\n"), 1); /* the gap */
+    assert_int_equal(playlist_count(text, "#EXT-X-MAP:"), 1);            /* the same tracks all along */
+    assert_int_equal(playlist_count(text, "#EXTINF:4.0"), 2 * 4);
+    assert_int_equal(playlist_count(text, "#EXT-X-TARGETDURATION:4\n"), 1);
     assert_true(span_ends(text, SPAN_LIT("#EXT-X-ENDLIST\n")));
     assert_true(span_find_span(text, SPAN_LIT("#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:2")) > 0);
     http_reply_done(&r);
     /* one second of it: the group of pictures that holds it */
     assert_int_equal(site_get("/dvr/" UID "/playlist.m3u8?timestamp=1700000005&duration=1", NULL, &r), 200);
-    assert_int_equal(site_count(r.body, "#EXTINF"), 1);
+    assert_int_equal(playlist_count(r.body, "#EXTINF"), 1);
     http_reply_done(&r);
     assert_int_equal(
         site_get("/dvr/" UID "/playlist_ios.m3u8?time=2023-11-14T22:13:25Z&duration=6", NULL, &r), 200);
-    assert_int_equal(site_count(r.body, "#EXTINF"), 2);
+    assert_int_equal(playlist_count(r.body, "#EXTINF"), 2);
     http_reply_done(&r);
 }
 
@@ -68,8 +69,8 @@ static void test_closed_a_moment_ago(void **state)
     must(segw_close(site.open, info) == 0);
     site_publish_open(T0 + 132 * US_PER_S);
     assert_int_equal(site_get("archive-1700000116-60.m3u8", NULL, &r), 200);
-    assert_int_equal(site_count(r.body, "#EXTINF"), 2 + 2 + 2);
-    assert_int_equal(site_count(r.body, "#EXT-X-DISCONTINUITY\n"), 0);
+    assert_int_equal(playlist_count(r.body, "#EXTINF"), 2 + 2 + 2);
+    assert_int_equal(playlist_count(r.body, "#EXT-X-DISCONTINUITY\n"), 0);
     for (unsigned i = 0; i < 5; i++) {
         struct http_reply part;
         char url[160];
@@ -82,7 +83,7 @@ static void test_closed_a_moment_ago(void **state)
     }
     http_reply_done(&r);
     assert_int_equal(site_get("recording_status.json?from=1700000100&to=1700001000", NULL, &r), 200);
-    assert_int_equal(site_count(r.body, "\"from\""), 1);
+    assert_int_equal(playlist_count(r.body, "\"from\""), 1);
     http_reply_done(&r);
     assert_int_equal(atomic_load(&st->rec_segment), segw_id(site.open));
     mem_free(info);
@@ -147,7 +148,7 @@ static void test_pieces_are_the_footage(void **state)
     site_need_footage();
     assert_int_equal(site_get("archive-1700000000-16.m3u8", NULL, &r), 200);
     http_reply_done(&r);
-    assert_int_equal(site_count(span_of(site.text), "#EXTINF"), 4);
+    assert_int_equal(playlist_count(span_of(site.text), "#EXTINF"), 4);
     buf_init(&whole, 64 << 20);
     map_of(name, sizeof(name));
     put_bytes(&whole, name);
@@ -226,7 +227,7 @@ static void test_outside_of_the_archive(void **state)
     site_need_footage();
     assert_int_equal(site_get("archive-1700000030-10.m3u8", NULL, &r), 404);
     assert_true(span_is(http_reply_field(&r, "X-Nearest-Recorded"), "1700000015"));
-    assert_int_equal(site_count(r.body, "1700000015"), 1);
+    assert_int_equal(playlist_count(r.body, "1700000015"), 1);
     http_reply_done(&r);
     assert_int_equal(site_get("archive-1700000100-10.m3u8", NULL, &r), 404);
     assert_true(span_is(http_reply_field(&r, "X-Nearest-Recorded"), "1700000116") ||
@@ -272,7 +273,7 @@ static void test_too_long(void **state)
     site_need_footage();
     for (size_t i = 0; i < ARRAY_N(long_ones); i++) {
         assert_int_equal(site_get(long_ones[i], NULL, &r), 413);
-        assert_int_equal(site_count(r.body, "7 days"), 1);
+        assert_int_equal(playlist_count(r.body, "7 days"), 1);
         http_reply_done(&r);
     }
 }
@@ -286,30 +287,30 @@ static void test_timeshift(void **state)
     (void)state;
     site_need_footage();
     assert_int_equal(site_get("timeshift_abs-1700000000.m3u8", NULL, &r), 200);
-    assert_int_equal(site_count(r.body, "CODECS=\"avc1."), 1);
+    assert_int_equal(playlist_count(r.body, "CODECS=\"avc1."), 1);
     assert_true(site_uri(0, uri, sizeof(uri)));
     assert_true(span_starts(span_of(uri), SPAN_LIT("timeshift_abs-1700000000-")));
     http_reply_done(&r);
     assert_int_equal(site_get(uri, NULL, &r), 200);
-    assert_int_equal(site_count(r.body, "#EXTINF"), 4);
-    assert_int_equal(site_count(r.body, "#EXT-X-START:TIME-OFFSET=0"), 1);
-    assert_int_equal(site_count(r.body, "#EXT-X-ENDLIST"), 0);
-    assert_int_equal(site_count(r.body, "#EXT-X-PLAYLIST-TYPE"), 0);
+    assert_int_equal(playlist_count(r.body, "#EXTINF"), 4);
+    assert_int_equal(playlist_count(r.body, "#EXT-X-START:TIME-OFFSET=0"), 1);
+    assert_int_equal(playlist_count(r.body, "#EXT-X-ENDLIST"), 0);
+    assert_int_equal(playlist_count(r.body, "#EXT-X-PLAYLIST-TYPE"), 0);
     http_reply_done(&r);
     /* later: what follows the gap, entries for the gap by request */
     snprintf(uri, sizeof(uri), "timeshift_abs-1700000000-%lld.m3u8",
         (long long)(clock_wall_us() / US_PER_S - 1700000200));
     assert_int_equal(site_get(uri, NULL, &r), 200);
-    assert_int_equal(site_count(r.body, "#EXTINF"), 3 + 2);
-    assert_int_equal(site_count(r.body, "#EXT-X-MEDIA-SEQUENCE:2\n"), 1);
-    assert_int_equal(site_count(r.body, "#EXT-X-DISCONTINUITY\n"), 1);
+    assert_int_equal(playlist_count(r.body, "#EXTINF"), 3 + 2);
+    assert_int_equal(playlist_count(r.body, "#EXT-X-MEDIA-SEQUENCE:2\n"), 1);
+    assert_int_equal(playlist_count(r.body, "#EXT-X-DISCONTINUITY\n"), 1);
     http_reply_done(&r);
     assert_int_equal(site_get("archive-1700000000-3600.m3u8?gap=1", NULL, &r), 200);
-    assert_int_equal(site_count(r.body, "#EXT-X-GAP\n"), 10);
-    assert_int_equal(site_count(r.body, "#EXT-X-VERSION:8\n"), 1);
+    assert_int_equal(playlist_count(r.body, "#EXT-X-GAP\n"), 10);
+    assert_int_equal(playlist_count(r.body, "#EXT-X-VERSION:8\n"), 1);
     http_reply_done(&r);
     assert_int_equal(site_get("index-1700000000-3600.m3u8?gap=1", NULL, &r), 200);
-    assert_int_equal(site_count(r.body, "archive-1700000000-3600.m3u8?gap=1\n"), 1);
+    assert_int_equal(playlist_count(r.body, "archive-1700000000-3600.m3u8?gap=1\n"), 1);
     http_reply_done(&r);
     /* nothing was recorded so early */
     assert_int_equal(site_get("timeshift_abs-1600000000.m3u8", NULL, &r), 404);
@@ -348,7 +349,7 @@ static void test_recording_status(void **state)
     assert_int_equal(
         site_get("recording_status.json?from=1699999000&to=1700001000&request=ranges,locks", NULL, &r), 200);
     assert_true(span_starts(r.body, SPAN_LIT("[{\"stream\":\"" UID "\",\"ranges\":[{\"from\":1")));
-    assert_int_equal(site_count(r.body, "\"from\""), 2);
+    assert_int_equal(playlist_count(r.body, "\"from\""), 2);
     assert_true(span_ends(r.body, SPAN_LIT("],\"locks\":[]}]\n")));
     /* 8 s from the index and 8 s that only the ring knows, as one */
     assert_true(span_find_span(r.body, SPAN_LIT("\"duration\":16}],")) > 0 ||

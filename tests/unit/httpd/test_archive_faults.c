@@ -15,6 +15,7 @@
 #include "common/base/wr.h"
 #include "httpd/archive.h"
 #include "tests/support/archive_site.h"
+#include "tests/support/playlist.h"
 #include "tests/support/tool.h"
 
 #define UID SITE_UID
@@ -135,7 +136,7 @@ static void test_one_of_two_storages_hangs(void **state)
     storage_index_ready(site.help.storages, SPAN_LIT("other"), span_of(other));
     set_archive("other, default");
     assert_int_equal(site_get(asked[0], NULL, &r), 200);
-    assert_int_equal(site_count(r.body, "#EXTINF"), 4);
+    assert_int_equal(playlist_count(r.body, "#EXTINF"), 4);
     assert_int_equal(http_reply_field(&r, "X-Archive-Incomplete").n, 0);
     http_reply_done(&r);
     hung_start(&h, "other");
@@ -147,7 +148,8 @@ static void test_one_of_two_storages_hangs(void **state)
         assert_true(span_is(http_reply_field(&r, "X-Archive-Incomplete"), "1 of 2 storages"));
         assert_true(span_is(http_reply_field(&r, "Cache-Control"), "no-store"));
         assert_int_equal(
-            i == 0 ? site_count(r.body, "#EXTINF") : site_count(r.body, "\"duration\":16"), i == 0 ? 4 : 1);
+            i == 0 ? playlist_count(r.body, "#EXTINF") : playlist_count(r.body, "\"duration\":16"),
+            i == 0 ? 4 : 1);
         http_reply_done(&r);
     }
     /* Nothing then on this one: perhaps on the other. */
@@ -241,7 +243,7 @@ static void test_damaged_record(void **state)
     touch_record(s->id);
     assert_int_equal(index_get(site.ix, UID, s->id, s), INDEX_E_DAMAGED);
     assert_int_equal(site_get("archive-1700000000-200.m3u8", NULL, &r), 200);
-    assert_int_equal(site_count(r.body, "#EXTINF"), 2 + 2 + 2);
+    assert_int_equal(playlist_count(r.body, "#EXTINF"), 2 + 2 + 2);
     assert_int_equal(http_reply_field(&r, "X-Archive-Incomplete").n, 0);
     http_reply_done(&r);
     assert_int_equal(site_get("recording_status.json?from=1700000000&to=1700000200", NULL, &r), 200);
@@ -251,7 +253,7 @@ static void test_damaged_record(void **state)
     http_reply_done(&r);
     touch_record(s->id);
     assert_int_equal(site_get("archive-1700000000-200.m3u8", NULL, &r), 200);
-    assert_int_equal(site_count(r.body, "#EXTINF"), 2 + 2 + 2 + 2);
+    assert_int_equal(playlist_count(r.body, "#EXTINF"), 2 + 2 + 2 + 2);
     http_reply_done(&r);
     mem_free(s);
 }
@@ -347,14 +349,14 @@ static void a_segment_is_damaged(void **state)
     assert_int_equal(get_piece(3), 200);
     assert_int_equal(ftruncate(fd, st.st_size * 3 / 4), 0);
     assert_int_equal(site_get("archive-1700000000-16.m3u8", NULL, &r), 200);
-    assert_int_equal(site_count(r.body, "#EXTINF"), 4);
-    assert_int_equal(site_count(r.body, "#EXTINF:4.0"), 3);
+    assert_int_equal(playlist_count(r.body, "#EXTINF"), 4);
+    assert_int_equal(playlist_count(r.body, "#EXTINF:4.0"), 3);
     assert_int_equal(get_piece(3), 200); /* as far as it goes */
     http_reply_done(&r);
     assert_int_equal(ftruncate(fd, st.st_size / 3), 0);
     assert_int_equal(site_get("archive-1700000000-3600.m3u8", NULL, &r), 200);
-    assert_int_equal(site_count(r.body, "#EXTINF"), 2 + 1 + 2 + 2);
-    assert_int_equal(site_count(r.body, "#EXT-X-DISCONTINUITY\n"), 1);
+    assert_int_equal(playlist_count(r.body, "#EXTINF"), 2 + 1 + 2 + 2);
+    assert_int_equal(playlist_count(r.body, "#EXT-X-DISCONTINUITY\n"), 1);
     http_reply_done(&r);
     assert_int_equal(get_piece(2), 200);
 }

@@ -10,6 +10,7 @@
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "tests/support/archive_site.h"
+#include "tests/support/playlist.h"
 #include "tests/support/movie.h"
 #include "tests/support/tool.h"
 
@@ -209,7 +210,7 @@ static void test_strip(void **state)
     http_reply_done(&r);
     /* over the gap; a last sound may reach over the end of its segment */
     assert_int_equal(site_get("strip-1700000000-132-33.json", NULL, &r), 200);
-    assert_in_range(site_count(r.body, ","), 1 + 7, 1 + 8);
+    assert_in_range(playlist_count(r.body, ","), 1 + 7, 1 + 8);
     http_reply_done(&r);
 }
 

@@ -12,61 +12,30 @@
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "httpd/follow.h"
-#include "tests/support/httpd_help.h"
+#include "tests/support/live_site.h"
+#include "tests/support/playlist.h"
 #include "tests/support/tool.h"
 
 #define FOOTAGE_S 8
 #define WAIT_US   (10 * US_PER_S)
 
-static struct httpd_help help;
-static char dir[64], path[128], out[128];
-static struct media_file footage;
-static bool have_footage;
+static char out[128];
 
 static int start(void **state)
 {
+    int err = live_start(FOOTAGE_S, 2);
+
     (void)state;
-    tool_tmpdir(dir, sizeof(dir));
-    snprintf(path, sizeof(path), "%s/a.mp4", dir);
-    snprintf(out, sizeof(out), "%s/out.mp4", dir);
-    have_footage = media_file_make(path, "libx264", "aac", FOOTAGE_S) && media_file_load(path, &footage) == 0;
-    httpd_help_start(&help, 2, NULL, 0);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    httpd_help_stop(&help);
-    media_file_done(&footage);
-    tool_rmdir(dir);
-    return 0;
-}
-
-static struct view view_of(const char *uid)
-{
-    struct view v = {.rule = {ACCESS_PUBLIC, true, ACCESS_ROADS_ALL, {NULL, 0}}};
-
-    snprintf(v.uid, sizeof(v.uid), "%s", uid);
-    return v;
+    snprintf(out, sizeof(out), "%s/out.mp4", live.dir);
+    return err;
 }
 
 /* A stream that has been captured for `s` seconds. */
 static void camera(struct httpd_camera *c, const char *uid, unsigned s)
 {
-    struct view v = view_of(uid);
-    usec_t now = clock_wall_us();
+    struct view v = httpd_view(uid);
 
-    httpd_camera_start(&help, c, &v, &footage, now - (usec_t)s * US_PER_S);
-    httpd_camera_until(c, now);
-}
-
-static void need_footage(void)
-{
-    if (!have_footage) {
-        print_message("skipped: no ffmpeg with libx264\n");
-        skip();
-    }
+    live_camera(c, &v, s);
 }
 
 static void save(struct span bytes)
@@ -120,17 +89,6 @@ static bool map_of(struct span text, char *dst, size_t cap)
     return false;
 }
 
-static uint64_t tag_of(struct span text, const char *tag)
-{
-    struct span line;
-    uint64_t v = 0;
-
-    while (span_split(&text, '\n', &line))
-        if (span_starts(line, span_of(tag)) && span_u64(span_from(line, strlen(tag)), UINT32_MAX, &v))
-            return v;
-    return 0;
-}
-
 /* Init segment and the first segment of a playlist, as one file. */
 static void fetch_segment(const char *uid, struct span playlist, unsigned number)
 {
@@ -140,11 +98,11 @@ static void fetch_segment(const char *uid, struct span playlist, unsigned number
 
     assert_true(map_of(playlist, name, sizeof(name)));
     snprintf(url, sizeof(url), "/%s/%s", uid, name);
-    assert_true(httpd_help_get(&help, url, NULL, &init));
+    assert_true(httpd_help_get(&live.help, url, NULL, &init));
     assert_int_equal(init.status, 200);
     assert_true(uri_at(playlist, number, name, sizeof(name)));
     snprintf(url, sizeof(url), "/%s/%s", uid, name);
-    assert_true(httpd_help_get(&help, url, NULL, &seg));
+    assert_true(httpd_help_get(&live.help, url, NULL, &seg));
     assert_int_equal(seg.status, 200);
     buf_init(&whole, 64 << 20);
     buf_put(&whole, init.body);
@@ -164,28 +122,28 @@ static void test_first_playlist_at_once(void **state)
     usec_t before;
 
     (void)state;
-    need_footage();
+    live_need_footage();
     camera(&c, "first", 5);
     before = clock_mono_us();
-    assert_true(httpd_help_get(&help, "/first/index.m3u8", NULL, &r));
+    assert_true(httpd_help_get(&live.help, "/first/index.m3u8", NULL, &r));
     assert_int_equal(r.status, 200);
     assert_true(span_find_span(r.body, SPAN_LIT("CODECS=\"avc1.")) > 0);
     assert_true(span_find_span(r.body, SPAN_LIT("mp4a.40.2\"")) > 0);
     assert_true(span_find_span(r.body, SPAN_LIT(",RESOLUTION=")) > 0);
     assert_true(span_find_span(r.body, SPAN_LIT("FRAME-RATE=25.000")) > 0);
     http_reply_done(&r);
-    assert_true(httpd_help_get(&help, "/first/video.m3u8", NULL, &r));
+    assert_true(httpd_help_get(&live.help, "/first/video.m3u8", NULL, &r));
     assert_int_equal(r.status, 200);
     assert_true(span_find_span(r.body, SPAN_LIT("#EXT-X-INDEPENDENT-SEGMENTS")) > 0);
     assert_true(span_find_span(r.body, SPAN_LIT("#EXT-X-PROGRAM-DATE-TIME:")) > 0);
-    assert_int_equal(tag_of(r.body, "#EXT-X-TARGETDURATION:"), 4);
+    assert_int_equal(playlist_tag(r.body, "#EXT-X-TARGETDURATION:"), 4);
     fetch_segment("first", r.body, 0);
     assert_true(clock_mono_us() - before < 2 * US_PER_S);
     probe(said, sizeof(said));
     assert_int_equal(frames_of(said, "h264"), 25); /* one group of pictures */
     assert_true(frames_of(said, "aac") > 40);
     http_reply_done(&r);
-    httpd_camera_stop(&help, &c, "first");
+    httpd_camera_stop(&live.help, &c, "first");
 }
 
 /* What docs/reference/http.md says of playlists. */
@@ -196,28 +154,28 @@ static void test_playlists_have_tags_and_are_packed(void **state)
     struct http_reply r;
 
     (void)state;
-    need_footage();
+    live_need_footage();
     camera(&c, "texts", 5);
     for (size_t i = 0; i < ARRAY_N(urls); i++) {
         char fields[256], etag[64];
 
-        assert_true(httpd_help_get(&help, urls[i], "Accept-Encoding: gzip\r\n", &r));
+        assert_true(httpd_help_get(&live.help, urls[i], "Accept-Encoding: gzip\r\n", &r));
         assert_int_equal(r.status, 200);
         assert_true(span_is(http_reply_field(&r, "Content-Encoding"), "gzip"));
         assert_true(span_is(http_reply_field(&r, "Vary"), "Accept-Encoding"));
         assert_true(span_copy(http_reply_field(&r, "ETag"), etag, sizeof(etag)) && etag[0] != '\0');
         http_reply_done(&r);
         snprintf(fields, sizeof(fields), "Accept-Encoding: gzip\r\nIf-None-Match: %s\r\n", etag);
-        assert_true(httpd_help_get(&help, urls[i], fields, &r));
+        assert_true(httpd_help_get(&live.help, urls[i], fields, &r));
         assert_int_equal(r.status, 304);
         http_reply_done(&r);
     }
-    assert_true(httpd_help_get(&help, "/texts/stream.json", "", &r));
+    assert_true(httpd_help_get(&live.help, "/texts/stream.json", "", &r));
     assert_int_equal(r.status, 200);
     assert_true(span_is(http_reply_field(&r, "Cache-Control"), "no-store")); /* it tells the time */
     assert_null(http_reply_field(&r, "ETag").p);
     http_reply_done(&r);
-    httpd_camera_stop(&help, &c, "texts");
+    httpd_camera_stop(&live.help, &c, "texts");
 }
 
 static void test_follows_only_while_watched(void **state)
@@ -227,19 +185,19 @@ static void test_follows_only_while_watched(void **state)
     usec_t until = clock_mono_us() + 2 * FOLLOW_HLS_LEAST_US;
 
     (void)state;
-    need_footage();
+    live_need_footage();
     camera(&c, "demand", 3);
     assert_int_equal(atomic_load(&c.demand->followers), 0);
-    assert_true(httpd_help_get(&help, "/demand/preview.mp4", NULL, &r));
+    assert_true(httpd_help_get(&live.help, "/demand/preview.mp4", NULL, &r));
     assert_int_equal(atomic_load(&c.demand->followers), 0); /* a preview follows nothing */
     http_reply_done(&r);
-    assert_true(httpd_help_get(&help, "/demand/video.m3u8", NULL, &r));
+    assert_true(httpd_help_get(&live.help, "/demand/video.m3u8", NULL, &r));
     http_reply_done(&r);
     assert_int_equal(atomic_load(&c.demand->followers), 1);
     assert_int_equal(atomic_load(&c.demand->wanted), 1);
     while (atomic_load(&c.demand->followers) > 0 && clock_mono_us() < until) usleep(20000);
     assert_int_equal(atomic_load(&c.demand->followers), 0);
-    httpd_camera_stop(&help, &c, "demand");
+    httpd_camera_stop(&live.help, &c, "demand");
 }
 
 /* Runs the camera faster than life: media of `s` seconds in steps, asking the playlist each time. */
@@ -251,17 +209,17 @@ static void test_window_rules(void **state)
     uint64_t msn = 0, target = 0;
 
     (void)state;
-    need_footage();
+    live_need_footage();
     camera(&c, "window", 3);
     for (unsigned s = 0; s < 60; s++) {
         now += US_PER_S;
         httpd_camera_until(&c, now);
-        assert_true(httpd_help_get(&help, "/window/video.m3u8", "Accept-Encoding: gzip;q=0\r\n", &r));
+        assert_true(httpd_help_get(&live.help, "/window/video.m3u8", "Accept-Encoding: gzip;q=0\r\n", &r));
         assert_int_equal(r.status, 200);
-        assert_true(tag_of(r.body, "#EXT-X-MEDIA-SEQUENCE:") >= msn);
-        assert_true(tag_of(r.body, "#EXT-X-TARGETDURATION:") >= target);
-        msn = tag_of(r.body, "#EXT-X-MEDIA-SEQUENCE:");
-        target = tag_of(r.body, "#EXT-X-TARGETDURATION:");
+        assert_true(playlist_tag(r.body, "#EXT-X-MEDIA-SEQUENCE:") >= msn);
+        assert_true(playlist_tag(r.body, "#EXT-X-TARGETDURATION:") >= target);
+        msn = playlist_tag(r.body, "#EXT-X-MEDIA-SEQUENCE:");
+        target = playlist_tag(r.body, "#EXT-X-TARGETDURATION:");
         if (s == 59) {
             char said[256];
 
@@ -274,19 +232,7 @@ static void test_window_rules(void **state)
         http_reply_done(&r);
     }
     assert_int_equal(target, 4);
-    httpd_camera_stop(&help, &c, "window");
-}
-
-static unsigned count(struct span bytes, struct span what)
-{
-    unsigned n = 0;
-    ssize_t at;
-
-    while ((at = span_find_span(bytes, what)) >= 0) {
-        n++;
-        bytes = span_from(bytes, (size_t)at + what.n);
-    }
-    return n;
+    httpd_camera_stop(&live.help, &c, "window");
 }
 
 static void receive(int fd, struct buf *b)
@@ -310,17 +256,17 @@ static void test_live_mp4(void **state)
     int fd;
 
     (void)state;
-    need_footage();
+    live_need_footage();
     camera(&c, "mp4", 3);
-    fd = httpd_help_connect(&help);
+    fd = httpd_help_connect(&live.help);
     assert_true(http_help_ask(fd, SPAN_LIT(request), 1, &r));
     assert_int_equal(r.status, 200);
     assert_int_equal(http_reply_field(&r, "Content-Length").n, 0);
     buf_init(&file, 64 << 20);
     buf_put(&file, span_from(buf_span(&r.all), r.head.n));
     httpd_camera_until(&c, now + 3 * US_PER_S);
-    while (file.limit > 0 && count(buf_span(&file), SPAN_LIT("moof")) < 75) receive(fd, &file);
-    httpd_camera_stop(&help, &c, "mp4");
+    while (file.limit > 0 && playlist_count(buf_span(&file), "moof") < 75) receive(fd, &file);
+    httpd_camera_stop(&live.help, &c, "mp4");
     while (file.limit > 0) receive(fd, &file);
     save(buf_span(&file));
     buf_done(&file);
@@ -337,16 +283,16 @@ static void test_preview(void **state)
     char said[256];
 
     (void)state;
-    need_footage();
+    live_need_footage();
     camera(&c, "preview", 3);
-    assert_true(httpd_help_get(&help, "/live/preview/preview.mp4", NULL, &r));
+    assert_true(httpd_help_get(&live.help, "/live/preview/preview.mp4", NULL, &r));
     assert_int_equal(r.status, 200);
     save(r.body);
     probe(said, sizeof(said));
     assert_int_equal(frames_of(said, "h264"), 1);
     assert_true(http_reply_field(&r, "Last-Modified").n > 0);
     http_reply_done(&r);
-    httpd_camera_stop(&help, &c, "preview");
+    httpd_camera_stop(&live.help, &c, "preview");
 }
 
 static void set_state(struct httpd_camera *c, enum stream_state state, const char *reason)
@@ -360,24 +306,24 @@ static void set_state(struct httpd_camera *c, enum stream_state state, const cha
 static void test_no_picture_says_why(void **state)
 {
     struct httpd_camera c;
-    struct view v = view_of("down");
+    struct view v = httpd_view("down");
     struct http_reply r;
 
     (void)state;
-    need_footage();
-    httpd_camera_start(&help, &c, &v, &footage, clock_wall_us());
+    live_need_footage();
+    httpd_camera_start(&live.help, &c, &v, &live.footage, clock_wall_us());
     set_state(&c, STREAM_DOWN, "no route to host");
     for (unsigned i = 0; i < 4; i++) {
         static const char *const urls[] = {
             "/down/index.m3u8", "/down/video.m3u8", "/down/live.mp4", "/down/preview.mp4"};
 
-        assert_true(httpd_help_get(&help, urls[i], NULL, &r));
+        assert_true(httpd_help_get(&live.help, urls[i], NULL, &r));
         assert_int_equal(r.status, 503);
         assert_true(span_find_span(r.body, SPAN_LIT("down: no route to host")) > 0);
         assert_true(http_reply_field(&r, "Retry-After").n > 0);
         http_reply_done(&r);
     }
-    httpd_camera_stop(&help, &c, "down");
+    httpd_camera_stop(&live.help, &c, "down");
 }
 
 /* A request for a camera on demand waits for its first picture. */
@@ -385,15 +331,15 @@ static void test_on_demand_waits(void **state)
 {
     static const char request[] = "GET /lazy/video.m3u8 HTTP/1.1\r\nHost: t\r\n\r\n";
     struct httpd_camera c;
-    struct view v = view_of("lazy");
+    struct view v = httpd_view("lazy");
     struct http_reply r;
     usec_t now = clock_wall_us(), until = clock_mono_us() + WAIT_US;
-    int fd = httpd_help_connect(&help);
+    int fd = httpd_help_connect(&live.help);
 
     (void)state;
-    need_footage();
+    live_need_footage();
     v.on_demand = true;
-    httpd_camera_start(&help, &c, &v, &footage, now);
+    httpd_camera_start(&live.help, &c, &v, &live.footage, now);
     set_state(&c, STREAM_IDLE, "");
     assert_int_equal(send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL), sizeof(request) - 1);
     while (atomic_load(&c.demand->wanted) == 0 && clock_mono_us() < until) usleep(2000);
@@ -404,7 +350,7 @@ static void test_on_demand_waits(void **state)
     assert_int_equal(r.status, 200);
     http_reply_done(&r);
     close(fd);
-    httpd_camera_stop(&help, &c, "lazy");
+    httpd_camera_stop(&live.help, &c, "lazy");
 }
 
 /* Frames reach the window a moment after the camera has put them. */
@@ -414,7 +360,7 @@ static ssize_t playlist_with(const char *url, struct span what, struct http_repl
     ssize_t at;
 
     for (;;) {
-        assert_true(httpd_help_get(&help, url, NULL, r));
+        assert_true(httpd_help_get(&live.help, url, NULL, r));
         at = span_find_span(r->body, what);
         if (at >= 0 || clock_mono_us() > until) return at;
         http_reply_done(r);
@@ -430,9 +376,9 @@ static void test_other_tracks_are_a_discontinuity(void **state)
     ssize_t at;
 
     (void)state;
-    need_footage();
+    live_need_footage();
     camera(&c, "change", 3);
-    assert_true(httpd_help_get(&help, "/change/video.m3u8", NULL, &r));
+    assert_true(httpd_help_get(&live.help, "/change/video.m3u8", NULL, &r));
     http_reply_done(&r);
     c.tracks.t[0].width += 2;
     ring_set_tracks(c.w, &c.tracks);
@@ -441,7 +387,7 @@ static void test_other_tracks_are_a_discontinuity(void **state)
     assert_true(at > 0);
     fetch_segment("change", span_from(r.body, (size_t)at), 0);
     http_reply_done(&r);
-    httpd_camera_stop(&help, &c, "change");
+    httpd_camera_stop(&live.help, &c, "change");
 }
 
 static void test_segments_that_are_not_there(void **state)
@@ -450,18 +396,18 @@ static void test_segments_that_are_not_there(void **state)
     struct http_reply r;
 
     (void)state;
-    need_footage();
+    live_need_footage();
     camera(&c, "gone", 3);
-    assert_true(httpd_help_get(&help, "/gone/live-1.m4s", NULL, &r));
+    assert_true(httpd_help_get(&live.help, "/gone/live-1.m4s", NULL, &r));
     assert_int_equal(r.status, 404);
     http_reply_done(&r);
-    assert_true(httpd_help_get(&help, "/gone/live-x.m4s", NULL, &r));
+    assert_true(httpd_help_get(&live.help, "/gone/live-x.m4s", NULL, &r));
     assert_int_equal(r.status, 400);
     http_reply_done(&r);
-    assert_true(httpd_help_get(&help, "/gone/live-init-0.mp4", NULL, &r));
+    assert_true(httpd_help_get(&live.help, "/gone/live-init-0.mp4", NULL, &r));
     assert_int_equal(r.status, 404);
     http_reply_done(&r);
-    httpd_camera_stop(&help, &c, "gone");
+    httpd_camera_stop(&live.help, &c, "gone");
 }
 
 /* A viewer who reads nothing costs the others nothing, and catches up at a key frame. */
@@ -471,22 +417,22 @@ static void test_slow_viewer(void **state)
     struct httpd_camera c;
     struct http_reply r;
     usec_t now = clock_wall_us();
-    int slow = httpd_help_connect(&help), small = 4096;
+    int slow = httpd_help_connect(&live.help), small = 4096;
 
     (void)state;
-    need_footage();
+    live_need_footage();
     camera(&c, "slow", 3);
     setsockopt(slow, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
     assert_int_equal(send(slow, request, sizeof(request) - 1, MSG_NOSIGNAL), sizeof(request) - 1);
     for (unsigned i = 0; i < 30; i++) {
         now += 2 * US_PER_S;
         httpd_camera_until(&c, now);
-        assert_true(httpd_help_get(&help, "/slow/video.m3u8", NULL, &r));
+        assert_true(httpd_help_get(&live.help, "/slow/video.m3u8", NULL, &r));
         assert_int_equal(r.status, 200);
         http_reply_done(&r);
     }
     close(slow);
-    httpd_camera_stop(&help, &c, "slow");
+    httpd_camera_stop(&live.help, &c, "slow");
 }
 
 int main(void)
@@ -505,5 +451,5 @@ int main(void)
         cmocka_unit_test(test_follows_only_while_watched),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, live_stop);
 }

@@ -11,7 +11,8 @@
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/media/ts.h"
-#include "tests/support/httpd_help.h"
+#include "tests/support/live_site.h"
+#include "tests/support/playlist.h"
 #include "tests/support/tool.h"
 #include "tests/support/ts_read.h"
 
@@ -19,49 +20,17 @@
 #define WAIT_US   (15 * US_PER_S)
 #define BIG       (600u << 10)
 
-static struct httpd_help help;
-static char dir[64], path[128];
-static struct media_file footage;
-static bool have_footage;
-
 static int start(void **state)
 {
     (void)state;
-    tool_tmpdir(dir, sizeof(dir));
-    snprintf(path, sizeof(path), "%s/a.mp4", dir);
-    have_footage = media_file_make(path, "libx264", "aac", FOOTAGE_S) && media_file_load(path, &footage) == 0;
-    httpd_help_start(&help, 2, NULL, 0);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    httpd_help_stop(&help);
-    media_file_done(&footage);
-    tool_rmdir(dir);
-    return 0;
-}
-
-static struct view view_of(const char *uid)
-{
-    struct view v = {.rule = {ACCESS_PUBLIC, true, ACCESS_ROADS_ALL, {NULL, 0}}};
-
-    snprintf(v.uid, sizeof(v.uid), "%s", uid);
-    return v;
+    return live_start(FOOTAGE_S, 2);
 }
 
 static void camera(struct httpd_camera *c, const char *uid, unsigned s)
 {
-    struct view v = view_of(uid);
-    usec_t now = clock_wall_us();
+    struct view v = httpd_view(uid);
 
-    if (!have_footage) {
-        print_message("skipped: no ffmpeg with libx264\n");
-        skip();
-    }
-    httpd_camera_start(&help, c, &v, &footage, now - (usec_t)s * US_PER_S);
-    httpd_camera_until(c, now);
+    live_camera(c, &v, s);
 }
 
 /* The footage is laid out a second of pictures, then its sound. */
@@ -78,23 +47,12 @@ static void reads(struct ts_read *r, struct span packets)
     if (!ts_read(r, packets)) fail_msg("packet %zu: %s", r->packets, r->bad);
 }
 
-static uint64_t tag_of(struct span text, const char *tag)
-{
-    struct span line;
-    uint64_t v = 0;
-
-    while (span_split(&text, '\n', &line))
-        if (span_starts(line, span_of(tag)) && span_u64(span_from(line, strlen(tag)), UINT32_MAX, &v))
-            return v;
-    return 0;
-}
-
 static void get(const char *uid, const char *name, unsigned status, struct http_reply *r)
 {
     char url[256];
 
     snprintf(url, sizeof(url), "/%s/%s", uid, name);
-    assert_true(httpd_help_get(&help, url, NULL, r));
+    assert_true(httpd_help_get(&live.help, url, NULL, r));
     assert_int_equal(r->status, status);
 }
 
@@ -137,11 +95,11 @@ static void segments_are_one_stream(void **state)
         httpd_camera_until(&c, now);
         get("one", "mpegts.m3u8", 200, &r);
         get("one", "video.m3u8", 200, &mp4);
-        msn = tag_of(r.body, "#EXT-X-MEDIA-SEQUENCE:");
-        assert_int_equal(tag_of(r.body, "#EXT-X-VERSION:"), 3);
+        msn = playlist_tag(r.body, "#EXT-X-MEDIA-SEQUENCE:");
+        assert_int_equal(playlist_tag(r.body, "#EXT-X-VERSION:"), 3);
         assert_int_equal(span_find_span(r.body, SPAN_LIT("EXT-X-MAP")), -1);
         assert_int_equal(
-            tag_of(r.body, "#EXT-X-TARGETDURATION:"), tag_of(mp4.body, "#EXT-X-TARGETDURATION:"));
+            playlist_tag(r.body, "#EXT-X-TARGETDURATION:"), playlist_tag(mp4.body, "#EXT-X-TARGETDURATION:"));
         for (struct span rest = r.body, line; span_split(&rest, '\n', &line);)
             if (span_starts(line, SPAN_LIT("live-"))) n++;
         if (next == 0) next = msn;
@@ -154,13 +112,13 @@ static void segments_are_one_stream(void **state)
     assert_true(ts->pcrs > 50 * 25);
     assert_int_equal(ts->n_streams, 2);
     ts_read_free(ts);
-    httpd_camera_stop(&help, &c, "one");
+    httpd_camera_stop(&live.help, &c, "one");
 }
 
 static int ask(const char *uid)
 {
     char text[256];
-    int fd = httpd_help_connect(&help);
+    int fd = httpd_help_connect(&live.help);
     int n = snprintf(text, sizeof(text), "GET /%s/mpegts HTTP/1.1\r\nHost: t\r\n\r\n", uid);
 
     must(send(fd, text, (size_t)n, MSG_NOSIGNAL) == n);
@@ -235,7 +193,7 @@ static void without_end(void **state)
     assert_int_equal(p.ts->version, 1);
     assert_int_equal(p.ts->n_streams, 1);
     assert_int_equal(p.ts->said_jumps, before + 1);
-    httpd_camera_stop(&help, &c, "endless");
+    httpd_camera_stop(&live.help, &c, "endless");
     while (play_some(&p)) {
     }
     player_stop(&p);
@@ -244,19 +202,19 @@ static void without_end(void **state)
 /* Who reads nothing for a while goes on at a key frame, and is told that there was a jump. */
 static void a_slow_viewer(void **state)
 {
-    struct view v = view_of("slow");
+    struct view v = httpd_view("slow");
     struct httpd_camera c;
     struct player p;
     bool jumped = false;
 
     (void)state;
-    httpd_camera_start(&help, &c, &v, NULL, clock_wall_us());
+    httpd_camera_start(&live.help, &c, &v, NULL, clock_wall_us());
     for (unsigned i = 0; i < 25; i++) httpd_camera_put(&c, i == 0 ? FRAME_KEY : 0, 1000);
     player_start(&p, ask("slow"));
     while (p.ts->pcrs < 10) assert_true(play_some(&p));
     for (unsigned i = 0; i < 90; i++) {
         httpd_camera_put(&c, i % 30 == 0 ? FRAME_KEY : 0, BIG);
-        if (i % 30 == 29) httpd_help_settle(&help);
+        if (i % 30 == 29) httpd_help_settle(&live.help);
     }
     for (unsigned i = 0; i < 400 && !jumped; i++) {
         httpd_camera_put(&c, i % 5 == 0 ? FRAME_KEY : 0, 1000);
@@ -266,7 +224,7 @@ static void a_slow_viewer(void **state)
     while (!jumped && play_some(&p)) jumped = p.ts->said_jumps >= 4;
     assert_true(jumped);
     player_stop(&p);
-    httpd_camera_stop(&help, &c, "slow");
+    httpd_camera_stop(&live.help, &c, "slow");
 }
 
 static const struct track opus = {.codec = CODEC_OPUS,
@@ -279,13 +237,13 @@ static const struct track opus = {.codec = CODEC_OPUS,
 /* 3 s of the footage, its sound said to be Opus, its pictures to be `video` (NULL: what they are). */
 static void disguised(struct httpd_camera *c, const char *uid, const struct track *video)
 {
-    struct view v = view_of(uid);
+    struct view v = httpd_view(uid);
     usec_t now = clock_wall_us();
 
-    if (!have_footage) skip();
-    httpd_camera_start(&help, c, &v, &footage, now - 3 * US_PER_S);
+    live_need_footage();
+    httpd_camera_start(&live.help, c, &v, &live.footage, now - 3 * US_PER_S);
     if (video) c->tracks.t[0] = *video;
-    c->tracks.t[0].clock_hz = footage.movie.tracks.t[0].clock_hz;
+    c->tracks.t[0].clock_hz = live.footage.movie.tracks.t[0].clock_hz;
     c->tracks.t[1] = opus;
     ring_set_tracks(c->w, &c->tracks);
     httpd_camera_until(c, now);
@@ -312,11 +270,11 @@ static void what_is_left_out(void **state)
     answers("left", "video.m3u8", 200, "");
     answers("left", "live-x.ts", 400, "");
     answers("left", "live-1.ts", 404, "");
-    httpd_camera_stop(&help, &c, "left");
+    httpd_camera_stop(&live.help, &c, "left");
     disguised(&c, "opus", &data);
     answers("opus", "mpegts.m3u8", 415, "");
     answers("opus", "mpegts", 415, "");
-    httpd_camera_stop(&help, &c, "opus");
+    httpd_camera_stop(&live.help, &c, "opus");
 }
 
 int main(void)
@@ -328,5 +286,5 @@ int main(void)
         cmocka_unit_test(what_is_left_out),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, live_stop);
 }

@@ -52,17 +52,9 @@ static void put(struct httpd_camera *c, unsigned n, size_t bytes)
     for (unsigned i = 0; i < n; i++) httpd_camera_put(c, c->at % GOP == 0 ? FRAME_KEY : 0, bytes);
 }
 
-static struct view view_of(const char *uid)
-{
-    struct view v = {.rule = {ACCESS_PUBLIC, true, ACCESS_ROADS_ALL, {NULL, 0}}};
-
-    snprintf(v.uid, sizeof(v.uid), "%s", uid);
-    return v;
-}
-
 static void camera(struct httpd_camera *c, const char *uid)
 {
-    struct view v = view_of(uid);
+    struct view v = httpd_view(uid);
 
     httpd_camera_start(&help, c, &v, NULL, clock_wall_us());
     put(c, ENOUGH, FRAME_N);

@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 #include "httpd/hls.h"
 #include "httpd/window.h"
+#include "tests/support/playlist.h"
 #include "tests/support/ring_help.h"
 
 #define FRAME_US (40 * US_PER_MS)
@@ -62,28 +63,17 @@ static bool fragment(struct bench *b, bool key, usec_t dur_us)
     return closed;
 }
 
-static uint64_t tag(struct span text, const char *name)
-{
-    struct span line;
-    uint64_t v;
-
-    while (span_split(&text, '\n', &line))
-        if (span_starts(line, span_of(name)) && span_u64(span_from(line, strlen(name)), UINT32_MAX, &v))
-            return v;
-    return 0;
-}
-
 /* What a player holds the server to, each time it asks. */
 static struct span playlist(struct bench *b)
 {
     struct body *body = window_playlist(&b->w);
     struct span text = span(body->plain->data, body->plain->n);
-    unsigned target = (unsigned)tag(text, "#EXT-X-TARGETDURATION:");
+    unsigned target = (unsigned)playlist_tag(text, "#EXT-X-TARGETDURATION:");
 
     if (b->promised == 0) b->promised = target;
     assert_int_equal(target, b->promised);
-    assert_true(tag(text, "#EXT-X-MEDIA-SEQUENCE:") >= b->msn);
-    b->msn = tag(text, "#EXT-X-MEDIA-SEQUENCE:");
+    assert_true(playlist_tag(text, "#EXT-X-MEDIA-SEQUENCE:") >= b->msn);
+    b->msn = playlist_tag(text, "#EXT-X-MEDIA-SEQUENCE:");
     for (size_t i = b->w.n - b->w.n_listed; i < b->w.n; i++) {
         assert_true(b->w.v[i].dur_us > 0);
         assert_true(hls_rounded_s(b->w.v[i].dur_us) <= b->promised);
@@ -237,13 +227,13 @@ static void sound_that_comes_late(void **state)
     init_unref(b->init);
     b->init = both;
     window_break(&b->w);
-    assert_int_equal(tag(playlist(b), "#EXT-X-DISCONTINUITY-SEQUENCE:"), 0);
+    assert_int_equal(playlist_tag(playlist(b), "#EXT-X-DISCONTINUITY-SEQUENCE:"), 0);
     run(b, 2 * US_PER_S, 4 * US_PER_S);
     fragment(b, true, FRAME_US);
     assert_int_equal(b->w.n_listed, 1);
     assert_true(says(playlist(b), "#EXT-X-DISCONTINUITY\n"));
     run(b, 2 * US_PER_S, 30 * US_PER_S);
-    assert_int_equal(tag(playlist(b), "#EXT-X-DISCONTINUITY-SEQUENCE:"), 1);
+    assert_int_equal(playlist_tag(playlist(b), "#EXT-X-DISCONTINUITY-SEQUENCE:"), 1);
 }
 
 /* --- low latency --- */
@@ -256,18 +246,6 @@ static struct span low(struct bench *b)
     return span(body->plain->data, body->plain->n);
 }
 
-static size_t count(struct span text, const char *what)
-{
-    size_t n = 0;
-    ssize_t at;
-
-    while ((at = span_find_span(text, span_of(what))) >= 0) {
-        n++;
-        text = span_from(text, (size_t)at + 1);
-    }
-    return n;
-}
-
 /* Eight frames a part, eleven parts and a rest in 4 s; those of three targets are listed, and the next is
  * hinted. */
 static void parts_are_listed_and_hinted(void **state)
@@ -278,16 +256,103 @@ static void parts_are_listed_and_hinted(void **state)
     run(b, 2 * US_PER_S, 30 * US_PER_S);
     window_low_begin(&b->w);
     text = low(b);
-    assert_true(says(text, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.041000\n"));
+    assert_true(says(
+        text, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.041000,CAN-SKIP-UNTIL=24.0\n"));
     assert_true(says(text, "#EXT-X-PART-INF:PART-TARGET=0.347000\n"));
     run(b, 2 * US_PER_S, 6 * US_PER_S);
     text = low(b);
-    assert_true(count(text, "#EXT-X-PART:") >= 3 * 12 && count(text, "#EXT-X-PART:") <= 5 * 13);
-    assert_int_equal(count(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI="), 1);
+    assert_true(
+        playlist_count(text, "#EXT-X-PART:") >= 3 * 12 && playlist_count(text, "#EXT-X-PART:") <= 5 * 13);
+    assert_int_equal(playlist_count(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI="), 1);
     assert_true(says(text, "#EXT-X-PART:DURATION=0.320000,URI=\"live-"));
     assert_true(says(text, ".0.m4s\",INDEPENDENT=YES\n"));
     assert_false(says(playlist(b), "PART")); /* the plain one stays as it is */
-    assert_int_equal(tag(text, "#EXT-X-MEDIA-SEQUENCE:"), tag(playlist(b), "#EXT-X-MEDIA-SEQUENCE:"));
+    /* More is listed than in the plain one, up to the same end. */
+    assert_true(
+        playlist_tag(text, "#EXT-X-MEDIA-SEQUENCE:") < playlist_tag(playlist(b), "#EXT-X-MEDIA-SEQUENCE:"));
+    run(b, 2 * US_PER_S, 60 * US_PER_S);
+    text = low(b);
+    assert_int_equal(playlist_count(text, "#EXTINF:"), WINDOW_LOW_LISTED);
+    assert_int_equal(playlist_tag(text, "#EXT-X-MEDIA-SEQUENCE:") + WINDOW_LOW_LISTED, b->w.next_msn);
+}
+
+/* What a delta update says behind what it leaves out is what the whole playlist says there. */
+static void delta_updates_leave_out_what_is_old(void **state)
+{
+    struct bench *b = *state;
+    struct span whole, delta, line, rest;
+    uint64_t n, behind_us = 0;
+
+    run(b, 2 * US_PER_S, 12 * US_PER_S);
+    window_low_begin(&b->w);
+    playlist(b);
+    assert_ptr_equal(window_low_delta(&b->w), window_low_playlist(&b->w)); /* nothing is old enough */
+    run(b, 2 * US_PER_S, 60 * US_PER_S);
+    whole = low(b);
+    delta = span(window_low_delta(&b->w)->plain->data, window_low_delta(&b->w)->plain->n);
+    assert_true(says(delta, "#EXT-X-VERSION:9\n") && !says(whole, "#EXT-X-SKIP"));
+    n = playlist_tag(delta, "#EXT-X-SKIP:SKIPPED-SEGMENTS=");
+    assert_int_equal(playlist_count(whole, "#EXTINF:") - playlist_count(delta, "#EXTINF:"), n);
+    assert_true(n >= 3);
+    assert_int_equal(
+        playlist_tag(delta, "#EXT-X-MEDIA-SEQUENCE:"), playlist_tag(whole, "#EXT-X-MEDIA-SEQUENCE:"));
+    assert_false(says(delta, "#EXT-X-MAP")); /* the player has it */
+    for (size_t i = b->w.n - WINDOW_LOW_LISTED + n; i < b->w.n; i++) behind_us += (uint64_t)b->w.v[i].dur_us;
+    assert_true(behind_us + 4 * US_PER_S >= HLS_SKIP_TARGETS * 4 * US_PER_S);
+    /* Line by line the same, from the end on. */
+    rest = span_from(delta, (size_t)span_find_span(delta, SPAN_LIT("#EXT-X-SKIP")));
+    span_split(&rest, '\n', &line);
+    assert_true(span_eq(span_from(whole, whole.n - rest.n), rest));
+    window_watched(&b->w, false);
+    assert_null(window_low_delta(&b->w));
+}
+
+/* What is listed for low latency only counts as not yet over. */
+static void discontinuities_that_are_still_listed(void **state)
+{
+    struct bench *b = *state;
+    uint64_t plain = 0, low_seq = 0;
+
+    run(b, 2 * US_PER_S, 12 * US_PER_S);
+    window_low_begin(&b->w);
+    for (unsigned i = 0; i < 12; i++) {
+        window_break(&b->w);
+        run(b, 2 * US_PER_S, 12 * US_PER_S);
+        plain = playlist_tag(playlist(b), "#EXT-X-DISCONTINUITY-SEQUENCE:");
+        assert_true(playlist_tag(low(b), "#EXT-X-DISCONTINUITY-SEQUENCE:") >= low_seq);
+        low_seq = playlist_tag(low(b), "#EXT-X-DISCONTINUITY-SEQUENCE:");
+    }
+    assert_int_equal(plain + playlist_count(playlist(b), "#EXT-X-DISCONTINUITY\n"), 12);
+    assert_int_equal(low_seq + playlist_count(low(b), "#EXT-X-DISCONTINUITY\n"), 12);
+    assert_true(low_seq < plain);
+}
+
+static void other_renditions_are_reported(void **state)
+{
+    struct bench *b = *state;
+    struct window_report r = {.uri = "../sub/video.ll.m3u8", .msn = 7, .part = 3};
+    uint64_t msn;
+    int64_t part;
+
+    run(b, 2 * US_PER_S, 30 * US_PER_S);
+    assert_false(window_low_last(&b->w, &msn, &part));
+    window_low_begin(&b->w);
+    b->w.reports[b->w.n_reports++] = r;
+    r.part = -1;
+    b->w.reports[b->w.n_reports++] = r;
+    assert_true(says(low(b),
+        "m4s\"\n#EXT-X-RENDITION-REPORT:URI=\"../sub/video.ll.m3u8\",LAST-MSN=7,LAST-PART=3\n"
+        "#EXT-X-RENDITION-REPORT:URI=\"../sub/video.ll.m3u8\",LAST-MSN=7\n"));
+    assert_false(says(playlist(b), "REPORT"));
+    while (!fragment(b, b->us % (2 * US_PER_S) == 0, FRAME_US)) continue;
+    assert_true(window_low_last(&b->w, &msn, &part)); /* of the one that has just closed */
+    assert_true(msn == b->w.next_msn - 1 && part == 12);
+    for (unsigned i = 0; i < 8; i++) fragment(b, false, FRAME_US);
+    assert_true(window_low_last(&b->w, &msn, &part));
+    assert_true(msn == b->w.next_msn - 1 && part == 12); /* a part of 0 is none to hls.js */
+    for (unsigned i = 0; i < 8; i++) fragment(b, false, FRAME_US);
+    assert_true(window_low_last(&b->w, &msn, &part));
+    assert_true(msn == b->w.next_msn && part == 1);
 }
 
 static void what_is_there_comes_soon_or_is_far(void **state)
@@ -362,6 +427,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_is_promised_before_it_is_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(sound_that_comes_late, setup, teardown),
         cmocka_unit_test_setup_teardown(parts_are_listed_and_hinted, setup, teardown),
+        cmocka_unit_test_setup_teardown(delta_updates_leave_out_what_is_old, setup, teardown),
+        cmocka_unit_test_setup_teardown(discontinuities_that_are_still_listed, setup, teardown),
+        cmocka_unit_test_setup_teardown(other_renditions_are_reported, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_there_comes_soon_or_is_far, setup, teardown),
         cmocka_unit_test_setup_teardown(segments_keep_their_parts_while_listed, setup, teardown),
     };
