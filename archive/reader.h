@@ -6,7 +6,7 @@
  * grows crashed segment  seg_open, seg_table_scan(length of the file)
  *
  * Playing a part: seg_key_at -> seg_cut -> mp4_fragment_head(cut.s, cut.n, base) + sendfile of cut.r.
- * Tests: tests/unit/archive/test_segment.c, tests/fuzz/fuzz_segment.c. */
+ * Tests: tests/unit/archive/test_segment.c, test_cut.c, tests/fuzz/fuzz_segment.c. */
 #ifndef ARCHIVE_READER_H
 #define ARCHIVE_READER_H
 
