@@ -99,8 +99,9 @@ LIBS_ms-camera := -lev -lmsgpackc -l:libcrypto.a -lm
 LIBS_TEST := -lcmocka -lexpat -lev -lmsgpackc -llmdb -linih -lcares -lssl -lcrypto -lnghttp2 -lz -lavcodec -lavutil -lswscale -llua5.4 -lseccomp -lcurl -lm
 
 HAVE_PROGS := $(foreach p,$(PROGS),$(if $(wildcard $(ROOM_$(p))/main.c),$(p)))
-# hls.js as npm unpacked it, put where httpd serves it from
-CPANEL_LIBS := $(if $(wildcard cpanel/node_modules/hls.js),cpanel/lib/hls.light.min.mjs cpanel/lib/hls.js.LICENSE)
+# hls.js and uPlot as npm unpacked them, put where httpd serves them from
+CPANEL_LIBS := $(if $(wildcard cpanel/node_modules/hls.js),cpanel/lib/hls.light.min.mjs cpanel/lib/hls.js.LICENSE) \
+    $(if $(wildcard cpanel/node_modules/uplot),cpanel/lib/uPlot.esm.js cpanel/lib/uPlot.min.css cpanel/lib/uPlot.LICENSE)
 BINS := $(addprefix $(B)/bin/,$(HAVE_PROGS))
 
 TEST_SRC := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/test_*.c))
@@ -164,6 +165,13 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o $(TEST_LIBS)
 cpanel/lib/%: cpanel/node_modules/hls.js/dist/%
 	@mkdir -p $(@D); echo '  CP   $@'
 	$(Q)cp $< $@
+
+cpanel/lib/uPlot.%: cpanel/node_modules/uplot/dist/uPlot.%
+	@mkdir -p $(@D); echo '  CP   $@'
+	$(Q)cp $< $@
+
+cpanel/lib/uPlot.LICENSE: cpanel/node_modules/uplot/LICENSE
+	$(Q)mkdir -p $(@D); cp $< $@
 
 cpanel/lib/hls.js.LICENSE: cpanel/node_modules/hls.js/LICENSE
 	$(Q)mkdir -p $(@D); cp $< $@

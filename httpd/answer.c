@@ -70,8 +70,11 @@ static void write_policy(struct wr *w, const struct http *h, const struct answer
     bool frame = r && (r->flags & ROUTE_FRAME);
 
     wr_text(w, "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n");
-    if (a->type && span_starts(span_of(a->type), SPAN_LIT("text/html")))
-        wr_fmt(w, PAGE_POLICY "%s\r\n", frame ? "*" : "'none'");
+    if (!a->type || !span_starts(span_of(a->type), SPAN_LIT("text/html"))) return;
+    wr_fmt(w, PAGE_POLICY "%s\r\n", frame ? "*" : "'none'");
+    if (frame) return;
+    wr_text(w, "Cross-Origin-Opener-Policy: same-origin\r\n");
+    if (conn_is_tls(h->conn)) wr_text(w, "Strict-Transport-Security: max-age=31536000\r\n");
 }
 
 static void write_cache(struct wr *w, const struct http *h, const char *cache)

@@ -5,7 +5,6 @@
 #include "httpd/answer.h"
 #include "httpd/auth.h"
 #include "httpd/handlers.h"
-#include "httpd/lua.h"
 
 /* A request that the script has; its answer may come when the connection has gone. */
 struct call {
@@ -222,10 +221,19 @@ static bool is_open(const struct http *h)
         cidrs_has(&auth->api_whitelist, &peer);
 }
 
+void api_run(struct http *h, enum luahost_slot slot, struct span request)
+{
+    struct call *c = NEW(struct call);
+    struct lua_asker who = {h->hub->loop, answered, c};
+
+    c->h = h;
+    h->ask->work = c;
+    h->ask->abort = forget;
+    lua_ask(h->hub->server->lua, slot, request, API_US, &who);
+}
+
 void serve_api(struct http *h)
 {
-    struct lua_asker who = {h->hub->loop, answered, NULL};
-    struct call *c;
     struct packer p;
     struct buf b;
 
@@ -237,14 +245,9 @@ void serve_api(struct http *h)
         answer_error(h, 403, "the API is open to listed addresses only");
         return;
     }
-    c = NEW(struct call);
-    c->h = h;
-    who.arg = c;
-    h->ask->work = c;
-    h->ask->abort = forget;
     buf_init(&b, LUAHOST_MESSAGE_MAX / 2);
     p = packer_of(&b);
     pack_request(&p, h);
-    lua_ask(h->hub->server->lua, LUAHOST_API, buf_span(&b), API_US, &who);
+    api_run(h, LUAHOST_API, buf_span(&b));
     buf_done(&b);
 }

@@ -6,6 +6,7 @@
 #define HTTPD_API_H
 
 #include "httpd/http.h"
+#include "httpd/lua.h"
 
 #define API_US          (15 * US_PER_S) /* a request that takes longer is answered 504 */
 #define API_QUERY_MAX   32              /* arguments of a URL */
@@ -21,5 +22,8 @@ struct api_answer {
 };
 struct packed;
 bool api_answer_read(const struct packed *map, struct api_answer *ret);
+
+/* Asks a script (its argument as msgpack) and answers the request with what it says. */
+void api_run(struct http *h, enum luahost_slot slot, struct span request);
 
 #endif

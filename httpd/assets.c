@@ -162,6 +162,10 @@ static void serve_path(struct http *h, struct span path)
     struct chunk *c;
     size_t i;
 
+    if (!as && h->module) {
+        serve_cpanel(h);
+        return;
+    }
     if (!as) {
         answer_error(h, 404, "nothing is here");
         return;

@@ -24,6 +24,7 @@ void auth_unref(struct auth *a)
     if (!a || atomic_fetch_sub(&a->refs, 1) != 1) return;
     cidrs_done(&a->whitelist);
     cidrs_done(&a->api_whitelist);
+    cidrs_done(&a->cpanel_whitelist);
     cidrs_done(&a->proxies);
     cidrs_done(&a->exempt);
     token_keys_done(&a->keys);
@@ -71,6 +72,8 @@ struct auth *auth_read(const struct packed *body)
     read_list(a, body, "whitelist", &a->whitelist);
     read_list(a, body, "api_whitelist", &a->api_whitelist);
     a->api = packed_bool(body, "api", false);
+    read_list(a, body, "cpanel_whitelist", &a->cpanel_whitelist);
+    a->cpanel = packed_bool(body, "cpanel", false);
     read_list(a, body, "proxies", &a->proxies);
     read_list(a, body, "exempt", &a->exempt);
     read_keys(a, packed_get(body, "keys"));

@@ -19,6 +19,8 @@ struct auth {
     bool closed;            /* a list could not be read: nobody is let in */
     bool api;               /* api-enable */
     struct cidrs api_whitelist;
+    bool cpanel; /* cpanel-enable */
+    struct cidrs cpanel_whitelist;
     struct cidrs proxies; /* trusted-proxies: what they say of a viewer is believed */
     struct cidrs exempt;  /* throttle-exempt */
     struct token_keys keys;

@@ -206,6 +206,7 @@ static void set_lua(struct control *c, const struct packed *body)
         log_warn("script-folders", "why=\"a path is too long\"");
     packed_text(body, "auth_module", conf.entry[LUAHOST_AUTH], LUAHOST_PATH_MAX);
     packed_text(body, "api_module", conf.entry[LUAHOST_API], LUAHOST_PATH_MAX);
+    packed_text(body, "cpanel_module", conf.entry[LUAHOST_CPANEL], LUAHOST_PATH_MAX);
     lua_set_conf(c->server.lua, &conf);
 }
 

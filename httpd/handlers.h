@@ -9,6 +9,9 @@ struct http;
 void serve_asset(struct http *h);
 void serve_embed(struct http *h);
 
+/* cpanel.c */
+void serve_cpanel(struct http *h);
+
 /* metrics.c */
 void serve_metrics(struct http *h);
 void serve_healthz(struct http *h);

@@ -29,7 +29,7 @@ struct door {
     struct hub *hub;
     struct listener *listener;
     int fd;
-    bool module; /* the listener of API and cpanel: no media */
+    bool module; /* the listener of API and cpanel */
     bool rtsp, tls;
     char base[64]; /* begins and ends with '/' */
 };

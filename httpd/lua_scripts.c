@@ -155,8 +155,9 @@ static bool is_ours(const struct file *f)
 /* The script of the slot; NULL and a text: there is none. */
 static const struct file *choose(const struct look *l, unsigned slot, struct lua_found *to)
 {
-    static const char *const own[LUAHOST_SLOTS] = {
-        [LUAHOST_AUTH] = "modules/auth/validate.lua", [LUAHOST_API] = "modules/api/api.v2.lua"};
+    static const char *const own[LUAHOST_SLOTS] = {[LUAHOST_AUTH] = "modules/auth/validate.lua",
+        [LUAHOST_API] = "modules/api/api.v2.lua",
+        [LUAHOST_CPANEL] = "modules/cpanel/cpanel.lua"};
     const struct lua_conf *c = l->conf;
     const char *entry = c->entry[slot];
     const struct file *f = entry[0] == '/' ? file_at(l, "", entry) : file_at(l, c->site, entry);

@@ -11,6 +11,8 @@
  * /<uid>/, /live/<uid>/ and /dvr/<uid>/. */
 static const struct route table[] = {
     {"/api/**", ROUTE_API, ROUTE_PANEL | ROUTE_BODY, ACCESS_PAGE, ROAD_PAGE, serve_api},
+    {"/cpanel", ROUTE_GET, ROUTE_PANEL, ACCESS_PAGE, ROAD_PAGE, serve_cpanel},
+    {"/cpanel/", ROUTE_GET, ROUTE_PANEL, ACCESS_PAGE, ROAD_PAGE, serve_cpanel},
     {"/cpanel/**", ROUTE_GET, ROUTE_MODULE, ACCESS_PAGE, ROAD_PAGE, serve_asset},
     {"/metrics", ROUTE_GET, ROUTE_PANEL, ACCESS_PAGE, ROAD_PAGE, serve_metrics},
     {"/healthz", ROUTE_GET, ROUTE_PANEL, ACCESS_PAGE, ROAD_PAGE, serve_healthz},
@@ -150,7 +152,7 @@ unsigned route_find(struct span path, enum http_method method, bool module, stru
     for (size_t i = 0; i < ARRAY_N(table); i++) {
         struct route_match m = {.route = &table[i]};
 
-        if (module && !(table[i].flags & (ROUTE_MODULE | ROUTE_PANEL))) continue;
+        if (module && !(table[i].flags & (ROUTE_MODULE | ROUTE_PANEL | ROUTE_STREAM))) continue;
         if (!module && table[i].flags & ROUTE_PANEL) continue;
         if (!fits(table[i].pattern, path, &m)) continue;
         *ret = m;

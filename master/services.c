@@ -109,7 +109,7 @@ static void pack_users(struct packer *p, const struct conf_module *c)
 
 static void tell_auth(struct master *m, struct channel *ch)
 {
-    struct packer *p = channel_begin(ch, MSG_HTTPD_AUTH, 17);
+    struct packer *p = channel_begin(ch, MSG_HTTPD_AUTH, 19);
     const struct conf_delivery *d = &m->conf->delivery;
     char audience[TOKEN_AUDIENCE_MAX + 1];
 
@@ -125,6 +125,8 @@ static void tell_auth(struct master *m, struct channel *ch)
     pack_kv_bool(p, "backend_down_allows", d->auth_backend_down == CONF_DOWN_ALLOW);
     pack_kv_bool(p, "api", m->conf->module.api_enable);
     pack_kv_text(p, "api_whitelist", m->conf->module.api_whitelist.text);
+    pack_kv_bool(p, "cpanel", m->conf->module.cpanel_enable);
+    pack_kv_text(p, "cpanel_whitelist", m->conf->module.cpanel_whitelist.text);
     pack_kv_bool(p, "digest_md5", d->rtsp_digest_md5);
     pack_kv_bool(p, "web_login", d->web_login);
     pack_kv_i64(p, "address_limit", d->limit_address);
@@ -141,7 +143,7 @@ void services_httpd_conf(struct master *m)
 
     if (!ch) return;
     if (threads == 0) threads = CLAMP(get_nprocs(), 1, HTTPD_LOOPS_MAX);
-    p = channel_begin(ch, MSG_HTTPD_CONF, 9);
+    p = channel_begin(ch, MSG_HTTPD_CONF, 10);
     pack_kv_i64(p, "threads", threads);
     pack_kv_text(p, "web_dir", m->paths.cpanel);
     pack_kv_text(p, "allow_origin", m->conf->delivery.web_allow_origin);
@@ -151,6 +153,7 @@ void services_httpd_conf(struct master *m)
     pack_kv_text(p, "lua_shipped", m->paths.lua);
     pack_kv_text(p, "auth_module", m->conf->delivery.auth_module);
     pack_kv_text(p, "api_module", m->conf->module.api_module);
+    pack_kv_text(p, "cpanel_module", m->conf->module.cpanel_module);
     channel_end(ch, NULL, 0);
     tell_auth(m, ch);
 }

@@ -120,9 +120,9 @@ enum {
        Before LISTEN, at a reload that found others, and once a day, for new ticket keys */ \
     MESSAGE(TLS, 90, TO_MASTER, TO_HTTPD, 65536, 0) \
     /* threads, web_dir (cpanel files), allow_origin, export_max_us (longest MP4 of the archive), pictures (helpers at most); scripts: lua_site, \
-       lua_shipped (folders), auth_module, api_module */ \
+       lua_shipped (folders), auth_module, api_module, cpanel_module */ \
     MESSAGE(HTTPD_CONF, 51, TO_MASTER, TO_HTTPD, 8192, 0) \
-    /* whitelist (CIDR list of whitelist-access as text, "": from everywhere), api (bool: is there one), api_whitelist, keys (of tokens: array of kid, secret, \
+    /* whitelist (CIDR list of whitelist-access as text, "": from everywhere), api (bool: is there one), api_whitelist, cpanel (the same), cpanel_whitelist, keys (of tokens: array of kid, secret, \
        not_before_s, not_after_s), audience (of tokens), proxies and exempt (CIDR lists: trusted-proxies, throttle-exempt), users (array of login, password, role), link_key, \
        backend (URL), backend_timeout_us, backend_down_allows, digest_md5, web_login, address_limit, connections_limit (viewers), bandwidth_limit (bit/s; 0: none): behind HTTPD_CONF, and when anything of it has changed */ \
     MESSAGE(HTTPD_AUTH, 71, TO_MASTER, TO_HTTPD, 65536, 0) \

@@ -32,9 +32,9 @@ const lowConfig = {
 
 export class Source {
   /* on: {playing(), waiting(), failed({title, text, nearest}), mode(mode)}; only: the name of a road, for those who want no
-   * other; token: goes with every request. */
-  constructor(video, Hls, on, { only, token } = {}) {
-    Object.assign(this, { video, on, token, mode: 'live' });
+   * other; token: goes with every request; base: where the stream's URLs begin, "" beside the page. */
+  constructor(video, Hls, on, { only, token, base = '' } = {}) {
+    Object.assign(this, { video, on, token, base, mode: 'live' });
     this.Hls = Hls?.isSupported() ? Hls : null;
     this.native = !this.Hls && video.canPlayType('application/vnd.apple.mpegurl') !== '';
     this.hls = this.socket = null;
@@ -104,7 +104,7 @@ export class Source {
   }
 
   named(url) {
-    return this.token ? `${url}?token=${encodeURIComponent(this.token)}` : url;
+    return this.base + (this.token ? `${url}?token=${encodeURIComponent(this.token)}` : url);
   }
 
   openSocket() {

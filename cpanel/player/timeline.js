@@ -1,16 +1,17 @@
 /* The time line: what was recorded, where the player is, and a way to go elsewhere. A tap or click plays there,
  * dragging moves the line, the wheel and + and - zoom. Drawn on a canvas in the page's colours. */
-import { clockText, dayText, hourText, lengthText, momentText } from './format.js';
+import * as format from './format.js';
 
 const SPANS = [600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 3 * 86400, 7 * 86400, 30 * 86400];
-const TICKS = [60, 300, 600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400, 7 * 86400];
+const TICKS = [60, 300, 600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400, 7 * 86400, 30 * 86400, 91 * 86400];
 const TICK_PX = 74; /* labels need so much room */
 const DRAG_PX = 6; /* less is a tap */
 const FUTURE = 0.06; /* of the span, right of now */
 
 export class Timeline {
-  constructor(canvas, tip, { onSeek, onView }) {
-    Object.assign(this, { canvas, tip, onSeek, onView });
+  /* texts: times as people read them, as format.js has them; spans: the steps of the zoom, seconds. */
+  constructor(canvas, tip, { onSeek, onView, spans = SPANS, texts = format }) {
+    Object.assign(this, { canvas, tip, onSeek, onView, spans, texts });
     this.ranges = [];
     this.zoom = 3;
     this.cursor = null;
@@ -23,7 +24,7 @@ export class Timeline {
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw());
   }
 
-  get span() { return SPANS[this.zoom]; }
+  get span() { return this.spans[this.zoom]; }
   get start() { return this.end - this.span; }
 
   setRanges(ranges) {
@@ -42,7 +43,7 @@ export class Timeline {
   }
 
   setZoom(zoom, around = this.cursor ?? this.now) {
-    zoom = Math.min(Math.max(zoom, 0), SPANS.length - 1);
+    zoom = Math.min(Math.max(zoom, 0), this.spans.length - 1);
     const part = (this.end - around) / this.span;
     this.zoom = zoom;
     this.place(around + part * this.span);
@@ -52,7 +53,7 @@ export class Timeline {
   fit() {
     const oldest = this.ranges[0]?.from;
     if (!oldest) return;
-    const zoom = SPANS.findIndex((s) => s * (1 - FUTURE) > this.now - oldest);
+    const zoom = this.spans.findIndex((s) => s * (1 - FUTURE) > this.now - oldest);
     if (zoom >= 0 && zoom < this.zoom) this.setZoom(zoom);
   }
 
@@ -139,7 +140,7 @@ export class Timeline {
   hint(x) {
     const t = this.at(x);
     this.tip.hidden = t > this.now;
-    this.tip.textContent = momentText(t, this.now);
+    this.tip.textContent = this.texts.momentText(t, this.now);
     this.tip.style.left = `${Math.min(Math.max(x, 50), this.canvas.clientWidth - 50)}px`;
   }
 
@@ -149,7 +150,7 @@ export class Timeline {
     c.setAttribute('aria-valuemin', Math.round(this.ranges[0]?.from ?? this.start));
     c.setAttribute('aria-valuemax', Math.round(this.now));
     c.setAttribute('aria-valuenow', here);
-    c.setAttribute('aria-valuetext', momentText(here, this.now));
+    c.setAttribute('aria-valuetext', this.texts.momentText(here, this.now));
   }
 
   /* --- picture --- */
@@ -174,10 +175,14 @@ export class Timeline {
       const to = Math.min(this.x(r.to), w);
       if (to > 0 && from < w) g.fillRect(from, 20, Math.max(to - from, 1), h - 20);
     }
+    this.drawMore(g, w, h, colour);
     this.drawTicks(g, w, h, colour);
     this.drawMark(g, h, this.now, colour('live'), 1.5);
     if (this.cursor !== null) this.drawCursor(g, w, h, colour('ink'));
   }
+
+  /* For who shows more than what was recorded. */
+  drawMore() {}
 
   drawTicks(g, w, h, colour) {
     const step = TICKS.find((s) => (s / this.span) * w >= TICK_PX) ?? TICKS[TICKS.length - 1];
@@ -191,7 +196,7 @@ export class Timeline {
       g.fillStyle = colour('edge');
       g.fillRect(Math.round(x), 20, 1, h - 20);
       g.fillStyle = midnight ? colour('ink') : colour('soft');
-      if (x > 24 && x < w - 24) g.fillText(midnight ? dayText(t) : hourText(t), x, 9);
+      if (x > 24 && x < w - 24) g.fillText(midnight ? this.texts.dayText(t) : this.texts.hourText(t), x, 9);
     }
   }
 
@@ -212,6 +217,6 @@ export class Timeline {
     g.fill();
   }
 
-  get spanText() { return lengthText(this.span); }
-  get hereText() { return clockText(this.cursor ?? this.now); }
+  get spanText() { return this.texts.lengthText(this.span); }
+  get hereText() { return this.texts.clockText(this.cursor ?? this.now); }
 }

@@ -6,7 +6,8 @@
 
 const char *luahost_slot_name(enum luahost_slot slot)
 {
-    static const char *const names[LUAHOST_SLOTS] = {[LUAHOST_AUTH] = "auth", [LUAHOST_API] = "api"};
+    static const char *const names[LUAHOST_SLOTS] = {
+        [LUAHOST_AUTH] = "auth", [LUAHOST_API] = "api", [LUAHOST_CPANEL] = "cpanel"};
 
     return names[slot];
 }

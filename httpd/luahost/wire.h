@@ -49,7 +49,7 @@ enum luahost_op {
 };
 
 /* Scripts that run, each in a Lua state of its own. */
-enum luahost_slot { LUAHOST_AUTH = 0, LUAHOST_API, LUAHOST_SLOTS };
+enum luahost_slot { LUAHOST_AUTH = 0, LUAHOST_API, LUAHOST_CPANEL, LUAHOST_SLOTS };
 const char *luahost_slot_name(enum luahost_slot slot);
 
 /* Appends the length and the map's head with `op`; then the other pairs are packed. */

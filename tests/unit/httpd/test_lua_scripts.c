@@ -53,8 +53,9 @@ static int begin(void **state)
 {
     (void)state;
     tool_tmpdir(dir, sizeof(dir));
-    conf = (struct lua_conf){
-        .entry = {[LUAHOST_AUTH] = "modules/auth/validate.lua", [LUAHOST_API] = "modules/api/api.v2.lua"}};
+    conf = (struct lua_conf){.entry = {[LUAHOST_AUTH] = "modules/auth/validate.lua",
+                                 [LUAHOST_API] = "modules/api/api.v2.lua",
+                                 [LUAHOST_CPANEL] = "modules/cpanel/cpanel.lua"}};
     snprintf(conf.site, sizeof(conf.site), "%s/site", dir);
     snprintf(conf.shipped, sizeof(conf.shipped), "%s/ours", dir);
     before = 0;
@@ -62,6 +63,7 @@ static int begin(void **state)
     put_text("ours/modules/auth/validate.lua", HEAD "ours auth");
     put_text("ours/modules/api/api.v2.lua", HEAD "ours api");
     put_text("ours/modules/api/part.lua", "ours part");
+    put_text("ours/modules/cpanel/cpanel.lua", HEAD "ours cpanel");
     return 0;
 }
 
@@ -128,6 +130,7 @@ static void scripts_of_another_server(void **state)
 
     (void)state;
     put_text("site/modules/auth/validate.lua", "local ngx = ngx\n");
+    put_text("site/modules/cpanel/cpanel.lua", "return {}\n");
     put_script("site/modules/api/api.v2.lua", bytecode, sizeof(bytecode) - 1);
     look();
     for (unsigned i = 0; i < LUAHOST_SLOTS; i++) {

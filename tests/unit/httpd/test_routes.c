@@ -96,7 +96,7 @@ static void test_what_is_nothing(void **state)
     static const char *const paths[] = {"/", "/cam-1", "/cam-1/", "/cam-1/index.m3u8/x", "/cam-1/index.m3u",
         "/live/index.m3u8", "/dvr/index.m3u8", "/api/index.m3u8", "/s/index.m3u8", "/healthz/index.m3u8",
         "/cam-1/archive-1.m3u8", "/cam-1/archive-1-.m3u8", "/cam-1/archive--1.m3u8", "/cam-1/live-.m4s",
-        "/cpanel", "/cpanel/", "/a b/index.m3u8", "/caf\xc3\xa9/index.m3u8", "/live/cam-1/index.m3u8",
+        "/a b/index.m3u8", "/caf\xc3\xa9/index.m3u8", "/live/cam-1/index.m3u8",
         "/1234567890123456789012345678901234567/index.m3u8", "/live/cam-1/playlist.m3u8/"};
     struct route_match m;
 
@@ -106,12 +106,21 @@ static void test_what_is_nothing(void **state)
     assert_int_equal(find("/123456789012345678901234567890123456/index.m3u8", HTTP_GET, &m), 0);
 }
 
-static void test_panel_listener_has_no_media(void **state)
+/* The panel shows streams: their roads are on its listener too. It is on no other. */
+static void test_panel_listener(void **state)
 {
+    static const char *const panel[] = {"/cpanel", "/cpanel/", "/metrics", "/healthz", "/api/streams"};
     struct route_match m;
 
     (void)state;
-    assert_int_equal(route_find(SPAN_LIT("/cam-1/index.m3u8"), HTTP_GET, true, &m), 404);
+    for (size_t i = 0; i < ARRAY_N(panel); i++) {
+        assert_int_equal(route_find(span_of(panel[i]), HTTP_GET, true, &m), 0);
+        assert_int_equal(route_find(span_of(panel[i]), HTTP_GET, false, &m), 404);
+    }
+    assert_int_equal(route_find(SPAN_LIT("/cam-1/mse_ld"), HTTP_GET, true, &m), 0);
+    assert_true(m.route->flags & ROUTE_STREAM);
+    assert_int_equal(route_find(SPAN_LIT("/cpanel/camera/cam-1"), HTTP_GET, true, &m), 0);
+    assert_true(span_is(m.capture[0], "camera/cam-1"));
     assert_int_equal(route_find(SPAN_LIT("/cpanel/player/player.js"), HTTP_GET, true, &m), 0);
     assert_int_equal(route_find(SPAN_LIT("/api/streams/cam-1"), HTTP_PUT, true, &m), 0);
     assert_ptr_equal(m.route->run, serve_api);
@@ -156,7 +165,7 @@ int main(void)
         cmocka_unit_test(test_urls_of_the_specification),
         cmocka_unit_test(test_captures),
         cmocka_unit_test(test_what_is_nothing),
-        cmocka_unit_test(test_panel_listener_has_no_media),
+        cmocka_unit_test(test_panel_listener),
         cmocka_unit_test(test_every_stream_road_names_one),
         cmocka_unit_test(test_bases),
     };

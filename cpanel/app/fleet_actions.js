@@ -1,0 +1,79 @@
+/* What can be done with one camera, or with many at once, and how it is undone. */
+import { call, post, put, streamPath } from './api.js';
+import { streams } from './feed.js';
+import { attempt, confirm, toast } from './frame.js';
+import { t } from './text.js';
+
+const AT_ONCE = 6;
+
+/* run(uid) for each; throws the first refusal when none went through. Returns those that did. */
+async function each(uids, run) {
+  const rest = [...uids];
+  const done = [];
+  let refusal = null;
+  const worker = async () => {
+    for (let uid = rest.shift(); uid !== undefined; uid = rest.shift()) {
+      try {
+        await run(uid);
+        done.push(uid);
+      } catch (e) {
+        refusal ??= e;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  if (refusal && done.length === 0) throw refusal;
+  if (refusal) toast(t('bulk.part', { n: uids.length - done.length, why: refusal.message }), { kind: 'bad' });
+  return done;
+}
+
+const undoRevision = (revision) => () => post(`/revisions/${encodeURIComponent(revision)}/undo`);
+
+/* One call, all or nothing; it is a revision, which can be undone. */
+async function change(uids, item, text) {
+  const said = await attempt(() => put('/streams', { items: uids.map((uid) => ({ uid, ...item })) }));
+  if (said) toast(t(text, { n: uids.length }), said.revision ? { undo: undoRevision(said.revision) } : {});
+}
+
+export async function restart(uids) {
+  const done = await attempt(() => each(uids, (uid) => post(streamPath(uid, '/restart'))));
+  if (done) toast(t('bulk.restarted', { n: done.length }));
+}
+
+export function enable(uids, on) {
+  const wanted = uids.filter((uid) => streams.get(uid)?.enabled !== on);
+  return change(wanted.length ? wanted : uids, { mode: 'merge', config: { 'stream-enable': on ? 'true' : 'false' } }, on ? 'bulk.enabled' : 'bulk.disabled');
+}
+
+export async function pause(uids, on) {
+  const set = (list, paused) => each(list, (uid) => put(streamPath(uid, '/pause'), { paused }));
+  const wanted = uids.filter((uid) => (streams.get(uid)?.record === 'paused') !== on);
+  const done = await attempt(() => set(wanted.length ? wanted : uids, on));
+  if (done) toast(t(on ? 'bulk.paused' : 'bulk.resumed', { n: done.length }), { undo: () => set(done, !on) });
+}
+
+export async function removeCameras(uids) {
+  const names = uids.slice(0, 3).map((uid) => streams.get(uid)?.label ?? uid).join(', ');
+  if (!(await confirm(t('remove.title', { n: uids.length }), t('remove.text', { n: uids.length, names }), t('remove.do')))) return false;
+  await change(uids, { mode: 'delete' }, 'bulk.removed');
+  return true;
+}
+
+export const record = (uid, on) => attempt(() => call('PUT', streamPath(uid, '/record'), { on }));
+
+/* The entries of a menu for these cameras. */
+export function actionsFor(uids, { edit, open } = {}) {
+  const rows = uids.map((uid) => streams.get(uid)).filter(Boolean);
+  const some = (test) => rows.some(test);
+  return [
+    open && { text: t('action.open'), icon: 'eye', run: open },
+    edit && { text: t('action.edit'), icon: 'edit', run: edit },
+    { text: t('action.restart'), icon: 'restart', run: () => restart(uids) },
+    some((s) => s.record !== 'off' && s.record !== 'paused') && { text: t('action.pause'), icon: 'pause', run: () => pause(uids, true) },
+    some((s) => s.record === 'paused') && { text: t('action.resume'), icon: 'record', run: () => pause(uids, false) },
+    some((s) => s.enabled === false) && { text: t('action.enable'), icon: 'power', run: () => enable(uids, true) },
+    some((s) => s.enabled !== false) && { text: t('action.disable'), icon: 'power', run: () => enable(uids, false) },
+    { line: true },
+    { text: t('action.remove'), icon: 'trash', danger: true, run: () => removeCameras(uids) },
+  ].filter(Boolean);
+}

@@ -1,0 +1,102 @@
+-- interface: media-server 1
+--
+-- The pages of the control panel, below /cpanel/. Here the frame is made: head, navigation, what is loaded. What a page
+-- shows is made in the browser by the modules of cpanel/app/, out of /api/v3/ and its stream of events.
+--
+-- To change it: copy it to modules/cpanel/cpanel.lua in the folder of media-server.ini and edit the copy; it is taken
+-- within two seconds, without a restart. docs/lua.md says more.
+--
+-- request.path       below the base: "/", "/camera/cam-1"
+-- request.languages  what the browser says it reads (Accept-Language)
+-- request.secure     did it come by TLS?
+--
+-- The answer: { status = 200, type = "text/html; charset=utf-8", body = text, headers = { name = text } }
+
+local html = require("modules.cpanel.html")
+
+-- --- what a site may want to change --------------------------------------------------------------------------------
+
+local SITE = "media-server" -- name of the site, in the head and in the window's title
+local BASE = "/cpanel"
+local API = "/api/v3"
+
+-- icon: one of cpanel/app/icons.js. text: one of cpanel/text/*.js, or any text.
+local NAVIGATION = {
+    { name = "fleet", path = BASE, icon = "fleet", text = "nav.fleet" },
+    { name = "wall", path = BASE .. "/wall", icon = "wall", text = "nav.wall" },
+    { name = "server", path = BASE .. "/server", icon = "server", text = "nav.server" },
+}
+
+-- Below /cpanel/. A site's own files can stand behind ours.
+local STYLES = { "lib/uPlot.min.css", "app/base.css", "app/frame.css", "app/fleet.css", "app/camera.css", "app/wall.css", "app/server.css" }
+local SCRIPTS = { "app/main.js" }
+
+-- Asked for together with the page, and not one after the other.
+local EARLY = { "app/api.js", "app/dom.js", "app/feed.js", "app/frame.js", "app/icons.js", "app/menu.js", "app/router.js", "app/session.js", "app/text.js" }
+local LANGUAGES = { "en", "ru" } -- the first one where a browser reads none of them
+
+-- --- the page ------------------------------------------------------------------------------------------------------
+
+local PAGE = [[
+<!doctype html>
+<html lang="{language}" data-base="{base}" data-api="{api}" data-site="{site}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{site}</title>
+<link rel="icon" href="/cpanel/player/icon.svg" type="image/svg+xml">
+<script src="/cpanel/app/early.js"></script>
+{{styles}}
+{{early}}
+{{scripts}}
+</head>
+<body>
+<a class="skip" href="#page" data-t="skip"></a>
+<header class="header" id="header" hidden>
+  <a class="brand" href="{base}"><span class="brand-mark" aria-hidden="true"></span><span class="brand-name">{site}</span></a>
+  <nav class="nav" data-t-label="nav.label">
+{{navigation}}
+  </nav>
+  <span class="header-space"></span>
+  <div class="line" role="status"><span class="line-dot" aria-hidden="true"></span><span id="line-text"></span></div>
+  <button class="user" id="user" type="button" aria-haspopup="menu" aria-expanded="false"></button>
+</header>
+<div class="banner" id="banner" hidden><span data-icon="warn"></span><span id="banner-text"></span></div>
+<div class="dead" id="dead" role="alert" hidden><span data-icon="warn"></span><span id="dead-text"></span></div>
+<main class="page" id="page" tabindex="-1"></main>
+<div class="toasts" id="toasts"></div>
+<noscript><p>The control panel needs JavaScript. Панели управления нужен JavaScript.</p></noscript>
+</body>
+</html>
+]]
+
+local LINK = [[    <a href="{path}" data-nav="{name}"><span data-icon="{icon}"></span><span data-t="{text}"></span></a>]]
+
+local function files(template, names)
+    local rows = {}
+    for i, name in ipairs(names) do rows[i] = { name = name } end
+    return html.each(template, rows)
+end
+
+-- The first language of the browser's list that there is.
+local function language_of(list)
+    for name in list:gmatch("(%a%a)[%w-]*") do
+        for _, ours in ipairs(LANGUAGES) do
+            if name:lower() == ours then return ours end
+        end
+    end
+    return LANGUAGES[1]
+end
+
+return function(request)
+    local body = html.fill(PAGE, {
+        language = language_of(request.languages),
+        base = BASE, api = API, site = SITE,
+        styles = files([[<link rel="stylesheet" href="/cpanel/{name}">]], STYLES),
+        early = files([[<link rel="modulepreload" href="/cpanel/{name}">]], EARLY),
+        scripts = files([[<script type="module" src="/cpanel/{name}"></script>]], SCRIPTS),
+        navigation = html.each(LINK, NAVIGATION),
+    })
+    return { status = 200, type = "text/html; charset=utf-8", body = body, headers = { Vary = "Accept-Language" } }
+end
