@@ -32,7 +32,9 @@ local STYLES = { "lib/uPlot.min.css", "app/base.css", "app/frame.css", "app/flee
 local SCRIPTS = { "app/main.js" }
 
 -- Asked for together with the page, and not one after the other.
-local EARLY = { "app/api.js", "app/dom.js", "app/feed.js", "app/frame.js", "app/icons.js", "app/menu.js", "app/router.js", "app/session.js", "app/text.js" }
+local EARLY = {
+    "app/api.js", "app/dom.js", "app/feed.js", "app/frame.js", "app/icons.js", "app/menu.js", "app/router.js", "app/session.js", "app/text.js",
+}
 local LANGUAGES = { "en", "ru" } -- the first one where a browser reads none of them
 
 -- --- the page ------------------------------------------------------------------------------------------------------
