@@ -6,8 +6,9 @@
 
 #include "common/net/loop.h"
 
-#define POOL_THREADS   4
-#define POOL_QUEUE_MAX 256
+#define POOL_THREADS 4
+#define POOL_QUEUE_MAX                                                                                       \
+    4096 /* viewers of one storage that take bytes at once: each has a job, a request in memory */
 
 struct job {
     void (*work)(struct job *j); /* in a pool thread; touches nothing of the loop */
