@@ -151,9 +151,13 @@ static bool refused(unsigned status)
         status != 408 && status != 409 && status != 429;
 }
 
-static void drop_until(struct hooks *h, uint64_t seq)
+/* How many of them were still there: the queue may have run over meanwhile. */
+static size_t drop_until(struct hooks *h, uint64_t seq)
 {
-    while (h->n > 0 && at(h, 0)->seq <= seq) drop_first(h);
+    size_t n = 0;
+
+    for (; h->n > 0 && at(h, 0)->seq <= seq; n++) drop_first(h);
+    return n;
 }
 
 void hooks_on_done(struct master *m, const struct packed *body)
@@ -169,8 +173,7 @@ void hooks_on_done(struct master *m, const struct packed *body)
     if (status >= 200 && status < 300) {
         if (h->wait_us > 0)
             log_note("webhooks-taken", "queued=%zu dropped=%llu", h->n, (unsigned long long)h->dropped);
-        h->delivered += h->n > 0 ? id - at(h, 0)->seq + 1 : 0;
-        drop_until(h, id);
+        h->delivered += drop_until(h, id);
         h->wait_us = h->next_us = 0;
         send_batch(m);
         return;
@@ -178,7 +181,7 @@ void hooks_on_done(struct master *m, const struct packed *body)
     h->failed++;
     if (h->wait_us == 0)
         log_warn("webhooks-refused", "status=%u why=%s queued=%zu", status, log_q(span_of(why)), h->n);
-    if (refused(status)) drop_until(h, id);
+    if (refused(status)) (void)drop_until(h, id);
     h->wait_us = CLAMP(h->wait_us * 2, HOOKS_FIRST_US, HOOKS_MOST_US);
     h->next_us = clock_mono_us() + h->wait_us;
 }

@@ -1,7 +1,8 @@
 /* Webhooks: what happens to the server and its streams, told by POST to `cluster-controller`. The master
  * keeps the queue, since it outlives httpd, which does the sending (httpd/webhooks.h): one batch at a time,
  * the same again until it is taken, so that an event comes at least once, with a number that never changes.
- * Reference: docs/reference/webhooks.md. Tests: tests/e2e/test_webhooks.py.
+ * Reference: docs/reference/webhooks.md. Tests: tests/unit/master/test_hooks.c,
+ * tests/e2e/test_webhooks.py.
  */
 #ifndef MASTER_HOOKS_H
 #define MASTER_HOOKS_H
