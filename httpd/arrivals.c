@@ -5,6 +5,7 @@
 #include "httpd/auth.h"
 
 #include <errno.h>
+#include <poll.h>
 
 struct arrival {
     struct list link; /* hub->arrivals */
@@ -51,6 +52,13 @@ static void become(struct arrival *a, const struct proxy_said *said)
     memcpy(&a->peer, said->v6 ? (const void *)&six : &four, said->v6 ? sizeof(six) : sizeof(four));
 }
 
+static bool has_ended(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+
+    return poll(&p, 1, 0) > 0;
+}
+
 /* What is looked at stays in the socket until the whole header is there. */
 static void readable(struct loop_io *io, unsigned events)
 {
@@ -74,8 +82,13 @@ static void readable(struct loop_io *io, unsigned events)
             arrival_free(a);
         break;
     case PROXY_E_NONE: go_on(a); break;
-    /* Woken again when so much is there; a peer that has gone is noticed by then, or by the timer. */
-    case PROXY_E_MORE: (void)setsockopt(a->fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low)); break;
+    case PROXY_E_MORE:
+        /* Woken again when so much is there, and without end when the peer has ended. */
+        if (has_ended(a->fd))
+            arrival_free(a);
+        else
+            (void)setsockopt(a->fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low));
+        break;
     default: arrival_free(a); break;
     }
 }

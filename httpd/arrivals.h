@@ -1,5 +1,5 @@
 /* Connections of trusted proxies before their first byte: a header of the PROXY protocol says who the client
- * is (common/wire/proxy.h). From anybody else it is no header. Tests: tests/unit/httpd/test_proxied.c. */
+ * is (common/wire/proxy.h). From anybody else it is no header. Tests: tests/unit/httpd/test_arrivals.c. */
 #ifndef HTTPD_ARRIVALS_H
 #define HTTPD_ARRIVALS_H
 
