@@ -473,7 +473,7 @@ static void tell_stats(struct loop_timer *t)
     }
     weigh(c, bytes);
     p = channel_begin(child_control(c->child), MSG_HTTPD_STATS, 5);
-    pack_kv_u64(p, "connections", atomic_load(&c->server.conns));
+    pack_kv_u64(p, "connections", server_connections(&c->server));
     pack_kv_u64(p, "viewers", viewers);
     pack_kv_u64(p, "bytes_out", bytes);
     pack_kv_u64(p, "requests", requests);

@@ -422,6 +422,7 @@ static void on_close(struct conn *c, int err)
     list_remove(&h->link);
     h->hub->closed_bytes += conn_bytes_out(c);
     atomic_fetch_sub(&h->hub->server->conns, 1);
+    if (h->carried) atomic_fetch_sub(&h->hub->server->carried, 1);
     mem_free(h);
 }
 
@@ -440,6 +441,8 @@ void http_accept(struct door *door, struct conn_over over)
     h = NEW(struct http);
     h->hub = door->hub;
     h->module = door->module;
+    h->carried = over.fd < 0;
+    if (h->carried) atomic_fetch_add(&server->carried, 1);
     span_copy(span_of(door->base), h->base, sizeof(h->base));
     list_push(&h->hub->conns, &h->link);
     h->partial = true; /* silence from the start is as slow as a slow head */

@@ -79,6 +79,7 @@ struct http {
     bool closing;
     bool module;
     char base[64];
+    bool carried; /* a stream of HTTP/2 */
     struct loop_timer timer;
 };
 

@@ -87,10 +87,19 @@ struct server {
     struct pictures *pictures;      /* set before server_start; NULL: none are made */
     struct lua *lua;                /* set before server_start; NULL: no script runs */
     struct metrics_master metrics;
-    _Atomic uint32_t conns;
+    _Atomic uint32_t
+        conns; /* connections, and streams of HTTP/2, which cost as much: what conns_max bounds */
+    _Atomic uint32_t carried; /* streams of HTTP/2 among them */
 };
 
 /* Starts the threads. assets may be NULL. 0 or -errno. */
+/* Connections of clients. */
+static inline uint32_t server_connections(struct server *s)
+{
+    uint32_t all = atomic_load(&s->conns), carried = atomic_load(&s->carried);
+
+    return all > carried ? all - carried : 0;
+}
 int server_start(struct server *s, unsigned threads, const struct assets *assets, struct storages *storages);
 /* Ends the threads; connections are closed. Pools may still post to the loops until server_free. */
 void server_stop(struct server *s);

@@ -248,7 +248,10 @@ static void write_own(struct metrics *m, struct server *s)
     metrics_family(m, "ms_viewers", METRICS_GAUGE, "Viewers that follow a stream live.");
     metrics_u64(m, "ms_viewers", NULL, 0, viewers);
     metrics_family(m, "ms_viewer_connections", METRICS_GAUGE, "Connections of viewers and panels.");
-    metrics_u64(m, "ms_viewer_connections", NULL, 0, atomic_load(&s->conns));
+    metrics_u64(m, "ms_viewer_connections", NULL, 0, server_connections(s));
+    metrics_family(m, "ms_viewer_multiplexed_requests", METRICS_GAUGE,
+        "Requests that are open on connections of HTTP/2.");
+    metrics_u64(m, "ms_viewer_multiplexed_requests", NULL, 0, atomic_load(&s->carried));
 }
 
 static bool join(struct gather *g, struct buf *all)
