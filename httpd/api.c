@@ -4,7 +4,9 @@
 #include "common/wire/url.h"
 #include "httpd/answer.h"
 #include "httpd/auth.h"
+#include "httpd/guess.h"
 #include "httpd/handlers.h"
+#include "httpd/panel.h"
 
 /* A request that the script has; its answer may come when the connection has gone. */
 struct call {
@@ -47,15 +49,21 @@ static void pack_query(struct packer *p, struct span query)
     buf_done(&b);
 }
 
-/* false: it is no token, or counts no more. */
+/* false: it is no token, or counts no more, or whoever asks has guessed too often (guess.h). */
 static bool verify(const struct http *h, struct span text, const struct addr *peer, struct token *ret)
 {
     const struct auth *auth = h->hub->auth;
     const struct token_check check = {&auth->keys, auth->audience, clock_wall_us() / US_PER_S};
+    struct guess *guesses = h->hub->server->guesses;
+    usec_t now_us = loop_now_us(h->hub->loop);
+    bool exempt = cidrs_has(&auth->exempt, peer);
     int64_t until_s;
+    int err;
 
-    return token_verify(&check, text, ret, &until_s) == 0 &&
-        !revoked_token(&h->hub->revoked, ret, SPAN_NONE) &&
+    if (!exempt && guess_blocked(guesses, peer, now_us)) return false;
+    err = token_verify(&check, text, ret, &until_s);
+    if (err == TOKEN_E_FORGED && !exempt) guess_failed(guesses, peer, now_us);
+    return err == 0 && !revoked_token(&h->hub->revoked, ret, SPAN_NONE) &&
         (!ret->bound || addr_has_prefix(peer, ret->address, ret->address_bits));
 }
 
@@ -106,7 +114,7 @@ static void pack_request(struct packer *p, struct http *h)
     char address[ADDR_TEXT_MAX] = "", path[HTTP_PATH_MAX];
     struct addr peer = {0};
 
-    if (addr_of((const struct sockaddr *)conn_peer(h->conn), &peer)) addr_text(&peer, address);
+    if (panel_address(h, &peer)) addr_text(&peer, address);
     snprintf(path, sizeof(path), "/%.*s", SPAN_FMT(a->match.capture[0]));
     if (shows_token(h)) credentials_of(&a->req, &a->given);
     pack_map(p, a->given.token ? 8 : 7);
@@ -211,16 +219,6 @@ static void forget(struct http *h)
     h->ask->abort = NULL;
 }
 
-static bool is_open(const struct http *h)
-{
-    const struct auth *auth = h->hub->auth;
-    struct addr peer;
-
-    if (auth->api_whitelist.n == 0) return !auth->closed;
-    return addr_of((const struct sockaddr *)conn_peer(h->conn), &peer) &&
-        cidrs_has(&auth->api_whitelist, &peer);
-}
-
 void api_run(struct http *h, enum luahost_slot slot, struct span request)
 {
     struct call *c = NEW(struct call);
@@ -241,10 +239,7 @@ void serve_api(struct http *h)
         answer_error(h, 404, "nothing is here");
         return;
     }
-    if (!is_open(h)) {
-        answer_error(h, 403, "the API is open to listed addresses only");
-        return;
-    }
+    if (!panel_open(h)) return;
     buf_init(&b, LUAHOST_MESSAGE_MAX / 2);
     p = packer_of(&b);
     pack_request(&p, h);

@@ -5,6 +5,7 @@
 #include "httpd/answer.h"
 #include "httpd/bytes.h"
 #include "httpd/handlers.h"
+#include "httpd/panel.h"
 
 #define RELAXED(v) atomic_load_explicit(&(v), memory_order_relaxed)
 
@@ -317,8 +318,10 @@ static void on_gone(struct http *h)
 void serve_metrics(struct http *h)
 {
     struct server *s = h->hub->server;
-    struct gather *g = mem_try(sizeof(*g) + s->n_hubs * sizeof(g->part[0]));
+    struct gather *g;
 
+    if (!panel_open(h)) return;
+    g = mem_try(sizeof(*g) + s->n_hubs * sizeof(g->part[0]));
     if (!g) {
         answer_error(h, 503, "out of memory");
         return;
@@ -347,13 +350,14 @@ static void say(struct http *h, unsigned status, const char *text)
 /* This process answers: that is what it says. */
 void serve_healthz(struct http *h)
 {
-    say(h, 200, "ok\n");
+    if (panel_open(h)) say(h, 200, "ok\n");
 }
 
 void serve_readyz(struct http *h)
 {
     bool ready = atomic_load(&h->hub->server->metrics.ready);
 
+    if (!panel_open(h)) return;
     say(h, ready ? 200 : 503, ready ? "ready\n" : "not ready: the streams are not known yet\n");
 }
 
