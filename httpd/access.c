@@ -3,6 +3,7 @@
 #include "common/base/err.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/wire/crypto.h"
 #include "httpd/auth.h"
 #include "httpd/guess.h"
 #include "httpd/question.h"
@@ -118,7 +119,7 @@ static struct session *keep(struct question *q, const struct verdict *v)
     if (!s && q->session[0]) return NULL;
     if (!s) {
         grant_of(&q->facts, v, &g);
-        s = session_new(q, &g);
+        s = sessions_add(q, &g);
     }
     if (!s) return NULL;
     s->grant.ops |= BIT(q->asked.op);
@@ -144,6 +145,17 @@ static bool offers_login(const struct access_ask *a)
     return a->road == ROAD_RTSP || auth->web_login || a->authorization.n > 0;
 }
 
+/* What was asked of somebody else, or shown and not good, is not looked at again at once. The end of a
+ * login's nonce is no refusal. */
+static void remember(struct question *q, const struct verdict *v)
+{
+    bool shown = q->facts.guessed || facts_shown(&q->facts);
+    usec_t ttl_us = v->ttl_us > 0 ? v->ttl_us : shown ? GUESS_FAIL_US : 0;
+
+    if (v->status >= 500 || q->key[0] == '\0' || q->ask->stale) return;
+    refusals_put(&q->hub->refusals, q->key, loop_now_us(q->hub->loop), ttl_us);
+}
+
 static struct access_verdict conclude(struct question *q, const struct verdict *v)
 {
     struct access_ask *a = q->ask;
@@ -152,6 +164,7 @@ static struct access_verdict conclude(struct question *q, const struct verdict *
     if (v->status != 200) {
         s = session_of(q);
         if (s) s->grant.ops &= ~BIT(q->asked.op);
+        remember(q, v);
         if (v->status >= 500) return said(v->status, &q->facts);
         a->challenge = offers_login(a);
         return said(a->challenge ? 401 : 403, &q->facts);
@@ -176,10 +189,22 @@ static void looked_again(struct question *q, const struct verdict *v)
         s->again_us = loop_now_us(q->hub->loop) + ACCESS_AGAIN_US;
 }
 
+/* A wrong token is a guess where nobody took it: the site's own server has tokens of its own. What a session
+ * was granted by was none. */
+static void count_guess(const struct question *q, const struct verdict *v)
+{
+    struct hub *hub = q->hub;
+
+    if (!q->facts.guessed || q->session[0] || (v->status != 401 && v->status != 403)) return;
+    if (cidrs_has(&hub->auth->exempt, &q->asked.address)) return;
+    guess_failed(hub->server->guesses, &q->asked.address, loop_now_us(hub->loop));
+}
+
 void question_answer(struct question *q, const struct verdict *v)
 {
     struct access_ask *a = q->ask;
 
+    count_guess(q, v);
     if (!a) {
         looked_again(q, v);
     } else {
@@ -220,17 +245,16 @@ static void try_login(struct access_ask *a, struct question *q)
 /* false: it is not looked at, since its address has guessed too much. */
 static bool look_at(struct access_ask *a, struct question *q)
 {
-    struct guess *guesses = a->hub->server->guesses;
-    usec_t now_us = loop_now_us(a->hub->loop);
-    bool exempt = cidrs_has(&a->hub->auth->exempt, &a->address);
+    struct hub *hub = a->hub;
 
     if (a->token.n == 0 && a->authorization.n == 0) return true;
-    if (!exempt && guess_blocked(guesses, &a->address, now_us)) return false;
+    if (!cidrs_has(&hub->auth->exempt, &a->address) &&
+        guess_blocked(hub->server->guesses, &a->address, loop_now_us(hub->loop)))
+        return false;
     if (a->token.n > 0)
         facts_of_token(&q->facts, a);
     else if (a->hub->auth->accounts.n > 0)
         try_login(a, q);
-    if (q->facts.guessed && !exempt) guess_failed(guesses, &a->address, now_us);
     return true;
 }
 
@@ -277,11 +301,38 @@ static bool known(struct access_ask *a, struct question *q)
     if (s->grant.ops & BIT(a->op)) {
         /* A verdict whose time is over is asked for beside: nobody who watches waits for it. */
         a->verdict = on_session(a, s);
-        if (a->verdict.status == 200 && session_due(s)) access_look_again(s);
+        if (a->verdict.status == 200 && session_is_due(s)) access_look_again(s);
         return true;
     }
     question_of_session(q, s);
     return false;
+}
+
+/* Who asks for what: the same again has the same answer for a while. */
+static void name_question(const struct access_ask *a, struct question *q)
+{
+    char what[64];
+    int n = snprintf(what, sizeof(what), "%d %d %d %lld %lld", a->op, a->road, a->secure,
+        (long long)a->from_us, (long long)a->to_us);
+    const struct span pieces[] = {span_of(q->identity), span(what, (size_t)n)};
+    char hex[2 * CRYPTO_HASH_MAX + 1];
+
+    if (q->identity[0] == '\0') return; /* by the id in its path, or open to all */
+    crypto_hash_hex(CRYPTO_SHA256, pieces, ARRAY_N(pieces), hex);
+    span_copy(span_of(hex), q->key, sizeof(q->key));
+}
+
+static bool refused_before(struct access_ask *a, const struct question *q)
+{
+    struct refusals *r = &a->hub->refusals;
+    unsigned taken = lua_taken(a->hub->server->lua, LUAHOST_AUTH);
+
+    if (r->script != taken) refusals_forget(r);
+    r->script = taken;
+    if (!q->key[0] || !refusals_has(r, q->key, loop_now_us(a->hub->loop))) return false;
+    a->challenge = offers_login(a);
+    a->verdict = said(a->challenge ? 401 : 403, &q->facts);
+    return true;
 }
 
 bool access_ask(struct access_ask *a)
@@ -293,12 +344,15 @@ bool access_ask(struct access_ask *a)
     a->challenge = a->stale = false;
     fill(&q, a);
     if (known(a, &q)) return true;
+    name_question(a, &q);
+    if (refused_before(a, &q)) return true;
     a->verdict = refused;
     if (q.session[0] == '\0' && !look_at(a, &q)) return true;
     if (!question_waits(&q)) {
         struct verdict v;
 
         question_rules(&q, &v);
+        count_guess(&q, &v);
         a->verdict = conclude(&q, &v);
         return true;
     }
@@ -314,6 +368,11 @@ void access_cancel(struct access_ask *a)
     a->pending = NULL;
 }
 
+static void go_on(void *arg)
+{
+    question_go_on(arg);
+}
+
 void access_look_again(struct session *s)
 {
     struct access_hold *hold = LIST_ITEM(s->holds.next, struct access_hold, link);
@@ -324,18 +383,16 @@ void access_look_again(struct session *s)
         .road = hold->road,
         .address = s->address,
         .token = secret_reveal(&s->token)};
-    struct question q;
+    struct question q, *later;
 
     if (!st) return;
     fill(&q, &a);
     question_of_session(&q, s);
     q.ask = NULL;
-    if (!question_waits(&q)) {
-        s->again_us = 0;
-        return;
-    }
     s->looking = true;
-    question_go_on(question_keep(&q, &a));
+    later = question_keep(&q, &a);
+    /* The answer may end the session, which its asker still uses. */
+    loop_post(s->hub->loop, go_on, later);
 }
 
 void access_challenge(const struct access_ask *a, struct wr *w)
@@ -406,6 +463,7 @@ static bool not_any_more(struct session *s, void *arg)
 
 void access_rule_changed(struct stream *s)
 {
+    refusals_forget(&s->hub->refusals);
     end_holds(&s->anyone, access_open(s->hub, s) ? s->v.rule.roads : 0);
     sessions_end_where(s->hub, not_any_more, s);
 }

@@ -2,6 +2,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/ipc/pack.h"
+#include "common/wire/crypto.h"
 #include "httpd/access.h"
 #include "httpd/hub.h"
 
@@ -92,15 +93,58 @@ struct auth *auth_read(const struct packed *body)
     return a;
 }
 
-/* Its token's key is not configured any more. */
-static bool keyless(struct session *s, void *arg)
-{
-    const struct token_keys *keys = arg;
+/* --- a reload --- */
 
-    if (!s->grant.by_token) return false;
-    for (size_t i = 0; i < keys->n; i++)
-        if (strcmp(keys->v[i].kid, s->facts.kid) == 0) return false;
+struct change {
+    const struct auth *before, *now;
+};
+
+static bool same_secret(const struct secret *a, const struct secret *b)
+{
+    return crypto_equal(secret_reveal(a), secret_reveal(b));
+}
+
+static const struct token_key *key_of(const struct auth *a, const char *kid)
+{
+    for (size_t i = 0; i < a->keys.n; i++)
+        if (strcmp(a->keys.v[i].kid, kid) == 0) return &a->keys.v[i];
+    return NULL;
+}
+
+static bool same_key(const struct change *c, struct session *s)
+{
+    const struct token_key *before = key_of(c->before, s->facts.kid), *now = key_of(c->now, s->facts.kid);
+
+    if (!now || (before && !same_secret(&before->secret, &now->secret))) return false;
+    if (now->not_after_s > 0 && (s->grant.until_s == 0 || s->grant.until_s > now->not_after_s))
+        s->grant.until_s = now->not_after_s;
     return true;
+}
+
+static const struct account *account_of(const struct auth *a, const char *login)
+{
+    for (size_t i = 0; i < a->accounts.n; i++)
+        if (strcmp(a->accounts.v[i].login, login) == 0) return &a->accounts.v[i];
+    return NULL;
+}
+
+static bool same_account(const struct change *c, const char *login)
+{
+    const struct account *before = account_of(c->before, login), *now = account_of(c->now, login);
+
+    return before && now && same_secret(&before->password, &now->password) &&
+        strcmp(before->role, now->role) == 0;
+}
+
+/* What let it in is not what is configured now: another key or password, or none. */
+static bool unfounded(struct session *s, void *arg)
+{
+    const struct change *c = arg;
+
+    if (s->grant.free) return false;
+    if (s->grant.by_token) return !same_key(c, s);
+    if (s->facts.link == KNOWN_YES) return !same_secret(&c->before->link_key, &c->now->link_key);
+    return s->facts.user[0] && !same_account(c, s->facts.user);
 }
 
 struct shared {
@@ -110,13 +154,14 @@ struct shared {
 static void take(struct hub *hub, void *arg)
 {
     struct shared *s = arg;
-
+    struct change change = {hub->auth, s->auth};
     struct map_slot slot;
     size_t at = 0;
 
+    sessions_end_where(hub, unfounded, &change);
     auth_unref(hub->auth);
     hub->auth = s->auth;
-    sessions_end_where(hub, keyless, &hub->auth->keys);
+    refusals_forget(&hub->refusals);
     while (map_next(&hub->streams, &at, &slot)) access_rule_changed(slot.value);
 }
 

@@ -74,7 +74,7 @@ bool backend_read(const struct outgoing_answer *answer, struct facts *f)
     /* No answer to the question: the backend, or what stands before it, is broken. */
     if (answer->err != 0 || answer->status >= 500) return false;
     f->backend = answer->status == 200 ? KNOWN_YES : KNOWN_NO;
-    f->backend_s = BACKEND_DURATION_S;
+    f->backend_s = f->backend == KNOWN_YES ? BACKEND_DURATION_S : BACKEND_REFUSED_S;
     f->backend_sessions = 0;
     if (span_u64(outgoing_field(answer, "X-AuthDuration"), UINT32_MAX, &n))
         f->backend_s = (int64_t)CLAMP(n, 1, BACKEND_LONGEST_S);

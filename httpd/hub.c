@@ -117,6 +117,7 @@ static void *hub_main(void *arg)
     buf_done(&hub->frame);
     auth_unref(hub->auth);
     revoked_done(&hub->revoked);
+    refusals_forget(&hub->refusals);
     asset_chunks_free(hub->asset_chunks);
     return NULL;
 }
@@ -151,6 +152,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
         list_init(&hub->h2_conns);
         hub->auth = auth_new();
         sessions_init(&hub->sessions);
+        refusals_init(&hub->refusals);
         snprintf(hub->allow_origin, sizeof(hub->allow_origin), "*");
     }
     for (unsigned i = 0; i < s->n_hubs; i++) {

@@ -13,6 +13,7 @@
 #include "common/base/map.h"
 #include "common/net/loop.h"
 #include "httpd/metrics.h"
+#include "httpd/refusals.h"
 #include "httpd/revoked.h"
 #include "httpd/sessions.h"
 
@@ -61,6 +62,7 @@ struct hub {
     struct auth *auth; /* who may watch at all; never NULL */
     struct sessions sessions;
     struct revoked revoked;
+    struct refusals refusals;
     struct asset_chunks *asset_chunks; /* this hub's shared copies of the static files */
     struct loop_timer second;
     char date[HTTP_DATE_LINE_MAX]; /* "Date: ...", of date_s */
@@ -91,8 +93,6 @@ struct server {
         conns; /* connections, and streams of HTTP/2, which cost as much: what conns_max bounds */
     _Atomic uint32_t carried; /* streams of HTTP/2 among them */
 };
-
-/* Starts the threads. assets may be NULL. 0 or -errno. */
 /* Connections of clients. */
 static inline uint32_t server_connections(struct server *s)
 {
@@ -100,6 +100,8 @@ static inline uint32_t server_connections(struct server *s)
 
     return all > carried ? all - carried : 0;
 }
+
+/* Starts the threads. assets may be NULL. 0 or -errno. */
 int server_start(struct server *s, unsigned threads, const struct assets *assets, struct storages *storages);
 /* Ends the threads; connections are closed. Pools may still post to the loops until server_free. */
 void server_stop(struct server *s);

@@ -63,6 +63,8 @@ void lua_set_conf(struct lua *x, const struct lua_conf *conf);
 void lua_host(struct lua *x, uint64_t id, int pid, int err, int fd);
 /* Does a script of the site's run for it, and not ours? From any thread; x may be NULL. */
 bool lua_is_site(const struct lua *x, enum luahost_slot slot);
+/* So many scripts have been taken into use for it: another number, another script. As above. */
+unsigned lua_taken(const struct lua *x, enum luahost_slot slot);
 unsigned lua_cage_missing(const struct lua *x);
 void *lua_arg(const struct lua *x);
 

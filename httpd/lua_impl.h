@@ -45,14 +45,15 @@ struct lua_flight {
 };
 
 struct lua_script {
-    struct buf good;      /* LOAD of what runs; empty: none does */
-    struct buf candidate; /* LOAD of what shall; empty: nothing new */
-    bool looked;          /* the files were looked at once: without a script there is none */
-    bool sent_good;       /* to this host */
-    bool trying;          /* the candidate was sent to it */
-    unsigned turn;        /* of candidates */
-    char from[1024];      /* of the candidate, for the log */
-    _Atomic bool site;    /* what runs is the site's own */
+    struct buf good;        /* LOAD of what runs; empty: none does */
+    struct buf candidate;   /* LOAD of what shall; empty: nothing new */
+    bool looked;            /* the files were looked at once: without a script there is none */
+    bool sent_good;         /* to this host */
+    bool trying;            /* the candidate was sent to it */
+    unsigned turn;          /* of candidates */
+    char from[1024];        /* of the candidate, for the log */
+    _Atomic bool site;      /* what runs is the site's own */
+    _Atomic unsigned taken; /* so many have been taken into use */
 };
 
 #define LUA_INCIDENTS 16

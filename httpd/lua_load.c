@@ -74,6 +74,7 @@ void lua_loaded(struct lua *x, const struct lua_flight *f, bool ok, struct span 
     log_note("script-runs", "script=%s file=%s", luahost_slot_name((enum luahost_slot)f->slot),
         log_q(span_of(s->from)));
     atomic_store(&s->site, !span_starts(span_of(s->from), span_of(x->conf.shipped)));
+    atomic_fetch_add(&s->taken, 1);
     buf_done(&s->good);
     s->good = s->candidate;
     s->candidate = (struct buf){0};
@@ -99,4 +100,9 @@ bool lua_has_script(const struct lua *x, enum luahost_slot slot, bool *ret_may_c
 bool lua_is_site(const struct lua *x, enum luahost_slot slot)
 {
     return x && atomic_load(&x->scripts[slot].site);
+}
+
+unsigned lua_taken(const struct lua *x, enum luahost_slot slot)
+{
+    return x ? atomic_load(&x->scripts[slot].taken) : 0;
 }

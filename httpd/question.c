@@ -3,7 +3,6 @@
 #include "common/base/mem.h"
 #include "httpd/auth.h"
 #include "httpd/backend.h"
-#include "httpd/guess.h"
 #include "httpd/stream.h"
 
 #define TTL_MOST_S 86400
@@ -87,8 +86,6 @@ static void password_done(struct job *j)
         q->facts.role = q->account->role;
     } else {
         q->facts.guessed = true;
-        if (!cidrs_has(&q->auth->exempt, &q->asked.address))
-            guess_failed(q->hub->server->guesses, &q->asked.address, loop_now_us(q->hub->loop));
     }
     question_go_on(q);
 }
@@ -195,7 +192,7 @@ static void ask_script(struct question *q)
 void question_rules(const struct question *q, struct verdict *ret)
 {
     *ret = (struct verdict){.status = facts_rules(&q->facts, &q->asked)};
-    if (q->facts.backend != KNOWN_YES) return;
+    if (q->facts.backend == NOT_KNOWN) return;
     ret->ttl_us = q->facts.backend_s * US_PER_S;
     ret->sessions_max = q->facts.backend_sessions;
     span_copy(span_of(q->facts.backend_user), ret->user, sizeof(ret->user));

@@ -16,6 +16,7 @@ struct question {
     struct access_ask *ask; /* NULL: nobody waits any more, or a session that runs is looked at again */
     char uid[RING_UID_MAX + 1], identity[SESSION_ID_DIGITS + 1];
     char session[SESSION_ID_DIGITS + 1]; /* the one that is there; "": none */
+    char key[REFUSAL_KEY_MAX];           /* under which a refusal is kept; "": under none */
     struct asked asked;                  /* its user_agent is `agent` */
     char agent[ACCESS_AGENT_MAX];
     struct facts facts;

@@ -99,7 +99,7 @@ static void name_it(struct session *s)
     wr_cstr(&w);
 }
 
-struct session *session_new(const struct question *q, const struct grant *g)
+struct session *sessions_add(const struct question *q, const struct grant *g)
 {
     struct sessions *all = &q->hub->sessions;
     struct session *s;
@@ -143,7 +143,7 @@ void session_end(struct session *s)
     mem_free(s);
 }
 
-bool session_due(const struct session *s)
+bool session_is_due(const struct session *s)
 {
     return s->again_us > 0 && loop_now_us(s->hub->loop) >= s->again_us && !s->looking;
 }
@@ -160,7 +160,7 @@ void sessions_tick(struct hub *hub)
             s->watched_us = 0;
             quota_give(s);
         }
-        if (session_due(s) && !list_empty(&s->holds)) access_look_again(s);
+        if (session_is_due(s) && !list_empty(&s->holds)) access_look_again(s);
         if (over(s) || (list_empty(&s->holds) && now_us - s->used_us > SESSION_IDLE_US)) session_end(s);
     }
 }

@@ -4,7 +4,7 @@
  * It is found again by its id (128 random bits, in the path /s/<id>/...), or by who asks (stream, address,
  * credentials, user agent). Every use looks at its times; whatever runs on it is held by it and is ended with
  * it. It counts against limits while it is watched: for every endless answer or RTSP session, and for
- * SESSION_WATCH_US behind the last request of HLS. Tests: tests/e2e/test_access.py. */
+ * SESSION_WATCH_US behind the last request of HLS. Tests: tests/unit/httpd/test_sessions.c. */
 #ifndef HTTPD_SESSIONS_H
 #define HTTPD_SESSIONS_H
 
@@ -66,7 +66,7 @@ void session_identity(const struct access_ask *a, char *ret);
 struct session *session_by_id(struct hub *hub, struct span id);
 struct session *session_by_identity(struct hub *hub, const char *identity);
 /* NULL: there are too many that run. */
-struct session *session_new(const struct question *q, const struct grant *g);
+struct session *sessions_add(const struct question *q, const struct grant *g);
 /* It was used now. */
 void session_used(struct session *s);
 /* Its holds are told, and it is gone. */
@@ -74,7 +74,7 @@ void session_end(struct session *s);
 bool session_near(const struct session *s, const struct addr *a);
 
 /* Is the time of its verdict over, and nobody asked yet? */
-bool session_due(const struct session *s);
+bool session_is_due(const struct session *s);
 /* Once a second: what is over ends, what is not watched any more does not count. */
 void sessions_tick(struct hub *hub);
 /* Every session for which `over` says so. */

@@ -25,18 +25,18 @@
 -- request.from, request.to  the time of the archive that is asked for, unix seconds
 --
 -- The answer: { allow = true, ttl = seconds, user = name, max_sessions = number }
---         or: { allow = false, status = 401, 403 or 503, ttl = seconds }
+--         or: { allow = false, status = 401, 403 or 503, ttl = seconds } (503 is not kept)
 
 local KEEP_ALLOWED = 60 -- seconds until it is asked again
-local KEEP_REFUSED = 5
+local KEEP_REFUSED = 5 -- at most 180: nobody who asks again before is looked at
 
 local function allow(who)
     who = who or {}
     return { allow = true, ttl = who.duration or KEEP_ALLOWED, user = who.user or who.name, max_sessions = who.max_sessions }
 end
 
-local function refuse(status)
-    return { allow = false, status = status, ttl = KEEP_REFUSED }
+local function refuse(status, duration)
+    return { allow = false, status = status, ttl = duration or KEEP_REFUSED }
 end
 
 -- What a token must allow for what is asked for.
@@ -77,7 +77,7 @@ end
 
 function rules.backend(request)
     if not request.backend then return end
-    return request.backend.allow and allow(request.backend) or refuse(403)
+    return request.backend.allow and allow(request.backend) or refuse(403, request.backend.duration)
 end
 
 function rules.secure_link(request)
