@@ -5,7 +5,7 @@
 #include "httpd/http_access.h"
 #include "common/base/mem.h"
 
-#define HEAD_MAX  2048
+#define HEAD_MAX  (2048 + HTTP_COOKIE_MAX)
 #define ERROR_MAX 300
 
 #define PAGE_POLICY                                                                                          \
@@ -104,6 +104,7 @@ static void write_head(struct wr *w, struct http *h, const struct answer *a, uin
     if (h->ask) write_cors(w, h);
     write_policy(w, h, a);
     if (a->extra) wr_text(w, a->extra);
+    if (a->cookie) wr_text(w, a->cookie);
     if (h->last) wr_text(w, "Connection: close\r\n");
     wr_text(w, "\r\n");
 }

@@ -21,6 +21,7 @@ struct answer {
     const char *cache; /* one of the above */
     struct http_validators v;
     const char *extra;  /* more header lines, each with CRLF; NULL: none */
+    const char *cookie; /* another one; NULL: none */
     const char *coding; /* Content-Encoding */
     bool vary;          /* Vary: Accept-Encoding */
     bool placed;        /* a playlist: what it names has the session's path before it already */

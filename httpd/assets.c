@@ -3,6 +3,7 @@
 #include "httpd/bytes.h"
 #include "httpd/gzip.h"
 #include "httpd/handlers.h"
+#include "httpd/http_access.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
@@ -153,11 +154,12 @@ static struct chunk *shared(struct chunk **slot, struct span bytes)
     return *slot;
 }
 
-static void serve_path(struct http *h, struct span path)
+/* cookie: its line of the head; NULL: none. */
+static void serve_path(struct http *h, struct span path, const char *cookie)
 {
     const struct assets *all = h->hub->server->assets;
     const struct asset *as = assets_find(all, path);
-    struct answer a = {.status = 200, .cache = CACHE_CHECK, .vary = true};
+    struct answer a = {.status = 200, .cache = CACHE_CHECK, .vary = true, .cookie = cookie};
     struct asset_chunks **chunks = &h->hub->asset_chunks;
     struct chunk *c;
     size_t i;
@@ -189,10 +191,12 @@ static void serve_path(struct http *h, struct span path)
 
 void serve_asset(struct http *h)
 {
-    serve_path(h, h->ask->match.capture[0]);
+    serve_path(h, h->ask->match.capture[0], NULL);
 }
 
 void serve_embed(struct http *h)
 {
-    serve_path(h, SPAN_LIT(EMBED_ASSET));
+    char cookie[HTTP_COOKIE_MAX];
+
+    serve_path(h, SPAN_LIT(EMBED_ASSET), http_cookie(h, cookie));
 }

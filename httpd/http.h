@@ -57,6 +57,7 @@ struct ask {
     struct access_hold hold;       /* from the decision until the answer is complete */
     struct list deciding;          /* it waits here until access has decided */
     void (*abort)(struct http *h); /* the connection goes, and `work` with it */
+    void (*ended)(struct http *h); /* the grant has ended: says so and is done. NULL: the connection is cut */
     void (*sent)(struct http *h);  /* the queue has drained, or the lent socket takes bytes again */
     void (*data)(struct http *h, struct span in); /* the connection speaks another protocol now (ws.h) */
     void *work;                                   /* the handler's */
@@ -78,8 +79,8 @@ struct http {
     bool paused;  /* the connection is not read */
     bool closing;
     bool module;
-    char base[64];
     bool carried; /* a stream of HTTP/2 */
+    char base[64];
     struct loop_timer timer;
 };
 

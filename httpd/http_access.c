@@ -1,5 +1,6 @@
 #include "httpd/http_access.h"
 #include "common/base/wr.h"
+#include "common/wire/url.h"
 #include "httpd/answer.h"
 #include "httpd/auth.h"
 #include "httpd/proxied.h"
@@ -28,7 +29,12 @@ struct span http_session_id(struct span *path)
 /* The grant has ended while this was being answered. */
 static void ended(struct access_hold *hold)
 {
-    conn_close(CONTAINER(hold, struct ask, hold)->http->conn, 0);
+    struct ask *a = CONTAINER(hold, struct ask, hold);
+
+    if (a->ended)
+        a->ended(a->http);
+    else
+        conn_close(a->http->conn, 0);
 }
 
 static void done(struct access_ask *access)
@@ -105,6 +111,34 @@ const char *http_prefix(const struct http *h, char dst[HTTP_PREFIX_MAX])
     for (struct span d = dir; span_split(&d, '/', &piece);)
         if (piece.n > 0) wr_text(&w, "../");
     wr_fmt(&w, "s/%s/%.*s", s->id, SPAN_FMT(dir));
+    return wr_cstr(&w);
+}
+
+/* RFC 6265 4.1.1: no blank, quote, comma, semicolon or backslash. A secure link's salt, a backend's token may
+ * have them. */
+static bool cookie_ok(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= ' ' || s.p[i] >= 0x7f || strchr("\",;\\", s.p[i])) return false;
+    return s.n > 0;
+}
+
+const char *http_cookie(const struct http *h, char dst[HTTP_COOKIE_MAX])
+{
+    const struct ask *a = h->ask;
+    const struct session *s = a->hold.session;
+    struct span token = span_of(a->given.token), value, name, rest = a->req.query;
+    struct wr w = wr_of(dst, HTTP_COOKIE_MAX);
+    bool in_url = false;
+
+    dst[0] = '\0';
+    while (url_query_next(&rest, &name, &value)) in_url |= span_is(name, "token");
+    if (!s || s->grant.free || !in_url || !cookie_ok(token)) return dst;
+    wr_fmt(&w, "Set-Cookie: " CREDENTIALS_COOKIE "=%.*s; Path=%s%.*s/; HttpOnly; ", SPAN_FMT(token), h->base,
+        SPAN_FMT(a->match.uid));
+    /* Another site may frame the page: its cookie goes there only over TLS, and into that site's jar alone.
+     */
+    wr_text(&w, a->access.secure ? "Secure; SameSite=None; Partitioned\r\n" : "SameSite=Lax\r\n");
     return wr_cstr(&w);
 }
 

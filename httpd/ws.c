@@ -64,6 +64,14 @@ static void on_abort(struct http *h)
     w->ops->on_end(w);
 }
 
+static void on_ended(struct http *h)
+{
+    if (conn_queued(h->conn) > 0)
+        conn_close(h->conn, 0); /* no picture may follow */
+    else
+        ws_close(h->ask->work, WS_POLICY, "this is not open any more");
+}
+
 static void ping(struct loop_timer *t)
 {
     struct http *h = t->arg;
@@ -124,6 +132,7 @@ void ws_begin(struct ws *w, struct http *h, const struct ws_ops *ops, const char
     h->last = true; /* no request comes behind it */
     h->ask->work = w;
     h->ask->abort = on_abort;
+    h->ask->ended = on_ended;
     h->ask->data = on_data;
     http_timer(h, WS_PING_US, ping);
     if (h->paused) {
