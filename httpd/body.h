@@ -1,6 +1,6 @@
 /* Bodies of requests, for the routes that take one (ROUTE_BODY): gathered whole before the handler runs, at
  * most HTTP_BODY_MAX bytes, within HTTP_HEAD_TIMEOUT_US. All other routes let them pass and forget them.
- * Source: RFC 9110 10.1.1 (Expect), RFC 9112 6. Tests: tests/e2e/test_api.py. */
+ * Source: RFC 9110 10.1.1 (Expect), RFC 9112 6. Tests: tests/unit/httpd/test_body.c. */
 #ifndef HTTPD_BODY_H
 #define HTTPD_BODY_H
 

@@ -1,6 +1,7 @@
 /* What an HTTP request brings to be let in by: the token of `?token=`, of `Authorization` (bare or Bearer) or
  * of the path's cookie, in this order; an account's login in `Authorization`; and the viewer's address.
- * Tests: tests/fuzz/fuzz_credentials.c. */
+ * Tests: tests/unit/httpd/test_credentials.c,
+ * tests/fuzz/fuzz_credentials.c. */
 #ifndef HTTPD_CREDENTIALS_H
 #define HTTPD_CREDENTIALS_H
 

@@ -1,6 +1,7 @@
 /* Questions to the master, in the words of msctl (common/ipc/ctl.h): each over a socket of its own that the
  * master is handed (CTL_OPEN). Only the commands that the master's tables allow the API. On the main loop.
- * Tests: tests/e2e/test_api.py. */
+ * Tests: tests/unit/httpd/test_master_ask.c,
+ * tests/e2e/test_api.py. */
 #ifndef HTTPD_MASTER_ASK_H
 #define HTTPD_MASTER_ASK_H
 

@@ -1,6 +1,7 @@
 /* How many watch at a time: of a stream (stream-limit), of a token or user, of an address, and the bytes that
  * go out altogether. Streams are counted at home; what reaches over hubs is counted under one lock, which is
- * taken when a viewer comes or goes, never per request. Tests: tests/e2e/test_access.py. */
+ * taken when a viewer comes or goes, never per request. Tests:
+ * tests/unit/httpd/test_quota.c. */
 #ifndef HTTPD_QUOTA_H
 #define HTTPD_QUOTA_H
 

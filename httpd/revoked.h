@@ -1,6 +1,6 @@
 /* Tokens that count no more (REVOKED), as a hub knows them: by id, or all of a user, or for a stream, that
  * were made before a moment. What runs on one of them ends when the message comes. Tests:
- * tests/e2e/test_access.py. */
+ * tests/unit/httpd/test_revoked.c. */
 #ifndef HTTPD_REVOKED_H
 #define HTTPD_REVOKED_H
 
