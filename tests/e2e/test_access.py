@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -14,6 +15,7 @@ import pytest
 
 import hls
 import tools
+import ws
 from camera import Camera
 from server import MediaServer, need_server
 from tools import wait_for
@@ -25,16 +27,17 @@ SECRET = "correct horse # battery"
 def site():
     """A recorded private stream, one with a limit, and a public one."""
     need_server()
-    with Camera(dict(source=["small.h264", "audio.aac"], streams=3)) as cam:
+    with Camera(dict(group="door", source=["cam.h264", "audio.aac"]), dict(group="cam", source=["small.h264", "audio.aac"], streams=2)) as cam:
         streams = {
-            "door": {"stream-url": cam.url("cam0"), "stream-access": "private", "dvr-enable": "true"},
-            "limited": {"stream-url": cam.url("cam1"), "stream-limit": "1"},
-            "open": cam.url("cam2"),
+            "door": {"stream-url": cam.url("door0"), "stream-access": "private", "dvr-enable": "true"},
+            "limited": {"stream-url": cam.url("cam0"), "stream-limit": "1"},
+            "open": cam.url("cam1"),
         }
         with MediaServer(streams, record=True, sections={"server/stream": {"auth-secret": f'"{SECRET}"'}}) as server:
             for uid in streams:
                 server.wait_state(uid)
             server.wait_recording("door")
+            server.cam = cam
             yield server
 
 
@@ -83,9 +86,14 @@ def test_archive_by_session(site):
     assert json.loads(site.text(f"door/recording_status.json?token={early['token']}"))[0]["ranges"] == []
 
 
-def open_stream(server, path):
+def open_stream(server, path, buffer=None):
+    """A socket whose answer has begun, and its status. buffer: of what is received; little of it lies in between then."""
     u = urllib.parse.urlsplit(server.url(path))
-    s = socket.create_connection((u.hostname, u.port), 20)
+    s = socket.socket()
+    if buffer:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    s.settimeout(20 * tools.SLOW)
+    s.connect((u.hostname, u.port))
     s.sendall(f"GET {u.path}?{u.query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     head = b""
     while b"\r\n\r\n" not in head:
@@ -127,6 +135,80 @@ def test_revoked(site, how):
         wait_for("another httpd", lambda: site.status()["httpd_pid"] not in (0, pid))
         wait_for("the stream again", lambda: status(site, f"door/index.m3u8?token={again['token']}") == 200)
         assert status(site, f"door/index.m3u8?token={made['token']}") == 403
+
+
+def blocking_reload(server, path):
+    """A socket that waits for a part which does not come, since the camera is silent."""
+    low = wait_for("parts", lambda: (t := server.text(path)) and "EXT-X-PART:" in t and t)
+    lines = low.splitlines()
+    sequence = next(int(line.split(":")[1]) for line in lines if line.startswith("#EXT-X-MEDIA-SEQUENCE"))
+    msn = sequence + sum(not line.startswith("#") for line in lines)
+    u = urllib.parse.urlsplit(server.url(path))
+    s = socket.create_connection((u.hostname, u.port), 20 * tools.SLOW)
+    s.sendall(f"GET {u.path}?_HLS_msn={msn + 1} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return s
+
+
+@pytest.mark.limit(90)
+def test_revoked_on_every_road(site):
+    """R18: what is running ends, on each road, also what is waited for and what is not being read."""
+    made = token(site, "door", "--user", "carl", "--ops", "live,dvr,copy")
+    query = f"?token={made['token']}"
+    recorded = wait_for("footage", lambda: (r := json.loads(site.text(f"door/recording_status.json{query}"))[0]["ranges"]) and r[-1]["duration"] >= 14 and r[-1], timeout=40)
+    low = hls.Playlist(site.text(f"door/index.ll.m3u8{query}"), site.url("door/index.ll.m3u8")).variants[0][1]
+    film = f"door/archive-{recorded['from']}-{recorded['duration'] - 4}.mp4{query}"
+    whole = int(site.get(film, method="HEAD")["Content-Length"])
+    running = {"live.mp4": open_stream(site, f"door/live.mp4{query}"), "mpegts": open_stream(site, f"door/mpegts{query}"), "archive": open_stream(site, film, buffer=2048)}
+    assert {name: code for name, (_, code) in running.items()} == dict.fromkeys(running, 200)
+    site.cam.set("door0", freeze=1)
+    try:
+        with ws.Client(site, f"door/mse_ld{query}") as socket_, blocking_reload(site, low) as waiting:
+            assert socket_.json()["type"] == "mse_init_segment"
+            waiting.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                waiting.recv(1)
+            site.msctl("token", "revoke", "user=carl")
+            began = time.monotonic()
+            assert ends(waiting, 10 * tools.SLOW)
+            with pytest.raises((ws.Closed, ConnectionResetError)):
+                while True:
+                    socket_.fragment()
+            for name in ("live.mp4", "mpegts"):
+                assert ends(running[name][0], 10 * tools.SLOW), name
+            assert drained(running["archive"][0]) < whole
+            print(f"all ended within {time.monotonic() - began:.2f} s")
+    finally:
+        site.cam.set("door0", freeze=0)
+        for s, _ in running.values():
+            s.close()
+
+
+def drained(sock):
+    """So many bytes until the end."""
+    n = 0
+    try:
+        while got := sock.recv(1 << 20):
+            n += len(got)
+    except ConnectionResetError:
+        pass
+    return n
+
+
+def test_player_page(site):
+    """Opened with a token its page sets the cookie that all it asks for is let in by: below its stream's path, out of reach of scripts."""
+    made = token(site, "door")
+    a = site.get(f"door/embed.html?token={made['token']}")
+    assert a["Set-Cookie"] == f"ms_token={made['token']}; Path=/door/; HttpOnly; SameSite=Lax" and "frame-ancestors *" in a["Content-Security-Policy"]
+    cookie = {"Cookie": a["Set-Cookie"].split(";")[0]}
+    for road in ("index.m3u8", "stream.json", "recording_status.json", "preview.jpg", "embed.html"):
+        assert status(site, f"door/{road}", **cookie) == 200, road
+    assert site.get("door/embed.html", headers=cookie)["Set-Cookie"] is None  # it has it
+    assert site.get(f"open/embed.html?token={made['token']}")["Set-Cookie"] is None  # it needs none
+    own = f"Cookie: {cookie['Cookie']}\r\nOrigin: http://127.0.0.1:{site.web_port}\r\n"
+    with ws.Client(site, "door/mse_ld", own) as c:
+        assert c.json()["type"] == "mse_init_segment"
+    ws.Client(site, "door/mse_ld", own.replace("127.0.0.1", "127.0.0.2"), status=403)
+    assert status(site, "door/embed.html") == 403
 
 
 def test_limits(site):
@@ -199,6 +281,52 @@ class Backend:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+def served(server, n):
+    """How many of n connections that say nothing are kept."""
+    socks = [socket.create_connection(("127.0.0.1", server.web_port), 20) for _ in range(n)]
+    kept = 0
+    for s in socks:
+        s.settimeout(1)
+        try:
+            s.sendall(b"GET /open/stream.json HTTP/1.1\r\nHost: x\r\n\r\n")
+            kept += s.recv(100).startswith(b"HTTP/1.1 200")
+        except ConnectionError:
+            pass
+    for s in socks:
+        s.close()
+    return kept
+
+
+@pytest.mark.limit(60)
+def test_limits_of_the_server(server, camera):
+    """Of an address, of connections, of what is sent: each by a reload; who watches goes on."""
+    cam = camera(dict(source="cam.h264"))
+    s = server({"open": cam.url()}, sections={"server/stream": {"trusted-proxies": "127.0.0.0/8", "limit-address": "2"}})
+    s.wait_state("open")
+
+    def limits(**keys):
+        for name in ("limit-address", "limit-connections", "limit-bandwidth"):
+            s.sections["server/stream"][name] = keys.get(name.split("-")[1], {"limit-connections": 20000}.get(name, 0))
+        s.write_ini()
+        s.reload()
+
+    films = [open_stream(s, "open/live.mp4") for _ in range(3)]
+    assert [code for _, code in films] == [200, 200, 503]
+    assert b"from this address" in s.get("open/live.mp4", status=503).body
+    assert status(s, "open/index.m3u8", **through("203.0.113.9")) == 200
+    limits(connections=16)
+    assert 1 <= wait_for("it is in force", lambda: (n := served(s, 40)) < 40 and n) <= 16
+    for film, _ in films:
+        film.close()
+    limits(bandwidth=1)
+    with subprocess.Popen(["curl", "-sN", "-o", "/dev/null", s.url("open/live.mp4")]) as viewer:
+        others = iter(range(1, 255))  # another one each time: who watches already goes on
+        refused = wait_for("nobody new", lambda: (a := s.get("open/index.m3u8", status=None, headers=through(f"203.0.113.{next(others)}"))).status == 503 and a, timeout=20, every=0.2)
+        assert b"as much is being sent" in refused.body and viewer.poll() is None
+        viewer.terminate()
+    wait_for("less is sent", lambda: status(s, "open/index.m3u8", **through("203.0.113.255")) == 200, timeout=20)
 
 
 @pytest.fixture(scope="module")
@@ -308,6 +436,28 @@ def test_backend(gate):
     b.status = 500
     assert status(gate, "door/index.m3u8?token=third", **through("203.0.113.32")) == 503
     assert status(gate, "door/index.m3u8?token=theirs%20own", **through("203.0.113.30")) == 200
+
+
+def test_a_wall_that_is_closed(gate):
+    """Players that try again and again are one question each; tokens that the backend takes are no guesses."""
+    b = gate.backend
+    b.status, b.headers = 403, {}
+    before = len(b.asked)
+    for _ in range(10):
+        assert status(gate, "door/index.m3u8?token=closed", **through("203.0.113.60")) == 403
+    assert len(b.asked) == before + 1
+    b.status = 200
+    for i in range(8):
+        assert status(gate, f"door/index.m3u8?token=open{i}", **through("203.0.113.60")) == 200
+
+
+def test_cookie_in_a_frame(gate):
+    """Over TLS a page of another site may frame the player; its cookie lies in that site's jar."""
+    gate.backend.status, gate.backend.headers = 200, {}
+    tls = through("203.0.113.70", **{"X-Forwarded-Proto": "https"})
+    a = gate.get("door/embed.html?token=theirs", headers=tls)
+    assert a["Set-Cookie"] == "ms_token=theirs; Path=/door/; HttpOnly; Secure; SameSite=None; Partitioned"
+    assert gate.get("door/embed.html?token=a%3Bb", headers=tls)["Set-Cookie"] is None  # no cookie can hold that
 
 
 def test_backend_ends_what_runs(gate):
