@@ -11,6 +11,7 @@
 #   make bench        the figures and their verdicts: CPU per Gbit, private memory, restart times (long; BENCH_ARGS='--only kill' picks some)
 #   make bench-latency  how late the picture is in Chromium, and what slow clients cost the others
 #   make bench-fanout   what many viewers cost: RTSP and HLS, beside nginx
+#   make bench-access   who may watch: the time of refusals, another key, taking back, guessing
 #   make bench-archive  the archive's figures alone: index, check, archive HLS, TLS and HTTP/2
 #   make crash-kill   random kill -9 while streams are recorded; crash-power, crash-full, crash-stall, crash-delete: tests/crash (N=, SEED=; root)
 #   make fuzz         fuzz every target for FUZZ_SECONDS (60)
@@ -110,7 +111,7 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 TEST_LIBS := $(foreach r,tests/support scripts/msctl worker httpd httpd/rtsp httpd/picture httpd/luahost archive master master/connector $(COMMON) tests/camera,$(call room_lib,$(r)))
 
-.PHONY: all demo check check-tsan unit e2e lint format bench bench-archive bench-latency bench-fanout crash-kill crash-power crash-full crash-stall crash-delete fuzz deps deps-test install clean help tests FORCE
+.PHONY: all demo check check-tsan unit e2e lint format bench bench-access bench-archive bench-latency bench-fanout crash-kill crash-power crash-full crash-stall crash-delete fuzz deps deps-test install clean help tests FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: $(BINS) $(CPANEL_LIBS)
@@ -210,7 +211,7 @@ check-tsan:
 	$(MAKE) SAN=tsan all tests
 	scripts/check-tsan $(O)/tsan
 
-BENCHES := $(B)/bench/index_figures $(B)/bench/footage
+BENCHES := $(B)/bench/index_figures $(B)/bench/footage $(B)/bench/token_timing
 bench: all $(BENCHES)
 	scripts/bench $(B) $(BENCH_ARGS)
 
@@ -220,6 +221,9 @@ bench-archive: all $(BENCHES)
 
 bench-fanout: all $(BENCHES)
 	scripts/bench $(B) --only fanout $(BENCH_ARGS)
+
+bench-access: all $(BENCHES)
+	scripts/bench $(B) --only access $(BENCH_ARGS)
 
 bench-latency: all
 	scripts/bench $(B) --only latency,siege $(BENCH_ARGS)

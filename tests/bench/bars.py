@@ -42,6 +42,11 @@ BARS = (
     ("fanout", "memory of an idle RTSP viewer", lambda r: r["idle_kb"], 32, "KB"),
     ("fanout", "live HLS to 500, CPU against nginx", lambda r: r["hls"]["ratio"]["median"], 1.5, "times"),
     ("fanout", "archive HLS to 500, CPU against nginx", lambda r: r["archive"]["ratio"]["median"], 1.5, "times"),
+    ("access", "wrong first or last byte of a MAC, dudect's t", lambda r: r["timing"][0]["t"], 4.5, ""),
+    ("access", "errors of sessions while a key is changed", lambda r: r["rotation"]["errors"], 0, ""),
+    ("access", "sessions of a key behind its end, longest", lambda r: r["rotation"]["dead_after_s"]["max"], 1, "s"),
+    ("access", "taking back, longest of all roads", lambda r: max(r["taking_back_s"].values()), 2, "s"),
+    ("access", "login from a clean address beside guesses, p99", lambda r: r["guessing"]["p99_ms"], 50, "ms"),
 )
 
 
