@@ -7,6 +7,7 @@
 
 #define HEAD_MAX  (2048 + HTTP_COOKIE_MAX)
 #define ERROR_MAX 300
+#define PAGE_MAX  (1024 + 6 * ERROR_MAX)
 
 #define PAGE_POLICY                                                                                          \
     "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' "      \
@@ -253,18 +254,49 @@ void answer_bytes(struct http *h, const struct answer *a, struct span bytes)
     http_done(h);
 }
 
+static void put_html(struct wr *w, struct span text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = text.p[i];
+
+        if (c == '<' || c == '>' || c == '&' || c == '"')
+            wr_fmt(w, "&#%u;", c);
+        else
+            wr_u8(w, c);
+    }
+}
+
+/* In the place of the player, which other sites frame: a page like it. */
+static void put_page(struct wr *w, unsigned status, struct span text)
+{
+    wr_fmt(w,
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+        "<meta name=\"color-scheme\" content=\"light dark\">\n<title>%u %s</title>\n"
+        "<link rel=\"stylesheet\" href=\"../cpanel/player/player.css\">\n"
+        "<main class=\"player alone\"><div class=\"stage\"><div class=\"notice\" role=\"alert\">"
+        "<p class=\"notice-title\">%s</p><p>",
+        status, http_reason(status), http_reason(status));
+    put_html(w, text);
+    wr_text(w, "</p></div></div></main>\n");
+}
+
 PRINTF_LIKE(4, 0)
 static void error_text(struct http *h, unsigned status, const char *extra, const char *fmt, va_list ap)
 {
-    struct answer a = {
-        .status = status, .type = "text/plain; charset=utf-8", .cache = CACHE_NEVER, .extra = extra};
-    uint8_t mem[ERROR_MAX];
-    struct wr w = wr_of(mem, sizeof(mem));
+    bool page = h->ask && h->ask->match.route && (h->ask->match.route->flags & ROUTE_FRAME);
+    struct answer a = {.status = status,
+        .type = page ? "text/html; charset=utf-8" : "text/plain; charset=utf-8",
+        .cache = CACHE_NEVER,
+        .extra = extra};
+    uint8_t mem[ERROR_MAX], html[PAGE_MAX];
+    struct wr w = wr_of(mem, sizeof(mem)), p = wr_of(html, sizeof(html));
 
-    wr_fmt(&w, "%u %s: ", status, http_reason(status));
+    if (!page) wr_fmt(&w, "%u %s: ", status, http_reason(status));
     wr_vfmt(&w, fmt, ap);
-    wr_text(&w, "\n");
-    answer_bytes(h, &a, wr_span(&w));
+    if (!page) wr_text(&w, "\n");
+    if (page) put_page(&p, status, wr_span(&w));
+    answer_bytes(h, &a, page ? wr_span(&p) : wr_span(&w));
 }
 
 void answer_error(struct http *h, unsigned status, const char *fmt, ...)

@@ -9,6 +9,7 @@ const RANGES_MS = 10000;
 const TICK_MS = 250;
 const STEP = 10;
 const NEAR_LIVE = 8; /* s: what is not yet in the archive */
+const STILL_MS = 3000; /* a picture of live that stands so long is not live */
 
 const $ = (id) => document.getElementById(id);
 const video = $('video');
@@ -16,6 +17,7 @@ const unix = () => Date.now() / 1000 + skew;
 let skew = 0; /* the server's clock minus ours */
 let info = { tracks: [] };
 let ranges = [];
+const shown = { time: null, since: Date.now() }; /* the moment on the screen, and since when it is that one */
 let source;
 let timeline;
 const asked = new URLSearchParams(location.search);
@@ -145,19 +147,33 @@ function showTime() {
   $('mute').setAttribute('aria-label', video.muted ? 'Unmute' : 'Mute');
   $('span').textContent = timeline.spanText;
   showLate(source.mode === 'live' && t !== null ? `${Math.max(now - t, 0).toFixed(1)} s` : '');
+  if (t !== shown.time || video.paused) Object.assign(shown, { time: t, since: Date.now() });
+  showBadge();
   source.pace();
+}
+
+/* Live is said of a picture that moves. */
+function isStill() {
+  return source.mode === 'live' && ((info.state && info.state !== 'active') || Date.now() - shown.since > STILL_MS);
+}
+
+function showBadge() {
+  const empty = video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA;
+  const mode = source.mode === 'archive' ? 'archive' : video.paused && !empty ? 'paused' : isStill() ? 'still' : 'live';
+  $('badge').dataset.mode = mode;
+  $('badge').textContent = { archive: 'ARCHIVE', paused: 'PAUSED', still: empty ? '' : 'LAST PICTURE', live: 'LIVE' }[mode];
 }
 
 /* How far behind now the picture is, as far as the camera's clock is known. */
 function showLate(text) {
-  $('late').textContent = text && `${text} late`;
+  $('late').textContent = text && `${text} ${isStill() ? 'old' : 'late'}`;
   $('live').title = text ? `Live, ${text} late by ${ROADS[source.road]} (L)` : 'Live (L)';
 }
 
 function showMode(mode) {
   $('live').setAttribute('aria-pressed', String(mode === 'live'));
-  $('badge').dataset.mode = mode;
-  $('badge').textContent = mode === 'live' ? 'LIVE' : 'ARCHIVE';
+  shown.since = Date.now();
+  if (source) showBadge();
   $('rate-label').hidden = mode === 'live';
   if (mode === 'live') $('rate').value = '1';
 }

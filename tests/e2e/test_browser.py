@@ -291,6 +291,25 @@ def test_fits_every_width(site, width):
     assert browse(page(site, "roof"), {"playing": 15000}, {"eval": wide}, shot(f"width-{width}"), width=width, height=800)[1] <= 0
 
 
+def test_a_picture_that_stands_is_not_called_live(server, camera):
+    """The camera sends nothing more: what is shown is the last picture, and how old it is; then it is live again."""
+    cam = camera(dict(source=["small.h264", "audio.aac"]))
+    s = server({"cam": cam.url()})
+    s.wait_state("cam")
+    for at, on in ((4, 1), (14, 0)):
+        threading.Timer(at * tools.SLOW, lambda on=on: cam.set(freeze=on)).start()
+    got = browse(
+        s.url("cam/embed.html?proto=mse"), {"playing": 15000}, {"text": "#badge", "has": "LIVE"}, {"text": "#badge", "has": "LAST PICTURE", "ms": 30000},
+        {"text": "#late", "has": "old"}, shot("still"), {"text": "#badge", "has": "LIVE", "ms": 60000}, {"press": "Space"}, {"text": "#badge", "has": "PAUSED"}, clean=False,
+    )
+    assert got[0]
+
+
+def test_a_refused_page_is_a_page(site):
+    title, said = browse(page(site, "nobody"), {"text": ".notice-title", "has": "Not Found"}, {"text": ".notice", "has": "no such stream"}, shot("refused"), clean=False)[:2]
+    assert title and said
+
+
 @pytest.mark.slow
 def test_camera_that_fails_and_comes_back(site):
     """The page says why there is no picture, and goes on by itself."""

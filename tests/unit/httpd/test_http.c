@@ -398,6 +398,18 @@ static void test_pages_say_what_they_load(void **state)
     assert_int_equal(r.status, 200);
     assert_true(span_ends(http_reply_field(&r, "Content-Security-Policy"), SPAN_LIT("frame-ancestors *")));
     http_reply_done(&r);
+    /* What stands in its place is a page, too; elsewhere a refusal is a line of text. */
+    assert_true(httpd_help_get(&help, "/nobody/embed.html", NULL, &r));
+    assert_int_equal(r.status, 404);
+    assert_true(span_is(http_reply_field(&r, "Content-Type"), "text/html; charset=utf-8"));
+    assert_true(
+        span_find_span(http_reply_field(&r, "Content-Security-Policy"), SPAN_LIT("frame-ancestors *")) > 0);
+    assert_true(span_find_span(r.body, SPAN_LIT("<p>no such stream</p>")) > 0);
+    http_reply_done(&r);
+    assert_true(httpd_help_get(&help, "/nobody/stream.json", NULL, &r));
+    assert_true(span_is(http_reply_field(&r, "Content-Type"), "text/plain; charset=utf-8"));
+    assert_true(span_is(r.body, "404 Not Found: no such stream\n"));
+    http_reply_done(&r);
     assert_true(httpd_help_get(&help, "/cpanel/player/embed.html", NULL, &r));
     assert_true(
         span_ends(http_reply_field(&r, "Content-Security-Policy"), SPAN_LIT("frame-ancestors 'none'")));
