@@ -14,6 +14,7 @@ const STILL_MS = 3000; /* a picture of live that stands so long is not live */
 const $ = (id) => document.getElementById(id);
 const video = $('video');
 const unix = () => Date.now() / 1000 + skew;
+let smaller = false; /* the camera's other stream is shown, for its codec */
 let skew = 0; /* the server's clock minus ours */
 let info = { tracks: [] };
 let ranges = [];
@@ -68,10 +69,28 @@ function explainStall() {
     notice('No picture', `The camera is ${info.state}${info.reason ? `: ${info.reason}` : ''}`);
 }
 
-/* H.265 in a browser that has none: say so, and offer what other players can open. */
-function playable() {
+/* Does this browser lack the codec of the picture? */
+function lacking() {
   const track = info.tracks.find((t) => t.kind === 'video');
-  if (!track?.mime || source.canPlay(track.mime)) return true;
+  return track?.mime && !source.canPlay(track.mime) ? track : null;
+}
+
+/* The camera's smaller stream may have one that it knows: low-latency HLS offers both. */
+async function findSmaller() {
+  if (!lacking() || !source.Hls) return;
+  try {
+    const master = await (await fetch(named('index.ll.m3u8'))).text();
+    smaller = [...master.matchAll(/CODECS="([^"]+)"/g)].some(([, codecs]) => source.canPlay(codecs));
+  } catch {
+    smaller = false;
+  }
+  if (smaller) source.roads = ['ll-hls'];
+}
+
+/* H.265 in a browser that has none: say so, and offer what other players can open. */
+function playable(live) {
+  const track = lacking();
+  if (!track || (live && smaller)) return true;
   source.stop();
   notice(
     `This browser cannot play ${track.codec === 'H265' ? 'H.265' : track.codec}`,
@@ -85,13 +104,13 @@ function playable() {
 
 function goLive() {
   notice('');
-  if (playable()) source.live();
+  if (playable(true)) source.live();
 }
 
 function seek(t) {
   notice('');
-  if (!playable()) return;
   if (unix() - t < NEAR_LIVE) goLive();
+  else if (!playable(false)) return;
   else source.archive(t);
   timeline.show(t);
 }
@@ -119,6 +138,7 @@ function factsText() {
     const size = t.kind === 'video' && t.width ? ` ${t.width}×${t.height}` : '';
     parts.push(codec + size + (t.mime ? '' : ' (not in browsers)'));
   }
+  if (smaller) parts.push('shown: the smaller stream');
   if (info.bitrate) parts.push(`${(info.bitrate / 1e6).toFixed(1)} Mbit/s`);
   if (info.record === 'on') parts.push('recording');
   if (info.record === 'paused') parts.push('recording paused');
@@ -303,6 +323,8 @@ async function start() {
   listen();
   $('when').value = inputText(unix() - 600);
   showMode('live');
+  await findSmaller();
+  showInfo();
   if ($('notice').hidden) from ? seek(from) : goLive();
   for (const event of ['play', 'pause', 'volumechange']) video.addEventListener(event, showTime);
   setInterval(showTime, TICK_MS);

@@ -241,6 +241,22 @@ def test_codec_that_the_browser_has_not(site):
     assert "live.mp4" in got[1]
 
 
+def test_the_smaller_stream_has_a_codec_that_plays(server, camera):
+    """H.265 in a browser without it, of a camera whose other stream is H.264: that one is shown, and the page says so."""
+    cam = camera(dict(group="main", source="small.h265"), dict(group="sub", source="tiny.h264"))
+    s = server({
+        "gate": {"stream-url": cam.url("main0"), "camera-uid": "c1"},
+        "gate-sub": {"stream-url": cam.url("sub0"), "camera-uid": "c1", "stream-profile": "sub"},
+    })
+    for uid in ("gate", "gate-sub"):
+        s.wait_state(uid)
+    url = s.url("gate/embed.html")
+    if browse(url, {"eval": "MediaSource.isTypeSupported('video/mp4; codecs=\"hvc1.1.6.L93.B0\"')"}, clean=False)[0]:
+        pytest.skip("this Chromium plays H.265")
+    got = browse(url, {"playing": 20000}, {"watch": 3000}, {"text": "#facts", "has": "the smaller stream"}, {"eval": "document.getElementById('notice').hidden"}, shot("smaller"), clean=False)
+    assert got[1]["frames"] > 25 and got[3] is True
+
+
 def test_sound_that_browsers_have_not(site):
     """G.711 is left out; the picture plays, and the page says which track is missing."""
     got = browse(page(site, "hall"), {"playing": 15000}, {"watch": 3000}, {"text": "#facts", "has": "not in browsers"})
