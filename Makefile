@@ -13,6 +13,7 @@
 #   make bench-fanout   what many viewers cost: RTSP and HLS, beside nginx
 #   make bench-access   who may watch: the time of refusals, another key, taking back, guessing
 #   make bench-archive  the archive's figures alone: index, check, archive HLS, TLS and HTTP/2
+#   make cluster-test  servers in network namespaces that die, are cut off and return (long; ROUNDS=50; root)
 #   make crash-kill   random kill -9 while streams are recorded; crash-power, crash-full, crash-stall, crash-delete: tests/crash (N=, SEED=; root)
 #   make fuzz         fuzz every target for FUZZ_SECONDS (60)
 #   make deps         install the packages a build needs; deps-test: those the tests need
@@ -64,7 +65,7 @@ LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed -pthread $
 
 # --- rooms: every folder of C code is one library; main.c of a room is its program ---
 ROOMS := common/base common/net common/wire common/proto common/media common/ring common/ipc common/conf \
-  archive worker httpd httpd/rtsp httpd/picture httpd/luahost master master/connector scripts/msctl tests/camera tests/support
+  archive worker httpd httpd/rtsp httpd/picture httpd/luahost master master/cluster master/connector scripts/msctl tests/camera tests/support
 # version.c changes with every commit: it is linked into its program alone, so that nothing else is.
 room_src = $(filter-out $(1)/main.c %/version.c,$(wildcard $(1)/*.c))
 room_lib = $(B)/lib/$(subst /,_,$(1)).a
@@ -84,6 +85,7 @@ ROOM_ms-connector := master/connector
 ROOM_msctl := scripts/msctl
 ROOM_ms-camera := tests/camera
 WITH_ms-worker := archive
+WITH_media-server := master/cluster
 # Of the helpers' rooms only their wires: no object that needs libav or Lua is taken from the archives.
 WITH_ms-httpd := archive httpd/rtsp httpd/picture httpd/luahost
 WITH_msctl := archive
@@ -109,9 +111,9 @@ TEST_SRC := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/test_*.c))
 TESTS := $(patsubst tests/unit/%.c,$(B)/test/%,$(TEST_SRC))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
-TEST_LIBS := $(foreach r,tests/support scripts/msctl worker httpd httpd/rtsp httpd/picture httpd/luahost archive master master/connector $(COMMON) tests/camera,$(call room_lib,$(r)))
+TEST_LIBS := $(foreach r,tests/support scripts/msctl worker httpd httpd/rtsp httpd/picture httpd/luahost archive master master/cluster master/connector $(COMMON) tests/camera,$(call room_lib,$(r)))
 
-.PHONY: all demo check check-tsan unit e2e lint format bench bench-access bench-archive bench-latency bench-fanout crash-kill crash-power crash-full crash-stall crash-delete fuzz deps deps-test install clean help tests FORCE
+.PHONY: all demo check check-tsan unit e2e lint format bench bench-access bench-archive bench-latency bench-fanout crash-kill crash-power crash-full crash-stall crash-delete cluster-test fuzz deps deps-test install clean help tests FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: $(BINS) $(CPANEL_LIBS)
@@ -180,6 +182,9 @@ cpanel/lib/hls.js.LICENSE: cpanel/node_modules/hls.js/LICENSE
 tests: $(TESTS) $(FUZZERS)
 unit: all tests
 	scripts/run-unit $(B)
+
+cluster-test: all
+	ROUNDS=$(or $(ROUNDS),50) scripts/run-cluster $(B) $(PYTEST_ARGS)
 
 e2e: all
 	scripts/run-e2e $(B) $(PYTEST_ARGS)

@@ -69,7 +69,7 @@ const char *stream_record_word(const struct stream *s)
     const char *name;
     uint32_t is;
 
-    if (!s->conf->record) return "off";
+    if (!s->conf->record || cluster_rests(s)) return "off";
     if (!st || !proc_runs(&s->proc)) return "stopped";
     is = atomic_load(&st->record_state);
     if (is == RECORD_PAUSED && atomic_load(&st->rec_errno) != 0 && !full_storage(s, &name)) return "failed";

@@ -210,7 +210,7 @@ static const struct command *command_of(struct span name)
         size_t n;
     } lists[] = {{commands, n_commands}, {commands_events, n_commands_events},
         {commands_streams, n_commands_streams}, {commands_api, n_commands_api},
-        {commands_tokens, n_commands_tokens}};
+        {commands_tokens, n_commands_tokens}, {commands_cluster, n_commands_cluster}};
 
     for (size_t i = 0; i < ARRAY_N(lists); i++)
         for (size_t k = 0; k < lists[i].n; k++)

@@ -83,6 +83,8 @@ extern const struct command commands_streams[]; /* commands_streams.c */
 extern const size_t n_commands_streams;
 extern const struct command commands_api[]; /* commands_api.c */
 extern const size_t n_commands_api;
+extern const struct command commands_cluster[]; /* cluster/show.c */
+extern const size_t n_commands_cluster;
 extern const struct command commands_tokens[]; /* commands_tokens.c */
 extern const size_t n_commands_tokens;
 

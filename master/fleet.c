@@ -225,6 +225,7 @@ static void stream_free(struct stream *s)
     stream_ring_done(&s->ring);
     lines_done(&s->lines);
     events_done(&s->events);
+    mem_free(s->cluster);
     mem_free(s);
 }
 
@@ -256,15 +257,20 @@ static void start_worker(struct stream *s)
     proc_start(&s->proc);
 }
 
-/* Starts, keeps or stops its worker, as the configuration says. */
-static void follow_conf(struct stream *s)
+void fleet_follow(struct stream *s)
 {
+    const char *rests = cluster_rests(s);
+
+    if (s->gone) return;
     if (s->conf->enable == CONF_DISABLED || s->conf->unready) {
         proc_stop(&s->proc);
         if (s->conf->enable == CONF_DISABLED)
             decide(s, STREAM_DISABLED, "by its configuration");
         else
             decide(s, STREAM_DOWN, s->conf->unready);
+    } else if (rests) {
+        proc_stop(&s->proc);
+        decide(s, STREAM_IDLE, rests);
     } else if (!s->proc.wanted) {
         start_worker(s);
     }
@@ -292,7 +298,8 @@ void fleet_add(struct master *m, const struct conf_stream *conf)
     tell_view(s);
     tell_keeping(s);
     record_follow(s);
-    follow_conf(s);
+    cluster_add(s);
+    fleet_follow(s);
 }
 
 void fleet_remove(struct master *m, struct span uid)
@@ -301,6 +308,7 @@ void fleet_remove(struct master *m, struct span uid)
 
     if (!s) return;
     events_stop(s);
+    cluster_remove(s);
     tell_gone(s);
     hooks_say(m, "stream:delete", (const struct hooks_pair[]){{"uid", s->uid}}, 1);
     s->gone = true;
@@ -337,7 +345,7 @@ void fleet_change(struct stream *s, const struct conf_stream *was, enum conf_cha
     tell_keeping(s);
     record_follow(s);
     if (change == CONF_VIEW_CHANGED) return;
-    follow_conf(s);
+    fleet_follow(s);
     if (!ran || !s->proc.wanted) return;
     /* The ring keeps what the old worker had not recorded. */
     if (change == CONF_SOURCE_CHANGED)

@@ -21,6 +21,7 @@ struct stream {
     struct lines lines;
     struct stream_events events;
     struct record_order order;
+    struct cluster_stream *cluster; /* NULL: there is none */
     enum stream_state state;
     char reason[RING_REASON_MAX];
     usec_t since_us; /* wall clock */
@@ -48,6 +49,8 @@ void fleet_kill(struct master *m);
 void fleet_check(struct master *m, usec_t now_us);
 /* Once a second: schedules, events. */
 void fleet_windows(struct master *m);
+/* Its worker starts or stops, as configuration and cluster say. */
+void fleet_follow(struct stream *s);
 struct stream *fleet_stream(const struct master *m, struct span uid);
 
 /* A service has shaken hands: what it has to know of all streams. */

@@ -187,6 +187,7 @@ static void stop(struct master *m, const char *why)
     notify_stopping(&m->notify);
     hooks_say(m, "service:down", (const struct hooks_pair[]){{"reason", why}}, 1);
     hooks_flush(m);
+    cluster_leave(m);
     loop_timer_set(m->loop, &m->stop, STOP_KILL_US, kill_rest, m);
     fleet_stop(m);
     proc_stop(&m->services.v[SERVICE_HTTPD].proc);
@@ -300,6 +301,7 @@ static int open_all(struct master *m)
 
     if (err == 0) err = open_control(m);
     if (err == 0) err = listeners_open(m->conf, NULL, &m->listeners);
+    if (err == 0) err = cluster_open(m);
     return err;
 }
 
@@ -311,6 +313,7 @@ static void start_all(struct master *m)
     services_start(m);
     fleet_init(m);
     fleet_start(m);
+    cluster_start(m);
     for (size_t i = 0; i < ARRAY_N(signals); i++)
         loop_signal_start(m->loop, &m->signals[i], signals[i].signo, signals[i].fn, m);
     m->checked_us = clock_mono_us();
@@ -321,6 +324,7 @@ static void close_all(struct master *m)
 {
     the_master = NULL;
     control_close(m);
+    cluster_close(m);
     loop_timer_stop(&m->second);
     loop_timer_stop(&m->stop);
     for (size_t i = 0; i < ARRAY_N(signals); i++) loop_signal_stop(&m->signals[i]);

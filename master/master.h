@@ -3,7 +3,7 @@
  *   mechanism  births.c proc.c spawn.c stream_ring.c listeners.c certs.c storages.c state_file.c
  *              notify.c lines.c
  *   policy     throttle.c roles.c fleet.c tell.c services.c helpers.c reload.c events.c record.c tokens.c
- *              commands.c
+ *              commands.c, and the cluster in a folder of its own
  *
  * One loop; it waits for nobody: not for a child, not for a disk. What state-dir remembers is made durable by
  * a thread (state_file.c).
@@ -15,6 +15,7 @@
 #include "common/conf/node_key.h"
 #include "common/conf/paths.h"
 #include "master/certs.h"
+#include "master/cluster/cluster.h"
 #include "master/control.h"
 #include "master/fleet.h"
 #include "master/helpers.h"
@@ -52,6 +53,7 @@ struct master {
     struct helpers helpers;
     struct hooks hooks;
     struct fleet fleet;
+    struct cluster *cluster; /* NULL: this node works alone */
     struct control control;
     struct lines lines; /* the master's own */
     int state_dir;

@@ -154,6 +154,7 @@ static void write_all(const struct master *m, struct metrics *to)
     processes(m, to);
     streams(m, to);
     storages(m, to);
+    cluster_metrics(m, to);
 }
 
 static void tell_httpd(const struct master *m)

@@ -100,6 +100,7 @@ static void apply(
         proc_restart(&m->services.v[SERVICE_HTTPD].proc);
     else if (d->live)
         services_httpd_conf(m);
+    cluster_conf(m);
     services_push_conf(m); /* their listener comes and goes with such streams */
     conf_free(before);
 }

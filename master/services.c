@@ -217,6 +217,12 @@ static int on_storage_state(struct service *s, struct incoming *in)
     return 0;
 }
 
+static int on_resolved(struct service *s, struct incoming *in)
+{
+    cluster_resolved(s->m, in->body);
+    return 0;
+}
+
 static int on_index_ready(struct service *s, struct incoming *in)
 {
     storages_on_index(&s->m->storages, s->m->conf, in->body, services_channel(s->m, SERVICE_HTTPD));
@@ -304,6 +310,7 @@ static const struct {
     {MSG_BEAT, on_beat},
     {MSG_LOG_LINE, on_line},
     {MSG_STORAGE_STATE, on_storage_state},
+    {MSG_RESOLVED, on_resolved},
     {MSG_INDEX_READY, on_index_ready},
     {MSG_INDEX_SUSPECT, on_index_suspect},
     {MSG_HTTPD_STATS, on_stats},

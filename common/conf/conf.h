@@ -21,8 +21,7 @@
 #define CONF_VALUE_MAX   4096 /* bytes of one value */
 #define CONF_STREAMS_MAX 20000
 
-/* --- the report
- * ----------------------------------------------------------------------------------------------- */
+/* --- the report --- */
 
 enum conf_level { CONF_MISTAKE, CONF_WARNING, CONF_NOTE }; /* a note: accepted, and what that means today */
 struct conf_remark {
@@ -42,8 +41,7 @@ void conf_report_done(struct conf_report *r); /* a zeroed one is empty */
  * before key. */
 void conf_report_print(const struct conf_report *r, FILE *to);
 
-/* --- values
- * --------------------------------------------------------------------------------------------------- */
+/* --- values --- */
 
 struct conf_list {
     char **v;
@@ -108,8 +106,7 @@ const char *conf_dvr_mode_word(enum conf_dvr_mode m);
 const char *conf_tracks_text(uint32_t tracks, char *dst);
 const char *conf_proto_text(uint32_t proto, char *dst);
 
-/* --- the sections
- * --------------------------------------------------------------------------------------------- */
+/* --- the sections --- */
 
 struct conf_server { /* [server] */
     int64_t node_id;
@@ -117,7 +114,9 @@ struct conf_server { /* [server] */
     bool cluster_enable;
     int64_t cluster_id;
     struct secret cluster_controller, cluster_controller_secret; /* a URL, maybe with a password; signs */
-    usec_t cluster_warming_up_us, cluster_tolerance_us, cluster_ping_interval_us;
+    struct secret cluster_key, cluster_key_also;
+    int64_t cluster_port, cluster_max_streams, cluster_max_bitrate; /* the last in Mbit/s */
+    usec_t cluster_warming_up_us, cluster_tolerance_us, cluster_ping_interval_us, cluster_return_us;
     int64_t sys_limit, sys_umask;
     int64_t threads; /* httpd's media loops; 0: one a processor, at most 8 */
     int64_t threads_medium, threads_media, threads_web, threads_sched;
@@ -203,11 +202,6 @@ struct conf_storage {
     unsigned line;
 };
 
-struct conf_node {
-    int64_t id;
-    char *host;
-};
-
 struct conf_archive_part {
     char *storage; /* a name of conf.storages */
     unsigned weight;
@@ -259,7 +253,7 @@ struct conf {
     struct conf_dvr dvr;
     struct conf_list streams_include;
     char *nodes_include;
-    struct conf_node *nodes;
+    struct conf_node *nodes; /* nodes.h */
     size_t n_nodes;
     struct conf_storage *storages; /* of [storages], then one for each path that a dvr-archive names */
     size_t n_storages;
@@ -279,8 +273,7 @@ const struct conf_storage *conf_storage(const struct conf *c, struct span name);
 /* May this be the uid of a stream? NULL, or why not. */
 const char *conf_uid_refused(struct span uid);
 
-/* --- reload
- * --------------------------------------------------------------------------------------------------- */
+/* --- reload --- */
 
 enum conf_change { CONF_ADDED, CONF_REMOVED, CONF_SOURCE_CHANGED, CONF_WORKER_CHANGED, CONF_VIEW_CHANGED };
 struct conf_diff {

@@ -10,9 +10,8 @@
 #define GI (1024 * MI)
 #define TI (1024 * GI)
 
-#define CLUSTER "accepted: clustering is not part of this version, this node works alone"
-#define CPANEL  "accepted: the control panel is not part of this version"
-#define API     "accepted: the API stands at /api always"
+#define CPANEL "accepted: the control panel is not part of this version"
+#define API    "accepted: the API stands at /api always"
 
 const struct conf_word conf_words_enable[] = {{"true", CONF_ENABLED}, {"false", CONF_DISABLED},
     {"on-demand", CONF_ON_DEMAND}, {"yes", CONF_ENABLED}, {"no", CONF_DISABLED}, {"on", CONF_ENABLED},
@@ -68,22 +67,34 @@ const struct conf_row conf_rows[] = {
     /* --- [server] --------------------------------------------------------------------------------------------- */
     {CONF_ROW(SERVER, "node-id", KIND_INT, server.node_id, int64_t, "1"), .min = 1, .max = 65535, .reload = RELOAD_RESTART,
         .help = "Number of this node, unique in the cluster."},
-    {CONF_ROW(SERVER, "node-host", KIND_TEXT, server.node_host, char *, ""), .reload = RELOAD_RESTART, .accepted = CLUSTER,
-        .help = "This node's host name, as the others know it."},
-    {CONF_ROW(SERVER, "cluster-enable", KIND_BOOL, server.cluster_enable, bool, "false"), .reload = RELOAD_RESTART, .accepted = CLUSTER,
-        .help = "Take part in a cluster."},
-    {CONF_ROW(SERVER, "cluster-id", KIND_INT, server.cluster_id, int64_t, "1"), .max = 65535, .reload = RELOAD_RESTART, .accepted = CLUSTER,
-        .help = "Number of the cluster."},
+    {CONF_ROW(SERVER, "node-host", KIND_TEXT, server.node_host, char *, ""), .reload = RELOAD_LIVE,
+        .help = "This node's host name, as the others know it: primary-node and secondary-node may name it by this, or by its number."},
+    {CONF_ROW(SERVER, "cluster-enable", KIND_BOOL, server.cluster_enable, bool, "false"), .reload = RELOAD_RESTART,
+        .help = "Take part in a cluster (docs/cluster.md). Needs cluster-key; without it a warning says that this node works alone."},
+    {CONF_ROW(SERVER, "cluster-id", KIND_INT, server.cluster_id, int64_t, "1"), .max = 65535, .reload = RELOAD_RESTART,
+        .help = "Number of the cluster: nodes of another one are not heard."},
+    {CONF_ROW(SERVER, "cluster-key", KIND_SECRET, server.cluster_key, struct secret, ""), .reload = RELOAD_LIVE,
+        .help = "What only the nodes of this cluster know, 43 characters or more: `openssl rand -base64 32` makes one."},
+    {CONF_ROW(SERVER, "cluster-key-also", KIND_SECRET, server.cluster_key_also, struct secret, ""), .reload = RELOAD_LIVE,
+        .help = "Another key that is believed too, for a change of keys: first the new one here, on every node; then the two change places; then the old one goes."},
+    {CONF_ROW(SERVER, "cluster-port", KIND_INT, server.cluster_port, int64_t, "7445"), .min = 1, .max = 65535, .unit = "UDP", .reload = RELOAD_RESTART,
+        .help = "Where heartbeats are heard, on every address of this machine, and where those go whose node names no port."},
     {CONF_ROW(SERVER, "cluster-controller", KIND_URL, server.cluster_controller, struct secret, ""), .unit = "http https",
         .reload = RELOAD_LIVE, .help = "Is told by POST what happens to the server and its streams (webhooks)."},
     {CONF_ROW(SERVER, "cluster-controller-secret", KIND_SECRET, server.cluster_controller_secret, struct secret, ""),
         .reload = RELOAD_LIVE, .help = "Key of the webhooks' signature: X-Signature: sha256=HMAC-SHA-256 of the body. Empty: none."},
-    {CONF_ROW(SERVER, "cluster-warming-up", KIND_DURATION, server.cluster_warming_up_us, usec_t, "60s"), .max = H, .reload = RELOAD_LIVE,
-        .accepted = CLUSTER, .help = "After its own start a node takes nothing over for this long."},
-    {CONF_ROW(SERVER, "cluster-tolerance", KIND_DURATION, server.cluster_tolerance_us, usec_t, "180s"), .min = S, .max = D,
-        .reload = RELOAD_LIVE, .accepted = CLUSTER, .help = "Since the last good check of a node, before its streams are taken over."},
-    {CONF_ROW(SERVER, "cluster-ping-interval", KIND_DURATION, server.cluster_ping_interval_us, usec_t, "10s"), .min = US_PER_MS * 100,
-        .max = H, .reload = RELOAD_LIVE, .accepted = CLUSTER, .help = "Period of the health check."},
+    {CONF_ROW(SERVER, "cluster-warming-up", KIND_DURATION, server.cluster_warming_up_us, usec_t, "10s"), .max = H, .reload = RELOAD_LIVE,
+        .help = "After its own start a node takes nothing over for this long."},
+    {CONF_ROW(SERVER, "cluster-tolerance", KIND_DURATION, server.cluster_tolerance_us, usec_t, "2s"), .min = S, .max = D,
+        .reload = RELOAD_LIVE, .help = "Since a node was last heard, before its streams are taken over. Five ping intervals or more."},
+    {CONF_ROW(SERVER, "cluster-ping-interval", KIND_DURATION, server.cluster_ping_interval_us, usec_t, "200ms"), .min = US_PER_MS * 100,
+        .max = H, .reload = RELOAD_LIVE, .help = "Period of the heartbeats."},
+    {CONF_ROW(SERVER, "cluster-return", KIND_DURATION, server.cluster_return_us, usec_t, "30s"), .min = S, .max = D, .reload = RELOAD_LIVE,
+        .help = "How long a node has to be back before backups leave its streams to it; doubled by each time it goes again soon."},
+    {CONF_ROW(SERVER, "cluster-max-streams", KIND_INT, server.cluster_max_streams, int64_t, "0"), .max = CONF_STREAMS_MAX, .unit = "streams", .reload = RELOAD_LIVE,
+        .help = "With so many running this node takes over no more. 0: no limit."},
+    {CONF_ROW(SERVER, "cluster-max-bitrate", KIND_INT, server.cluster_max_bitrate, int64_t, "0"), .max = 1000000, .unit = "Mbit/s", .reload = RELOAD_LIVE,
+        .help = "What it takes over may not bring the sum of its cameras above this. 0: no limit."},
     {CONF_ROW(SERVER, "sys-limit", KIND_INT, server.sys_limit, int64_t, "81920"), .min = 256, .max = 1048576, .unit = "descriptors",
         .reload = RELOAD_RESTART, .help = "Limit of open descriptors, set at the start."},
     {CONF_ROW(SERVER, "sys-umask", KIND_INT, server.sys_umask, int64_t, "777"), .max = 777, .reload = RELOAD_RESTART,
@@ -245,7 +256,7 @@ const struct conf_row conf_rows[] = {
     {CONF_ROW("streams", "include", KIND_LIST, streams_include, struct conf_list, "streams/*.ini"), .reload = RELOAD_LIVE,
         .help = "Patterns of the stream files, from the ini's folder."},
     {CONF_ROW("nodes", "include", KIND_PATH, nodes_include, char *, "media-server.nodes"), .reload = RELOAD_LIVE,
-        .accepted = CLUSTER, .help = "File with one `node-id = hostname` a line."},
+        .help = "File with one `node-id = hostname` a line, the nodes of the cluster."},
 
     /* --- [storages] [[name]] -------------------------------------------------------------------------------------- */
     {STORAGE_ROW("path", KIND_PATH, path, char *, ""), .reload = RELOAD_LIVE, .help = "The storage's folder. Required."},
@@ -255,10 +266,10 @@ const struct conf_row conf_rows[] = {
         .help = "Folder of the index, for an SSD. Empty: on the storage."},
 
     /* --- streams/<uid>.ini ---------------------------------------------------------------------------------------- */
-    {STREAM_ROW("primary-node", KIND_LIST, primary_node, struct conf_list, ""), .reload = RELOAD_LIVE, .accepted = CLUSTER,
-        .help = "Node that records the stream."},
-    {STREAM_ROW("secondary-node", KIND_LIST, secondary_node, struct conf_list, ""), .reload = RELOAD_LIVE, .accepted = CLUSTER,
-        .help = "Nodes that may take it over."},
+    {STREAM_ROW("primary-node", KIND_LIST, primary_node, struct conf_list, ""), .reload = RELOAD_LIVE,
+        .help = "Node that records the stream, by host name or number. Empty: every node that has this file. Without cluster-enable it means nothing."},
+    {STREAM_ROW("secondary-node", KIND_LIST, secondary_node, struct conf_list, ""), .reload = RELOAD_LIVE,
+        .help = "Nodes that may take it over, in this order; eight with the primary one at most."},
     {STREAM_ROW("camera-uid", KIND_TEXT, camera_uid, char *, ""), .reload = RELOAD_LIVE,
         .help = "Label of the camera. Streams with the same one are one camera: low-latency HLS of its main stream offers the others too."},
     {STREAM_ROW("stream-name", KIND_TEXT, name, char *, ""), .reload = RELOAD_LIVE, .help = "Name for people."},
@@ -318,7 +329,10 @@ const struct conf_free_section conf_free_sections[] = {
         "Further keys of the access tokens, good between these times (2026-01-31, 2026-01-31T12:00:00Z or "
         "unix "
         "seconds). The last in the list that is good signs; a reload applies them."},
-    {"nodes", "NODE-ID = HOSTNAME", "In the nodes file, and here too: the other nodes. " CLUSTER "."},
+    {"nodes", "NODE-ID = HOST[:PORT][, HOST[:PORT]...]",
+        "In the nodes file, and here too: the nodes of the cluster, this one may stand among them. Further "
+        "hosts "
+        "are further ways to the same node, four at most: heartbeats go over all of them."},
     {"storages", "NAME = PATH", "Storages; `[[NAME]]` holds the keys of one that needs more than a path."},
 };
 const size_t conf_free_sections_n = ARRAY_N(conf_free_sections);

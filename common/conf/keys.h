@@ -65,7 +65,7 @@ struct conf_row {
 
 extern const struct conf_row conf_rows[];
 extern const size_t conf_rows_n;
-#define CONF_ROWS_MAX 128 /* checked by a test */
+#define CONF_ROWS_MAX 192 /* checked by a test */
 
 /* NULL: no such key. */
 const struct conf_row *conf_row_find(enum conf_scope scope, const char *section, const char *name);

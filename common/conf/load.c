@@ -176,6 +176,7 @@ static int load_file(struct load *l, const char *file)
         derive_server(l);
         load_nodes_file(l);
         load_streams(l);
+        load_cluster_check(l);
         load_remarks(l);
     }
     source_done(&s);
@@ -235,7 +236,7 @@ void conf_free(struct conf *c)
         mem_free(c->storages[i].free_text);
         mem_free(c->storages[i].file);
     }
-    for (size_t i = 0; i < c->n_nodes; i++) mem_free(c->nodes[i].host);
+    load_nodes_done(c);
     for (size_t i = 0; i < c->delivery.n_keys; i++) {
         mem_free(c->delivery.keys[i].kid);
         secret_done(&c->delivery.keys[i].secret);
@@ -243,7 +244,6 @@ void conf_free(struct conf *c)
     mem_free(c->delivery.keys);
     mem_free(c->streams);
     mem_free(c->storages);
-    mem_free(c->nodes);
     map_done(&c->by_uid);
     mem_free(c->file);
     mem_free(c->dir);

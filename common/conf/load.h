@@ -17,7 +17,17 @@ struct given {
     unsigned lines[CONF_ROWS_MAX];
 };
 /* What is asked for in the files, and not part of this version, or without effect as it stands. */
-enum lack { LACK_RTSPS, LACK_PUSH, LACK_LOGIN, LACK_DEMAND, LACK_WHITELIST, LACK_PROTECTED, LACK_KEY, LACKS };
+enum lack {
+    LACK_RTSPS,
+    LACK_PUSH,
+    LACK_LOGIN,
+    LACK_DEMAND,
+    LACK_WHITELIST,
+    LACK_PROTECTED,
+    LACK_KEY,
+    LACK_NODE,
+    LACKS
+};
 /* The first use of what is only accepted, and how many there are. */
 struct accepted {
     unsigned count, line;
@@ -66,10 +76,14 @@ void load_remarks_done(struct load *l);
 /* Sections with free names: sections.c. */
 void load_storages(struct load *l, const struct source *s, const struct source_section *sec);
 void load_storage(struct load *l, const struct source *s, const struct source_section *sec, const char *name);
-void load_nodes(struct load *l, const struct source *s, const struct source_section *sec);
 void load_auth_keys(struct load *l, const struct source *s, const struct source_section *sec);
 struct conf_storage *load_storage_add(
     struct load *l, const char *name, const char *path, const char *file, unsigned line);
+
+/* The cluster: nodes.c. */
+void load_nodes(struct load *l, const struct source *s, const struct source_section *sec);
+void load_nodes_done(struct conf *c);
+void load_cluster_check(struct load *l); /* once all is read */
 
 /* The files that [streams] includes: stream.c. */
 void load_streams(struct load *l);

@@ -15,6 +15,8 @@ static const char *const lacks[LACKS] = {
         "accepted: stream-whitelist is of streams with stream-access = protected, here it closes nothing",
     [LACK_PROTECTED] = "no network is listed (stream-whitelist), so nobody may watch such a stream",
     [LACK_KEY] = "there is no key for tokens (auth-secret) and no account, so nobody may watch such a stream",
+    [LACK_NODE] =
+        "primary-node or secondary-node names what is no node of the nodes file: nobody stands for it",
 };
 
 static void gather(struct accepted *a, const char *file, unsigned line, const char *key)

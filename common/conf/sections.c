@@ -1,11 +1,9 @@
-/* Sections whose keys or names are a site's own: storages, nodes, token keys. */
+/* Sections whose keys or names are a site's own: storages, token keys. */
 #include "common/base/mem.h"
 #include "common/conf/load.h"
 #include "common/conf/report.h"
 #include "common/conf/value.h"
 
-#define NODE_ID_MAX   65535
-#define HOST_MAX      255
 #define KEY_BYTES_MAX 1024
 
 struct conf_storage *load_storage_add(
@@ -89,39 +87,6 @@ void load_storage(struct load *l, const struct source *s, const struct source_se
     if (!st) return;
     load_items(l, s, sec, &(struct load_into){SCOPE_STORAGE, "", st, &given, false});
     storage_check(l, s, sec->line, st);
-}
-
-void load_nodes(struct load *l, const struct source *s, const struct source_section *sec)
-{
-    struct conf *c = l->c;
-
-    for (size_t i = 0; i < sec->n; i++) {
-        const struct source_item *item = &sec->items[i];
-        uint64_t id;
-
-        if (strcmp(item->key, "include") == 0) continue;
-        if (!span_u64(span_of(item->key), NODE_ID_MAX, &id) || id == 0) {
-            load_mistake(l, s, item->line, "nodes", item->key, "is not the number of a node, from 1 to %d",
-                NODE_ID_MAX);
-            continue;
-        }
-        if (item->value.n == 0 || item->value.n > HOST_MAX || item->torn) {
-            load_mistake(
-                l, s, item->line, "nodes", item->key, "is not a host name of 1 to %d characters", HOST_MAX);
-            continue;
-        }
-        for (size_t k = 0; k < c->n_nodes; k++)
-            if (c->nodes[k].id == (int64_t)id)
-                load_mistake(l, s, item->line, "nodes", item->key, "this node is named before");
-        if (c->n_nodes == LOAD_NODES_MAX) {
-            load_mistake(
-                l, s, item->line, "nodes", item->key, "there are more than %d nodes", LOAD_NODES_MAX);
-            return;
-        }
-        c->nodes = mem_renew(c->nodes, (c->n_nodes + 1) * sizeof(*c->nodes));
-        c->nodes[c->n_nodes++] = (struct conf_node){(int64_t)id, span_dup(item->value)};
-        load_accepted(l, conf_row_find(SCOPE_CONF, "nodes", "include"), s, item->line, "nodes");
-    }
 }
 
 /* secret[, not-before[, not-after]] */

@@ -68,6 +68,13 @@
  * - token revoke token=T|id=T|user=T|stream=T: no row. Durable; what runs on it ends within 2 s. By user or
  * stream: all tokens made until now.
  * - token revoked: a row each. kind t (token, user, stream), name t, at_us u, until_s u.
+ * - cluster: a row a node, this one first. node u, host t, state t (docs/cluster.md), since_s u, flags t
+ * (self, drained, full, ending), streams u (that run), term u; of this one left u (still to be given away);
+ * of others address t, paths t ("heard/all"), flaps u, sent u, received u, heard_ms u, clock_ms i (its clock
+ * before ours). CTL_FAILED: there is no cluster.
+ * - cluster streams: a row a stream. uid t, nodes t (numbers, in order), runs t (numbers; '+': nothing that
+ * plays yet, '!': not as it should), term u, here b, why t.
+ * - drain [off]: no row. Streams of this node are given to their other nodes, until a restart or off.
  * - log-level N: no row. N: 3 (error) to 7 (debug), for all processes, until the next reload.
  */
 #ifndef IPC_CTL_H

@@ -77,6 +77,8 @@ enum {
     /* whitelist (CIDR list of whitelist-publishers as text, "": from everywhere): the listeners of before are forgotten, LISTEN \
        says the new ones. After CONF_PEERs, and with every reload */ \
     MESSAGE(PUSH_CONF, 72, TO_MASTER, TO_CONNECTOR, 65536, 0) \
+    MESSAGE(RESOLVE, 110, TO_MASTER, TO_CONNECTOR, 512, 0)    /* host: of another node of the cluster */ \
+    MESSAGE(RESOLVED, 111, TO_CONNECTOR, TO_MASTER, 1024, 0)  /* host, addr ("10.0.0.1"; "": none) */ \
     /* --- keeper --------------------------------------------------------------------------------------------- */ \
     /* name, path, index_path, free (bytes or percent as text), uuid (expected by state-dir, "" = never seen), sync_us */ \
     MESSAGE(STORAGE, 30, TO_MASTER, TO_KEEPER | TO_HTTPD, 4096, 0) \

@@ -1,11 +1,14 @@
 /* ms-connector: gives workers their camera's sockets, those it connects and those of cameras that push. */
 #include "common/ipc/child.h"
+#include "master/connector/names.h"
 #include "master/connector/push.h"
 
 struct connector {
     struct loop *loop;
     struct peers *peers;
     struct push *push;
+    struct names *names;
+    struct child *master;
 };
 
 static int take_peer(struct connector *c, struct incoming *in)
@@ -23,11 +26,25 @@ static void take_listener(struct connector *c, struct incoming *in)
     in->fds[0] = -1;
 }
 
+static void resolved(void *arg, const char *host, const char *addr)
+{
+    const struct connector *c = arg;
+    struct channel *to = child_control(c->master);
+    struct packer *p;
+
+    if (!to) return;
+    p = channel_begin(to, MSG_RESOLVED, 2);
+    pack_kv_text(p, "host", host);
+    pack_kv_text(p, "addr", addr);
+    channel_end(to, NULL, 0);
+}
+
 static int on_message(struct child *ch, struct incoming *in)
 {
     struct connector *c = child_arg(ch);
 
     if (in->type == MSG_CONN_PEER) return take_peer(c, in);
+    if (in->type == MSG_RESOLVE) names_ask(c->names, packed_str(in->body, "host"));
     if (in->type == MSG_PUSH_CONF) push_conf(c->push, in->body);
     if (in->type == MSG_LISTEN) take_listener(c, in);
     if (in->type == MSG_CONN_PEER_GONE) peers_remove(c->peers, packed_str(in->body, "uid"));
@@ -38,6 +55,7 @@ static void on_stop(struct child *ch, bool orphaned)
 {
     struct connector *c = child_arg(ch);
 
+    names_free(c->names);
     push_free(c->push);
     peers_free(c->peers);
     child_exit(ch, orphaned ? CHILD_EXIT_ORPHAN : CHILD_EXIT_OK);
@@ -51,9 +69,11 @@ int main(void)
     const struct child_setup setup = {
         .role = ROLE_CONNECTOR, .process = "connector", .beat = true, .ops = &ops, .arg = &c};
 
-    if (!child_start(c.loop, &setup)) return CHILD_EXIT_CONFIG;
+    c.master = child_start(c.loop, &setup);
+    if (!c.master) return CHILD_EXIT_CONFIG;
     c.peers = peers_new(c.loop, NULL);
     c.push = push_new(c.loop, c.peers);
+    c.names = names_new(c.loop, NULL, resolved, &c);
     loop_run(c.loop);
     return CHILD_EXIT_OK;
 }

@@ -82,6 +82,16 @@ static const struct show_column key_columns[] = {
 static const struct show_column revoked_columns[] = {{"kind", "KIND", SHOW_TEXT}, {"name", "NAME", SHOW_TEXT},
     {"until_s", "UNTIL", SHOW_TIME}, {NULL, NULL, SHOW_TEXT}};
 
+static const struct show_column cluster_columns[] = {{"node", "NODE", SHOW_NUMBER},
+    {"host", "HOST", SHOW_TEXT}, {"state", "STATE", SHOW_TEXT}, {"since_s", "SINCE", SHOW_TIME},
+    {"flags", "FLAGS", SHOW_TEXT}, {"heard_ms", "HEARD MS", SHOW_NUMBER}, {"paths", "WAYS", SHOW_TEXT},
+    {"clock_ms", "CLOCK MS", SHOW_NUMBER}, {"streams", "STREAMS", SHOW_NUMBER}, {"left", "LEFT", SHOW_NUMBER},
+    {"flaps", "FLAPS", SHOW_NUMBER}, {"term", "TERM", SHOW_NUMBER}, {"address", "ADDRESS", SHOW_TEXT},
+    {NULL, NULL, SHOW_TEXT}};
+static const struct show_column cluster_stream_columns[] = {{"uid", "UID", SHOW_TEXT},
+    {"nodes", "NODES", SHOW_TEXT}, {"runs", "RUNS ON", SHOW_TEXT}, {"here", "HERE", SHOW_TEXT},
+    {"why", "WHY", SHOW_TEXT}, {"term", "TERM", SHOW_NUMBER}, {NULL, NULL, SHOW_TEXT}};
+
 static void print_status(const struct show *s, FILE *out)
 {
     show_list(s, status_columns, out);
@@ -165,6 +175,16 @@ static void print_revoked(const struct show *s, FILE *out)
     show_table(s, revoked_columns, out);
 }
 
+static void print_cluster(const struct show *s, FILE *out)
+{
+    show_table(s, cluster_columns, out);
+}
+
+static void print_cluster_streams(const struct show *s, FILE *out)
+{
+    show_table(s, cluster_stream_columns, out);
+}
+
 static void print_nothing(const struct show *s, FILE *out)
 {
     (void)s;
@@ -237,6 +257,13 @@ static const struct command {
     {"tls self-signed", "tls self-signed [NAME...]",
         "a certificate for these names, and its key: --out FOLDER; --force", 0, ASK_ARGS_MAX, print_nothing,
         NULL},
+    {"cluster streams", "cluster streams",
+        "which nodes record each stream ('+': nothing that plays yet, '!': not as it should), and why here "
+        "or not",
+        0, 0, print_cluster_streams, NULL},
+    {"cluster", "cluster", "the nodes and how they are", 0, 0, print_cluster, NULL},
+    {"drain", "drain [off]", "gives this node's streams to their other nodes; off: takes them back", 0, 1,
+        print_nothing, NULL},
     {"log-level", "log-level LEVEL", "error, warn, note, info, debug or 3 to 7, until the next reload", 1, 1,
         print_nothing, NULL},
 };

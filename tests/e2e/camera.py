@@ -11,13 +11,15 @@ class Camera:
     """Camera(dict(group="cam", streams=2, source=["cam.h264", "audio.aac"], auth="digest-md5", user="u", password="p"), ...)
 
     Each dict is a group; "source" names files of the media folder or paths, other keys are options and knobs, with "_"
-    for "-". Without a group a single camera "cam" with small.h264 is started."""
+    for "-". Without a group a single camera "cam" with small.h264 is started. within: words before the command, such as
+    those of a network namespace."""
 
-    def __init__(self, *groups, port=0):
+    def __init__(self, *groups, port=0, within=(), address="127.0.0.1"):
         self.groups = [dict(g) for g in groups] or [{}]
         self.dir = tempfile.TemporaryDirectory(prefix="camera-")
         self.control_path = f"{self.dir.name}/control"
-        args = [str(tools.BUILD / "bin" / "ms-camera"), "--port", str(port), "--control", self.control_path]
+        self.address = address
+        args = [*within, str(tools.BUILD / "bin" / "ms-camera"), "--bind", address, "--port", str(port), "--control", self.control_path]
         for i, g in enumerate(self.groups):
             g.setdefault("group", "cam" if i == 0 else f"cam{chr(ord('a') + i)}")
             args += self._group_args(dict(g))
@@ -110,4 +112,4 @@ class Camera:
         for g in self.groups:
             if login and name.startswith(g["group"]) and "user" in g:
                 user = f"{g['user']}:{g.get('password', '')}@"
-        return f"{scheme}://{user}127.0.0.1:{self.port}/{name}"
+        return f"{scheme}://{user}{self.address}:{self.port}/{name}"

@@ -115,8 +115,6 @@ static void test_accepted_keys_say_so(void **state)
     for (size_t i = 0; i < conf_rows_n; i++)
         if (conf_rows[i].accepted && !noted(&conf_rows[i]))
             fail_msg("%s says nothing among the others", conf_rows[i].name);
-    load_ok("[nodes]\n2 = h2\n[storages]\na = /a\n");
-    assert_true(conf_files_said(&f, CONF_NOTE, 2, "nodes", "clustering is not part"));
 }
 
 int main(void)

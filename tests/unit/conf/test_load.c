@@ -2,6 +2,7 @@
 #include "tests/support/conf_files.h"
 #include "common/base/log.h"
 #include "common/conf/keys.h"
+#include "common/conf/nodes.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -155,7 +156,7 @@ static void check_server(const struct conf *c)
     assert_string_equal(v->control_socket, path);
     assert_int_equal(c->n_nodes, 2);
     assert_int_equal(c->nodes[1].id, 3);
-    assert_string_equal(c->nodes[1].host, "h3.example");
+    assert_string_equal(c->nodes[1].paths[0].host, "h3.example");
 }
 
 static void check_delivery(const struct conf *c)
@@ -672,21 +673,21 @@ static void test_one_remark_for_many(void **state)
     for (int i = 0; i < 20; i++) {
         snprintf(name, sizeof(name), "streams/c%d.ini", i);
         snprintf(ini, sizeof(ini),
-            "[c%d]\nprimary-node = a\nstream-url = rtsp://h/%d\ndvr-enable = true\ndvr-duration = 10d\n"
+            "[c%d]\nstream-url = rtsps://h/%d\ndvr-enable = true\ndvr-duration = 10d\n"
             "dvr-capacity = %dG\n",
             i, i, 10 + i);
         conf_files_put(&f, name, ini);
     }
-    load_ok("[server]\ncluster-id = 1\ncluster-tolerance = 10s\n[storages]\na = /a\n");
+    load_ok("[server]\nsys-umask = 22\n[storages]\na = /a\n");
     assert_int_equal(f.report.warnings, 1);
     assert_int_equal(f.report.n, 3);
-    assert_true(conf_files_said(&f, CONF_WARNING, 6, "c0",
+    assert_true(conf_files_said(&f, CONF_WARNING, 5, "c0",
         "dvr-capacity of 20 stream(s) deletes nothing, because [dvr] capacity-enforce is not given; enforced "
         "it would keep this one "
         "for about 0.5 days of the 10.0"));
-    assert_true(
-        conf_files_said(&f, CONF_NOTE, 2, "server/cluster-id", "works alone (also cluster-tolerance)"));
-    assert_true(conf_files_said(&f, CONF_NOTE, 2, "c0/primary-node", "(20 streams)"));
+    assert_true(conf_files_said(&f, CONF_NOTE, 2, "server/sys-umask", "accepted and not applied"));
+    assert_true(conf_files_said(&f, CONF_NOTE, 2, "c0/stream-url",
+        "rtsps is not part of this version, such a stream is down (20 streams)"));
     load_ok("[storages]\na = /a\n[dvr]\ncapacity-enforce = false\n");
     assert_int_equal(f.report.warnings, 0);
 }

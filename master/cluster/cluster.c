@@ -1,0 +1,251 @@
+#include "master/cluster/cluster.h"
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/base/fd.h"
+#include "common/base/mem.h"
+#include "common/base/rng.h"
+#include "common/conf/nodes.h"
+#include "master/master.h"
+
+#include <errno.h>
+
+#define FILE_NAME "cluster" /* in state-dir: the highest term, in decimal digits */
+#define FILE_MAX  64
+#define TURN_LOST (5 * CLUSTER_BEAT_US) /* this process stood still for longer */
+#define LEAVES    3                     /* times that the others are told */
+
+/* --- terms --- */
+
+static int read_term(struct cluster *c, int state_dir)
+{
+    uint8_t *p;
+    size_t n;
+    int err = fd_read_file(state_dir, FILE_NAME, FILE_MAX, &p, &n);
+
+    if (err == -ENOENT) return 0;
+    if (err < 0) return err;
+    if (!span_u64(span_trim(span(p, n)), UINT32_MAX, &c->term)) err = -EBADMSG;
+    mem_free(p);
+    return err;
+}
+
+uint32_t cluster_next_term(struct cluster *c)
+{
+    char text[24];
+
+    c->term = MIN(c->term + 1, UINT32_MAX);
+    snprintf(text, sizeof(text), "%llu\n", (unsigned long long)c->term);
+    state_file_write(c->file, span_of(text));
+    return (uint32_t)c->term;
+}
+
+void cluster_heard_term(struct cluster *c, uint64_t term)
+{
+    c->term = MAX(c->term, MIN(term, UINT32_MAX));
+}
+
+/* --- the configuration --- */
+
+struct cluster_node *cluster_node(const struct cluster *c, int64_t id)
+{
+    for (size_t i = 0; i < c->n_nodes; i++)
+        if (c->nodes[i].member.id == id) return &c->nodes[i];
+    return NULL;
+}
+
+static void take_keys(struct cluster *c)
+{
+    const struct conf_server *s = &c->m->conf->server;
+    const struct secret *keys[] = {&s->cluster_key, &s->cluster_key_also};
+
+    c->n_keys = 0;
+    for (size_t i = 0; i < ARRAY_N(keys); i++)
+        if (secret_set(keys[i])) heartbeat_key_of(secret_reveal(keys[i]), &c->keys[c->n_keys++]);
+    c->times = (struct member_times){s->cluster_tolerance_us, s->cluster_return_us};
+}
+
+/* Those that stay are known as before. */
+static void take_nodes(struct cluster *c)
+{
+    const struct conf *conf = c->m->conf;
+    struct cluster_node *nodes = mem_new((conf->n_nodes + 1) * sizeof(*nodes));
+    size_t n = 0;
+
+    for (size_t i = 0; i < conf->n_nodes; i++) {
+        const struct cluster_node *was = cluster_node(c, conf->nodes[i].id);
+
+        if (conf->nodes[i].id == conf->server.node_id) continue;
+        nodes[n] = was ? *was : (struct cluster_node){.replies = bucket_of(50 * US_PER_MS, 8)};
+        nodes[n].member.id = (uint16_t)conf->nodes[i].id;
+        n++;
+    }
+    mem_free(c->nodes);
+    c->nodes = nodes;
+    c->n_nodes = n;
+    c->told_node = 0;
+    names_place(c);
+}
+
+/* A reload that takes the key away leaves the one that was: others would be deaf, and the rest needs a
+ * restart. */
+static void take_conf(struct cluster *c)
+{
+    if (conf_clustered(c->m->conf)) take_keys(c);
+    take_nodes(c);
+}
+
+void cluster_conf(struct master *m)
+{
+    if (!m->cluster) return;
+    take_conf(m->cluster);
+    streams_place(m->cluster);
+}
+
+/* --- the beat --- */
+
+bool cluster_warming(const struct cluster *c, usec_t now_us)
+{
+    return now_us - c->started_us < c->m->conf->server.cluster_warming_up_us;
+}
+
+bool cluster_twice(const struct cluster *c, usec_t now_us)
+{
+    return c->twice_us > 0 && now_us - c->twice_us < MEMBER_TWICE_US;
+}
+
+static void say_state(struct cluster *c, const struct cluster_node *n, enum node_state was)
+{
+    const char *from = node_state_word(was), *to = node_state_word(n->member.state);
+    bool small = n->member.state == NODE_UNAVAILABLE || was == NODE_UNAVAILABLE;
+    char id[8];
+
+    small &= n->member.state != NODE_DOWN && n->member.state != NODE_INVALID;
+    snprintf(id, sizeof(id), "%u", n->member.id);
+    log_event(small                           ? LOG_INFO
+            : n->member.state == NODE_INVALID ? LOG_ERROR
+                                              : LOG_NOTE,
+        "node-state", "node=%s from=%s to=%s boot=%016llx", id, from, to,
+        (unsigned long long)n->member.now.boot);
+    if (!small)
+        hooks_say(c->m, "server:state",
+            (const struct hooks_pair[]){{"node", id}, {"from", from}, {"state", to}}, 3);
+}
+
+static void say_clock(struct cluster_node *n, usec_t now_us)
+{
+    uint32_t held;
+    usec_t ahead_us = n->member.clock_ahead_us;
+
+    if (!member_counts(&n->member) || (ahead_us < CLUSTER_CLOCK_US && ahead_us > -CLUSTER_CLOCK_US)) return;
+    if (log_limited(&n->clock_rate, now_us, &held))
+        log_warn("clock-differs", "node=%u ahead_ms=%lld", n->member.id, (long long)(ahead_us / US_PER_MS));
+}
+
+static void follow_nodes(struct cluster *c, usec_t now_us)
+{
+    for (size_t i = 0; i < c->n_nodes; i++) {
+        enum node_state was = c->nodes[i].member.state;
+
+        if (member_tick(&c->nodes[i].member, &c->times, now_us)) say_state(c, &c->nodes[i], was);
+        say_clock(&c->nodes[i], now_us);
+    }
+}
+
+/* This process was stopped, or the machine was too busy for it: what the others have said since then lies in
+ * the socket, and for the time between nobody can be blamed. */
+static void forgive(struct cluster *c, usec_t now_us)
+{
+    usec_t lost_us = now_us - c->beat_us - CLUSTER_BEAT_US;
+
+    if (lost_us < TURN_LOST) return;
+    c->late++;
+    log_warn("cluster-late", "ms=%lld", (long long)(lost_us / US_PER_MS));
+    for (size_t i = 0; i < c->n_nodes; i++) member_shift(&c->nodes[i].member, lost_us);
+}
+
+static void beat(struct loop_timer *t)
+{
+    struct cluster *c = t->arg;
+    usec_t now_us = clock_mono_us();
+    int err;
+
+    forgive(c, now_us);
+    link_read(&c->link);
+    c->beat_us = now_us;
+    names_tick(c, now_us);
+    follow_nodes(c, now_us);
+    streams_tick(c, now_us);
+    if (now_us - c->told_us + CLUSTER_BEAT_US / 2 >= c->m->conf->server.cluster_ping_interval_us) {
+        c->told_us = now_us;
+        tell_all(c, now_us);
+    }
+    err = state_file_failed(c->file);
+    if (err < 0) log_error("state-dir-write", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
+}
+
+/* --- its life --- */
+
+int cluster_open(struct master *m)
+{
+    const struct conf_server *s = &m->conf->server;
+    struct cluster *c;
+    int err;
+
+    if (!conf_clustered(m->conf)) return 0;
+    c = m->cluster = NEW(struct cluster);
+    c->m = m;
+    c->link.fd = -1;
+    c->started_us = c->beat_us = clock_mono_us();
+    take_conf(c);
+    rng_bytes(c->secret, sizeof(c->secret));
+    while (c->boot == 0) rng_bytes(&c->boot, sizeof(c->boot));
+    c->file = state_file_new(m->state_dir, FILE_NAME);
+    err = c->file ? read_term(c, m->state_dir) : -EMFILE;
+    if (err < 0) {
+        log_error("state-dir-read", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
+        return err;
+    }
+    err = link_open(&c->link, m->loop, (uint16_t)s->cluster_port, hear_datagram, c);
+    if (err < 0)
+        log_error(
+            "cluster-port", "port=%lld err=%s", (long long)s->cluster_port, log_q(span_of(err_text(err))));
+    return err;
+}
+
+void cluster_start(struct master *m)
+{
+    struct cluster *c = m->cluster;
+
+    if (!c) return;
+    streams_place(c);
+    log_note("cluster", "node=%lld cluster=%lld others=%zu boot=%016llx term=%llu",
+        (long long)m->conf->server.node_id, (long long)m->conf->server.cluster_id, c->n_nodes,
+        (unsigned long long)c->boot, (unsigned long long)c->term);
+    loop_timer_every(m->loop, &c->beat, CLUSTER_BEAT_US, beat, c);
+}
+
+/* Backups need not wait for our silence. */
+void cluster_leave(struct master *m)
+{
+    struct cluster *c = m->cluster;
+
+    if (!c || c->leaving) return;
+    c->leaving = true;
+    loop_timer_stop(&c->beat);
+    for (int i = 0; i < LEAVES; i++) tell_all(c, clock_mono_us());
+}
+
+void cluster_close(struct master *m)
+{
+    struct cluster *c = m->cluster;
+
+    if (!c) return;
+    loop_timer_stop(&c->beat);
+    link_close(&c->link);
+    state_file_free(c->file);
+    mem_free(c->streams);
+    mem_free(c->nodes);
+    explicit_bzero(c->keys, sizeof(c->keys));
+    mem_free(c);
+    m->cluster = NULL;
+}

@@ -1,0 +1,263 @@
+/* What msctl and /metrics show of the cluster; msctl drain. */
+#include "common/base/clock.h"
+#include "common/base/metrics.h"
+#include "master/master.h"
+
+#define PATHS_TEXT 16
+
+/* --- msctl cluster --- */
+
+static int run_cluster(struct session *s)
+{
+    if (s->m->cluster) return CTL_OK;
+    span_copy(SPAN_LIT("this node works alone: cluster-enable is false, or there is no cluster-key"), s->text,
+        sizeof(s->text));
+    return CTL_FAILED;
+}
+
+static void add_word(struct wr *w, bool is, const char *word)
+{
+    if (is) wr_fmt(w, "%s%s", w->n ? "," : "", word);
+}
+
+static const char *flags_text(uint8_t flags, char dst[64])
+{
+    struct wr w = wr_of(dst, 64);
+
+    add_word(&w, flags & HEARTBEAT_DRAINING, "drained");
+    add_word(&w, flags & HEARTBEAT_FULL, "full");
+    add_word(&w, flags & HEARTBEAT_LEAVING, "ending");
+    return wr_cstr(&w);
+}
+
+static void pack_self(const struct cluster *c, struct packer *p, usec_t now_us)
+{
+    const struct conf_server *s = &c->m->conf->server;
+    bool twice = cluster_twice(c, now_us), warming = cluster_warming(c, now_us);
+    char flags[64];
+    struct wr w = wr_of(flags, sizeof(flags));
+
+    add_word(&w, c->drained, "drained");
+    add_word(&w, c->full, "full");
+    add_word(&w, true, "self");
+    pack_map(p, 8);
+    pack_kv_i64(p, "node", s->node_id);
+    pack_kv_text(p, "host", s->node_host);
+    pack_kv_text(p, "state", node_state_word(twice ? NODE_INVALID : warming ? NODE_WARMING : NODE_ACTIVE));
+    pack_kv_i64(p, "since_s", (clock_wall_us() - (now_us - c->started_us)) / US_PER_S);
+    pack_kv_u64(p, "streams", c->m->fleet.alive);
+    pack_kv_u64(p, "term", c->term);
+    pack_kv_text(p, "flags", wr_cstr(&w));
+    pack_kv_u64(p, "left", c->drained ? streams_left(c) : 0);
+}
+
+static const char *paths_text(const struct cluster *c, const struct cluster_node *n, usec_t now_us, char *dst)
+{
+    size_t heard = 0;
+
+    for (size_t i = 0; i < MIN(n->n_paths, MEMBER_PATHS_MAX); i++)
+        heard += n->member.path_us[i] > 0 && now_us - n->member.path_us[i] <= c->times.tolerance_us;
+    snprintf(dst, PATHS_TEXT, "%zu/%zu", heard, n->n_paths);
+    return dst;
+}
+
+static void pack_node(const struct cluster *c, const struct cluster_node *n, struct packer *p, usec_t now_us)
+{
+    const struct member *m = &n->member;
+    char flags[64], paths[PATHS_TEXT], at[LINK_TEXT_MAX];
+    bool heard = m->heard_us > 0;
+
+    pack_map(p, 9 + (heard ? 5 : 0));
+    pack_kv_i64(p, "node", m->id);
+    pack_kv_text(p, "host", n->n_paths > 0 ? n->paths[0].host : "");
+    pack_kv_text(p, "address", n->n_paths > 0 && n->paths[0].known ? link_text(&n->paths[0].at, at) : "");
+    pack_kv_text(p, "state", node_state_word(m->state));
+    pack_kv_i64(p, "since_s",
+        (clock_wall_us() - (now_us - (m->since_us > 0 ? m->since_us : c->started_us))) / US_PER_S);
+    pack_kv_text(p, "flags", flags_text(m->flags, flags));
+    pack_kv_text(p, "paths", paths_text(c, n, now_us, paths));
+    pack_kv_u64(p, "flaps", m->flaps);
+    pack_kv_u64(p, "sent", n->sent);
+    if (!heard) return;
+    pack_kv_u64(p, "streams", m->running);
+    pack_kv_u64(p, "term", m->term);
+    pack_kv_i64(p, "heard_ms", (now_us - m->heard_us) / US_PER_MS);
+    pack_kv_i64(p, "clock_ms", m->clock_ahead_us / US_PER_MS);
+    pack_kv_u64(p, "received", n->heard);
+}
+
+/* This node first. */
+static bool row_cluster(struct session *s, struct packer *p)
+{
+    const struct cluster *c = s->m->cluster;
+    usec_t now_us = clock_mono_us();
+
+    if (!c || s->at > c->n_nodes) return false;
+    if (s->at++ == 0)
+        pack_self(c, p, now_us);
+    else
+        pack_node(c, &c->nodes[s->at - 2], p, now_us);
+    return true;
+}
+
+/* --- msctl cluster streams --- */
+
+static const char *order_text(const struct cluster_stream *v, char dst[96])
+{
+    struct wr w = wr_of(dst, 96);
+
+    for (size_t i = 0; i < v->place.n; i++)
+        if (v->nodes[i] == 0)
+            wr_fmt(&w, "%s?", i ? "," : "");
+        else
+            wr_fmt(&w, "%s%lld", i ? "," : "", (long long)v->nodes[i]);
+    return wr_cstr(&w);
+}
+
+/* Those that record it, this one by what it is, others as they said. */
+static const char *runs_text(const struct cluster_stream *v, int64_t self, char dst[96], uint32_t *ret_term)
+{
+    struct wr w = wr_of(dst, 96);
+
+    *ret_term = 0;
+    for (size_t i = 0; i < v->place.n; i++) {
+        const struct place_said *said = &v->place.said[i];
+        bool counts = v->place.nodes[i] && member_counts(v->place.nodes[i]) && said->at_us > 0;
+        uint8_t flags = i == v->place.me ? v->is.flags : counts ? said->flags : 0;
+        const char *word = flags & HEARTBEAT_READY ? "" : flags & HEARTBEAT_GOOD ? "+" : "!";
+
+        if (!(flags & HEARTBEAT_RUNS)) continue;
+        wr_fmt(&w, "%s%lld%s", w.n ? "," : "", (long long)(i == v->place.me ? self : v->nodes[i]), word);
+        *ret_term = MAX(*ret_term, i == v->place.me ? v->is.term : said->term);
+    }
+    return wr_cstr(&w);
+}
+
+static bool row_streams(struct session *s, struct packer *p)
+{
+    const struct cluster *c = s->m->cluster;
+    const struct conf_stream *conf = control_next_stream(s);
+    const struct cluster_stream *v;
+    char order[96], runs[96];
+    uint32_t term;
+
+    if (!c || !conf) return false;
+    span_copy(span_of(conf->uid), s->last, sizeof(s->last));
+    v = fleet_stream(s->m, span_of(conf->uid))->cluster;
+    runs_text(v, s->m->conf->server.node_id, runs, &term);
+    pack_map(p, 6);
+    pack_kv_text(p, "uid", conf->uid);
+    pack_kv_text(p, "nodes", order_text(v, order));
+    pack_kv_text(p, "runs", runs);
+    pack_kv_u64(p, "term", term);
+    pack_kv_bool(p, "here", place_runs(v->why));
+    pack_kv_text(p, "why", v->text);
+    return true;
+}
+
+/* --- msctl drain [off] --- */
+
+static int run_drain(struct session *s)
+{
+    struct cluster *c = s->m->cluster;
+    bool off = s->n_args == 1 && strcmp(s->args[0], "off") == 0;
+
+    if (s->n_args == 1 && !off) return CTL_USAGE;
+    if (run_cluster(s) != CTL_OK) return CTL_FAILED;
+    c->drained = !off;
+    log_note("drain", "on=%d streams=%zu", c->drained, streams_left(c));
+    if (off)
+        span_copy(SPAN_LIT("this node takes its streams back"), s->text, sizeof(s->text));
+    else
+        snprintf(s->text, sizeof(s->text),
+            "%zu streams are given to their other nodes, each once it is recorded there; msctl cluster says "
+            "how "
+            "many are left",
+            streams_left(c));
+    return CTL_OK;
+}
+
+const struct command commands_cluster[] = {
+    {"cluster", 0, 0, run_cluster, row_cluster},
+    {"cluster streams", 0, 0, run_cluster, row_streams},
+    {"drain", 0, 1, run_drain, NULL},
+};
+const size_t n_commands_cluster = ARRAY_N(commands_cluster);
+
+/* --- /metrics --- */
+
+static void of_nodes(
+    const struct cluster *c, struct metrics *to, const char *family, int64_t (*of)(const struct member *m))
+{
+    for (size_t i = 0; i < c->n_nodes; i++) {
+        char id[8];
+        const struct metrics_label l = {"node", id};
+
+        snprintf(id, sizeof(id), "%u", c->nodes[i].member.id);
+        metrics_i64(to, family, &l, 1, of(&c->nodes[i].member));
+    }
+}
+
+static int64_t up(const struct member *m)
+{
+    return member_counts(m);
+}
+
+static int64_t state(const struct member *m)
+{
+    return (int64_t)m->state;
+}
+
+static int64_t heard_ms(const struct member *m)
+{
+    return m->heard_us > 0 ? (clock_mono_us() - m->heard_us) / US_PER_MS : -1;
+}
+
+static int64_t clock_ms(const struct member *m)
+{
+    return m->clock_ahead_us / US_PER_MS;
+}
+
+static int64_t flaps(const struct member *m)
+{
+    return m->flaps;
+}
+
+static const struct {
+    const char *name, *help;
+    int64_t (*of)(const struct member *m);
+} families[] = {
+    {"ms_cluster_node_up", "1: what this node says of its streams counts.", up},
+    {"ms_cluster_node_state",
+        "0 undefined, 1 pending, 2 warming, 3 active, 4 unavailable, 5 invalid, 6 down.", state},
+    {"ms_cluster_node_heard_milliseconds", "Since it was heard; -1: never.", heard_ms},
+    {"ms_cluster_node_clock_milliseconds", "Its clock before ours.", clock_ms},
+    {"ms_cluster_node_flaps", "How often it went lately.", flaps},
+};
+
+static void one(struct metrics *to, const char *name, const char *help, uint64_t v)
+{
+    metrics_family(to, name, METRICS_COUNTER, help);
+    metrics_u64(to, name, NULL, 0, v);
+}
+
+void cluster_metrics(const struct master *m, struct metrics *to)
+{
+    const struct cluster *c = m->cluster;
+
+    if (!c) return;
+    for (size_t i = 0; i < ARRAY_N(families); i++) {
+        metrics_family(to, families[i].name, METRICS_GAUGE, families[i].help);
+        of_nodes(c, to, families[i].name, families[i].of);
+    }
+    metrics_family(
+        to, "ms_cluster_refused_total", METRICS_COUNTER, "Heartbeats that changed nothing, by why.");
+    for (unsigned i = 0; i < CLUSTER_BADS; i++) {
+        const struct metrics_label l = {"why", cluster_bad_word((enum cluster_bad)i)};
+
+        metrics_u64(to, "ms_cluster_refused_total", &l, 1, c->bad[i]);
+    }
+    one(to, "ms_cluster_taken_total", "Streams taken over.", c->taken);
+    one(to, "ms_cluster_given_total", "Streams left to another node.", c->returned);
+    one(to, "ms_cluster_late_total", "Times that this node's master stood still.", c->late);
+}

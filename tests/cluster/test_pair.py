@@ -1,0 +1,98 @@
+"""Two nodes and one camera: a node dies, returns, is drained, freezes, and cannot be talked out of its sleep."""
+import signal
+import time
+
+import pytest
+
+from nodes import Cluster
+from tools import wait_for
+
+UID = "cam"
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Both nodes up, the first one records."""
+    c = Cluster(2, {UID: {"primary-node": "1", "secondary-node": "2"}})
+    with c:
+        c.start()
+        c[1].sees(2, "active", "warming")
+        c[2].sees(1, "active", "warming")
+        c[1].wait_recording(UID)
+        c[1].sees(2, "active")
+        c[2].sees(1, "active")
+        yield c
+
+
+def test_the_backup_stands_by(pair):
+    row = pair[2].stream(UID)
+    assert row["state"] == "idle" and "node 1" in row["reason"], row
+    assert not pair[2].workers()
+    assert pair[2].holds(UID)["runs"] == "1"
+    node = pair[2].cluster()[1]
+    assert node["paths"] == "2/2" and abs(node["clock_ms"]) < 1000, node
+    assert 'ms_cluster_node_up{node="1"} 1' in wait_for("metrics", lambda: metrics(pair[2]), 15)
+
+
+def metrics(node):
+    import subprocess
+    url = f"http://127.0.0.1:{node.module_port}/metrics"
+    text = subprocess.run([*node.network.within(node.number), "curl", "-s", url], capture_output=True, text=True, timeout=10).stdout
+    return text if "ms_cluster_node_up" in text else None
+
+
+def test_a_node_that_dies_is_replaced_and_returns(pair):
+    at = time.monotonic()
+    pair[1].kill_all()
+    pair[2].sees(1, "down", timeout=10)
+    pair[2].wait_recording(UID, timeout=10)
+    took = time.monotonic() - at
+    assert "cluster-takes from=1" in pair[2].log()
+    pair[1].start()
+    pair[1].wait_recording(UID)
+    wait_for("the backup gives it back", lambda: pair[2].holds(UID)["here"] is False, 20)
+    assert pair[1].records(UID)
+    wait_for("the first holds it by a newer term", lambda: pair[2].holds(UID)["runs"] == "1" and pair[2].holds(UID)["term"] > 1, 10)
+    print(f"recorded by the backup after {took:.1f} s")
+
+
+def test_drain_empties_a_node(pair):
+    wait_for("at rest", lambda: pair[2].holds(UID)["here"] is False, 20)
+    pair[1].msctl("drain")
+    wait_for("the other one has it", lambda: pair[2].records(UID) and not pair[1].workers(), 20)
+    assert pair[1].cluster()[1]["left"] == 0
+    assert "drained" in pair[1].stream(UID)["reason"]
+    pair[1].msctl("drain", "off")
+    wait_for("it is back", lambda: pair[1].records(UID) and not pair[2].workers(), 30)
+
+
+def test_a_master_that_is_stopped(pair):
+    pair[1].process.send_signal(signal.SIGSTOP)
+    try:
+        pair[2].wait_recording(UID, timeout=10)
+    finally:
+        pair[1].process.send_signal(signal.SIGCONT)
+    wait_for("it was late", lambda: "cluster-late" in pair[1].log(), 10)
+    wait_for("the backup gives it back", lambda: not pair[2].workers(), 30)
+    assert pair[1].records(UID)
+
+
+def test_a_worker_that_is_stopped(pair):
+    """The node is there and says so; what it records does not grow."""
+    import os
+    for pid in pair[1].workers():
+        os.kill(pid, signal.SIGSTOP)
+    pair[2].wait_recording(UID, timeout=15)
+    wait_for("its worker was replaced, and it has it again", lambda: pair[1].records(UID) and not pair[2].workers(), 40)
+
+
+def test_the_joint_archive_has_no_hole(pair):
+    """Behind all of the above; a death costs what its finding costs."""
+    for node in pair.nodes.values():
+        assert node.stop() == 0
+    spans = pair.spans(UID)
+    assert {n for *_, n in spans} == {1, 2}
+    gap = pair.gap(UID, spans[0][0], max(end for _, end, _ in spans))
+    print(f"longest gap {gap:.2f} s")
+    assert gap < 8, spans
+    pair.start()

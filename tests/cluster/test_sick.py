@@ -1,0 +1,46 @@
+"""Nodes that are there and not well, and cameras that make it difficult."""
+import subprocess
+import time
+
+import pytest
+
+import tools
+from nodes import Cluster
+from tools import wait_for
+
+UID = "cam"
+
+
+def test_a_camera_with_one_session():
+    """The first one is refused as long as the backup holds the camera's only session: it steps aside."""
+    c = Cluster(2, {UID: {"primary-node": "1", "secondary-node": "2"}}, camera={"max_sessions": 1})
+    with c:
+        c.start()
+        c[1].wait_recording(UID)
+        c[2].sees(1, "active")
+        c[1].kill_all()
+        c[2].wait_recording(UID, timeout=30)
+        c[1].start()
+        wait_for("it has it back", lambda: c[1].records(UID) and not c[2].workers(), 60)
+
+
+def test_a_disk_that_stalls(disk_image):
+    """The process is well, the sockets are open, the disk takes nothing: another one records."""
+    c = Cluster(2, {UID: {"primary-node": "1", "secondary-node": "2"}})
+    folder = disk_image(64)
+    with c:
+        c[1].sections["storages"]["default"] = str(folder)
+        c[1].write_ini()
+        c.start()
+        c[1].wait_recording(UID)
+        c[2].sees(1, "active")
+        if subprocess.run(["fsfreeze", "-f", folder], capture_output=True, check=False).returncode != 0:
+            pytest.skip("no fsfreeze here")
+        at = time.monotonic()
+        try:
+            c[2].wait_recording(UID, timeout=15)
+            print(f"recorded by the backup after {time.monotonic() - at:.1f} s")
+            assert c[2].cluster()[1]["state"] == "active"
+        finally:
+            tools.run("fsfreeze", "-u", folder)
+        wait_for("it has it back", lambda: c[1].records(UID) and not c[2].workers(), 60)

@@ -1,0 +1,110 @@
+"""Three nodes, and what lies between them: every shape of partition, loss, backups in order."""
+import subprocess
+import time
+
+import pytest
+
+from nodes import Cluster
+from tools import wait_for
+
+UID = "cam"
+ORDER = {"primary-node": "1", "secondary-node": "2, 3"}
+
+
+@pytest.fixture(scope="module")
+def three():
+    c = Cluster(3, {UID: ORDER})
+    with c:
+        c.start()
+        for node in c.nodes.values():
+            for other in c.nodes:
+                node.sees(other, "active")
+        c[1].wait_recording(UID)
+        c.began = time.time()
+        yield c
+
+
+def at_rest(c):
+    """The network is whole, and the first node alone records."""
+    c.network.heal()
+    for node in c.nodes.values():
+        for other in c.nodes:
+            node.sees(other, "active", timeout=20)
+    wait_for("only the first one records", lambda: c[1].records(UID) and not c[2].workers() and not c[3].workers(), 90)
+
+
+def test_two_that_do_not_hear_each_other(three):
+    """The third one hears both: nobody is dead."""
+    three.network.cut(1, 2)
+    three[2].sees(1, "unavailable")
+    three[1].sees(2, "unavailable")
+    time.sleep(4)  # longer than the tolerance: what must not come cannot be waited for
+    assert three[2].cluster()[1]["state"] == "unavailable" and not three[2].workers()
+    at_rest(three)
+
+
+def test_one_way_is_enough(three):
+    """One of two ways is cut: it is shown, and nothing follows."""
+    three.network.cut(1, 2, ways=(1,))
+    three.network.cut(1, 3, ways=(1,))
+    wait_for("one way is silent", lambda: three[2].cluster()[1]["paths"] == "1/2", 10)
+    assert three[2].cluster()[1]["state"] == "active" and not three[2].workers()
+    at_rest(three)
+
+
+def test_backups_in_their_order(three):
+    """The first is alone; then the second dies: the third takes over, and each gives back to those before it."""
+    for other in (2, 3):
+        three.network.cut(1, other)
+    three[2].wait_recording(UID)
+    assert three[1].records(UID)  # it reaches the camera: nobody stops because of others
+    assert not three[3].workers()
+    three[2].kill_all()
+    three[3].wait_recording(UID)
+    three[2].start()
+    at_rest(three)
+
+
+def test_deaf_on_one_side(three):
+    """Nothing reaches nodes 2 and 3 from node 1, all reaches it."""
+    for other in (2, 3):
+        three.network.cut(other, 1, both=False)
+    three[2].wait_recording(UID)
+    assert three[1].records(UID) and three[1].cluster()[2]["state"] == "active"
+    at_rest(three)
+
+
+def test_cut_off_from_the_camera(three):
+    """The node is well and says that nothing comes."""
+    three.network.cut_camera(1)
+    three[2].wait_recording(UID)
+    assert three[2].cluster()[1]["state"] == "active"
+    at_rest(three)
+
+
+def test_loss_is_no_death(three, rounds):
+    """20 % of all packets, both processors busy."""
+    for n in three.nodes:
+        three.network.lose(n, 20)
+    busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(2)]
+    taken = [node.log().count("cluster-takes") for node in three.nodes.values()]
+    try:
+        end = time.monotonic() + min(6 * rounds, 1800)
+        while time.monotonic() < end:
+            time.sleep(1)
+            assert three[1].process.poll() is None
+    finally:
+        for p in busy:
+            p.kill()
+            p.wait()
+    assert [node.log().count("cluster-takes") for node in three.nodes.values()] == taken, three.log()
+    at_rest(three)
+
+
+def test_the_joint_archive_has_no_hole(three):
+    """Behind all of that: the longest time of which no node has anything."""
+    for node in three.nodes.values():
+        assert node.stop() == 0
+    gap = three.gap(UID, three.began, max(end for _, end, _ in three.spans(UID)))
+    print(f"longest gap {gap:.2f} s")
+    assert gap < 9, three.spans(UID)

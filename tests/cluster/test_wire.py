@@ -1,0 +1,175 @@
+"""What is said to a node by who may not, or not now: nothing changes, and one counted line a minute says so. And clocks."""
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+import wire
+from nodes import KEY, Cluster
+from tools import wait_for
+
+UID = "cam"
+PORT = 7445
+
+
+@pytest.fixture(scope="module")
+def pair():
+    c = Cluster(2, {UID: {"primary-node": "1", "secondary-node": "2"}})
+    with c:
+        c.start()
+        c[2].sees(1, "active")
+        c[1].sees(2, "active")
+        c[1].wait_recording(UID)
+        yield c
+
+
+def shout(cluster, n, datagrams):
+    """Sends bytes to node 2's port from the namespace of node n."""
+    code = textwrap.dedent("""
+        import socket, sys
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        for line in sys.stdin:
+            s.sendto(bytes.fromhex(line.strip()), (sys.argv[1], int(sys.argv[2])))
+    """)
+    text = "".join(d.hex() + "\n" for d in datagrams)
+    subprocess.run([*cluster.network.within(n), sys.executable, "-c", code, cluster.network.address(2), str(PORT)],
+                   input=text, text=True, check=True, timeout=60)
+
+
+def refused(node):
+    """{why: how many} out of /metrics."""
+    url = f"http://127.0.0.1:{node.module_port}/metrics"
+    text = subprocess.run([*node.network.within(node.number), "curl", "-s", url], capture_output=True, text=True, timeout=10).stdout
+    rows = [line for line in text.splitlines() if line.startswith("ms_cluster_refused_total{")]
+    return {r.split('"')[1]: int(r.split()[-1]) for r in rows}
+
+
+def capture(cluster, n, count, seconds=10):
+    """Datagrams that reach node n's port, as they lie on the wire; the node goes on hearing them."""
+    code = textwrap.dedent("""
+        import socket, struct, sys, time
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+        s.settimeout(float(sys.argv[3]))
+        found = 0
+        while found < int(sys.argv[2]):
+            p, at = s.recvfrom(2048)
+            head = (p[0] & 15) * 4
+            if p[9] == 17 and struct.unpack(">H", p[head + 2 : head + 4])[0] == int(sys.argv[1]) and at[2] == 0:
+                print(p[head + 8 :].hex())
+                found += 1
+    """)
+    p = subprocess.run([*cluster.network.within(n), sys.executable, "-c", code, str(PORT), str(count), str(seconds)],
+                       capture_output=True, text=True, check=True, timeout=60)
+    return [bytes.fromhex(line) for line in p.stdout.split()]
+
+
+def nothing_changed(pair, before):
+    now = pair[2].cluster()[1]
+    assert now["state"] == "active" and now["flaps"] == before["flaps"], now
+    assert not pair[2].workers() and pair[1].records(UID)
+    assert pair[2].cluster()[2]["state"] == "active"
+
+
+def test_what_is_no_heartbeat(pair):
+    """R44 over the wire: noise, foreign keys, flipped bits, replays, too long, all from a node's own address."""
+    before = pair[2].cluster()[1]
+    good = capture(pair, 2, 20)
+    assert all(len(d) <= 1200 and d[:4] == b"MSHB" for d in good)
+    flipped = [d[:i] + bytes([d[i] ^ 0x10]) + d[i + 1 :] for d in good for i in range(4, len(d), 7)]
+    noise = [os.urandom(n) for n in (0, 1, 31, 47, 48, 200, 1199, 1200)] + [b"MSHB" + os.urandom(n) for n in (0, 28, 44, 1196)]
+    long = [d + bytes(1201 - len(d)) for d in good] + [os.urandom(1201), os.urandom(1400)]
+    shout(pair, 1, flipped + noise + long + good * 5)
+    seen = wait_for("they are counted", lambda: (r := refused(pair[2])) and r["replayed"] >= 60 and r["length"] >= 20 and r["forged"] >= 100 and r, 20)
+    assert seen["key"] > 0 and seen["form"] > 0, seen
+    nothing_changed(pair, before)
+    lines = [line for line in pair[2].log().splitlines() if "heartbeat-refused" in line]
+    assert len(lines) == 1, lines  # one a minute, whatever comes
+
+
+def test_an_old_boot(pair):
+    """What the node before its restart has said says nothing after it."""
+    old = capture(pair, 2, 20)
+    assert pair[1].stop() == 0
+    pair[2].sees(1, "down")
+    pair[2].wait_recording(UID)
+    shout(pair, 1, old)
+    time.sleep(0.5)  # nothing is to come of it: there is no state to wait for
+    assert pair[2].cluster()[1]["state"] in ("down", "pending")
+    pair[1].start()
+    pair[2].sees(1, "active")
+    wait_for("given back", lambda: not pair[2].workers(), 30)
+    before = pair[2].cluster()[1]
+    shout(pair, 1, old)
+    wait_for("counted", lambda: refused(pair[2])["replayed"] >= 20, 20)
+    nothing_changed(pair, before)
+
+
+def test_another_key_without_a_missed_heartbeat(pair):
+    """New one beside the old one, the two change places, the old one goes: on both nodes in turn."""
+    other = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
+    flaps = pair[2].cluster()[1]["flaps"]
+    for keys in ({"cluster-key": KEY, "cluster-key-also": other}, {"cluster-key": other, "cluster-key-also": KEY}, {"cluster-key": other}):
+        for node in pair.nodes.values():
+            node.sections["server"].pop("cluster-key-also", None)
+            node.sections["server"].update(keys)
+            node.write_ini()
+            node.reload()
+            heard = pair[2].cluster()[1]["received"]
+            wait_for("it is heard by that", lambda h=heard: pair[2].cluster()[1]["received"] >= h + 5, 10)
+            wait_for("and hears", lambda: pair[1].cluster()[2]["heard_ms"] < 1000, 10)
+    assert pair[2].cluster()[1]["flaps"] == flaps and not pair[2].workers()
+    assert "node=1 from=active to=down" not in pair[2].log().split("reload")[-1]
+
+
+def test_nodes_follow_a_reload(pair):
+    pair[2].write_nodes([2])
+    pair[2].reload()
+    wait_for("it knows nobody", lambda: list(pair[2].cluster()) == [2], 5)
+    pair[2].wait_recording(UID)
+    pair[2].write_nodes([1, 2])
+    pair[2].reload()
+    pair[2].sees(1, "active")
+    wait_for("given back", lambda: not pair[2].workers(), 30)
+
+
+def test_two_servers_of_one_number():
+    """The second of two says number 1 as well: both say so, and neither takes over."""
+    c = Cluster(3, {UID: {"primary-node": "2", "secondary-node": "1"}})
+    with c:
+        twin = c[3]
+        twin.sections["server"]["node-id"] = 1
+        twin.write_ini()
+        c.start(2, 1)
+        c[2].wait_recording(UID)
+        c[2].sees(1, "active")
+        twin.start()
+        c[2].sees(1, "invalid", timeout=20)
+        for node in (c[1], twin):
+            wait_for("it says so itself", lambda node=node: node.cluster()[1]["state"] == "invalid", 20)
+        wait_for("node 2 says it in its log", lambda: "node-twice" in c[2].log(), 5)
+        c[2].kill_all()
+        for node in (c[1], twin):
+            node.sees(2, "down")
+            wait_for("it would, but for that", lambda node=node: "number is there twice" in node.stream(UID)["reason"], 15)
+            assert not node.workers()
+        assert twin.stop() == 0
+        c[1].wait_recording(UID, timeout=30)  # alone again, it does
+
+
+def test_a_clock_that_differs():
+    """Node 1 is no code of ours (wire.py), and an hour ahead: shown, said, and nothing else comes of it."""
+    c = Cluster(2, {UID: {"primary-node": "2", "secondary-node": "1"}})
+    with c:
+        c.start(2)
+        other = subprocess.Popen([*c.network.within(1), sys.executable, wire.__file__, KEY, c.network.address(2), str(PORT)])
+        try:
+            ahead = wait_for("it is heard and seen", lambda: c[2].cluster()[1].get("clock_ms"), 20)
+            assert 3_590_000 < ahead < 3_610_000
+            assert c[2].cluster()[1]["state"] == "active"
+            wait_for("and said", lambda: "clock-differs node=1" in c[2].log(), 5)
+        finally:
+            assert other.wait(30) == 0
+        c[2].wait_recording(UID)
