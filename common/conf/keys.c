@@ -269,7 +269,7 @@ const struct conf_row conf_rows[] = {
     {STREAM_ROW("primary-node", KIND_LIST, primary_node, struct conf_list, ""), .reload = RELOAD_LIVE,
         .help = "Node that records the stream, by host name or number. Empty: every node that has this file. Without cluster-enable it means nothing."},
     {STREAM_ROW("secondary-node", KIND_LIST, secondary_node, struct conf_list, ""), .reload = RELOAD_LIVE,
-        .help = "Nodes that may take it over, in this order; eight with the primary one at most."},
+        .help = "Nodes that may take it over, in this order; seven with the primary one at most."},
     {STREAM_ROW("camera-uid", KIND_TEXT, camera_uid, char *, ""), .reload = RELOAD_LIVE,
         .help = "Label of the camera. Streams with the same one are one camera: low-latency HLS of its main stream offers the others too."},
     {STREAM_ROW("stream-name", KIND_TEXT, name, char *, ""), .reload = RELOAD_LIVE, .help = "Name for people."},

@@ -100,6 +100,7 @@ void health_look(struct cluster_stream *s, usec_t now_us)
         is.age_100ms = (uint8_t)MIN((now_us - s->grown_us) / (100 * US_PER_MS), UINT8_MAX);
         is.rate = (uint16_t)MIN(get32(&st->bitrate_in) / HEARTBEAT_RATE_UNIT, UINT16_MAX);
     }
+    is.flags |= (uint8_t)(place_seen(&s->place) << HEARTBEAT_SEES_SHIFT);
     if (is.flags != s->is.flags || is.term != s->is.term) s->changed_us = now_us;
     s->is = is;
 }

@@ -52,6 +52,10 @@ enum {
     HEARTBEAT_REFUSED = 16  /* the camera is full: it allows no further session */
 };
 
+/* The highest three bits: place in the stream's order, from 1, of a node that the sender hears itself and
+ * that has it ready; 0: none. */
+#define HEARTBEAT_SEES_SHIFT 5
+
 struct heartbeat_key {
     uint32_t id; /* tells keys apart, and nothing about them */
     uint8_t secret[32];

@@ -145,6 +145,11 @@ bool member_counts(const struct member *m)
     return (1u << m->state & HERE) != 0;
 }
 
+bool member_near(const struct member *m)
+{
+    return m->near && member_counts(m);
+}
+
 usec_t member_return_us(const struct member *m, const struct member_times *t)
 {
     unsigned doublings = m->flaps > 0 ? MIN(m->flaps - 1, MEMBER_FLAPS_MAX) : 0;
@@ -167,6 +172,7 @@ bool member_tick(struct member *m, const struct member_times *t, usec_t now_us)
 {
     enum node_state is = state_of(m, t, now_us);
 
+    m->near = within(m->heard_us, t->tolerance_us, now_us);
     if (m->flaps > 0 && member_counts(m) && now_us - m->here_us > MEMBER_CALM * member_return_us(m, t))
         m->flaps = 0;
     if (is == m->state) return false;

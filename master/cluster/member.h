@@ -67,7 +67,7 @@ struct member {
     usec_t here_us;                   /* it is there without a break since then */
     usec_t path_us[MEMBER_PATHS_MAX]; /* when each was heard */
     unsigned flaps;
-    bool leaving;
+    bool leaving, near;
     uint8_t flags; /* as it last said, and the others too */
     uint64_t term;
     uint16_t running;
@@ -87,6 +87,8 @@ bool member_tick(struct member *m, const struct member_times *t, usec_t now_us);
 
 /* It counts: what it says of its streams holds. */
 bool member_counts(const struct member *m);
+/* It was heard by this node itself, not only by another one. */
+bool member_near(const struct member *m);
 /* How long it has to be there before it gets its streams back: longer with each flap. */
 usec_t member_return_us(const struct member *m, const struct member_times *t);
 

@@ -42,12 +42,27 @@ static bool says(const struct place *p, size_t i, uint8_t flags)
     return p->said[i].at_us > 0 && (p->said[i].flags & flags) == flags;
 }
 
+/* What node i has said still holds: it is heard here, or by one who is and who sees that it has the stream.
+ */
+static bool holds(const struct place *p, size_t i)
+{
+    if (member_near(p->nodes[i])) return true;
+    for (size_t k = 0; k < p->n; k++) {
+        const struct member *by = node(p, k);
+
+        if (by && k != i && member_near(by) && p->said[k].at_us > 0 &&
+            p->said[k].flags >> HEARTBEAT_SEES_SHIFT == i + 1)
+            return true;
+    }
+    return false;
+}
+
 /* It will, or soon: not worth beginning beside it. */
 static bool serves(const struct place *p, size_t i, usec_t now_us)
 {
     const struct member *m = node(p, i);
 
-    if (!m || gives_away(m)) return false;
+    if (!m || gives_away(m) || !holds(p, i)) return false;
     if (p->said[i].at_us == 0) return now_us - m->here_us < PLACE_GRACE_US;
     return says(p, i, HEARTBEAT_RUNS | HEARTBEAT_GOOD) || says(p, i, HEARTBEAT_RUNS | HEARTBEAT_STARTING);
 }
@@ -56,7 +71,15 @@ static bool ready(const struct place *p, size_t i)
 {
     const struct member *m = node(p, i);
 
-    return m && !gives_away(m) && says(p, i, HEARTBEAT_RUNS | HEARTBEAT_GOOD | HEARTBEAT_READY);
+    return m && !gives_away(m) && holds(p, i) &&
+        says(p, i, HEARTBEAT_RUNS | HEARTBEAT_GOOD | HEARTBEAT_READY);
+}
+
+unsigned place_seen(const struct place *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (ready(p, i) && member_near(p->nodes[i])) return (unsigned)i + 1;
+    return 0;
 }
 
 /* It may have the stream from us. */

@@ -10,13 +10,16 @@
  *   yields: where a camera refuses the one that is to have it because it allows no further session, the
  *           holder steps aside for PLACE_YIELD_US, and takes it back if nothing came of it.
  *
- * Tests: tests/unit/cluster/test_place.c. */
+ * What a node has said holds while this node hears it. When only a third one does, somebody who hears it has
+ * to vouch that the stream is served (HEARTBEAT_SEES_SHIFT): else it may have gone bad meanwhile.
+ *
+ * Tests: tests/unit/cluster/test_place.c, test_simulation.c. */
 #ifndef CLUSTER_PLACE_H
 #define CLUSTER_PLACE_H
 
 #include "master/cluster/member.h"
 
-#define PLACE_NODES_MAX 8
+#define PLACE_NODES_MAX 7                  /* HEARTBEAT_SEES_SHIFT leaves room for as many */
 #define PLACE_GRACE_US  (3 * US_PER_S)     /* for a node that is there, to say something of the stream */
 #define PLACE_TURN_US   (1500 * US_PER_MS) /* that a better backup has, before the next tries */
 #define PLACE_YIELD_US  (8 * US_PER_S)
@@ -58,6 +61,8 @@ enum place_why {
 };
 bool place_runs(enum place_why why);
 const char *place_word(enum place_why why);
+/* The place, from 1, of another node that this one hears itself and that has it ready; 0: none. */
+unsigned place_seen(const struct place *p);
 /* *ret_by: who serves it instead, an index of the order; p->n: nobody, or nobody in particular. */
 enum place_why place_decide(struct place *p, const struct place_here *h, size_t *ret_by);
 

@@ -157,21 +157,30 @@ void streams_forget(struct cluster *c, const struct cluster_node *n)
 
 /* --- what follows --- */
 
+/* Of its camera, as it is here, or was where it was last. */
+static uint64_t rate_of(const struct cluster_stream *s)
+{
+    uint64_t rate = s->is.flags & HEARTBEAT_RUNS ? s->is.rate : 0;
+
+    for (size_t i = 0; i < s->place.n; i++) rate = MAX(rate, s->place.said[i].rate);
+    return rate * HEARTBEAT_RATE_UNIT;
+}
+
+static bool is_full(const struct cluster *c)
+{
+    int64_t most = c->m->conf->server.cluster_max_streams;
+
+    return most > 0 && (int64_t)c->m->fleet.alive >= most;
+}
+
 /* By what is known: limits of the configuration, and a storage that is in order. */
 static bool has_room(const struct cluster *c, const struct cluster_stream *s)
 {
-    const struct conf_server *conf = &c->m->conf->server;
+    uint64_t most = (uint64_t)c->m->conf->server.cluster_max_bitrate * 1000000;
     const struct conf_archive *a = &s->s->conf->dvr_archive;
-    uint64_t rate = 0;
     bool stored = !s->s->conf->record;
 
-    if (c->full) return false;
-    for (size_t i = 0; i < s->place.n; i++) rate = MAX(rate, s->place.said[i].rate);
-    for (size_t i = 0; conf->cluster_max_bitrate > 0 && i < c->n_streams; i++)
-        rate += c->streams[i]->is.flags & HEARTBEAT_RUNS ? c->streams[i]->is.rate : 0;
-    if (conf->cluster_max_bitrate > 0 &&
-        rate * HEARTBEAT_RATE_UNIT > (uint64_t)conf->cluster_max_bitrate * 1000000)
-        return false;
+    if (is_full(c) || (most > 0 && c->rate + rate_of(s) > most)) return false;
     for (size_t i = 0; !stored && i < a->n; i++) {
         const struct storage_seen *seen = storages_seen(&c->m->storages, a->v[i].storage);
 
@@ -208,6 +217,7 @@ static void say_taken(struct cluster *c, struct cluster_stream *s, usec_t now_us
     s->taken_us = now_us;
     s->taken_from = taken_from(s);
     s->is.term = cluster_next_term(c);
+    c->rate += rate_of(s);
     c->taken++;
     snprintf(from, sizeof(from), "%lld", (long long)s->taken_from);
     snprintf(ms, sizeof(ms), "%lld", (long long)(waited_us / US_PER_MS));
@@ -278,9 +288,10 @@ static void claim(struct cluster *c, struct cluster_stream *s)
 
 void streams_tick(struct cluster *c, usec_t now_us)
 {
-    int64_t most = c->m->conf->server.cluster_max_streams;
-
-    c->full = most > 0 && (int64_t)c->m->fleet.alive >= most;
+    c->full = is_full(c);
+    c->rate = 0;
+    for (size_t i = 0; i < c->n_streams; i++)
+        if (c->streams[i]->is.flags & HEARTBEAT_RUNS) c->rate += rate_of(c->streams[i]);
     for (size_t i = 0; i < c->n_streams; i++) {
         struct cluster_stream *s = c->streams[i];
 

@@ -3,10 +3,9 @@
 #include "master/cluster/cluster.h"
 #include "master/master.h"
 
-#define ROUND_US  US_PER_S        /* every stream has its turn in so long */
-#define RECENT_US US_PER_S        /* what has changed goes first, for so long */
-#define BURST_MAX 8               /* datagrams of one beat */
-#define AFTER_US  (60 * US_PER_S) /* so long it is told that a stream does not run any more */
+#define ROUND_US  US_PER_S /* every stream has its turn in so long */
+#define RECENT_US US_PER_S /* what has changed goes first, for so long */
+#define BURST_MAX 8        /* datagrams of one beat */
 
 static void fill_head(const struct cluster *c, struct heartbeat *h, usec_t now_us)
 {
@@ -54,11 +53,6 @@ static void fill_peers(struct cluster *c, struct heartbeat *h, usec_t now_us)
 
 /* --- streams --- */
 
-static bool worth_telling(const struct cluster_stream *s, usec_t now_us)
-{
-    return s->place.me == 0 || (s->is.flags & HEARTBEAT_RUNS) || now_us - s->changed_us < AFTER_US;
-}
-
 static void add_stream(struct heartbeat *h, const struct cluster_stream *s)
 {
     h->streams[h->n_streams++] = s->is;
@@ -70,12 +64,10 @@ static void fill_recent(const struct cluster *c, struct heartbeat *h, usec_t now
         if (now_us - c->streams[i]->changed_us < RECENT_US) add_stream(h, c->streams[i]);
 }
 
-static void fill_turns(struct cluster *c, struct heartbeat *h, usec_t now_us)
+static void fill_turns(struct cluster *c, struct heartbeat *h)
 {
     for (size_t i = 0; i < c->n_streams && h->n_streams < HEARTBEAT_STREAMS_MAX; i++) {
-        const struct cluster_stream *s = c->streams[c->told_stream++ % c->n_streams];
-
-        if (worth_telling(s, now_us)) add_stream(h, s);
+        add_stream(h, c->streams[c->told_stream++ % c->n_streams]);
     }
 }
 
@@ -128,7 +120,7 @@ void tell_all(struct cluster *c, usec_t now_us)
         fill_head(c, &h, now_us);
         fill_peers(c, &h, now_us);
         if (i == 0) fill_recent(c, &h, now_us);
-        fill_turns(c, &h, now_us);
+        fill_turns(c, &h);
         send_all(c, &h);
     }
 }

@@ -21,7 +21,8 @@ static void situation(size_t me)
     p = (struct place){.n = 3, .me = me};
     here = (struct place_here){.now_us = NOW_US, .times = &times};
     for (size_t i = 0; i < 3; i++) {
-        nodes[i] = (struct member){.id = (uint16_t)(i + 1), .state = NODE_ACTIVE, .here_us = US_PER_S};
+        nodes[i] =
+            (struct member){.id = (uint16_t)(i + 1), .state = NODE_ACTIVE, .near = true, .here_us = US_PER_S};
         p.nodes[i] = i == me ? NULL : &nodes[i];
     }
 }
@@ -68,8 +69,14 @@ static void a_backup_stands_by(void **state)
     assert_int_equal(later(US_PER_S), PLACE_SERVED);
     says(0, READY);
     assert_int_equal(later(US_PER_S), PLACE_SERVED);
-    nodes[0].state = NODE_UNAVAILABLE; /* others hear it */
+    nodes[0].state = NODE_UNAVAILABLE;
     assert_int_equal(later(US_PER_S), PLACE_SERVED);
+    nodes[0].near = false; /* others hear it, and one of them sees that it has the stream */
+    says(2, 1u << HEARTBEAT_SEES_SHIFT);
+    assert_int_equal(later(US_PER_S), PLACE_SERVED);
+    assert_int_equal(place_seen(&p), 0);
+    says(2, 3u << HEARTBEAT_SEES_SHIFT); /* what it sees is not this */
+    assert_int_equal(later(US_PER_S), PLACE_TAKEN);
 }
 
 static void takes_over(void **state)
