@@ -10,7 +10,7 @@
 #   make format       run clang-format over the tree
 #   make bench        the figures and their verdicts: CPU per Gbit, private memory, restart times (long; BENCH_ARGS='--only kill' picks some)
 #   make bench-latency  how late the picture is in Chromium, and what slow clients cost the others
-#   make bench-fanout   what many viewers cost: RTSP and HLS, beside nginx
+#   make bench-fanout   what many viewers cost: RTSP and HLS, beside nginx; and what slow clients cost them
 #   make bench-access   who may watch: the time of refusals, another key, taking back, guessing
 #   make bench-archive  the archive's figures alone: index, check, archive HLS, TLS and HTTP/2
 #   make cluster-test  servers in network namespaces that die, are cut off and return (long; ROUNDS=50; root)
@@ -225,7 +225,7 @@ bench-archive: all $(BENCHES)
 	scripts/bench $(B) --only index,check,archive,tls $(BENCH_ARGS)
 
 bench-fanout: all $(BENCHES)
-	scripts/bench $(B) --only fanout $(BENCH_ARGS)
+	scripts/bench $(B) --only fanout,siege $(BENCH_ARGS)
 
 bench-access: all $(BENCHES)
 	scripts/bench $(B) --only access $(BENCH_ARGS)

@@ -40,6 +40,7 @@ BARS = (
     ("fanout", "200 streams to one each over RTSP", lambda r: r["each"]["median"], 0.20, "CPU s/Gbit"),
     ("fanout", "first packet with 500 others, p99", lambda r: r["first"]["p99"], 20, "ms"),
     ("fanout", "memory of an idle RTSP viewer", lambda r: r["idle_kb"], 32, "KB"),
+    ("fanout", "memory of an HLS player between requests", lambda r: r["idle_hls_kb"], 8, "KB"),
     ("fanout", "live HLS to 500, CPU against nginx", lambda r: r["hls"]["ratio"]["median"], 1.5, "times"),
     ("fanout", "archive HLS to 500, CPU against nginx", lambda r: r["archive"]["ratio"]["median"], 1.5, "times"),
     ("access", "wrong first or last byte of a MAC, dudect's t", lambda r: r["timing"][0]["t"], 4.5, ""),

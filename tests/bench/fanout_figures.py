@@ -126,6 +126,28 @@ def idle_memory(server, uid):
     return each
 
 
+def idle_hls(server, uid):
+    """The same for each player of HLS between two requests: connections that have been answered and are kept."""
+    pid, held, ask = server.status()["httpd_pid"], [], f"GET /{uid}/video.m3u8 HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+
+    def open_some(n):
+        for _ in range(n):
+            s = socket.create_connection(("127.0.0.1", server.web_port), 20)
+            s.sendall(ask)
+            assert s.recv(65536).startswith(b"HTTP/1.1 200")
+            held.append(s)
+
+    wait_for("a playlist", lambda: server.get(f"{uid}/video.m3u8", status=None).status == 200, timeout=30)
+    open_some(20)
+    before = measure.memory(pid)[0]
+    open_some(VIEWERS)
+    each = (measure.memory(pid)[0] - before) / VIEWERS
+    for s in held:
+        s.close()
+    line(f"memory of an HLS player between requests: {each:.1f} KB")
+    return each
+
+
 def live_urls(server, uid):
     wait_for("a full window", lambda: len(hls.open_playlist(server, f"{uid}/index.m3u8")[0].segments) >= 4, timeout=60, every=0.5)
     return [x.url for x in hls.open_playlist(server, f"{uid}/index.m3u8")[0].segments[1:]]
@@ -164,6 +186,7 @@ def fanout(scale):
         result["one"] = against_empty(scale, server, ["cam0"] * VIEWERS, f"one stream to {VIEWERS}")
         result["first"] = first_packet(server, "cam0")
         result["idle_kb"] = idle_memory(server, "cam0")
+        result["idle_hls_kb"] = idle_hls(server, "cam0")
         if shutil.which("nginx"):
             result["hls"] = against_nginx(scale, server, "live HLS", lambda: live_urls(server, "cam0"))
     n = min(STREAMS, scale.streams)

@@ -369,6 +369,18 @@ def test_parts_over_tls(encrypted):
     assert f"live-{msn}.{part}.m4s" in encrypted.text(f"{path}?_HLS_msn={msn}&_HLS_part={part}")
 
 
+def test_parts_over_http2(encrypted, tmp_path):
+    """As Apple's players do: the hinted part and the playlist behind it are asked for at once on one connection, and wait there."""
+    path = "cam/video.ll.m3u8"
+    wait_for("parts", lambda: "#EXT-X-PART:" in encrypted.text(path), timeout=20)
+    msn, part = parts_of(encrypted.text(path))[1]
+    urls = [encrypted.url(f"cam/live-{msn}.{part}.m4s"), encrypted.url(f"{path}?_HLS_msn={msn}&_HLS_part={part}&_HLS_skip=YES")]
+    out = [tmp_path / "part", tmp_path / "list"]
+    p = tools.run("curl", "-sk", "-m", 20, "--http2", "-Z", "--parallel-immediate", "-w", "%{http_version} %{http_code}\\n", urls[0], "-o", out[0], urls[1], "-o", out[1], timeout=40)
+    assert p.stdout.splitlines() == ["2 200", "2 200"]
+    assert out[0].read_bytes()[4:8] == b"moof" and f"live-{msn}.{part}.m4s" in out[1].read_text()
+
+
 @pytest.mark.heavy
 @pytest.mark.skipif(not chromium.usable(), reason="no chromium with playwright-core: scripts/deps test")
 def test_page_over_tls(encrypted):

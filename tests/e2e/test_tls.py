@@ -130,12 +130,14 @@ def test_slow_handshakes_hold_nobody(site):
 
 
 def test_a_certificate_changes_under_running_viewers(site):
-    """A viewer of live.mp4 goes on over two changes; who comes later gets the new one; a broken pair changes nothing."""
+    """Viewers of live.mp4, by HTTP/1.1 and HTTP/2, go on over two changes; who comes later gets the new one; a broken pair changes nothing."""
     s, _ = site
     first, second = pair(s.folder, "second"), pair(s.folder, "third", kind=("rsa:2048",))
-    with s.connect() as viewer:
+    film = s.folder / "h2.mp4"
+    with s.connect() as viewer, subprocess.Popen(["curl", "-sk", "-m", "60", "--http2", s.server.url("gate/live.mp4"), "-o", str(film)]) as other:
         viewer.sendall(b"GET /gate/live.mp4 HTTP/1.1\r\nHost: x\r\n\r\n")
         assert viewer.recv(20).startswith(b"HTTP/1.1 200")
+        wait_for("a film by HTTP/2", lambda: film.exists() and film.stat().st_size > 100000)
 
         def more(n=200000):
             while n > 0:
@@ -150,6 +152,10 @@ def test_a_certificate_changes_under_running_viewers(site):
             s.server.process.send_signal(signal.SIGHUP)
             wait_for("the new one is served", lambda n=name: s.subject() == n)
             more()
+            have = film.stat().st_size
+            wait_for("the film goes on", lambda have=have: film.stat().st_size > have + 100000)
+        assert other.poll() is None
+        other.terminate()
         shutil.copy(first[1], s.folder / "used.key")
         p = s.server.msctl("reload", ok=False)
         assert p.returncode != 0 and "ssl-key" in p.stdout + p.stderr
