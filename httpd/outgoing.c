@@ -173,9 +173,11 @@ static void job_over(struct outgoing *o, struct job *j, int err)
     loop_post(j->loop, tell, j);
 }
 
-static void look_at_finished(struct outgoing *o)
+/* Has any? Then there is room for one that waits. */
+static bool look_at_finished(struct outgoing *o)
 {
     CURLMsg *msg;
+    bool any = false;
     int left;
 
     while ((msg = curl_multi_info_read(o->multi, &left)) != NULL) {
@@ -184,7 +186,9 @@ static void look_at_finished(struct outgoing *o)
         if (msg->msg != CURLMSG_DONE) continue;
         curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &j);
         job_over(o, j, err_of(j, msg->data.result));
+        any = true;
     }
+    return any;
 }
 
 /* false: the end. */
@@ -214,8 +218,7 @@ static void *run(void *arg)
 
     while (take_queued(o)) {
         curl_multi_perform(o->multi, &running);
-        look_at_finished(o);
-        curl_multi_poll(o->multi, NULL, 0, POLL_MS, NULL);
+        if (!look_at_finished(o)) curl_multi_poll(o->multi, NULL, 0, POLL_MS, NULL);
     }
     return NULL;
 }
