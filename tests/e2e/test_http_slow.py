@@ -12,12 +12,12 @@ SLOW_HEADS = 300
 ZERO_WINDOWS = 40
 
 
-def connect(server, buffer=None):
+def connect(server, buffer=None, port=None):
     s = socket.socket()
     if buffer:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
     s.settimeout(60 * tools.SLOW)
-    s.connect(("127.0.0.1", server.web_port))
+    s.connect(("127.0.0.1", port or server.web_port))
     return s
 
 
@@ -47,19 +47,22 @@ def watched(server, camera):
 @pytest.mark.limit(90)
 @pytest.mark.slow
 def test_slow_heads(watched):
-    """Bytes that drip do not keep a connection: 15 s after the first one it is answered with 408 and closed."""
+    """Bytes that drip do not keep a connection: 15 s after the first one it is answered with 408 and closed. So are bodies."""
     slow = [connect(watched) for _ in range(SLOW_HEADS)]
     for s in slow:
         s.sendall(b"GET /cam/index.m3u8 HTTP/1.1\r\n")
     began = time.monotonic()
+    bodies = [connect(watched, port=watched.module_port) for _ in range(10)]
+    for s in bodies:
+        s.sendall(b"POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
     times = ask_often(watched, "/cam/video.m3u8", 200)
     assert times[197] < 0.1 * tools.SLOW
     while time.monotonic() - began < 13:
-        for s in slow[:20]:
+        for s in slow[:20] + bodies:
             s.sendall(b"X")
         time.sleep(1)  # the pace of the dripping
     answers = []
-    for s in slow:
+    for s in slow + bodies:
         answers.append(s.recv(100))
         s.close()
     assert all(a.startswith(b"HTTP/1.1 408 ") for a in answers)

@@ -288,6 +288,22 @@ static void list_of_the_server(void **state)
     set_site(PLAIN);
 }
 
+/* The control panel shows pictures of the streams on its own listener: by the same rules. */
+static void on_the_panels_listener(void **state)
+{
+    static const char *const shown[] = {"nothing", "token in the URL", "token for live", "forged token"};
+    uint16_t port = help.http.port;
+
+    (void)state;
+    help.http.port = help.module_port;
+    for (size_t k = 0; k < ARRAY_N(credentials); k++)
+        for (size_t n = 0; n < ARRAY_N(shown); n++)
+            for (size_t i = 0; i < n_rows && strcmp(credentials[k].name, shown[n]) == 0; i++)
+                if (rows[i].pattern)
+                    expect(&rows[i], &credentials[k], "private", credentials[k].sees & BIT(rows[i].op));
+    help.http.port = port;
+}
+
 static void windows(void **state)
 {
     struct token t = access_token("private");
@@ -339,6 +355,7 @@ int main(void)
         cmocka_unit_test(roads_and_credentials),
         cmocka_unit_test(rules),
         cmocka_unit_test(list_of_the_server),
+        cmocka_unit_test(on_the_panels_listener),
         cmocka_unit_test(windows),
         cmocka_unit_test(names_that_are_none),
     };
