@@ -52,6 +52,7 @@ static int on_state(struct stream *s, struct incoming *in)
     uint64_t state = packed_u64(in->body, "state", STREAM_DOWN);
 
     if (state >= STREAM_STATES) return -EPROTO;
+    if (!s->proc.wanted) return 0; /* said before it heard that it ends: what was decided stands */
     s->state = (enum stream_state)state;
     s->since_us = packed_i64(in->body, "since_us", 0);
     span_copy(packed_str(in->body, "reason"), s->reason, sizeof(s->reason));
