@@ -8,17 +8,27 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Room for what comes while a loaded machine lets the master wait. */
+/* Room for what comes while a loaded machine lets the master wait; and for what waits in the kernel for
+ * machines that are not there: until their neighbours' cache gives them up it counts against all others. */
 #define RECEIVE_BYTES (1 << 20)
+#define SEND_BYTES    (4 << 20)
+
+/* Above the system's limit where this process may. */
+static void make_room(int fd, int option, int force, int bytes)
+{
+    if (setsockopt(fd, SOL_SOCKET, force, &bytes, sizeof(bytes)) < 0)
+        (void)setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof(bytes));
+}
 
 static int bound(int family, const struct sockaddr *at, socklen_t n, int *ret_fd)
 {
     CLEANUP(fd_close) int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int off = 0, room = RECEIVE_BYTES;
+    int off = 0;
 
     if (fd < 0) return -errno;
     if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0) return -errno;
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+    make_room(fd, SO_RCVBUF, SO_RCVBUFFORCE, RECEIVE_BYTES);
+    make_room(fd, SO_SNDBUF, SO_SNDBUFFORCE, SEND_BYTES);
     if (bind(fd, at, n) < 0) return -errno;
     *ret_fd = fd;
     fd = -1;

@@ -95,11 +95,14 @@ void tell_back(
     send_to(c, &h, to, at);
 }
 
-static void send_all(struct cluster *c, struct heartbeat *h)
+/* Whoever is not there gets one a beat, which is enough to be found and to be told what is new: more would
+ * wait in the kernel for a machine that does not answer (link.c). */
+static void send_all(struct cluster *c, struct heartbeat *h, bool first)
 {
     for (size_t i = 0; i < c->n_nodes; i++) {
         struct cluster_node *n = &c->nodes[i];
 
+        if (!first && !member_counts(&n->member)) continue;
         for (size_t k = 0; k < n->n_paths; k++) {
             if (!n->paths[k].known) continue;
             h->path = (uint8_t)k;
@@ -121,6 +124,6 @@ void tell_all(struct cluster *c, usec_t now_us)
         fill_peers(c, &h, now_us);
         if (i == 0) fill_recent(c, &h, now_us);
         fill_turns(c, &h);
-        send_all(c, &h);
+        send_all(c, &h, i == 0);
     }
 }

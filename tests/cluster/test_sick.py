@@ -27,6 +27,21 @@ def test_a_camera_with_one_session():
         wait_for("it has it back", lambda: c[1].records(UID) and not c[2].workers(), 60)
 
 
+def test_a_machine_that_is_not_there():
+    """What is sent to it waits in the kernel for its address, and may not take the room of what goes to the others."""
+    streams = {f"cam{i}": {"primary-node": "3", "secondary-node": "1, 2"} for i in range(600)}
+    c = Cluster(2, streams, server={"cluster-warming-up": "1h"}, camera={"streams": 1})
+    with c:
+        for node in c.nodes.values():
+            node.write_nodes([1, 2, 3])
+        c.start()
+        c[2].sees(1, "warming")
+        sent, received = c[1].cluster()[2]["sent"], c[2].cluster()[1]["received"]
+        wait_for("much is sent", lambda: c[1].cluster()[2]["sent"] > sent + 400, 60)
+        sent, received = c[1].cluster()[2]["sent"] - sent, c[2].cluster()[1]["received"] - received
+        assert received > 0.9 * sent, (sent, received)
+
+
 def test_a_disk_that_stalls(disk_image):
     """The process is well, the sockets are open, the disk takes nothing: another one records."""
     c = Cluster(2, {UID: {"primary-node": "1", "secondary-node": "2"}})

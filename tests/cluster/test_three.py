@@ -82,6 +82,7 @@ def test_cut_off_from_the_camera(three):
     at_rest(three)
 
 
+@pytest.mark.limit(2400)
 def test_loss_is_no_death(three, rounds):
     """20 % of all packets, both processors busy."""
     for n in three.nodes:
