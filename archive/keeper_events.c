@@ -93,9 +93,5 @@ void keeper_event_open(struct store *s, const struct event *e)
 
 void keeper_events_done(struct keeper *k)
 {
-    struct map_slot slot;
-    size_t at = 0;
-
-    while (map_next(&k->open_events, &at, &slot)) mem_free(slot.value);
-    map_done(&k->open_events);
+    map_drop(&k->open_events, mem_free);
 }

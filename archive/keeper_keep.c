@@ -120,10 +120,6 @@ void keeper_keep_lock(struct keeper *k, const struct index_lock *lock)
 
 void keeper_keep_done(struct keeper *k)
 {
-    struct map_slot slot;
-    size_t at = 0;
-
-    while (map_next(&k->keeping, &at, &slot)) mem_free(slot.value);
-    map_done(&k->keeping);
+    map_drop(&k->keeping, mem_free);
     locks_done(&k->locks);
 }

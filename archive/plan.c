@@ -39,11 +39,7 @@ int plan_step(struct plan *p)
 
 void plan_end(struct plan *p)
 {
-    struct map_slot slot;
-    size_t at = 0;
-
-    while (map_next(&p->found, &at, &slot)) mem_free(slot.value);
-    map_done(&p->found);
+    map_drop(&p->found, mem_free);
     reap_end(&p->pass);
     *p = (struct plan){0};
 }

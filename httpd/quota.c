@@ -25,20 +25,11 @@ struct quota *quota_new(void)
     return q;
 }
 
-static void drop_all(struct map *m)
-{
-    struct map_slot slot;
-    size_t at = 0;
-
-    while (map_next(m, &at, &slot)) mem_free(slot.value);
-    map_done(m);
-}
-
 void quota_free(struct quota *q)
 {
     if (!q) return;
-    drop_all(&q->by_holder);
-    drop_all(&q->by_address);
+    map_drop(&q->by_holder, mem_free);
+    map_drop(&q->by_address, mem_free);
     pthread_mutex_destroy(&q->lock);
     mem_free(q);
 }

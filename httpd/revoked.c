@@ -26,14 +26,7 @@ static struct map *map_of(struct revoked *r, enum kind kind)
 
 void revoked_done(struct revoked *r)
 {
-    for (enum kind k = TOKEN; k < KINDS; k++) {
-        struct map *m = map_of(r, k);
-        struct map_slot slot;
-        size_t at = 0;
-
-        while (map_next(m, &at, &slot)) mem_free(slot.value);
-        map_done(m);
-    }
+    for (enum kind k = TOKEN; k < KINDS; k++) map_drop(map_of(r, k), mem_free);
 }
 
 static struct span id_text(const uint8_t *id, char *dst)

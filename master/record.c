@@ -53,13 +53,9 @@ int record_open(struct record *r, int state_dir)
 
 void record_close(struct record *r)
 {
-    struct map_slot slot;
-    size_t at = 0;
-
     state_file_free(r->file);
     r->file = NULL;
-    while (map_next(&r->was, &at, &slot)) mem_free(slot.value);
-    map_done(&r->was);
+    map_drop(&r->was, mem_free);
 }
 
 static void save(struct master *m)

@@ -66,15 +66,6 @@ void storages_check(struct storages *s)
     if (err < 0) log_error("state-dir-write", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
 }
 
-static void free_all(struct map *m, void (*done)(void *value))
-{
-    struct map_slot slot;
-    size_t at = 0;
-
-    while (map_next(m, &at, &slot)) done(slot.value);
-    map_done(m);
-}
-
 static void seen_free(void *value)
 {
     struct storage_seen *seen = value;
@@ -87,8 +78,8 @@ void storages_done(struct storages *s)
 {
     state_file_free(s->file);
     s->file = NULL;
-    free_all(&s->uuid_by_path, mem_free);
-    free_all(&s->by_name, seen_free);
+    map_drop(&s->uuid_by_path, mem_free);
+    map_drop(&s->by_name, seen_free);
 }
 
 /* --- telling --- */

@@ -19,6 +19,15 @@ void map_done(struct map *m)
     *m = (struct map){0};
 }
 
+void map_drop(struct map *m, void (*drop)(void *value))
+{
+    struct map_slot slot;
+    size_t at = 0;
+
+    while (map_next(m, &at, &slot)) drop(slot.value);
+    map_done(m);
+}
+
 static size_t place(const struct map *m, struct span key)
 {
     size_t i = hash_fnv1a(key) & (m->cap - 1);

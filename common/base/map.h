@@ -15,6 +15,8 @@ struct map {
 };
 
 void map_done(struct map *m); /* frees the keys, not the values; a zeroed map is an empty one */
+/* The same, and each value goes to drop. */
+void map_drop(struct map *m, void (*drop)(void *value));
 void *map_get(const struct map *m, struct span key);
 /* Adds or replaces; returns the value before, or NULL. value != NULL. */
 void *map_set(struct map *m, struct span key, void *value);

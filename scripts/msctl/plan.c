@@ -208,8 +208,6 @@ int local_plan(const struct local *l)
 {
     struct planning p = {.l = l, .rows = l->rows};
     struct conf *conf = NULL;
-    struct map_slot slot;
-    size_t at = 0;
     int code = load(&p, &conf);
 
     idle_become();
@@ -218,8 +216,7 @@ int local_plan(const struct local *l)
     if (code == CTL_OK) code = open_places(&p);
     for (size_t i = 0; code == CTL_OK && i < p.n; i++) code = plan_place(&p, &p.places[i]);
     for (size_t i = 0; i < p.n; i++) place_close(&p.places[i]);
-    while (map_next(&p.policies, &at, &slot)) mem_free(slot.value);
-    map_done(&p.policies);
+    map_drop(&p.policies, mem_free);
     locks_done(&p.locks);
     mem_free(p.places);
     mem_free(p.known);

@@ -50,8 +50,6 @@ int local_vacuum(const struct local *l)
     char all[] = "", yes[] = "yes", no[] = "no", progress[] = "progress";
     char *args[] = {l->n_args > 0 ? l->args[0] : all, l->yes ? yes : no, progress};
     struct vacuum v = {.storages = {0}};
-    struct map_slot slot;
-    size_t at = 0;
     int code;
 
     progress_begin(&v.progress, l->err, "vacuum");
@@ -60,7 +58,6 @@ int local_vacuum(const struct local *l)
     code = ask(l->socket, "archive vacuum", args, ARRAY_N(args), l->rows, l->text);
     l->rows->take = NULL;
     progress_clear(&v.progress);
-    while (map_next(&v.storages, &at, &slot)) mem_free(slot.value);
-    map_done(&v.storages);
+    map_drop(&v.storages, mem_free);
     return code;
 }
