@@ -25,8 +25,9 @@ static bool event_of(const MDB_val *k, const MDB_val *v, struct event *ret)
         (ret->end_us == 0 || ret->end_us >= ret->start_us);
 }
 
-static int put_one(struct index *ix, MDB_txn *txn, const struct event *e)
+static int put_one(struct index *ix, MDB_txn *txn, const void *item)
 {
+    const struct event *e = item;
     uint8_t mem[RECORD_MAX];
     struct wr w = wr_of(mem, sizeof(mem));
     struct key k;
@@ -43,13 +44,7 @@ static int put_one(struct index *ix, MDB_txn *txn, const struct event *e)
 
 int index_events_put(struct index *ix, const struct event *list, size_t n)
 {
-    INDEX_GUARD_WRITES(ix);
-    MDB_txn *txn;
-    int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
-
-    if (rc) return index_error(rc);
-    for (size_t i = 0; rc == 0 && i < n; i++) rc = put_one(ix, txn, &list[i]);
-    return index_txn_end(txn, rc);
+    return index_each(ix, list, n, sizeof(*list), put_one);
 }
 
 int index_event(struct index *ix, const char *uid, usec_t start_us, uint64_t id, struct event *ret)
@@ -69,31 +64,24 @@ int index_event(struct index *ix, const char *uid, usec_t start_us, uint64_t id,
     return index_error(rc);
 }
 
-/* Does what is there stand, beside this copy of it? */
-static bool stands(struct index *ix, MDB_txn *txn, const struct event *e, struct event *held)
+/* What is there may stand, beside this copy of it. */
+static int restore_one(struct index *ix, MDB_txn *txn, const void *item)
 {
+    CLEANUP(mem_freep) struct event *held = NEW(struct event);
+    const struct event *e = item;
     struct key k;
     MDB_val key, v;
 
-    if (!index_key_pair(&k, e->uid, e->start_us, e->id)) return true;
+    if (!index_key_pair(&k, e->uid, e->start_us, e->id)) return 0;
     key = k.v;
-    if (mdb_get(txn, ix->events, &key, &v) != 0 || !event_of(&k.v, &v, held)) return false;
-    return held->end_us >= e->end_us;
+    if (mdb_get(txn, ix->events, &key, &v) == 0 && event_of(&k.v, &v, held) && held->end_us >= e->end_us)
+        return 0;
+    return put_one(ix, txn, e);
 }
 
 int index_events_restore(struct index *ix, const struct event *list, size_t n)
 {
-    INDEX_GUARD_WRITES(ix);
-    struct event *held;
-    MDB_txn *txn;
-    int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
-
-    if (rc) return index_error(rc);
-    held = NEW(struct event);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        if (!stands(ix, txn, &list[i], held)) rc = put_one(ix, txn, &list[i]);
-    mem_free(held);
-    return index_txn_end(txn, rc);
+    return index_each(ix, list, n, sizeof(*list), restore_one);
 }
 
 int index_events(struct index *ix, const struct event_query *q, struct index_event_at *at, struct event *out,

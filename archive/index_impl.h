@@ -74,6 +74,9 @@ int index_look_from(struct look *l, const char *uid, uint64_t number, unsigned b
 int index_look_behind(struct look *l, const uint8_t *key, size_t n);
 /* Ends a transaction that writes: commits when rc is 0. INDEX_*, -errno. */
 int index_txn_end(MDB_txn *txn, int rc);
+/* One durable transaction in which `one` (0 or MDB_*, errno) is done to each of n items. INDEX_*, -errno. */
+int index_each(struct index *ix, const void *list, size_t n, size_t size,
+    int (*one)(struct index *ix, MDB_txn *txn, const void *item));
 
 /* --- segments and ranges, in a transaction that writes. 0 or MDB_*, errno --- */
 bool index_segment_read(const struct look *l, const char *uid, uint64_t id, struct seg_info *ret);

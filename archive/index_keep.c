@@ -106,8 +106,10 @@ static bool trash_read(const MDB_val *k, const MDB_val *v, struct index_ref *ret
 }
 
 /* One that is not there is no error; of one that cannot be read all is counted anew. */
-static int drop_one(struct index *ix, MDB_txn *txn, const struct index_ref *ref, struct seg_info *info)
+static int drop_one(struct index *ix, MDB_txn *txn, const void *item)
 {
+    CLEANUP(mem_freep) struct seg_info *info = NEW(struct seg_info);
+    const struct index_ref *ref = item;
     struct look l = {.txn = txn};
     struct key k;
     bool ok;
@@ -128,16 +130,7 @@ static int drop_one(struct index *ix, MDB_txn *txn, const struct index_ref *ref,
 
 int index_drop(struct index *ix, const struct index_ref *list, size_t n)
 {
-    INDEX_GUARD_WRITES(ix);
-    struct seg_info *info;
-    MDB_txn *txn;
-    int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
-
-    if (rc) return index_error(rc);
-    info = NEW(struct seg_info);
-    for (size_t i = 0; rc == 0 && i < n; i++) rc = drop_one(ix, txn, &list[i], info);
-    mem_free(info);
-    return index_txn_end(txn, rc);
+    return index_each(ix, list, n, sizeof(*list), drop_one);
 }
 
 static int trash_find(struct index *ix, const char *uid, uint64_t id)
@@ -184,21 +177,19 @@ int index_trash(
     return damaged ? INDEX_E_DAMAGED : INDEX_OK;
 }
 
+static int settle_one(struct index *ix, MDB_txn *txn, const void *item)
+{
+    const struct index_ref *ref = item;
+    struct key k;
+    int rc;
+
+    if (ref->tries > 0) return trash_put(ix, txn, ref, ref->tries);
+    if (!index_key(&k, ref->uid, ref->id)) return EINVAL;
+    rc = mdb_del(txn, ix->trash, &k.v, NULL);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 int index_trash_settle(struct index *ix, const struct index_ref *list, size_t n)
 {
-    INDEX_GUARD_WRITES(ix);
-    MDB_txn *txn;
-    struct key k;
-    int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
-
-    if (rc) return index_error(rc);
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        if (list[i].tries > 0) {
-            rc = trash_put(ix, txn, &list[i], list[i].tries);
-            continue;
-        }
-        rc = index_key(&k, list[i].uid, list[i].id) ? mdb_del(txn, ix->trash, &k.v, NULL) : EINVAL;
-        if (rc == MDB_NOTFOUND) rc = 0;
-    }
-    return index_txn_end(txn, rc);
+    return index_each(ix, list, n, sizeof(*list), settle_one);
 }

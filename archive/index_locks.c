@@ -45,8 +45,9 @@ int index_locks(
     return damaged ? INDEX_E_DAMAGED : INDEX_OK;
 }
 
-static int put_one(struct index *ix, MDB_txn *txn, const struct index_lock *lock)
+static int put_one(struct index *ix, MDB_txn *txn, const void *item)
 {
+    const struct index_lock *lock = item;
     uint8_t mem[64 + INDEX_LOCK_BY_MAX + INDEX_LOCK_NOTE_MAX];
     struct wr w = wr_of(mem, sizeof(mem));
     struct index_lock held;
@@ -69,17 +70,12 @@ static int put_one(struct index *ix, MDB_txn *txn, const struct index_lock *lock
 
 int index_locks_put(struct index *ix, const struct index_lock *list, size_t n)
 {
-    INDEX_GUARD_WRITES(ix);
-    MDB_txn *txn;
-    int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
-
-    if (rc) return index_error(rc);
-    for (size_t i = 0; rc == 0 && i < n; i++) rc = put_one(ix, txn, &list[i]);
-    return index_txn_end(txn, rc);
+    return index_each(ix, list, n, sizeof(*list), put_one);
 }
 
-static int drop_one(struct index *ix, MDB_txn *txn, const struct index_lock *lock)
+static int drop_one(struct index *ix, MDB_txn *txn, const void *item)
 {
+    const struct index_lock *lock = item;
     struct index_lock held;
     struct key k;
     MDB_val key, v;
@@ -95,11 +91,5 @@ static int drop_one(struct index *ix, MDB_txn *txn, const struct index_lock *loc
 
 int index_locks_drop(struct index *ix, const struct index_lock *list, size_t n)
 {
-    INDEX_GUARD_WRITES(ix);
-    MDB_txn *txn;
-    int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
-
-    if (rc) return index_error(rc);
-    for (size_t i = 0; rc == 0 && i < n; i++) rc = drop_one(ix, txn, &list[i]);
-    return index_txn_end(txn, rc);
+    return index_each(ix, list, n, sizeof(*list), drop_one);
 }

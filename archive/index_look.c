@@ -173,6 +173,18 @@ int index_look_behind(struct look *l, const uint8_t *key, size_t n)
     return way < 0 ? MDB_CORRUPTED : way > 0 ? 0 : index_look_get(l, MDB_NEXT);
 }
 
+int index_each(struct index *ix, const void *list, size_t n, size_t size,
+    int (*one)(struct index *ix, MDB_txn *txn, const void *item))
+{
+    INDEX_GUARD_WRITES(ix);
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
+
+    if (rc) return index_error(rc);
+    for (size_t i = 0; rc == 0 && i < n; i++) rc = one(ix, txn, (const uint8_t *)list + i * size);
+    return index_txn_end(txn, rc);
+}
+
 int index_txn_end(MDB_txn *txn, int rc)
 {
     if (rc)

@@ -119,8 +119,9 @@ static int replaced(struct index *ix, MDB_txn *txn, const struct seg_info *s, in
     return 0;
 }
 
-static int put_one(struct index *ix, MDB_txn *txn, const struct seg_info *s)
+static int put_one(struct index *ix, MDB_txn *txn, const void *item)
 {
+    const struct seg_info *s = *(const struct seg_info *const *)item;
     int64_t bytes = (int64_t)s->bytes;
     int segments = 1, rc = replaced(ix, txn, s, &bytes, &segments);
 
@@ -131,11 +132,5 @@ static int put_one(struct index *ix, MDB_txn *txn, const struct seg_info *s)
 
 int index_put(struct index *ix, const struct seg_info *const *segs, size_t n)
 {
-    INDEX_GUARD_WRITES(ix);
-    MDB_txn *txn;
-    int rc = mdb_txn_begin(ix->env, NULL, 0, &txn);
-
-    if (rc) return index_error(rc);
-    for (size_t i = 0; rc == 0 && i < n; i++) rc = put_one(ix, txn, segs[i]);
-    return index_txn_end(txn, rc);
+    return index_each(ix, segs, n, sizeof(*segs), put_one);
 }
