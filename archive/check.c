@@ -52,7 +52,7 @@ static int enter_day(struct stand *s, const char *path)
 /* false: it is as the index says. */
 static bool look(struct stand *s, const struct seg_info *info, enum check_fault *f, uint64_t *bytes, int *err)
 {
-    const struct repair_watch watch = {alive, s->c};
+    const struct segproof_watch watch = {alive, s->c};
     struct stat st;
     int rc = enter_day(s, info->path);
 

@@ -1,5 +1,5 @@
 #include "archive/evidence.h"
-#include "archive/reader.h"
+#include "archive/segproof.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"

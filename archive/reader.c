@@ -374,18 +374,3 @@ int seg_table_scan(int fd, uint64_t bytes, struct seg_table **t)
     *t = tab;
     return err;
 }
-
-int seg_table_any(int fd, uint64_t bytes, struct seg_table **ret)
-{
-    struct seg_table *t = NULL;
-    int err = seg_table_load(fd, NULL, &t);
-
-    if (err > 0) err = seg_table_scan(fd, bytes, &t);
-    if (err > 0 && t && t->n > 0) err = SEG_OK;
-    if (err) {
-        seg_table_free(t);
-        return err;
-    }
-    *ret = t;
-    return SEG_OK;
-}

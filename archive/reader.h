@@ -42,9 +42,6 @@ int seg_table_load(int fd, const struct seg_info *info, struct seg_table **ret);
  * without an error behind the last whole fragment. SEG_OK, SEG_E_BAD, -errno. On an error *t stays valid as
  * far as it was read. */
 int seg_table_scan(int fd, uint64_t bytes, struct seg_table **t);
-/* By the footer; where there is none, or it is damaged, by the fragments up to byte `bytes` of the file, as
- * far as they are good. SEG_OK, SEG_E_BAD, -errno. */
-int seg_table_any(int fd, uint64_t bytes, struct seg_table **ret);
 void seg_table_free(struct seg_table *t); /* NULL too */
 
 /* Sound of which nothing comes in the first SEG_QUIET_US, a bit each track: it is only announced. */

@@ -1,6 +1,7 @@
 #include "archive/rebuild.h"
 #include "archive/index_build.h"
 #include "archive/reader.h"
+#include "archive/rebuild_copies.h"
 #include "archive/repair.h"
 #include "archive/scan.h"
 #include "archive/segrow.h"
@@ -36,16 +37,78 @@ const char *rebuild_fault_name(enum rebuild_fault f)
         [REBUILD_UNKNOWN] = "not in the index",
         [REBUILD_GONE] = "not on the disk",
         [REBUILD_DIFFERS] = "differs",
+        [REBUILD_DAMAGED] = "damaged",
+        [REBUILD_SUM] = "checksum differs",
         [REBUILD_RANGES] = "ranges differ",
         [REBUILD_TOTAL] = "total differs",
+        [REBUILD_EVENT] = "event differs",
+        [REBUILD_UNCOPIED] = "event without its copy",
+        [REBUILD_LOCK] = "lock differs",
     };
 
     return names[f];
 }
 
+bool rebuild_fault_of_segment(enum rebuild_fault f)
+{
+    return f <= REBUILD_SUM;
+}
+
 static void tell(struct rebuild *r)
 {
     r->alive(r->arg, r->done, MAX(r->all, r->done));
+}
+
+/* --- one segment --- */
+
+/* What the index alone knows is that a segment was found damaged when it was read back. */
+static bool same(struct seg_info *x, struct seg_info *y)
+{
+    uint8_t mx[SEGROW_MAX], my[SEGROW_MAX];
+    struct wr wx = wr_of(mx, sizeof(mx)), wy = wr_of(my, sizeof(my));
+
+    x->flags |= SEG_DAMAGED;
+    y->flags |= SEG_DAMAGED;
+    segrow_write(&wx, x);
+    segrow_write(&wy, y);
+    return span_eq(wr_span(&wx), wr_span(&wy));
+}
+
+/* Of a file without a footer: its writer has something newer in the index. */
+static bool gone_on(struct rebuild *r, const char *uid, uint64_t id)
+{
+    CLEANUP(mem_freep) struct seg_info *last = NEW(struct seg_info);
+
+    return index_last(r->ix, uid, last) == INDEX_OK && last->id > id &&
+        last->start_us < clock_wall_us() - REBUILD_YOUNG_US;
+}
+
+static bool is_missing(int err)
+{
+    return err == -ENOENT || err == -ENOTDIR || err == -ELOOP;
+}
+
+/* As the file and the index are now. */
+static void judge(struct rebuild *r, const char *uid, uint64_t id)
+{
+    CLEANUP(mem_freep) struct seg_info *in = NEW(struct seg_info), *on = NEW(struct seg_info);
+    CLEANUP(fd_close) int records = -1;
+    int look = storage_records_ro(r->storage, uid, &records), get = index_get(r->ix, uid, id, in);
+    enum rebuild_fault f = REBUILD_DIFFERS;
+
+    if (index_broken(r->ix)) return; /* says nothing of anything */
+    if (look == 0) look = repair_look(records, uid, id, on);
+    if (look == SEG_OK && get == INDEX_OK && same(in, on)) return;
+    if (look < 0 && get == INDEX_E_NONE) return;
+    if (get == INDEX_E_NONE) {
+        if (look == SEG_OK ? on->end_us > clock_wall_us() - REBUILD_YOUNG_US : !gone_on(r, uid, id)) return;
+        if (index_is_trash(r->ix, uid, id)) return;
+        f = look == SEG_OK ? REBUILD_UNKNOWN : REBUILD_DAMAGED;
+    } else if (look != SEG_OK) {
+        f = is_missing(look) ? REBUILD_GONE : REBUILD_DAMAGED;
+    }
+    r->faults++;
+    r->found(r->arg, f, uid, id);
 }
 
 /* --- the new one --- */
@@ -56,11 +119,14 @@ static bool take(void *arg, const char *uid, uint64_t id)
     struct making *m = arg;
     uint8_t mem[SEGROW_MAX];
     struct wr w = wr_of(mem, sizeof(mem));
+    int look = repair_look(m->records_fd, uid, id, m->info);
 
-    if (repair_look(m->records_fd, uid, id, m->info) == SEG_OK) {
+    if (look == SEG_OK) {
         segrow_write(&w, m->info);
         if ((m->n & (m->n - 1)) == 0) m->rows = mem_renew(m->rows, MAX(m->n * 2, 16) * sizeof(*m->rows));
         m->rows[m->n++] = (struct row){id, mem_dup(mem, w.n), w.n};
+    } else if (look > 0 && index_get(m->r->ix, uid, id, m->info) == INDEX_E_NONE) {
+        judge(m->r, uid, id);
     }
     m->r->done++;
     tell(m->r);
@@ -178,38 +244,28 @@ static int make(struct rebuild *r)
 
 /* --- is the other its equal? --- */
 
-/* What the index alone knows is that a segment was found damaged when it was read back. */
-static bool same(struct seg_info *x, struct seg_info *y)
+static void still_alive(void *arg)
 {
-    uint8_t mx[SEGROW_MAX], my[SEGROW_MAX];
-    struct wr wx = wr_of(mx, sizeof(mx)), wy = wr_of(my, sizeof(my));
-
-    x->flags |= SEG_DAMAGED;
-    y->flags |= SEG_DAMAGED;
-    segrow_write(&wx, x);
-    segrow_write(&wy, y);
-    return span_eq(wr_span(&wx), wr_span(&wy));
+    tell(arg);
 }
 
-/* As the file and the index are now. */
-static void judge(struct rebuild *r, const char *uid, uint64_t id)
+/* Both say the same of it: do its bytes too? */
+static void check_sum(struct rebuild *r, const char *uid, const struct seg_info *info)
 {
-    CLEANUP(mem_freep) struct seg_info *in = NEW(struct seg_info), *on = NEW(struct seg_info);
+    const struct segproof_watch watch = {still_alive, r};
     CLEANUP(fd_close) int records = -1;
-    int look = storage_records_ro(r->storage, uid, &records), get = index_get(r->ix, uid, id, in);
-    enum rebuild_fault f = REBUILD_DIFFERS;
+    int err = storage_records_ro(r->storage, uid, &records);
 
-    if (look == 0) look = repair_look(records, uid, id, on);
-    if (look == SEG_OK && get == INDEX_OK && same(in, on)) return;
-    if (look != SEG_OK && get == INDEX_E_NONE) return;
-    if (get == INDEX_E_NONE) {
-        if (on->end_us > clock_wall_us() - REBUILD_YOUNG_US || index_is_trash(r->ix, uid, id)) return;
-        f = REBUILD_UNKNOWN;
-    } else if (look != SEG_OK) {
-        f = REBUILD_GONE;
+    if (err == 0) err = repair_verify(records, info, &watch);
+    r->done++;
+    tell(r);
+    if (err == SEG_OK || is_missing(err)) return;
+    if (err == SEG_E_NO_FOOTER) {
+        judge(r, uid, info->id); /* it has changed meanwhile */
+        return;
     }
     r->faults++;
-    r->found(r->arg, f, uid, id);
+    r->found(r->arg, REBUILD_SUM, uid, info->id);
 }
 
 /* One side of a comparison: a stream's segments in order. */
@@ -246,7 +302,10 @@ static int compare_segments(struct rebuild *r, struct index *made, const char *u
         uint64_t id = left ? x.at->id : y.at->id;
 
         r->segments++;
-        if (!left || !right || !same(x.at, y.at)) judge(r, uid, id);
+        if (!left || !right || !same(x.at, y.at))
+            judge(r, uid, id);
+        else if (r->sum)
+            check_sum(r, uid, x.at);
         if (left) side_next(&x);
         if (right) side_next(&y);
     }
@@ -307,8 +366,13 @@ static void compare_total(struct rebuild *r, const char *uid)
         struct index_query q = {.uid = uid, .to_us = INT64_MAX};
         struct index_total sum = {0};
         size_t n;
+        int err = index_total(r->ix, uid, &t);
 
-        if (index_total(r->ix, uid, &t)) break;
+        if (err == INDEX_E_DAMAGED) {
+            r->faults++;
+            r->found(r->arg, REBUILD_TOTAL, uid, 0);
+        }
+        if (err) break;
         while (index_segments(r->ix, &q, s, 1, &n) >= 0 && n > 0) {
             sum.segments++;
             sum.bytes += s->bytes;
@@ -359,16 +423,18 @@ int rebuild_run(struct rebuild *r)
     struct index_total t = {0};
     struct index *made = NULL;
     size_t n = 1;
-    int err = INDEX_OK;
+    int err = INDEX_OK, copies;
 
     while (err >= 0 && n > 0) {
         err = index_totals(r->ix, t.uid, &t, 1, &n);
-        if (n > 0) r->all += t.segments;
+        if (n > 0) r->all += t.segments * (r->sum ? 2 : 1);
     }
     if (err >= 0) err = make(r);
+    if (err >= 0) err = rebuild_copies_make(r);
     if (err >= 0) err = index_open_ro(r->dir, &made);
     if (err) return err;
     err = compare(r, made);
+    copies = err < 0 ? err : rebuild_copies_compare(r, made);
     index_close(made);
-    return err;
+    return copies < 0 ? copies : MAX(err, copies);
 }

@@ -2,10 +2,8 @@
 #include "archive/reader.h"
 #include "archive/segbox.h"
 #include "archive/segtable.h"
-#include "common/base/crc.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
-#include "common/media/mp4_box.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +11,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define CRC_CHUNK (256u << 10)
 #define HEAD_MOST                                                                                            \
     (64u << 10) /* a file that is not longer has no footage worth keeping when it cannot be read */
 #define TABLE_MOST (64u << 20)
@@ -71,53 +68,6 @@ int repair_look(int records_fd, const char *uid, uint64_t id, struct seg_info *r
     fd_close(&p.folder);
     if (!err) err = seg_info_load(fd, ret);
     return !err && !belongs(ret, uid, id) ? SEG_E_BAD : err;
-}
-
-/* Takes the bytes from `at` to `end` into *crc. */
-static int crc_of(int fd, uint64_t at, uint64_t end, const struct repair_watch *watch, uint32_t *crc)
-{
-    CLEANUP(mem_freep) uint8_t *mem = mem_new(CRC_CHUNK);
-
-    while (at < end) {
-        ssize_t n = pread(fd, mem, (size_t)MIN(CRC_CHUNK, end - at), (off_t)at);
-
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return n < 0 ? -errno : -EIO;
-        *crc = crc32c(*crc, span(mem, (size_t)n));
-        at += (uint64_t)n;
-        if (watch) watch->alive(watch->arg);
-    }
-    return 0;
-}
-
-/* How far the first `bytes` are what was written: behind the last mark that holds, or 0. *ret_crc: of so far.
- */
-static int proven(
-    int fd, uint64_t bytes, const struct repair_watch *watch, uint64_t *ret_bytes, uint32_t *ret_crc)
-{
-    uint8_t mem[SEGBOX_MARK_BYTES];
-    uint32_t crc = 0, said;
-    uint64_t at = 0;
-    int err = 0;
-
-    *ret_bytes = 0;
-    while (!err && at < bytes) {
-        ssize_t n = pread(fd, mem, sizeof(mem), (off_t)at);
-        struct span got = n > 0 ? span(mem, (size_t)n) : SPAN_NONE;
-        struct mp4_box box;
-        bool mark;
-
-        if (n < 0) return -errno;
-        if (mp4_box_head(got, bytes - at, &box) != MP4_OK) break;
-        mark = box.size == sizeof(mem) && segbox_mark_read(got, &said);
-        if (mark && said != crc) break;
-        err = crc_of(fd, at, at + box.size, watch, &crc);
-        at += box.size;
-        if (err || !mark) continue;
-        *ret_bytes = at;
-        *ret_crc = crc;
-    }
-    return err;
 }
 
 static bool table_bytes(struct seg_table *t, struct buf *to)
@@ -179,28 +129,22 @@ static int set_aside(const struct place *p, int fd)
     return renameat(p->folder, p->name, p->folder, bad) < 0 ? -errno : REPAIR_E_BAD;
 }
 
-/* The table of what is proven of a file. */
-static int table_of(int fd, const struct repair_watch *watch, struct seg_table **ret)
+/* The table of what is proven of a file; an empty one where nothing was ever written behind its head. */
+static int table_of(int fd, const struct segproof_watch *watch, struct seg_table **ret)
 {
-    uint64_t whole;
-    uint32_t crc;
-    int err = seg_table_scan(fd, UINT64_MAX, ret);
+    struct segproof proof;
+    int err = segproof_table(fd, watch, ret, &proof);
 
-    if (err || (*ret)->n == 0) return err;
-    err = proven(fd, (*ret)->scanned, watch, &whole, &crc);
-    if (err) return err;
-    if (whole == 0) return SEG_E_BAD;
-    if (whole < (*ret)->scanned) {
-        seg_table_free(*ret);
-        *ret = NULL;
-        err = seg_table_scan(fd, whole, ret);
-    }
-    if (!err) (*ret)->info.crc = crc;
-    return err;
+    if (!err && proof.holes > 0) (*ret)->info.flags |= SEG_DAMAGED;
+    if (!err && (*ret)->n == 0) err = SEG_E_BAD; /* and what is whole cannot be shown */
+    if (err != SEG_E_BAD || proof.holes > 0) return err;
+    err = seg_table_scan(fd, UINT64_MAX, ret);
+    return !err && (*ret)->n > 0 ? SEG_E_BAD : err;
 }
 
-static int repair(const struct place *p, const char *uid, uint64_t id, const struct repair_watch *watch,
-    struct seg_info *ret)
+/* closed: it has been whole once, and nothing is removed. */
+static int repair(const struct place *p, const char *uid, uint64_t id, bool closed,
+    const struct segproof_watch *watch, struct seg_info *ret)
 {
     CLEANUP(fd_close) int fd = -1;
     struct seg_table *t = NULL;
@@ -209,7 +153,7 @@ static int repair(const struct place *p, const char *uid, uint64_t id, const str
     if (err) return err;
     err = table_of(fd, watch, &t);
     if (err == SEG_E_BAD || (!err && !belongs(&t->info, uid, id))) {
-        err = set_aside(p, fd);
+        err = closed ? REPAIR_E_BAD : set_aside(p, fd);
     } else if (!err && t->n == 0) {
         err = unlinkat(p->folder, p->name, 0) < 0 ? -errno : REPAIR_E_EMPTY;
     } else if (!err) {
@@ -220,20 +164,32 @@ static int repair(const struct place *p, const char *uid, uint64_t id, const str
     return err;
 }
 
-int repair_segment(
-    int records_fd, const char *uid, uint64_t id, const struct repair_watch *watch, struct seg_info *ret)
+static int find_and_repair(int records_fd, const char *uid, uint64_t id, bool closed,
+    const struct segproof_watch *watch, struct seg_info *ret)
 {
     struct place p = {.folder = -1};
     int err = find_place(records_fd, id, &p);
 
-    if (!err) err = repair(&p, uid, id, watch, ret);
+    if (!err) err = repair(&p, uid, id, closed, watch, ret);
     fd_close(&p.folder);
     return err;
 }
 
+int repair_segment(
+    int records_fd, const char *uid, uint64_t id, const struct segproof_watch *watch, struct seg_info *ret)
+{
+    return find_and_repair(records_fd, uid, id, false, watch, ret);
+}
+
+int repair_closed(
+    int records_fd, const char *uid, uint64_t id, const struct segproof_watch *watch, struct seg_info *ret)
+{
+    return find_and_repair(records_fd, uid, id, true, watch, ret);
+}
+
 /* The checksum covers all that lies before the box that holds it, whose size stands in the last four bytes.
  */
-static int verify(int fd, const struct seg_info *info, const struct repair_watch *watch)
+static int verify(int fd, const struct seg_info *info, const struct segproof_watch *watch)
 {
     struct seg_info *got = NEW(struct seg_info);
     uint8_t last[4];
@@ -246,11 +202,11 @@ static int verify(int fd, const struct seg_info *info, const struct repair_watch
     if (err) return err == SEG_E_BAD ? SEG_E_NO_FOOTER : err;
     if (pread(fd, last, sizeof(last), (off_t)(info->bytes - sizeof(last))) != sizeof(last)) return -EIO;
     size = segbox_info_size(span(last, sizeof(last)));
-    err = crc_of(fd, 0, info->bytes - size, watch, &crc);
+    err = segproof_crc(fd, 0, info->bytes - size, watch, &crc);
     return err ? err : crc == info->crc ? SEG_OK : SEG_E_BAD;
 }
 
-int repair_verify(int records_fd, const struct seg_info *info, const struct repair_watch *watch)
+int repair_verify(int records_fd, const struct seg_info *info, const struct segproof_watch *watch)
 {
     struct place p = {.folder = -1};
     CLEANUP(fd_close) int fd = -1;

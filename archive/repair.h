@@ -1,22 +1,17 @@
-/* Repair of one segment that has no footer: its writer died. Reads its fragments, cuts off what is not whole
- * (no mark that holds stands behind it), and writes the footer. The caller makes sure that nobody writes it
- * any more. Tests: tests/unit/archive/test_repair.c. */
+/* Repair of one segment that has no footer, as its writer died, or of which some was damaged since: reads its
+ * fragments, cuts off the end that is not whole (no mark that holds stands behind it), and writes a footer
+ * that knows what is whole. The caller makes sure that nobody writes it any more. Tests:
+ * tests/unit/archive/test_repair.c. */
 #ifndef ARCHIVE_REPAIR_H
 #define ARCHIVE_REPAIR_H
 
-#include "archive/seginfo.h"
+#include "archive/segproof.h"
 
 /* Conditions (positive). */
 enum {
     REPAIR_OK = 0,
     REPAIR_E_EMPTY = 1, /* nothing was in it: the file has been removed */
     REPAIR_E_BAD = 2    /* not readable as a segment of this stream: renamed to <path>.bad */
-};
-
-/* Called between the reads of a long file: the disk answers. NULL: nobody wants to know. */
-struct repair_watch {
-    void (*alive)(void *arg);
-    void *arg;
 };
 
 /* Removes a segment's file, and the folders of its day, month and year where they are empty and the day is
@@ -27,9 +22,12 @@ int repair_remove(int records_fd, uint64_t id, usec_t now_us);
 int repair_look(int records_fd, const char *uid, uint64_t id, struct seg_info *ret);
 /* REPAIR_*, -errno. */
 int repair_segment(
-    int records_fd, const char *uid, uint64_t id, const struct repair_watch *watch, struct seg_info *ret);
+    int records_fd, const char *uid, uint64_t id, const struct segproof_watch *watch, struct seg_info *ret);
+/* Of one that was closed once: where nothing of it is whole the file stays as it is, REPAIR_E_BAD. */
+int repair_closed(
+    int records_fd, const char *uid, uint64_t id, const struct segproof_watch *watch, struct seg_info *ret);
 /* Reads the segment back, from the disk and not from the page cache: is every byte what its footer says?
  * SEG_OK, SEG_E_BAD, SEG_E_NO_FOOTER (or it is another's footer), -errno. */
-int repair_verify(int records_fd, const struct seg_info *info, const struct repair_watch *watch);
+int repair_verify(int records_fd, const struct seg_info *info, const struct segproof_watch *watch);
 
 #endif

@@ -281,7 +281,7 @@ static bool abandoned(const struct scan *c, uint64_t id)
 
 static void repair(struct scan *c, uint64_t id, struct seg_info *info)
 {
-    const struct repair_watch watch = {c->ops->alive, c->arg};
+    const struct segproof_watch watch = {c->ops->alive, c->arg};
     CLEANUP(fd_close) int lock_fd = -1;
     int err = try_lock(c->records_fd, &lock_fd);
 

@@ -280,7 +280,7 @@ bool work_due(const struct work *w)
  * footer says is marked: most of it can be played. false: nothing could be done. */
 static bool verify_one(struct work *w)
 {
-    const struct repair_watch watch = {w->ops->alive, w->arg};
+    const struct segproof_watch watch = {w->ops->alive, w->arg};
     struct pending_seg *s = pending_doubtful(&w->pending);
     CLEANUP(fd_close) int records = -1;
     int err;
@@ -568,17 +568,13 @@ void work_init(struct work *w, const struct disk_conf *conf, const struct work_o
 
 void work_done(struct work *w, usec_t now_us)
 {
-    struct map_slot slot;
-    size_t at = 0;
-
     trash_stop(w->keep.trash); /* what is gone is settled, or the next keeper looks for it once more */
     if (w->usable) sync_and_commit(w, now_us, true);
     (void)work_events_tick(w, now_us);
     work_events_done(w);
     work_ask_end(w);
     close_all(w, w->pending.n_sure + w->pending.n_doubtful == 0);
-    while (map_next(&w->writers, &at, &slot)) mem_free(slot.value);
-    map_done(&w->writers);
+    map_drop(&w->writers, mem_free);
     work_keep_done(&w->keep);
     map_done(&w->relook);
     map_done(&w->retry);

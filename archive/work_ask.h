@@ -21,7 +21,13 @@ struct work_list {
 bool work_list(struct work *w, struct answer *a);
 
 /* --- work_mend.c --- */
-bool work_reread(struct work *w, struct answer *a); /* archive reread STORAGE UID ID */
+bool work_reread(struct work *w, struct answer *a); /* archive reread STORAGE UID ID [sum] */
+/* archive restore STORAGE [copies] */
+struct work_restore {
+    enum { RESTORE_LOCKS, RESTORE_COPY, RESTORE_BEGIN, RESTORE_READ } at;
+    struct index_event_at walk; /* RESTORE_COPY */
+};
+bool work_restore(struct work *w, struct answer *a);
 /* archive vacuum [UID [yes|no [progress]]]: only what the keeper's table, complete, does not name. progress:
  * once a second a page of one row: "storage", and of its segments those "done" and "all" */
 struct work_vacuum {

@@ -86,6 +86,11 @@ void work_copies_opened(struct work *w)
     if (w->indexer.rebuild) begin(w);
 }
 
+void work_copies_restore(struct work *w)
+{
+    if (!w->copies.restoring) begin(w);
+}
+
 void work_copies_closed(struct work *w)
 {
     end(w);

@@ -23,6 +23,8 @@ struct work_copies {
 /* The index has just been opened; the storage is going to be closed. */
 void work_copies_opened(struct work *w);
 void work_copies_closed(struct work *w);
+/* All of them are to be put into the index, unless that is going on. */
+void work_copies_restore(struct work *w);
 /* Some more of them to the index; true: there is more. */
 bool work_copies_step(struct work *w);
 bool work_copies_restoring(const struct work *w);

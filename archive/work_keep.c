@@ -20,11 +20,7 @@ void work_keep_init(struct work_keep *k)
 
 void work_keep_done(struct work_keep *k)
 {
-    struct map_slot slot;
-    size_t at = 0;
-
-    while (map_next(&k->policies, &at, &slot)) mem_free(slot.value);
-    map_done(&k->policies);
+    map_drop(&k->policies, mem_free);
     locks_done(&k->locks);
 }
 
@@ -114,6 +110,16 @@ static int write_locks(struct work *w)
         err = index_locks_put(w->indexer.ix, list->v, list->n);
     }
     if (w->keep.copied != w->keep.locks.n) (void)write_copy(w);
+    return err;
+}
+
+int work_keep_restore(struct work *w)
+{
+    int err;
+
+    read_copy(w);
+    err = write_locks(w);
+    if (err) w->keep.wrote_err = err;
     return err;
 }
 

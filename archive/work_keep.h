@@ -57,6 +57,8 @@ int work_keep_take_out(struct work *w, const struct index_ref *refs, const uint6
 /* p NULL: it is not configured any more. */
 void work_keep_policy(struct work *w, const char *uid, const struct keep_policy *p);
 void work_keep_lock(struct work *w, const struct index_lock *lock);
+/* Locks out of their copy, and all of them into index and copy. INDEX_OK, INDEX_E_DAMAGED, -errno. */
+int work_keep_restore(struct work *w);
 void work_keep_ready(struct work *w);
 /* Is this stream in the configuration? */
 bool work_keep_configured(const struct work *w, const char *uid);

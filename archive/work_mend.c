@@ -1,9 +1,14 @@
 /* What msctl archive rebuild and vacuum ask a storage's thread for (ask.h): one record read anew from its
- * file; footage of streams that are not configured any more, listed or taken out. */
+ * file; locks and events from their copies; footage of streams that are not configured any more, listed or
+ * taken out. */
+#include "archive/reader.h"
+#include "archive/repair.h"
 #include "archive/work.h"
 #include "archive/work_ask.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
+#include "common/base/err.h"
+#include "common/base/fd.h"
 #include "common/base/mem.h"
 
 #include <errno.h>
@@ -11,23 +16,88 @@
 #define PAGE   64       /* segments of one transaction */
 #define SAY_US US_PER_S /* how far it has come */
 
-/* --- archive reread STORAGE UID ID --- */
+/* --- archive reread STORAGE UID ID [sum] --- */
+
+/* A file that has no footer any more, or other bytes than its footer says, gets one that knows what of it is
+ * whole. Its writer has gone on: one as new, or newer, is in the index. 0 or -errno. */
+static int repair_file(struct work *w, const char *uid, uint64_t id, bool sum)
+{
+    const struct segproof_watch watch = {w->ops->alive, w->arg};
+    CLEANUP(mem_freep) struct seg_info *info = NEW(struct seg_info);
+    CLEANUP(fd_close) int records = -1;
+    int err = storage_records_ro(&w->storage, uid, &records);
+
+    if (index_last(w->indexer.ix, uid, info) != INDEX_OK || id > info->id) return 0; /* the scan's */
+    if (!err) err = repair_look(records, uid, id, info);
+    if (err == SEG_OK && sum) err = repair_verify(records, info, &watch);
+    if (err <= 0) return err == -ENOENT ? 0 : err;
+    err = repair_closed(records, uid, id, &watch, info);
+    if (err >= 0)
+        log_event_of(LOG_NOTE, uid, "segment-repaired", "storage=%s id=%llx result=%d samples=%u",
+            w->conf->name, (unsigned long long)id, err, err ? 0 : info->samples);
+    return MIN(err, 0);
+}
 
 bool work_reread(struct work *w, struct answer *a)
 {
     uint64_t id;
-    int err, disk;
+    int err, disk = 0;
 
     if (strcmp(a->ask.args[0], w->conf->name) != 0) return false;
     if (!seg_uid_ok(a->ask.args[1]) || !span_hex64(span_of(a->ask.args[2]), &id) || !seg_id_ok(id)) {
-        answer_fail(a, CTL_USAGE, "STORAGE UID ID");
+        answer_fail(a, CTL_USAGE, "STORAGE UID ID [sum]");
         return false;
     }
-    err = indexer_reread(&w->indexer, &w->storage, a->ask.args[1], id, &disk);
+    if (id && !index_is_trash(w->indexer.ix, a->ask.args[1], id))
+        disk = repair_file(w, a->ask.args[1], id, a->ask.n_args > 3);
+    err = disk ? 0 : indexer_reread(&w->indexer, &w->storage, a->ask.args[1], id, &disk);
     if (err) w->keep.wrote_err = err;
     if (disk) err = disk;
     if (err) answer_fail(a, CTL_FAILED, "storage %s: %s", w->conf->name, err < 0 ? err_text(err) : "damaged");
     return false;
+}
+
+/* --- archive restore STORAGE [copies] --- */
+
+/* Some more events of the index into their copies. true: that was not the last of them. */
+static bool copy_page(struct work *w, struct work_restore *s, int *ret_err)
+{
+    struct event *page = mem_new_n(PAGE, sizeof(*page));
+    size_t n;
+    int err = index_events(w->indexer.ix, &EVENT_QUERY_ALL, &s->walk, page, PAGE, &n);
+
+    if (err >= 0) err = n == 0 || work_copies_add(w, page, n) ? 0 : -EIO;
+    mem_free(page);
+    *ret_err = err;
+    return !err && !s->walk.end;
+}
+
+bool work_restore(struct work *w, struct answer *a)
+{
+    struct work_restore *s = a->state;
+    bool copies = a->ask.n_args > 1, more = true;
+    int err = 0;
+
+    if (strcmp(a->ask.args[0], w->conf->name) != 0) return false;
+    switch (s->at) {
+    case RESTORE_LOCKS:
+        err = work_keep_restore(w);
+        s->at = copies ? RESTORE_COPY : RESTORE_BEGIN;
+        break;
+    case RESTORE_COPY:
+        if (!copy_page(w, s, &err)) s->at = RESTORE_BEGIN;
+        break;
+    case RESTORE_BEGIN:
+        work_copies_restore(w);
+        s->at = RESTORE_READ;
+        break;
+    case RESTORE_READ:
+        more = work_copies_step(w);
+        err = w->keep.wrote_err;
+        break;
+    }
+    if (err) answer_fail(a, CTL_FAILED, "storage %s: %s", w->conf->name, err < 0 ? err_text(err) : "damaged");
+    return more && !err;
 }
 
 /* --- archive vacuum [UID [yes|no [progress]]] --- */

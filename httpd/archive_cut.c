@@ -1,4 +1,5 @@
 #include "httpd/archive_cut.h"
+#include "archive/segproof.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
 
@@ -68,7 +69,7 @@ static int read_open(
 static int read_fragments(const struct cut_key *k, int fd, struct cut *c)
 {
     struct seg_table *t = NULL;
-    int err = seg_table_scan(fd, INT64_MAX, &t);
+    int err = seg_table_fragments(fd, INT64_MAX, &t);
 
     if (err == 0) err = make(k, t, c);
     seg_table_free(t);

@@ -1,5 +1,6 @@
 /* Everything is read and written in the storages' pools. */
 #include "httpd/archive_list.h"
+#include "archive/segproof.h"
 #include "httpd/archive.h"
 #include "httpd/hls.h"
 #include "httpd/http_access.h"
@@ -95,7 +96,7 @@ static void add_flawed(struct archive_visit *v, const struct seg_info *info)
     struct seg_table *t = NULL;
 
     if (seg_open(v->st->path, v->j->uid, info->path, &fd) != 0) return;
-    if (seg_table_scan(fd, INT64_MAX, &t) == SEG_OK && t->n > 0) add_as(v, &t->info, false);
+    if (seg_table_any(fd, INT64_MAX, &t) == SEG_OK) add_as(v, &t->info, false);
     seg_table_free(t);
 }
 

@@ -2,6 +2,7 @@
  * sent, media by sendfile. At no time more than one segment's rows are in memory, and more than one file is
  * open. */
 #include "httpd/archive_mp4.h"
+#include "archive/segproof.h"
 #include "httpd/text.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"

@@ -1,6 +1,7 @@
 /* Films whose telephone sound is made into AAC (audio=aac): which form it has, and the frames of a piece.
  * The neighbours of a segment are heard where they lie on its storage. In the storages' pools. */
 #include "httpd/archive_mp4.h"
+#include "archive/segproof.h"
 #include "common/base/fd.h"
 #include "common/base/map.h"
 #include "common/base/mem.h"

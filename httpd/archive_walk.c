@@ -1,6 +1,7 @@
 /* The walk over the segments' tables, after which a film's length is known. Some at a time, in the pool of
  * the storage they lie on. A segment that is gone, or not to be read as one, is a gap. */
 #include "httpd/archive_mp4.h"
+#include "archive/segproof.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
 

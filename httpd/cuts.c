@@ -48,11 +48,16 @@ void cut_made_from(struct cut *c, const struct stat *file)
     c->file.dev = file->st_dev;
     c->file.ino = file->st_ino;
     c->file.bytes = file->st_size;
+    c->file.changed = file->st_mtim;
 }
 
 bool cut_fits(const struct cut *c, const struct stat *file)
 {
-    return c->file.dev == file->st_dev && c->file.ino == file->st_ino && file->st_size >= c->file.bytes;
+    const struct timespec *was = &c->file.changed, *is = &file->st_mtim;
+
+    if (c->file.dev != file->st_dev || c->file.ino != file->st_ino) return false;
+    if (file->st_size != c->file.bytes) return file->st_size > c->file.bytes; /* of an open one: it grows */
+    return was->tv_sec == is->tv_sec && was->tv_nsec == is->tv_nsec;
 }
 
 struct cuts *cuts_new(size_t bytes_max)

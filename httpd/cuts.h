@@ -1,7 +1,8 @@
 /* Ready-made pieces of segments: the head that is sent before the media, and the ranges of the file that are
  * the media. With many viewers of the same footage its table is read once. One cache a storage, capped in
  * bytes; what was asked for longest ago goes first. A piece holds good while its file is the one it was made
- * from, and no shorter. A lock is held for a look into memory only. Tests: tests/unit/httpd/test_cuts.c. */
+ * from, has not become shorter, and was not written to but at its end. A lock is held for a look into memory
+ * only. Tests: tests/unit/httpd/test_cuts.c. */
 #ifndef HTTPD_CUTS_H
 #define HTTPD_CUTS_H
 
@@ -27,7 +28,8 @@ struct cut {
     struct {
         dev_t dev;
         ino_t ino;
-        off_t bytes; /* that long it was when the piece was made */
+        off_t bytes;             /* that long it was when the piece was made, */
+        struct timespec changed; /* and not touched since then, unless it grew */
     } file;
     /* the cache's */
     _Atomic uint32_t refs;

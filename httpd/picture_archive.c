@@ -1,6 +1,7 @@
 /* Pictures of the archive as JPEG: the key frame at or before a time, which the answer names; with exact=1
  * the frame at that time, decoded from its key frame on. */
 #include "common/base/clock.h"
+#include "archive/segproof.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
 #include "common/wire/url.h"

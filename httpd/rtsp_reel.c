@@ -1,4 +1,5 @@
 #include "httpd/rtsp_reel.h"
+#include "archive/segproof.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"

@@ -486,7 +486,8 @@ const struct command commands[] = {
     {"archive lock", 3, 4, run_archive_range, NULL},
     {"archive unlock", 2, 2, control_ask_keeper, NULL},
     {"archive locks", 0, 1, control_ask_keeper, NULL},
-    {"archive reread", 3, 3, control_ask_keeper, NULL},
+    {"archive reread", 3, 4, control_ask_keeper, NULL},
+    {"archive restore", 1, 2, control_ask_keeper, NULL},
     {"archive vacuum", 0, 3, control_ask_keeper, NULL},
 };
 const size_t n_commands = ARRAY_N(commands);

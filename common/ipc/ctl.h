@@ -43,8 +43,12 @@
  * locks.
  * - archive unlock UID ID: no row.
  * - archive locks [UID]: a row a lock. id t, uid t, from_s u, to_s u, since_s u, by t, note t.
- * - archive reread STORAGE UID ID: no row. The index's record of a segment (ID in hex; 0: the stream's ranges
- * and total) is made anew from its file, or goes where there is none. msctl archive rebuild says it.
+ * - archive reread STORAGE UID ID [sum]: no row. The index's record of a segment (ID in hex; 0: the stream's
+ * ranges and total) is made anew from its file, or goes where there is none. A file without a footer, with
+ * sum also one whose bytes are not what it says, first gets a footer that knows what of it is whole. msctl
+ * archive rebuild says it.
+ * - archive restore STORAGE [copies]: no row. Locks and events are put into the storage's index again out of
+ * their copies; copies: all events of the index into the copies before. msctl archive rebuild says it.
  * - archive vacuum [UID [yes|no [progress]]]: a row for each stream and storage with footage of a stream that
  * is not configured; yes: all of it but what is locked is deleted. uid t, storage t, segments u, bytes u,
  * locked u, deleted u. UID "": all. progress: also, once a second and storage, a page of one row of how far

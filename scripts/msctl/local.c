@@ -29,8 +29,11 @@ struct look {
     struct diff {
         char uid[40];
         uint64_t id;
+        bool sum;
     } * diffs;
     size_t n_diffs;
+    size_t n_copied; /* events and locks: not as their copies, */
+    bool recopy;     /* or without one */
 };
 
 /* --- one line, or one object, for each thing that is found --- */
@@ -110,58 +113,80 @@ static int check_place(struct look *p)
 static void on_diff(void *arg, enum rebuild_fault f, const char *uid, uint64_t id)
 {
     struct look *p = arg;
+    bool segment = rebuild_fault_of_segment(f);
     char path[SEG_PATH_MAX] = "";
 
     p->faults++;
     progress_clear(&p->progress);
-    if (id) seg_path_of(id, path);
+    if (id && segment) seg_path_of(id, path);
     if (p->l->json) {
         object_begin(p);
         object_text(p, "storage", p->at.name, ", ");
         object_text(p, "uid", uid, ", ");
         object_text(p, "path", path, ", ");
+        if (id && !segment) fprintf(p->l->out, "\"id\": %llu, ", (unsigned long long)id);
         object_text(p, "fault", rebuild_fault_name(f), "}");
     } else {
         fprintf(p->l->out, "%s: %s ", rebuild_fault_name(f), p->at.name);
         print_text(p->l->out, uid);
-        fprintf(p->l->out, "%s%s\n", id ? "/records/" : "", path);
+        if (id && !segment) fprintf(p->l->out, " %llu", (unsigned long long)id);
+        fprintf(p->l->out, "%s%s\n", path[0] ? "/records/" : "", path);
     }
-    if (p->n_diffs == DIFFS_MAX) return;
+    p->n_copied += id && !segment;
+    p->recopy |= f == REBUILD_UNCOPIED;
+    if ((id && !segment) || p->n_diffs == DIFFS_MAX) return;
     if ((p->n_diffs & (p->n_diffs - 1)) == 0)
         p->diffs = mem_renew(p->diffs, MAX(p->n_diffs * 2, 16) * sizeof(*p->diffs));
     span_copy(span_of(uid), p->diffs[p->n_diffs].uid, sizeof(p->diffs[0].uid));
+    p->diffs[p->n_diffs].sum = f == REBUILD_SUM;
     p->diffs[p->n_diffs++].id = id;
+}
+
+static int say(struct look *p, const char *cmd, char **args, size_t n)
+{
+    struct show rows = {0};
+    char text[512];
+    int code = ask(p->l->socket, cmd, args, n, &rows, text);
+
+    show_done(&rows);
+    if (code != CTL_OK) fprintf(p->l->err, "msctl: %s: %s\n", n > 1 ? args[1] : p->at.name, text);
+    return code;
 }
 
 /* The keeper writes the record anew from the file, or takes it out. */
 static int mend(struct look *p, const struct diff *d)
 {
-    struct show rows = {0};
-    char id[20], uid[40], text[512];
-    char *args[] = {p->at.name, uid, id};
-    int code;
+    char id[20], uid[40], sum[] = "sum";
+    char *args[] = {p->at.name, uid, id, sum};
 
     snprintf(id, sizeof(id), "%llx", (unsigned long long)d->id);
     snprintf(uid, sizeof(uid), "%s", d->uid);
-    code = ask(p->l->socket, "archive reread", args, ARRAY_N(args), &rows, text);
-    show_done(&rows);
-    if (code != CTL_OK) fprintf(p->l->err, "msctl: %s: %s: %s\n", p->at.name, uid, text);
-    return code;
+    return say(p, "archive reread", args, d->sum ? 4 : 3);
+}
+
+static int restore(struct look *p)
+{
+    char copies[] = "copies";
+    char *args[] = {p->at.name, copies};
+
+    return p->n_copied > 0 ? say(p, "archive restore", args, p->recopy ? 2 : 1) : CTL_OK;
 }
 
 static int mend_all(struct look *p)
 {
     int code = CTL_OK;
 
-    if (p->l->verify || !p->l->socket || p->n_diffs == 0) return p->n_diffs ? CTL_FAILED : CTL_OK;
+    if (p->l->verify || !p->l->socket || p->faults == 0) return p->faults ? CTL_FAILED : CTL_OK;
     progress_begin(&p->progress, p->l->err, "mended");
     for (size_t i = 0; i < p->n_diffs && code == CTL_OK; i++) {
         code = mend(p, &p->diffs[i]);
         progress_tell(&p->progress, i + 1, p->n_diffs, p->n_diffs);
     }
+    if (code == CTL_OK) code = restore(p);
     progress_clear(&p->progress);
     if (code == CTL_OK && !p->l->json)
-        fprintf(p->l->out, "%s: %zu differences mended from the files\n", p->at.name, p->n_diffs);
+        fprintf(
+            p->l->out, "%s: %zu differences mended from the files\n", p->at.name, p->n_diffs + p->n_copied);
     return code;
 }
 
@@ -183,6 +208,7 @@ static int rebuild_place(struct look *p)
     struct rebuild r = {.storage = &p->at.storage,
         .ix = p->at.ix,
         .dir = dir,
+        .sum = p->l->sum,
         .found = on_diff,
         .alive = on_checked,
         .arg = p};
@@ -195,11 +221,12 @@ static int rebuild_place(struct look *p)
     err = rebuild_run(&r);
     progress_clear(&p->progress);
     remove_made(dir);
-    if (err) return place_fail(&p->at, p->l->err, "not to its end", err);
+    if (err < 0 || index_broken(p->at.ix)) return place_fail(&p->at, p->l->err, "not to its end", err);
+    if (err) (void)place_fail(&p->at, p->l->err, "some of its index cannot be read", err);
     if (!p->l->json)
         fprintf(p->l->out, "%s: %llu segments, %s\n", p->at.name, (unsigned long long)r.segments,
             r.faults ? "the index differs from what its files say" : "the index is what its files say");
-    return mend_all(p);
+    return err && !r.faults ? CTL_FAILED : mend_all(p);
 }
 
 /* --- which storages --- */

@@ -232,8 +232,9 @@ static const struct command {
     {"archive check", "archive check [STORAGE]", "is on the disk what the index says? --sum: every byte", 0,
         1, print_nothing, NULL},
     {"archive rebuild", "archive rebuild [STORAGE]",
-        "an index out of the files alone; mends where the one in use differs; --verify: only tells", 0, 1,
-        print_nothing, NULL},
+        "an index out of the files alone; mends where the one in use differs; --sum: every byte; --verify: "
+        "only tells",
+        0, 1, print_nothing, NULL},
     {"archive export", "archive export UID FROM DURATION",
         "footage as an MP4, with a signed manifest: --out FILE.mp4; --force, --keep-gaps", 3, 3,
         print_nothing, NULL},
@@ -275,7 +276,7 @@ static const struct extra {
 } extras[] = {
     {"archive plan", "C", NULL},
     {"archive check", "PIS", local_check},
-    {"archive rebuild", "PIV", local_rebuild},
+    {"archive rebuild", "PISV", local_rebuild},
     {"archive export", "OFG", local_export},
     {"archive verify", "K", local_verify},
     {"archive vacuum", "Y", local_vacuum},

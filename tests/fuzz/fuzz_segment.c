@@ -1,5 +1,6 @@
-/* A whole file of any content as a segment: by its footer, by its fragments, and cut at its key frames. */
-#include "archive/reader.h"
+/* A whole file of any content as a segment: by its footer, by its fragments, by what its marks prove, and cut
+ * at its key frames. */
+#include "archive/segproof.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
 
@@ -31,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     CLEANUP(fd_close) int fd = memfd_create("segment", MFD_CLOEXEC);
     struct seg_table *t = NULL;
+    struct segproof proof;
 
     must(fd >= 0 && fd_write_all(fd, span(data, n)) == 0);
     if (seg_table_load(fd, NULL, &t) == SEG_OK) check(t, n);
@@ -40,6 +42,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         seg_table_scan(fd, n, &t);
         check(t, n);
     }
+    seg_table_free(t);
+    t = NULL;
+    if (segproof_table(fd, NULL, &t, &proof) == SEG_OK) {
+        must(proof.bytes > 0 && proof.bytes <= n && t->info.bytes == proof.bytes);
+        check(t, proof.bytes);
+    }
+    seg_table_free(t);
+    t = NULL;
+    if (seg_table_any(fd, UINT64_MAX, &t) == SEG_OK) check(t, n);
     seg_table_free(t);
     return 0;
 }

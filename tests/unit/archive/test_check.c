@@ -5,6 +5,8 @@
 #include <cmocka.h>
 
 #include "archive/check.h"
+#include "archive/event_file.h"
+#include "archive/lock_file.h"
 #include "archive/rebuild.h"
 #include "archive/segment.h"
 #include "common/base/clock.h"
@@ -101,6 +103,7 @@ static void note(struct place *p, const char *what, const char *uid, uint64_t id
     wr_fmt(&w, "%s %s", what, uid);
     for (unsigned n = 0; n < EACH; n++)
         if (stream < STREAMS && p->segs[stream][n].id == id) wr_fmt(&w, " %u", n);
+    if (id > 0 && id < 100) wr_fmt(&w, " #%u", (unsigned)id); /* an event, a lock */
     wr_text(&w, "\n");
     wr_cstr(&w);
 }
@@ -188,11 +191,12 @@ static void a_stream_without_its_folder_is_all_missing(void **state)
     check_finds(p, true, "missing cam-1 0\nmissing cam-1 1\nmissing cam-1 2\nmissing cam-1 3\n");
 }
 
-static void rebuild_finds(struct place *p, const char *want)
+static void rebuild_with(struct place *p, bool sum, const char *want)
 {
     struct rebuild r = {.storage = &p->storage,
         .ix = p->ix,
         .dir = p->made_dir,
+        .sum = sum,
         .found = on_diff,
         .alive = on_alive,
         .arg = p};
@@ -202,6 +206,11 @@ static void rebuild_finds(struct place *p, const char *want)
     assert_int_equal(mkdir(p->made_dir, 0700), 0);
     assert_int_equal(rebuild_run(&r), INDEX_OK);
     assert_string_equal(p->found, want);
+}
+
+static void rebuild_finds(struct place *p, const char *want)
+{
+    rebuild_with(p, false, want);
 }
 
 static void an_index_is_equal_to_its_files(void **state)
@@ -242,6 +251,25 @@ static void differences_are_told(void **state)
     rebuild_finds(p, "differs cam-0 0\nnot on the disk cam-0 3\nnot in the index cam-1 2\n");
 }
 
+/* Bytes that are not what they were, a file without its end, known to the index and not. */
+static void damaged_files_are_told(void **state)
+{
+    struct place *p = *state;
+    struct index_flaw unknown = {.table = INDEX_SEGMENTS, .uid = "cam-1", .number = p->segs[1][0].id};
+    char path[256];
+
+    path_of(p, 0, 1, path);
+    change_byte(path, (off_t)p->segs[0][1].table_at / 2);
+    rebuild_finds(p, "");
+    rebuild_with(p, true, "checksum differs cam-0 1\n");
+    path_of(p, 0, 2, path);
+    assert_int_equal(truncate(path, (off_t)p->segs[0][2].table_at / 2), 0);
+    path_of(p, 1, 0, path);
+    assert_int_equal(truncate(path, (off_t)p->segs[1][0].table_at), 0);
+    assert_int_equal(index_mend(p->ix, &unknown, NULL), INDEX_OK);
+    rebuild_with(p, true, "damaged cam-1 0\nchecksum differs cam-0 1\ndamaged cam-0 2\n");
+}
+
 static void foreign_files_are_left_alone(void **state)
 {
     struct place *p = *state;
@@ -271,6 +299,158 @@ static void a_range_that_grows_does_not_differ(void **state)
     rebuild_finds(p, "");
 }
 
+/* --- events and locks --- */
+
+static struct event event_of(uint64_t id, usec_t end_us)
+{
+    return (struct event){.id = id,
+        .uid = "cam-0",
+        .kind = "motion",
+        .source = "call",
+        .start_us = FOOTAGE_START_US + US_PER_S,
+        .end_us = end_us,
+        .payload = "who"};
+}
+
+static void add_event(struct place *p, struct event e, bool index, bool copy)
+{
+    if (copy) assert_int_equal(event_file_add(p->storage.fd, &e, 1), 0);
+    if (index) assert_int_equal(index_events_put(p->ix, &e, 1), INDEX_OK);
+}
+
+static struct index_lock lock_of(uint64_t id, usec_t version_us, bool released)
+{
+    return (struct index_lock){.id = id,
+        .uid = "cam-1",
+        .start_us = FOOTAGE_START_US,
+        .end_us = FOOTAGE_START_US + US_PER_S,
+        .version_us = version_us,
+        .released_us = released ? version_us : 0,
+        .by = "root"};
+}
+
+static void add_lock(struct place *p, struct index_lock l, bool index, bool copy)
+{
+    if (copy) assert_int_equal(lock_file_add(p->storage.fd, &l), 0);
+    if (index) assert_int_equal(index_locks_put(p->ix, &l, 1), INDEX_OK);
+}
+
+static size_t count_events(struct index *ix, struct event *out, size_t max)
+{
+    struct index_event_at at = {.n = 0};
+    size_t n = 0, all = 0;
+
+    while (!at.end) {
+        assert_int_equal(index_events(ix, &EVENT_QUERY_ALL, &at, out + all, max - all, &n), INDEX_OK);
+        all += n;
+    }
+    return all;
+}
+
+/* The new index has them as the one in use has; what was said more than once, as it was said last. */
+static void locks_and_events_are_in_the_new_index(void **state)
+{
+    struct place *p = *state;
+    struct index_lock held[4];
+    struct event e[4];
+    struct index *made;
+    size_t n;
+
+    add_event(p, event_of(1, 0), true, true);
+    add_event(p, event_of(1, FOOTAGE_START_US + 2 * US_PER_S), true, true);
+    add_event(p, event_of(2, FOOTAGE_START_US + 3 * US_PER_S), true, true);
+    add_lock(p, lock_of(1, 10, false), true, true);
+    add_lock(p, lock_of(1, 20, true), true, true);
+    add_lock(p, lock_of(2, 10, false), true, true);
+    rebuild_finds(p, "");
+    assert_int_equal(index_open_ro(p->made_dir, &made), INDEX_OK);
+    assert_int_equal(count_events(made, e, ARRAY_N(e)), 2);
+    assert_true(e[0].id == 1 && e[0].end_us == FOOTAGE_START_US + 2 * US_PER_S);
+    assert_true(e[1].id == 2 && e[1].end_us == FOOTAGE_START_US + 3 * US_PER_S);
+    assert_string_equal(e[1].payload, "who");
+    assert_int_equal(index_locks(made, NULL, held, ARRAY_N(held), &n), INDEX_OK);
+    assert_int_equal(n, 2);
+    assert_true(held[0].id == 1 && held[0].version_us == 20 && held[0].released_us == 20);
+    assert_true(held[1].id == 2 && held[1].released_us == 0);
+    assert_string_equal(held[1].by, "root");
+    index_close(made);
+}
+
+static void events_that_differ_are_told(void **state)
+{
+    struct place *p = *state;
+    struct event other = event_of(4, FOOTAGE_START_US + 2 * US_PER_S);
+
+    add_event(p, event_of(1, FOOTAGE_START_US + 2 * US_PER_S), false, true);
+    add_event(p, event_of(2, FOOTAGE_START_US + 2 * US_PER_S), true, false);
+    add_event(p, event_of(3, 0), true, true); /* its end did not reach the index */
+    add_event(p, event_of(3, FOOTAGE_START_US + 2 * US_PER_S), false, true);
+    add_event(p, other, true, true);
+    other.payload[0] = 'W';
+    add_event(p, other, true, false);
+    add_event(p, event_of(5, 0), true, true); /* its end did not reach the copy */
+    add_event(p, event_of(5, FOOTAGE_START_US + 2 * US_PER_S), true, false);
+    add_event(p, event_of(6, FOOTAGE_START_US + 2 * US_PER_S), true, true);
+    rebuild_finds(p,
+        "event differs cam-0 #1\nevent without its copy cam-0 #2\nevent differs cam-0 #3\n"
+        "event differs cam-0 #4\nevent without its copy cam-0 #5\n");
+}
+
+/* What is on its way into the index, and what is about to be forgotten. */
+static void events_of_the_edges_are_not_missed(void **state)
+{
+    struct place *p = *state;
+    usec_t now_us = clock_wall_us();
+    struct event fresh = event_of(1, now_us), old = event_of(2, FOOTAGE_START_US - 3600 * US_PER_S);
+    struct event alone = event_of(3, FOOTAGE_START_US + 2 * US_PER_S);
+
+    fresh.start_us = now_us - US_PER_S;
+    add_event(p, fresh, false, true);
+    old.start_us = old.end_us;
+    add_event(p, old, true, false); /* before all footage */
+    old.id = 4;
+    add_event(p, old, false, true);
+    memcpy(alone.uid, "cam-9", 6); /* a stream without any */
+    add_event(p, alone, false, true);
+    rebuild_finds(p, "");
+}
+
+static void locks_that_differ_are_told(void **state)
+{
+    struct place *p = *state;
+    usec_t now_us = clock_wall_us();
+
+    add_lock(p, lock_of(1, 10, false), true, false);
+    add_lock(p, lock_of(2, 10, false), false, true);
+    add_lock(p, lock_of(3, 10, false), true, true);
+    add_lock(p, lock_of(3, 20, true), true, false); /* unlocked, and the copy still holds it */
+    add_lock(p, lock_of(4, 10, true), true, false); /* forgotten by one of them */
+    add_lock(p, lock_of(5, 10, true), false, true);
+    add_lock(p, lock_of(6, now_us, false), false, true); /* on its way */
+    rebuild_finds(p, "lock differs cam-1 #1\nlock differs cam-1 #3\nlock differs cam-1 #2\n");
+}
+
+/* Nothing follows from a copy that cannot be read. */
+static void a_copy_that_cannot_be_read_ends_it(void **state)
+{
+    struct place *p = *state;
+    struct rebuild r = {.storage = &p->storage,
+        .ix = p->ix,
+        .dir = p->made_dir,
+        .found = on_diff,
+        .alive = on_alive,
+        .arg = p};
+    char path[256];
+
+    add_event(p, event_of(1, FOOTAGE_START_US + 2 * US_PER_S), true, false);
+    snprintf(path, sizeof(path), "%s/" EVENT_FILE_FOLDER, p->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof(path), "%s/" EVENT_FILE_FOLDER "/2023-11-14", p->dir);
+    assert_int_equal(mkdir(path, 0700), 0); /* EISDIR */
+    assert_int_equal(rebuild_run(&r), -EISDIR);
+    assert_string_equal(p->found, "");
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_place, drop_place)
@@ -280,7 +460,13 @@ int main(void)
         TEST(an_index_is_equal_to_its_files),
         TEST(a_range_that_grows_does_not_differ),
         TEST(differences_are_told),
+        TEST(damaged_files_are_told),
         TEST(foreign_files_are_left_alone),
+        TEST(locks_and_events_are_in_the_new_index),
+        TEST(events_that_differ_are_told),
+        TEST(events_of_the_edges_are_not_missed),
+        TEST(locks_that_differ_are_told),
+        TEST(a_copy_that_cannot_be_read_ends_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,7 @@ static int drop_place(void **state)
     return 0;
 }
 
+/* Of each sample the file has what was recorded. */
 static void check_repaired(const struct place *p, const struct seg_info *info, size_t samples)
 {
     struct seg_table *t = NULL;
@@ -76,7 +77,7 @@ static void check_repaired(const struct place *p, const struct seg_info *info, s
     int fd;
 
     assert_int_equal(info->samples, samples);
-    assert_int_equal(info->flags, SEG_DISCONT | SEG_RECOVERED);
+    assert_int_equal(info->flags & ~(unsigned)SEG_DAMAGED, SEG_DISCONT | SEG_RECOVERED);
     assert_int_equal(info->start_us, FOOTAGE_START_US - 7000);
     assert_int_equal(repair_look(p->records, "cam-1", p->id, &again), SEG_OK);
     assert_int_equal(again.bytes, info->bytes);
@@ -168,15 +169,80 @@ static void what_never_reached_the_disk_goes(void **state)
     }
 }
 
-static void hole_ends_what_is_kept(void **state)
+/* The video that follows begins with a key frame. */
+static void check_hole(const struct place *p, const struct seg_info *info, size_t most)
+{
+    struct seg_table *t;
+    bool hole = false, key = true;
+    uint64_t behind = 0;
+    int fd;
+
+    check_repaired(p, info, info->samples);
+    assert_true(info->flags & SEG_DAMAGED);
+    assert_true(info->samples < p->f.n && info->samples > p->f.n - most);
+    assert_true(info->end_us > FOOTAGE_START_US + 8 * US_PER_S);
+    assert_int_equal(seg_open(p->storage, "cam-1", info->path, &fd), 0);
+    assert_int_equal(seg_table_load(fd, info, &t), SEG_OK);
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->s[i].offset > behind + 2000) {
+            hole = true;
+            key = false;
+        }
+        behind = t->s[i].offset + t->s[i].size;
+        if (t->tracks.t[t->s[i].track].kind != TRACK_VIDEO) continue;
+        key |= (t->s[i].flags & FRAME_KEY) != 0;
+        assert_true(key);
+    }
+    assert_true(hole);
+    seg_table_free(t);
+    fd_close(&fd);
+}
+
+/* In the media, in the head of a fragment, in a mark; in the middle, and in the first of all fragments. */
+static void what_is_whole_around_a_hole_is_kept(void **state)
 {
     struct place *p = *state;
+    CLEANUP(mem_freep) uint8_t *was = NULL;
     struct seg_info info;
+    size_t n;
 
-    write_zeros(p, p->whole / 2, p->whole / 2 + 3);
+    assert_int_equal(fd_read_file(AT_FDCWD, p->path, 1u << 24, &was, &n), 0);
+    for (uint64_t at = 2000; at < p->whole * 3 / 4; at += p->whole / 20) {
+        int fd = open(p->path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+        assert_int_equal(fd_write_all(fd, span(was, n)), 0);
+        fd_close(&fd);
+        write_zeros(p, at, at + 3);
+        assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_OK);
+        check_hole(p, &info, p->f.n * 4 / 9); /* a second, and what of its group of pictures follows */
+        /* again, now that its footer has gone */
+        assert_int_equal(truncate(p->path, (off_t)info.bytes - 5), 0);
+        assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_OK);
+        check_hole(p, &info, p->f.n * 4 / 9);
+    }
+}
+
+/* Whole boxes are gone: the marks behind them are found. */
+static void what_lies_behind_bytes_that_are_no_boxes_is_kept(void **state)
+{
+    struct place *p = *state;
+    struct seg_table *t = NULL, *all = NULL;
+    struct seg_info info;
+    int fd;
+
+    write_zeros(p, p->whole / 3, p->whole / 2);
+    /* players, before it is repaired: what can be followed, and what lies behind */
+    seg_path_of(p->id, info.path);
+    assert_int_equal(seg_open(p->storage, "cam-1", info.path, &fd), 0);
+    assert_int_equal(seg_table_scan(fd, UINT64_MAX, &t), SEG_OK);
+    assert_int_equal(seg_table_any(fd, UINT64_MAX, &all), SEG_OK);
+    assert_true(t->n < p->f.n / 2 && all->n > p->f.n / 2);
+    assert_true(all->info.end_us > FOOTAGE_START_US + 8 * US_PER_S);
+    seg_table_free(t);
+    seg_table_free(all);
+    fd_close(&fd);
     assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_OK);
-    check_repaired(p, &info, info.samples);
-    assert_true(info.samples > p->f.n / 4 && info.samples < p->f.n * 3 / 4);
+    check_hole(p, &info, p->f.n / 2);
 }
 
 /* Not removed: it is long enough to be somebody's footage. */
@@ -187,7 +253,7 @@ static void without_a_fragment_that_holds_it_is_set_aside(void **state)
     struct stat st;
     char bad[300];
 
-    write_zeros(p, 2000, 2003);
+    write_zeros(p, 0, 64); /* nobody knows what tracks there were */
     assert_int_equal(repair_segment(p->records, "cam-1", p->id, NULL, &info), REPAIR_E_BAD);
     snprintf(bad, sizeof(bad), "%s.bad", p->path);
     assert_int_equal(stat(bad, &st), 0);
@@ -269,7 +335,8 @@ int main(void)
         TEST(cut_fragment_goes),
         TEST(zeros_at_the_end_go),
         TEST(what_never_reached_the_disk_goes),
-        TEST(hole_ends_what_is_kept),
+        TEST(what_is_whole_around_a_hole_is_kept),
+        TEST(what_lies_behind_bytes_that_are_no_boxes_is_kept),
         TEST(without_a_fragment_that_holds_it_is_set_aside),
         TEST(cut_footer_is_written_again),
         TEST(empty_ones_are_removed),

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
+#include "archive/lock_file.h"
 #include "archive/segment.h"
 #include "archive/work.h"
 #include "archive/work_ask.h"
@@ -253,17 +254,30 @@ static void failed_sync(struct place *p)
     assert_int_equal(p->stored, 0);
 }
 
-static int reread(struct place *p, uint64_t id)
+/* The answer's code. */
+static int say(struct place *p, struct span cmd, const char *const *args, size_t n)
 {
-    struct ask q = {.id = 1, .command = ask_command(SPAN_LIT("archive reread")), .n_args = 3};
+    struct ask q = {.id = 1, .command = ask_command(cmd), .n_args = n};
 
-    snprintf(q.args[0], sizeof(q.args[0]), "a");
-    snprintf(q.args[1], sizeof(q.args[1]), "cam-1");
-    snprintf(q.args[2], sizeof(q.args[2]), "%llx", (unsigned long long)id);
+    for (size_t i = 0; i < n; i++) snprintf(q.args[i], sizeof(q.args[i]), "%s", args[i]);
     p->code = -1;
     work_ask_begin(&p->work, &q);
     while (work_ask_step(&p->work)) continue;
     return p->code;
+}
+
+static int reread_sum(struct place *p, uint64_t id, bool sum)
+{
+    char hex[20];
+    const char *args[] = {"a", "cam-1", hex, "sum"};
+
+    snprintf(hex, sizeof(hex), "%llx", (unsigned long long)id);
+    return say(p, SPAN_LIT("archive reread"), args, sum ? 4 : 3);
+}
+
+static int reread(struct place *p, uint64_t id)
+{
+    return reread_sum(p, id, false);
 }
 
 /* The disk says no to reading the file: that is told, and the record stays. 0: as it should be. */
@@ -308,6 +322,36 @@ static uint32_t flags_of(const struct place *p, const struct seg_info *info)
 
     assert_int_equal(index_get(p->work.indexer.ix, "cam-1", info->id, &got), INDEX_OK);
     return got.flags & (SEG_DAMAGED | SEG_RECOVERED);
+}
+
+/* What is whole of a damaged segment stays in the index; nothing is done to one that is written, or whole. */
+static void a_damaged_segment_is_mended(void **state)
+{
+    struct place *p = *state;
+    struct seg_info cut, bad, got;
+    char path[4300];
+    uint64_t open_id;
+    struct stat st;
+
+    segment(p, FOOTAGE_START_US, false, &cut);
+    segment(p, FOOTAGE_START_US + 10 * US_PER_S, false, &bad);
+    for (int i = 0; i < 5 && p->stored < 2; i++) tick(p);
+    open_id = write_segment(p, FOOTAGE_START_US + 20 * US_PER_S, true, &got);
+    snprintf(path, sizeof(path), "%s/cam-1/records/%s", p->conf.path, cut.path);
+    assert_int_equal(truncate(path, (off_t)cut.table_at + 3), 0);
+    assert_int_equal(reread(p, cut.id), CTL_OK);
+    assert_int_equal(index_get(p->work.indexer.ix, "cam-1", cut.id, &got), INDEX_OK);
+    assert_int_equal(got.samples, cut.samples);
+    assert_int_equal(got.flags & (SEG_DAMAGED | SEG_RECOVERED), SEG_RECOVERED);
+    damage(p, &bad, (off_t)bad.table_at / 2);
+    assert_int_equal(reread(p, bad.id), CTL_OK);
+    assert_int_equal(flags_of(p, &bad), 0); /* its footer is there, and believed */
+    assert_int_equal(reread_sum(p, bad.id, true), CTL_OK);
+    assert_int_equal(flags_of(p, &bad), 0); /* of one fragment nothing is whole: it stays as it is */
+    assert_int_equal(reread_sum(p, open_id, true), CTL_OK); /* newer than all of the index: the scan's */
+    seg_path_of(open_id, path);
+    assert_int_equal(fstatat(p->records, path, &st, 0), 0);
+    assert_int_equal(index_get(p->work.indexer.ix, "cam-1", open_id, &got), INDEX_E_NONE);
 }
 
 /* The kernel tells each error once: the next syncfs goes well, and the bytes are not there. */
@@ -718,12 +762,48 @@ static void an_event_is_not_without_its_copy(void **state)
     assert_int_equal(p->events, 1);
 }
 
+/* archive restore: what one side has lost comes back from the other. */
+static void restoring_makes_index_and_copies_equal(void **state)
+{
+    struct place *p = *state;
+    usec_t at_us = clock_wall_us() - 3600 * US_PER_S;
+    struct index_lock l = {
+        .uid = "cam-1", .id = 3, .start_us = at_us, .end_us = at_us + US_PER_S, .version_us = 1};
+    const char *args[] = {"a", "copies"};
+    struct event only = event_at(9, at_us, at_us + US_PER_S), lost = event_at(8, at_us, at_us + US_PER_S);
+    struct index_lock got[2];
+    size_t n;
+
+    work_keep_ready(&p->work);
+    tick(p);
+    work_job(&p->work, &(struct job){.kind = JOB_LOCK, .data = &l});
+    assert_int_equal(unlinkat(p->work.storage.fd, LOCK_FILE_NAME, 0), 0);
+    assert_int_equal(index_events_put(p->work.indexer.ix, &only, 1), INDEX_OK);
+    assert_int_equal(event_file_add(p->work.storage.fd, &lost, 1), 0);
+    assert_int_equal(say(p, SPAN_LIT("archive restore"), args, 1), CTL_OK);
+    assert_true(end_of(p, 8, at_us) == lost.end_us);
+    assert_int_equal(say(p, SPAN_LIT("archive restore"), args, 2), CTL_OK);
+    assert_true(work_keep_may_delete(&p->work));
+    stop(p);
+    in_index(p, "data.mdb", NULL);
+    start(p);
+    assert_true(end_of(p, 8, at_us) == lost.end_us);
+    assert_true(end_of(p, 9, at_us) == only.end_us);
+    assert_int_equal(index_locks(p->work.indexer.ix, NULL, got, ARRAY_N(got), &n), INDEX_OK);
+    assert_int_equal(n, 1);
+    assert_true(got[0].id == 3 && got[0].released_us == 0);
+    /* another storage is not meant */
+    args[0] = "b";
+    assert_int_equal(say(p, SPAN_LIT("archive restore"), args, 1), CTL_OK);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_place, drop_place)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_record_stays_when_its_file_cannot_be_read),
+        TEST(a_damaged_segment_is_mended),
         TEST(failed_repairs_become_rare),
         TEST(recovery_ends_the_wait),
         TEST(what_a_sync_did_not_write_is_read_back),
@@ -737,6 +817,7 @@ int main(void)
         TEST(a_damaged_event_comes_back),
         TEST(events_from_before_there_were_copies),
         TEST(an_event_is_not_without_its_copy),
+        TEST(restoring_makes_index_and_copies_equal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
