@@ -284,6 +284,19 @@ class MediaServer:
             found += mp4.Mp4(path.read_bytes(), growing).of(handler)
         return found
 
+    def indexed(self, uid):
+        """How many segments of a stream are in the indexes."""
+        return sum(r["segments"] for r in self.rows("archive", "list", uid))
+
+    def close_segments(self, n, *uids, frames=25):
+        """n closed segments of each stream, of so many frames at least: a worker that ends closes its own."""
+        for done in range(1, n + 1):
+            self.wait_recording(*uids)
+            for uid in uids:
+                self.wait_frames(uid, frames)
+                self.msctl("restart", uid)
+            wait_for("segments are in the index", lambda: all(self.indexed(uid) >= done for uid in uids), timeout=20)
+
     def ranges(self, uid, since=0, until=None, starting=False):
         """recording_status.json: [(from, duration)]; starting: none while the archive cannot be read yet (503)."""
         until = until or int(time.time()) + 60

@@ -87,11 +87,11 @@ def test_grows_into_the_live_edge_and_ends(recording):
 def test_slides(recording):
     """Late by some seconds; over a gap; a number names a piece, whoever asks, also behind httpd's death."""
     s, cam, _ = recording
-    wait_for("so much archive", lambda: s.ranges("cam")[0][1] >= 30, timeout=40)
+    wait_for("so much archive", lambda: s.ranges("cam")[0][1] >= 16, timeout=40)
     late = Follower(s, media_of(s, "cam/timeshift_rel-5.m3u8"))
-    back = Follower(s, media_of(s, "cam/rewind-25.m3u8"))
+    back = Follower(s, media_of(s, "cam/rewind-12.m3u8"))
     first = back.ask()
-    assert not first.ended and first.duration <= 32
+    assert not first.ended and first.duration <= 20
     late.ask()
     cam.set("cam0", freeze=1)
     cam.do("rst", name="cam0")
@@ -101,11 +101,12 @@ def test_slides(recording):
     cam.set("cam0", freeze=0)
     wait_for("two stretches", lambda: len(s.ranges("cam")) == 2 and s.ranges("cam")[1][1] >= 6, timeout=40)
     httpd_dies(s)
-    began = time.monotonic()
-    while time.monotonic() - began < 30:
+    until = time.monotonic() + 60 * tools.SLOW
+    while back.discontinuities[-1] < 1:  # the gap has left it
+        assert time.monotonic() < until, (back.first, back.discontinuities)
         p, q = late.ask(), back.ask()
         time.sleep(0.5)  # a player's pace
-    assert back.first[-1] > 3 and back.discontinuities[-1] == 1, back.first
+    assert back.first[-1] >= 3 and back.discontinuities[-1] == 1, back.first
     assert len(back.targets) == 1 and len(late.targets) == 1
     assert time.time() - [x.date for x in q.segments if x.date][-1] < 3600
     end = [x.date for x in p.segments if x.date][-1]

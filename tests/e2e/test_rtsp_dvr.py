@@ -1,10 +1,12 @@
 """The archive over RTSP: places, pace, backwards, gaps, the ONVIF extension, up to what is being recorded."""
 import datetime
+import shutil
 import struct
 import time
 
 import pytest
 
+import gst
 import tools
 from camera import Camera
 from rtsp import Rtsp, h264_units
@@ -99,6 +101,13 @@ def test_ffmpeg_plays_the_archive(site):
     lines = [line.split(",") for line in out.stdout.splitlines() if not line.startswith("#")]
     assert sum(line[0] == "0" for line in lines) >= 40 and sum(line[0] == "1" for line in lines) >= 20, out.stdout[-500:]
     assert out.stderr == ""
+
+
+def test_gstreamer_plays_the_archive(site, tmp_path):
+    if not shutil.which("gst-launch-1.0"):
+        pytest.skip("no gst-launch-1.0")
+    server, ranges = site
+    gst.receive(url(server, f"?timestamp={int(ranges[0][0]) + 1}"), tmp_path / "out", "protocols=tcp")
 
 
 @pytest.mark.parametrize("query, headers, step", [("", {}, 3600), ("&speed=2", {}, 1800), ("", {"Scale": "4.0"}, 900), ("&speed=2", {"Scale": "0.5"}, 7200)])
