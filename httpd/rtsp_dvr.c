@@ -354,12 +354,20 @@ void rtsp_dvr_open(struct rtsp_dvr *d)
     start(d, DVR_OPENING);
 }
 
-/* Where a PLAY begins: its clock, its npt behind what was described, where it was paused; npt=0 is always
- * sent by some, and means the place that the URL names. */
+/* A range's time as a wall clock: its clock, or its npt behind what was described. GStreamer (rtspsrc 1.22)
+ * makes of the clock= that it was told an npt of seconds since 1900. */
+static usec_t wall_of(const struct rtsp_dvr *d, const struct rtsp_range *r, usec_t us)
+{
+    if (r->clock) return us;
+    return us >= NTP_TO_UNIX_S * US_PER_S ? us - NTP_TO_UNIX_S * US_PER_S : d->start_us + us;
+}
+
+/* Where a PLAY begins: at its range, or where it was paused; npt=0 is always sent by some, and means the
+ * place that the URL names. */
 static usec_t place_of(const struct rtsp_dvr *d, const struct rtsp_play *p)
 {
-    if (p->has_range && p->range.clock && p->range.from_us >= 0) return p->range.from_us;
-    if (p->has_range && p->range.from_us > 0) return d->start_us + p->range.from_us;
+    if (p->has_range && (p->range.from_us > 0 || (p->range.clock && p->range.from_us == 0)))
+        return wall_of(d, &p->range, p->range.from_us);
     if (p->has_range && p->range.from_us == 0) return d->start_us;
     return d->last.wall_us > 0 ? d->last.wall_us : d->start_us;
 }
@@ -375,8 +383,7 @@ void rtsp_dvr_play(struct rtsp_dvr *d, const struct rtsp_play *p)
 {
     d->way = (struct reel_way){
         .at_us = place_of(d, p), .scale_milli = scale_of(d, p), .replay = p->replay, .cseq = p->cseq};
-    if (p->has_range && p->range.to_us > 0)
-        d->way.to_us = p->range.clock ? p->range.to_us : d->start_us + p->range.to_us;
+    if (p->has_range && p->range.to_us > 0) d->way.to_us = wall_of(d, &p->range, p->range.to_us);
     d->way.keys = p->intra || d->way.scale_milli < 0 || d->way.scale_milli > DVR_SCALE_ALL;
     d->no_rate = p->no_rate;
     d->has_scale = p->has_scale || d->way.scale_milli != 1000;

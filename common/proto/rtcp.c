@@ -3,7 +3,6 @@
 #define RTCP_VERSION    2
 #define RTCP_TYPE_FIRST 192
 #define RTCP_TYPE_LAST  223
-#define NTP_TO_UNIX_S   2208988800
 #define SDES_CNAME      1
 #define LOST_MAX        0x7fffff
 #define LOST_MIN        (-0x800000)

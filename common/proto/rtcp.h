@@ -46,6 +46,7 @@ struct rtcp_packet {
  * RTCP is counted in *bad. Start with *rest = the compound. */
 bool rtcp_next(struct span *rest, struct rtcp_packet *ret, unsigned *bad);
 
+#define NTP_TO_UNIX_S 2208988800ll /* seconds from 1900, where NTP begins, to 1970 */
 /* Microseconds since 1970 as NTP time; era 1 begins in 2036. */
 uint64_t rtcp_ntp_of_us(int64_t wall_us);
 

@@ -1,6 +1,6 @@
 #include "common/proto/rtsp.h"
 
-#define NPT_SECONDS_MAX (100u * 365 * 86400)
+#define NPT_SECONDS_MAX (200ull * 365 * 86400)
 
 static const char *const METHODS[RTSP_METHODS] = {
     [RTSP_OPTIONS] = "OPTIONS",

@@ -1,8 +1,7 @@
 #include "httpd/rtsp/describe.h"
+#include "common/proto/rtcp.h"
 
 #include <time.h>
-
-#define NTP_TO_UNIX_S 2208988800u
 
 static const char *const media_names[] = {
     [TRACK_VIDEO] = "video", [TRACK_AUDIO] = "audio", [TRACK_DATA] = "application"};

@@ -225,6 +225,7 @@ static void ranges(void **state)
     } rows[] = {
         {"npt=0.000-", true, false, 0, -1},
         {"npt=0.000000-", true, false, 0, -1},
+        {"npt=4004393645.2210002-", true, false, 4004393645221000, -1}, /* GStreamer, of a clock= */
         {"npt=now-", true, false, -1, -1},
         {"npt = 10.5 - 1:00:01.25", true, false, 10500000, 3601250000},
         {"npt=-5", true, false, -1, 5000000},
