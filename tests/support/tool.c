@@ -80,6 +80,16 @@ void tool_tmpdir(char *dst, size_t cap)
     must(mkdtemp(dst) != NULL);
 }
 
+int tool_tmpdir_open(char *dst, size_t cap)
+{
+    int fd;
+
+    tool_tmpdir(dst, cap);
+    fd = open(dst, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    must(fd >= 0);
+    return fd;
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     (void)st;

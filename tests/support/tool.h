@@ -10,6 +10,7 @@ bool tool_exists(const char *name); /* in PATH */
 int tool_run(const char *const *argv, struct buf *out);
 /* A new folder under TMPDIR or /tmp, removed with everything in it by tool_rmdir. */
 void tool_tmpdir(char *dst, size_t cap);
+int tool_tmpdir_open(char *dst, size_t cap); /* the same, and its descriptor */
 void tool_rmdir(const char *path);
 
 #endif

@@ -6,7 +6,7 @@
 #include "archive/index.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
-#include "tests/support/tool.h"
+#include "tests/support/index_place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,31 +15,6 @@
 #include <unistd.h>
 
 #define T0 (1700000000 * US_PER_S)
-
-struct place {
-    char dir[64];
-    struct index *ix;
-};
-
-static int make_place(void **state)
-{
-    struct place *p = NEW(struct place);
-
-    tool_tmpdir(p->dir, sizeof(p->dir));
-    assert_int_equal(index_open(p->dir, &p->ix), INDEX_OK);
-    *state = p;
-    return 0;
-}
-
-static int drop_place(void **state)
-{
-    struct place *p = *state;
-
-    index_close(p->ix);
-    tool_rmdir(p->dir);
-    mem_free(p);
-    return 0;
-}
 
 static struct seg_info *segment(const char *uid, usec_t start_us, usec_t end_us)
 {
@@ -111,7 +86,7 @@ static void segments_are(
 
 static void segments_come_back(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
     struct seg_info got, *s = segment("cam", T0, T0 + 120 * US_PER_S);
 
     put(p->ix, "cam", 0, 120);
@@ -144,7 +119,7 @@ static void segments_come_back(void **state)
 
 static void windows_and_pages(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
 
     for (int i = 0; i < 10; i++) put(p->ix, "cam", i * 60, i * 60 + 60);
     put(p->ix, "a", 0, 60);
@@ -163,7 +138,7 @@ static void windows_and_pages(void **state)
 
 static void ranges_join(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
 
     put(p->ix, "cam", 0, 60);
     ranges_are(p->ix, "cam", 0, 10000, "0-60");
@@ -190,7 +165,7 @@ static void ranges_join(void **state)
 
 static void ranges_join_in_any_order(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
     static const int order[] = {7, 2, 9, 0, 4, 1, 8, 5, 3, 6};
 
     for (size_t i = 0; i < ARRAY_N(order); i++) put(p->ix, "cam", order[i] * 60, order[i] * 60 + 60);
@@ -199,7 +174,7 @@ static void ranges_join_in_any_order(void **state)
 
 static void readers_see_what_was_committed(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
     struct index *ro;
     char path[128];
     struct stat st;
@@ -219,7 +194,7 @@ static void readers_see_what_was_committed(void **state)
 /* Reader slots of a process that died are freed. */
 static void dead_readers_are_cleared(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
     int n = -1;
     pid_t pid;
 
@@ -265,7 +240,7 @@ static int check_apart(const char *dir)
 
 static void damaged_values_are_found(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
     uint64_t n, flaws;
     char path[128];
     size_t size, found = 0;
@@ -300,7 +275,7 @@ static void damaged_values_are_found(void **state)
  * child. */
 static void damaged_files_never_lie(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
     char path[128];
     uint8_t *data;
     size_t size;
@@ -335,7 +310,7 @@ static void damaged_files_never_lie(void **state)
 
 static void foreign_files_are_refused(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
     struct index *ix = NULL;
     char path[128];
     int fd;
@@ -352,7 +327,7 @@ static void foreign_files_are_refused(void **state)
     assert_null(ix);
 }
 
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_place, drop_place)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, index_place_make, index_place_drop)
 
 int main(void)
 {

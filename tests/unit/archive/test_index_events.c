@@ -2,7 +2,7 @@
  * what is too old goes. */
 #include "archive/index.h"
 #include "common/base/mem.h"
-#include "tests/support/tool.h"
+#include "tests/support/index_place.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,38 +10,14 @@
 
 #define T0 (INT64_C(1700000000) * US_PER_S)
 
-struct place {
-    char dir[64];
-    struct index *ix;
-};
-
-static int make_place(void **state)
-{
-    struct place *p = NEW(struct place);
-
-    tool_tmpdir(p->dir, sizeof(p->dir));
-    assert_int_equal(index_open(p->dir, &p->ix), INDEX_OK);
-    *state = p;
-    return 0;
-}
-
-static int drop_place(void **state)
-{
-    struct place *p = *state;
-
-    index_close(p->ix);
-    tool_rmdir(p->dir);
-    mem_free(p);
-    return 0;
-}
-
 static usec_t at(int64_t s)
 {
     return T0 + s * US_PER_S;
 }
 
 /* end -1: it goes on. */
-static void put(struct place *p, uint64_t id, const char *uid, const char *kind, int64_t start, int64_t end)
+static void put(
+    struct index_place *p, uint64_t id, const char *uid, const char *kind, int64_t start, int64_t end)
 {
     struct event *e = NEW(struct event);
 
@@ -60,7 +36,7 @@ static void put(struct place *p, uint64_t id, const char *uid, const char *kind,
 
 /* Ids that the query gives, in pages of one. */
 static void found(
-    struct place *p, const char *uid, const char *kind, int64_t from, int64_t to, const char *want)
+    struct index_place *p, const char *uid, const char *kind, int64_t from, int64_t to, const char *want)
 {
     struct event_query q = {.from_us = at(from), .to_us = at(to)};
     struct index_event_at where = {.n = 0};
@@ -81,7 +57,7 @@ static void found(
 
 static void events_are_found(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
 
     put(p, 1, "a", "motion", 100, 110);
     put(p, 2, "a", "door", 105, 300);
@@ -110,7 +86,7 @@ static void their_footage_is_protected(void **state)
     } rows[] = {{"a", 0, 90, false}, {"a", 0, 91, true}, {"a", 95, 96, true}, {"a", 139, 200, true},
         {"a", 140, 200, false}, {"b", 95, 96, false}, {"c", 990, 991, true}, {"c", 80000, 80001, true},
         {"c", 0, 990, false}, {"c", 90000, 90001, false}};
-    struct place *p = *state;
+    struct index_place *p = *state;
 
     put(p, 1, "a", "motion", 100, 110);
     put(p, 2, "c", "motion", 1000, -1);
@@ -126,7 +102,7 @@ static void their_footage_is_protected(void **state)
 
 static void old_ones_go(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
     char uid[EVENT_UID_MAX];
     size_t n;
 
@@ -148,7 +124,7 @@ static void old_ones_go(void **state)
     assert_int_equal(n, 0);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make_place, drop_place)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, index_place_make, index_place_drop)
 
 int main(void)
 {

@@ -6,38 +6,13 @@
 #include "archive/index.h"
 #include "common/base/mem.h"
 #include "common/base/wr.h"
-#include "tests/support/tool.h"
+#include "tests/support/index_place.h"
 
 #include <errno.h>
 #include <lmdb.h>
 
 #define T0 (1700000000 * US_PER_S)
 #define N  60 /* segments of the random walk */
-
-struct place {
-    char dir[64];
-    struct index *ix;
-};
-
-static int make_place(void **state)
-{
-    struct place *p = NEW(struct place);
-
-    tool_tmpdir(p->dir, sizeof(p->dir));
-    assert_int_equal(index_open(p->dir, &p->ix), INDEX_OK);
-    *state = p;
-    return 0;
-}
-
-static int drop_place(void **state)
-{
-    struct place *p = *state;
-
-    index_close(p->ix);
-    tool_rmdir(p->dir);
-    mem_free(p);
-    return 0;
-}
 
 static uint64_t id_at(int64_t ms)
 {
@@ -102,7 +77,7 @@ static void ranges_are(struct index *ix, const char *uid, const char *want)
 
 static void totals_follow(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
 
     totals_are(p->ix, "");
     put(p->ix, "cam", 0, 1000, 10);
@@ -120,7 +95,7 @@ static void totals_follow(void **state)
 
 static void what_is_dropped_is_trash(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
     struct index_ref list[4];
     size_t n;
 
@@ -152,7 +127,7 @@ static void what_is_dropped_is_trash(void **state)
 
 static void ranges_shrink(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
 
     for (int i = 0; i < 5; i++) put(p->ix, "cam", i * 1000, i * 1000 + 1000, 1);
     put(p->ix, "other", 0, 9000, 1);
@@ -192,7 +167,7 @@ static void expected(int (*segs)[2], const bool *there, char *text, size_t cap)
 /* Gaps around the second that still joins, overlaps, and every order of deleting. */
 static void ranges_are_those_of_what_is_left(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
     int segs[N][2], at = 5000;
     bool there[N];
     char want[4096];
@@ -234,7 +209,7 @@ static struct index_lock lock_of(const char *uid, uint64_t id, int from_s, int t
 
 static void the_newest_version_of_a_lock_counts(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
     struct index_lock list[] = {
         lock_of("cam", 7, 0, 10, 5), lock_of("cam", 8, 0, 20, 5), lock_of("b", 9, 3, 4, 1)};
     struct index_lock got[4];
@@ -262,7 +237,7 @@ static void the_newest_version_of_a_lock_counts(void **state)
 
 /* --- with LMDB itself --- */
 
-static void edit(struct place *p, void (*fn)(MDB_txn *txn))
+static void edit(struct index_place *p, void (*fn)(MDB_txn *txn))
 {
     MDB_env *env;
     MDB_txn *txn;
@@ -296,7 +271,7 @@ static void to_version_1(MDB_txn *txn)
 
 static void version_1_is_upgraded_where_it_lies(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
     struct index *ro = NULL;
     uint64_t n, flaws;
 
@@ -342,7 +317,7 @@ static void spoil_all(MDB_txn *txn)
 /* A damaged total is counted anew, by the walk or by the next change; others go, the rest stays. */
 static void damaged_records_are_mended(void **state)
 {
-    struct place *p = *state;
+    struct index_place *p = *state;
     struct index_lock lock[] = {lock_of("cam", 7, 0, 10, 5), lock_of("cam", 8, 5, 20, 5)}, got[3];
     struct index_ref trash[3];
     struct index_walk at = {0};
@@ -383,7 +358,7 @@ static void damaged_records_are_mended(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_place, drop_place)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, index_place_make, index_place_drop)
     const struct CMUnitTest tests[] = {
         TEST(totals_follow),
         TEST(what_is_dropped_is_trash),

@@ -31,8 +31,7 @@ static int make_place(void **state)
     struct place *p = NEW(struct place);
     int records = -1;
 
-    tool_tmpdir(p->dir, sizeof(p->dir));
-    p->storage = (struct storage){.path = p->dir, .fd = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    p->storage = (struct storage){.path = p->dir, .fd = tool_tmpdir_open(p->dir, sizeof(p->dir))};
     assert_int_equal(storage_records(&p->storage, "cam", geteuid(), getegid(), &records), 0);
     for (int i = 0; i < N; i++) segments_make(records, "cam", OLD + i * 10 * US_PER_S, 1, &p->s[i]);
     fd_close(&records);

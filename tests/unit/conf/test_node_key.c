@@ -24,9 +24,7 @@ static int make_place(void **state)
     struct place *p = NEW(struct place);
     char why[NODE_KEY_WHY_MAX];
 
-    tool_tmpdir(p->dir, sizeof(p->dir));
-    p->fd = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_true(p->fd >= 0);
+    p->fd = tool_tmpdir_open(p->dir, sizeof(p->dir));
     assert_int_equal(node_key_load(p->fd, &p->first, why), -ENOENT);
     assert_int_equal(node_key_open(p->fd, &p->first, why), 0);
     assert_string_equal(why, "");
