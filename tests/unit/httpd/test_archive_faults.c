@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "archive/index_guard.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
@@ -361,6 +362,28 @@ static void a_segment_is_damaged(void **state)
     assert_int_equal(get_piece(2), 200);
 }
 
+/* Its map has no pages any more: whoever reads there is told so, in a thread of the pool too. The last test:
+ * the index is of no use behind it. */
+static void an_index_without_pages_takes_nobody_down(void **state)
+{
+    struct http_reply r;
+    char path[256];
+
+    (void)state;
+    index_guard_install(); /* cmocka has handlers of its own */
+    snprintf(path, sizeof(path), "%s/data.mdb", site.dir);
+    assert_int_equal(truncate(path, 8192), 0);
+    for (int i = 0; i < 3; i++) {
+        unsigned status = site_get("recording_status.json?from=1700000000&to=1700000200", NULL, &r);
+
+        assert_true(status == 200 || status == 503);
+        http_reply_done(&r);
+        status = site_get("archive-1700000000-60.m3u8", NULL, &r);
+        assert_true(status == 200 || status == 404 || status == 503); /* of what is known without it */
+        http_reply_done(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_hung_storage),
         cmocka_unit_test(test_known_piece_of_another_file),
         cmocka_unit_test(a_segment_is_damaged),
+        cmocka_unit_test(an_index_without_pages_takes_nobody_down),
     };
 
     return cmocka_run_group_tests(tests, site_start, site_stop);
