@@ -50,14 +50,12 @@ static void on_folder(void *arg, const char *uid, int fd, int err)
 }
 static void on_stored(void *arg, const char *uid, uint64_t id)
 {
-    (void)uid;
-    (void)id;
+    (void)uid, (void)id;
     ((struct place *)arg)->stored++;
 }
 static void on_index(void *arg, const char *path)
 {
-    (void)arg;
-    (void)path;
+    (void)arg, (void)path;
 }
 static void on_alive(void *arg)
 {
@@ -86,9 +84,7 @@ static const struct work_ops ops = {
 
 static void count_line(enum log_level level, const char *line, size_t n)
 {
-    (void)level;
-    (void)line;
-    (void)n;
+    (void)level, (void)line, (void)n;
     mirrored->lines++;
 }
 
@@ -97,8 +93,7 @@ static void tick(struct place *p)
 {
     p->now_us += US_PER_S;
     work_tick(&p->work, p->now_us);
-    while (work_scan(&p->work)) {
-    }
+    while (work_scan(&p->work)) continue;
 }
 
 static int make_place(void **state)
@@ -167,6 +162,20 @@ static void segment(struct place *p, usec_t start_us, bool open, struct seg_info
     if (!open) work_job(&p->work, &closed);
 }
 
+/* A child whose system calls fail. */
+static void ends_well(pid_t pid)
+{
+    int status;
+
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == CANNOT) {
+        print_message("skipped: no seccomp filters here\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* How often the folder is looked at in an hour, and how often that is said. */
 static int tries_in_an_hour(struct place *p)
 {
@@ -183,8 +192,7 @@ static int tries_in_an_hour(struct place *p)
         p->now_us += US_PER_S;
         work_tick(&p->work, p->now_us);
         rounds += p->work.scanning && !before;
-        while (work_scan(&p->work)) {
-        }
+        while (work_scan(&p->work)) continue;
         if (p->work.retry.n != 1) return 1;
     }
     /* 2, 4, 8, ... 256 s, then every 5 minutes */
@@ -196,16 +204,9 @@ static void failed_repairs_become_rare(void **state)
 {
     struct place *p = *state;
     pid_t pid = fork();
-    int status;
 
     if (pid == 0) _exit(tries_in_an_hour(p));
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
-    if (WEXITSTATUS(status) == CANNOT) {
-        print_message("skipped: no seccomp filters here\n");
-        skip();
-    }
-    assert_int_equal(WEXITSTATUS(status), 0);
+    ends_well(pid);
 }
 
 /* The storage recovers: what had failed is tried at once. */
@@ -217,8 +218,7 @@ static void recovery_ends_the_wait(void **state)
     segment(p, FOOTAGE_START_US, true, &info);
     p->work.storage.state = STORAGE_READONLY;
     work_job(&p->work, &(struct job){.kind = JOB_GONE, .uid = "cam-1"});
-    while (work_scan(&p->work)) {
-    }
+    while (work_scan(&p->work)) continue;
     assert_int_equal(p->work.retry.n, 1);
     p->work.retry_wait_us = 300 * US_PER_S;
     p->work.retry_us = p->now_us + 300 * US_PER_S;
@@ -266,7 +266,7 @@ static int say(struct place *p, struct span cmd, const char *const *args, size_t
     return p->code;
 }
 
-static int reread_sum(struct place *p, uint64_t id, bool sum)
+static int reread(struct place *p, uint64_t id, bool sum)
 {
     char hex[20];
     const char *args[] = {"a", "cam-1", hex, "sum"};
@@ -275,18 +275,13 @@ static int reread_sum(struct place *p, uint64_t id, bool sum)
     return say(p, SPAN_LIT("archive reread"), args, sum ? 4 : 3);
 }
 
-static int reread(struct place *p, uint64_t id)
-{
-    return reread_sum(p, id, false);
-}
-
 /* The disk says no to reading the file: that is told, and the record stays. 0: as it should be. */
 static int reread_of_a_bad_disk(struct place *p, const struct seg_info *info)
 {
     struct seg_info got;
 
     if (!fail_syscall(SYS_openat, EIO)) return CANNOT;
-    if (reread(p, info->id) != CTL_FAILED) return 1;
+    if (reread(p, info->id, false) != CTL_FAILED) return 1;
     if (index_get(p->work.indexer.ix, "cam-1", info->id, &got) != INDEX_OK) return 2;
     return p->work.keep.wrote_err == 0 ? 0 : 3; /* the index is not to blame */
 }
@@ -295,24 +290,17 @@ static void a_record_stays_when_its_file_cannot_be_read(void **state)
 {
     struct place *p = *state;
     struct seg_info info, got;
-    int status;
     pid_t pid;
 
     segment(p, FOOTAGE_START_US, false, &info);
     for (int i = 0; i < 5 && p->stored == 0; i++) tick(p);
-    assert_int_equal(reread(p, info.id), CTL_OK);
+    assert_int_equal(reread(p, info.id, false), CTL_OK);
     assert_int_equal(index_get(p->work.indexer.ix, "cam-1", info.id, &got), INDEX_OK);
     pid = fork();
     if (pid == 0) _exit(reread_of_a_bad_disk(p, &info));
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
-    if (WEXITSTATUS(status) == CANNOT) {
-        print_message("skipped: no seccomp filters here\n");
-        skip();
-    }
-    assert_int_equal(WEXITSTATUS(status), 0);
+    ends_well(pid);
     assert_int_equal(unlinkat(p->records, info.path, 0), 0);
-    assert_int_equal(reread(p, info.id), CTL_OK);
+    assert_int_equal(reread(p, info.id, false), CTL_OK);
     assert_int_equal(index_get(p->work.indexer.ix, "cam-1", info.id, &got), INDEX_E_NONE);
 }
 
@@ -339,16 +327,16 @@ static void a_damaged_segment_is_mended(void **state)
     open_id = write_segment(p, FOOTAGE_START_US + 20 * US_PER_S, true, &got);
     snprintf(path, sizeof(path), "%s/cam-1/records/%s", p->conf.path, cut.path);
     assert_int_equal(truncate(path, (off_t)cut.table_at + 3), 0);
-    assert_int_equal(reread(p, cut.id), CTL_OK);
+    assert_int_equal(reread(p, cut.id, false), CTL_OK);
     assert_int_equal(index_get(p->work.indexer.ix, "cam-1", cut.id, &got), INDEX_OK);
     assert_int_equal(got.samples, cut.samples);
     assert_int_equal(got.flags & (SEG_DAMAGED | SEG_RECOVERED), SEG_RECOVERED);
     damage(p, &bad, (off_t)bad.table_at / 2);
-    assert_int_equal(reread(p, bad.id), CTL_OK);
+    assert_int_equal(reread(p, bad.id, false), CTL_OK);
     assert_int_equal(flags_of(p, &bad), 0); /* its footer is there, and believed */
-    assert_int_equal(reread_sum(p, bad.id, true), CTL_OK);
+    assert_int_equal(reread(p, bad.id, true), CTL_OK);
     assert_int_equal(flags_of(p, &bad), 0); /* of one fragment nothing is whole: it stays as it is */
-    assert_int_equal(reread_sum(p, open_id, true), CTL_OK); /* newer than all of the index: the scan's */
+    assert_int_equal(reread(p, open_id, true), CTL_OK); /* newer than all of the index: the scan's */
     seg_path_of(open_id, path);
     assert_int_equal(fstatat(p->records, path, &st, 0), 0);
     assert_int_equal(index_get(p->work.indexer.ix, "cam-1", open_id, &got), INDEX_E_NONE);
@@ -391,16 +379,9 @@ static int fsync_says_no(struct place *p)
 static void syncfs_is_not_believed_alone(void **state)
 {
     pid_t pid = fork();
-    int status;
 
     if (pid == 0) _exit(fsync_says_no(*state));
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
-    if (WEXITSTATUS(status) == CANNOT) {
-        print_message("skipped: no seccomp filters here\n");
-        skip();
-    }
-    assert_int_equal(WEXITSTATUS(status), 0);
+    ends_well(pid);
 }
 
 /* A power cut: the pages of a footer were written, some before it were not. */
@@ -527,11 +508,6 @@ static void damaged_records_are_mended(void **state)
     ranges_are(p, 3, info);
 }
 
-static void stop(struct place *p)
-{
-    work_done(&p->work, p->now_us);
-}
-
 static void start(struct place *p)
 {
     work_init(&p->work, &p->conf, &ops, p);
@@ -572,7 +548,7 @@ static void locks_released_long_ago_go(void **state)
     assert_int_equal(index_locks(p->work.indexer.ix, NULL, got, ARRAY_N(got), &n), INDEX_OK);
     assert_int_equal(n, 2);
     assert_true(got[0].id == 1 && got[1].id == 3);
-    stop(p);
+    work_done(&p->work, p->now_us);
     in_index(p, "data.mdb", NULL);
     start(p);
     assert_int_equal(p->work.keep.locks.n, 2);
@@ -616,8 +592,7 @@ static void a_vacuum_tells_how_far_it_is(void **state)
         assert_true(work_vacuum(&p->work, &a));
         assert_int_equal(v->all, 3);
         v->said_us -= 5 * US_PER_S;
-        while (work_vacuum(&p->work, &a)) {
-        }
+        while (work_vacuum(&p->work, &a)) continue;
         answer_flush(&a);
         assert_int_equal(a.code, CTL_OK);
         assert_int_equal(v->done, 3);
@@ -674,7 +649,7 @@ static void events_outlive_the_index(void **state)
     put_event(p, 7, at_us, at_us + US_PER_S);
     put_event(p, 8, at_us - 86400 * US_PER_S, at_us - 86400 * US_PER_S);
     tick(p);
-    stop(p);
+    work_done(&p->work, p->now_us);
     in_index(p, "data.mdb", NULL);
     work_init(&p->work, &p->conf, &ops, p);
     work_job(&p->work, &(struct job){.kind = JOB_KEEP, .uid = "cam-1", .data = (void *)(uintptr_t)&keep});
@@ -731,10 +706,10 @@ static void events_from_before_there_were_copies(void **state)
     assert_true(event_file_complete(p->work.storage.fd));
     assert_int_equal(index_events_put(p->work.indexer.ix, &e, 1), INDEX_OK);
     assert_int_equal(unlinkat(p->work.storage.fd, EVENT_FILE_FOLDER "/complete", 0), 0);
-    stop(p);
+    work_done(&p->work, p->now_us);
     start(p);
     assert_true(event_file_complete(p->work.storage.fd));
-    stop(p);
+    work_done(&p->work, p->now_us);
     in_index(p, "data.mdb", "kept");
     start(p);
     assert_true(end_of(p, 9, at_us) == at_us);
@@ -784,7 +759,7 @@ static void restoring_makes_index_and_copies_equal(void **state)
     assert_true(end_of(p, 8, at_us) == lost.end_us);
     assert_int_equal(say(p, SPAN_LIT("archive restore"), args, 2), CTL_OK);
     assert_true(work_keep_may_delete(&p->work));
-    stop(p);
+    work_done(&p->work, p->now_us);
     in_index(p, "data.mdb", NULL);
     start(p);
     assert_true(end_of(p, 8, at_us) == lost.end_us);
