@@ -238,12 +238,17 @@ bool rtsp_client_playing(const struct rtsp_client *c)
     return c->state == CLIENT_PLAYING;
 }
 
+void rtsp_client_counts_add(struct rtsp_client_counts *n, const struct interleaved *il)
+{
+    n->skipped += il->bytes_skipped;
+    n->searches += il->searches;
+    n->unknown += il->unknown;
+}
+
 struct rtsp_client_counts rtsp_client_counts(const struct rtsp_client *c)
 {
     struct rtsp_client_counts n = c->before;
 
-    n.skipped += c->il.bytes_skipped;
-    n.searches += c->il.searches;
-    n.unknown += c->il.unknown;
+    rtsp_client_counts_add(&n, &c->il);
     return n;
 }

@@ -20,6 +20,8 @@
 #include "common/proto/rtsp.h"
 #include "common/proto/sdp.h"
 
+struct interleaved;
+
 #define RTSP_CLIENT_TRACKS_MAX 8 /* set up; at most TRACK_MAX of them wanted */
 
 enum rtsp_transport_choice {
@@ -151,6 +153,8 @@ struct rtsp_client_counts {
     uint64_t unknown;           /* frames on channels nobody set up */
     uint64_t bad_heads, bad_descriptions;
 };
+/* And what was found on this connection. */
+void rtsp_client_counts_add(struct rtsp_client_counts *n, const struct interleaved *il);
 struct rtsp_client_counts rtsp_client_counts(const struct rtsp_client *c);
 
 #endif

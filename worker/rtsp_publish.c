@@ -132,9 +132,7 @@ struct rtsp_client_counts rtsp_publish_counts(const struct rtsp_publish *p)
 {
     struct rtsp_client_counts n = p->counts;
 
-    n.skipped += p->il.bytes_skipped;
-    n.searches += p->il.searches;
-    n.unknown += p->il.unknown;
+    rtsp_client_counts_add(&n, &p->il);
     return n;
 }
 
