@@ -218,6 +218,12 @@ void question_answer(struct question *q, const struct verdict *v)
 
 /* --- the begin of a question --- */
 
+/* A Digest is good once (RFC 7616 5.6): the same header again does not stand for who sent it first. */
+static bool by_digest(const struct access_ask *a)
+{
+    return a->token.n == 0 && span_istarts(a->authorization, "Digest ") && a->hub->auth->accounts.n > 0;
+}
+
 static void try_login(struct access_ask *a, struct question *q)
 {
     const struct auth *auth = a->hub->auth;
@@ -229,6 +235,7 @@ static void try_login(struct access_ask *a, struct question *q)
 
     switch (account_check(&t, a, &q->account)) {
     case ACCOUNT_RIGHT:
+        if (by_digest(a)) session_identity(a, q->account->login, q->identity);
         span_copy(span_of(q->account->login), q->facts.user, sizeof(q->facts.user));
         q->facts.role = q->account->role;
         break;
@@ -294,8 +301,8 @@ static bool known(struct access_ask *a, struct question *q)
         if (a->verdict.status == 200) hold_on(a, NULL);
         return true;
     } else {
-        session_identity(a, q->identity);
-        s = session_by_identity(a->hub, q->identity);
+        session_identity(a, NULL, q->identity);
+        s = by_digest(a) ? NULL : session_by_identity(a->hub, q->identity);
     }
     if (!s) return false;
     if (s->grant.ops & BIT(a->op)) {

@@ -23,12 +23,13 @@ static void to_hex(const uint8_t *bytes, char *ret)
     wr_cstr(&w);
 }
 
-void session_identity(const struct access_ask *a, char *ret)
+void session_identity(const struct access_ask *a, const char *account, char *ret)
 {
     struct addr source = addr_source(&a->address);
-    const struct span nul = span("", 1), credential = a->token.n > 0 ? a->token : a->authorization;
+    const struct span brought = a->token.n > 0 ? a->token : a->authorization, nul = span("", 1);
     const struct span pieces[] = {span_of(a->stream->v.uid), nul, span(source.b, sizeof(source.b)),
-        credential, nul, span_sub(a->user_agent, 0, ACCESS_AGENT_MAX)};
+        span_of(account ? "account" : "brought"), account ? span_of(account) : brought, nul,
+        span_sub(a->user_agent, 0, ACCESS_AGENT_MAX)};
     uint8_t digest[CRYPTO_HASH_MAX];
 
     crypto_hash(CRYPTO_SHA256, pieces, ARRAY_N(pieces), digest);

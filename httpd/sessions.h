@@ -60,8 +60,9 @@ void sessions_init(struct sessions *s);
 /* Ends them all. */
 void sessions_done(struct hub *hub);
 
-/* A text that stands for who asks; SESSION_ID_DIGITS and a NUL. */
-void session_identity(const struct access_ask *a, char *ret);
+/* A text that stands for who asks: SESSION_ID_DIGITS and a NUL. By what he has brought, or, account given, as
+ * which account he has signed in. */
+void session_identity(const struct access_ask *a, const char *account, char *ret);
 /* NULL: there is none, or it has ended. Neither looks at what is asked for. */
 struct session *session_by_id(struct hub *hub, struct span id);
 struct session *session_by_identity(struct hub *hub, const char *identity);

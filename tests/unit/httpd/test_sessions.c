@@ -53,7 +53,7 @@ static const char *identity(
     snprintf(st.v.uid, sizeof(st.v.uid), "%s", uid);
     assert_true(addr_parse(span_of(address), &a.address));
     at = (at + 1) % 16;
-    session_identity(&a, text[at]);
+    session_identity(&a, NULL, text[at]);
     assert_int_equal(strlen(text[at]), SESSION_ID_DIGITS);
     return text[at];
 }
