@@ -246,7 +246,8 @@ static void write_own(struct metrics *m, struct server *s)
     metrics_u64(m, "ms_http_requests_total", NULL, 0, requests);
     metrics_family(m, "ms_viewers_sent_bytes_total", METRICS_COUNTER, "Bytes sent to viewers on all roads.");
     metrics_u64(m, "ms_viewers_sent_bytes_total", NULL, 0, bytes);
-    metrics_family(m, "ms_viewers", METRICS_GAUGE, "Viewers that follow a stream live.");
+    metrics_family(m, "ms_viewers", METRICS_GAUGE,
+        "Viewers that follow a stream live, or are played its archive over RTSP.");
     metrics_u64(m, "ms_viewers", NULL, 0, viewers);
     metrics_family(m, "ms_viewer_connections", METRICS_GAUGE, "Connections of viewers and panels.");
     metrics_u64(m, "ms_viewer_connections", NULL, 0, server_connections(s));

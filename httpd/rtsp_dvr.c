@@ -23,6 +23,7 @@ struct rtsp_dvr {
     struct reel *reel;
     enum dvr_state state;
     usec_t at_us, start_us;
+    bool stated; /* the client itself has said where to play */
     int32_t scale_milli;
     struct reel_way way;
     bool seek; /* way is to be taken once the job is back */
@@ -43,6 +44,14 @@ struct rtsp_dvr {
     usec_t reported_us;
     struct loop_timer timer, patience;
 };
+
+static void turn_to(struct rtsp_dvr *d, enum dvr_state state)
+{
+    int more = (state == DVR_PLAYING) - (d->state == DVR_PLAYING);
+
+    if (more != 0) atomic_fetch_add_explicit(&d->hub->count.viewers, (uint32_t)more, memory_order_relaxed);
+    d->state = state;
+}
 
 static void go(struct rtsp_dvr *d);
 static void pump(struct rtsp_dvr *d);
@@ -77,21 +86,22 @@ static void work(struct job *j)
     d->turned = reel_turn(d->reel, d->batch, d->most, &d->got);
 }
 
+/* The answer where there is no footage; as the original's clients know it (compatibility.md 4). */
+static const unsigned nothing[] = {
+    [REEL_END] = 204, [REEL_NONE] = 204, [REEL_EMPTY] = 422, [REEL_FAILED] = 503};
+
 static void fail_to_open(struct rtsp_dvr *d)
 {
-    static const unsigned status[] = {
-        [REEL_END] = 204, [REEL_NONE] = 204, [REEL_EMPTY] = 422, [REEL_FAILED] = 503};
-
-    d->state = DVR_IDLE;
+    turn_to(d, DVR_IDLE);
     loop_timer_stop(&d->patience);
-    d->ops->opened(d->arg, status[d->turned], NULL);
+    d->ops->opened(d->arg, nothing[d->turned], NULL);
 }
 
 static void opened(struct rtsp_dvr *d)
 {
     struct describe say = {.pay = d->pay, .n = TRACK_MAX, .name = d->name};
 
-    d->state = DVR_IDLE;
+    turn_to(d, DVR_IDLE);
     loop_timer_stop(&d->patience);
     d->start_us = reel_start_us(d->reel);
     say.start_us = d->start_us;
@@ -101,9 +111,9 @@ static void opened(struct rtsp_dvr *d)
 
 static void fail_to_play(struct rtsp_dvr *d)
 {
-    d->state = DVR_IDLE;
+    turn_to(d, DVR_IDLE);
     loop_timer_stop(&d->patience);
-    d->ops->played(d->arg, d->turned == REEL_FAILED ? 503 : 457, NULL);
+    d->ops->played(d->arg, d->stated && d->turned != REEL_FAILED ? 457 : nothing[d->turned], NULL);
 }
 
 static void begin(struct rtsp_dvr *d)
@@ -125,7 +135,7 @@ static void begin(struct rtsp_dvr *d)
         p.track[g->track].seq = g->seq;
         p.track[g->track].ts = g->ts;
     }
-    d->state = DVR_PLAYING;
+    turn_to(d, DVR_PLAYING);
     loop_timer_stop(&d->patience);
     d->t0_us = loop_now_us(d->hub->loop);
     d->play0_us = f->play_us;
@@ -209,7 +219,7 @@ static void too_late(struct loop_timer *t)
     struct rtsp_dvr *d = t->arg;
     bool opening = d->state == DVR_OPENING;
 
-    d->state = DVR_IDLE;
+    turn_to(d, DVR_IDLE);
     loop_timer_stop(&d->timer);
     if (opening)
         d->ops->opened(d->arg, 503, NULL);
@@ -220,7 +230,7 @@ static void too_late(struct loop_timer *t)
 static void start(struct rtsp_dvr *d, enum dvr_state state)
 {
     loop_timer_stop(&d->timer);
-    d->state = state;
+    turn_to(d, state);
     d->seek = true;
     drop_ready(d);
     loop_timer_set(d->hub->loop, &d->patience, ARCHIVE_LATE_US, too_late, d);
@@ -249,7 +259,7 @@ static void report(struct rtsp_dvr *d, const struct reel_frame *f, bool bye)
 
 static void end(struct rtsp_dvr *d)
 {
-    d->state = DVR_IDLE;
+    turn_to(d, DVR_IDLE);
     report(d, &d->last, true);
     drop_ready(d);
     d->ops->ended(d->arg);
@@ -342,6 +352,7 @@ struct rtsp_dvr *rtsp_dvr_new(
 void rtsp_dvr_free(struct rtsp_dvr *d)
 {
     if (!d) return;
+    turn_to(d, DVR_IDLE);
     loop_timer_stop(&d->timer);
     loop_timer_stop(&d->patience);
     d->arg = NULL;
@@ -386,13 +397,14 @@ void rtsp_dvr_play(struct rtsp_dvr *d, const struct rtsp_play *p)
     if (p->has_range && p->range.to_us > 0) d->way.to_us = wall_of(d, &p->range, p->range.to_us);
     d->way.keys = p->intra || d->way.scale_milli < 0 || d->way.scale_milli > DVR_SCALE_ALL;
     d->no_rate = p->no_rate;
+    d->stated = p->has_range && (p->range.clock || p->range.from_us != 0);
     d->has_scale = p->has_scale || d->way.scale_milli != 1000;
     start(d, DVR_STARTING);
 }
 
 void rtsp_dvr_pause(struct rtsp_dvr *d)
 {
-    d->state = DVR_IDLE;
+    turn_to(d, DVR_IDLE);
     loop_timer_stop(&d->timer);
     drop_ready(d);
 }

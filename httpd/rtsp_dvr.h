@@ -1,6 +1,6 @@
 /* The archive for one RTSP viewer: opened, played at a pace, sought in. Frames come from a reel (rtsp_reel.h)
  * that runs in the pools of the storages, a second ahead of what is due; the hub only sends them. Belongs to
- * the hub. Tests: tests/e2e/test_rtsp_dvr.py. */
+ * the hub. Tests: tests/unit/httpd/test_rtsp_dvr.c, tests/e2e/test_rtsp_dvr.py. */
 #ifndef HTTPD_RTSP_DVR_H
 #define HTTPD_RTSP_DVR_H
 

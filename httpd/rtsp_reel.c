@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define SAMPLE_MAX (16u << 20)
@@ -36,7 +37,9 @@ struct reel {
     struct found at;
     struct seg_table *t; /* NULL: none */
     int fd;
-    size_t i;          /* sample */
+    uint32_t *order; /* its samples as they were captured: in the file each track of a fragment is one run */
+    size_t n_order;
+    size_t i;          /* place in that order */
     bool placed;       /* i is where it goes on */
     struct found next; /* behind it, once it was searched */
     bool next_known;
@@ -44,6 +47,7 @@ struct reel {
     struct pay pay[TRACK_MAX];
     uint32_t random;
     bool has_pays, begun, joined;
+    unsigned joining;                   /* tracks whose next frame is the first behind a join, a bit each */
     usec_t wall0_us, play0_us, last_us; /* this wall clock is due then; the last one that was */
 };
 
@@ -61,7 +65,10 @@ struct reel *reel_new(const char *uid, struct storage *const *st, size_t n, uint
 static void close_segment(struct reel *r)
 {
     seg_table_free(r->t);
+    mem_free(r->order);
     r->t = NULL;
+    r->order = NULL;
+    r->n_order = 0;
     fd_close(&r->fd);
     r->placed = r->next_known = false;
 }
@@ -235,9 +242,56 @@ static void take_tracks(struct reel *r)
     r->has_pays = true;
 }
 
+struct sorted {
+    usec_t wall_us;
+    uint32_t i;
+};
+
+static int by_time(const void *a, const void *b)
+{
+    const struct sorted *x = a, *y = b;
+
+    if (x->wall_us != y->wall_us) return x->wall_us < y->wall_us ? -1 : 1;
+    return x->i < y->i ? -1 : 1;
+}
+
+/* What the table has got since: behind what may have been sent. false: memory is out. */
+static bool put_in_order(struct reel *r)
+{
+    size_t n = r->t->n - r->n_order;
+    CLEANUP(mem_freep) struct sorted *all = mem_try(n * sizeof(*all));
+    uint32_t *order = mem_try(r->t->n * sizeof(*order));
+
+    if (!all || !order) {
+        mem_free(order);
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        all[i].i = (uint32_t)(r->n_order + i);
+        all[i].wall_us = seg_wall_us(r->t, r->n_order + i);
+    }
+    qsort(all, n, sizeof(*all), by_time);
+    if (r->n_order > 0) memcpy(order, r->order, r->n_order * sizeof(*order));
+    for (size_t i = 0; i < n; i++) order[r->n_order + i] = all[i].i;
+    mem_free(r->order);
+    r->order = order;
+    r->n_order = r->t->n;
+    return true;
+}
+
+static const struct mp4_sample *sample_at(const struct reel *r, size_t i)
+{
+    return &r->t->s[r->order[i]];
+}
+
+static usec_t wall_at(const struct reel *r, size_t i)
+{
+    return seg_wall_us(r->t, r->order[i]);
+}
+
 static bool is_sent(const struct reel *r, size_t i)
 {
-    const struct mp4_sample *s = &r->t->s[i];
+    const struct mp4_sample *s = sample_at(r, i);
     const struct pay *p = &r->pay[s->track];
 
     if (!p->form || p->track.codec != r->t->tracks.t[s->track].codec) return false;
@@ -273,6 +327,7 @@ static enum reel_state load(struct reel *r)
     err = seg_open(st->path, r->uid, path, &r->fd);
     if (err == 0) err = seg_table_any(r->fd, r->at.bytes, &r->t);
     if (err == 0 && r->t->n == 0) err = SEG_E_BAD;
+    if (err == 0 && !put_in_order(r)) err = -ENOMEM;
     if (err != 0) { /* a gap */
         storage_say(st, STORAGE_FLAWED, r->uid, err);
         close_segment(r);
@@ -285,9 +340,12 @@ static enum reel_state load(struct reel *r)
 
 static void place(struct reel *r)
 {
-    size_t from = backward(r) ? r->t->n - 1 : 0;
+    size_t from = backward(r) ? r->t->n - 1 : 0, key;
 
-    if (!r->begun && r->way.at_us > r->at.start_us) from = seg_key_at(r->t, r->way.at_us);
+    if (!r->begun && r->way.at_us > r->at.start_us) {
+        key = seg_key_at(r->t, r->way.at_us);
+        for (from = 0; from + 1 < r->t->n && r->order[from] != key;) from++;
+    }
     r->i = step_to(r, from);
     r->placed = true;
 }
@@ -313,7 +371,7 @@ static enum reel_state look_ahead(struct reel *r)
         bool open = r->open.id == r->at.id;
 
         if (seg_table_scan(r->fd, open ? r->open.bytes : UINT64_MAX, &r->t) < 0) return REEL_FAILED;
-        if (r->t->n > n) return REEL_MORE;
+        if (r->t->n > n) return put_in_order(r) ? REEL_MORE : REEL_FAILED;
         if (open) return REEL_WAIT;
         r->at.open = false;
         r->at.end_us = r->t->info.end_us;
@@ -367,10 +425,10 @@ static uint8_t *read_sample(const struct reel *r, const struct mp4_sample *s)
 /* false: it cannot be read, or is nothing that can be sent. */
 static bool make_frame(struct reel *r, size_t i, bool end, struct reel_frame *ret)
 {
-    const struct mp4_sample *s = &r->t->s[i];
+    const struct mp4_sample *s = sample_at(r, i);
     CLEANUP(mem_freep) uint8_t *mem = read_sample(r, s);
     struct pay *p = &r->pay[s->track];
-    struct frame f = {.flags = s->flags, .track = s->track, .wall_us = seg_wall_us(r->t, i)};
+    struct frame f = {.flags = s->flags, .track = s->track, .wall_us = wall_at(r, i)};
     struct pay_replay replay = {.clean = s->flags & FRAME_KEY, .end = end, .cseq = r->way.cseq};
     usec_t shown_us;
     struct wr w;
@@ -384,7 +442,9 @@ static bool make_frame(struct reel *r, size_t i, bool end, struct reel_frame *re
     ret->play_us = due_us(r, f.wall_us, &ret->joined);
     shown_us =
         r->way.keys ? 0 : scaled(r, ticks_us((struct ticks){s->cts, r->t->tracks.t[s->track].clock_hz}));
-    replay.discont = ret->joined;
+    if (ret->joined) r->joining = ~0u;
+    replay.discont = r->joining & 1u << s->track;
+    r->joining &= ~(1u << s->track);
     ret->track = s->track;
     ret->entry = p->track.kind == TRACK_VIDEO && (s->flags & FRAME_KEY);
     ret->seq = p->seq;
@@ -398,7 +458,7 @@ static bool make_frame(struct reel *r, size_t i, bool end, struct reel_frame *re
 
 static bool over(const struct reel *r)
 {
-    usec_t wall_us = seg_wall_us(r->t, r->i);
+    usec_t wall_us = wall_at(r, r->i);
 
     if (r->way.to_us == 0) return false;
     return backward(r) ? wall_us < r->way.to_us : wall_us >= r->way.to_us;
@@ -412,7 +472,7 @@ static size_t last_picture(const struct reel *r)
     for (size_t k = 0; k < r->t->n; k++) {
         size_t i = backward(r) ? k : r->t->n - 1 - k;
 
-        if (is_sent(r, i) && (any || r->t->tracks.t[r->t->s[i].track].kind == TRACK_VIDEO)) return i;
+        if (is_sent(r, i) && (any || r->t->tracks.t[sample_at(r, i)->track].kind == TRACK_VIDEO)) return i;
     }
     return r->t->n;
 }
@@ -447,12 +507,12 @@ enum reel_state reel_turn(struct reel *r, struct reel_frame *out, size_t most, s
 {
     *ret_n = 0;
     if (r->searching) return search_on(r);
-    if (!r->t) return load(r);
+    if (!r->t) return r->next_known ? leave(r) : load(r); /* one that cannot be read is passed over */
     if (!r->placed) place(r);
     return most > 0 ? read_some(r, out, most, ret_n) : REEL_MORE;
 }
 
 usec_t reel_start_us(const struct reel *r)
 {
-    return reel_ready(r) ? seg_wall_us(r->t, r->i) : r->at.start_us;
+    return reel_ready(r) ? wall_at(r, r->i) : r->at.start_us;
 }

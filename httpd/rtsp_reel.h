@@ -1,8 +1,9 @@
 /* The archive read along the time, forwards or backwards, all pictures or key frames alone, across segments,
  * gaps and storages, as RTP packets that know when they are due. Belongs to whoever runs it: the hub, or the
  * job in a pool that it was given to; reel_turn waits for disks and runs in the pool that reel_pool names.
- * Segments are taken in the order of their ids, which is that of their starts. Tests:
- * tests/e2e/test_rtsp_dvr.py.
+ * Segments are taken in the order of their ids, which is that of their starts; in each,
+ * samples by the time of their capture, whatever their track; one that cannot be read is a gap. Tests:
+ * tests/unit/httpd/test_rtsp_reel.c, tests/e2e/test_rtsp_dvr.py.
  */
 #ifndef HTTPD_RTSP_REEL_H
 #define HTTPD_RTSP_REEL_H

@@ -1,7 +1,8 @@
 /* A track to a viewer over UDP (RFC 2326 10.4, RFC 3550): a pair of sockets tied to the viewer's ports,
  * packets out of shared chunks, and what comes back. Frames are sent a few packets at a time, so that what a
  * viewer begins with, or a large picture, does not overrun its socket. Nothing goes anywhere but to the
- * address that the viewer's connection came from. Tests: tests/e2e/test_rtsp.py. */
+ * address that the viewer's connection came from. Tests:
+ * tests/unit/httpd/test_rtsp_udp.c, tests/e2e/test_rtsp.py. */
 #ifndef HTTPD_RTSP_UDP_H
 #define HTTPD_RTSP_UDP_H
 

@@ -137,12 +137,17 @@ static void do_describe(struct rtsp_server *s, const struct head *h)
         open_target(s, h, RTSP_DESCRIBE);
 }
 
+/* GStreamer joins a control with a URL that has a query to what names no stream; told so, it tries another
+ * way.
+ */
 static void do_setup(struct rtsp_server *s, const struct head *h)
 {
+    struct rtsp_target t;
+
     if (is_open(s, h))
         rtsp_setup(s, h);
     else if (s->state != RTSP_STATE_INIT)
-        rtsp_answer(s, h, 455);
+        rtsp_answer(s, h, rtsp_target(h->target, s->base, &t) ? 455 : 404);
     else
         open_target(s, h, RTSP_SETUP);
 }

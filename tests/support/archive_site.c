@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -113,6 +114,44 @@ int site_stop(void **state)
     media_file_done(&site.footage);
     tool_rmdir(site.dir);
     return 0;
+}
+
+/* As many as the pool has threads, each of which waits for the others: then none of them works for anybody
+ * else. */
+static struct {
+    sem_t there, go, over;
+    struct job job[POOL_THREADS];
+} meeting;
+
+static void meet(struct job *j)
+{
+    (void)j;
+    sem_post(&meeting.there);
+    sem_wait(&meeting.go);
+}
+
+static void met(struct job *j)
+{
+    (void)j;
+    sem_post(&meeting.over);
+}
+
+void site_settle_pool(void)
+{
+    struct storage *st = storage_by_name(site.help.storages, SPAN_LIT("default"));
+    sem_t *all[] = {&meeting.there, &meeting.go, &meeting.over};
+
+    for (size_t i = 0; i < ARRAY_N(all); i++) sem_init(all[i], 0, 0);
+    for (size_t i = 0; i < POOL_THREADS; i++) {
+        meeting.job[i] = (struct job){.work = meet, .done = met, .loop = site.help.server.hubs[0].loop};
+        while (!pool_put(st->pool, &meeting.job[i])) usleep(1000);
+    }
+    for (size_t i = 0; i < POOL_THREADS; i++) sem_wait(&meeting.there);
+    for (size_t i = 0; i < POOL_THREADS; i++) sem_post(&meeting.go);
+    for (size_t i = 0; i < POOL_THREADS; i++) sem_wait(&meeting.over);
+    for (size_t i = 0; i < ARRAY_N(all); i++) sem_destroy(all[i]);
+    storage_unref(st);
+    httpd_help_settle(&site.help);
 }
 
 void site_need_footage(void)

@@ -29,6 +29,9 @@ int site_start(void **state);
 int site_stop(void **state);
 /* Skips where there is no ffmpeg that makes footage. */
 void site_need_footage(void);
+/* Waits until no job is in the pool of the storage any more: one that was left behind would come back to a
+ * hub that has gone. */
+void site_settle_pool(void);
 /* Another open segment, from that moment on. */
 void site_publish_open(usec_t wall_us);
 /* GET /<uid>/<name>, or another path: the status. */

@@ -217,6 +217,7 @@ static void wrong_states(void **state)
     assert_int_equal(ask("PAUSE " URL, ""), 455);
     assert_int_equal(ask("DESCRIBE rtsp://h/cam-2", ""), 455);
     assert_int_equal(ask("SETUP rtsp://h/cam-2/trackID=0", TCP), 455);
+    assert_int_equal(ask("SETUP rtsp://h/trackID=1", TCP), 404); /* GStreamer, behind a URL with a query */
     assert_int_equal(ask("PLAY rtsp://h/cam-2", ""), 404);
     assert_int_equal(ask("PLAY " URL, ""), 200);
     assert_int_equal(ask("SETUP " URL "/trackID=1", TCP), 455);
