@@ -69,7 +69,8 @@ static int on_listen(struct control *c, struct incoming *in)
     struct door_set set = {.module = span_is(kind, "module"), .tls = packed_bool(in->body, "tls", false)};
 
     set.rtsp = span_is(kind, "rtsp");
-    if (!set.module && !set.rtsp && !span_is(kind, "web")) {
+    set.push = span_is(kind, "publish");
+    if (!set.module && !set.rtsp && !set.push && !span_is(kind, "web")) {
         log_note("listener-unused", "kind=%s", log_q(kind));
         return 0;
     }
@@ -81,6 +82,35 @@ static int on_listen(struct control *c, struct incoming *in)
     c->waiting[c->n_waiting++] = set;
     open_waiting(c);
     return 0;
+}
+
+/* --- who pushes inside TLS --- */
+
+struct push_given {
+    int fd;
+    char addr[ADDR_TEXT_MAX], base[64];
+};
+
+static void push_given(void *arg)
+{
+    struct push_given *g = arg;
+    struct packer *p = channel_begin(child_control(control.child), MSG_PUSH_TLS, 2);
+
+    pack_kv_text(p, "addr", g->addr);
+    pack_kv_text(p, "base", g->base);
+    channel_end(child_control(control.child), &g->fd, 1);
+    fd_close(&g->fd);
+    mem_free(g);
+}
+
+static void give_push(int fd, const char *addr, const char *base)
+{
+    struct push_given *g = NEW(struct push_given);
+
+    g->fd = fd;
+    span_copy(span_of(addr), g->addr, sizeof(g->addr));
+    span_copy(span_of(base), g->base, sizeof(g->base));
+    loop_post(control.loop, push_given, g);
 }
 
 /* Every hub holds the certificate for itself. */
@@ -223,6 +253,7 @@ static int start(struct control *c, const struct packed *body)
     if (err != 0) log_warn("web-dir-unread", "dir=%s err=%s", log_q(span_of(dir)), err_text(err));
     c->server.pictures =
         pictures_new((unsigned)MIN(packed_u64(body, "pictures", 0), PICTURES_HELPERS_MAX), &picture_ops, c);
+    c->server.give_push = give_push;
     c->server.lua = lua_new(c->loop, &lua_ops, api_calls, c);
     api_calls_start(c->loop, open_question, c);
     err = server_start(&c->server, (unsigned)MIN(threads, HUBS_MAX), assets, c->storages);

@@ -2,6 +2,7 @@
 #include "httpd/arrivals.h"
 #include "httpd/h2_conn.h"
 #include "httpd/http.h"
+#include "httpd/push_tls.h"
 #include "httpd/rtsp_conn.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
@@ -20,7 +21,9 @@ struct shaking {
 /* What a door is for. */
 static void enter(struct door *d, struct conn_over over)
 {
-    if (d->rtsp)
+    if (d->push)
+        push_tls_accept(d, over);
+    else if (d->rtsp)
         rtsp_accept(d, over);
     else
         http_accept(d, over);
@@ -76,7 +79,7 @@ static void shake(struct door *d, int fd, const struct sockaddr_storage *peer)
     s->door = d;
     if (peer) s->peer = *peer;
     list_push(&hub->shaking, &s->link);
-    s->accept = tls_accept_new(hub->loop, fd, cert, d->rtsp ? &rtsp : &web, s);
+    s->accept = tls_accept_new(hub->loop, fd, cert, d->rtsp || d->push ? &rtsp : &web, s);
 }
 
 static void arrived(struct door *d, int fd, const struct sockaddr_storage *peer)
@@ -127,6 +130,7 @@ void doors_open(struct hub *hub, void *door_set)
     d->module = set->module;
     d->tls = set->tls;
     d->rtsp = set->rtsp;
+    d->push = set->push;
     span_copy(span_of(set->base), d->base, sizeof(d->base));
     d->listener = listener_new(hub->loop, set->fd, accepted, d);
     list_push(&hub->doors, &d->link);

@@ -7,7 +7,7 @@
 /* What LISTEN says; a message between threads. */
 struct door_set {
     int fd; /* stays open as long as the process */
-    bool module, rtsp, tls;
+    bool module, rtsp, tls, push;
     char base[64]; /* with '/' at both ends */
 };
 /* For server_each: opens a door of the hub. */

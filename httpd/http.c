@@ -2,6 +2,8 @@
 #include "httpd/answer.h"
 #include "httpd/body.h"
 #include "httpd/http_access.h"
+#include "httpd/rtsp/tunnel.h"
+#include "httpd/rtsp_conn.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -156,6 +158,7 @@ static void arrived(struct conn *c)
     struct http *h = conn_arg(c);
     struct hub *to = hub_home(h->hub->server, h->ask->match.uid);
 
+    h->moving = false;
     h->hub = to;
     list_push(&to->conns, &h->link);
     serve(h);
@@ -165,14 +168,7 @@ static void move(struct loop_timer *t)
 {
     struct http *h = t->arg;
 
-    if (conn_queued(h->conn) > 0) {
-        conn_flush(h->conn);
-        if (conn_queued(h->conn) > 0) return; /* on_sent comes back here */
-    }
-    h->moving = false;
-    list_remove(&h->link);
-    loop_timer_stop(&h->timer);
-    conn_migrate(h->conn, hub_home(h->hub->server, h->ask->match.uid)->loop, arrived);
+    hub_leave(h->conn, &h->link, &h->timer, hub_home(h->hub->server, h->ask->match.uid), arrived);
 }
 
 static void preflight(struct http *h)
@@ -358,6 +354,12 @@ static bool take_request(struct http *h, struct span *in)
         return false;
     }
     h->find = (struct head_find){0};
+    if (!h->module && tunnel_is(&a->req.head)) {
+        h->tunnels = true;
+        ask_free(a);
+        h->ask = NULL;
+        return false;
+    }
     h->skip = a->req.body_n;
     h->skip_chunked = a->req.chunked;
     h->chunked = (struct http_chunked){0};
@@ -368,6 +370,20 @@ static bool take_request(struct http *h, struct span *in)
     if (h->ask && !h->closing) keep_head(h, span_sub(*in, 0, n));
     *in = span_from(*in, n);
     return (!h->ask || h->ask->gathers) && !h->closing;
+}
+
+/* RTSP over HTTP reads the request itself. One in a stream of HTTP/2 has no connection of its own to give. */
+static bool become_tunnel(struct http *h)
+{
+    if (h->carried || !rtsp_take(h->hub, h->base, h->conn)) {
+        h->tunnels = false;
+        refuse(h, 400);
+        return false;
+    }
+    loop_timer_stop(&h->timer);
+    list_remove(&h->link);
+    mem_free(h);
+    return true;
 }
 
 static size_t on_data(struct conn *c, struct span data)
@@ -385,6 +401,7 @@ static size_t on_data(struct conn *c, struct span data)
     while (!conn_congested(c) && take_request(h, &in)) {
     }
     h->in_data = false;
+    if (h->tunnels) return become_tunnel(h) ? data.n - in.n : data.n;
     if (h->closing) return data.n;
     if (h->ask && h->ask->data) {
         h->ask->data(h, in);

@@ -31,6 +31,7 @@ struct door {
     int fd;
     bool module; /* the listener of API and cpanel */
     bool rtsp, tls;
+    bool push;     /* cameras that push, inside TLS */
     char base[64]; /* begins and ends with '/' */
 };
 
@@ -80,6 +81,7 @@ struct http {
     bool closing;
     bool module;
     bool carried; /* a stream of HTTP/2 */
+    bool tunnels; /* the request is one of RTSP over HTTP */
     char base[64];
     struct loop_timer timer;
 };

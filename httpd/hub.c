@@ -10,12 +10,14 @@
 #include "httpd/guess.h"
 #include "httpd/outgoing.h"
 #include "httpd/pool.h"
+#include "httpd/push_tls.h"
 #include "httpd/quota.h"
 #include "httpd/rtsp_conn.h"
 #include "httpd/stream.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
+#include "common/net/conn.h"
 #include "common/wire/http_fields.h"
 
 #define PASSWORDS_WAIT_MAX 64
@@ -65,6 +67,19 @@ struct hub *hub_home(struct server *s, struct span uid)
     return &s->hubs[hash_fnv1a(uid) % s->n_hubs];
 }
 
+bool hub_leave(
+    struct conn *c, struct list *link, struct loop_timer *timer, struct hub *to, void (*fn)(struct conn *c))
+{
+    if (conn_queued(c) > 0) {
+        conn_flush(c);
+        if (conn_queued(c) > 0) return false;
+    }
+    list_remove(link);
+    loop_timer_stop(timer);
+    conn_migrate(c, to->loop, fn);
+    return true;
+}
+
 const char *hub_date(struct hub *hub)
 {
     usec_t wall_us = clock_wall_us();
@@ -99,6 +114,7 @@ static void close_conns(struct hub *hub)
     h2_close_all(hub);
     http_close_all(hub);
     rtsp_close_all(hub);
+    push_tls_close_all(hub);
     loop_post(hub->loop, break_loop, hub->loop);
     loop_run(hub->loop);
 }
@@ -110,6 +126,7 @@ static void *hub_main(void *arg)
     loop_timer_every(hub->loop, &hub->second, US_PER_S, every_second, hub);
     loop_run(hub->loop);
     loop_timer_stop(&hub->second);
+    loop_timer_stop(&hub->pull);
     close_conns(hub);
     doors_close(hub);
     sessions_done(hub);
@@ -145,9 +162,11 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
         hub->loop = loop_new();
         list_init(&hub->conns);
         list_init(&hub->rtsp_conns);
+        list_init(&hub->cursors);
         buf_init(&hub->frame, RING_DATA_MAX / 4);
         list_init(&hub->doors);
         list_init(&hub->shaking);
+        list_init(&hub->relays);
         list_init(&hub->arrivals);
         list_init(&hub->h2_conns);
         hub->auth = auth_new();

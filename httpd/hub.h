@@ -26,6 +26,7 @@
 struct assets;
 struct auth;
 struct cameras;
+struct conn;
 struct films;
 struct lua;
 struct pictures;
@@ -47,12 +48,15 @@ struct hub {
     unsigned index;
     pthread_t thread;
     uint32_t followed;               /* streams of it that somebody follows live */
+    struct list cursors;             /* struct cursor: those that follow them */
+    struct loop_timer pull;          /* armed: they are all looked at together (cursor.h) */
     struct map streams;              /* uid -> struct stream, at home here */
     struct list conns;               /* struct http */
     struct buf frame;                /* what a cursor has read; until the next read of any */
     struct list rtsp_conns;          /* struct rtsp_conn */
     struct list doors;               /* struct door: listeners */
     struct list h2_conns;            /* struct h2_conn */
+    struct list relays;              /* struct relay: cameras that push inside TLS (push_tls.c) */
     struct list arrivals;            /* struct arrival: of trusted proxies (arrivals.c) */
     struct list shaking;             /* struct shaking: TLS handshakes (doors.c) */
     struct tls_server *tls[HUB_TLS]; /* certificates of new connections; NULL: none has come */
@@ -92,6 +96,8 @@ struct server {
     _Atomic uint32_t
         conns; /* connections, and streams of HTTP/2, which cost as much: what conns_max bounds */
     _Atomic uint32_t carried; /* streams of HTTP/2 among them */
+    /* For doors of cameras that push: from any thread, takes fd (PUSH_TLS). */
+    void (*give_push)(int fd, const char *addr, const char *base);
 };
 /* Connections of clients. */
 static inline uint32_t server_connections(struct server *s)
@@ -107,6 +113,11 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
 void server_stop(struct server *s);
 void server_free(struct server *s);
 struct hub *hub_home(struct server *s, struct span uid);
+
+/* Once all is sent: takes a connection out of its hub's list, to another one's thread, where fn(c) puts it
+ * into a list again. false: something is still queued; to be asked again when on_sent comes. */
+bool hub_leave(
+    struct conn *c, struct list *link, struct loop_timer *timer, struct hub *to, void (*fn)(struct conn *c));
 
 /* fn(hub, arg) in every hub's thread; arg is freed by mem_free when the last is through. */
 void server_each(struct server *s, void (*fn)(struct hub *hub, void *arg), void *arg);

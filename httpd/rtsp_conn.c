@@ -175,10 +175,10 @@ static void ask_access(struct rtsp_conn *r, struct stream *s)
         .method = r->open.method,
         .uri = r->open.uri,
         .user_agent = r->open.user_agent,
-        .secure = conn_is_tls(r->conn),
+        .address = r->address,
+        .secure = r->secure,
         .hold = &r->hold,
         .done = decided};
-    (void)addr_of((const struct sockaddr *)conn_peer(r->conn), &a->address);
     if (r->open.target.dvr && rtsp_dvr_time(r->open.target.query, &a->from_us)) a->to_us = a->from_us;
     if (url_query_get(r->open.target.query, "token", r->ask->token, sizeof(r->ask->token)))
         a->token = span_of(r->ask->token);
@@ -213,6 +213,7 @@ static void arrived(struct conn *c)
     struct rtsp_conn *r = conn_arg(c);
     void (*fn)(struct conn * c2) = r->arrived;
 
+    r->moving = false;
     r->hub = hub_home(r->hub->server, span_of(r->uid));
     list_push(&r->hub->rtsp_conns, &r->link);
     fn(c);
@@ -222,14 +223,7 @@ static void move(struct loop_timer *t)
 {
     struct rtsp_conn *r = t->arg;
 
-    if (conn_queued(r->conn) > 0) {
-        conn_flush(r->conn);
-        if (conn_queued(r->conn) > 0) return; /* on_sent comes back here */
-    }
-    r->moving = false;
-    list_remove(&r->link);
-    loop_timer_stop(&r->timer);
-    conn_migrate(r->conn, hub_home(r->hub->server, span_of(r->uid))->loop, arrived);
+    hub_leave(r->conn, &r->link, &r->timer, hub_home(r->hub->server, span_of(r->uid)), arrived);
 }
 
 void rtsp_conn_move(struct rtsp_conn *r, void (*fn)(struct conn *c))
@@ -364,10 +358,33 @@ static void on_close(struct conn *c, int err)
 
 static const struct conn_ops conn_ops = {on_data, on_sent, on_close};
 
+static struct rtsp_conn *conn_begin(struct hub *hub, const char *base)
+{
+    struct rtsp_conn *r = NEW(struct rtsp_conn);
+    struct rtsp_server_conf conf;
+
+    r->hub = hub;
+    span_copy(span_of(base), r->base, sizeof(r->base));
+    r->wait.woken = woken;
+    rtsp_play_init(r);
+    conf = (struct rtsp_server_conf){.base = r->base, .now_us = loop_now_us(hub->loop)};
+    rng_bytes(&conf.id, sizeof(conf.id));
+    rtsp_server_init(&r->server, &conf, &server_ops, r);
+    list_push(&hub->rtsp_conns, &r->link);
+    return r;
+}
+
+static void go_with(struct rtsp_conn *r, struct conn *c)
+{
+    r->conn = c;
+    r->secure = conn_is_tls(c);
+    (void)addr_of((const struct sockaddr *)conn_peer(c), &r->address);
+    set_timer(r);
+}
+
 void rtsp_accept(struct door *door, struct conn_over over)
 {
     struct server *server = door->hub->server;
-    struct rtsp_server_conf conf;
     struct rtsp_conn *r;
 
     if (atomic_fetch_add(&server->conns, 1) >= atomic_load(&server->conns_max)) {
@@ -375,17 +392,28 @@ void rtsp_accept(struct door *door, struct conn_over over)
         conn_over_close(&over);
         return;
     }
-    r = NEW(struct rtsp_conn);
-    r->hub = door->hub;
-    span_copy(span_of(door->base), r->base, sizeof(r->base));
-    r->wait.woken = woken;
-    rtsp_play_init(r);
-    conf = (struct rtsp_server_conf){.base = r->base, .now_us = loop_now_us(r->hub->loop)};
-    rng_bytes(&conf.id, sizeof(conf.id));
-    rtsp_server_init(&r->server, &conf, &server_ops, r);
-    list_push(&r->hub->rtsp_conns, &r->link);
-    r->conn = conn_new_on(r->hub->loop, over, &conn_ops, &limits, r);
-    set_timer(r);
+    r = conn_begin(door->hub, door->base);
+    go_with(r, conn_new_on(r->hub->loop, over, &conn_ops, &limits, r));
+}
+
+static bool any_door(const struct hub *hub)
+{
+    LIST_EACH(&hub->doors, at)
+    {
+        if (LIST_ITEM(at, struct door, link)->rtsp) return true;
+    }
+    return false;
+}
+
+bool rtsp_take(struct hub *hub, const char *base, struct conn *c)
+{
+    struct rtsp_conn *r;
+
+    if (!any_door(hub)) return false;
+    r = conn_begin(hub, base);
+    conn_hand_over(c, &conn_ops, &limits, r);
+    go_with(r, c);
+    return true;
 }
 
 uint64_t rtsp_bytes_out(const struct hub *hub)

@@ -13,6 +13,10 @@
 
 /* Takes what it comes on. */
 void rtsp_accept(struct door *door, struct conn_over over);
+/* In on_data of HTTP: takes over a connection that has turned out to be one side of a tunnel (tunnel_is),
+ * whose request on_data leaves to it. base: of its listener. Where no listener speaks RTSP nothing does
+ * (false). */
+bool rtsp_take(struct hub *hub, const char *base, struct conn *c);
 /* Bytes sent on this hub's connections. */
 uint64_t rtsp_bytes_out(const struct hub *hub);
 void rtsp_close_all(struct hub *hub);

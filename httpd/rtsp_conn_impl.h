@@ -20,6 +20,8 @@ struct rtsp_conn {
     struct loop_timer timer; /* of the machine; while an answer waits, of that */
     char base[64];
     char uid[RING_UID_MAX + 1];
+    struct addr address; /* of the viewer, behind trusted proxies */
+    bool secure;         /* TLS, up to us or to one of them */
     bool moving, closing;
     void (*arrived)(struct conn *c); /* once it has moved */
     /* how it is spoken: by itself, or as one side of a tunnel */

@@ -1,5 +1,7 @@
 /* Both connections of a tunnel live on the hub of the stream that their URL names, so that they find each
  * other. */
+#include "httpd/auth.h"
+#include "httpd/proxied.h"
 #include "httpd/routes.h"
 #include "httpd/rtsp_conn_impl.h"
 
@@ -23,10 +25,7 @@ static void refuse(struct rtsp_conn *r, struct span answer)
 /* Of the same client. */
 static bool belongs(const struct rtsp_conn *a, const struct rtsp_conn *b)
 {
-    struct addr x, y;
-
-    return strcmp(a->cookie, b->cookie) == 0 && addr_of((const struct sockaddr *)conn_peer(a->conn), &x) &&
-        addr_of((const struct sockaddr *)conn_peer(b->conn), &y) && addr_eq(&x, &y);
+    return strcmp(a->cookie, b->cookie) == 0 && addr_eq(&a->address, &b->address);
 }
 
 /* The other side, where it has arrived before. */
@@ -62,6 +61,16 @@ static void settle(struct conn *c)
     if (r->way == TUNNEL_POST && !r->other) conn_pause(c);
 }
 
+/* A proxy that reads HTTP says in its head whose it is. */
+static void know_viewer(struct rtsp_conn *r, const struct head *h)
+{
+    struct access_ask said = {.secure = r->secure};
+
+    proxied_viewer(&r->hub->auth->proxies, (const struct sockaddr *)conn_peer(r->conn), h, &said);
+    r->address = said.address;
+    r->secure = said.secure;
+}
+
 size_t rtsp_tunnel_begin(struct rtsp_conn *r, struct span in)
 {
     struct tunnel_head h = {0};
@@ -80,6 +89,7 @@ size_t rtsp_tunnel_begin(struct rtsp_conn *r, struct span in)
         return in.n;
     }
     r->way = kind;
+    know_viewer(r, &h.head);
     memcpy(r->cookie, h.cookie, sizeof(r->cookie));
     span_copy(target.uid, r->uid, sizeof(r->uid));
     buf_init(&r->in, RTSP_SERVER_READ_MAX);

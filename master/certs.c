@@ -124,7 +124,7 @@ static void check_kernel(const struct conf *c, struct conf_report *r)
 {
     const struct conf_tls *tls = &c->delivery.tls;
 
-    if (tls->enable && tls->kernel && !kernel_knows())
+    if (tls->used && tls->kernel && !kernel_knows())
         report_add(r, CONF_WARNING, c->file, tls->kernel_line, "server/stream/tls-kernel",
             "this kernel shows no TLS of its own (module tls): untested, and without effect until it does");
 }
@@ -138,7 +138,7 @@ bool certs_read(const struct conf *c, usec_t wall_us, struct conf_report *r, str
         const struct conf_tls *tls = (const void *)((const char *)c + kinds[i].tls);
         struct reading rd = {c, tls, kinds[i].section, r};
 
-        if (tls->enable) ok &= read_pair(&rd, wall_us / US_PER_S, &made.v[i]);
+        if (tls->used) ok &= read_pair(&rd, wall_us / US_PER_S, &made.v[i]);
     }
     check_kernel(c, r);
     if (!ok) certs_done(&made);

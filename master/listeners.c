@@ -9,8 +9,9 @@
 #include <fcntl.h>
 
 #define BACKLOG 4096
-#define PLAIN   SIZE_MAX
-#define PUSH    "publish" /* of the connector's; the others are httpd's */
+#define PLAIN   SIZE_MAX       /* TLS: never; ... */
+#define ALWAYS  (SIZE_MAX - 1) /* ... always; ... */
+#define PUSH    "publish"      /* without TLS the connector's; the others are httpd's */
 
 static bool web_wanted(const struct conf *c)
 {
@@ -37,17 +38,26 @@ static bool push_wanted(const struct conf *c)
     return any && (c->delivery.enable & CONF_ROAD_PUBLISH) != 0;
 }
 
+/* httpd opens it at its start: streams may come later. */
+static bool push_tls_wanted(const struct conf *c)
+{
+    return (c->delivery.enable & CONF_ROAD_PUBLISH) != 0;
+}
+
 /* Roads that this version serves. */
 static const struct {
     const char *kind;
     size_t list; /* of struct conf_listens in struct conf */
-    size_t tls;  /* of struct conf_tls; PLAIN: never */
+    size_t tls;  /* ... or as this struct conf_tls says */
     bool (*wanted)(const struct conf *c);
 } kinds[] = {
     {"web", offsetof(struct conf, delivery.web), offsetof(struct conf, delivery.tls), web_wanted},
     {"rtsp", offsetof(struct conf, delivery.rtsp), offsetof(struct conf, delivery.tls), rtsp_wanted},
+    {"web", offsetof(struct conf, delivery.web_tls), ALWAYS, web_wanted},
+    {"rtsp", offsetof(struct conf, delivery.rtsp_tls), ALWAYS, rtsp_wanted},
     {"module", offsetof(struct conf, module.listen), offsetof(struct conf, module.tls), module_wanted},
     {PUSH, offsetof(struct conf, delivery.publish), PLAIN, push_wanted},
+    {PUSH, offsetof(struct conf, delivery.publish_tls), ALWAYS, push_tls_wanted},
 };
 
 static const struct listener_row *same_of(const struct listeners *l, const char *host, uint16_t port)
@@ -87,15 +97,18 @@ static void add(struct listeners *l, const char *kind, bool tls, const struct co
         .fd = fd};
 }
 
+static bool speaks_tls(const struct conf *c, size_t tls)
+{
+    if (tls == PLAIN || tls == ALWAYS) return tls == ALWAYS;
+    return ((const struct conf_tls *)(const void *)((const char *)c + tls))->enable;
+}
+
 int listeners_open(const struct conf *c, const struct listeners *old, struct listeners *ret)
 {
     struct listeners l = {.n = 0};
 
     for (size_t k = 0; k < ARRAY_N(kinds); k++) {
         const struct conf_listens *list = (const void *)((const char *)c + kinds[k].list);
-        const struct conf_tls *tls =
-            kinds[k].tls == PLAIN ? NULL : (const void *)((const char *)c + kinds[k].tls);
-
         for (size_t i = 0; kinds[k].wanted(c) && i < list->n; i++) {
             int fd, err = open_one(&list->v[i], old, &fd);
 
@@ -103,7 +116,7 @@ int listeners_open(const struct conf *c, const struct listeners *old, struct lis
                 listeners_done(&l);
                 return err;
             }
-            add(&l, kinds[k].kind, tls && tls->enable, &list->v[i], fd);
+            add(&l, kinds[k].kind, speaks_tls(c, kinds[k].tls), &list->v[i], fd);
         }
     }
     *ret = l;
@@ -123,7 +136,7 @@ void listeners_done(struct listeners *l)
 
 static bool is_push(const struct listener_row *r)
 {
-    return strcmp(r->kind, PUSH) == 0;
+    return strcmp(r->kind, PUSH) == 0 && !r->tls;
 }
 
 static void send_some(const struct listeners *l, bool push, struct channel *to)

@@ -297,6 +297,20 @@ static int on_helper_gone(struct service *s, struct incoming *in)
     return 0;
 }
 
+/* To the connector; while there is none the connection ends, and whoever pushes tries again. */
+static int on_push_tls(struct service *s, struct incoming *in)
+{
+    struct channel *connector = services_channel(s->m, SERVICE_CONNECTOR);
+    struct packer *p;
+
+    if (!connector || in->n_fds != 1) return 0;
+    p = channel_begin(connector, MSG_PUSH_TLS, 2);
+    pack_kv_str(p, "addr", packed_str(in->body, "addr"));
+    pack_kv_str(p, "base", packed_str(in->body, "base"));
+    channel_end(connector, &in->fds[0], 1);
+    return 0;
+}
+
 static int on_hooks_done(struct service *s, struct incoming *in)
 {
     hooks_on_done(s->m, in->body);
@@ -321,6 +335,7 @@ static const struct {
     {MSG_CTL_OPEN, on_ctl_open},
     {MSG_EVENT, on_event},
     {MSG_HOOKS_DONE, on_hooks_done},
+    {MSG_PUSH_TLS, on_push_tls},
 };
 
 /* The channel has checked that the message may come from this role. */

@@ -237,7 +237,8 @@ static struct push_conn *conn_new(struct session *s, uint64_t id, const char *te
     c->id = id;
     span_copy(span_of(text), c->text, sizeof(c->text));
     if (getpeername(fd, (struct sockaddr *)&c->peer, &n) < 0) c->peer.ss_family = AF_UNSPEC;
-    (void)addr_of((struct sockaddr *)&c->peer, &c->addr);
+    /* Inside TLS the socket leads to httpd; then the text is an address alone. */
+    if (!addr_of((struct sockaddr *)&c->peer, &c->addr)) (void)addr_parse(span_of(text), &c->addr);
     c->speaks = rtsp_publish_new(&conf, &ops, c, clock_mono_us());
     c->conn = camera_conn_new(s->loop, fd, &conn_ops, c);
     return c;

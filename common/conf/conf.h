@@ -146,15 +146,15 @@ struct conf_auth_key {
 };
 
 struct conf_tls {
-    bool enable, kernel;
-    char *cert, *key; /* files; "": not given */
+    bool enable, kernel, used; /* the last is derived: some listener speaks TLS */
+    char *cert, *key;          /* files; "": not given */
     /* Where they stand, for what is found wrong with them; 0: nowhere. */
-    unsigned enable_line, cert_line, key_line, kernel_line;
+    unsigned cert_line, key_line, kernel_line;
 };
 
-struct conf_delivery { /* [[stream]] of [server] */
-    uint32_t enable;   /* CONF_ROAD_* */
-    struct conf_listens rtsp, publish, web;
+struct conf_delivery {                                                      /* [[stream]] of [server] */
+    uint32_t enable;                                                        /* CONF_ROAD_* */
+    struct conf_listens rtsp, publish, web, rtsp_tls, publish_tls, web_tls; /* _tls: always with it */
     struct conf_cidrs whitelist_access, whitelist_publishers;
     char *auth_module;
     struct secret auth_secret, secure_link_key, auth_backend;

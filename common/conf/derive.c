@@ -85,18 +85,28 @@ static void check_zone(struct load *l)
             "%s is not the name of a time zone, such as Europe/Berlin", report_q(span_of(zone)));
 }
 
-static void derive_tls(struct load *l, const char *section, struct conf_tls *t)
+/* beside: a key that wants TLS, whatever ssl-enable says; NULL: none does. */
+static void derive_tls(struct load *l, const char *section, const char *beside, struct conf_tls *t)
 {
+    const char *wants = t->enable ? "ssl-enable" : beside;
     char key[64];
 
-    t->enable_line = line_of(l, section, "ssl-enable");
     t->cert_line = line_of(l, section, "ssl-cert");
     t->key_line = line_of(l, section, "ssl-key");
-    if (!t->enable) return;
+    t->used = t->enable || beside;
+    if (!t->used) return;
     snprintf(key, sizeof(key), "%s/%s", section, t->cert[0] ? "ssl-key" : "ssl-cert");
     if (!t->cert[0] || !t->key[0])
-        report_add(l->r, CONF_MISTAKE, l->c->file, t->enable_line, key,
-            "is missing: ssl-enable = true needs ssl-cert and ssl-key");
+        report_add(l->r, CONF_MISTAKE, l->c->file, line_of(l, section, wants), key,
+            "is missing: %s needs ssl-cert and ssl-key", t->enable ? "ssl-enable = true" : wants);
+}
+
+/* The first listener that speaks TLS beside the plain ones; NULL: none. */
+static const char *tls_beside(const struct conf_delivery *d)
+{
+    if ((d->enable & CONF_ROAD_RTSP) && d->rtsp_tls.n > 0) return "rtsp-tls";
+    if ((d->enable & CONF_ROAD_PUBLISH) && d->publish_tls.n > 0) return "publish-tls";
+    return (d->enable & CONF_ROAD_WEB) && d->web_tls.n > 0 ? "web-tls" : NULL;
 }
 
 /* Two listeners that cannot be bound at once, or more than httpd opens. */
@@ -108,8 +118,11 @@ static void check_listeners(struct load *l)
         const struct conf_listens *list;
         bool on;
     } roads[] = {{"server/stream", "rtsp", &d->rtsp, d->enable & CONF_ROAD_RTSP},
+        {"server/stream", "rtsp-tls", &d->rtsp_tls, d->enable & CONF_ROAD_RTSP},
         {"server/stream", "publish", &d->publish, d->enable & CONF_ROAD_PUBLISH},
+        {"server/stream", "publish-tls", &d->publish_tls, d->enable & CONF_ROAD_PUBLISH},
         {"server/stream", "web", &d->web, d->enable & CONF_ROAD_WEB},
+        {"server/stream", "web-tls", &d->web_tls, d->enable & CONF_ROAD_WEB},
         {"server/module", "listen", &l->c->module.listen, true}};
     const struct conf_listen *seen[CONF_LISTENERS_MAX];
     size_t n = 0;
@@ -145,9 +158,9 @@ void derive_server(struct load *l)
     derive_threads(l);
     derive_ring(l);
     check_zone(l);
-    derive_tls(l, "server/stream", &c->delivery.tls);
+    derive_tls(l, "server/stream", tls_beside(&c->delivery), &c->delivery.tls);
     c->delivery.tls.kernel_line = line_of(l, "server/stream", "tls-kernel");
-    derive_tls(l, "server/module", &c->module.tls);
+    derive_tls(l, "server/module", NULL, &c->module.tls);
     check_listeners(l);
     for (size_t i = 0; i < c->n_storages; i++) {
         struct conf_storage *st = &c->storages[i];

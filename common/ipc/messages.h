@@ -74,6 +74,8 @@ enum {
     MESSAGE(UDP_CLOSE, 28, TO_WORKER, TO_CONNECTOR, 64, 0)    /* id: the connector forgets its copies */ \
     /* id, addr: somebody's connection to the publish listener, his first request (it names this stream) unread in it */ \
     MESSAGE(PUSHED, 29, TO_CONNECTOR, TO_WORKER, 256, 1) \
+    /* addr, base (of the listener): somebody pushes inside TLS, which httpd takes off; the connection to it: what he says, and is told */ \
+    MESSAGE(PUSH_TLS, 98, TO_HTTPD | TO_MASTER, TO_MASTER | TO_CONNECTOR, 256, 1) \
     /* whitelist (CIDR list of whitelist-publishers as text, "": from everywhere): the listeners of before are forgotten, LISTEN \
        says the new ones. After CONF_PEERs, and with every reload */ \
     MESSAGE(PUSH_CONF, 72, TO_MASTER, TO_CONNECTOR, 65536, 0) \
@@ -117,7 +119,7 @@ enum {
     /* from_us, until_us (-1: until another order; not behind from_us: none): modes schedule and ondemand. One at a time */ \
     MESSAGE(RECORD, 49, TO_MASTER, TO_WORKER, 64, 0) \
     /* --- httpd ---------------------------------------------------------------------------------------------- */ \
-    MESSAGE(LISTEN, 50, TO_MASTER, TO_HTTPD | TO_CONNECTOR, 512, 1)          /* kind (web, rtsp, publish, module), base, tls (bool): a listening socket */ \
+    MESSAGE(LISTEN, 50, TO_MASTER, TO_HTTPD | TO_CONNECTOR, 512, 1)          /* kind (web, rtsp, publish, module), base, tls (bool): a listening socket. publish: with TLS httpd's, else the connector's */ \
     /* module (bool: of the listener of API and panel, else of the viewers'), cert and key (PEM), kernel: for new connections, from now on. \
        Before LISTEN, at a reload that found others, and once a day, for new ticket keys */ \
     MESSAGE(TLS, 90, TO_MASTER, TO_HTTPD, 65536, 0) \

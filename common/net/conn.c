@@ -3,6 +3,7 @@
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
+#include "common/net/addr.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -307,4 +308,25 @@ bool conn_local(const struct conn *c, struct sockaddr_storage *ret)
 bool conn_is_tls(const struct conn *c)
 {
     return c->tls;
+}
+
+bool conn_is_relayed(const struct conn *c)
+{
+    struct sockaddr_storage there;
+    socklen_t n = sizeof(there);
+    struct addr a, b;
+
+    if (getpeername(c->fd, (struct sockaddr *)&there, &n) < 0) return false;
+    if (!addr_of((struct sockaddr *)&there, &a)) return false;
+    return addr_of((const struct sockaddr *)&c->peer, &b) && !addr_eq(&a, &b);
+}
+
+void conn_hand_over(struct conn *c, const struct conn_ops *ops, const struct conn_limits *limits, void *arg)
+{
+    must(limits->read_max >= c->limits.read_max);
+    c->ops = ops;
+    c->limits = *limits;
+    c->arg = arg;
+    c->in.limit = limits->read_max + LOOP_SCRATCH;
+    conn_resume(c);
 }

@@ -52,8 +52,13 @@ bool conn_is_tls(const struct conn *c);
 void *conn_arg(struct conn *c);
 struct loop *conn_loop(struct conn *c);
 const struct sockaddr_storage *conn_peer(const struct conn *c);
+/* Did a proxy say who the peer is? What goes past this connection does not reach him. */
+bool conn_is_relayed(const struct conn *c);
 /* Our end of it. false: it has no address. */
 bool conn_local(const struct conn *c, struct sockaddr_storage *ret);
+
+/* In on_data: the connection is another's from here on. What on_data does not take is offered to him. */
+void conn_hand_over(struct conn *c, const struct conn_ops *ops, const struct conn_limits *limits, void *arg);
 
 /* Queue. The chunk is referenced, the span copied. Nothing is reported here: errors come by on_close. */
 void conn_send(struct conn *c, struct span bytes);

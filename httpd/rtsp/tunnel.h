@@ -22,9 +22,12 @@ struct tunnel_head {
     size_t n; /* bytes of the head */
     char cookie[TUNNEL_COOKIE_MAX];
     struct span path; /* of the request line, with its query */
+    struct head head;
 };
 /* What a connection begins with; *find is zeroed at its start. */
 enum tunnel_kind tunnel_look(struct head_find *find, struct span in, struct tunnel_head *ret);
+/* Is this request of HTTP one side of a tunnel? */
+bool tunnel_is(const struct head *h);
 /* The answer to a GET. */
 struct span tunnel_answer(void);
 

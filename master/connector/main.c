@@ -39,6 +39,13 @@ static void resolved(void *arg, const char *host, const char *addr)
     channel_end(to, NULL, 0);
 }
 
+static void take_relayed(struct connector *c, struct incoming *in)
+{
+    if (in->n_fds != 1) return;
+    push_take(c->push, in->body, in->fds[0]);
+    in->fds[0] = -1;
+}
+
 static int on_message(struct child *ch, struct incoming *in)
 {
     struct connector *c = child_arg(ch);
@@ -47,6 +54,7 @@ static int on_message(struct child *ch, struct incoming *in)
     if (in->type == MSG_RESOLVE) names_ask(c->names, packed_str(in->body, "host"));
     if (in->type == MSG_PUSH_CONF) push_conf(c->push, in->body);
     if (in->type == MSG_LISTEN) take_listener(c, in);
+    if (in->type == MSG_PUSH_TLS) take_relayed(c, in);
     if (in->type == MSG_CONN_PEER_GONE) peers_remove(c->peers, packed_str(in->body, "uid"));
     return 0;
 }

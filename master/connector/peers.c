@@ -187,27 +187,39 @@ static int on_udp_close(struct peer *p, const struct packed *body)
 
 /* --- who pushes --- */
 
-static int hand_over(struct peer *p, int fd)
+/* Which UDP pairs may be asked for. false: it is gone. */
+static bool remember(struct peer *p, uint64_t id, int fd, char text[DIAL_TEXT_MAX])
 {
-    struct pushed *to = &p->pushed[p->all->last_pushed++ % PEER_PUSHED_MAX];
+    struct pushed *to = &p->pushed[id % PEER_PUSHED_MAX];
     socklen_t n = sizeof(to->addr), n_local = sizeof(to->local);
-    char addr[DIAL_TEXT_MAX] = "";
+
+    to->id = 0;
+    if (getpeername(fd, (struct sockaddr *)&to->addr, &n) < 0 ||
+        getsockname(fd, (struct sockaddr *)&to->local, &n_local) < 0)
+        return false;
+    to->id = id;
+    dial_text(&to->addr, text);
+    return true;
+}
+
+static enum peer_push hand_over(struct peer *p, int fd, const struct addr *from)
+{
+    uint64_t id = ++p->all->last_pushed;
+    char text[DIAL_TEXT_MAX] = ""; /* has room for ADDR_TEXT_MAX, too */
     struct packer *m;
 
-    to->id = p->all->last_pushed;
-    if (getpeername(fd, (struct sockaddr *)&to->addr, &n) < 0 ||
-        getsockname(fd, (struct sockaddr *)&to->local, &n_local) < 0) {
-        to->id = 0;
+    if (from)
+        addr_text(from, text);
+    else if (!remember(p, id, fd, text))
         return PEER_PUSH_AWAY;
-    }
     m = channel_begin(p->ch, MSG_PUSHED, 2);
-    pack_kv_u64(m, "id", to->id);
-    pack_kv_text(m, "addr", dial_text(&to->addr, addr));
+    pack_kv_u64(m, "id", id);
+    pack_kv_text(m, "addr", text);
     channel_end(p->ch, &fd, 1);
     return PEER_PUSH_OK;
 }
 
-enum peer_push peers_push(struct peers *all, struct span uid, int fd)
+enum peer_push peers_push(struct peers *all, struct span uid, int fd, const struct addr *from)
 {
     struct peer *p = map_get(&all->by_uid, uid);
     usec_t now_us = loop_now_us(all->loop);
@@ -216,7 +228,7 @@ enum peer_push peers_push(struct peers *all, struct span uid, int fd)
     if (!p->ch) return PEER_PUSH_AWAY;
     if (bucket_peek(&p->pushes, now_us) > 0) return PEER_PUSH_OFTEN;
     bucket_take(&p->pushes, now_us);
-    return hand_over(p, fd);
+    return hand_over(p, fd, from);
 }
 
 /* --- the socket --- */

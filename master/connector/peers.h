@@ -5,6 +5,7 @@
 #define CONNECTOR_PEERS_H
 
 #include "common/ipc/channel.h"
+#include "common/net/addr.h"
 
 /* Dials: of one stream (redirects and UDP tried before TCP need a few at once), and of all streams. */
 #define PEER_DIAL_EVERY_US  (500 * US_PER_MS)
@@ -23,14 +24,15 @@ void peers_free(struct peers *p);
 /* CONN_PEER: takes fd. A peer that was there gets the new socket and settings; the same start of its worker
  * keeps its UDP pairs, where the new lists allow their address. */
 void peers_add(struct peers *p, const struct packed *body, int fd);
-/* A connection whose first request names this stream, for its worker; fd stays the caller's. */
+/* A connection whose first request names this stream, for its worker; fd stays the caller's. from: who is at
+ * its other end, where that is not the socket's peer (there is no UDP with it then); NULL: he is. */
 enum peer_push {
     PEER_PUSH_OK,      /* handed over */
     PEER_PUSH_UNKNOWN, /* no such stream, or its camera does not push */
     PEER_PUSH_AWAY,    /* its worker is not there now */
     PEER_PUSH_OFTEN    /* too many of them */
 };
-enum peer_push peers_push(struct peers *p, struct span uid, int fd);
+enum peer_push peers_push(struct peers *p, struct span uid, int fd, const struct addr *from);
 /* CONN_PEER_GONE */
 void peers_remove(struct peers *p, struct span uid);
 

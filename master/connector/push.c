@@ -47,7 +47,7 @@ struct caller {
     struct loop_timer timer;
     struct addr addr;
     int fd;
-    size_t seen; /* bytes of the request that were there last time */
+    bool inside; /* inside TLS: fd leads to httpd */
     unsigned options;
     bool refused; /* only waits until it has read that */
     char base[BASE_MAX];
@@ -71,6 +71,14 @@ static void say_refused(struct push *p, const struct addr *addr, struct span uid
     if (log_limited(&p->refused, loop_now_us(p->loop), &held))
         log_warn("push-refused", "addr=%s uid=%s why=\"%s\" held=%u", addr_text(addr, text), log_q(uid), why,
             held);
+}
+
+/* By edges: what was seen and stays in the socket does not wake anybody again. */
+static bool watch(struct caller *c)
+{
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = c};
+
+    return epoll_ctl(c->push->epfd, EPOLL_CTL_ADD, c->fd, &ev) == 0;
 }
 
 /* --- answers --- */
@@ -107,9 +115,11 @@ static void refuse(struct caller *c, const char *status, struct span cseq, struc
 static void read_away(struct caller *c)
 {
     uint8_t *scratch = loop_scratch(c->push->loop);
-    ssize_t n = recv(c->fd, scratch, LOOP_SCRATCH, MSG_DONTWAIT);
+    ssize_t n;
 
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) caller_free(c);
+    do n = recv(c->fd, scratch, LOOP_SCRATCH, MSG_DONTWAIT);
+    while (n > 0 || (n < 0 && errno == EINTR));
+    if (n == 0 || errno != EAGAIN) caller_free(c);
 }
 
 /* --- the request --- */
@@ -142,7 +152,6 @@ static bool answer_options(struct caller *c, const struct head *h, struct span c
     if (recv(c->fd, loop_scratch(c->push->loop), n, MSG_DONTWAIT) != (ssize_t)n) return false;
     say(c, "200 OK", cseq,
         "Public: OPTIONS, ANNOUNCE, SETUP, RECORD, TEARDOWN, GET_PARAMETER, SET_PARAMETER\r\n");
-    c->seen = 0;
     return true;
 }
 
@@ -156,69 +165,65 @@ static void give(struct caller *c, struct span uid, struct span cseq)
         [PEER_PUSH_AWAY] = {"503 Service Unavailable", "the stream is not there now"},
         [PEER_PUSH_OFTEN] = {"503 Service Unavailable", "too many connections for this stream"},
     };
-    int least = 1;
     enum peer_push got;
 
-    (void)setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof(least));
     epoll_ctl(c->push->epfd, EPOLL_CTL_DEL, c->fd, NULL);
-    got = peers_push(c->push->peers, uid, c->fd);
+    got = peers_push(c->push->peers, uid, c->fd, c->inside ? &c->addr : NULL);
     if (got != PEER_PUSH_OK) {
-        struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
-
-        epoll_ctl(c->push->epfd, EPOLL_CTL_ADD, c->fd, &ev);
         refuse(c, refusals[got].status, cseq, uid, refusals[got].why);
+        if (!watch(c)) caller_free(c);
         return;
     }
     fd_close(&c->fd);
     caller_free(c);
 }
 
-static void on_head(struct caller *c, struct span head)
+/* true: another request may be there. */
+static bool on_head(struct caller *c, struct span head)
 {
     struct head h;
     struct span cseq, uid;
 
     if (head_parse(head, &h) != 0 || h.kind != HEAD_REQUEST || !span_is(h.protocol, "RTSP")) {
         refuse(c, "400 Bad Request", SPAN_NONE, SPAN_NONE, "this is no RTSP request");
-        return;
+        return false;
     }
     cseq = head_get(&h, "CSeq");
     if (!number(cseq)) cseq = SPAN_NONE;
-    if (answer_options(c, &h, cseq, head.n)) return;
+    if (answer_options(c, &h, cseq, head.n)) return true;
     uid = uid_of(c, h.target);
     give(c, uid, cseq);
+    return false;
 }
 
-static void look(struct caller *c)
+/* What has come, as far as it goes; ended: nothing more will. true: to be done again. */
+static bool look(struct caller *c, bool ended)
 {
     static const struct head_limits limits = {URL_MAX + 64, PUSH_HEAD_MAX - 1};
     uint8_t *scratch = loop_scratch(c->push->loop);
     ssize_t n = recv(c->fd, scratch, PUSH_HEAD_MAX, MSG_PEEK | MSG_DONTWAIT);
     struct head_find find = {0};
     size_t head_n;
-    int err, more;
+    int err;
 
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    /* Nothing more has come, and it is told all the same: this is the end. */
-    if (n <= 0 || (size_t)n == c->seen) {
+    if (n < 0 && errno == EINTR) return true;
+    if (n < 0 && errno == EAGAIN && !ended) return false;
+    if (n <= 0) {
         caller_free(c);
-        return;
+        return false;
     }
-    c->seen = (size_t)n;
     err = head_find(&find, span(scratch, (size_t)n), &limits, &head_n);
     if (err == 0) {
         char copy[PUSH_HEAD_MAX]; /* the scratch is used again */
 
         memcpy(copy, scratch, head_n);
-        on_head(c, span(copy, head_n));
-        return;
+        return on_head(c, span(copy, head_n));
     }
-    if (err != HEAD_E_MORE || n == PUSH_HEAD_MAX) {
+    if (err != HEAD_E_MORE || n == PUSH_HEAD_MAX)
         refuse(c, "400 Bad Request", SPAN_NONE, SPAN_NONE, "this is no RTSP request");
-        return;
-    }
-    more = (int)n + 1; /* what was seen does not wake anybody again */
-    (void)setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &more, sizeof(more));
+    else if (ended)
+        caller_free(c);
+    return false;
 }
 
 static void ready(struct loop_io *io, unsigned events)
@@ -230,10 +235,12 @@ static void ready(struct loop_io *io, unsigned events)
     (void)events;
     if (epoll_wait(p->epfd, &ev, 1, 0) < 1) return;
     c = ev.data.ptr;
-    if (c->refused)
+    if (c->refused) {
         read_away(c);
-    else
-        look(c);
+        return;
+    }
+    while (look(c, (ev.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)) {
+    }
 }
 
 /* --- the listener --- */
@@ -259,35 +266,48 @@ static const char *unwelcome(const struct push *p, const struct addr *addr)
     return callers_of(p, &source) >= PUSH_CONNS_ONE ? "too many connections of this address" : NULL;
 }
 
-static void on_accept(void *arg, int fd)
+/* Takes fd. */
+static void receive(struct push *p, int fd, const struct addr *addr, const char *base, bool inside)
 {
-    struct door *d = arg;
-    struct push *p = d->push;
-    struct sockaddr_storage peer;
-    socklen_t n = sizeof(peer);
-    struct epoll_event ev = {.events = EPOLLIN};
-    struct addr addr;
-    const char *why;
+    const char *why = unwelcome(p, addr);
     struct caller *c;
 
-    if (getpeername(fd, (struct sockaddr *)&peer, &n) < 0 || !addr_of((struct sockaddr *)&peer, &addr)) {
-        close(fd);
-        return;
-    }
-    why = unwelcome(p, &addr);
     if (why) {
-        say_refused(p, &addr, SPAN_NONE, why);
+        say_refused(p, addr, SPAN_NONE, why);
         close(fd);
         return;
     }
     c = NEW(struct caller);
-    *c = (struct caller){.push = p, .fd = fd, .addr = addr_source(&addr)};
-    span_copy(span_of(d->base), c->base, sizeof(c->base));
+    *c = (struct caller){.push = p, .fd = fd, .inside = inside, .addr = addr_source(addr)};
+    span_copy(span_of(base), c->base, sizeof(c->base));
     list_push(&p->waiting, &c->link);
     p->n_waiting++;
     loop_timer_set(p->loop, &c->timer, PUSH_HEAD_US, too_late, c);
-    ev.data.ptr = c;
-    if (epoll_ctl(p->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) caller_free(c);
+    if (!watch(c)) caller_free(c);
+}
+
+static void on_accept(void *arg, int fd)
+{
+    struct door *d = arg;
+    struct sockaddr_storage peer;
+    socklen_t n = sizeof(peer);
+    struct addr addr;
+
+    if (getpeername(fd, (struct sockaddr *)&peer, &n) < 0 || !addr_of((struct sockaddr *)&peer, &addr))
+        close(fd);
+    else
+        receive(d->push, fd, &addr, d->base, false);
+}
+
+void push_take(struct push *p, const struct packed *body, int fd)
+{
+    char base[BASE_MAX];
+    struct addr addr;
+
+    if (!addr_parse(packed_str(body, "addr"), &addr) || !packed_text(body, "base", base, sizeof(base)))
+        close(fd);
+    else
+        receive(p, fd, &addr, base, true);
 }
 
 static void close_doors(struct push *p)

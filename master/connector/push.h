@@ -25,6 +25,8 @@ struct push *push_new(struct loop *l, struct peers *peers);
 void push_free(struct push *p);
 /* PUSH_CONF: the listeners of before are closed. */
 void push_conf(struct push *p, const struct packed *body);
+/* PUSH_TLS: takes fd. Its whitelist and limits go by the address that the message names. */
+void push_take(struct push *p, const struct packed *body, int fd);
 /* LISTEN, of kind publish: takes fd. */
 void push_listen(struct push *p, const struct packed *body, int fd);
 

@@ -38,8 +38,8 @@ def ffmpeg(url, transport="tcp", size="320x240", audio=True):
                   "-pix_fmt", "yuv420p", "-c:a", "aac", "-f", "rtsp", "-rtsp_transport", transport, url)
 
 
-def gstreamer(url, protocols="tcp"):
-    return Pusher("gst-launch-1.0", "-q", "rtspclientsink", "name=s", f"location={url}", f"protocols={protocols}", "videotestsrc", "is-live=true", "!", "video/x-raw,width=320,height=240,framerate=25/1,format=I420",
+def gstreamer(url, protocols="tcp", *options):
+    return Pusher("gst-launch-1.0", "-q", "rtspclientsink", "name=s", f"location={url}", f"protocols={protocols}", *options, "videotestsrc", "is-live=true", "!", "video/x-raw,width=320,height=240,framerate=25/1,format=I420",
                   "!", "x264enc", "tune=zerolatency", "speed-preset=ultrafast", "key-int-max=25", "!", "h264parse", "!", "s.")
 
 

@@ -1,4 +1,5 @@
 """Cameras that push: recorded and watched like any other, and nobody else's footage gets in."""
+import os
 import shutil
 import signal
 
@@ -9,6 +10,7 @@ import mp4
 import push
 import tools
 from server import need_server
+from test_tls import pair
 from tools import wait_for
 
 PATH = "cam-1"
@@ -135,6 +137,41 @@ def test_a_killed_worker_costs_a_reconnect(shared):
     shared.wait_state(PATH, "down")
     for path in shared.segments(PATH):
         mp4.check_times(mp4.Mp4(path.read_bytes(), True).of("vide"))
+
+
+@pytest.mark.limit(60)
+def test_pushed_inside_tls(tmp_path):
+    """By ffmpeg and GStreamer, recorded like any other; UDP is not offered there; a new httpd costs a reconnect, and what stands for a viewer's address
+    (whitelist-publishers) holds."""
+    need_server()
+    port = tools.free_port()
+    cert, key = pair(tmp_path, "push")
+    stream = {"publish-tls": f"*:{port}:/", "ssl-cert": cert, "ssl-key": key}
+    with push.Server({PATH: "publish://u:p@node/cam-1/"}, record=True, stream=stream) as s:
+        where = f"rtsps://u:p@127.0.0.1:{port}/{PATH}"
+        wait_for("it waits", lambda: s.stream(PATH)["reason"] == "waiting for the camera to push")
+        with push.ffmpeg(where) as first:
+            s.wait_state(PATH)
+            assert s.rows("streams", PATH)[0]["source"] == "push tcp 127.0.0.1"
+            s.wait_recording(PATH)
+            check_live(s)
+            s.wait_frames(PATH, 50)
+            os.kill(s.status()["httpd_pid"], signal.SIGKILL)
+            assert first.said()
+        s.wait_state(PATH, "down")
+        if shutil.which("gst-inspect-1.0") and not tools.run("gst-inspect-1.0", "rtspclientsink", ok=False).returncode:
+            with push.gstreamer(where, "tcp", "tls-validation-flags=0"):
+                wait_for("active", lambda: s.stream(PATH)["state"] == "active", timeout=20)
+                s.wait_frames(PATH, 25)
+            s.wait_state(PATH, "down")
+        s.sections["server/stream"]["whitelist-publishers"] = "10.0.0.0/8"
+        s.write_ini()
+        s.reload()
+        with push.ffmpeg(where, audio=False) as other:
+            assert other.said()
+        assert s.stream(PATH)["state"] != "active"
+        for path in s.segments(PATH):
+            mp4.check_times(mp4.Mp4(path.read_bytes(), True).of("vide"))
 
 
 @pytest.mark.limit(60)

@@ -122,6 +122,65 @@ static size_t drain(int fd)
     return all;
 }
 
+/* The next owner of a connection that turned out to be his. */
+static struct {
+    char got[32];
+    size_t n;
+    unsigned closed;
+} next;
+
+static size_t next_data(struct conn *c, struct span data)
+{
+    struct srv *s = conn_arg(c);
+
+    assert_true(next.n + data.n < sizeof(next.got));
+    memcpy(next.got + next.n, data.p, data.n);
+    next.n += data.n;
+    if (next.n >= 11) loop_break(s->loop);
+    return data.n;
+}
+
+static void next_close(struct conn *c, int err)
+{
+    struct srv *s = conn_arg(c);
+
+    (void)err;
+    next.closed++;
+    s->c = NULL;
+    loop_break(s->loop);
+}
+
+static size_t give_away(struct conn *c, struct span data)
+{
+    static const struct conn_ops next_ops = {.on_data = next_data, .on_close = next_close};
+    static const struct conn_limits more = {.read_max = 2 << 20, .queue_high = 1 << 20};
+
+    assert_true(span_starts(data, SPAN_LIT("hello")));
+    conn_hand_over(c, &next_ops, &more, conn_arg(c));
+    return 0;
+}
+
+/* What was not taken is the next owner's, and so is the end. */
+static void is_handed_over(void **state)
+{
+    static const struct conn_ops first = {.on_data = give_away, .on_close = on_close};
+    struct srv s = {.loop = loop_new()};
+    int sv[2];
+
+    (void)state;
+    memset(&next, 0, sizeof(next));
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+    s.fd = sv[1];
+    s.c = conn_new(s.loop, sv[0], &first, &plain, &s);
+    assert_int_equal(write(s.fd, "hello world", 11), 11);
+    run(s.loop);
+    assert_string_equal(next.got, "hello world");
+    fd_close(&s.fd);
+    run(s.loop);
+    assert_true(next.closed == 1 && s.on_close == 0);
+    loop_free(s.loop);
+}
+
 static void ask_and_answer(void **state)
 {
     struct srv s;
@@ -563,6 +622,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ask_and_answer),
+        cmocka_unit_test(is_handed_over),
         cmocka_unit_test(what_is_left_is_offered_with_more),
         cmocka_unit_test(pause_keeps_pipelined_requests),
         cmocka_unit_test(an_end_is_noticed_while_paused),
