@@ -164,9 +164,37 @@ static void signalled(struct loop_io *io, unsigned events)
     pull(c);
 }
 
+static void pull_all(struct loop_timer *t)
+{
+    struct hub *hub = t->arg;
+    struct list all;
+
+    if (list_empty(&hub->cursors)) return;
+    /* Whoever is told of frames may stop any of them. */
+    all.next = hub->cursors.next;
+    all.prev = hub->cursors.prev;
+    all.next->prev = all.prev->next = &all;
+    list_init(&hub->cursors);
+    while (!list_empty(&all)) {
+        struct cursor *c = LIST_ITEM(all.next, struct cursor, link);
+
+        list_remove(&c->link);
+        list_push(&hub->cursors, &c->link);
+        if (c->ring && ring_next(c->ring) != c->next) pull(c);
+    }
+}
+
+void cursors_pull_together(struct hub *hub, bool together)
+{
+    if (together && !loop_timer_armed(&hub->pull))
+        loop_timer_every(hub->loop, &hub->pull, CURSORS_PULL_US, pull_all, hub);
+    if (!together) loop_timer_stop(&hub->pull);
+}
+
 void cursor_start(struct cursor *c, struct stream *s, const struct cursor_ops *ops, void *arg)
 {
     *c = (struct cursor){.s = s, .ops = ops, .arg = arg};
+    list_push(&s->hub->cursors, &c->link);
     pull(c);
 }
 
@@ -174,6 +202,7 @@ void cursor_stop(struct cursor *c)
 {
     close_ring(c);
     loop_timer_stop(&c->poll);
+    list_remove(&c->link);
 }
 
 void cursor_new_ring(struct cursor *c)

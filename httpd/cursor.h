@@ -21,6 +21,7 @@ struct cursor_ops {
 };
 
 struct cursor {
+    struct list link; /* hub->cursors */
     struct stream *s;
     const struct cursor_ops *ops;
     void *arg;
@@ -38,6 +39,10 @@ struct cursor {
 /* Begins at a fresh key frame (fresh.h), at once: calls the owner's functions. */
 void cursor_start(struct cursor *c, struct stream *s, const struct cursor_ops *ops, void *arg);
 void cursor_stop(struct cursor *c);
+/* A hub that follows many streams looks at all of them at once, so often; their workers then tell nobody of
+ * each frame (demand.pace_us). One that follows few is woken by each. */
+#define CURSORS_PULL_US (40 * US_PER_MS)
+void cursors_pull_together(struct hub *hub, bool together);
 /* The stream has another ring. Its worker has copied what the old one held: frame numbers run on. */
 void cursor_new_ring(struct cursor *c);
 

@@ -9,6 +9,14 @@
 #define CNAME      "media-server"
 #define LOOK_US    US_PER_S
 
+/* A frame since the last key frame. Its packets are made again from the ring when somebody begins with it:
+ * kept by each stream they would drive each other out of the processor's caches. */
+struct kept {
+    struct rtp_frame f; /* c NULL: nobody has begun with it */
+    uint64_t at;        /* in the ring */
+    size_t n;           /* bytes of its packets */
+};
+
 struct rtsp_live {
     struct stream *s;
     struct cursor cursor;
@@ -19,10 +27,10 @@ struct rtsp_live {
     size_t n;
     int main; /* the track whose key frames begin a picture: video, else the first; -1: none */
     bool need_key;
-    unsigned joining;        /* tracks whose next frame may say again that media time was joined */
-    struct rtp_frame *start; /* since the last key frame */
+    unsigned joining;   /* tracks whose next frame may say again that media time was joined */
+    struct kept *start; /* since the last key frame */
     size_t n_start, cap_start, bytes_start;
-    bool over; /* too much to be kept */
+    bool over; /* too much to be kept, or gone from the ring */
     /* wall clock and media time of the main track's newest frame, and when it came */
     usec_t wall_us, media_us, arrival_us;
     struct list viewers, waiting;
@@ -54,31 +62,57 @@ static void frame_drop(struct rtp_frame *f)
 
 static void drop_start(struct rtsp_live *l)
 {
-    for (size_t i = 0; i < l->n_start; i++) frame_drop(&l->start[i]);
+    for (size_t i = 0; i < l->n_start; i++) frame_drop(&l->start[i].f);
     l->n_start = l->bytes_start = 0;
     l->over = false;
 }
 
-/* Takes f. */
-static void keep(struct rtsp_live *l, struct rtp_frame *f)
+/* The frame that the cursor has just passed. */
+static void keep(struct rtsp_live *l, const struct rtp_frame *f)
 {
+    struct kept k = {.f = *f, .at = l->cursor.next - 1, .n = f->c->n};
+
     if (f->entry) drop_start(l);
-    if ((l->n_start == 0 && !f->entry) || l->over) {
-        frame_drop(f);
-        return;
-    }
-    if (l->n_start == RTSP_START_FRAMES || l->bytes_start + f->c->n > RTSP_START_BYTES) {
+    if ((l->n_start == 0 && !f->entry) || l->over) return;
+    if (l->n_start == RTSP_START_FRAMES || l->bytes_start + k.n > RTSP_START_BYTES) {
         drop_start(l);
         l->over = true;
-        frame_drop(f);
         return;
     }
     if (l->n_start == l->cap_start) {
         l->cap_start = l->cap_start ? l->cap_start * 2 : 64;
         l->start = mem_renew(l->start, l->cap_start * sizeof(*l->start));
     }
-    l->bytes_start += f->c->n;
-    l->start[l->n_start++] = *f;
+    k.f.c = k.f.alt = NULL;
+    l->bytes_start += k.n;
+    l->start[l->n_start++] = k;
+}
+
+/* All its packets. NULL: nothing in it can be sent, or memory is out. */
+static struct chunk *packetise(struct pay *p, const struct frame *f, uint32_t ts)
+{
+    size_t n = pay_size(p, f, NULL);
+    struct chunk *c = n > 0 ? chunk_new(n) : NULL;
+    struct wr w;
+
+    if (!c) return NULL;
+    w = wr_of(c->data, n);
+    pay_write(p, f, ts, NULL, &w);
+    must(wr_ok(&w) && w.n == n);
+    return c;
+}
+
+/* The same packets as before. false: the frame, or what it was made with, is not there any more. */
+static bool make_again(struct rtsp_live *l, struct kept *k)
+{
+    struct pay p = l->pay[k->f.track];
+    struct frame f;
+
+    if (k->f.c) return true;
+    if (!l->cursor.ring || ring_read(l->cursor.ring, k->at, &l->s->hub->frame, &f) != RING_OK) return false;
+    p.seq = k->f.seq;
+    k->f.c = packetise(&p, &f, k->f.ts);
+    return k->f.c && k->f.c->n == k->n;
 }
 
 static void wake(struct rtsp_live *l)
@@ -99,6 +133,32 @@ static void wake(struct rtsp_live *l)
     }
 }
 
+/* --- reports --- */
+
+/* A sender report of the track for this moment: the wall clock, and the media time that runs with it. */
+static struct span write_report(const struct rtsp_live *l, unsigned track, bool bye, uint8_t dst[REPORT_MAX])
+{
+    const struct pay *p = &l->pay[track];
+    usec_t since_us = CLAMP(clock_mono_us() - l->arrival_us, 0, RTSP_REPORT_US);
+    struct rtcp_packet sr = {.ssrc = p->ssrc, .packets = p->packets, .bytes = p->octets};
+    struct wr w = wr_of(dst, REPORT_MAX);
+
+    sr.ntp = rtcp_ntp_of_us(l->wall_us + since_us);
+    sr.rtp_ts = pay_ts(p, scale_i64(l->media_us + since_us, p->track.clock_hz, 1000000));
+    rtcp_write_sr(&w, &sr);
+    rtcp_write_sdes(&w, p->ssrc, CNAME);
+    if (bye) rtcp_write_bye(&w, p->ssrc);
+    return wr_span(&w);
+}
+
+static void report_to(const struct rtsp_live *l, struct rtsp_viewer *v, bool bye)
+{
+    uint8_t text[REPORT_MAX];
+
+    for (unsigned i = 0; i < l->n; i++)
+        if (l->pay[i].form) v->on_report(v, i, write_report(l, i, bye, text));
+}
+
 /* --- tracks --- */
 
 static void end_viewers(struct rtsp_live *l)
@@ -107,6 +167,7 @@ static void end_viewers(struct rtsp_live *l)
     {
         struct rtsp_viewer *v = LIST_ITEM(at, struct rtsp_viewer, link);
 
+        report_to(l, v, true);
         rtsp_live_leave(l, v);
         v->on_end(v);
     }
@@ -192,17 +253,10 @@ static void frame(void *arg, const struct frame *f, struct chunk *data)
     struct rtsp_live *l = arg;
     struct pay *p = &l->pay[f->track];
     struct rtp_frame out = {.track = f->track, .seq = p->seq, .ts = pay_ts(p, f->dts + f->cts)};
-    size_t n = pay_size(p, f, NULL);
-    struct wr w;
 
-    out.entry = (f->flags & FRAME_KEY) && f->track == l->main;
-    out.c = n > 0 ? chunk_new(n) : NULL;
-    if (out.c) {
-        w = wr_of(out.c->data, n);
-        pay_write(p, f, out.ts, NULL, &w);
-        must(wr_ok(&w) && w.n == n);
-    }
     (void)data; /* borrowed */
+    out.entry = (f->flags & FRAME_KEY) && f->track == l->main;
+    out.c = packetise(p, f, out.ts);
     if (!out.c) {
         broken(l);
         return;
@@ -216,6 +270,7 @@ static void frame(void *arg, const struct frame *f, struct chunk *data)
         v->on_frame(v, &out);
     }
     keep(l, &out);
+    frame_drop(&out);
 }
 
 static void turned(void *arg)
@@ -223,35 +278,15 @@ static void turned(void *arg)
     struct rtsp_live *l = arg;
 
     if (rtsp_live_ready(l)) wake(l);
+    LIST_EACH(&l->viewers, at)
+    {
+        struct rtsp_viewer *v = LIST_ITEM(at, struct rtsp_viewer, link);
+
+        v->on_turned(v);
+    }
 }
 
 static const struct cursor_ops cursor_ops = {want, frame, broken, turned, true, true};
-
-/* --- reports --- */
-
-/* A sender report of the track for this moment: the wall clock, and the media time that runs with it. */
-static struct span write_report(const struct rtsp_live *l, unsigned track, bool bye, uint8_t dst[REPORT_MAX])
-{
-    const struct pay *p = &l->pay[track];
-    usec_t since_us = CLAMP(clock_mono_us() - l->arrival_us, 0, RTSP_REPORT_US);
-    struct rtcp_packet sr = {.ssrc = p->ssrc, .packets = p->packets, .bytes = p->octets};
-    struct wr w = wr_of(dst, REPORT_MAX);
-
-    sr.ntp = rtcp_ntp_of_us(l->wall_us + since_us);
-    sr.rtp_ts = pay_ts(p, scale_i64(l->media_us + since_us, p->track.clock_hz, 1000000));
-    rtcp_write_sr(&w, &sr);
-    rtcp_write_sdes(&w, p->ssrc, CNAME);
-    if (bye) rtcp_write_bye(&w, p->ssrc);
-    return wr_span(&w);
-}
-
-static void report_to(const struct rtsp_live *l, struct rtsp_viewer *v, bool bye)
-{
-    uint8_t text[REPORT_MAX];
-
-    for (unsigned i = 0; i < l->n; i++)
-        if (l->pay[i].form) v->on_report(v, i, write_report(l, i, bye, text));
-}
 
 /* --- life --- */
 
@@ -364,13 +399,18 @@ uint64_t rtsp_live_epoch(const struct rtsp_live *l)
 
 /* --- viewers --- */
 
-void rtsp_live_start(const struct rtsp_live *l, struct rtsp_start *ret)
+void rtsp_live_start(struct rtsp_live *l, struct rtsp_start *ret)
 {
     unsigned found = 0;
 
+    for (size_t i = 0; i < l->n_start; i++) {
+        if (make_again(l, &l->start[i])) continue;
+        drop_start(l);
+        l->over = true;
+    }
     *ret = (struct rtsp_start){.known = l->n_start > 0};
     for (size_t i = 0; i < l->n_start; i++) {
-        const struct rtp_frame *f = &l->start[i];
+        const struct rtp_frame *f = &l->start[i].f;
 
         if (found & 1u << f->track) continue;
         found |= 1u << f->track;
@@ -394,7 +434,8 @@ static void count_viewers(struct rtsp_live *l, int more)
 void rtsp_live_join(struct rtsp_live *l, struct rtsp_viewer *v)
 {
     report_to(l, v, false);
-    for (size_t i = 0; i < l->n_start; i++) v->on_frame(v, &l->start[i]);
+    for (size_t i = 0; i < l->n_start; i++)
+        if (l->start[i].f.c) v->on_frame(v, &l->start[i].f);
     list_push(&l->viewers, &v->link);
     count_viewers(l, 1);
 }

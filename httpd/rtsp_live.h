@@ -1,8 +1,9 @@
 /* A stream's frames as RTP packets, made once and shared by all who watch it over RTSP: they get the same
  * sequence numbers, timestamps and SSRC, so that a frame is one piece of memory for all of them. Follows the
- * ring with a cursor of its own while somebody watches, keeps what a viewer begins with (everything since the
- * last key frame), and writes the sender reports. Numbers run on as long as the stream is known. Belongs to
- * the stream's hub. Tests: tests/e2e/test_rtsp.py. */
+ * ring with a cursor of its own while somebody watches, knows what a viewer begins with (everything since the
+ * last key frame: made again from the ring), and writes the sender reports. Numbers run on as long as the
+ * stream is known. Belongs to the stream's hub. Tests: tests/unit/httpd/test_rtsp_live.c,
+ * tests/e2e/test_rtsp.py. */
 #ifndef HTTPD_RTSP_LIVE_H
 #define HTTPD_RTSP_LIVE_H
 
@@ -34,7 +35,10 @@ struct rtsp_viewer {
     void (*on_frame)(struct rtsp_viewer *v, struct rtp_frame *f);
     /* A compound of RTCP for the viewers of that track. */
     void (*on_report)(struct rtsp_viewer *v, unsigned track, struct span compound);
-    void (*on_end)(struct rtsp_viewer *v); /* the stream is gone, or has other tracks; v has left */
+    /* These were all that there are for now. */
+    void (*on_turned)(struct rtsp_viewer *v);
+    /* The stream is gone, or has other tracks: v was given a BYE for each, and has left. */
+    void (*on_end)(struct rtsp_viewer *v);
 };
 /* Somebody who waits for it to be ready; woken when that may have changed. */
 struct rtsp_wait {
@@ -62,8 +66,8 @@ struct rtsp_start {
     uint16_t seq[TRACK_MAX];
     uint32_t ts[TRACK_MAX];
 };
-void rtsp_live_start(const struct rtsp_live *l, struct rtsp_start *ret);
-/* Gives a report of each track, and what was kept. */
+void rtsp_live_start(struct rtsp_live *l, struct rtsp_start *ret);
+/* Right behind it: gives a report of each track, and that start. */
 void rtsp_live_join(struct rtsp_live *l, struct rtsp_viewer *v);
 void rtsp_live_leave(struct rtsp_live *l, struct rtsp_viewer *v);
 

@@ -54,6 +54,12 @@ static void on_frame(struct rtsp_viewer *v, struct rtp_frame *f)
     if (lane->set) r->behind = !send_frame(r, lane, f);
 }
 
+/* Sent while it is in the processor's caches, before another stream has its turn. */
+static void on_turned(struct rtsp_viewer *v)
+{
+    conn_flush(CONTAINER(v, struct rtsp_conn, viewer)->conn);
+}
+
 static void send_report(struct rtsp_conn *r, unsigned track, struct span compound)
 {
     const struct rtsp_lane *lane = &r->server.lane[track];
@@ -119,9 +125,11 @@ static void play_live(struct rtsp_conn *r, struct rtsp_live *l)
         p.track[i].ts = start.ts[i];
     }
     rtsp_conn_played(r, 200, &p);
-    if (r->closing) return;
+    /* What the client has said behind it may have been heard at once. */
+    if (r->closing || r->server.state != RTSP_STATE_PLAYING) return;
     rtsp_live_join(l, &r->viewer);
     r->playing = true;
+    r->behind = !start.known;
     r->burst = conn_queued(r->conn);
     r->mark_at = conn_bytes_out(r->conn) + r->burst;
     r->mark_us = loop_now_us(r->hub->loop);
@@ -287,7 +295,8 @@ unsigned rtsp_play_udp(void *arg, unsigned track, struct rtsp_lane *lane)
     struct sockaddr_storage local;
 
     close_udp(r, track);
-    if (r->way == TUNNEL_GET) return 461; /* who tunnels gets no other packets */
+    /* Other packets reach neither who tunnels nor who stands behind a proxy, and are not encrypted. */
+    if (r->way == TUNNEL_GET || conn_is_relayed(r->conn) || conn_is_tls(r->conn)) return 461;
     if (!conn_local(r->conn, &local)) return 461;
     r->udp[track] = rtsp_udp_new(r->hub->loop, &local, conn_peer(r->conn), lane->client_port, &ops);
     if (!r->udp[track]) return 461;
@@ -297,5 +306,6 @@ unsigned rtsp_play_udp(void *arg, unsigned track, struct rtsp_lane *lane)
 
 void rtsp_play_init(struct rtsp_conn *r)
 {
-    r->viewer = (struct rtsp_viewer){.on_frame = on_frame, .on_report = on_report, .on_end = on_end};
+    r->viewer = (struct rtsp_viewer){
+        .on_frame = on_frame, .on_report = on_report, .on_turned = on_turned, .on_end = on_end};
 }

@@ -1,5 +1,6 @@
 #include "httpd/stream.h"
 #include "httpd/camera.h"
+#include "httpd/cursor.h"
 #include "httpd/follow.h"
 #include "httpd/http.h"
 #include "httpd/rtsp_live.h"
@@ -189,6 +190,7 @@ static void tell_demand(struct stream *s)
     for (size_t i = 0; i < DEMAND_ROADS; i++) n += s->follows[i];
     if ((n > 0) != s->followed) s->hub->followed += n > 0 ? 1u : -1u;
     s->followed = n > 0;
+    cursors_pull_together(s->hub, pace > 0);
     if (!s->has_ring) return;
     if (atomic_load(&s->demand->followers) == n && atomic_load(&s->demand->wanted) == n &&
         (n == 0 || atomic_load(&s->demand->pace_us) == pace))
@@ -206,6 +208,7 @@ void streams_pace(struct hub *hub)
     struct map_slot slot;
     size_t at = 0;
 
+    cursors_pull_together(hub, pace_of(hub) > 0);
     while (hub->followed > 0 && map_next(&hub->streams, &at, &slot)) {
         struct stream *s = slot.value;
 

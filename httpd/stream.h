@@ -90,7 +90,8 @@ bool stream_may_come(const struct stream *s);
 /* Tells the worker how many follow on this road: then it signals every frame, and connects on demand. */
 void stream_demand(struct stream *s, enum demand_road road, uint32_t n);
 /* Each frame told of wakes a worker and this hub: a hub that follows many streams lets their frames wait for
- * each other, a little for each stream above STREAM_PACE_FROM. */
+ * each other, a little for each stream above STREAM_PACE_FROM, and then looks at all of them together
+ * (cursor.h). */
 #define STREAM_PACE_FROM    16
 #define STREAM_PACE_EACH_US (2 * US_PER_MS)
 #define STREAM_PACE_MOST_US (200 * US_PER_MS)

@@ -3,6 +3,7 @@
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
+#include "common/base/wr.h"
 #include "common/net/listener.h"
 #include "common/wire/head.h"
 #include "httpd/assets.h"
@@ -156,15 +157,20 @@ void httpd_camera_until(struct httpd_camera *c, usec_t wall_us)
 void httpd_camera_put(struct httpd_camera *c, uint16_t flags, size_t n)
 {
     struct frame f = {.dur = 3600, .flags = flags, .gen = c->tracks.gen};
-    struct piece piece = {.s = {mem_new(n), n}};
+    uint8_t *mem = mem_new(n);
+    struct piece piece = {.s = {mem, n}};
+    struct wr w = wr_of(mem, n);
     uint64_t seq;
+
+    wr_u32(&w, (uint32_t)n - 4);
+    wr_u8(&w, flags & FRAME_KEY ? 0x65 : 0x41); /* a slice (H.264) */
 
     f.wall_us = c->base_us + (usec_t)c->at * CAMERA_FRAME_US;
     f.dts = scale_i64(f.wall_us, c->tracks.t[0].clock_hz, 1000000);
     f.arrival_us = clock_mono_us();
     c->at++;
     must(ring_put(c->w, &f, &piece, 1, &seq) == RING_OK);
-    mem_free((void *)(uintptr_t)piece.s.p);
+    mem_free(mem);
     signal_frames(c);
 }
 

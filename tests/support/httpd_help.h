@@ -38,8 +38,8 @@ void httpd_camera_start(struct httpd_help *h, struct httpd_camera *c, const stru
 void httpd_camera_stop(struct httpd_help *h, struct httpd_camera *c, const char *uid);
 /* Puts every frame whose time has come, and signals once if any was put and somebody follows. */
 void httpd_camera_until(struct httpd_camera *c, usec_t wall_us);
-/* A video frame of n zero bytes, 40 ms behind the last one, that arrives now; signalled if somebody follows.
- */
+/* A video frame of n bytes, one NAL unit of zeros, 40 ms behind the last one, that arrives now; signalled if
+ * somebody follows. */
 void httpd_camera_put(struct httpd_camera *c, uint16_t flags, size_t n);
 /* Waits until every hub has done what was posted to it. */
 void httpd_help_settle(struct httpd_help *h);
