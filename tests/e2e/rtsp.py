@@ -1,4 +1,5 @@
 """A small RTSP client of the tests' own, that can do what no real one would: wrong requests, and looking at every packet."""
+import base64
 import hashlib
 import os
 import socket
@@ -33,12 +34,14 @@ class Packet:
 
 
 class Rtsp:
-    def __init__(self, url, timeout=5.0):
+    def __init__(self, url, timeout=5.0, before=b""):
+        """before: what the connection begins with, as a proxy says it."""
         u = urllib.parse.urlsplit(url)
         self.user, self.password = u.username, u.password
         host, port = u.hostname, u.port or 554
         self.url = f"{u.scheme}://{host}:{port}{u.path}" + (f"?{u.query}" if u.query else "")
         self.sock = socket.create_connection((host, port), timeout * tools.SLOW)
+        self.sock.sendall(before)
         self.buffer = b""
         self.cseq = 0
         self.challenge = None
@@ -163,8 +166,6 @@ class Rtsp:
         return best[1:]
 
     def _authorization(self, method, url):
-        import base64
-
         name, p = self.challenge
         if name is None:
             return "Basic " + base64.b64encode(f"{self.user}:{self.password or ''}".encode()).decode()
@@ -245,6 +246,52 @@ class Rtsp:
         r = self.request("PLAY", self.base, {"Range": "npt=0.000-"})
         assert r.status == 200, f"PLAY: {r.status} {r.reason}"
         return r
+
+
+class Tunnel:
+    """GET and POST of RTSP over HTTP, as bytes. fields: of both heads."""
+
+    def __init__(self, port, path="cam-1", cookie="c1", fields=""):
+        self.port, self.path, self.cookie, self.fields = port, path, cookie, fields
+        self.get = self.connect("GET", "Accept: application/x-rtsp-tunnelled\r\n")
+        self.post = None
+
+    def connect(self, method, fields):
+        s = socket.create_connection(("127.0.0.1", self.port), 10 * tools.SLOW)
+        s.sendall(f"{method} /{self.path} HTTP/1.0\r\nx-sessioncookie: {self.cookie}\r\n{fields}{self.fields}\r\n".encode())
+        return s
+
+    def say(self, text, piece=1000):
+        if self.post is None:
+            self.post = self.connect("POST", "Content-Type: application/x-rtsp-tunnelled\r\nContent-Length: 32767\r\n")
+        coded = base64.b64encode(text.encode())
+        for i in range(0, len(coded), piece):
+            self.post.sendall(coded[i : i + piece])
+
+    def hear(self, what):
+        got = b""
+        while what not in got:
+            piece = self.get.recv(4096)
+            assert piece, got
+            got += piece
+        return got
+
+    def ask(self, line, fields=""):
+        """A request whose CSeq nobody else has; what comes up to the end of the answer's head."""
+        cseq = os.urandom(3).hex()
+        self.say(f"{line} RTSP/1.0\r\nCSeq: {int(cseq, 16)}\r\n{fields}\r\n")
+        got = self.hear(f"CSeq: {int(cseq, 16)}\r\n".encode())
+        while b"\r\n\r\n" not in got[got.rindex(b"RTSP/1.0 ") :]:
+            got += self.get.recv(4096)
+        return got[got.rindex(b"RTSP/1.0 ") :]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for s in (self.get, self.post):
+            if s:
+                s.close()
 
 
 def h264_units(packets):

@@ -78,6 +78,26 @@ static void identities(void **state)
         identity("cam", "2001:db8::1", "t", "", ""), identity("cam", "2001:db8:0:1::1", "t", "", ""));
 }
 
+/* An account that has signed in is found by its name, whatever it has signed; a token that reads so is none.
+ */
+static void accounts(void **state)
+{
+    struct stream st = {.v = {.uid = "cam"}};
+    struct access_ask a = {.stream = &st, .authorization = SPAN_LIT("Digest one")};
+    char one[SESSION_ID_DIGITS + 1], other[SESSION_ID_DIGITS + 1];
+
+    (void)state;
+    session_identity(&a, "anna", one);
+    a.authorization = SPAN_LIT("Digest another");
+    session_identity(&a, "anna", other);
+    assert_string_equal(one, other);
+    session_identity(&a, "bert", other);
+    assert_string_not_equal(one, other);
+    a.token = SPAN_LIT("anna");
+    session_identity(&a, NULL, other);
+    assert_string_not_equal(one, other);
+}
+
 static void found_by_its_id(void **state)
 {
     struct stream *st = hub_help_stream(&h, 0, "cam", 0);
@@ -243,6 +263,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(identities, start, stop),
+        cmocka_unit_test_setup_teardown(accounts, start, stop),
         cmocka_unit_test_setup_teardown(found_by_its_id, start, stop),
         cmocka_unit_test_setup_teardown(places, start, stop),
         cmocka_unit_test_setup_teardown(ends_in_time, start, stop),
