@@ -1,4 +1,4 @@
-#include "httpd/rtsp_reel.h"
+#include "httpd/rtsp_reel_impl.h"
 #include "archive/segproof.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
@@ -11,45 +11,6 @@
 
 #define SAMPLE_MAX (16u << 20)
 #define JOINED_US  (40 * US_PER_MS) /* of playing between two stretches */
-#define NEAR_US    US_PER_S         /* footage that begins so soon stands for a moment without any */
-
-/* A segment that may be next. id 0: none. */
-struct found {
-    uint64_t id, bytes;
-    usec_t start_us, end_us;
-    size_t st;
-    bool open;
-};
-
-struct reel {
-    char uid[RING_UID_MAX + 1];
-    struct storage *st[ARCHIVE_STORAGES_MAX];
-    size_t n_st;
-    struct reel_way way;
-    struct open_segment open;
-    usec_t now_us;
-    /* the search for the next segment: which storage is asked next, and the best so far */
-    bool searching;
-    size_t ask;
-    struct found best;
-    bool any; /* there is footage anywhere */
-    /* the segment at hand */
-    struct found at;
-    struct seg_table *t; /* NULL: none */
-    int fd;
-    uint32_t *order; /* its samples as they were captured: in the file each track of a fragment is one run */
-    size_t n_order;
-    size_t i;          /* place in that order */
-    bool placed;       /* i is where it goes on */
-    struct found next; /* behind it, once it was searched */
-    bool next_known;
-    /* playing */
-    struct pay pay[TRACK_MAX];
-    uint32_t random;
-    bool has_pays, begun, joined;
-    unsigned joining;                   /* tracks whose next frame is the first behind a join, a bit each */
-    usec_t wall0_us, play0_us, last_us; /* this wall clock is due then; the last one that was */
-};
 
 struct reel *reel_new(const char *uid, struct storage *const *st, size_t n, uint32_t random)
 {
@@ -81,18 +42,6 @@ void reel_free(struct reel *r)
     mem_free(r);
 }
 
-static bool backward(const struct reel *r)
-{
-    return r->way.scale_milli < 0;
-}
-
-static void search(struct reel *r)
-{
-    r->searching = true;
-    r->ask = 0;
-    r->best = (struct found){0};
-}
-
 void reel_seek(struct reel *r, const struct reel_way *way)
 {
     close_segment(r);
@@ -100,7 +49,7 @@ void reel_seek(struct reel *r, const struct reel_way *way)
     r->way = *way;
     r->begun = false;
     r->joined = true;
-    search(r);
+    reel_search(r);
 }
 
 void reel_note_open(struct reel *r, const struct open_segment *open)
@@ -127,102 +76,6 @@ uint32_t reel_ts(const struct pay *p, usec_t play_us)
 bool reel_ready(const struct reel *r)
 {
     return r->t && r->placed && r->i < r->t->n;
-}
-
-/* --- which segment is next --- */
-
-/* The storage at hand, as archive_fresh wants it. */
-struct look {
-    struct archive_job j;
-    struct archive_visit v;
-    struct reel *r;
-};
-
-/* Forwards the first behind the one at hand; at the begin the one that has the moment, or the next. */
-static bool fits(const struct reel *r, const struct found *f)
-{
-    if (backward(r)) return r->at.id ? f->id < r->at.id : f->start_us <= r->way.at_us;
-    return r->at.id ? f->id > r->at.id : f->end_us > r->way.at_us;
-}
-
-static void consider(struct reel *r, const struct found *f)
-{
-    if (f->id == 0 || f->bytes == 0) return;
-    r->any = true;
-    if (!fits(r, f)) return;
-    if (r->best.id == 0 || (backward(r) ? f->id > r->best.id : f->id < r->best.id)) r->best = *f;
-}
-
-static void consider_info(struct archive_visit *v, const struct seg_info *info)
-{
-    struct reel *r = CONTAINER(v, struct look, v)->r;
-
-    consider(r, &(struct found){info->id, info->bytes, info->start_us, info->end_us, r->ask, false});
-}
-
-static int read_index(struct reel *r, struct look *l, struct index *ix)
-{
-    CLEANUP(mem_freep) struct seg_info *info = mem_try(sizeof(*info));
-    struct index_query q = {
-        .uid = r->uid, .from_us = r->at.id ? 0 : r->way.at_us, .to_us = INT64_MAX, .after_id = r->at.id};
-    usec_t by_us = r->at.id ? r->at.start_us - US_PER_MS : r->way.at_us;
-    size_t n = 0;
-    int err;
-
-    if (!info) return -ENOMEM;
-    if (!r->any && index_last(ix, r->uid, info) == INDEX_OK) r->any = true;
-    if (backward(r)) {
-        err = index_last_by(ix, r->uid, by_us, info);
-        if (err == INDEX_OK) consider_info(&l->v, info);
-        if (err == INDEX_E_NONE) err = 0;
-    } else {
-        err = archive_index_err(&l->v, index_segments(ix, &q, info, 1, &n));
-        if (n == 1) consider_info(&l->v, info);
-    }
-    archive_fresh(&l->v, ix, consider_info);
-    return err == INDEX_E_DAMAGED ? 0 : err;
-}
-
-static int look_in(struct reel *r)
-{
-    struct storage *st = r->st[r->ask];
-    struct look l = {.r = r};
-    struct index *ix = storage_index_get(st);
-    const struct open_segment *o = &r->open;
-    int err;
-
-    if (!ix) return -ENOENT;
-    l.v.j = &l.j;
-    l.v.st = st;
-    l.j.now_us = r->now_us;
-    l.j.open = *o;
-    l.j.to_us = INT64_MAX;
-    memcpy(l.j.uid, r->uid, sizeof(l.j.uid));
-    err = read_index(r, &l, ix);
-    storage_index_put(st);
-    if (o->id != 0 && strcmp(o->storage, st->name) == 0)
-        consider(r, &(struct found){o->id, o->bytes, o->start_us, o->end_us, r->ask, true});
-    if (err < 0) storage_say(st, STORAGE_UNREAD, r->uid, err);
-    return err;
-}
-
-/* One storage is asked a turn. */
-static enum reel_state search_on(struct reel *r)
-{
-    if (look_in(r) < 0 && r->n_st == 1) return REEL_FAILED;
-    if (++r->ask < r->n_st) return REEL_MORE;
-    r->searching = false;
-    if (r->at.id) {
-        r->next = r->best;
-        r->next_known = true;
-        return REEL_MORE;
-    }
-    if (!r->any || r->way.at_us > r->now_us) return REEL_EMPTY;
-    if (r->best.id == 0) return r->way.strict ? REEL_NONE : REEL_END;
-    if (r->way.strict && !backward(r) && r->way.at_us > 0 && r->best.start_us > r->way.at_us + NEAR_US)
-        return REEL_NONE;
-    r->at = r->best;
-    return REEL_MORE;
 }
 
 /* --- the segment at hand --- */
@@ -302,7 +155,7 @@ static bool is_sent(const struct reel *r, size_t i)
 /* The next one that is sent, from i on in reading direction, i included; t->n: none. */
 static size_t step_to(const struct reel *r, size_t i)
 {
-    if (!backward(r)) {
+    if (!reel_backward(r)) {
         while (i < r->t->n && !is_sent(r, i)) i++;
         return i;
     }
@@ -313,7 +166,7 @@ static size_t step_to(const struct reel *r, size_t i)
 
 static size_t step_behind(const struct reel *r, size_t i)
 {
-    if (!backward(r)) return step_to(r, i + 1);
+    if (!reel_backward(r)) return step_to(r, i + 1);
     return i == 0 ? r->t->n : step_to(r, i - 1);
 }
 
@@ -331,7 +184,7 @@ static enum reel_state load(struct reel *r)
     if (err != 0) { /* a gap */
         storage_say(st, STORAGE_FLAWED, r->uid, err);
         close_segment(r);
-        search(r);
+        reel_search(r);
         return REEL_MORE;
     }
     take_tracks(r);
@@ -340,7 +193,7 @@ static enum reel_state load(struct reel *r)
 
 static void place(struct reel *r)
 {
-    size_t from = backward(r) ? r->t->n - 1 : 0, key;
+    size_t from = reel_backward(r) ? r->t->n - 1 : 0, key;
 
     if (!r->begun && r->way.at_us > r->at.start_us) {
         key = seg_key_at(r->t, r->way.at_us);
@@ -353,7 +206,7 @@ static void place(struct reel *r)
 /* Goes to the next segment, which was searched. */
 static enum reel_state leave(struct reel *r)
 {
-    usec_t gap_us = backward(r) ? r->at.start_us - r->next.end_us : r->next.start_us - r->at.end_us;
+    usec_t gap_us = reel_backward(r) ? r->at.start_us - r->next.end_us : r->next.start_us - r->at.end_us;
 
     if (r->next.id == 0) return REEL_END;
     if (gap_us > INDEX_JOIN_US || gap_us < -INDEX_JOIN_US) r->joined = true;
@@ -367,7 +220,7 @@ static enum reel_state look_ahead(struct reel *r)
 {
     size_t n = r->t->n;
 
-    if (r->at.open && !backward(r)) {
+    if (r->at.open && !reel_backward(r)) {
         bool open = r->open.id == r->at.id;
 
         if (seg_table_scan(r->fd, open ? r->open.bytes : UINT64_MAX, &r->t) < 0) return REEL_FAILED;
@@ -376,7 +229,7 @@ static enum reel_state look_ahead(struct reel *r)
         r->at.open = false;
         r->at.end_us = r->t->info.end_us;
     }
-    search(r);
+    reel_search(r);
     return REEL_MORE;
 }
 
@@ -461,7 +314,7 @@ static bool over(const struct reel *r)
     usec_t wall_us = wall_at(r, r->i);
 
     if (r->way.to_us == 0) return false;
-    return backward(r) ? wall_us < r->way.to_us : wall_us >= r->way.to_us;
+    return reel_backward(r) ? wall_us < r->way.to_us : wall_us >= r->way.to_us;
 }
 
 /* The last one of the segment's pictures (where there are none, of all) that is sent. */
@@ -470,7 +323,7 @@ static size_t last_picture(const struct reel *r)
     bool any = track_find(&r->t->tracks, TRACK_VIDEO) < 0;
 
     for (size_t k = 0; k < r->t->n; k++) {
-        size_t i = backward(r) ? k : r->t->n - 1 - k;
+        size_t i = reel_backward(r) ? k : r->t->n - 1 - k;
 
         if (is_sent(r, i) && (any || r->t->tracks.t[sample_at(r, i)->track].kind == TRACK_VIDEO)) return i;
     }
@@ -481,8 +334,8 @@ static size_t last_picture(const struct reel *r)
 static bool gap_behind(const struct reel *r)
 {
     if (r->next.id == 0) return true;
-    return backward(r) ? r->at.start_us - r->next.end_us > INDEX_JOIN_US
-                       : r->next.start_us - r->at.end_us > INDEX_JOIN_US;
+    return reel_backward(r) ? r->at.start_us - r->next.end_us > INDEX_JOIN_US
+                            : r->next.start_us - r->at.end_us > INDEX_JOIN_US;
 }
 
 /* Frames of the segment at hand. */
@@ -506,7 +359,7 @@ static enum reel_state read_some(struct reel *r, struct reel_frame *out, size_t 
 enum reel_state reel_turn(struct reel *r, struct reel_frame *out, size_t most, size_t *ret_n)
 {
     *ret_n = 0;
-    if (r->searching) return search_on(r);
+    if (r->searching) return reel_search_on(r);
     if (!r->t) return r->next_known ? leave(r) : load(r); /* one that cannot be read is passed over */
     if (!r->placed) place(r);
     return most > 0 ? read_some(r, out, most, ret_n) : REEL_MORE;
