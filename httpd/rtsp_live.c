@@ -67,27 +67,6 @@ static void drop_start(struct rtsp_live *l)
     l->over = false;
 }
 
-/* The frame that the cursor has just passed. */
-static void keep(struct rtsp_live *l, const struct rtp_frame *f)
-{
-    struct kept k = {.f = *f, .at = l->cursor.next - 1, .n = f->c->n};
-
-    if (f->entry) drop_start(l);
-    if ((l->n_start == 0 && !f->entry) || l->over) return;
-    if (l->n_start == RTSP_START_FRAMES || l->bytes_start + k.n > RTSP_START_BYTES) {
-        drop_start(l);
-        l->over = true;
-        return;
-    }
-    if (l->n_start == l->cap_start) {
-        l->cap_start = l->cap_start ? l->cap_start * 2 : 64;
-        l->start = mem_renew(l->start, l->cap_start * sizeof(*l->start));
-    }
-    k.f.c = k.f.alt = NULL;
-    l->bytes_start += k.n;
-    l->start[l->n_start++] = k;
-}
-
 /* All its packets. NULL: nothing in it can be sent, or memory is out. */
 static struct chunk *packetise(struct pay *p, const struct frame *f, uint32_t ts)
 {
@@ -113,6 +92,41 @@ static bool make_again(struct rtsp_live *l, struct kept *k)
     p.seq = k->f.seq;
     k->f.c = packetise(&p, &f, k->f.ts);
     return k->f.c && k->f.c->n == k->n;
+}
+
+static void give_up(struct rtsp_live *l)
+{
+    drop_start(l);
+    l->over = true;
+}
+
+static void make_all_again(struct rtsp_live *l)
+{
+    for (size_t i = 0; i < l->n_start; i++)
+        if (!make_again(l, &l->start[i])) give_up(l);
+}
+
+/* The frame that the cursor has just passed. */
+static void keep(struct rtsp_live *l, const struct rtp_frame *f)
+{
+    struct kept k = {.f = *f, .at = l->cursor.next - 1, .n = f->c->n};
+
+    if (f->entry) drop_start(l);
+    if ((l->n_start == 0 && !f->entry) || l->over) return;
+    if (l->n_start == RTSP_START_FRAMES || l->bytes_start + k.n > RTSP_START_BYTES) {
+        give_up(l);
+        return;
+    }
+    if (l->n_start == l->cap_start) {
+        l->cap_start = l->cap_start ? l->cap_start * 2 : 64;
+        l->start = mem_renew(l->start, l->cap_start * sizeof(*l->start));
+    }
+    k.f.alt = NULL;
+    k.f.c = l->bytes_start > RTSP_START_LAZY ? chunk_ref(f->c) : NULL;
+    l->bytes_start += k.n;
+    l->start[l->n_start++] = k;
+    /* What is longer than the ring may be is kept, before it goes from there. */
+    if (!k.f.c && l->bytes_start > RTSP_START_LAZY) make_all_again(l);
 }
 
 static void wake(struct rtsp_live *l)
@@ -403,11 +417,7 @@ void rtsp_live_start(struct rtsp_live *l, struct rtsp_start *ret)
 {
     unsigned found = 0;
 
-    for (size_t i = 0; i < l->n_start; i++) {
-        if (make_again(l, &l->start[i])) continue;
-        drop_start(l);
-        l->over = true;
-    }
+    make_all_again(l);
     *ret = (struct rtsp_start){.known = l->n_start > 0};
     for (size_t i = 0; i < l->n_start; i++) {
         const struct rtp_frame *f = &l->start[i].f;

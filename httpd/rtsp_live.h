@@ -14,6 +14,8 @@
 #define RTSP_REPORT_US    (5 * US_PER_S) /* sender reports (O4) */
 #define RTSP_START_FRAMES 20000          /* kept since the last key frame; ... */
 #define RTSP_START_BYTES  (64u << 20)    /* ... more is not kept: viewers then begin at the next one */
+/* Up to here packets are made again from the ring, which has room for two such groups of pictures. */
+#define RTSP_START_LAZY (8u << 20)
 
 struct rtsp_live;
 

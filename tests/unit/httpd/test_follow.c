@@ -277,7 +277,24 @@ static void when_a_camera_is_silent(void **state)
     httpd_camera_stop(&help, &down, "down");
 }
 
-/* A hub that follows many streams lets their frames wait; where few are followed none waits. */
+static unsigned pulling; /* hubs that look at all their streams together */
+
+static void do_count(struct hub *hub, void *arg)
+{
+    (void)arg;
+    if (loop_timer_armed(&hub->pull)) __atomic_fetch_add(&pulling, 1, __ATOMIC_RELAXED);
+}
+
+static unsigned pulling_hubs(void)
+{
+    pulling = 0;
+    server_each(&help.server, do_count, NULL);
+    httpd_help_settle(&help);
+    return pulling;
+}
+
+/* A hub that follows many streams lets their frames wait, and looks at all of them at once; where few are
+ * followed none waits. */
 static void many_streams_share_a_pace(void **state)
 {
     static struct httpd_camera c[MANY];
@@ -300,6 +317,7 @@ static void many_streams_share_a_pace(void **state)
         for (unsigned i = 0; i < MANY; i++) paced += atomic_load(&c[i].demand->pace_us) > 0;
         if (paced == MANY) break;
     }
+    assert_int_equal(pulling_hubs(), help.server.n_hubs);
     for (unsigned i = 0; i < MANY; i++) {
         assert_in_range(atomic_load(&c[i].demand->pace_us), 1, STREAM_PACE_MOST_US);
         snprintf(uid, sizeof(uid), "wall-%u", i);
@@ -311,6 +329,9 @@ static void many_streams_share_a_pace(void **state)
     fd[0] = ask("/alone/live.mp4");
     until_wanted(&c[0], true, WAIT_US);
     assert_int_equal(atomic_load(&c[0].demand->pace_us), 0);
+    for (usec_t until = clock_mono_us() + WAIT_US; pulling_hubs() > 0 && clock_mono_us() < until;)
+        usleep(STEP_US);
+    assert_int_equal(pulling_hubs(), 0);
     close(fd[0]);
     httpd_camera_stop(&help, &c[0], "alone");
 }

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/proto/rtcp.h"
+#include "common/ring/ring_layout.h"
 #include "httpd/rtsp_live.h"
 #include "tests/support/httpd_help.h"
 
@@ -205,6 +206,65 @@ static void all_get_the_same(void **state)
     httpd_camera_stop(&help, &c, UID);
 }
 
+static void spoil(struct httpd_camera *c)
+{
+    struct ring_map map;
+
+    assert_int_equal(ring_map(c->ring_fd, true, &map), 0);
+    for (size_t i = 0; i < map.geom.data_bytes; i += 64) map.data[i] ^= 0xff;
+    ring_unmap(&map);
+}
+
+/* What a viewer would begin with has gone from the ring: the next key frame is his first. */
+static void a_start_that_has_gone(void **state)
+{
+    struct httpd_camera c;
+    struct watcher first = {0}, late = {0};
+
+    (void)state;
+    camera(&c);
+    httpd_camera_put(&c, FRAME_KEY, 1000);
+    in_hub(do_join, &first);
+    until(&first, 1);
+    httpd_camera_put(&c, 0, 1000);
+    until(&first, 2);
+    spoil(&c);
+    in_hub(do_join, &late);
+    assert_true(late.ready && !late.start.known);
+    assert_int_equal(late.n, 0);
+    httpd_camera_put(&c, FRAME_KEY, 1000);
+    until(&late, 1);
+    until(&first, 3);
+    assert_true(late.seen[0].entry);
+    in_hub(do_leave, &first);
+    in_hub(do_leave, &late);
+    httpd_camera_stop(&help, &c, UID);
+}
+
+/* A group of pictures that the ring might not hold to its end is kept, and begun with all the same. */
+static void a_long_start_is_kept(void **state)
+{
+    const size_t big = 600u << 10;
+    const unsigned n = RTSP_START_LAZY / (600u << 10) + 3;
+    struct httpd_camera c;
+    struct watcher first = {0}, late = {0};
+
+    (void)state;
+    camera(&c);
+    httpd_camera_put(&c, FRAME_KEY, big);
+    in_hub(do_join, &first);
+    for (unsigned i = 1; i < n; i++) httpd_camera_put(&c, 0, big);
+    until(&first, n);
+    spoil(&c);
+    in_hub(do_join, &late);
+    assert_true(late.start.known);
+    until(&late, n);
+    for (unsigned i = 0; i < n; i++) assert_int_equal(late.seen[i].seq, first.seen[i].seq);
+    in_hub(do_leave, &first);
+    in_hub(do_leave, &late);
+    httpd_camera_stop(&help, &c, UID);
+}
+
 /* Nothing behind a hole in the footage until a key frame. */
 static void a_hole_is_passed_over(void **state)
 {
@@ -300,6 +360,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(begins_at_the_last_key_frame),
         cmocka_unit_test(all_get_the_same),
+        cmocka_unit_test(a_start_that_has_gone),
+        cmocka_unit_test(a_long_start_is_kept),
         cmocka_unit_test(a_hole_is_passed_over),
         cmocka_unit_test(other_tracks_end_it),
         cmocka_unit_test(its_end),
