@@ -3,6 +3,7 @@
 #include "archive/work_ask.h"
 #include "archive/work_clock.h"
 #include "archive/work_events.h"
+#include "archive/work_look.h"
 #include "archive/work_plan.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
@@ -18,6 +19,8 @@ const struct ask_command ask_commands[] = {
     {"archive lock", 3, 4, keeper_ask_lock, work_locked, 0, NULL},
     {"archive unlock", 2, 2, keeper_ask_unlock, work_locked, 0, NULL},
     {"archive locks", 0, 1, keeper_ask_locks, NULL, 0, NULL},
+    {"archive ranges", 3, 3, keeper_ask_look, work_look_ranges, sizeof(struct work_look), NULL},
+    {"archive segments", 4, 4, keeper_ask_look, work_look_segments, sizeof(struct work_look), NULL},
     {"archive reread", 3, 4, NULL, work_reread, 0, NULL},
     {"archive restore", 1, 2, NULL, work_restore, sizeof(struct work_restore), NULL},
     {"archive vacuum", 0, 3, keeper_ask_complete, work_vacuum, sizeof(struct work_vacuum), NULL},

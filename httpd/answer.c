@@ -1,9 +1,9 @@
 #include "httpd/answer.h"
 #include "httpd/bytes.h"
-#include "httpd/elsewhere.h"
 #include "httpd/gzip.h"
 #include "httpd/hls.h"
 #include "httpd/http_access.h"
+#include "httpd/json.h"
 #include "common/base/mem.h"
 
 #define HEAD_MAX  (2048 + HTTP_COOKIE_MAX)
@@ -282,6 +282,40 @@ static void put_page(struct wr *w, unsigned status, struct span text)
     wr_text(w, "</p></div></div></main>\n");
 }
 
+static bool is_v3(const struct http *h)
+{
+    return h->ask && h->ask->match.route && h->ask->match.route->flags & ROUTE_V3;
+}
+
+/* "not-found" of "Not Found". */
+static void put_code(struct text *to, const char *reason)
+{
+    for (; *reason; reason++)
+        text_fmt(to, "%c",
+            *reason == ' '                         ? '-'
+                : *reason >= 'A' && *reason <= 'Z' ? *reason | 0x20
+                                                   : *reason);
+}
+
+/* RFC 9457. */
+static void send_problem(struct http *h, const struct answer *like, uint32_t incident, struct span why)
+{
+    struct answer a = *like;
+    struct text b;
+
+    a.type = "application/problem+json";
+    text_init(&b, ERROR_MAX * 8);
+    text_fmt(&b, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"code\":\"",
+        http_reason(a.status), a.status);
+    put_code(&b, http_reason(a.status));
+    text_put(&b, "\",\"detail\":");
+    json_text(&b, why);
+    if (incident != 0) text_fmt(&b, ",\"instance\":\"%08x\"", incident);
+    text_put(&b, "}\n");
+    answer_bytes(h, &a, text_span(&b));
+    text_done(&b);
+}
+
 PRINTF_LIKE(4, 0)
 static void error_text(struct http *h, unsigned status, const char *extra, const char *fmt, va_list ap)
 {
@@ -293,11 +327,26 @@ static void error_text(struct http *h, unsigned status, const char *extra, const
     uint8_t mem[ERROR_MAX], html[PAGE_MAX];
     struct wr w = wr_of(mem, sizeof(mem)), p = wr_of(html, sizeof(html));
 
+    if (is_v3(h)) {
+        wr_vfmt(&w, fmt, ap);
+        send_problem(h, &a, 0, wr_span(&w));
+        return;
+    }
     if (!page) wr_fmt(&w, "%u %s: ", status, http_reason(status));
     wr_vfmt(&w, fmt, ap);
     if (!page) wr_text(&w, "\n");
     if (page) put_page(&p, status, wr_span(&w));
     answer_bytes(h, &a, page ? wr_span(&p) : wr_span(&w));
+}
+
+void answer_incident(struct http *h, unsigned status, uint32_t incident, const char *why)
+{
+    const struct answer a = {.status = status, .cache = CACHE_NEVER};
+
+    if (is_v3(h))
+        send_problem(h, &a, incident, span_of(why));
+    else
+        answer_error(h, status, "%s; the log has it by the id %08x", why, incident);
 }
 
 void answer_error(struct http *h, unsigned status, const char *fmt, ...)
@@ -320,14 +369,8 @@ void answer_error_with(struct http *h, unsigned status, const char *extra, const
 
 void answer_not_live(struct http *h)
 {
-    char line[ELSEWHERE_MAX];
-    struct wr w = wr_of(line, sizeof(line));
     struct stream_now now;
 
-    if (elsewhere_http(h, &w)) {
-        answer_error_with(h, 307, line, "another node has this stream");
-        return;
-    }
     stream_now(h->ask->stream, &now);
     answer_error_with(h, 503, "Retry-After: 2\r\n", "the camera is %s%s%s",
         now.state == STREAM_ACTIVE ? "captured, but no picture has come yet" : ring_state_word(now.state),

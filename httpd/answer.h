@@ -55,6 +55,8 @@ void answer_bytes(struct http *h, const struct answer *a, struct span bytes);
 void answer_empty(struct http *h, const struct answer *a);
 /* "404 Not Found: no such stream" as text. */
 void answer_error(struct http *h, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* With the number by which the log has what went wrong. */
+void answer_incident(struct http *h, unsigned status, uint32_t incident, const char *why);
 /* With another header line, such as Allow or Retry-After. */
 void answer_error_with(struct http *h, unsigned status, const char *extra, const char *fmt, ...)
     PRINTF_LIKE(4, 5);

@@ -6,6 +6,7 @@
 #include "httpd/auth.h"
 #include "httpd/guess.h"
 #include "httpd/handlers.h"
+#include "httpd/held.h"
 #include "httpd/panel.h"
 
 /* A request that the script has; its answer may come when the connection has gone. */
@@ -117,7 +118,7 @@ static void pack_request(struct packer *p, struct http *h)
     if (panel_address(h, &peer)) addr_text(&peer, address);
     snprintf(path, sizeof(path), "/%.*s", SPAN_FMT(a->match.capture[0]));
     if (shows_token(h)) credentials_of(&a->req, &a->given);
-    pack_map(p, a->given.token ? 8 : 7);
+    pack_map(p, a->given.token ? 11 : 10);
     if (a->given.token) pack_token(p, h, span_of(a->given.token), &peer);
     pack_kv_text(p, "method", http_method_name(a->req.method));
     pack_kv_text(p, "path", path);
@@ -127,6 +128,9 @@ static void pack_request(struct packer *p, struct http *h)
     pack_kv_text(p, "address", address);
     pack_kv_bool(p, "is_local", is_local(h, &peer));
     pack_kv_str(p, "type", head_get(&a->req.head, "Content-Type"));
+    pack_kv_str(p, "host", a->req.host);
+    pack_kv_str(p, "if_match", head_get(&a->req.head, "If-Match"));
+    pack_kv_str(p, "if_none_match", head_get(&a->req.head, "If-None-Match"));
 }
 
 /* --- what it says --- */
@@ -165,6 +169,7 @@ bool api_answer_read(const struct packed *map, struct api_answer *ret)
     ret->extra[extra.n] = '\0';
     ret->status = (unsigned)status;
     ret->body = packed_str(map, "body");
+    ret->held = packed_u64(map, "held", 0);
     return true;
 }
 
@@ -172,11 +177,18 @@ static void send_answer(struct http *h, const struct api_answer *said)
 {
     struct answer a = {
         .status = said->status, .type = said->type, .cache = CACHE_NEVER, .extra = said->extra};
+    struct buf text;
 
-    if (said->status == 204 || said->status == 304)
+    if (said->status == 204 || said->status == 304) {
         answer_empty(h, &a);
-    else
+    } else if (said->held == 0) {
         answer_bytes(h, &a, said->body);
+    } else if (held_take(said->held, &text)) {
+        answer_bytes(h, &a, buf_span(&text));
+        buf_done(&text);
+    } else {
+        answer_error_with(h, 503, "Retry-After: 1\r\n", "too many ask for such lists: try again in a moment");
+    }
 }
 
 static void send_failure(struct http *h, const struct lua_answer *answer)
@@ -184,7 +196,7 @@ static void send_failure(struct http *h, const struct lua_answer *answer)
     unsigned status = lua_status(answer->err);
 
     if (answer->incident != 0)
-        answer_error(h, status, "%s; the log has it by the id %08x", lua_why(answer->err), answer->incident);
+        answer_incident(h, status, answer->incident, lua_why(answer->err));
     else if (status == 503)
         answer_error_with(h, 503, "Retry-After: 2\r\n", "%s", lua_why(answer->err));
     else
@@ -240,9 +252,9 @@ void serve_api(struct http *h)
         return;
     }
     if (!panel_open(h)) return;
-    buf_init(&b, LUAHOST_MESSAGE_MAX / 2);
+    buf_init(&b, LUAHOST_ARGS_MAX);
     p = packer_of(&b);
     pack_request(&p, h);
-    api_run(h, LUAHOST_API, buf_span(&b));
+    api_run(h, h->ask->match.route->flags & ROUTE_V3 ? LUAHOST_API3 : LUAHOST_API, buf_span(&b));
     buf_done(&b);
 }

@@ -13,12 +13,13 @@
 #define API_VALUE_MAX   2048            /* bytes of one, decoded */
 #define API_HEADERS_MAX 8
 
-/* What the script says (a map of status, type, body, headers), checked. */
+/* What the script says (a map of status, type, body or held, headers), checked. */
 struct api_answer {
     unsigned status; /* 200 to 599 */
     char type[64];
     char extra[512]; /* header lines */
     struct span body;
+    uint64_t held; /* its name instead of it (held.h); 0: body */
 };
 struct packed;
 bool api_answer_read(const struct packed *map, struct api_answer *ret);

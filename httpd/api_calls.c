@@ -3,8 +3,11 @@
 #include "common/base/list.h"
 #include "common/base/mem.h"
 #include "common/base/rng.h"
+#include "httpd/api_tracks.h"
 #include "httpd/auth.h"
+#include "httpd/held.h"
 #include "httpd/master_ask.h"
+#include "httpd/stream_rows.h"
 
 #define HELD_MAX 16
 #define HELD_US  (20 * US_PER_S)
@@ -22,6 +25,9 @@ struct held {
 
 static struct {
     struct master_asks *master;
+    struct loop *loop;
+    struct server *server;
+    struct stream_rows *rows;
     struct auth *auth; /* NULL: not told yet */
     struct list held;
     size_t n_held;
@@ -103,18 +109,25 @@ static void answered(void *arg, struct master_answer *a)
     mem_free(c);
 }
 
+/* What a command of msctl's asks of the master; `changes`: the lists of streams are not what they were. */
 static void ask_server(const struct lua_call *c, const struct packed *args)
 {
+    const struct packed *body = packed_get(args, "body");
+    const struct master_question q = {.cmd = packed_str(args, "cmd"),
+        .args = packed_get(args, "args"),
+        .body = packed_kind(body) == PACKED_NIL ? NULL : body};
     struct lua_call *own = mem_dup(c, sizeof(*c));
 
-    if (master_ask(calls.master, packed_str(args, "cmd"), packed_get(args, "args"), answered, own)) return;
+    if (master_ask(calls.master, &q, answered, own)) return;
     mem_free(own);
     lua_call_failed(c, "the server is busy");
 }
 
 static void call_server(const struct lua_call *c, const struct packed *args)
 {
-    static const char *const reads[] = {"status", "api streams", "storage list"};
+    static const char *const reads[] = {"status", "api streams", "api stream", "api config", "api revisions",
+        "api revision", "api exports", "cluster", "api server", "api history", "api keys", "storage list",
+        "logs", "events", "archive list", "archive locks", "archive ranges", "archive segments"};
 
     for (size_t i = 0; i < ARRAY_N(reads); i++)
         if (span_is(packed_str(args, "cmd"), reads[i])) {
@@ -122,6 +135,100 @@ static void call_server(const struct lua_call *c, const struct packed *args)
             return;
         }
     lua_call_failed(c, "there is no such command, or it changes something (server.change)");
+}
+
+static void call_change(const struct lua_call *c, const struct packed *args)
+{
+    stream_rows_drop(calls.rows);
+    ask_server(c, args);
+}
+
+/* --- lists of streams --- */
+
+struct list_call {
+    struct lua_call call;
+    struct buf args;
+    struct unpack *u;
+};
+
+/* The page that was made last: a fleet page that many look at is made once for each turn of the rows. */
+static struct {
+    uint64_t turn;
+    struct buf question, text;
+} last_page;
+
+static void forget_page(void)
+{
+    buf_done(&last_page.question);
+    buf_done(&last_page.text);
+    last_page.turn = 0;
+}
+
+static const char *make_page(const struct list_call *l, const struct rows *rows)
+{
+    struct span question = buf_span(&l->args);
+    const char *wrong;
+
+    if (last_page.turn == rows->turn && span_eq(buf_span(&last_page.question), question)) return NULL;
+    forget_page();
+    buf_init(&last_page.question, LUAHOST_MESSAGE_MAX);
+    buf_init(&last_page.text, ROWS_LIST_MAX * 2);
+    wrong = stream_rows_list(rows, unpack_root(l->u), &last_page.text);
+    if (!wrong && buf_put(&last_page.question, question)) last_page.turn = rows->turn;
+    return wrong;
+}
+
+/* The page as text, or the name by which an answer has it. */
+static void give_page(const struct list_call *l)
+{
+    struct packer p;
+    struct buf b, copy;
+
+    buf_init(&b, LUAHOST_MESSAGE_MAX);
+    buf_init(&copy, ROWS_LIST_MAX * 2);
+    p = packer_of(&b);
+    if (packed_bool(unpack_root(l->u), "as_text", false)) {
+        pack_str(&p, buf_span(&last_page.text));
+    } else {
+        p.bad = !buf_put(&copy, buf_span(&last_page.text));
+        pack_u64(&p, p.bad ? 0 : held_put(&copy));
+    }
+    send_packed(&l->call, &b, &p);
+    buf_done(&copy);
+}
+
+static void listed(void *arg, const struct rows *rows)
+{
+    struct list_call *l = arg;
+    const char *wrong = rows->why;
+
+    if (!wrong && last_page.turn != rows->turn) forget_page();
+    if (!wrong) wrong = make_page(l, rows);
+    if (wrong)
+        lua_call_failed(&l->call, wrong);
+    else
+        give_page(l);
+    unpack_done(l->u);
+    buf_done(&l->args);
+    mem_free(l);
+}
+
+static void call_list(const struct lua_call *c, const struct packed *args)
+{
+    struct list_call *l = NEW(struct list_call);
+    struct packer p;
+
+    l->call = *c;
+    buf_init(&l->args, LUAHOST_MESSAGE_MAX);
+    p = packer_of(&l->args);
+    pack_value(&p, args);
+    if (p.bad || unpack_new(buf_span(&l->args), &l->u) != 0) {
+        lua_call_failed(c, "out of memory");
+        buf_done(&l->args);
+        mem_free(l);
+        return;
+    }
+    stream_rows_get(calls.rows, listed, l);
 }
 
 static void call_more(const struct lua_call *c, const struct packed *args)
@@ -149,6 +256,11 @@ static void call_more(const struct lua_call *c, const struct packed *args)
     send_packed(c, &b, &p);
 }
 
+static void call_tracks(const struct lua_call *c, const struct packed *args)
+{
+    api_tracks(calls.server, calls.loop, c, args);
+}
+
 /* --- tokens --- */
 
 /* NULL, or what cannot be. */
@@ -171,6 +283,9 @@ static const char *read_token(const struct packed *args, usec_t now_us, struct t
     }
     if (duration_s < 0 || duration_s > DURATION_MAX_S) return "duration: too long";
     if (duration_s > 0) t->not_after_s = now_us / US_PER_S + duration_s;
+    t->from_s = packed_i64(args, "from", 0);
+    t->to_s = packed_i64(args, "to", 0);
+    if (t->from_s < 0 || t->to_s < 0) return "from, to: unix seconds";
     t->made_us = now_us;
     return NULL;
 }
@@ -206,16 +321,27 @@ void api_calls_auth(struct auth *a)
     calls.auth = a;
 }
 
+#define BOTH (1u << LUAHOST_API | 1u << LUAHOST_API3)
 const struct lua_row api_calls[] = {
-    {"server", 1u << LUAHOST_API, false, call_server},
-    {"server.change", 1u << LUAHOST_API, true, ask_server},
-    {"server.more", 1u << LUAHOST_API, false, call_more},
-    {"token.mint", 1u << LUAHOST_API, false, call_mint}, /* twice made, one is given away */
+    {"server", BOTH, false, call_server},
+    {"server.change", BOTH, true, call_change},
+    {"streams.list", BOTH, false, call_list},
+    {"stream.tracks", BOTH, false, call_tracks},
+    {"server.more", BOTH, false, call_more},
+    {"token.mint", BOTH, false, call_mint}, /* twice made, one is given away */
     {0},
 };
 
-void api_calls_start(struct loop *l, void (*open)(void *arg, int fd), void *arg)
+struct stream_rows *api_calls_rows(void)
 {
+    return calls.rows;
+}
+
+void api_calls_start(struct loop *l, struct server *server, void (*open)(void *arg, int fd), void *arg)
+{
+    calls.loop = l;
+    calls.server = server;
     calls.master = master_asks_new(l, open, arg);
+    calls.rows = stream_rows_new(l, calls.master);
     list_init(&calls.held);
 }

@@ -1,8 +1,14 @@
 /* What the API's script asks for by ms.call, beside its request:
  *
  *   server         { cmd, args = array }: a command of msctl that changes nothing, as { code, text, rows,
- * more } server.change  the same, for commands that do server.more    what stood in `more`: the next rows
- *   token.mint     { user, uid, ops = array, duration s (0: for ever) }: a token as text
+ * more }
+ *   server.change  the same, for commands that do, with `body`: a value that goes along
+ *   server.more    what stood in `more`: the next rows
+ *   streams.list   a question of stream_rows.h: a page of streams, as a number that the script answers with
+ *                  ({ held = number }, no body); with as_text: as JSON text
+ *   stream.tracks  a uid: its tracks (api_tracks.h)
+ *   token.mint     { user, uid, ops = array, duration s (0: for ever), from, to (of footage) }: a token as
+ *                  text
  *
  * Which commands it may ask is the master's to say. Tests: tests/e2e/test_api.py. */
 #ifndef HTTPD_API_CALLS_H
@@ -11,10 +17,14 @@
 #include "httpd/lua_calls.h"
 
 struct auth;
+struct server;
 extern const struct lua_row api_calls[];
 
 /* open: as master_asks_new. Once, before the first call. */
-void api_calls_start(struct loop *l, void (*open)(void *arg, int fd), void *arg);
+void api_calls_start(struct loop *l, struct server *server, void (*open)(void *arg, int fd), void *arg);
+/* Lists of streams, for others on the main loop; NULL before the start. */
+struct stream_rows;
+struct stream_rows *api_calls_rows(void);
 /* The keys that tokens are made with from now on; takes the reference. */
 void api_calls_auth(struct auth *a);
 

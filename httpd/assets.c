@@ -17,6 +17,7 @@
 
 #define DEPTH_MAX   4
 #define EMBED_ASSET "player/embed.html"
+#define OPENAPI     "api/openapi.json"
 
 struct assets {
     struct asset v[ASSETS_MAX];
@@ -199,4 +200,9 @@ void serve_embed(struct http *h)
     char cookie[HTTP_COOKIE_MAX];
 
     serve_path(h, SPAN_LIT(EMBED_ASSET), http_cookie(h, cookie));
+}
+
+void serve_openapi(struct http *h)
+{
+    serve_path(h, SPAN_LIT(OPENAPI), NULL);
 }

@@ -11,6 +11,7 @@ struct auth *auth_new(void)
     struct auth *a = NEW(struct auth);
 
     atomic_init(&a->refs, 1);
+    snprintf(a->api_base, sizeof(a->api_base), "/api");
     return a;
 }
 
@@ -66,6 +67,14 @@ static void read_users(struct auth *a, const struct packed *users)
     }
 }
 
+/* One that is too long, or none, leaves the usual one. */
+static void read_base(const struct packed *body, const char *key, char dst[AUTH_BASE_MAX])
+{
+    struct span base = packed_str(body, key);
+
+    if (base.n > 0) span_copy(base, dst, AUTH_BASE_MAX);
+}
+
 struct auth *auth_read(const struct packed *body)
 {
     struct auth *a = auth_new();
@@ -73,6 +82,7 @@ struct auth *auth_read(const struct packed *body)
     read_list(a, body, "whitelist", &a->whitelist);
     read_list(a, body, "api_whitelist", &a->api_whitelist);
     a->api = packed_bool(body, "api", false);
+    read_base(body, "api_base", a->api_base);
     read_list(a, body, "cpanel_whitelist", &a->cpanel_whitelist);
     a->cpanel = packed_bool(body, "cpanel", false);
     read_list(a, body, "proxies", &a->proxies);

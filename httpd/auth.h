@@ -13,13 +13,16 @@
 struct packed;
 struct server;
 
+#define AUTH_BASE_MAX 256
+
 struct auth {
     _Atomic unsigned refs;
     struct cidrs whitelist; /* whitelist-access; n 0: from everywhere */
     bool closed;            /* a list could not be read: nobody is let in */
     bool api;               /* api-enable */
     struct cidrs api_whitelist;
-    bool cpanel; /* cpanel-enable */
+    char api_base[AUTH_BASE_MAX]; /* where it stands */
+    bool cpanel;                  /* cpanel-enable */
     struct cidrs cpanel_whitelist;
     struct cidrs proxies; /* trusted-proxies: what they say of a viewer is believed */
     struct cidrs exempt;  /* throttle-exempt */

@@ -18,6 +18,11 @@ static bool refuse(struct http *h, unsigned status, const char *why)
     return false;
 }
 
+uint32_t body_most(const struct route *r)
+{
+    return r->flags & ROUTE_V3 ? HTTP_BODY_V3_MAX : HTTP_BODY_MAX;
+}
+
 bool body_begin(struct http *h)
 {
     struct ask *a = h->ask;
@@ -27,7 +32,7 @@ bool body_begin(struct http *h)
         conn_send(h->conn, SPAN_LIT("HTTP/1.1 100 Continue\r\n\r\n"));
         h->last = !a->req.keep_alive;
     }
-    buf_init(&a->body, HTTP_BODY_MAX);
+    buf_init(&a->body, body_most(a->match.route));
     a->gathers = true;
     http_timer(h, HTTP_HEAD_TIMEOUT_US, late);
     return true;
@@ -38,7 +43,7 @@ static bool take_chunks(struct http *h, struct span *in)
     struct span piece;
     int err;
 
-    while ((err = http_chunked_next(&h->chunked, in, HTTP_BODY_MAX, &piece)) == 0)
+    while ((err = http_chunked_next(&h->chunked, in, body_most(h->ask->match.route), &piece)) == 0)
         if (!buf_put(&h->ask->body, piece)) return refuse(h, 503, "out of memory");
     if (err == HTTP_CHUNK_LARGE) return refuse(h, 413, "the body is too long");
     if (err == HTTP_CHUNK_BAD) return refuse(h, 400, "broken body");

@@ -6,6 +6,7 @@
 #include "httpd/hub.h"
 #include "httpd/api_calls.h"
 #include "httpd/webhooks.h"
+#include "httpd/lua_scripts.h"
 #include "httpd/pictures.h"
 #include "httpd/storages.h"
 #include "httpd/stream.h"
@@ -237,6 +238,7 @@ static void set_lua(struct control *c, const struct packed *body)
     packed_text(body, "auth_module", conf.entry[LUAHOST_AUTH], LUAHOST_PATH_MAX);
     packed_text(body, "api_module", conf.entry[LUAHOST_API], LUAHOST_PATH_MAX);
     packed_text(body, "cpanel_module", conf.entry[LUAHOST_CPANEL], LUAHOST_PATH_MAX);
+    span_copy(SPAN_LIT(LUA_API3), conf.entry[LUAHOST_API3], LUAHOST_PATH_MAX);
     lua_set_conf(c->server.lua, &conf);
 }
 
@@ -255,7 +257,7 @@ static int start(struct control *c, const struct packed *body)
         pictures_new((unsigned)MIN(packed_u64(body, "pictures", 0), PICTURES_HELPERS_MAX), &picture_ops, c);
     c->server.give_push = give_push;
     c->server.lua = lua_new(c->loop, &lua_ops, api_calls, c);
-    api_calls_start(c->loop, open_question, c);
+    api_calls_start(c->loop, &c->server, open_question, c);
     err = server_start(&c->server, (unsigned)MIN(threads, HUBS_MAX), assets, c->storages);
     if (err != 0) return err;
     c->running = true;
@@ -335,7 +337,6 @@ static int on_view(struct control *c, struct incoming *in)
     v->sub = packed_bool(in->body, "sub", false);
     cut_text(in->body, "state", v->state, sizeof(v->state));
     cut_text(in->body, "reason", v->reason, sizeof(v->reason));
-    cut_text(in->body, "elsewhere", v->elsewhere, sizeof(v->elsewhere));
     v->rule.mode = access_mode_of(packed_str(in->body, "access"));
     take_whitelist(packed_str(in->body, "whitelist"), v);
     v->rule.enabled = packed_bool(in->body, "enabled", true);

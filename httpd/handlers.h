@@ -8,6 +8,7 @@ struct http;
 /* assets.c */
 void serve_asset(struct http *h);
 void serve_embed(struct http *h);
+void serve_openapi(struct http *h);
 
 /* cpanel.c */
 void serve_cpanel(struct http *h);

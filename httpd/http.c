@@ -1,5 +1,6 @@
 #include "httpd/http.h"
 #include "httpd/answer.h"
+#include "httpd/auth.h"
 #include "httpd/body.h"
 #include "httpd/http_access.h"
 #include "httpd/rtsp/tunnel.h"
@@ -80,7 +81,7 @@ static void keep_head(struct http *h, struct span head)
     size_t n;
 
     h->ask->kept = mem_dup(head.p, head.n);
-    http_request_parse(&find, span(h->ask->kept, head.n), HTTP_BODY_MAX, &h->ask->req, &n);
+    http_request_parse(&find, span(h->ask->kept, head.n), INT64_MAX, &h->ask->req, &n);
 }
 
 void http_wait(struct http *h, struct list *on, usec_t most_us)
@@ -218,6 +219,36 @@ static void serve(struct http *h)
     run_stream_route(h);
 }
 
+/* API and panel stand at bases of their own; inside they are /api and /cpanel always. dst: HTTP_PATH_MAX
+ * bytes. */
+static bool from_base(const char *base, const char *inside, struct span *path, char *dst)
+{
+    struct span b = span_of(base), rest = span_from(*path, MIN(b.n, path->n));
+    struct wr w = wr_of(dst, HTTP_PATH_MAX);
+
+    if (!span_starts(*path, b) || (rest.n > 0 && rest.p[0] != '/')) return false;
+    wr_text(&w, inside);
+    wr_bytes(&w, rest);
+    *path = span_of(wr_cstr(&w));
+    return true;
+}
+
+/* false: there is nothing at this path. */
+static bool module_path(const struct http *h, struct span *path, char *dst)
+{
+    const struct auth *a = h->hub->auth;
+    const struct {
+        const char *base, *inside;
+    } rows[] = {{a->api_base, "/api"}};
+
+    for (size_t i = 0; i < ARRAY_N(rows); i++)
+        if (strcmp(rows[i].base, rows[i].inside) != 0) {
+            if (from_base(rows[i].base, rows[i].inside, path, dst)) return true;
+            if (from_base(rows[i].inside, rows[i].inside, path, dst)) return false;
+        }
+    return true;
+}
+
 static bool below_base(const struct http *h, struct span *path)
 {
     struct span base = span_of(h->base);
@@ -238,8 +269,8 @@ static void options_star(struct http *h)
 static void route(struct http *h)
 {
     struct ask *a = h->ask;
+    char allow[64], extra[96], inside[HTTP_PATH_MAX];
     struct span path;
-    char allow[64], extra[96];
     unsigned status;
 
     a->head_only = a->req.method == HTTP_HEAD;
@@ -252,9 +283,13 @@ static void route(struct http *h)
         return;
     }
     path = span_of(a->path);
-    if (!below_base(h, &path)) {
+    if (!below_base(h, &path) || (h->module && !module_path(h, &path, inside))) {
         answer_error(h, 404, "nothing is here");
         return;
+    }
+    if (path.p == (const uint8_t *)inside) { /* the match points into it */
+        span_copy(path, a->path, sizeof(a->path));
+        path = span_of(a->path);
     }
     a->session_id = http_session_id(&path);
     status = route_find(path, a->req.method, h->module, &a->match);
@@ -266,6 +301,9 @@ static void route(struct http *h)
     } else if (status == 405) {
         snprintf(extra, sizeof(extra), "Allow: %s\r\n", route_allow(a->match.route, allow, sizeof(allow)));
         answer_error_with(h, 405, extra, "not by this method");
+    } else if (a->req.body_n > body_most(a->match.route)) {
+        h->last = true;
+        answer_error(h, 413, "the body is too long: %u KiB at most", body_most(a->match.route) >> 10);
     } else if (!body_begin(h)) {
         serve(h);
     }
@@ -336,7 +374,7 @@ static bool take_request(struct http *h, struct span *in)
         if (!skip_body(h, in)) return false;
     if (in->n == 0) return false;
     a = ask_new(h);
-    err = http_request_parse(&h->find, *in, HTTP_BODY_MAX, &a->req, &n);
+    err = http_request_parse(&h->find, *in, h->module ? INT64_MAX : HTTP_BODY_MAX, &a->req, &n);
     if (err == HEAD_E_MORE) {
         ask_free(a);
         if (!h->partial) {

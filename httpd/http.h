@@ -21,6 +21,7 @@
 #define HTTP_STALL_TIMEOUT_US (30 * US_PER_S) /* bytes to send and none accepted */
 #define HTTP_WAIT_US          (10 * US_PER_S) /* for a camera, a first segment */
 #define HTTP_BODY_MAX         (256u << 10)    /* most routes take none: it is read and forgotten */
+#define HTTP_BODY_V3_MAX      (960u << 10)    /* of ROUTE_V3: it has to fit a script's request */
 #define HTTP_QUEUE_HIGH       (8u << 20) /* above: a slow viewer. Chunks are shared, so this costs little */
 
 /* A listening socket on one hub. */

@@ -238,7 +238,7 @@ void lua_ask(
     a->slot = slot;
     a->until_us = deadline_us;
     a->who = *who;
-    buf_init(&a->args, LUAHOST_MESSAGE_MAX / 2);
+    buf_init(&a->args, LUAHOST_ARGS_MAX);
     fits = buf_put(&a->args, args);
     a->err = x ? LUA_E_BUSY : LUA_E_NONE;
     if (x && fits)

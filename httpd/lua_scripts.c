@@ -157,6 +157,8 @@ static const struct file *choose(const struct look *l, unsigned slot, struct lua
 {
     static const char *const own[LUAHOST_SLOTS] = {[LUAHOST_AUTH] = "modules/auth/validate.lua",
         [LUAHOST_API] = "modules/api/api.v2.lua",
+        [LUAHOST_API3] = LUA_API3,
+
         [LUAHOST_CPANEL] = "modules/cpanel/cpanel.lua"};
     const struct lua_conf *c = l->conf;
     const char *entry = c->entry[slot];

@@ -7,6 +7,7 @@
 
 #include "httpd/lua.h"
 
+#define LUA_API3      "modules/api/api.v3.lua" /* has no key: one that is laid over ours replaces it */
 #define LUA_FILE_MAX  (256u << 10)
 #define LUA_DEPTH_MAX 4 /* of folders below modules/ */
 

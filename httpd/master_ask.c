@@ -88,12 +88,36 @@ static void on_close(struct channel *ch, int err)
 
 static const struct channel_ops ops = {.on_message = on_message, .on_close = on_close};
 
-static bool send_question(struct ask *a, struct span cmd, const struct packed *args)
+#define BODY_PIECE 60000 /* bytes in one CTL_BODY */
+
+static bool send_body(struct ask *a, const struct packed *body)
 {
+    struct span rest;
+    struct packer p;
+    struct buf b;
+
+    if (!body) return true;
+    buf_init(&b, MASTER_BODY_MAX);
+    p = packer_of(&b);
+    pack_value(&p, body);
+    for (rest = buf_span(&b); rest.n > 0 && !p.bad; rest = span_from(rest, MIN(rest.n, BODY_PIECE))) {
+        struct packer *to = channel_begin(a->ch, MSG_CTL_BODY, 1);
+
+        pack_kv_bin(to, "data", span_sub(rest, 0, MIN(rest.n, BODY_PIECE)));
+        channel_end(a->ch, NULL, 0);
+    }
+    buf_done(&b);
+    return !p.bad;
+}
+
+static bool send_question(struct ask *a, const struct master_question *q)
+{
+    const struct packed *args = q->args;
     char name[64];
     struct packer *p;
 
-    if (!span_copy(cmd, name, sizeof(name)) || packed_n(args) > MASTER_ARGS_MAX) return false;
+    if (!span_copy(q->cmd, name, sizeof(name)) || packed_n(args) > MASTER_ARGS_MAX || !send_body(a, q->body))
+        return false;
     p = channel_begin(a->ch, MSG_CTL, 3);
     pack_kv_u64(p, "proto", IPC_PROTO);
     pack_kv_text(p, "cmd", name);
@@ -112,13 +136,13 @@ static size_t words_n(struct span cmd, const struct packed *args)
     return n;
 }
 
-bool master_ask(struct master_asks *x, struct span cmd, const struct packed *args,
+bool master_ask(struct master_asks *x, const struct master_question *q,
     void (*done)(void *arg, struct master_answer *a), void *arg)
 {
     struct ask *a;
     int sv[2];
 
-    if (x->n == MASTER_ASKS_MAX || words_n(cmd, args) > message_row(MSG_CTL)->most ||
+    if (x->n == MASTER_ASKS_MAX || words_n(q->cmd, q->args) > message_row(MSG_CTL)->most ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
         return false;
     a = NEW(struct ask);
@@ -130,7 +154,7 @@ bool master_ask(struct master_asks *x, struct span cmd, const struct packed *arg
     list_push(&x->asks, &a->link);
     x->n++;
     x->open(x->arg, sv[1]);
-    if (!send_question(a, cmd, args)) {
+    if (!send_question(a, q)) {
         ask_free(a);
         return false;
     }

@@ -13,6 +13,7 @@
 #define MASTER_ASK_US   (20 * US_PER_S) /* from asking to the last row */
 #define MASTER_ROWS_MAX (8u << 20)      /* bytes of all rows */
 #define MASTER_ARGS_MAX 40
+#define MASTER_BODY_MAX (1u << 20)
 
 struct master_answer {
     int code; /* of ctl.h */
@@ -29,8 +30,14 @@ struct master_asks;
 /* open: the master's end of a new socket, which open closes. */
 struct master_asks *master_asks_new(struct loop *l, void (*open)(void *arg, int fd), void *arg);
 void master_asks_free(struct master_asks *x);
-/* done is called once. false: too many are under way, or a word is too long; done is not called. */
-bool master_ask(struct master_asks *x, struct span cmd, const struct packed *args,
+struct master_question {
+    struct span cmd;
+    const struct packed *args; /* array of texts */
+    const struct packed *body; /* NULL: none; goes before it as CTL_BODY */
+};
+/* done is called once. false: too many are under way, or a word or the body is too long; done is not called.
+ */
+bool master_ask(struct master_asks *x, const struct master_question *q,
     void (*done)(void *arg, struct master_answer *a), void *arg);
 
 #endif

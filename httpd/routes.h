@@ -18,7 +18,8 @@ enum route_flag {
     ROUTE_FRAME = 4,  /* a page that others may frame */
     ROUTE_MODULE = 8, /* on the listener of API and cpanel too */
     ROUTE_PANEL = 16, /* there only */
-    ROUTE_BODY = 32   /* takes a body (body.h) */
+    ROUTE_BODY = 32,  /* takes a body (body.h) */
+    ROUTE_V3 = 64     /* of the API of today: longer bodies, errors are problems (RFC 9457) */
 };
 
 struct route {

@@ -11,8 +11,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define REASON_MAX 256 /* a storage's name may be a path of 200 bytes */
-
 static int not_found(struct session *s, const char *what)
 {
     snprintf(s->text, sizeof(s->text), "no such %s: %.256s", what, s->args[0]);
@@ -70,6 +68,7 @@ const char *stream_record_word(const struct stream *s)
     uint32_t is;
 
     if (!s->conf->record || cluster_rests(s)) return "off";
+    if (record_is_paused(s, clock_wall_us())) return "paused";
     if (!st || !proc_runs(&s->proc)) return "stopped";
     is = atomic_load(&st->record_state);
     if (is == RECORD_PAUSED && atomic_load(&st->rec_errno) != 0 && !full_storage(s, &name)) return "failed";
@@ -145,19 +144,19 @@ static const char *armed_reason(const struct stream *s)
     return (size_t)mode < ARRAY_N(reasons) && reasons[mode] ? reasons[mode] : "";
 }
 
-static const char *paused_reason(const struct stream *s, char dst[static REASON_MAX])
+static const char *paused_reason(const struct stream *s, char dst[static STREAM_WHY_MAX])
 {
     const char *name = "";
     const struct storage_seen *full = full_storage(s, &name);
 
+    if (record_is_paused(s, clock_wall_us())) return "paused by call";
     if (!full) return "no storage to write on yet";
-    snprintf(dst, REASON_MAX,
+    snprintf(dst, STREAM_WHY_MAX,
         full->free < full->floor ? "storage %s is below its free floor" : "storage %s is full", name);
     return dst;
 }
 
-/* Why it does not record though it should; "" when it does. dst: where a text of its own is put. */
-static const char *record_reason(const struct stream *s, const char *word, char dst[static REASON_MAX])
+const char *stream_record_reason(const struct stream *s, const char *word, char dst[static STREAM_WHY_MAX])
 {
     const struct ring_status *st = s->ring.now.status;
 
@@ -210,7 +209,7 @@ static void pack_stream(const struct stream *s, struct packer *p, bool details)
 {
     const struct ring_status *st = s->ring.now.status;
     const char *record = stream_record_word(s);
-    char why[REASON_MAX];
+    char why[STREAM_WHY_MAX];
 
     pack_map(p, !st ? 10 : details ? 16 + DETAILS : 16);
     pack_kv_text(p, "uid", s->uid);
@@ -219,7 +218,7 @@ static void pack_stream(const struct stream *s, struct packer *p, bool details)
     pack_kv_i64(p, "since_s", s->since_us / US_PER_S);
     pack_kv_u64(p, "pid", proc_runs(&s->proc) ? (uint64_t)s->proc.pid : 0);
     pack_kv_text(p, "record", record);
-    pack_kv_text(p, "record_reason", record_reason(s, record, why));
+    pack_kv_text(p, "record_reason", stream_record_reason(s, record, why));
     pack_kv_u64(p, "restarts", s->proc.restarts);
     pack_kv_u64(p, "viewers", stream_ring_viewers(&s->ring));
     pack_kv_text(p, "name", s->conf->name);
@@ -336,13 +335,18 @@ static int run_reload(struct session *s)
 
 bool row_remarks(struct session *s, struct packer *p)
 {
+    return control_row_remark(s, s->data, s->at, p);
+}
+
+bool control_row_remark(struct session *s, const struct conf_report *r, size_t at, struct packer *p)
+{
     static const char *const words[] = {
         [CONF_MISTAKE] = "mistake", [CONF_WARNING] = "warning", [CONF_NOTE] = "note"};
-    const struct conf_report *r = s->data;
     const struct conf_remark *v;
 
-    if (s->at >= r->n) return false;
-    v = &r->v[s->at++];
+    if (at >= r->n) return false;
+    s->at++;
+    v = &r->v[at];
     pack_map(p, 5);
     pack_kv_text(p, "level", words[v->level]);
     pack_kv_text(p, "file", v->file);
@@ -468,6 +472,25 @@ static int run_archive_range(struct session *s)
     return control_ask_keeper(s);
 }
 
+/* Behind the keeper's ranges: the segment that is being written, which only its worker knows. */
+static bool row_open_range(struct session *s, struct packer *p)
+{
+    const struct stream *st = fleet_stream(s->m, span_of(s->args[0]));
+    const struct ring_status *now = st ? st->ring.now.status : NULL;
+    int64_t from_us, to_us;
+
+    if (s->at++ > 0 || !now || atomic_load(&now->rec_segment) == 0 ||
+        !span_i64(span_of(s->args[1]), &from_us) || !span_i64(span_of(s->args[2]), &to_us))
+        return false;
+    from_us = MAX(from_us, atomic_load(&now->rec_start_us));
+    to_us = MIN(to_us, atomic_load(&now->rec_end_us));
+    if (to_us <= from_us) return false;
+    pack_map(p, 2);
+    pack_kv_i64(p, "from_us", from_us);
+    pack_kv_i64(p, "to_us", to_us);
+    return true;
+}
+
 const struct command commands[] = {
     {"status", 0, 0, run_nothing, row_status},
     {"streams", 0, 1, run_streams, row_streams},
@@ -489,5 +512,7 @@ const struct command commands[] = {
     {"archive reread", 3, 4, control_ask_keeper, NULL},
     {"archive restore", 1, 2, control_ask_keeper, NULL},
     {"archive vacuum", 0, 3, control_ask_keeper, NULL},
+    {"archive ranges", 3, 3, control_ask_keeper, row_open_range},
+    {"archive segments", 4, 4, control_ask_keeper, NULL},
 };
 const size_t n_commands = ARRAY_N(commands);

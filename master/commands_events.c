@@ -222,9 +222,56 @@ static int run_record(struct session *s)
     return CTL_OK;
 }
 
+/* --- pause UID [SECONDS], resume UID: whatever its dvr-mode --- */
+
+static int run_pause(struct session *s)
+{
+    struct stream *st = stream_of(s);
+    usec_t for_us = 0;
+
+    if (!st) return CTL_NOT_FOUND;
+    if (!st->conf->record) {
+        span_copy(SPAN_LIT("not done: this stream is not recorded"), s->text, sizeof(s->text));
+        return CTL_FAILED;
+    }
+    if (s->n_args == 2 && (!value_duration(span_of(s->args[1]), &for_us) || for_us == 0))
+        return refuse(s, "for how long: seconds, or a duration such as 10m");
+    record_pause(st, for_us ? clock_wall_us() + for_us : -1);
+    return CTL_OK;
+}
+
+/* --- broadcast UID on|off [SECONDS]: may it be watched live? --- */
+
+static int run_broadcast(struct session *s)
+{
+    struct stream *st = stream_of(s);
+    bool on = strcmp(s->args[1], "on") == 0;
+    usec_t for_us = 0;
+
+    if (!st) return CTL_NOT_FOUND;
+    if ((!on && strcmp(s->args[1], "off") != 0) || (on && s->n_args > 2))
+        return refuse(s, "broadcast UID on, or off [SECONDS]");
+    if (s->n_args == 3 && (!value_duration(span_of(s->args[2]), &for_us) || for_us == 0))
+        return refuse(s, "for how long: seconds, or a duration such as 10m");
+    record_unseen(st, on ? 0 : for_us ? clock_wall_us() + for_us : -1);
+    return CTL_OK;
+}
+
+static int run_resume(struct session *s)
+{
+    struct stream *st = stream_of(s);
+
+    if (!st) return CTL_NOT_FOUND;
+    record_pause(st, 0);
+    return CTL_OK;
+}
+
 const struct command commands_events[] = {
     {"event", 2, 7, run_event, row_event},
     {"events", 0, 4, run_events, row_waiting},
     {"record", 2, 4, run_record, NULL},
+    {"pause", 1, 2, run_pause, NULL},
+    {"resume", 1, 1, run_resume, NULL},
+    {"broadcast", 2, 3, run_broadcast, NULL},
 };
 const size_t n_commands_events = ARRAY_N(commands_events);

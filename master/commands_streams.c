@@ -23,12 +23,19 @@ static struct conf_set set_of(char *arg)
 static int run_edit(struct session *s, enum edit_kind kind, bool dry)
 {
     struct conf_set set[CONTROL_ARGS_MAX];
-    struct stream_edit edit = {kind, s->args[0], set, s->n_args - 1};
+    struct stream_edit edit = {.kind = kind, .uid = s->args[0], .set = set, .n = s->n_args - 1};
+    char by[CONTROL_BY_MAX];
+    const struct edits_order order = {&edit, 1, dry, control_by(s, by), ""};
+    struct edits_result result;
+    int code;
 
     for (size_t i = 0; i < edit.n; i++) set[i] = set_of(s->args[i + 1]);
     s->data = NEW(struct conf_report);
     s->data_free = report_free;
-    return edits_apply(s->m, &edit, 1, dry, s->data, s->text);
+    code = edits_apply(s->m, &order, s->data, &result);
+    span_copy(span_of(result.text), s->text, sizeof(s->text));
+    mem_free(result.etags);
+    return code;
 }
 
 static int run_create(struct session *s)

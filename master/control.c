@@ -39,6 +39,7 @@ static void session_free(struct session *s)
     loop_timer_stop(&s->timer);
     if (s->data_free) s->data_free(s->data);
     channel_free(s->ch);
+    buf_done(&s->body);
     mem_free(s);
 }
 
@@ -86,7 +87,7 @@ static bool send_page(struct session *s)
 
 static void answer_more(struct loop_timer *t);
 
-static void answer(struct session *s)
+void control_answer(struct session *s)
 {
     while (s->command->row && channel_queued(s->ch) < QUEUE_MOST)
         if (!send_page(s)) s->command = &nothing;
@@ -100,7 +101,7 @@ static void answer(struct session *s)
 
 static void answer_more(struct loop_timer *t)
 {
-    answer(t->arg);
+    control_answer(t->arg);
 }
 
 /* --- what the keeper answers --- */
@@ -111,7 +112,7 @@ static void keep_end(struct session *s, int code, struct span text)
     s->code = code;
     span_copy(span_sub(text, 0, sizeof(s->text) - 1), s->text, sizeof(s->text));
     if (code == CTL_USAGE) s->command = &nothing;
-    answer(s);
+    control_answer(s);
 }
 
 static void keep_late(struct loop_timer *t)
@@ -122,25 +123,31 @@ static void keep_late(struct loop_timer *t)
     keep_end(s, CTL_FAILED, SPAN_LIT("the keeper does not answer"));
 }
 
+const char *control_by(const struct session *s, char dst[static CONTROL_BY_MAX])
+{
+    unsigned uid = 0;
+    int pid;
+
+    (void)channel_peer(s->ch, &pid, &uid);
+    snprintf(dst, CONTROL_BY_MAX, s->api ? "api" : "msctl, user %u", uid);
+    return dst;
+}
+
 int control_ask_keeper(struct session *s)
 {
     struct channel *keeper = services_channel(s->m, SERVICE_KEEPER);
-    unsigned uid = 0;
-    char by[32];
+    char by[CONTROL_BY_MAX];
     struct packer *p;
-    int pid;
 
     if (!keeper) {
         span_copy(SPAN_LIT("the keeper is not running"), s->text, sizeof(s->text));
         return CTL_FAILED;
     }
-    (void)channel_peer(s->ch, &pid, &uid);
-    snprintf(by, sizeof(by), s->api ? "api" : "msctl, user %u", uid);
     s->keep_id = ++s->m->control.asks;
     p = channel_begin(keeper, MSG_KEEP_ASK, 4);
     pack_kv_u64(p, "id", s->keep_id);
-    pack_kv_text(p, "cmd", s->command->cmd);
-    pack_kv_text(p, "by", by);
+    pack_kv_text(p, "cmd", s->keep_cmd ? s->keep_cmd : s->command->cmd);
+    pack_kv_text(p, "by", control_by(s, by));
     pack_key(p, "args");
     pack_array(p, (uint32_t)s->n_args);
     for (size_t i = 0; i < s->n_args; i++) pack_str(p, span_of(s->args[i]));
@@ -178,7 +185,10 @@ void control_keep_end(struct master *m, const struct packed *body)
 {
     struct session *s = keep_session(m, body);
 
-    if (s) keep_end(s, (int)MIN(packed_u64(body, "code", CTL_FAILED), 255), packed_str(body, "text"));
+    if (s)
+        keep_end(s, (int)MIN(packed_u64(body, "code", CTL_FAILED), 255), packed_str(body, "text"));
+    else
+        exports_unlocked(m, packed_u64(body, "id", 0), (int)MIN(packed_u64(body, "code", CTL_FAILED), 255));
 }
 
 void control_keeper_gone(struct master *m)
@@ -195,8 +205,13 @@ void control_keeper_gone(struct master *m)
 /* What the API needs, and nothing that touches footage, storages or this server itself. */
 static bool api_may(struct span name)
 {
-    static const char *const names[] = {"status", "api streams", "storage list", "restart", "record",
-        "stream create", "stream set", "stream check", "stream remove"};
+    static const char *const names[] = {"status", "api streams", "api stream", "api config", "api edit",
+        "cluster", "api export", "api exports", "api export end", "api probe", "api revisions",
+        "api revision", "api undo", "api rollback", "api server", "api history", "api keys", "api probe",
+        "storage list", "logs", "restart", "record", "pause", "resume", "broadcast", "archive vacuum",
+        "event", "events", "archive list", "archive lock", "archive unlock", "archive locks",
+        "archive delete", "archive ranges", "archive segments", "stream create", "stream set", "stream check",
+        "stream remove"};
 
     for (size_t i = 0; i < ARRAY_N(names); i++)
         if (span_is(name, names[i])) return true;
@@ -210,7 +225,9 @@ static const struct command *command_of(struct span name)
         size_t n;
     } lists[] = {{commands, n_commands}, {commands_events, n_commands_events},
         {commands_streams, n_commands_streams}, {commands_api, n_commands_api},
-        {commands_tokens, n_commands_tokens}, {commands_cluster, n_commands_cluster}};
+        {commands_edits, n_commands_edits}, {commands_server, n_commands_server},
+        {commands_exports, n_commands_exports}, {commands_tokens, n_commands_tokens},
+        {commands_cluster, n_commands_cluster}};
 
     for (size_t i = 0; i < ARRAY_N(lists); i++)
         for (size_t k = 0; k < lists[i].n; k++)
@@ -241,6 +258,7 @@ static int on_message(struct channel *ch, struct incoming *in)
     struct session *s = channel_arg(ch);
 
     if (s->command) return -EPROTO; /* one question a connection */
+    if (in->type == MSG_CTL_BODY) return buf_put(&s->body, packed_str(in->body, "data")) ? 0 : -EPROTO;
     s->command = command_of(packed_str(in->body, "cmd"));
     if (s->api && !api_may(packed_str(in->body, "cmd"))) s->command = NULL;
     if (packed_u64(in->body, "proto", 0) != IPC_PROTO)
@@ -254,7 +272,7 @@ static int on_message(struct channel *ch, struct incoming *in)
     if (s->code == CONTROL_WAITS) return 0;
     /* A refused configuration still has its remarks to show. */
     if (!s->command || (s->code != CTL_OK && !s->data)) s->command = &nothing;
-    answer(s);
+    control_answer(s);
     return 0;
 }
 
@@ -300,6 +318,7 @@ static struct session *session_new(struct master *m, int fd, bool api)
     s = NEW(struct session);
     s->m = m;
     s->api = api;
+    buf_init(&s->body, CONTROL_BODY_MAX);
     s->ch = channel_new(m->loop, fd, ROLE_MASTER, ROLE_CTL, &ops, s);
     *slot = s;
     loop_timer_set(m->loop, &s->timer, CONTROL_ASK_US, too_late, s);

@@ -13,8 +13,10 @@
 #define CONTROL_ARGS_MAX     40
 #define CONTROL_ARG_MAX      2048
 #define CONTROL_TEXT_MAX     512
+#define CONTROL_BY_MAX       64
+#define CONTROL_BODY_MAX     (1u << 20)      /* of CTL_BODY */
 #define CONTROL_KEEPER_US    (25 * US_PER_S) /* between two messages of the keeper's answer */
-#define CONTROL_WAITS        (-1)            /* of a command: its answer comes later */
+#define CONTROL_WAITS        (-1)            /* of a command: its answer comes later, by control_answer */
 
 struct master;
 struct session;
@@ -34,6 +36,7 @@ struct session {
     char args[CONTROL_ARGS_MAX][CONTROL_ARG_MAX];
     size_t n_args;
     bool api; /* httpd asks */
+    struct buf body;
     int code;
     char text[CONTROL_TEXT_MAX];
     size_t at;                  /* of the row function: where it is */
@@ -41,7 +44,8 @@ struct session {
     void *data;                 /* of the command; freed by data_free */
     void (*data_free)(void *);
     struct loop_timer timer;
-    uint64_t keep_id; /* of what the keeper was asked; 0: it is not */
+    uint64_t keep_id;     /* of what the keeper was asked; 0: it is not */
+    const char *keep_cmd; /* what the keeper is asked; NULL: the command's own name */
     void (*keep_rows)(struct session *s, const struct packed *rows); /* sees its rows; NULL: nobody does */
 };
 
@@ -72,6 +76,13 @@ void control_keeper_gone(struct master *m);
  * NULL: there is none. */
 struct conf_stream;
 const struct conf_stream *control_next_stream(const struct session *s);
+/* The rows of a command that has waited, and its end. */
+void control_answer(struct session *s);
+/* Who asks, for what is kept of it; returns dst. */
+const char *control_by(const struct session *s, char dst[static CONTROL_BY_MAX]);
+struct conf_report;
+/* Row `at` of a report. */
+bool control_row_remark(struct session *s, const struct conf_report *r, size_t at, struct packer *p);
 /* Rows of `reload` and of what else reads a configuration: session.data is a conf_report. */
 bool row_remarks(struct session *s, struct packer *p);
 
@@ -85,6 +96,12 @@ extern const struct command commands_api[]; /* commands_api.c */
 extern const size_t n_commands_api;
 extern const struct command commands_cluster[]; /* cluster/show.c */
 extern const size_t n_commands_cluster;
+extern const struct command commands_edits[]; /* commands_edits.c */
+extern const size_t n_commands_edits;
+extern const struct command commands_server[]; /* commands_server.c */
+extern const size_t n_commands_server;
+extern const struct command commands_exports[]; /* commands_exports.c */
+extern const size_t n_commands_exports;
 extern const struct command commands_tokens[]; /* commands_tokens.c */
 extern const size_t n_commands_tokens;
 

@@ -4,135 +4,40 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/conf/source.h"
+#include "master/edits_impl.h"
 #include "master/master.h"
 #include "master/reload.h"
+#include "master/revisions.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define PATH_MAX_OURS 4096
-#define MODE_NEW      0600 /* it holds the camera's password */
-#define SINGLE_SYNCS  4    /* more files at once: one sync of their file system */
+#define MODE_NEW     0600 /* it holds the camera's password */
+#define SINGLE_SYNCS 4    /* more files at once: one sync of their file system */
 
-/* One file on its way. */
-struct draft {
-    char *file; /* as the configuration names it */
-    char *real; /* where links lead: what is replaced */
-    char *next; /* the new file, beside it; NULL: not written yet */
-    struct buf text;
-    bool gone, is_new;
-};
-struct work {
-    struct master *m;
-    const struct stream_edit *v;
-    size_t n;
-    struct draft *drafts; /* of each edit */
-    char *text;
-};
+const char *edits_etag(struct span text, char dst[static EDITS_ETAG_MAX])
+{
+    snprintf(dst, EDITS_ETAG_MAX, "%016llx", (unsigned long long)hash_fnv1a(text));
+    return dst;
+}
 
-static int refuse(struct work *w, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
-static int refuse(struct work *w, int code, const char *fmt, ...)
+int edits_refuse(struct edits_work *w, int code, const char *fmt, ...)
 {
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(w->text, EDITS_TEXT_MAX, fmt, ap);
+    vsnprintf(w->ret->text, EDITS_TEXT_MAX, fmt, ap);
     va_end(ap);
-    return code;
-}
-
-/* --- what the files are to hold --- */
-
-static size_t streams_of_file(const struct conf *c, const char *file)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < c->n_streams; i++) n += strcmp(c->streams[i]->file, file) == 0;
-    return n;
-}
-
-/* Where a new one goes; nothing may lie there. */
-static int draft_new(struct work *w, const char *uid, struct draft *d)
-{
-    const char *refused = conf_uid_refused(span_of(uid));
-    char path[PATH_MAX_OURS];
-
-    if (refused) return refuse(w, CTL_USAGE, "%.64s: %s", uid, refused);
-    if (conf_stream(w->m->conf, span_of(uid)))
-        return refuse(w, CTL_EXISTS, "stream %.64s is there already", uid);
-    if (!conf_stream_path(w->m->conf, span_of(uid), path, sizeof(path)))
-        return refuse(w, CTL_FAILED, "no pattern of [streams] include takes a file %.64s.ini", uid);
-    if (access(path, F_OK) == 0)
-        return refuse(w, CTL_EXISTS, "%.256s is there already, and is no stream %.64s", path, uid);
-    d->file = mem_strdup(path);
-    d->real = mem_strdup(path);
-    d->is_new = true;
-    return CTL_OK;
-}
-
-static int draft_old(struct work *w, const char *uid, struct draft *d)
-{
-    const struct conf_stream *s = conf_stream(w->m->conf, span_of(uid));
-
-    if (!s) return refuse(w, CTL_NOT_FOUND, "no such stream: %.64s", uid);
-    d->file = mem_strdup(s->file);
-    d->real = realpath(s->file, NULL);
-    if (!d->real) return refuse(w, CTL_FAILED, "%.256s: %s", s->file, err_text(-errno));
-    return CTL_OK;
-}
-
-static int draft_text(struct work *w, const struct stream_edit *e, struct draft *d)
-{
-    uint8_t *old = NULL;
-    size_t n = 0, at = 0;
-    int err = d->is_new ? 0 : fd_read_file(AT_FDCWD, d->real, SOURCE_FILE_MAX, &old, &n);
-
-    if (err < 0) return refuse(w, CTL_FAILED, "%.256s: %s", d->file, err_text(err));
-    err = conf_edit(span(old, n), span_of(e->uid), e->set, e->n, &d->text, &at);
-    mem_free(old);
-    if (err == CONF_EDIT_E_KEY) return refuse(w, CTL_USAGE, "%.64s is no key", e->set[at].key);
-    if (err == CONF_EDIT_E_VALUE)
-        return refuse(w, CTL_USAGE,
-            "the value of %.64s cannot stand in a file: control characters, both kinds of quotes, or too "
-            "long",
-            e->set[at].key);
-    return err ? refuse(w, CTL_FAILED, "%.256s would be too large", d->file) : CTL_OK;
-}
-
-static int draft_make(struct work *w, const struct stream_edit *e, struct draft *d)
-{
-    int code = e->kind == EDIT_CREATE ? draft_new(w, e->uid, d) : draft_old(w, e->uid, d);
-
-    if (code != CTL_OK) return code;
-    if (e->kind != EDIT_REMOVE) return draft_text(w, e, d);
-    d->gone = true;
-    if (streams_of_file(w->m->conf, d->file) > 1)
-        return refuse(w, CTL_FAILED, "%.256s holds other streams too: take it out there", d->file);
-    return CTL_OK;
-}
-
-static int drafts_make(struct work *w)
-{
-    struct map seen = {0};
-    int code = CTL_OK;
-
-    for (size_t i = 0; i < w->n && code == CTL_OK; i++) {
-        buf_init(&w->drafts[i].text, 2 * SOURCE_FILE_MAX);
-        code = draft_make(w, &w->v[i], &w->drafts[i]);
-        if (code == CTL_OK && map_set(&seen, span_of(w->drafts[i].file), w))
-            code = refuse(w, CTL_USAGE, "%.256s would be changed twice at once", w->drafts[i].file);
-    }
-    map_done(&seen);
     return code;
 }
 
 /* --- would it be a configuration? --- */
 
-static int judge(struct work *w, struct conf **ret, struct conf_report *r)
+static int judge(struct edits_work *w, struct conf **ret, struct conf_report *r)
 {
     struct conf_draft *as = mem_renew(NULL, MAX(w->n, 1) * sizeof(*as));
     size_t mistakes = r->n;
@@ -151,10 +56,10 @@ static int judge(struct work *w, struct conf **ret, struct conf_report *r)
         const struct conf_remark *v = &r->v[mistakes];
 
         if (v->level == CONF_MISTAKE)
-            return refuse(
+            return edits_refuse(
                 w, CTL_FAILED, "not done: %.60s: %.200s (%.160s:%u)", v->key, v->text, v->file, v->line);
     }
-    return refuse(w, CTL_FAILED, "not done: %s", err_text(err));
+    return edits_refuse(w, CTL_FAILED, "not done: %s", err_text(err));
 }
 
 /* --- storing --- */
@@ -223,7 +128,7 @@ static int set_aside(const struct draft *d)
     return err;
 }
 
-static int put_in_place(struct work *w, size_t *ret_at)
+static int put_in_place(struct edits_work *w, size_t *ret_at)
 {
     for (*ret_at = 0; *ret_at < w->n; ++*ret_at) {
         struct draft *d = &w->drafts[*ret_at];
@@ -236,7 +141,7 @@ static int put_in_place(struct work *w, size_t *ret_at)
     return 0;
 }
 
-static int store(struct work *w)
+static int store(struct edits_work *w)
 {
     bool many = w->n > SINGLE_SYNCS;
     size_t at = 0;
@@ -244,12 +149,13 @@ static int store(struct work *w)
 
     for (at = 0; at < w->n; at++) {
         if (!w->drafts[at].gone) err = write_next(&w->drafts[at], !many);
-        if (err < 0) return refuse(w, CTL_FAILED, "not done: %.256s: %s", w->drafts[at].real, err_text(err));
+        if (err < 0)
+            return edits_refuse(w, CTL_FAILED, "not done: %.256s: %s", w->drafts[at].real, err_text(err));
     }
     if (many) err = sync_folder(w->drafts[0].real, true);
     if (err == 0) err = put_in_place(w, &at);
     if (err < 0)
-        return refuse(w, CTL_FAILED, "%s: %.256s: %s", at ? "done in part" : "not done",
+        return edits_refuse(w, CTL_FAILED, "%s: %.256s: %s", at ? "done in part" : "not done",
             w->drafts[MIN(at, w->n - 1)].real, err_text(err));
     for (at = 0; at < w->n && err == 0; at++) {
         const char *real = w->drafts[at].real, *before = at ? w->drafts[at - 1].real : "";
@@ -262,7 +168,7 @@ static int store(struct work *w)
     return CTL_OK;
 }
 
-static void drafts_done(struct work *w)
+static void drafts_done(struct edits_work *w)
 {
     for (size_t i = 0; i < w->n; i++) {
         struct draft *d = &w->drafts[i];
@@ -271,34 +177,67 @@ static void drafts_done(struct work *w)
         mem_free(d->next);
         mem_free(d->file);
         mem_free(d->real);
+        mem_free(d->was);
         buf_done(&d->text);
     }
     mem_free(w->drafts);
 }
 
-int edits_apply(struct master *m, const struct stream_edit *v, size_t n, bool dry, struct conf_report *r,
-    char text[static EDITS_TEXT_MAX])
+/* --- what remains of it --- */
+
+static void say(const struct edits_work *w)
 {
-    struct work w = {.m = m, .v = v, .n = n, .text = text};
+    for (size_t i = 0; i < w->n; i++)
+        log_note("stream-edit", "uid=%s what=%s revision=%llu", w->v[i].uid, edit_kind_word(w->v[i].kind),
+            (unsigned long long)w->ret->revision);
+}
+
+static void keep_revision(struct edits_work *w, const struct edits_order *order)
+{
+    struct revision_change *changes = mem_renew(NULL, w->n * sizeof(*changes));
+
+    for (size_t i = 0; i < w->n; i++) {
+        const struct draft *d = &w->drafts[i];
+
+        changes[i] = (struct revision_change){.uid = w->v[i].uid,
+            .file = d->file,
+            .before = d->is_new ? SPAN_NONE : span(d->was, d->was_n),
+            .after = d->gone ? SPAN_NONE : buf_span(&w->drafts[i].text)};
+    }
+    w->ret->revision = revisions_add(&w->m->revisions, order->by, order->why, changes, w->n);
+    mem_free(changes);
+}
+
+static void tag_all(struct edits_work *w)
+{
+    w->ret->etags = mem_renew(NULL, w->n * sizeof(w->ret->etags[0]));
+    for (size_t i = 0; i < w->n; i++) {
+        w->ret->etags[i][0] = 0;
+        if (!w->drafts[i].gone) edits_etag(buf_span(&w->drafts[i].text), w->ret->etags[i]);
+    }
+}
+
+int edits_apply(
+    struct master *m, const struct edits_order *order, struct conf_report *r, struct edits_result *ret)
+{
+    struct edits_work w = {.m = m, .v = order->v, .n = order->n, .ret = ret};
     struct conf *after = NULL;
     int code;
 
-    text[0] = 0;
-    if (n == 0 || n > EDITS_MAX) return refuse(&w, CTL_USAGE, "1 to %d streams at once", EDITS_MAX);
-    w.drafts = mem_new_n(n, sizeof(*w.drafts));
-    memset(w.drafts, 0, n * sizeof(*w.drafts));
-    code = drafts_make(&w);
+    *ret = (struct edits_result){.at = 0};
+    if (w.n == 0 || w.n > EDITS_MAX) return edits_refuse(&w, CTL_USAGE, "1 to %d streams at once", EDITS_MAX);
+    w.drafts = mem_new_n(w.n, sizeof(*w.drafts));
+    memset(w.drafts, 0, w.n * sizeof(*w.drafts));
+    code = edits_drafts(&w);
     if (code == CTL_OK) code = judge(&w, &after, r);
-    if (code == CTL_OK && !dry) code = store(&w);
-    if (code == CTL_OK && !dry) {
-        code = reload_take(m, after, r, text) ? CTL_OK : CTL_FAILED;
+    if (code == CTL_OK) tag_all(&w);
+    if (code == CTL_OK && !order->dry) code = store(&w);
+    if (code == CTL_OK && !order->dry) {
+        keep_revision(&w, order);
+        code = reload_take(m, after, r, ret->text) ? CTL_OK : CTL_FAILED;
         after = NULL;
     }
-    for (size_t i = 0; i < n && code == CTL_OK && !dry; i++)
-        log_note("stream-edit", "uid=%s what=%s", v[i].uid,
-            v[i].kind == EDIT_CREATE    ? "create"
-                : v[i].kind == EDIT_SET ? "set"
-                                        : "remove");
+    if (code == CTL_OK && !order->dry) say(&w);
     conf_free(after);
     drafts_done(&w);
     return code;

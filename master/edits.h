@@ -1,8 +1,8 @@
 /* Streams that are made, changed and taken away while the server runs: in their files, durably, and in what
  * runs; all of it or nothing. The files keep their order and comments (common/conf/edit.h), their owner and
  * mode. What would be stored is read as a configuration first: one mistake refuses everything and nothing is
- * written. Like a reload it also takes over what somebody else has changed in the files meanwhile. Tests:
- * tests/e2e/test_edits.py. */
+ * written. Like a reload it also takes over what somebody else has changed in the files meanwhile. What was
+ * done is a revision that can be undone (revisions.h). Tests: tests/e2e/test_edits.py. */
 #ifndef MASTER_EDITS_H
 #define MASTER_EDITS_H
 
@@ -13,21 +13,50 @@ struct master;
 
 #define EDITS_MAX      20000
 #define EDITS_TEXT_MAX 512
+#define EDITS_ETAG_MAX 17 /* with its NUL */
 
 enum edit_kind {
-    EDIT_CREATE, /* there must be none of this uid */
-    EDIT_SET,    /* there must be one */
-    EDIT_REMOVE  /* its file is set aside as <name>.removed-<UTC>, the archive stays */
+    EDIT_CREATE,  /* there must be none of this uid */
+    EDIT_SET,     /* there must be one */
+    EDIT_MERGE,   /* one is made where there is none */
+    EDIT_REPLACE, /* the same; keys that are not named go */
+    EDIT_REMOVE,  /* its file is set aside as <name>.removed-<UTC>, the archive stays */
+    EDIT_TEXT     /* the whole file: text in `file`; p NULL: it goes as with EDIT_REMOVE */
 };
+const char *edit_kind_word(enum edit_kind k);
+bool edit_kind_of(struct span word, enum edit_kind *ret); /* not EDIT_TEXT */
+
 struct stream_edit {
     enum edit_kind kind;
     const char *uid;
     const struct conf_set *set;
     size_t n;
+    const char *etag; /* what its file must be: edits_etag; "*": there must be one, "-": there must be none;
+                         NULL: whatever */
+    /* EDIT_TEXT: the file, what it must hold now and is to hold; p NULL: nothing is there */
+    const char *file;
+    struct span was, text;
 };
-/* Each uid at most once in v. dry: judged, and not done. r: what reading found, added to. text: what was done
- * or why not. A code of ctl.h. */
-int edits_apply(struct master *m, const struct stream_edit *v, size_t n, bool dry, struct conf_report *r,
-    char text[static EDITS_TEXT_MAX]);
+struct edits_result {
+    char text[EDITS_TEXT_MAX];     /* what was done, or why not */
+    size_t at;                     /* on failure: which edit it is about */
+    uint64_t revision;             /* 0: nothing was stored */
+    char (*etags)[EDITS_ETAG_MAX]; /* of each file as it is now, "" for those that went; the caller's
+                                      (mem_free) */
+};
+/* by: who asks, for the revision; why: a text of his, may be "". */
+struct edits_order {
+    const struct stream_edit *v;
+    size_t n;
+    bool dry; /* judged, and not done */
+    const char *by, *why;
+};
+/* Each uid at most once. r: what reading found, added to. A code of ctl.h; CTL_CHANGED: an etag is another.
+ */
+int edits_apply(
+    struct master *m, const struct edits_order *order, struct conf_report *r, struct edits_result *ret);
+
+/* Sixteen hexadecimal digits that stand for a file's bytes. */
+const char *edits_etag(struct span text, char dst[static EDITS_ETAG_MAX]);
 
 #endif

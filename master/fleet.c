@@ -21,6 +21,15 @@ static uint64_t counter(const _Atomic uint64_t *v)
 
 /* --- state --- */
 
+static void say_state(const struct stream *s)
+{
+    if (s->probe) return;
+    hooks_say(s->m, "stream:state",
+        (const struct hooks_pair[]){
+            {"uid", s->uid}, {"state", ring_state_word(s->state)}, {"reason", s->reason}},
+        3);
+}
+
 /* What the master itself decides; the worker logs what it says. */
 static void decide(struct stream *s, enum stream_state state, const char *reason)
 {
@@ -32,9 +41,7 @@ static void decide(struct stream *s, enum stream_state state, const char *reason
     s->decided = true;
     span_copy(span_of(reason), s->reason, sizeof(s->reason));
     tell_view(s);
-    hooks_say(s->m, "stream:state",
-        (const struct hooks_pair[]){{"uid", s->uid}, {"state", ring_state_word(state)}, {"reason", reason}},
-        3);
+    say_state(s);
 }
 
 static void undecide(struct stream *s)
@@ -57,10 +64,7 @@ static int on_state(struct stream *s, struct incoming *in)
     s->since_us = packed_i64(in->body, "since_us", 0);
     span_copy(packed_str(in->body, "reason"), s->reason, sizeof(s->reason));
     undecide(s);
-    hooks_say(s->m, "stream:state",
-        (const struct hooks_pair[]){
-            {"uid", s->uid}, {"state", ring_state_word(s->state)}, {"reason", s->reason}},
-        3);
+    say_state(s);
     return 0;
 }
 
@@ -88,7 +92,7 @@ static int on_ring_moved(struct stream *s, struct incoming *in)
 {
     uint64_t gen = packed_u64(in->body, "gen", 0);
 
-    if (gen <= UINT32_MAX && stream_ring_moved(&s->ring, (uint32_t)gen) &&
+    if (gen <= UINT32_MAX && stream_ring_moved(&s->ring, (uint32_t)gen) && !s->probe &&
         services_channel(s->m, SERVICE_HTTPD))
         stream_ring_show(&s->ring, s->uid, services_channel(s->m, SERVICE_HTTPD));
     return 0;
@@ -96,7 +100,20 @@ static int on_ring_moved(struct stream *s, struct incoming *in)
 
 static int on_event(struct stream *s, struct incoming *in)
 {
+    if (s->probe) return 0;
     return events_said(s, in->body);
+}
+
+static int on_step(struct stream *s, struct incoming *in)
+{
+    past_step(&s->past, in->body, clock_wall_us());
+    return 0;
+}
+
+static int on_sdp(struct stream *s, struct incoming *in)
+{
+    past_sdp(&s->past, in->body);
+    return 0;
 }
 
 static const struct {
@@ -108,6 +125,8 @@ static const struct {
     {MSG_RING_WANT, on_ring_want},
     {MSG_RING_MOVED, on_ring_moved},
     {MSG_EVENT, on_event},
+    {MSG_STEP, on_step},
+    {MSG_SDP, on_sdp},
 };
 
 static int on_message(struct proc *p, struct incoming *in)
@@ -157,7 +176,7 @@ static void on_hello(struct proc *p)
     tell_keeper(s);
     record_tell(s);
     events_tell_worker(s);
-    if (fresh && services_channel(s->m, SERVICE_HTTPD))
+    if (fresh && !s->probe && services_channel(s->m, SERVICE_HTTPD))
         stream_ring_show(&s->ring, s->uid, services_channel(s->m, SERVICE_HTTPD));
 }
 
@@ -227,6 +246,7 @@ static void stream_free(struct stream *s)
     lines_done(&s->lines);
     events_done(&s->events);
     mem_free(s->cluster);
+    past_free(s->past);
     mem_free(s);
 }
 
@@ -284,7 +304,7 @@ struct stream *fleet_stream(const struct master *m, struct span uid)
     return map_get(&m->fleet.by_uid, uid);
 }
 
-void fleet_add(struct master *m, const struct conf_stream *conf)
+static struct stream *stream_new(struct master *m, const struct conf_stream *conf)
 {
     struct stream *s = NEW(struct stream);
 
@@ -295,10 +315,42 @@ void fleet_add(struct master *m, const struct conf_stream *conf)
     stream_ring_init(&s->ring);
     events_init(&s->events);
     proc_init(&s->proc, &m->births, ROLE_WORKER, s->uid, &ops, s);
+    return s;
+}
+
+struct stream *fleet_probe(struct master *m, const struct conf_stream *conf)
+{
+    struct stream *s = stream_new(m, conf);
+
+    s->probe = true;
+    start_worker(s);
+    return s;
+}
+
+static void end_stream(struct stream *s)
+{
+    s->gone = true;
+    s->conf = NULL;
+    if (s->proc.state == PROC_OFF)
+        stream_free(s);
+    else
+        proc_stop(&s->proc);
+}
+
+void fleet_probe_end(struct stream *s)
+{
+    tell_gone(s);
+    end_stream(s);
+}
+
+void fleet_add(struct master *m, const struct conf_stream *conf)
+{
+    struct stream *s = stream_new(m, conf);
+
     map_set(&m->fleet.by_uid, span_of(s->uid), s);
+    record_follow(s);
     tell_view(s);
     tell_keeping(s);
-    record_follow(s);
     cluster_add(s);
     fleet_follow(s);
 }
@@ -312,12 +364,7 @@ void fleet_remove(struct master *m, struct span uid)
     cluster_remove(s);
     tell_gone(s);
     hooks_say(m, "stream:delete", (const struct hooks_pair[]){{"uid", s->uid}}, 1);
-    s->gone = true;
-    s->conf = NULL;
-    if (s->proc.state == PROC_OFF)
-        stream_free(s);
-    else
-        proc_stop(&s->proc);
+    end_stream(s);
 }
 
 /* A worker that runs takes settings over, all but the way to its camera. One that is being born is told after

@@ -5,6 +5,7 @@
 #include "common/conf/conf.h"
 #include "master/events.h"
 #include "master/lines.h"
+#include "master/past.h"
 #include "master/proc.h"
 #include "master/record.h"
 #include "master/stream_ring.h"
@@ -26,11 +27,15 @@ struct stream {
     char reason[RING_REASON_MAX];
     usec_t since_us; /* wall clock */
     bool decided;    /* by the master, not by the worker: httpd is told */
+    bool probe;      /* a camera that is tried: no list has it, and nobody else is told of it */
     bool gone;       /* not configured any more: freed when its worker is off */
     uint64_t frames_at_birth;
     usec_t born_wall_us;
-    struct usage usage; /* of its worker usage_pid, as last looked at */
+    struct usage usage; /* of its worker usage_pid, as last looked at, at usage_us */
+    usec_t usage_us;
+    double usage_share; /* of one processor, between the last two looks */
     pid_t usage_pid;
+    struct past *past;    /* NULL: its workers have told nothing yet */
     uint32_t told_record; /* hooks.c: what was said last */
     uint64_t told_reconnects;
 };
@@ -60,6 +65,10 @@ void fleet_tell_keeping(struct master *m); /* how their footage is kept, to the 
 void fleet_tell_httpd(struct master *m);
 void fleet_httpd_gone(struct master *m);
 
+/* A worker for settings that the caller keeps until fleet_probe_end; the stream is freed when that is off. */
+struct stream *fleet_probe(struct master *m, const struct conf_stream *conf);
+void fleet_probe_end(struct stream *s);
+
 /* A reload. The streams know their new configuration already; was: the one before. */
 void fleet_add(struct master *m, const struct conf_stream *conf);
 void fleet_remove(struct master *m, struct span uid);
@@ -67,5 +76,9 @@ void fleet_change(struct stream *s, const struct conf_stream *was, enum conf_cha
 
 /* What the recorder does: "on", "paused", ...; "stopped" when nothing runs that could. */
 const char *stream_record_word(const struct stream *s);
+/* Why it does not record though it should; "" when it does. word: of stream_record_word. dst: where a text of
+ * its own is put. */
+#define STREAM_WHY_MAX 256 /* a storage's name may be a path of 200 bytes */
+const char *stream_record_reason(const struct stream *s, const char *word, char dst[static STREAM_WHY_MAX]);
 
 #endif

@@ -138,9 +138,11 @@ static void check(struct loop_timer *t)
     storages_check(&m->storages);
     record_said(m);
     tokens_check(m);
+    exports_check(m);
     fleet_windows(m);
     certs_check(&m->certs, services_channel(m, SERVICE_HTTPD), now_us, clock_wall_us());
     metrics_tick(m);
+    machine_tick(m);
     hooks_tick(m, now_us);
 }
 
@@ -261,6 +263,14 @@ static void open_key(struct master *m)
     crypto_key_forget(&k);
 }
 
+/* Without it changes cannot be undone, and that is all. */
+static void open_revisions(struct master *m)
+{
+    int err = revisions_open(&m->revisions, m->state_dir);
+
+    if (err < 0) log_error("state-dir-read", "file=revisions err=%s", log_q(span_of(err_text(err))));
+}
+
 static int open_state(struct master *m)
 {
     const struct conf_server *c = &m->conf->server;
@@ -279,6 +289,10 @@ static int open_state(struct master *m)
     if (err < 0) return err;
     err = tokens_open(&m->tokens, m->state_dir);
     if (err < 0) log_error("state-dir-read", "file=revoked err=%s", log_q(span_of(err_text(err))));
+    if (err < 0) return err;
+    err = exports_open(&m->exports, m->state_dir);
+    if (err < 0) log_error("state-dir-read", "file=exports err=%s", log_q(span_of(err_text(err))));
+    open_revisions(m);
     return err;
 }
 
@@ -334,6 +348,8 @@ static void close_all(struct master *m)
     storages_done(&m->storages);
     record_close(&m->record);
     tokens_close(&m->tokens);
+    revisions_close(&m->revisions);
+    exports_close(&m->exports);
     births_done(&m->births);
     notify_done(&m->notify);
     lines_done(&m->lines);

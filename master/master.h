@@ -17,13 +17,17 @@
 #include "master/certs.h"
 #include "master/cluster/cluster.h"
 #include "master/control.h"
+#include "master/exports.h"
 #include "master/fleet.h"
 #include "master/helpers.h"
 #include "master/hooks.h"
 #include "master/lines.h"
+#include "master/machine.h"
 #include "master/listeners.h"
 #include "master/notify.h"
+#include "master/probe.h"
 #include "master/record.h"
+#include "master/revisions.h"
 #include "master/roles.h"
 #include "master/services.h"
 #include "master/storages.h"
@@ -48,14 +52,18 @@ struct master {
     struct storages storages;
     struct record record;
     struct tokens tokens;
+    struct revisions revisions;
+    struct exports exports;
     uint64_t last_event; /* number of the newest event */
     struct services services;
     struct helpers helpers;
     struct hooks hooks;
     struct fleet fleet;
     struct cluster *cluster; /* NULL: this node works alone */
+    unsigned probes;         /* cameras that are tried (probe.h) */
     struct control control;
     struct lines lines; /* the master's own */
+    struct machine machine;
     int state_dir;
     struct master_key key;
     int log_fd;

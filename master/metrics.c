@@ -176,6 +176,15 @@ static void tell_httpd(const struct master *m)
     buf_done(&text);
 }
 
+static void note_share(struct stream *s, const struct usage *now)
+{
+    usec_t now_us = clock_mono_us(), passed_us = now_us - s->usage_us;
+
+    if (s->usage_pid == s->proc.pid && s->usage_us > 0 && passed_us > 0)
+        s->usage_share = (double)MAX(now->cpu_us - s->usage.cpu_us, 0) / (double)passed_us;
+    s->usage_us = now_us;
+}
+
 /* The next of them; a round begins anew behind the last. */
 static void look_at_workers(struct master *m)
 {
@@ -193,6 +202,7 @@ static void look_at_workers(struct master *m)
         if (!proc_runs(&s->proc) || !usage_read(s->proc.pid, &now)) continue;
         /* another process: its own time from its start on */
         m->fleet.cpu_us += s->usage_pid == s->proc.pid ? MAX(now.cpu_us - s->usage.cpu_us, 0) : now.cpu_us;
+        note_share(s, &now);
         s->usage = now;
         s->usage_pid = s->proc.pid;
     }

@@ -15,10 +15,14 @@ struct record_order {
     usec_t from_us, until_us;
     bool kept;        /* in state-dir */
     usec_t looked_us; /* at the schedule, wall clock */
+    /* Whatever the mode: nothing is recorded until then; -1: until it is taken back; 0: it is not paused. */
+    usec_t pause_us;
+    usec_t unseen_us; /* the same: nobody watches it live */
 };
 struct record {
     struct state_file *file;
-    struct map was; /* uid -> struct record_order: as state-dir had them at the start */
+    struct map was;            /* uid -> struct record_order: as state-dir had them at the start */
+    struct map paused, unseen; /* uid -> usec_t, the same */
 };
 
 /* 0 or -errno. */
@@ -31,6 +35,12 @@ void record_follow(struct stream *s);
 void record_tell(struct stream *s);
 /* By call; until_us as above. */
 void record_set(struct stream *s, usec_t until_us, bool keep);
+/* By call, kept over restarts; until_us as above. */
+void record_pause(struct stream *s, usec_t until_us);
+bool record_is_paused(const struct stream *s, usec_t wall_us);
+/* The same of its live viewers; recording and the archive go on. */
+void record_unseen(struct stream *s, usec_t until_us);
+bool record_is_unseen(const struct stream *s, usec_t wall_us);
 /* Once a second. */
 void record_check(struct stream *s, usec_t wall_us);
 void record_said(struct master *m); /* once a second: what could not be written is logged */

@@ -109,7 +109,7 @@ static void pack_users(struct packer *p, const struct conf_module *c)
 
 static void tell_auth(struct master *m, struct channel *ch)
 {
-    struct packer *p = channel_begin(ch, MSG_HTTPD_AUTH, 19);
+    struct packer *p = channel_begin(ch, MSG_HTTPD_AUTH, 20);
     const struct conf_delivery *d = &m->conf->delivery;
     char audience[TOKEN_AUDIENCE_MAX + 1];
 
@@ -125,6 +125,7 @@ static void tell_auth(struct master *m, struct channel *ch)
     pack_kv_bool(p, "backend_down_allows", d->auth_backend_down == CONF_DOWN_ALLOW);
     pack_kv_bool(p, "api", m->conf->module.api_enable);
     pack_kv_text(p, "api_whitelist", m->conf->module.api_whitelist.text);
+    pack_kv_text(p, "api_base", m->conf->module.api_baseurl);
     pack_kv_bool(p, "cpanel", m->conf->module.cpanel_enable);
     pack_kv_text(p, "cpanel_whitelist", m->conf->module.cpanel_whitelist.text);
     pack_kv_bool(p, "digest_md5", d->rtsp_digest_md5);

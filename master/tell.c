@@ -1,4 +1,5 @@
 #include "master/tell.h"
+#include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
@@ -20,11 +21,11 @@ void tell_view(struct stream *s)
     char proto[CONF_SET_MAX];
     struct packer *p;
 
-    if (!ch || s->gone) return;
-    p = channel_begin(ch, MSG_VIEW, 15);
+    if (!ch || s->gone || s->probe) return;
+    p = channel_begin(ch, MSG_VIEW, 14);
     pack_kv_text(p, "uid", s->uid);
     pack_kv_text(p, "name", c->name);
-    pack_kv_bool(p, "enabled", c->enable != CONF_DISABLED);
+    pack_kv_bool(p, "enabled", c->enable != CONF_DISABLED && !record_is_unseen(s, clock_wall_us()));
     pack_kv_text(p, "access", conf_access_word(c->access));
     pack_kv_text(p, "whitelist", c->whitelist.text);
     pack_kv_text(p, "proto", conf_proto_text(c->proto, proto));
@@ -36,7 +37,6 @@ void tell_view(struct stream *s)
     pack_kv_i64(p, "limit", c->limit);
     pack_kv_text(p, "state", s->decided ? ring_state_word(s->state) : "");
     pack_kv_text(p, "reason", s->decided ? s->reason : "");
-    pack_kv_text(p, "elsewhere", cluster_elsewhere(s));
     channel_end(ch, NULL, 0);
 }
 
@@ -52,7 +52,7 @@ void tell_gone(struct stream *s)
         struct channel *ch = service(s, rows[i].to);
         struct packer *p;
 
-        if (!ch) continue;
+        if (!ch || (s->probe && rows[i].to != SERVICE_CONNECTOR)) continue;
         p = channel_begin(ch, rows[i].type, 1);
         pack_kv_text(p, "uid", s->uid);
         channel_end(ch, NULL, 0);
@@ -75,7 +75,7 @@ void tell_settings(struct stream *s)
     pack_kv_i64(p, "retry_numbers", st->reconnect.numbers);
     pack_kv_i64(p, "retry_first_us", st->reconnect.timeout_us);
     pack_kv_i64(p, "retry_most_us", st->reconnect.interval_us);
-    pack_kv_bool(p, "record", st->record);
+    pack_kv_bool(p, "record", st->record && !record_is_paused(s, clock_wall_us()));
     pack_kv_text(p, "mode", conf_dvr_mode_word(st->dvr_mode));
     pack_kv_i64(p, "chunk_us", st->dvr_chunk_us);
     pack_kv_text(p, "user_agent", c->delivery.user_agent);

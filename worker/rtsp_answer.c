@@ -490,6 +490,7 @@ static void handshake_answer(struct rtsp_client *c, const struct head *h, struct
 {
     if (h->status < 200) return; /* more will come */
     c->ask.open = false;
+    if (c->ops->answered) c->ops->answered(c->arg, c->ask.method, h->status, now_us - c->ask.sent_us);
     if (c->state == CLIENT_TEARDOWN) {
         client_torn_down(c); /* P20: whatever it says */
         return;

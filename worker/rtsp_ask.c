@@ -108,7 +108,7 @@ static bool request(struct rtsp_client *c, enum rtsp_method m, struct client_req
 
 void client_ask(struct rtsp_client *c, enum rtsp_method m, usec_t now_us)
 {
-    c->ask = (struct client_request){0};
+    c->ask = (struct client_request){.sent_us = now_us};
     client_timer(c, now_us, m == RTSP_OPTIONS ? CLIENT_OPTIONS_US : CLIENT_REQUEST_US);
     if (m == RTSP_PLAY) c->play_sent = true;
     if (m == RTSP_TEARDOWN) client_timer(c, now_us, RTSP_CLIENT_TEARDOWN_US);

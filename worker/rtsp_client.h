@@ -108,6 +108,8 @@ struct rtsp_client_ops {
     void (*event)(void *arg, const struct rtsp_event *e);
     void (*packet)(
         void *arg, uint8_t track, bool rtcp, struct span packet); /* interleaved; valid during the call */
+    /* A request of the handshake was answered, took_us after it was sent. May be NULL. */
+    void (*answered)(void *arg, enum rtsp_method m, unsigned status, usec_t took_us);
 };
 
 struct rtsp_client;

@@ -67,6 +67,7 @@ struct client_request {
     enum rtsp_method method;
     uint32_t cseq;
     uint8_t again; /* signed once more after a new nonce (U6) */
+    usec_t sent_us;
 };
 
 struct rtsp_client {

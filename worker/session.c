@@ -109,6 +109,7 @@ static void ev_tracks(struct session *s, const struct rtsp_event *e)
 
     ingest_now(s->ingest, now_us, clock_wall_us());
     ingest_tracks(s->ingest, e->tracks, e->n_tracks, now_us);
+    if (e->sdp_text.n > 0) s->ops.sdp(s->ops.arg, e->sdp_text);
 }
 
 static void ev_playing(struct session *s, const struct rtsp_event *e)
@@ -195,7 +196,7 @@ static void do_later(struct loop_task *t)
             s->ops.off(s->ops.arg);
             return;
         }
-        s->ops.over(s->ops.arg, end_of(s));
+        s->ops.over(s->ops.arg, end_of(s), s->why);
         s->speaker->over(s, now_us);
     }
     if (s->redial) {

@@ -12,15 +12,25 @@
 #include "worker/settings.h"
 
 struct session;
+/* A step of an attempt. */
+struct session_step {
+    const char *name; /* "connect", "DESCRIBE" */
+    bool ok;
+    usec_t took_us;
+    const char *text; /* the camera's address, "401 Unauthorized", what was wrong */
+};
 struct session_ops {
     void (*state)(void *arg, enum stream_state to, const char *reason);
     void (*source)(void *arg, const char *text); /* "tcp 192.168.1.5:554" */
     void (*connecting)(void *arg);               /* an attempt begins */
     void (*ended)(void *arg);                    /* a session that had played is over */
-    void (*over)(void *arg, enum ring_end why); /* an attempt or a session is, whether it had played or not */
-    void (*drained)(void *arg, size_t bytes);   /* a batch of packets was taken */
-    void (*off)(void *arg);                     /* after session_stop; may free the session */
-    void (*turn)(void *arg);                    /* look at session_due again */
+    /* an attempt or a session is, whether it had played or not */
+    void (*over)(void *arg, enum ring_end why, const char *text);
+    void (*step)(void *arg, const struct session_step *step);
+    void (*sdp)(void *arg, struct span text); /* how the camera describes its session */
+    void (*drained)(void *arg, size_t bytes); /* a batch of packets was taken */
+    void (*off)(void *arg);                   /* after session_stop; may free the session */
+    void (*turn)(void *arg);                  /* look at session_due again */
     void *arg;
 };
 

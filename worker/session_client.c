@@ -39,6 +39,20 @@ static const struct camera_conn_ops conn_ops = {.begin = session_begin_batch,
     .need = bytes_needed,
     .closed = on_conn_closed};
 
+/* A name that is none (ENOENT), or that no name server tells (EIO), is a step of its own: nobody was called
+ * yet. */
+static void say_dialed(struct session *s, int err, const char *text, const char *addr, usec_t now_us)
+{
+    const struct session_step step = {.name = err == -ENOENT || err == -EIO ? "resolve" : "connect",
+        .ok = err == 0,
+        .took_us = now_us - s->dialed_us,
+        .text = err == 0 ? addr
+            : text[0]    ? text
+                         : err_text(err)};
+
+    s->ops.step(s->ops.arg, &step);
+}
+
 static void on_dialed(void *arg, int err, const char *text, const char *addr, int fd)
 {
     struct session *s = arg;
@@ -46,6 +60,7 @@ static void on_dialed(void *arg, int err, const char *text, const char *addr, in
     usec_t now_us = clock_mono_us();
 
     s->dial_late_us = 0;
+    say_dialed(s, err, text, addr, now_us);
     if (err != 0) {
         rtsp_client_closed(s->client, err, text[0] ? text : err_text(err), now_us);
     } else {
@@ -62,6 +77,7 @@ static void on_dialed(void *arg, int err, const char *text, const char *addr, in
 static void dial(struct session *s, usec_t now_us)
 {
     s->dial_us = 0;
+    s->dialed_us = now_us;
     s->dial_late_us = now_us + DIAL_LATE_US;
     clink_dial(&s->connector, s->host, s->port);
 }
@@ -200,10 +216,21 @@ static void on_event(void *arg, const struct rtsp_event *e)
     if (e->kind == RTSP_EV_UDP_CONNECT) rtsp_client_udp_connected(s->client, e->track, 0, clock_mono_us());
 }
 
+static void on_answered(void *arg, enum rtsp_method m, unsigned status, usec_t took_us)
+{
+    struct session *s = arg;
+    char text[64];
+    const struct session_step step = {
+        .name = rtsp_method_name(m), .ok = status >= 200 && status < 300, .took_us = took_us, .text = text};
+
+    snprintf(text, sizeof(text), "%u %s", status, rtsp_reason(status));
+    s->ops.step(s->ops.arg, &step);
+}
+
 bool session_client_new(struct session *s, const char **ret_why)
 {
     static const struct rtsp_client_ops ops = {
-        .send = session_send, .event = on_event, .packet = session_packet};
+        .send = session_send, .event = on_event, .packet = session_packet, .answered = on_answered};
     static const struct clink_ops link_ops = {
         .dialed = on_dialed, .udp_bound = session_udp_bound, .udp_connected = session_udp_connected};
     struct rtsp_client_conf conf = {.url = secret_reveal(&s->settings->url),

@@ -62,7 +62,7 @@ struct session {
     char host[256]; /* to be dialled at dial_us */
     uint16_t port;
     uint64_t pushed; /* the connector's number of the connection, 0: it was dialled */
-    usec_t dial_us, dial_late_us;
+    usec_t dial_us, dialed_us, dial_late_us;
     usec_t drain_us; /* next, while paced */
     usec_t pace_us;  /* between two of them, at most */
     struct udp_track udp[RTSP_CLIENT_TRACKS_MAX];

@@ -110,7 +110,7 @@ static void on_wrong(void *arg)
 static void take_over(struct session *s)
 {
     log_info("push-stale", "addr=%s", log_q(span_of(s->addr)));
-    s->ops.over(s->ops.arg, END_SILENT);
+    s->ops.over(s->ops.arg, END_SILENT, s->why);
     if (s->playing_us != 0) s->ops.ended(s->ops.arg);
     ingest_end(s->ingest);
     s->playing_us = 0;

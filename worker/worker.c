@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#define SDP_KEPT_MAX 8192 /* bytes of a session description that the master is told */
+
 /* --- status and state --- */
 
 static void add(_Atomic uint64_t *field, uint64_t n)
@@ -60,10 +62,32 @@ static void on_source(void *arg, const char *text)
     connecting(w, "waiting for the first picture");
 }
 
+static void on_step(void *arg, const struct session_step *step)
+{
+    struct worker *w = arg;
+    struct packer *p = channel_begin(child_control(w->child), MSG_STEP, 4);
+
+    pack_kv_text(p, "name", step->name);
+    pack_kv_bool(p, "ok", step->ok);
+    pack_kv_i64(p, "took_us", step->took_us);
+    pack_kv_str(p, "text", span_sub(span_of(step->text), 0, RING_REASON_MAX));
+    channel_end(child_control(w->child), NULL, 0);
+}
+
+static void on_sdp(void *arg, struct span text)
+{
+    struct worker *w = arg;
+    struct packer *p = channel_begin(child_control(w->child), MSG_SDP, 1);
+
+    pack_kv_str(p, "text", span_sub(text, 0, SDP_KEPT_MAX));
+    channel_end(child_control(w->child), NULL, 0);
+}
+
 static void on_connecting(void *arg)
 {
     struct worker *w = arg;
 
+    on_step(w, &(struct session_step){.name = "begin", .ok = true, .text = ""});
     add(&w->status->connects, 1);
     connecting(w, "asking the camera");
 }
@@ -77,10 +101,15 @@ static void on_ended(void *arg)
     recorder_end(w->recorder, ring_writer_next(w->ring));
 }
 
-static void on_over(void *arg, enum ring_end why)
+static void on_over(void *arg, enum ring_end why, const char *text)
 {
     struct worker *w = arg;
+    struct packer *p = channel_begin(child_control(w->child), MSG_STEP, 3);
 
+    pack_kv_text(p, "name", "over");
+    pack_kv_text(p, "cause", ring_end_word(why));
+    pack_kv_text(p, "text", text);
+    channel_end(child_control(w->child), NULL, 0);
     add(&w->status->ends[why], 1);
 }
 
@@ -141,6 +170,8 @@ const struct session_ops worker_session_ops = {.state = on_session_state,
     .connecting = on_connecting,
     .ended = on_ended,
     .over = on_over,
+    .step = on_step,
+    .sdp = on_sdp,
     .drained = on_drained,
     .off = on_off,
     .turn = on_turn};

@@ -246,3 +246,28 @@ int conf_edit(
     source_done(&e.source);
     return e.ok && buf_n(ret) <= SOURCE_FILE_MAX ? CONF_EDIT_OK : CONF_EDIT_E_LARGE;
 }
+
+void conf_show(
+    struct span text, struct span uid, void (*fn)(void *arg, const char *key, struct span value), void *arg)
+{
+    struct conf_report ignored = {0};
+    struct source source;
+
+    if (text.n > SOURCE_FILE_MAX) return;
+    source_parse(&source, "", mem_dup(text.n ? text.p : (const uint8_t *)"", text.n), text.n,
+        SOURCE_BARE_KEYS, &ignored);
+    conf_report_done(&ignored);
+    for (size_t i = 0; i < source.n; i++) {
+        const struct source_section *sec = &source.sections[i];
+
+        if (!span_is(uid, sec->path)) continue;
+        for (size_t k = 0; k < sec->n; k++) {
+            bool later = false;
+
+            for (size_t j = k + 1; j < sec->n; j++)
+                later = later || strcmp(sec->items[k].key, sec->items[j].key) == 0;
+            if (!later) fn(arg, sec->items[k].key, sec->items[k].value);
+        }
+    }
+    source_done(&source);
+}

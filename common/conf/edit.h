@@ -22,6 +22,11 @@ enum { CONF_EDIT_OK = 0, CONF_EDIT_E_KEY, CONF_EDIT_E_VALUE, CONF_EDIT_E_LARGE }
 int conf_edit(
     struct span text, struct span uid, const struct conf_set *v, size_t n, struct buf *ret, size_t *at);
 
+/* Each key of the uid's section that counts, in the order of the file; value: as it was given, without quotes
+ * around it, until fn returns. */
+void conf_show(
+    struct span text, struct span uid, void (*fn)(void *arg, const char *key, struct span value), void *arg);
+
 /* The same as if files were already what is meant to be stored: a stream's file of this path has this text,
  * or is not there. Paths that the configuration does not include are left out. */
 struct conf_draft {

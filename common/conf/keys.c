@@ -11,7 +11,6 @@
 #define TI (1024 * GI)
 
 #define CPANEL "accepted: the control panel is not part of this version"
-#define API    "accepted: the API stands at /api always"
 
 const struct conf_word conf_words_enable[] = {{"true", CONF_ENABLED}, {"false", CONF_DISABLED},
     {"on-demand", CONF_ON_DEMAND}, {"yes", CONF_ENABLED}, {"no", CONF_DISABLED}, {"on", CONF_ENABLED},
@@ -91,8 +90,6 @@ const struct conf_row conf_rows[] = {
         .max = H, .reload = RELOAD_LIVE, .help = "Period of the heartbeats."},
     {CONF_ROW(SERVER, "cluster-return", KIND_DURATION, server.cluster_return_us, usec_t, "30s"), .min = S, .max = D, .reload = RELOAD_LIVE,
         .help = "How long a node has to be back before backups leave its streams to it; doubled by each time it goes again soon."},
-    {CONF_ROW(SERVER, "cluster-redirect", KIND_BOOL, server.cluster_redirect, bool, "false"), .reload = RELOAD_LIVE,
-        .help = "Who asks for a live stream that another node has is sent there, by HTTP 307 and RTSP 302: to the first host of that node in the nodes file, and the port that he asked here. Access is decided here, and there again."},
     {CONF_ROW(SERVER, "cluster-max-streams", KIND_INT, server.cluster_max_streams, int64_t, "0"), .max = CONF_STREAMS_MAX, .unit = "streams", .reload = RELOAD_LIVE,
         .help = "With so many running this node takes over no more. 0: no limit."},
     {CONF_ROW(SERVER, "cluster-max-bitrate", KIND_INT, server.cluster_max_bitrate, int64_t, "0"), .max = 1000000, .unit = "Mbit/s", .reload = RELOAD_LIVE,
@@ -231,7 +228,7 @@ const struct conf_row conf_rows[] = {
         .help = "How users sign in."},
     {CONF_ROW(MODULE, "api-enable", KIND_BOOL, module.api_enable, bool, "true"), .reload = RELOAD_LIVE,
         .help = "Serve the API."},
-    {CONF_ROW(MODULE, "api-baseurl", KIND_BASE, module.api_baseurl, char *, "/api"), .reload = RELOAD_HTTPD, .accepted = API,
+    {CONF_ROW(MODULE, "api-baseurl", KIND_BASE, module.api_baseurl, char *, "/api"), .reload = RELOAD_LIVE,
         .help = "Where it stands."},
     {CONF_ROW(MODULE, "api-module", KIND_TEXT, module.api_module, char *, "modules/api/api.v2.lua"), .reload = RELOAD_LIVE,
         .help = "Its script: looked for in the site's folder, then in what is shipped."},

@@ -13,10 +13,38 @@
  * - streams [UID]: a row a stream. uid t, state t (connecting, active, stale, idle, down, invalid, disabled),
  *   reason t, since_s u, pid u, record t (off, on, waiting, armed, paused, failed, stopped), bitrate_bps u,
  * frames u, losses u, repairs u, reconnects u (of the camera), restarts u (of the worker), viewers u, name t.
- * - api streams [UID]: a row a stream, for the API. uid t, name t, camera_uid t, enabled b, access t,
- * whitelist t, video b, audio b, dvr b, dvr_mode t, archive t, duration_s u, chunk_s u, file t, url t
- * (without its password), state t, reason t, since_s u, viewers u, bitrate_bps u, connects u, reconnects u,
- * recording b, paused b.
+ * - api streams [UID]: a row a stream, for the API; URLs without their passwords. uid t, name t, camera_uid
+ * t, profile t, enabled b, on_demand b, access t, tracks t, proto t (of its configuration), dvr b, dvr_mode
+ * t, archive t, source t, state t, reason t, since u, viewers u, record t, record_reason t, paused b (by
+ * call), restarts u, memory u, cpu (share of a processor), storage t, bitrate u, codec t, audio t, width u,
+ * height u, last_frame u, frames u, losses u, repairs u, connects u, reconnects u.
+ * - api stream UID: rows by kind: one "stream" (file t, whitelist t, limit u, pid u, peer t, last_key u,
+ * gop_frames u, gop_seconds, clock_known b, clock_offset, counters, recording: maps); "attempt" (at, ended,
+ * cause t, text t), newest first; "step" of the newest (name t, ok b, seconds, text t); "sdp" (text t).
+ * - api probe URL TRANSPORT SECONDS [UID]: a camera is tried, in up to 10 s (its own where UID is named).
+ * "probe" (ok b, state t, reason t, peer t, codec t, audio t, width u, height u, frames u, losses u,
+ * gop_frames u, gop_seconds, bitrate u), then attempt, step and sdp as api stream. CTL_BUSY: two are being
+ * tried.
+ * - api config UID: etag t of its file; then key t, value t of each key there, URLs without their passwords.
+ * - api edit DRY WHY: behind CTL_BODY: an array of [kind (create, set, merge, replace, remove), uid, etag,
+ * "key=value" or "key" a line]; all of them or none; DRY = dry: only judged. Rows: "edit" (revision u, at u:
+ * on failure which it is about), "item" (uid t, etag t), then remarks as reload. etag: of `api config`, "*":
+ * there must be one, "-": none, "": whatever.
+ * - api revisions: a row each, newest first. id u, at, by t, text t, changes u. api revision ID: that row,
+ * then "change" (uid t, what t, before, after: maps of keys, or nothing).
+ * - api undo ID DRY, api rollback ID DRY: rows as api edit. That one is taken back, or all that came behind
+ * it.
+ * - api server: "server" (version t, ..., cpu, memory, network, streams: maps), then "process" (name t, state
+ * t, pid u, restarts u, cpu, memory u). api history: a row a minute. api keys: a row a key of the
+ * configuration.
+ * - api export UID FROM TO SECONDS NOTE: rows as archive lock. That footage is locked for so long; its id is
+ * the lock's. api exports: a row each, newest first. id t, uid t, by t, note t, from u, to u, made u, until
+ * u. api export end ID: no row.
+ * - archive ranges UID FROM TO: from_us u, to_us u of each stretch, of each storage. archive segments UID
+ * FROM TO LIMIT: id t, storage t, path t, from_us u, to_us u, bytes u, samples u, flags u. FROM, TO:
+ * microseconds.
+ * - pause UID [SECONDS], resume UID: no row. Nothing is recorded, whatever its dvr-mode; kept over restarts.
+ * - broadcast UID on|off [SECONDS]: no row. off: nobody watches it live; recording and archive go on; kept.
  * - restart UID: no row. Its worker is replaced at once, without a back-off.
  * - logs [UID]: a row a line. line t: the newest that the master keeps, oldest first; without UID the
  * master's own.
@@ -93,7 +121,9 @@ enum {
     CTL_USAGE = 2,     /* unknown cmd, wrong number of args */
     CTL_NO_SERVER = 3, /* msctl's own: nobody answers at the socket */
     CTL_NOT_FOUND = 4, /* no such stream or storage */
-    CTL_EXISTS = 5     /* there is one of this name already */
+    CTL_EXISTS = 5,    /* there is one of this name already */
+    CTL_CHANGED = 6,   /* it is not as whoever asks has read it */
+    CTL_BUSY = 7       /* others are at it: later */
 };
 
 #endif

@@ -58,6 +58,10 @@ enum {
     MESSAGE(CONNECTOR_SOCK, 14, TO_MASTER, TO_WORKER, 64, 1)  /* after start and after a new connector */ \
     MESSAGE(KEEPER_SOCK, 15, TO_MASTER, TO_WORKER, 64, 1)     /* after start and after a new keeper */ \
     MESSAGE(STATE, 16, TO_WORKER, TO_MASTER, 512, 0)          /* state (number of enum stream_state), reason, since_us (wall clock): on every change */ \
+    /* of an attempt to reach the camera: name (begin, connect, an RTSP method, over), ok, took_us, text, cause (over: a word of \
+       ring_end_word) */ \
+    MESSAGE(STEP, 17, TO_WORKER, TO_MASTER, 1024, 0) \
+    MESSAGE(SDP, 18, TO_WORKER, TO_MASTER, 16384, 0)          /* text: how the camera describes its session, cut at 8 KiB */ \
     /* --- connector ------------------------------------------------------------------------------------------ */ \
     /* a worker's socket: uid, gen (of its start: the same one keeps its UDP pairs), host, port (as configured; others are redirects); \
        allow, deny: the site's CIDR lists as text, "" = none; push: its camera pushes, nothing is dialled */ \
@@ -126,7 +130,7 @@ enum {
     /* threads, web_dir (cpanel files), allow_origin, export_max_us (longest MP4 of the archive), pictures (helpers at most); scripts: lua_site, \
        lua_shipped (folders), auth_module, api_module, cpanel_module */ \
     MESSAGE(HTTPD_CONF, 51, TO_MASTER, TO_HTTPD, 8192, 0) \
-    /* whitelist (CIDR list of whitelist-access as text, "": from everywhere), api (bool: is there one), api_whitelist, cpanel (the same), cpanel_whitelist, keys (of tokens: array of kid, secret, \
+    /* whitelist (CIDR list of whitelist-access as text, "": from everywhere), api (bool: is there one), api_whitelist, api_base (where it stands), cpanel (the same), cpanel_whitelist, keys (of tokens: array of kid, secret, \
        not_before_s, not_after_s), audience (of tokens), proxies and exempt (CIDR lists: trusted-proxies, throttle-exempt), users (array of login, password, role), link_key, \
        backend (URL), backend_timeout_us, backend_down_allows, digest_md5, web_login, address_limit, connections_limit (viewers), bandwidth_limit (bit/s; 0: none): behind HTTPD_CONF, and when anything of it has changed */ \
     MESSAGE(HTTPD_AUTH, 71, TO_MASTER, TO_HTTPD, 65536, 0) \
@@ -134,7 +138,7 @@ enum {
     MESSAGE(REVOKED, 76, TO_MASTER, TO_HTTPD, 65536, 0) \
     /* uid, name, enabled, access (public, protected, private, none), whitelist, proto, on_demand, camera (camera-uid), sub (it is not its main stream), \
        archive, record, limit (viewers, 0: no limit), \
-       state (when the master decided it: disabled, down, idle), reason, elsewhere (host of the node that viewers are sent to, or "") */ \
+       state (when the master decided it: disabled, down), reason */ \
     MESSAGE(VIEW, 52, TO_MASTER, TO_HTTPD, 8192, 0) \
     /* uid, gen; descriptors: ring (read-only), demand page (read-write), eventfd of new frames, eventfd of new demand */ \
     MESSAGE(VIEW_RING, 53, TO_MASTER, TO_HTTPD, 128, 4) \
@@ -154,6 +158,7 @@ enum {
     MESSAGE(HELPER_GONE, 59, TO_HTTPD, TO_MASTER, 64, 0)      /* id: not needed any more, or hangs: it is killed */ \
     /* --- msctl: commands and rows stand in ctl.h ---------------------------------------------------------------- */ \
     MESSAGE(CTL, 60, TO_CTL, TO_MASTER, 4096, 0)              /* proto, cmd, args (array of text) */ \
+    MESSAGE(CTL_BODY, 64, TO_CTL, TO_MASTER, 65536, 0)        /* data: before CTL, in pieces, for commands that take more than words */ \
     MESSAGE(CTL_OPEN, 63, TO_HTTPD, TO_MASTER, 64, 1)         /* a socket, on which it asks as msctl does: the commands of the API alone */ \
     MESSAGE(CTL_ROW, 61, TO_MASTER, TO_CTL, 65536, 0)         /* rows: array of maps, at most 100 */ \
     MESSAGE(CTL_END, 62, TO_MASTER, TO_CTL, 4096, 0)          /* code (exit code of msctl), text */

@@ -118,6 +118,12 @@ void pack_kv_i64(struct packer *p, const char *key, int64_t v)
     pack_i64(p, v);
 }
 
+void pack_kv_f64(struct packer *p, const char *key, double v)
+{
+    pack_key(p, key);
+    pack_f64(p, v);
+}
+
 void pack_kv_bool(struct packer *p, const char *key, bool v)
 {
     pack_key(p, key);

@@ -27,6 +27,7 @@ void pack_bin(struct packer *p, struct span s);
 /* key and value */
 void pack_kv_u64(struct packer *p, const char *key, uint64_t v);
 void pack_kv_i64(struct packer *p, const char *key, int64_t v);
+void pack_kv_f64(struct packer *p, const char *key, double v);
 void pack_kv_bool(struct packer *p, const char *key, bool v);
 void pack_kv_str(struct packer *p, const char *key, struct span s);
 void pack_kv_text(struct packer *p, const char *key, const char *s); /* NULL as "" */

@@ -123,6 +123,8 @@ struct ring_status {
     _Atomic int64_t clock_offset_us; /* the camera's clock minus ours, as last measured */
     _Atomic uint32_t clock_known;    /* 0: it has told none */
     _Atomic int32_t rec_errno;       /* of the last failed write, 0 = none */
+    _Atomic uint32_t video, audio;   /* enum codec of the first such track, CODEC_NONE: there is none */
+    _Atomic uint32_t width, height;  /* of that video; 0 until known */
     _Atomic uint32_t text_seq;
     char reason[RING_REASON_MAX];   /* why the state is what it is, "" when active */
     char source[RING_REASON_MAX];   /* "tcp 192.168.1.5:554", no credentials */

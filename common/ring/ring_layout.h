@@ -19,7 +19,7 @@
 #include "common/ring/ring.h"
 
 #define RING_MAGIC      UINT64_C(0x0a676e6972736d00) /* "\0msring\n" */
-#define RING_LAYOUT     2
+#define RING_LAYOUT     3
 #define RING_FRAMES_MIN 512u
 #define RING_FRAMES_MAX 65536u
 #define RING_ALIGN      8u

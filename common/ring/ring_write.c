@@ -222,6 +222,17 @@ static void store_tracks(struct ring_writer *w, const struct track_set *s)
     atomic_store_explicit(&w->map.head->pos.tracks_gen, s->gen, memory_order_release);
 }
 
+/* What lists of streams show of them. */
+static void show_tracks(struct ring_status *st, const struct track_set *s)
+{
+    int video = track_find(s, TRACK_VIDEO), audio = track_find(s, TRACK_AUDIO);
+
+    ring_set(st->video, video < 0 ? CODEC_NONE : s->t[video].codec);
+    ring_set(st->audio, audio < 0 ? CODEC_NONE : s->t[audio].codec);
+    ring_set(st->width, video < 0 ? 0 : s->t[video].width);
+    ring_set(st->height, video < 0 ? 0 : s->t[video].height);
+}
+
 int ring_set_tracks(struct ring_writer *w, struct track_set *s)
 {
     if (w->gen != 0 && w->tracks.n > 0 && track_set_same(&w->tracks, s)) {
@@ -232,6 +243,7 @@ int ring_set_tracks(struct ring_writer *w, struct track_set *s)
     store_tracks(w, s);
     w->gen = s->gen;
     learn_tracks(w, s);
+    show_tracks(&w->map.head->status, s);
     return RING_OK;
 }
 

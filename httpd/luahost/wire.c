@@ -7,7 +7,7 @@
 const char *luahost_slot_name(enum luahost_slot slot)
 {
     static const char *const names[LUAHOST_SLOTS] = {
-        [LUAHOST_AUTH] = "auth", [LUAHOST_API] = "api", [LUAHOST_CPANEL] = "cpanel"};
+        [LUAHOST_AUTH] = "auth", [LUAHOST_API] = "api", [LUAHOST_API3] = "api3", [LUAHOST_CPANEL] = "cpanel"};
 
     return names[slot];
 }

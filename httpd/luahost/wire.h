@@ -21,7 +21,8 @@
 #include "common/ipc/pack.h"
 
 #define LUAHOST_MESSAGE_MAX (1u << 20)
-#define LUAHOST_SOURCES_MAX (512u << 10) /* bytes of all files of a script */
+#define LUAHOST_ARGS_MAX    (LUAHOST_MESSAGE_MAX - 4096) /* of a CALL */
+#define LUAHOST_SOURCES_MAX (512u << 10)                 /* bytes of all files of a script */
 #define LUAHOST_FILES_MAX   64
 #define LUAHOST_PATH_MAX    256
 #define LUAHOST_NAME_MAX    64   /* of what is asked for */
@@ -49,7 +50,7 @@ enum luahost_op {
 };
 
 /* Scripts that run, each in a Lua state of its own. */
-enum luahost_slot { LUAHOST_AUTH = 0, LUAHOST_API, LUAHOST_CPANEL, LUAHOST_SLOTS };
+enum luahost_slot { LUAHOST_AUTH = 0, LUAHOST_API, LUAHOST_API3, LUAHOST_CPANEL, LUAHOST_SLOTS };
 const char *luahost_slot_name(enum luahost_slot slot);
 
 /* Appends the length and the map's head with `op`; then the other pairs are packed. */

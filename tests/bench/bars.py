@@ -42,6 +42,8 @@ BARS = (
     ("fanout", "memory of an idle RTSP viewer", lambda r: r["idle_kb"], 32, "KB"),
     ("fanout", "memory of an HLS player between requests", lambda r: r["idle_hls_kb"], 8, "KB"),
     ("fanout", "live HLS to 500, CPU against nginx", lambda r: r["hls"]["ratio"]["median"], 1.5, "times"),
+    ("api", "1,000 streams by one call", lambda r: r["made_s"], 5, "s"),
+    ("api", "list of 1,000 streams, p99", lambda r: r["list_ms"]["p99"], 20, "ms"),
     ("fanout", "archive HLS to 500, CPU against nginx", lambda r: r["archive"]["ratio"]["median"], 1.5, "times"),
     ("access", "wrong first or last byte of a MAC, dudect's t", lambda r: r["timing"][0]["t"], 4.5, ""),
     ("access", "errors of sessions while a key is changed", lambda r: r["rotation"]["errors"], 0, ""),

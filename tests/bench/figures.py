@@ -14,6 +14,7 @@ import time
 import urllib.parse
 
 import access_figures
+import api_figures
 import archive_figures
 import fanout_figures
 import film
@@ -482,4 +483,4 @@ def film_against_nginx(scale, server, path):
     return result
 
 
-ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive, export, archive_figures.index, archive_figures.check, live_figures.latency, live_figures.siege, tls_figures.tls, fanout_figures.fanout, access_figures.access)}
+ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive, export, archive_figures.index, archive_figures.check, live_figures.latency, live_figures.siege, tls_figures.tls, fanout_figures.fanout, access_figures.access, api_figures.api)}

@@ -98,7 +98,7 @@ def test_drains(pair, rounds):
     gap = pair.gap(UID, began, max(end for _, end, _ in pair.spans(UID)))
     pair.start()
     print(f"\ndrained and back: longest gap {gap:.3f} s")
-    assert gap == 0.0, [(round(a - began, 3), round(b - began, 3), n) for a, b, n in pair.spans(UID)]
+    assert gap == 0.0
 
 
 GOP_S = 2.0  # of the camera's footage, with room for a machine that does other things too

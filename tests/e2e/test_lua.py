@@ -28,11 +28,11 @@ end
 """
 
 
-def api(server, path, method="GET", body=None, headers=None):
+def api(server, path, method="GET", body=None, headers=None, base="/api/"):
     """(status, body) of a call below /api/."""
     c = http.client.HTTPConnection("127.0.0.1", server.module_port, timeout=30 * tools.SLOW)
     try:
-        c.request(method, f"/api/{path}", json.dumps(body) if isinstance(body, (dict, list)) else body, headers or {})
+        c.request(method, base + path, json.dumps(body) if isinstance(body, (dict, list)) else body, headers or {})
         r = c.getresponse()
         return r.status, r.read().decode()
     finally:

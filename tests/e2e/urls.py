@@ -63,3 +63,32 @@ OURS = [
     Url("{uid}/strip-{from}-{duration}-3.json", 2, "strip", "when they were taken"),
 ]
 ALL = ORIGINAL + FLUSSONIC + OURS
+
+
+@dataclasses.dataclass
+class Call:
+    """A call of the first generation's API (compatibility.md 3), below /api/."""
+    method: str
+    path: str
+    status: int = 200
+    body: str | None = None
+
+
+API = [
+    Call("POST", "auth/token/api/", body='{"client": "a"}'),
+    Call("POST", "auth/token/access/", body='{"uid": "rec"}'),
+    Call("GET", "streams/"),
+    Call("POST", "streams/{uid}/", body='{"stream-name": "a"}'),
+    Call("GET", "streams/{uid}/"),
+    Call("GET", "streams/{uid}/ping/"),
+    Call("GET", "streams/{uid}/ranges/"),
+    Call("PUT", "streams/{uid}/ondemand/?record=true", 409),  # its dvr-mode is another
+    Call("PUT", "streams/{uid}/enable/?enable=true"),
+    Call("PUT", "streams/{uid}/restart/"),
+    Call("PUT", "streams/{uid}/reconfigure/"),
+    Call("POST", "streams/{uid}/transfer/", 501, "{}"),  # issue 6
+    Call("GET", "streams/broadcast/"),
+    Call("GET", "cluster/backups/"),
+    Call("POST", "server/"),
+    Call("DELETE", "streams/{uid}/?erase_dvr=true"),
+]

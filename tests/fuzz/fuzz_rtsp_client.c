@@ -104,7 +104,7 @@ static void happen(struct session *s, uint8_t what)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const struct rtsp_client_ops ops = {on_send, on_event, on_packet};
+    static const struct rtsp_client_ops ops = {.send = on_send, .event = on_event, .packet = on_packet};
     struct rtsp_client_conf conf = {
         .url = SPAN_LIT("rtsp://u:p@cam/p?q"), .user_agent = SPAN_LIT("x"), .tracks = 0xff};
     struct span rest = span(data, n), piece;

@@ -69,7 +69,7 @@ static void on_packet(void *arg, uint8_t track, bool rtcp, struct span packet)
         T.packets[track]++;
 }
 
-const struct rtsp_client_ops SCRIPT_OPS = {on_send, on_event, on_packet};
+const struct rtsp_client_ops SCRIPT_OPS = {.send = on_send, .event = on_event, .packet = on_packet};
 
 void script_clear(void)
 {

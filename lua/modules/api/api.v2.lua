@@ -13,57 +13,16 @@
 -- request.body      the text that was sent, "" for none
 -- request.type      its Content-Type
 -- request.address   of whoever asks
+-- request.host      that it was sent to, as it says
 -- request.is_local  does the request come from this machine itself?
 -- request.token     nil, or { valid, user, ops = { api = true, ... } }
 --
 -- The answer: { status = 200, body = text, type = "application/json", headers = { name = text } }
 
-local function answer(status, value)
-    return { status = status, type = "application/json", body = ms.json(value) }
-end
-
-local function fail(status, text)
-    return answer(status, { error = text })
-end
-
--- --- what is sent --------------------------------------------------------------------------------------------------
-
--- The body as an object, or nil and an answer. types: the type of each field there may be; nil: any field.
-local function object(request, types)
-    local value, why, at = ms.parse(request.body)
-    if value == nil then return nil, fail(400, ("JSON, behind byte %d: %s"):format(at, why)) end
-    if type(value) ~= "table" or next(value) == 1 then return nil, fail(400, "an object is expected") end
-    for name, v in pairs(value) do
-        local want = types and types[name]
-        if types and not want then return nil, fail(400, ("there is no field %q"):format(name)) end
-        if want and type(v) ~= want then return nil, fail(400, ("the field %q is a %s"):format(name, want)) end
-    end
-    return value
-end
-
-local BOOLEANS = { ["true"] = "true", ["1"] = "true", ["false"] = "false", ["0"] = "false" }
-
--- --- the server ----------------------------------------------------------------------------------------------------
-
-local CODES = { [1] = 409, [2] = 400, [4] = 404 }
-
--- A command of msctl: its rows, or nil and an answer that says why not. name: server, or server.change for what changes something.
-local function server(name, cmd, ...)
-    local said, why = ms.call(name, { cmd = cmd, args = ms.array({ ... }) })
-    if not said then return nil, fail(503, why) end
-    local rows, more = said.rows, said.more
-    while more do
-        local page, gone = ms.call("server.more", more)
-        if not page then return nil, fail(503, gone) end
-        table.move(page.rows, 1, #page.rows, #rows + 1, rows)
-        more = page.more
-    end
-    if said.code == 0 then return rows end
-    for _, row in ipairs(rows) do
-        if row.level == "mistake" then return nil, fail(400, ("%s: %s"):format(row.key, row.text)) end
-    end
-    return nil, fail(CODES[said.code] or 503, said.text)
-end
+local http = require("modules.api.v2.http")
+local answer, fail, object = http.answer, http.fail, http.object
+local streams = require("modules.api.v2.streams")
+local nodes = require("modules.api.v2.nodes")
 
 -- --- tokens --------------------------------------------------------------------------------------------------------
 
@@ -95,99 +54,26 @@ local function token_access(request)
     end)
 end
 
--- --- streams -------------------------------------------------------------------------------------------------------
-
--- States as the first generation named them.
-local STATES = { connecting = "pending", idle = "pending", stale = "down" }
-
-local function status_of(row)
-    return STATES[row.state] or row.state
-end
-
--- Nobody has measured a ping: null. What is sent is what its live viewers are sent.
-local function in_list(row)
-    local plays = row.state == "active" or row.state == "stale"
-    return {
-        uid = row.uid, camera_uid = row.camera_uid, type = "primary", status = status_of(row), access = row.access, enabled = row.enabled,
-        track_video = row.video, track_audio = row.audio, dvr_enabled = row.dvr, dvr_paused = row.paused,
-        reconnect_attempt = plays and 0 or math.max(row.connects - row.reconnects, 0), reconnect_total = row.reconnects, reconnect_time = row.since_s,
-        bitrate_in = row.bitrate_bps, bitrate_out = row.bitrate_bps * row.viewers, src_ping_time = ms.null, clients_count = row.viewers,
-    }
-end
-
-local function list()
-    local rows, wrong = server("server", "api streams")
-    if not rows then return wrong end
-    local out = ms.array()
-    for i, row in ipairs(rows) do out[i] = in_list(row) end
-    return answer(200, out)
-end
-
-local function ping(_, uid)
-    local rows, wrong = server("server", "api streams", uid)
-    return rows and answer(200, { uid = uid, status = status_of(rows[1]) }) or wrong
-end
-
-local function change(uid, cmd, ...)
-    local rows, wrong = server("server.change", cmd, uid, ...)
-    return rows and answer(200, { uid = uid }) or wrong
-end
-
-local function restart(_, uid)
-    return change(uid, "restart")
-end
-
-local function enable(request, uid)
-    local on = BOOLEANS[request.query.enable]
-    if not on then return fail(400, "enable: true or false") end
-    return change(uid, "stream set", "stream-enable=" .. on)
-end
-
--- 0 seconds: until it is switched off.
-local function ondemand(request, uid)
-    local on, seconds = BOOLEANS[request.query.record], request.query.duration or "0"
-    if not on or not seconds:find("^%d+$") then return fail(400, "record: true or false; duration: seconds") end
-    if on == "false" then return change(uid, "record", "off") end
-    if seconds == "0" then return change(uid, "record", "on") end
-    return change(uid, "record", "on", seconds)
-end
-
--- Fields are the keys of streams/<uid>.ini; an array is a list. One that exists gets the new ones, and is restarted where they need it.
-local function create(request, uid)
-    local fields, wrong = object(request)
-    if not fields then return wrong end
-    local sets = {}
-    for key, value in pairs(fields) do
-        if type(value) == "table" then value = table.concat(value, ", ") end
-        if value ~= ms.null then value = "=" .. tostring(value) else value = "" end
-        sets[#sets + 1] = key .. value
-    end
-    table.sort(sets)
-    local known = server("server", "api streams", uid)
-    return change(uid, known and "stream set" or "stream create", table.unpack(sets))
-end
-
--- The stream's file is set aside, its footage stays.
-local function delete(request, uid)
-    if BOOLEANS[request.query.erase_dvr or "false"] ~= "false" then
-        return fail(400, "footage is deleted by: msctl archive vacuum " .. uid .. " yes")
-    end
-    return change(uid, "stream remove")
-end
-
 -- --- from a request to its function --------------------------------------------------------------------------------
 
 -- open: without a token of the API.
 local routes = {
     { "POST", "/auth/token/api/", token_api, open = true },
     { "POST", "/auth/token/access/", token_access },
-    { "GET", "/streams/", list },
-    { "POST", "/streams/{uid}/", create },
-    { "DELETE", "/streams/{uid}/", delete },
-    { "GET", "/streams/{uid}/ping/", ping },
-    { "PUT", "/streams/{uid}/restart/", restart },
-    { "PUT", "/streams/{uid}/enable/", enable },
-    { "PUT", "/streams/{uid}/ondemand/", ondemand },
+    { "GET", "/streams/", streams.list },
+    { "GET", "/streams/broadcast/", streams.broadcast },
+    { "GET", "/streams/{uid}/", streams.get },
+    { "POST", "/streams/{uid}/", streams.create },
+    { "DELETE", "/streams/{uid}/", streams.delete },
+    { "GET", "/streams/{uid}/ping/", streams.ping },
+    { "GET", "/streams/{uid}/ranges/", streams.ranges },
+    { "PUT", "/streams/{uid}/restart/", streams.restart },
+    { "PUT", "/streams/{uid}/enable/", streams.enable },
+    { "PUT", "/streams/{uid}/ondemand/", streams.ondemand },
+    { "PUT", "/streams/{uid}/reconfigure/", streams.reconfigure },
+    { "POST", "/streams/{uid}/transfer/", nodes.transfer },
+    { "GET", "/cluster/backups/", nodes.backups },
+    { "POST", "/server/", nodes.server },
 }
 for _, route in ipairs(routes) do
     route.pattern = "^" .. route[2]:gsub("{uid}", "([%%w._-]+)") .. "$"

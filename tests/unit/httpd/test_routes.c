@@ -126,7 +126,12 @@ static void test_panel_listener(void **state)
     assert_ptr_equal(m.route->run, serve_api);
     assert_true(span_is(m.capture[0], "streams/cam-1"));
     assert_int_equal(route_find(SPAN_LIT("/api/streams"), HTTP_PATCH, true, &m), 405);
+    assert_int_equal(route_find(SPAN_LIT("/api/v3/streams/cam-1"), HTTP_PATCH, true, &m), 0);
+    assert_true(m.route->flags & ROUTE_V3);
+    assert_int_equal(route_find(SPAN_LIT("/api/v3/openapi.json"), HTTP_GET, true, &m), 0);
+    assert_ptr_equal(m.route->run, serve_openapi);
     assert_int_equal(route_find(SPAN_LIT("/api/streams"), HTTP_GET, false, &m), 404);
+    assert_int_equal(route_find(SPAN_LIT("/api/v3/streams"), HTTP_GET, false, &m), 404);
 }
 
 /* Access is decided on every road that belongs to a stream, and only there. */
@@ -142,7 +147,9 @@ static void test_every_stream_road_names_one(void **state)
 
         assert_int_equal(has_uid, (t[i].flags & ROUTE_STREAM) != 0);
         assert_string_equal(route_allow(&t[i], allow, sizeof(allow)),
-            t[i].flags & ROUTE_BODY ? "GET, HEAD, POST, PUT, DELETE, OPTIONS" : "GET, HEAD, OPTIONS");
+            t[i].flags & ROUTE_V3         ? "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"
+                : t[i].flags & ROUTE_BODY ? "GET, HEAD, POST, PUT, DELETE, OPTIONS"
+                                          : "GET, HEAD, OPTIONS");
     }
 }
 

@@ -1,0 +1,59 @@
+-- The server and its cluster, as the first generation's API has them.
+
+local http = require("modules.api.v2.http")
+local answer, fail = http.answer, http.fail
+
+local M = {}
+
+-- A file system's error as a negative errno, 0: none.
+local function storages()
+    local rows = http.server("server", "storage list") or {}
+    local out, written = {}, 0
+    for _, row in ipairs(rows) do
+        out[row.path] = {
+            name = row.name, mount = ms.null, fs = ms.null, capacity_total = row.total or 0, capacity_free = row.free or 0, inode_total = ms.null,
+            inode_free = ms.null, err = -(row.errno or 0),
+        }
+        written = written + (row.rate_bps or 0) // 8
+    end
+    return out, written
+end
+
+-- null: nobody has measured it.
+function M.server()
+    local rows, wrong = http.server("server", "api server")
+    if not rows then return wrong end
+    local s = rows[1]
+    local of_storages, written = storages()
+    return answer(200, {
+        server = {
+            hostname = s.hostname, ip4 = ms.null, name = "media-server", version = s.version, revision = s.revision, build = ms.null,
+            timestamp = math.floor(s.time), startat = s.started, uptime = s.uptime,
+        },
+        cpu = { total = s.cpu.cores, usage = s.cpu.usage * 100, utime_sec = ms.null, stime_sec = ms.null },
+        mem = { rss = s.memory.ours, share = ms.null, usage = s.memory.total > 0 and 100 * s.memory.ours / s.memory.total or 0 },
+        io = { read_rate = ms.null, write_rate = written, read_bytes = ms.null, write_bytes = ms.null },
+        net = { in_bitrate = s.network["in"], out_bitrate = s.network.out, clients = s.viewers },
+        streams = { total = s.streams.total, active = s.streams.active, clients = s.viewers },
+        storages = of_storages, drives = ms.array(), cluster = { id = s.cluster_id, node = s.node, hostname = s.hostname, enable = s.cluster },
+    })
+end
+
+-- A node that works alone knows itself.
+function M.backups()
+    local rows, wrong = http.server("server", "api server")
+    if not rows then return wrong end
+    local s = rows[1]
+    local nodes, now = {}, math.floor(s.time)
+    for _, row in ipairs(http.server("server", "cluster") or {}) do
+        nodes[row.host] = { id = row.node, host = row.host, ip = ms.null, status = row.state, ltime = now - (row.heard_ms or 0) // 1000 }
+    end
+    if not next(nodes) then nodes[s.hostname] = { id = s.node, host = s.hostname, ip = ms.null, status = "active", ltime = now } end
+    return answer(200, { node_id = s.node, cluster_id = s.cluster_id, nodes = nodes })
+end
+
+function M.transfer()
+    return fail(501, "streams are moved between nodes by their files (primary-node, secondary-node): a call that does it is not part of this version")
+end
+
+return M

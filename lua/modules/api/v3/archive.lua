@@ -1,0 +1,217 @@
+-- Footage: what there is, events, locks.
+
+local http = require("modules.api.v3.http")
+local rights = require("modules.api.v3.rights")
+
+local SPAN = { from = "time", to = "time" }
+
+local function whole(t)
+    return ("%d"):format(math.floor(t))
+end
+
+local function known(uid)
+    return http.server("api streams", uid)
+end
+
+-- --- ranges and segments -------------------------------------------------------------------------------------------
+
+local function micros(t)
+    return ("%d"):format(math.floor(t * 1000000))
+end
+
+local function span_of(args)
+    local now = ms.time()
+    local from, to = args.from or 0, args.to or now + 60
+    if to < from then return http.bad_argument("to", "to: it ends before it begins.") end
+    return from, to
+end
+
+local function ranges(request, path)
+    local args, wrong = http.query(request, SPAN)
+    if not args then return wrong end
+    local from, to = span_of(args)
+    if not from then return to end
+    local ok, none = known(path.uid)
+    if not ok then return none end
+    local rows, busy = http.server("archive ranges", path.uid, micros(from), micros(to))
+    if not rows then return busy end
+    table.sort(rows, function(a, b) return a.from_us < b.from_us end)
+    local items, sum = ms.array(), 0
+    for _, row in ipairs(rows) do
+        local last = items[#items]
+        if last and row.from_us <= last.to + 1000000 then
+            last.to = math.max(last.to, row.to_us)
+        else
+            items[#items + 1] = { from = row.from_us, to = row.to_us }
+        end
+    end
+    for _, item in ipairs(items) do
+        sum = sum + item.to - item.from
+        item.from, item.to = item.from / 1e6, item.to / 1e6
+    end
+    sum = sum / 1e6
+    local first, last = items[1], items[#items]
+    return http.answer(200, { items = items, from = first and first.from or ms.null, to = last and last.to or ms.null, seconds = sum })
+end
+
+local function segments(request, path)
+    local args, wrong = http.query(request, { from = "time", to = "time", limit = "natural" })
+    if not args then return wrong end
+    local from, to = span_of(args)
+    if not from then return to end
+    local limit = math.min(args.limit or 100, 1000)
+    local ok, none = known(path.uid)
+    if not ok then return none end
+    local rows, busy = http.server("archive segments", path.uid, micros(from), micros(to), tostring(limit))
+    if not rows then return busy end
+    table.sort(rows, function(a, b) return a.from_us < b.from_us end)
+    local items = ms.array()
+    for i = 1, math.min(#rows, limit) do
+        local row = rows[i]
+        items[i] = {
+            id = row.id, storage = row.storage, path = row.path, from = row.from_us / 1e6, to = row.to_us / 1e6, bytes = row.bytes,
+            samples = row.samples, flags = row.flags,
+        }
+    end
+    return http.answer(200, { items = items, next = #rows > limit and items[limit].to or ms.null })
+end
+
+-- --- events --------------------------------------------------------------------------------------------------------
+
+local function event_of(row)
+    return {
+        id = row.id, uid = row.uid, kind = row.kind, source = row.source, payload = row.payload,
+        start = row.start_us / 1e6, ["end"] = row.end_us and row.end_us / 1e6 or ms.null,
+        before = row.before_us / 1e6, after = row.after_us / 1e6,
+    }
+end
+
+-- An event may lie in more than one storage.
+local function list_events(request, uid)
+    local args, wrong = http.query(request, { from = "time", to = "time", kind = "text", limit = "natural", uid = "text" })
+    if not args then return wrong end
+    uid = uid or args.uid
+    local words = {}
+    if uid then
+        local ok, none = known(uid)
+        if not ok then return none end
+        words[1] = uid
+    end
+    if args.from then words[#words + 1] = "from=" .. whole(args.from) end
+    if args.to then words[#words + 1] = "to=" .. whole(args.to) end
+    if args.kind then words[#words + 1] = "kind=" .. args.kind end
+    local rows, busy = http.server("events", table.unpack(words))
+    if not rows then return busy end
+    local seen, items = {}, ms.array()
+    for _, row in ipairs(rows) do
+        local id = row.uid .. "/" .. row.id .. "/" .. row.source
+        if not seen[id] and rights.sees(request.user, row.uid) then items[#items + 1] = event_of(row) end
+        seen[id] = true
+    end
+    table.sort(items, function(a, b) return a.start > b.start or (a.start == b.start and a.id > b.id) end)
+    for i = #items, math.min(args.limit or 1000, 5000) + 1, -1 do items[i] = nil end
+    return http.answer(200, { items = items })
+end
+
+local function events(request, path) return list_events(request, path.uid) end
+local function all_events(request) return list_events(request, nil) end
+
+local EVENT = { kind = "string!", start = "number", ["end"] = "number", before = "number", after = "number", payload = "string" }
+
+local function add_event(request, path)
+    local fields, wrong = http.body(request, EVENT)
+    if not fields then return wrong end
+    local words = { path.uid, fields.kind }
+    for _, name in ipairs({ "start", "end" }) do
+        if fields[name] then words[#words + 1] = ("%s=%.6f"):format(name, fields[name]) end
+    end
+    for _, name in ipairs({ "before", "after" }) do
+        if fields[name] then words[#words + 1] = ("%s=%dms"):format(name, math.floor(fields[name] * 1000)) end
+    end
+    if fields.payload then
+        if #fields.payload > 1900 or fields.payload:find("%z") then return http.wrong_field("payload", "At most 1,900 bytes of text.") end
+        words[#words + 1] = "payload=" .. fields.payload
+    end
+    local rows, refused = http.change("event", table.unpack(words))
+    return rows and http.answer(201, { id = rows[1].id, uid = path.uid }) or refused
+end
+
+-- --- locks ---------------------------------------------------------------------------------------------------------
+
+local function lock_of(row)
+    return { id = row.id, uid = row.uid, from = row.from_s, to = row.to_s, since = row.since_s, by = row.by, note = row.note }
+end
+
+local function list_locks(request, ...)
+    local rows, wrong = http.server("archive locks", ...)
+    if not rows then return wrong end
+    local items = ms.array()
+    for _, row in ipairs(rows) do
+        if rights.sees(request.user, row.uid) then items[#items + 1] = lock_of(row) end
+    end
+    return http.answer(200, { items = items })
+end
+
+local function locks(request, path)
+    local ok, none = known(path.uid)
+    return ok and list_locks(request, path.uid) or none
+end
+
+local function all_locks(request) return list_locks(request) end
+
+-- A span of the body, or nil and a problem.
+local function body_span(fields)
+    if fields.from >= 0 and fields.to > fields.from and fields.to < 1e11 then return whole(fields.from), whole(math.ceil(fields.to)) end
+    return nil, http.wrong_field("to", "from and to are unix seconds, the second behind the first.")
+end
+
+local function add_lock(request, path)
+    local fields, wrong = http.body(request, { from = "number!", to = "number!", note = "string" })
+    if not fields then return wrong end
+    local from, to = body_span(fields)
+    if not from then return to end
+    local ok, none = known(path.uid)
+    if not ok then return none end
+    local note = fields.note or ""
+    if #note > 200 or note:find("%c") then return http.wrong_field("note", "At most 200 bytes in one line.") end
+    local rows, refused = http.change("archive lock", path.uid, from, to, note)
+    return rows and http.answer(201, lock_of(rows[1])) or refused
+end
+
+local function delete_lock(_, path)
+    local rows, wrong = http.change("archive unlock", path.uid, path.id)
+    return rows and { status = 204 } or wrong
+end
+
+-- --- deleting ------------------------------------------------------------------------------------------------------
+
+-- Whole segments inside the span; what a lock touches stays.
+local function delete_footage(request, path)
+    local args, wrong = http.query(request, SPAN)
+    if not args then return wrong end
+    if not (args.from and args.to) or args.to <= args.from then
+        return select(2, http.bad_argument("to", "from and to are unix seconds, the second behind the first."))
+    end
+    local ok, none = known(path.uid)
+    if not ok then return none end
+    local rows, refused = http.change("archive delete", path.uid, whole(math.ceil(args.from)), whole(args.to))
+    if not rows then return refused end
+    local out = { segments = 0, bytes = 0, locked = 0, edges = 0 }
+    for _, row in ipairs(rows) do
+        for name in pairs(out) do out[name] = out[name] + (row[name] or 0) end
+    end
+    return http.answer(200, out)
+end
+
+return {
+    { "GET", "/streams/{uid}/ranges", ranges, id = "getRanges", right = "view" },
+    { "GET", "/streams/{uid}/segments", segments, id = "getSegments", right = "view" },
+    { "GET", "/streams/{uid}/events", events, id = "getStreamEvents", right = "view" },
+    { "POST", "/streams/{uid}/events", add_event, id = "addEvent", right = "operate" },
+    { "GET", "/events", all_events, id = "listEvents", right = "view" },
+    { "GET", "/streams/{uid}/locks", locks, id = "getStreamLocks", right = "view" },
+    { "POST", "/streams/{uid}/locks", add_lock, id = "addLock", right = "operate" },
+    { "DELETE", "/streams/{uid}/locks/{id}", delete_lock, id = "deleteLock", right = "operate" },
+    { "GET", "/locks", all_locks, id = "listLocks", right = "view" },
+    { "DELETE", "/streams/{uid}/footage", delete_footage, id = "deleteFootage", right = "configure" },
+}

@@ -1,0 +1,31 @@
+/* What edits.c (judged, stored, taken over) and edits_draft.c (what the files are to hold) share. */
+#ifndef MASTER_EDITS_IMPL_H
+#define MASTER_EDITS_IMPL_H
+
+#include "common/base/buf.h"
+#include "master/edits.h"
+
+/* One file on its way. */
+struct draft {
+    char *file;   /* as the configuration names it */
+    char *real;   /* where links lead: what is replaced */
+    char *next;   /* the new file, beside it; NULL: not written yet */
+    uint8_t *was; /* what it holds now; NULL: there is none */
+    size_t was_n;
+    struct buf text;
+    bool gone, is_new;
+};
+struct edits_work {
+    struct master *m;
+    const struct stream_edit *v;
+    size_t n;
+    struct draft *drafts; /* of each edit */
+    struct edits_result *ret;
+};
+
+/* Sets the text and which edit it is about; returns code. */
+int edits_refuse(struct edits_work *w, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Fills w->drafts. A code of ctl.h. */
+int edits_drafts(struct edits_work *w);
+
+#endif

@@ -1,0 +1,56 @@
+/* What this machine and our processes use, as the kernel counts it (proc(5)): looked at every
+ * MACHINE_EVERY_S seconds, and kept for a day by the minute, in memory. Tests:
+ * tests/unit/master/test_machine.c. */
+#ifndef MASTER_MACHINE_H
+#define MASTER_MACHINE_H
+
+#include "common/base/span.h"
+#include "master/usage.h"
+
+#define MACHINE_EVERY_S   2
+#define MACHINE_MINUTES   1440
+#define MACHINE_PROCESSES 4 /* the master, its services */
+
+struct master;
+
+/* Counters since the machine's start. */
+struct machine_counts {
+    uint64_t cpu_busy, cpu_all; /* ticks of all processors */
+    uint64_t net_in, net_out;   /* bytes, of all interfaces but the loopback */
+};
+struct machine_minute {
+    int64_t at_s;
+    double cpu;               /* 0 to 1, of all processors */
+    uint64_t memory, ours;    /* bytes in use, of all, of our processes */
+    uint64_t net_in, net_out; /* bit/s */
+    uint64_t disk_write;      /* bit/s recorded */
+    uint64_t viewers, active;
+};
+struct machine_process {
+    pid_t pid; /* 0: it does not run */
+    struct usage used;
+    double share; /* of one processor */
+};
+struct machine {
+    usec_t looked_us; /* 0: not yet */
+    struct machine_counts counts;
+    double cpu, load;
+    unsigned cores;
+    uint64_t net_in, net_out; /* bit/s */
+    uint64_t memory_total, memory_available, ours;
+    struct machine_process processes[MACHINE_PROCESSES];
+    uint64_t workers_rss;
+    struct machine_minute minutes[MACHINE_MINUTES]; /* a ring: the newest is n - 1 */
+    size_t n;
+};
+
+void machine_tick(struct master *m); /* once a second */
+/* The i-th minute, oldest first; NULL: no more. */
+const struct machine_minute *machine_minute(const struct machine *x, size_t i);
+
+/* Parts with tests of their own: texts of /proc/stat, /proc/net/dev, /proc/meminfo. */
+bool machine_read_cpu(struct span stat, struct machine_counts *to);
+void machine_read_net(struct span dev, struct machine_counts *to);
+uint64_t machine_read_memory(struct span meminfo, const char *name); /* bytes; 0: it is not there */
+
+#endif
