@@ -189,15 +189,25 @@ static void looked_again(struct question *q, const struct verdict *v)
         s->again_us = loop_now_us(q->hub->loop) + ACCESS_AGAIN_US;
 }
 
+void access_guessed(struct hub *hub, const struct addr *a)
+{
+    static _Thread_local struct log_rate rate;
+    usec_t now_us = loop_now_us(hub->loop);
+    char address[ADDR_TEXT_MAX];
+    uint32_t held;
+
+    if (cidrs_has(&hub->auth->exempt, a) || !guess_failed(hub->server->guesses, a, now_us)) return;
+    if (log_limited(&rate, now_us, &held))
+        log_warn("guessing", "address=%s effect=\"what it shows is not looked at for a while\" held=%u",
+            addr_text(a, address), held);
+}
+
 /* A wrong token is a guess where nobody took it: the site's own server has tokens of its own. What a session
  * was granted by was none. */
 static void count_guess(const struct question *q, const struct verdict *v)
 {
-    struct hub *hub = q->hub;
-
-    if (!q->facts.guessed || q->session[0] || (v->status != 401 && v->status != 403)) return;
-    if (cidrs_has(&hub->auth->exempt, &q->asked.address)) return;
-    guess_failed(hub->server->guesses, &q->asked.address, loop_now_us(hub->loop));
+    if (q->facts.guessed && !q->session[0] && (v->status == 401 || v->status == 403))
+        access_guessed(q->hub, &q->asked.address);
 }
 
 void question_answer(struct question *q, const struct verdict *v)

@@ -122,6 +122,8 @@ void access_cancel(struct access_ask *ask); /* done does not come any more; harm
  * ACCESS_CHALLENGE_MAX bytes. */
 #define ACCESS_CHALLENGE_MAX 640
 void access_challenge(const struct access_ask *ask, struct wr *w);
+/* Something that this address has shown was wrong as only a guess is: it costs time (guess.h). */
+void access_guessed(struct hub *hub, const struct addr *a);
 /* What runs on a session is asked about again, since the verdict was for a time. */
 void access_look_again(struct session *s);
 /* The rule has changed: what runs and is not allowed by it any more ends. */

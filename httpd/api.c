@@ -55,15 +55,14 @@ static bool verify(const struct http *h, struct span text, const struct addr *pe
 {
     const struct auth *auth = h->hub->auth;
     const struct token_check check = {&auth->keys, auth->audience, clock_wall_us() / US_PER_S};
-    struct guess *guesses = h->hub->server->guesses;
-    usec_t now_us = loop_now_us(h->hub->loop);
-    bool exempt = cidrs_has(&auth->exempt, peer);
     int64_t until_s;
     int err;
 
-    if (!exempt && guess_blocked(guesses, peer, now_us)) return false;
+    if (!cidrs_has(&auth->exempt, peer) &&
+        guess_blocked(h->hub->server->guesses, peer, loop_now_us(h->hub->loop)))
+        return false;
     err = token_verify(&check, text, ret, &until_s);
-    if (err == TOKEN_E_FORGED && !exempt) guess_failed(guesses, peer, now_us);
+    if (err == TOKEN_E_FORGED) access_guessed(h->hub, peer);
     return err == 0 && !revoked_token(&h->hub->revoked, ret, SPAN_NONE) &&
         (!ret->bound || addr_has_prefix(peer, ret->address, ret->address_bits));
 }

@@ -68,8 +68,9 @@ static struct source *place_of(struct source *set, uint64_t key, usec_t now_us)
     return room;
 }
 
-void guess_failed(struct guess *g, const struct addr *a, usec_t now_us)
+bool guess_failed(struct guess *g, const struct addr *a, usec_t now_us)
 {
+    bool begins = false;
     uint64_t key = key_of(a);
     struct source **table = &g->tables[addr_is_v4(a) ? 0 : 1], *s;
 
@@ -78,9 +79,11 @@ void guess_failed(struct guess *g, const struct addr *a, usec_t now_us)
     s = place_of(&(*table)[set_of(g, key) * WAYS], key, now_us);
     if (s) {
         s->until_us = MIN(MAX(s->until_us, now_us) + GUESS_FAIL_US, now_us + GUESS_MOST_US);
-        s->blocked |= s->until_us - now_us >= GUESS_LEAST_US;
+        begins = !s->blocked && s->until_us - now_us >= GUESS_LEAST_US;
+        s->blocked |= begins;
     }
     pthread_mutex_unlock(&g->lock);
+    return begins;
 }
 
 bool guess_blocked(struct guess *g, const struct addr *a, usec_t now_us)

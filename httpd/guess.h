@@ -16,7 +16,8 @@ struct guess;
 struct guess *guess_new(void);
 void guess_free(struct guess *g); /* NULL too */
 /* now_us: monotonic, of the caller. */
-void guess_failed(struct guess *g, const struct addr *a, usec_t now_us);
+/* true: from now on it is not looked at. */
+bool guess_failed(struct guess *g, const struct addr *a, usec_t now_us);
 bool guess_blocked(struct guess *g, const struct addr *a, usec_t now_us);
 /* Bytes of the tables: grows in two steps, then never. */
 size_t guess_bytes(struct guess *g);

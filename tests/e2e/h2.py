@@ -11,8 +11,17 @@ DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 
 
+def text(s):
+    """Its length with a prefix of 7 bits (RFC 7541 5.1), then itself."""
+    n, head = len(s) - 127, bytes([min(len(s), 127)])
+    while n >= 0:
+        head += bytes([n % 128 | (0x80 if n > 127 else 0)])
+        n = n // 128 if n > 127 else -1
+    return head + s.encode()
+
+
 def literal(name, value):
-    return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+    return b"\0" + text(name) + text(value)
 
 
 def get(path, **fields):

@@ -13,11 +13,13 @@ import urllib.parse
 
 import pytest
 
+import h2
 import hls
 import tools
 import ws
 from camera import Camera
 from server import MediaServer, need_server
+from test_tls import pair
 from tools import wait_for
 
 SECRET = "correct horse # battery"
@@ -181,6 +183,25 @@ def test_revoked_on_every_road(site):
         site.cam.set("door0", freeze=0)
         for s, _ in running.values():
             s.close()
+
+
+@pytest.mark.limit(60)
+def test_revoked_over_http2(server, camera, tmp_path):
+    """The request of it ends, its connection goes on."""
+    cert, key = pair(tmp_path, "used")
+    cam = camera(dict(source="small.h264"))
+    s = server({"door": {"stream-url": cam.url(), "stream-access": "private"}},
+               sections={"server/stream": {"auth-secret": f'"{SECRET}"', "ssl-enable": "true", "ssl-cert": cert, "ssl-key": key}})
+    s.scheme = "https"
+    s.wait_state("door")
+    made = token(s, "door")
+    with h2.Connection(s.web_port, window=1 << 24) as c:
+        c.ask(1, f"/door/live.mp4?token={made['token']}")
+        c.until(lambda kind, flags, stream, body: kind == h2.DATA and body[4:8] == b"ftyp")
+        s.msctl("token", "revoke", f"id={made['id']}")
+        c.until(lambda kind, flags, stream, body: stream == 1 and (kind == h2.RST_STREAM or (kind == h2.DATA and flags & h2.END_STREAM)))
+        c.ask(3, f"/door/live.mp4?token={made['token']}")
+        c.until(lambda kind, flags, stream, body: stream == 3 and b"403" in body)
 
 
 def drained(sock):
@@ -498,3 +519,5 @@ def test_guessing(gate):
         assert status(gate, f"door/index.m3u8?token=guess{i}", **through("198.51.100.9")) == 403
     assert status(gate, f"door/index.m3u8?token={made['token']}", **through("198.51.100.9")) == 403
     assert status(gate, f"door/index.m3u8?token={made['token']}", **through("198.51.100.10")) == 200
+    said = [line for line in gate.log().splitlines() if " guessing address=" in line]
+    assert any("address=198.51.100.9 " in line for line in said) and "127.0.0.1" not in "".join(said)  # the viewer, not the proxy

@@ -28,11 +28,14 @@ static void three_wrong_ones(void **state)
 
     (void)state;
     for (int i = 0; i < 2; i++) {
-        guess_failed(g, &a, now);
+        assert_false(guess_failed(g, &a, now));
         assert_false(guess_blocked(g, &a, now));
     }
-    guess_failed(g, &a, now);
+    assert_true(guess_failed(g, &a, now));
     assert_true(guess_blocked(g, &a, now));
+    assert_false(guess_failed(g, &a, now)); /* it is said once */
+    assert_true(guess_blocked(g, &a, now));
+    now += GUESS_FAIL_US;
     assert_false(guess_blocked(g, &b, now));
     assert_true(guess_blocked(g, &a, now + GUESS_LEAST_US - 1));
     assert_false(guess_blocked(g, &a, now + GUESS_LEAST_US));
