@@ -1,6 +1,6 @@
 /* What the master says of who may watch at all (HTTPD_AUTH): address lists, keys, accounts, limits. A
  * snapshot that nobody changes; every hub holds a reference of its own, and a reload gives it another.
- * Tests: tests/unit/httpd/test_access_table.c. */
+ * Tests: tests/unit/httpd/test_auth.c. */
 #ifndef HTTPD_AUTH_H
 #define HTTPD_AUTH_H
 

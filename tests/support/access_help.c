@@ -196,7 +196,8 @@ void access_help_site(struct access_help *h, const struct access_site *site)
     a->api = site->api;
     a->digest_md5 = a->web_login = true;
     if (site->users)
-        must(accounts_add(&a->accounts, SPAN_LIT("anna"), SPAN_LIT("wonder"), SPAN_LIT("user")) &&
+        must(accounts_add(&a->accounts, SPAN_LIT("anna"), span_of(site->password ? site->password : "wonder"),
+                 SPAN_LIT("user")) &&
             accounts_add(&a->accounts, SPAN_LIT("bert"), SPAN_LIT("brick"), SPAN_LIT("guest")));
     auth_share(&h->http.server, a);
     httpd_help_settle(&h->http);

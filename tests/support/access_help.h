@@ -42,8 +42,9 @@ void access_backend_stop(struct access_backend *b);
 /* What the site says; "" or NULL: nothing. */
 struct access_site {
     const char *whitelist, *exempt, *proxies, *api_whitelist, *link_key, *backend;
-    const char *secret; /* NULL: ACCESS_SECRET */
-    bool users;         /* those above; browsers are asked for a login */
+    const char *secret;   /* NULL: ACCESS_SECRET */
+    const char *password; /* of anna; NULL: as in ACCESS_USER */
+    bool users;           /* those above; browsers are asked for a login */
     bool api;
     unsigned address_limit, connections_limit;
     int64_t key_until_s;

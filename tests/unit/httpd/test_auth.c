@@ -1,0 +1,96 @@
+/* A reload: what let a viewer in and is configured otherwise now ends what was begun with it; all else goes
+ * on. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#include "common/base/clock.h"
+#include "tests/support/access_help.h"
+
+static struct access_help help;
+
+static const struct access_road_row page = {
+    "/:uid/stream.json", "/%/stream.json", ACCESS_PAGE, ROAD_INFO, NULL};
+
+static int start(void **state)
+{
+    (void)state;
+    access_help_start(&help);
+    access_help_stream(&help, "private", ACCESS_PRIVATE, "", 0);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    access_help_stop(&help);
+    return 0;
+}
+
+/* Begins a session with that and takes its id. */
+static void begin(const struct access_site *site, const struct access_shown *shown, char *id)
+{
+    access_help_site(&help, site);
+    assert_int_equal(access_help_ask(&help, &page, "private", shown, NULL), 200);
+    access_help_session(&help, "private", id);
+    assert_int_equal(strlen(id), SESSION_ID_DIGITS);
+}
+
+static unsigned behind(const struct access_site *site, const char *id)
+{
+    access_help_site(&help, site);
+    return access_help_ask(&help, &page, "private", &(struct access_shown){.session = id}, NULL);
+}
+
+static void tokens(void **state)
+{
+    const struct access_site plain = {.whitelist = NULL};
+    int64_t now_s = clock_wall_us() / US_PER_S;
+    char id[SESSION_ID_DIGITS + 1];
+
+    (void)state;
+    begin(&plain, &(struct access_shown){.token = access_token_text(access_token("private"))}, id);
+    assert_int_equal(behind(&plain, id), 200);
+    assert_int_equal(behind(&(struct access_site){.users = true, .link_key = "x"}, id), 200);
+    assert_int_equal(behind(&(struct access_site){.key_until_s = now_s + 1000}, id), 200);
+    assert_int_equal(behind(&(struct access_site){.key_until_s = now_s - 1}, id), 403);
+    begin(&plain, &(struct access_shown){.token = access_token_text(access_token("private"))}, id);
+    assert_int_equal(behind(&(struct access_site){.secret = "another one of the same name"}, id), 403);
+    assert_int_equal(behind(&plain, id), 403); /* it was ended, not hidden */
+}
+
+static void accounts(void **state)
+{
+    const struct access_site users = {.users = true};
+    char id[SESSION_ID_DIGITS + 1];
+
+    (void)state;
+    begin(&users, &(struct access_shown){.login = ACCESS_USER}, id);
+    assert_int_equal(behind(&users, id), 200);
+    assert_int_equal(behind(&(struct access_site){.users = true, .secret = "another"}, id), 200);
+    assert_int_equal(behind(&(struct access_site){.users = true, .password = "changed"}, id), 403);
+    begin(&users, &(struct access_shown){.login = ACCESS_USER}, id);
+    assert_int_equal(behind(&(struct access_site){.users = false}, id), 403);
+}
+
+static void links(void **state)
+{
+    const struct access_site site = {.link_key = ACCESS_LINK_KEY};
+    char id[SESSION_ID_DIGITS + 1];
+
+    (void)state;
+    begin(&site, &(struct access_shown){.token = access_link("private", ACCESS_LINK_KEY)}, id);
+    assert_int_equal(behind(&site, id), 200);
+    assert_int_equal(behind(&(struct access_site){.link_key = "another"}, id), 403);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tokens),
+        cmocka_unit_test(accounts),
+        cmocka_unit_test(links),
+    };
+
+    return cmocka_run_group_tests(tests, start, stop);
+}
