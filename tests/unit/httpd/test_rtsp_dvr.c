@@ -109,6 +109,7 @@ static void do_play(struct hub *hub, void *arg)
 {
     (void)hub;
     (void)arg;
+    T.played = T.ended = T.frames = T.sound = T.byes = 0; /* of what was played before */
     rtsp_dvr_play(T.d, &T.play);
 }
 
@@ -133,14 +134,24 @@ static void do_free(struct hub *hub, void *arg)
     rtsp_dvr_free(T.d);
 }
 
-/* Until it is not 0 any more. */
+static unsigned peeked;
+
+static void do_peek(struct hub *hub, void *arg)
+{
+    (void)hub;
+    peeked = *(const unsigned *)arg;
+}
+
+/* Until it is not 0 any more, as the hub has it. */
 static void until(const unsigned *what)
 {
     usec_t by = clock_mono_us() + WAIT_US;
 
-    for (httpd_help_settle(&site.help); *what == 0 && clock_mono_us() < by; httpd_help_settle(&site.help))
-        usleep(STEP_US);
-    assert_true(*what != 0);
+    for (peeked = 0; peeked == 0 && clock_mono_us() < by; usleep(STEP_US)) {
+        hub_post(home(), do_peek, (void *)(uintptr_t)what);
+        httpd_help_settle(&site.help);
+    }
+    assert_true(peeked != 0);
 }
 
 static unsigned open_at(usec_t at_us)
@@ -156,7 +167,6 @@ static unsigned open_at(usec_t at_us)
 static unsigned play(const struct rtsp_play *p)
 {
     T.play = *p;
-    T.played = T.ended = T.frames = T.sound = T.byes = 0;
     in_hub(do_play);
     until(&T.played);
     return T.played;
