@@ -374,6 +374,8 @@ def gate():
         with MediaServer(streams, sections=sections) as server:
             for uid in streams:
                 server.wait_state(uid)
+            # Another script forgets what was refused: the first one comes beside the first viewers.
+            wait_for("the script", lambda: "script-runs script=auth" in server.log())
             server.backend = backend
             yield server
     backend.close()
