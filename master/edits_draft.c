@@ -91,12 +91,16 @@ static int draft_old(struct edits_work *w, const char *uid, struct draft *d)
 /* --- what it holds --- */
 
 struct old_url {
+    char text[URL_MAX]; /* a copy: what conf_show gives is gone behind it */
     struct span value;
 };
 
 static void find_url(void *arg, const char *key, struct span value)
 {
-    if (strcmp(key, URL_KEY) == 0) ((struct old_url *)arg)->value = value;
+    struct old_url *old = arg;
+
+    if (strcmp(key, URL_KEY) == 0 && span_copy(value, old->text, sizeof(old->text)))
+        old->value = span_of(old->text);
 }
 
 /* A URL whose password is masked means the password that is there. *own: where another text is put. */
@@ -104,7 +108,7 @@ static int unmask(struct edits_work *w, const struct draft *d, const struct stre
     struct conf_set *set, char **own)
 {
     struct span value = span_of(set->value ? set->value : "");
-    struct old_url old = {SPAN_NONE};
+    struct old_url old = {.value = SPAN_NONE};
     char masked[URL_MAX];
     struct url is, was;
     struct wr wr;
