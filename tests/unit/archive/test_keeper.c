@@ -132,7 +132,7 @@ static void read_ranges(const struct place *p, const char *uid, char *dst, size_
 
 struct ranges_wanted {
     struct place *p;
-    const char *uid, *ranges;
+    const char *uid, *ranges, *or_else;
     char got[512];
 };
 static bool has_ranges(void *arg)
@@ -141,12 +141,12 @@ static bool has_ranges(void *arg)
 
     if (rig_store(&w->p->rig, "a")->indexes == 0) return false;
     read_ranges(w->p, w->uid, w->got, sizeof(w->got));
-    return strcmp(w->got, w->ranges) == 0;
+    return strcmp(w->got, w->ranges) == 0 || (w->or_else && strcmp(w->got, w->or_else) == 0);
 }
 
 static void wait_ranges(struct place *p, const char *uid, const char *ranges)
 {
-    struct ranges_wanted w = {p, uid, ranges, ""};
+    struct ranges_wanted w = {p, uid, ranges, NULL, ""};
 
     if (!rig_wait(&p->rig, has_ranges, &w)) fail_msg("ranges are \"%s\", not \"%s\"", w.got, ranges);
 }
@@ -625,7 +625,9 @@ static void full_disk_pauses_and_resumes(void **state)
     assert_true(rig_wait_archive(w, "ok"));
     record(p, w, 100, &info);
     assert_true(rig_wait_stored(w, info.id));
-    wait_ranges(p, "cam-1", "0-4 100-104");
+    /* the first may have had to go for room meanwhile */
+    assert_true(
+        rig_wait(&p->rig, has_ranges, &(struct ranges_wanted){p, "cam-1", "0-4 100-104", "100-104", ""}));
 }
 
 /* The very first open on a disk without a free block: an error, not a SIGBUS. */
