@@ -75,8 +75,8 @@ class Network:
         self.nft(n, f"add rule inet cut input ip saddr {CAMERAS} drop")
 
     def lose(self, n, percent):
-        """Of all packets that reach the node."""
-        self.nft(n, f"add rule inet cut input numgen random mod 100 < {percent} drop")
+        """Of all packets that reach the node from others of the cluster; the camera's way is whole."""
+        self.nft(n, f"add rule inet cut input ip saddr != {CAMERAS} numgen random mod 100 < {percent} drop")
 
     def heal(self):
         for n in self.names:

@@ -24,6 +24,24 @@ def test_a_camera_with_one_session():
         wait_for("it has it back", lambda: c[1].records(UID) and not c[2].workers(), 60)
 
 
+def test_a_node_that_is_full():
+    """The first backup may take one stream of two: the other one goes to the next."""
+    order = {"primary-node": "1", "secondary-node": "2, 3"}
+    c = Cluster(3, {"cam": order, "gate": order})
+    with c:
+        c[2].sections["server"]["cluster-max-streams"] = 1
+        c[2].write_ini()
+        c.start()
+        c[1].wait_recording("cam", "gate")
+        for n in (2, 3):
+            c[n].sees(1, "active")
+            wait_for("it is warm", lambda n=n: c[n].cluster()[n]["state"] == "active", 20)
+        c[1].kill_all()
+        wait_for("both are recorded", lambda: sorted(uid for n in (2, 3) for uid in ("cam", "gate") if c[n].records(uid)) == ["cam", "gate"], 30)
+        assert len(c[2].workers()) == 1 and len(c[3].workers()) == 1
+        assert c[3].cluster()[2]["flags"] == "full"
+
+
 def test_a_machine_that_is_not_there():
     """What is sent to it waits in the kernel for its address, and may not take the room of what goes to the others."""
     streams = {f"cam{i}": {"primary-node": "3", "secondary-node": "1, 2"} for i in range(600)}
