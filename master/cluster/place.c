@@ -93,11 +93,25 @@ static bool may_have(const struct place *p, const struct place_here *h, size_t i
 
 /* --- it runs here --- */
 
+/* The first of those that may have it and have it ready; p->n: none. */
+static size_t made(const struct place *p, const struct place_here *h)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (ready(p, i) && may_have(p, h, i)) return i;
+    return p->n;
+}
+
 static enum place_why while_running(struct place *p, const struct place_here *h, size_t *ret_by)
 {
-    for (size_t i = 0; i < p->n; i++) {
-        if (!ready(p, i) || !may_have(p, h, i)) continue;
-        *ret_by = i;
+    size_t to = made(p, h);
+
+    if (to == p->n)
+        p->both_us = 0;
+    else if (p->both_us == 0)
+        p->both_us = h->now_us;
+    if (p->both_us > 0 && h->now_us - p->both_us >= PLACE_BOTH_US) {
+        *ret_by = to;
+        p->both_us = 0;
         p->yields = 0;
         return h->draining ? PLACE_DRAINED : PLACE_SERVED;
     }

@@ -5,8 +5,8 @@
  *
  *   starts: the first of the order, always; another one when none before it serves the stream and nobody has
  *           it ready, unless it is warming up, full, drained, or its number is there twice.
- *   stops:  only when another one has it ready (a stretch that plays is on its disk) and is before it in the
- *           order, there for long enough; or, drained, whoever that is.
+ *   stops:  only when another one has had it ready (a stretch that plays is on its disk) for PLACE_BOTH_US
+ *           and is before it in the order, there for long enough; or, drained, whoever that is.
  *   yields: where a camera refuses the one that is to have it because it allows no further session, the
  *           holder steps aside for PLACE_YIELD_US, and takes it back if nothing came of it.
  *
@@ -23,6 +23,8 @@
 #define PLACE_GRACE_US  (3 * US_PER_S)     /* for a node that is there, to say something of the stream */
 #define PLACE_TURN_US   (1500 * US_PER_MS) /* that a better backup has, before the next tries */
 #define PLACE_YIELD_US  (8 * US_PER_S)
+#define PLACE_BOTH_US                                                                                        \
+    (2 * US_PER_S) /* both record: what the giver has not read yet may be lost with its worker */
 
 /* What a node has said of the stream. */
 struct place_said {
@@ -36,6 +38,7 @@ struct place {
     const struct member *nodes[PLACE_NODES_MAX]; /* NULL: me, or a name that is nobody's */
     struct place_said said[PLACE_NODES_MAX];
     usec_t unserved_us; /* since when nobody serves it; 0: somebody does */
+    usec_t both_us;     /* since when one that may have it has it ready; 0: none */
     usec_t yield_us;    /* until then it is left to another */
     unsigned yields;    /* that came to nothing */
 };

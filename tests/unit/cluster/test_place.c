@@ -150,7 +150,13 @@ static void gives_back(void **state)
     says(0, GOOD);
     assert_int_equal(later(60 * US_PER_S), PLACE_KEPT);
     says(0, READY);
-    assert_int_equal(decide(), PLACE_SERVED);
+    assert_int_equal(decide(), PLACE_KEPT);
+    assert_int_equal(later(PLACE_BOTH_US - 1), PLACE_KEPT);
+    says(0, GOOD); /* it has started again: so does the time of both */
+    assert_int_equal(later(1), PLACE_KEPT);
+    says(0, READY);
+    assert_int_equal(later(1), PLACE_KEPT);
+    assert_int_equal(later(PLACE_BOTH_US), PLACE_SERVED);
     assert_int_equal(by, 0);
     situation(1);
     here.runs = true;
@@ -158,7 +164,8 @@ static void gives_back(void **state)
     nodes[0].flaps = 3;
     says(0, READY);
     assert_int_equal(later(119 * US_PER_S), PLACE_KEPT);
-    assert_int_equal(later(US_PER_S), PLACE_SERVED);
+    assert_int_equal(later(US_PER_S), PLACE_KEPT);
+    assert_int_equal(later(PLACE_BOTH_US), PLACE_SERVED);
     situation(1); /* never to one behind us */
     here.runs = true;
     nodes[0].state = NODE_DOWN;
@@ -175,7 +182,8 @@ static void draining(void **state)
     says(2, START);
     assert_int_equal(decide(), PLACE_FIRST);
     says(2, READY);
-    assert_int_equal(decide(), PLACE_DRAINED);
+    assert_int_equal(decide(), PLACE_FIRST);
+    assert_int_equal(later(PLACE_BOTH_US), PLACE_DRAINED);
     assert_int_equal(by, 2);
     assert_int_equal(decide(), PLACE_DRAINED);
     nodes[2].state = NODE_DOWN; /* the last resort, behind all others */
