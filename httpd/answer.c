@@ -1,5 +1,6 @@
 #include "httpd/answer.h"
 #include "httpd/bytes.h"
+#include "httpd/elsewhere.h"
 #include "httpd/gzip.h"
 #include "httpd/hls.h"
 #include "httpd/http_access.h"
@@ -369,8 +370,14 @@ void answer_error_with(struct http *h, unsigned status, const char *extra, const
 
 void answer_not_live(struct http *h)
 {
+    char line[ELSEWHERE_MAX];
+    struct wr w = wr_of(line, sizeof(line));
     struct stream_now now;
 
+    if (elsewhere_http(h, &w)) {
+        answer_error_with(h, 307, line, "another node has this stream");
+        return;
+    }
     stream_now(h->ask->stream, &now);
     answer_error_with(h, 503, "Retry-After: 2\r\n", "the camera is %s%s%s",
         now.state == STREAM_ACTIVE ? "captured, but no picture has come yet" : ring_state_word(now.state),

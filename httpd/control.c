@@ -337,6 +337,7 @@ static int on_view(struct control *c, struct incoming *in)
     v->sub = packed_bool(in->body, "sub", false);
     cut_text(in->body, "state", v->state, sizeof(v->state));
     cut_text(in->body, "reason", v->reason, sizeof(v->reason));
+    cut_text(in->body, "elsewhere", v->elsewhere, sizeof(v->elsewhere));
     v->rule.mode = access_mode_of(packed_str(in->body, "access"));
     take_whitelist(packed_str(in->body, "whitelist"), v);
     v->rule.enabled = packed_bool(in->body, "enabled", true);

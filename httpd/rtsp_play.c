@@ -1,5 +1,6 @@
 #include "httpd/rtsp_conn_impl.h"
 #include "httpd/archive.h"
+#include "httpd/elsewhere.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
 #include "common/proto/interleaved.h"
@@ -94,6 +95,8 @@ static void on_end(struct rtsp_viewer *v)
 void rtsp_open_live(struct rtsp_conn *r, struct stream *s)
 {
     struct rtsp_live *l = rtsp_live_get(s);
+    char line[ELSEWHERE_MAX];
+    struct wr w = wr_of(line, sizeof(line));
     struct describe d = {
         .pay = rtsp_live_pays(l), .n = TRACK_MAX, .name = s->v.name[0] ? s->v.name : s->v.uid};
 
@@ -101,6 +104,8 @@ void rtsp_open_live(struct rtsp_conn *r, struct stream *s)
         r->epoch = rtsp_live_epoch(l);
         d.id = r->epoch;
         rtsp_conn_opened(r, 200, NULL, &d);
+    } else if (elsewhere_line(s->v.elsewhere, r->open.uri, &w)) {
+        rtsp_conn_opened(r, 302, line, NULL);
     } else if (r->timed_out || !stream_may_come(s)) {
         rtsp_conn_opened(r, 503, "Retry-After: 2\r\n", NULL);
     } else {

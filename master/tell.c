@@ -22,7 +22,7 @@ void tell_view(struct stream *s)
     struct packer *p;
 
     if (!ch || s->gone || s->probe) return;
-    p = channel_begin(ch, MSG_VIEW, 14);
+    p = channel_begin(ch, MSG_VIEW, 15);
     pack_kv_text(p, "uid", s->uid);
     pack_kv_text(p, "name", c->name);
     pack_kv_bool(p, "enabled", c->enable != CONF_DISABLED && !record_is_unseen(s, clock_wall_us()));
@@ -37,6 +37,7 @@ void tell_view(struct stream *s)
     pack_kv_i64(p, "limit", c->limit);
     pack_kv_text(p, "state", s->decided ? ring_state_word(s->state) : "");
     pack_kv_text(p, "reason", s->decided ? s->reason : "");
+    pack_kv_text(p, "elsewhere", cluster_elsewhere(s));
     channel_end(ch, NULL, 0);
 }
 

@@ -116,6 +116,7 @@ struct conf_server { /* [server] */
     struct secret cluster_controller, cluster_controller_secret; /* a URL, maybe with a password; signs */
     struct secret cluster_key, cluster_key_also;
     int64_t cluster_port, cluster_max_streams, cluster_max_bitrate; /* the last in Mbit/s */
+    bool cluster_redirect;
     usec_t cluster_warming_up_us, cluster_tolerance_us, cluster_ping_interval_us, cluster_return_us;
     int64_t sys_limit, sys_umask;
     int64_t threads; /* httpd's media loops; 0: one a processor, at most 8 */

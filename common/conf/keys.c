@@ -90,6 +90,8 @@ const struct conf_row conf_rows[] = {
         .max = H, .reload = RELOAD_LIVE, .help = "Period of the heartbeats."},
     {CONF_ROW(SERVER, "cluster-return", KIND_DURATION, server.cluster_return_us, usec_t, "30s"), .min = S, .max = D, .reload = RELOAD_LIVE,
         .help = "How long a node has to be back before backups leave its streams to it; doubled by each time it goes again soon."},
+    {CONF_ROW(SERVER, "cluster-redirect", KIND_BOOL, server.cluster_redirect, bool, "false"), .reload = RELOAD_LIVE,
+        .help = "Who asks for a live stream that another node has is sent there, by HTTP 307 and RTSP 302: to the first host of that node in the nodes file, and the port that he asked here. Access is decided here, and there again."},
     {CONF_ROW(SERVER, "cluster-max-streams", KIND_INT, server.cluster_max_streams, int64_t, "0"), .max = CONF_STREAMS_MAX, .unit = "streams", .reload = RELOAD_LIVE,
         .help = "With so many running this node takes over no more. 0: no limit."},
     {CONF_ROW(SERVER, "cluster-max-bitrate", KIND_INT, server.cluster_max_bitrate, int64_t, "0"), .max = 1000000, .unit = "Mbit/s", .reload = RELOAD_LIVE,

@@ -118,6 +118,8 @@ void cluster_add(struct stream *s);
 void cluster_remove(struct stream *s);
 /* Why the stream does not run here; NULL: it runs. */
 const char *cluster_rests(const struct stream *s);
+/* Where its viewers are sent, "": nowhere (cluster-redirect). */
+const char *cluster_elsewhere(const struct stream *s);
 void cluster_resolved(struct master *m, const struct packed *body); /* RESOLVED */
 void cluster_metrics(const struct master *m, struct metrics *to);
 

@@ -4,6 +4,7 @@
 #include "common/conf/nodes.h"
 #include "master/cluster/cluster.h"
 #include "master/master.h"
+#include "master/tell.h"
 
 /* --- places --- */
 
@@ -82,6 +83,7 @@ void streams_place(struct cluster *c)
         place_one(c, of(s));
         decide(c, of(s), clock_mono_us());
         follow(of(s));
+        tell_view(s); /* cluster-redirect, and the nodes' hosts, may be others */
         if (of(s)->place.n > 1 && of(s)->place.me < of(s)->place.n) c->streams[c->n_streams++] = of(s);
     }
     qsort(c->streams, c->n_streams, sizeof(struct cluster_stream *), by_id);
@@ -115,6 +117,16 @@ void cluster_remove(struct stream *s)
 const char *cluster_rests(const struct stream *s)
 {
     return s->cluster && !place_runs(s->cluster->why) ? s->cluster->text : NULL;
+}
+
+const char *cluster_elsewhere(const struct stream *s)
+{
+    const struct cluster_stream *c = s->cluster;
+    const struct cluster_node *n;
+
+    if (!c || place_runs(c->why) || c->by >= c->place.n || !s->m->conf->server.cluster_redirect) return "";
+    n = cluster_node(s->m->cluster, c->nodes[c->by]);
+    return n && n->n_paths > 0 ? n->paths[0].host : "";
 }
 
 /* --- what others say --- */

@@ -21,6 +21,8 @@ class Node(MediaServer):
             "nodes": {"include": "media-server.nodes"},
         }
         super().__init__(streams, record=True, sections=sections, start=False)
+        self.sections["server/stream"].update({"web": f"*:{self.web_port}:/", "rtsp": f"*:{self.rtsp_port}:/"})
+        self.write_ini()
         self.write_nodes(others)
         self.command = [*network.within(number), *self.command]
 

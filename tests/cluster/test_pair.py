@@ -1,5 +1,8 @@
 """Two nodes and one camera: a node dies, returns, is drained, freezes, and cannot be talked out of its sleep."""
+import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -35,10 +38,26 @@ def test_the_backup_stands_by(pair):
 
 
 def metrics(node):
-    import subprocess
     url = f"http://127.0.0.1:{node.module_port}/metrics"
     text = subprocess.run([*node.network.within(node.number), "curl", "-s", url], capture_output=True, text=True, timeout=10).stdout
     return text if "ms_cluster_node_up" in text else None
+
+
+def test_viewers_are_sent_to_who_has_it(pair):
+    """cluster-redirect, by a reload: HTTP 307 and RTSP 302, to the same path and port at the other node."""
+    node = pair[2]
+    page = f"http://10.213.1.2:{node.web_port}/{UID}/index.m3u8?a=b"
+    curl = [*node.network.within(2), "curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}"]
+    assert subprocess.run([*curl, page], capture_output=True, text=True, timeout=20, check=True).stdout == "503 "
+    node.sections["server"]["cluster-redirect"] = "true"
+    node.write_ini()
+    node.reload()
+    wanted = f"307 http://10.213.1.1:{node.web_port}/{UID}/index.m3u8?a=b"
+    wait_for("it is sent there", lambda: subprocess.run([*curl, page], capture_output=True, text=True, timeout=20, check=True).stdout == wanted, 10)
+    ask = f"DESCRIBE rtsp://10.213.1.2:{node.rtsp_port}/{UID} RTSP/1.0\r\nCSeq: 1\r\n\r\n"
+    talk = "import socket, sys; s = socket.create_connection(('10.213.1.2', int(sys.argv[1]))); s.sendall(sys.argv[2].encode()); print(s.recv(4096).decode())"
+    answer = subprocess.run([*node.network.within(2), sys.executable, "-c", talk, str(node.rtsp_port), ask], capture_output=True, text=True, timeout=20, check=True).stdout
+    assert answer.startswith("RTSP/1.0 302") and f"Location: rtsp://10.213.1.1:{node.rtsp_port}/{UID}" in answer, answer
 
 
 def test_a_node_that_dies_is_replaced_and_returns(pair):
@@ -79,7 +98,6 @@ def test_a_master_that_is_stopped(pair):
 
 def test_a_worker_that_is_stopped(pair):
     """The node is there and says so; what it records does not grow."""
-    import os
     for pid in pair[1].workers():
         os.kill(pid, signal.SIGSTOP)
     pair[2].wait_recording(UID, timeout=15)

@@ -1,14 +1,17 @@
-"""Nodes that are there and not well, and cameras that make it difficult."""
+"""Nodes that are there and not well, one whose clock is wrong, and a camera that makes it difficult."""
 import subprocess
+import sys
 import time
 
 import pytest
 
 import tools
-from nodes import Cluster
+import wire
+from nodes import KEY, Cluster
 from tools import wait_for
 
 UID = "cam"
+PORT = 7445
 
 
 def test_a_camera_with_one_session():
@@ -77,3 +80,19 @@ def test_a_disk_that_stalls(disk_image):
         finally:
             tools.run("fsfreeze", "-u", folder)
         wait_for("it has it back", lambda: c[1].records(UID) and not c[2].workers(), 60)
+
+
+def test_a_clock_that_differs():
+    """Node 1 is no code of ours (wire.py), and an hour ahead: shown, said, and nothing else comes of it."""
+    c = Cluster(2, {UID: {"primary-node": "2", "secondary-node": "1"}})
+    with c:
+        c.start(2)
+        other = subprocess.Popen([*c.network.within(1), sys.executable, wire.__file__, KEY, c.network.address(2), str(PORT)])
+        try:
+            ahead = wait_for("it is heard and seen", lambda: c[2].cluster()[1].get("clock_ms"), 20)
+            assert 3_590_000 < ahead < 3_610_000
+            assert c[2].cluster()[1]["state"] == "active"
+            wait_for("and said", lambda: "clock-differs node=1" in c[2].log(), 5)
+        finally:
+            assert other.wait(30) == 0
+        c[2].wait_recording(UID)
