@@ -225,6 +225,18 @@ void index_close(struct index *ix)
     mem_free(ix);
 }
 
+bool index_in_place(const struct index *ix, const char *dir)
+{
+    char path[4200];
+    struct stat is, st;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    if (mdb_env_get_fd(ix->env, &fd) != 0 || fstat(fd, &is) < 0) return true;
+    if (stat(path, &st) < 0) return errno != ENOENT && errno != ENOTDIR; /* a disk that fails says nothing */
+    return is.st_dev == st.st_dev && is.st_ino == st.st_ino;
+}
+
 int index_clear_dead(struct index *ix, int *ret_n)
 {
     return index_error(mdb_reader_check(ix->env, ret_n));

@@ -59,6 +59,8 @@ int index_open(const char *dir, struct index **ret);
 int index_open_ro(const char *dir, struct index **ret);
 void index_close(struct index *ix); /* NULL too */
 
+/* Is it still the index of this folder, or was its file taken away, or put another in its place? */
+bool index_in_place(const struct index *ix, const char *dir);
 /* LMDB has crashed in it (index_guard.h): every call gives INDEX_E_DAMAGED; all that helps is another file.
  */
 bool index_broken(const struct index *ix);

@@ -264,11 +264,14 @@ void work_commit(struct work *w)
     if (w->usable && w->pending.n_sure > 0) sync_and_commit(w, clock_mono_us(), true);
 }
 
-/* Records that rot on the disk are found by the keeper itself. */
+/* Records that rot on the disk are found by the keeper itself, and a file that is not there any more. */
 static void mend(struct work *w, usec_t now_us)
 {
+    bool there;
+
     if (!w->indexer.ix || w->storage.state != STORAGE_OK) return;
-    index_wrote(w, indexer_mend(&w->indexer, &w->storage), now_us);
+    there = index_in_place(w->indexer.ix, w->indexer.dir);
+    index_wrote(w, there ? indexer_mend(&w->indexer, &w->storage) : INDEX_E_DAMAGED, now_us);
 }
 
 bool work_due(const struct work *w)

@@ -47,18 +47,18 @@ def test_check_and_rebuild(server, camera):
     flip(flipped, flipped.stat().st_size // 2)
     assert found(s, "default") == {missing.name: "missing", short.name: "size"}
     assert found(s, "default", "--sum") == {missing.name: "missing", short.name: "size", flipped.name: "checksum"}
-    p = s.msctl("archive", "check", "--sum", ok=False)
+    p = s.msctl("archive", "check", "--sum", ok=False, timeout=60)
     assert "missing  default cam/records/" in p.stdout and missing.name in p.stdout
     assert "3 not as they should be" in p.stdout
     # without a server's help
-    p = s.msctl("archive", "check", "--path", s.storages["default"], ok=False)
+    p = s.msctl("archive", "check", "--path", s.storages["default"], ok=False, timeout=60)
     assert p.returncode == 1 and short.name in p.stdout
 
-    p = s.msctl("archive", "rebuild", "--verify", ok=False)
+    p = s.msctl("archive", "rebuild", "--verify", ok=False, timeout=60)
     assert p.returncode == 1 and "not on the disk" in p.stdout and missing.name in p.stdout
-    p = s.msctl("archive", "rebuild")
+    p = s.msctl("archive", "rebuild", timeout=60)
     assert "mended from the files" in p.stdout
-    p = s.msctl("archive", "rebuild", "--verify")
+    p = s.msctl("archive", "rebuild", "--verify", timeout=60)
     assert "the index is what its files say" in p.stdout
     assert missing.name not in found(s) and short.name not in found(s)
     assert s.stream("cam")["record"] == "on"
@@ -133,8 +133,19 @@ def test_vacuum(server, camera):
     assert s.indexed("stays") > 0 and found(s) == {}
 
 
-def test_damaged_index_under_a_server(server, camera):
-    s = recording(server, camera, "cam", segments=4)
+def spoil(path):
+    """Bytes here and there, in the heads of pages most of all."""
+    rng = random.Random(7)
+    with open(path, "r+b") as f:
+        for page in range(os.path.getsize(path) // 4096):
+            for _ in range(40):
+                f.seek(page * 4096 + rng.randrange(64 if page > 1 else 4096))
+                f.write(bytes([rng.randrange(256)]))
+
+
+@pytest.mark.parametrize("damage", [spoil, lambda path: os.truncate(path, os.path.getsize(path) // 2), os.unlink], ids=["bytes", "half", "gone"])
+def test_damaged_index_under_a_server(server, camera, damage):
+    s = recording(server, camera, "cam", segments=2)
     first = s.ranges("cam")[0][0]
     told = s.msctl("event", "cam", "door").stdout
     event = wait_for("the event is in the index", lambda: s.rows("events", "cam"), timeout=20)
@@ -142,12 +153,7 @@ def test_damaged_index_under_a_server(server, camera):
     before = s.indexed("cam")
     pids = {k: v for k, v in s.status().items() if k in ("httpd_pid", "pid")}
     data = os.path.join(s.storages["default"], ".index", "data.mdb")
-    rng = random.Random(7)
-    with open(data, "r+b") as f:
-        for page in range(os.path.getsize(data) // 4096):
-            for _ in range(40):
-                f.seek(page * 4096 + rng.randrange(64 if page > 1 else 4096))
-                f.write(bytes([rng.randrange(256)]))
+    damage(data)
 
     def rebuilt():
         s.get("cam/recording_status.json?from=0&to=4000000000&request=ranges", status=None)
@@ -161,4 +167,4 @@ def test_damaged_index_under_a_server(server, camera):
     now = s.indexed("cam")
     s.msctl("restart", "cam")
     wait_for("recording goes on", lambda: s.indexed("cam") > now, timeout=30)
-    s.msctl("archive", "rebuild", "--verify")
+    s.msctl("archive", "rebuild", "--verify", timeout=60)

@@ -394,6 +394,8 @@ static void locked_segments_are_left_alone(void **state)
 
 static void damaged_index_is_built_anew(void **state)
 {
+    static const char all[] =
+        "0-4 400000-400004 800000-800004 1200000-1200004 1600000-1600004 2000000-2000004";
     struct place *p = *state;
     char uuid[STORAGE_UUID_MAX], path[256];
     struct rig_worker *w;
@@ -412,10 +414,13 @@ static void damaged_index_is_built_anew(void **state)
     for (off_t at = 8192; at < 8192 * 8; at += 61) assert_int_equal(pwrite(fd, "damaged", 7, at), 7);
     fd_close(&fd);
     start_with_storage(p, uuid);
-    wait_ranges(
-        p, "cam-1", "0-4 400000-400004 800000-800004 1200000-1200004 1600000-1600004 2000000-2000004");
+    wait_ranges(p, "cam-1", all);
     snprintf(path, sizeof(path), "%s/.index/data.mdb.damaged", p->storage);
     assert_int_equal(access(path, F_OK), 0);
+    /* and one that is taken away while it is in use */
+    snprintf(path, sizeof(path), "%s/.index", p->storage);
+    tool_rmdir(path);
+    wait_ranges(p, "cam-1", all);
 }
 
 /* A check that cannot be made says nothing about the index: it is tried again, and nothing is set aside. */
