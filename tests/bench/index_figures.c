@@ -2,16 +2,17 @@
  *
  *   index_figures make DIR CAMERAS SEGMENTS     an index of so many two-minute segments a camera
  *   index_figures mixed DIR CAMERAS SEGMENTS    the same as a keeper makes it: all cameras in turn
- *   index_figures files DIR CAMERAS SEGMENTS    a storage: sparse files with footers, their index as a keeper
- *                                               makes it in DIR/.index
- *   index_figures rebuild DIR                   of such a storage: an index out of the files alone; what
- *                                               differs, and the hashes of both
- *   index_figures read DIR CAMERAS SEGMENTS N cold|warm   N random days of ranges, N random seconds
- *   index_figures start DIR clean|unclean       until the index is open
+ *   index_figures files DIR CAMERAS SEGMENTS    a storage: sparse files with footers, events and locks with
+ *                                               their copies, and their index as a keeper makes it in
+ * DIR/.index index_figures rebuild DIR                   of such a storage: an index out of the files alone;
+ * what differs, and the hashes of both index_figures read DIR CAMERAS SEGMENTS N cold|warm   N random days of
+ * ranges, N random seconds index_figures start DIR clean|unclean       until the index is open
  *
  * Started by itself to check (archive/checker.h). */
+#include "archive/event_file.h"
 #include "archive/index_build.h"
 #include "archive/indexer.h"
+#include "archive/lock_file.h"
 #include "archive/rebuild.h"
 #include "archive/segbox.h"
 #include "common/base/clock.h"
@@ -158,12 +159,46 @@ static int mixed(const char *dir, const char *storage, unsigned cameras, unsigne
     return told(dir, (uint64_t)cameras * segments, from_us);
 }
 
+/* Of each camera an event an hour, and a lock a day. */
+static int orders(const char *dir, const char *index, unsigned cameras, unsigned segments)
+{
+    CLEANUP(fd_close) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP(mem_freep) struct event *e = mem_new_n(cameras, sizeof(*e));
+    struct index *ix;
+    int err = fd < 0 ? -1 : index_open(index, &ix);
+
+    if (err) return 1;
+    for (unsigned h = 0; !err && h < segments * (LENGTH / US_PER_S) / 3600; h++) {
+        usec_t at_us = T0 + (usec_t)h * 3600 * US_PER_S;
+
+        for (unsigned c = 0; c < cameras; c++) {
+            e[c] = (struct event){.id = (uint64_t)h << 32 | c, .start_us = at_us + c, .kind = "motion"};
+            e[c].end_us = e[c].start_us + 5 * US_PER_S;
+            snprintf(e[c].uid, sizeof(e[c].uid), "camera-%05u", c);
+        }
+        err = event_file_add(fd, e, cameras);
+        if (!err) err = index_events_put(ix, e, cameras);
+        for (unsigned c = 0; !err && h % 24 == 0 && c < cameras; c++) {
+            struct index_lock l = {
+                .id = e[c].id, .start_us = at_us, .end_us = at_us + US_PER_S, .version_us = at_us};
+
+            memcpy(l.uid, e[c].uid, sizeof(l.uid));
+            err = lock_file_add(fd, &l);
+            if (!err) err = index_locks_put(ix, &l, 1);
+        }
+    }
+    index_close(ix);
+    return err ? 1 : 0;
+}
+
 static int files(const char *dir, unsigned cameras, unsigned segments)
 {
     char index[4096];
+    int err;
 
     snprintf(index, sizeof(index), "%s/.index", dir);
-    return mkdir(index, 0750) ? 1 : mixed(index, dir, cameras, segments);
+    err = mkdir(index, 0750) ? 1 : mixed(index, dir, cameras, segments);
+    return err ? err : orders(dir, index, cameras, segments);
 }
 
 /* --- reading --- */
@@ -294,6 +329,22 @@ static uint32_t hash_stream(struct index *ix, const struct index_total *t, uint3
     return crc;
 }
 
+/* Every event, and every lock. */
+static uint32_t hash_orders(struct index *ix, uint32_t crc)
+{
+    CLEANUP(mem_freep) struct event *e = NEW(struct event);
+    struct index_event_at at = {.n = 0};
+    struct index_lock l;
+    size_t n;
+    int err = index_locks(ix, NULL, &l, 1, &n);
+
+    for (; err == INDEX_OK && n == 1; err = index_locks(ix, &l, &l, 1, &n))
+        crc = crc32c(crc, span(&l, sizeof(l)));
+    while (!at.end && index_events(ix, &EVENT_QUERY_ALL, &at, e, 1, &n) == INDEX_OK)
+        if (n > 0) crc = crc32c(crc, span(e, sizeof(*e)));
+    return crc;
+}
+
 static uint32_t hash(const char *dir, uint64_t *ret_segments)
 {
     struct index_total t = {0};
@@ -307,6 +358,7 @@ static uint32_t hash(const char *dir, uint64_t *ret_segments)
         crc = hash_stream(ix, &t, crc);
         *ret_segments += t.segments;
     }
+    crc = hash_orders(ix, crc);
     index_close(ix);
     return crc;
 }
