@@ -1,4 +1,6 @@
 """File systems of their own, on loop devices: made, mounted, cut off from their power, mounted again, and always taken away."""
+import ctypes
+import functools
 import os
 import pathlib
 import subprocess
@@ -9,6 +11,19 @@ import tools
 from tools import wait_for
 
 MKFS = {"ext4": ("mkfs.ext4", "-q", "-m", "0"), "xfs": ("mkfs.xfs", "-q")}
+
+
+CLONE_NEWNS = 0x20000  # sched.h
+
+
+@functools.cache
+def alone():
+    """A mount namespace of this process and its children. Whoever makes one out of ours (as ip netns exec does) gets our file systems too, and
+    as long as he lives none of them is ever gone: mounted again, it is still the one without power."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    tools.run("mount", "--make-rprivate", "/")
 
 
 def unusable():
@@ -31,6 +46,7 @@ class Disk:
     """Disk("ext4", 20) as a context: .path is mounted."""
 
     def __init__(self, fs, mb):
+        alone()
         self.dir = tempfile.TemporaryDirectory(prefix="ms-disk-")
         os.chmod(self.dir.name, 0o755)
         self.image, self.path = pathlib.Path(self.dir.name, "image"), pathlib.Path(self.dir.name, "disk")
@@ -57,8 +73,10 @@ class Disk:
         tools.run("xfs_io", "-x", "-c", "shutdown", self.path)
 
     def again(self):
-        """Power is back: the journal is replayed by the mount."""
+        """Power is back: the journal is replayed by the mount. The kernel takes a loop device away a moment behind its last user; mount would
+        take it for one that stays, and all that is read there would fail."""
         self.umount()
+        wait_for("the loop device has gone", lambda: not tools.run("losetup", "-j", self.image).stdout.strip())
         self.mount()
 
     def free(self):
