@@ -168,12 +168,33 @@ static int seg_opened(struct peer *p, const struct packed *body)
     return 0;
 }
 
+/* The master passes it on to whoever wants to hear of it. */
+static void tell_segment(const struct peer *p, const struct store *s, struct span bytes)
+{
+    struct channel *ch = child_control(p->keeper->child);
+    struct seg_info *info = NEW(struct seg_info);
+    struct packer *m;
+
+    if (ch && seg_info_read(bytes, info)) {
+        m = channel_begin(ch, MSG_SEGMENT, 6);
+        pack_kv_text(m, "uid", p->uid);
+        pack_kv_text(m, "storage", s->conf.name);
+        pack_kv_text(m, "path", info->path);
+        pack_kv_i64(m, "start_us", info->start_us);
+        pack_kv_i64(m, "end_us", info->end_us);
+        pack_kv_u64(m, "bytes", info->bytes);
+        channel_end(ch, NULL, 0);
+    }
+    mem_free(info);
+}
+
 static int seg_closed(struct peer *p, const struct packed *body)
 {
     uint64_t id = packed_u64(body, "id", 0);
     struct store *s = p->open_store && p->open_id == id ? p->open_store : p->store;
 
     if (s && s->disk) disk_closed(s->disk, p->uid, id);
+    if (s) tell_segment(p, s, packed_str(body, "info"));
     if (s && s->disk && s != p->store) disk_look(s->disk, p->uid, true); /* it writes there no more */
     if (p->open_id == id) p->open_id = 0;
     return 0;

@@ -5,7 +5,9 @@
 #include "common/base/mem.h"
 #include "common/wire/crypto.h"
 #include "httpd/auth.h"
+#include "httpd/caller.h"
 #include "httpd/guess.h"
+#include "httpd/plugins.h"
 #include "httpd/question.h"
 #include "httpd/quota.h"
 #include "httpd/stream.h"
@@ -70,6 +72,10 @@ static void hold_on(struct access_ask *a, struct session *s)
     a->hold->session = s;
     a->hold->road = a->road;
     a->hold->op = a->op;
+    a->hold->serial = ++a->hub->last_viewer;
+    a->hold->since_us = clock_wall_us();
+    a->hold->address = a->address;
+    span_copy(a->user_agent, a->hold->agent, sizeof(a->hold->agent));
     list_push(s ? &s->holds : &a->stream->anyone, &a->hold->link);
 }
 
@@ -87,10 +93,15 @@ static struct access_verdict on_session(struct access_ask *a, struct session *s)
 }
 
 /* Of what was found out, and what the verdict adds. */
-static void grant_of(const struct facts *f, const struct verdict *v, struct grant *g)
+static void grant_of(
+    const struct facts *f, const struct verdict *v, const struct caller *caller, struct grant *g)
 {
     *g = (struct grant){.free = f->mode != ACCESS_PRIVATE, .made_us = clock_wall_us()};
     if (f->token_valid || f->link == KNOWN_YES) g->until_s = f->until_s;
+    if (caller) {
+        g->until_s = caller->until_s;
+        memcpy(g->sign_in, caller->id, sizeof(g->sign_in));
+    }
     if (f->token_valid) {
         g->by_token = true;
         g->made_us = f->token.made_us;
@@ -118,7 +129,7 @@ static struct session *keep(struct question *q, const struct verdict *v)
 
     if (!s && q->session[0]) return NULL;
     if (!s) {
-        grant_of(&q->facts, v, &g);
+        grant_of(&q->facts, v, q->ask->token.n == 0 ? q->ask->caller : NULL, &g);
         s = sessions_add(q, &g);
     }
     if (!s) return NULL;
@@ -166,7 +177,7 @@ static struct access_verdict conclude(struct question *q, const struct verdict *
         if (s) s->grant.ops &= ~BIT(q->asked.op);
         remember(q, v);
         if (v->status >= 500) return said(v->status, &q->facts);
-        a->challenge = offers_login(a);
+        a->challenge = offers_login(a) && !q->facts.other_camera;
         return said(a->challenge ? 401 : 403, &q->facts);
     }
     s = keep(q, v);
@@ -246,8 +257,7 @@ static void try_login(struct access_ask *a, struct question *q)
     switch (account_check(&t, a, &q->account)) {
     case ACCOUNT_RIGHT:
         if (by_digest(a)) session_identity(a, q->account->login, q->identity);
-        span_copy(span_of(q->account->login), q->facts.user, sizeof(q->facts.user));
-        q->facts.role = q->account->role;
+        facts_of_account(&q->facts, q->account->login, q->account->role, &q->account->cameras, q->uid);
         break;
     case ACCOUNT_STALE: a->stale = true; break;
     case ACCOUNT_WRONG: q->facts.guessed = true; break;
@@ -264,7 +274,9 @@ static bool look_at(struct access_ask *a, struct question *q)
 {
     struct hub *hub = a->hub;
 
-    if (a->token.n == 0 && a->authorization.n == 0) return true;
+    if (a->token.n == 0 && a->caller)
+        facts_of_account(&q->facts, a->caller->name, a->caller->role, &a->caller->cameras, q->uid);
+    if (a->token.n == 0 && (a->authorization.n == 0 || a->caller)) return true;
     if (!cidrs_has(&hub->auth->exempt, &a->address) &&
         guess_blocked(hub->server->guesses, &a->address, loop_now_us(hub->loop)))
         return false;
@@ -281,7 +293,8 @@ static bool needs_session(const struct access_ask *a)
     const struct auth *auth = a->hub->auth;
 
     return a->stream->v.rule.mode == ACCESS_PRIVATE || a->stream->v.limit > 0 || auth->address_limit > 0 ||
-        auth->bandwidth_limit > 0 || lua_is_site(a->hub->server->lua, LUAHOST_AUTH);
+        auth->bandwidth_limit > 0 || lua_is_site(a->hub->server->lua, LUAHOST_AUTH) ||
+        plugins_next(PLUGIN_VIEWER, LUAHOST_AUTH) < LUAHOST_SLOTS;
 }
 
 static void fill(struct question *q, struct access_ask *a)

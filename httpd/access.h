@@ -18,6 +18,7 @@
 #define ACCESS_AGAIN_US  (2 * US_PER_S) /* where who decides is away, what runs is looked at again */
 #define ACCESS_CIDRS_MAX 256            /* of one list */
 
+struct caller;
 struct hub;
 struct stream;
 struct session;
@@ -76,6 +77,11 @@ struct access_hold {
     enum access_road road;
     enum access_op op;
     bool slot; /* counts as a viewer */
+    /* Who it is, as lists of viewers show him (viewers.h). */
+    uint64_t serial;
+    usec_t since_us; /* wall clock */
+    struct addr address;
+    char agent[ACCESS_AGENT_MAX / 2];
     /* The grant has ended (revoked, expired, the rule has changed), and the hold with it. From a timer or a
      * message of the hub; may not ask or release here. */
     void (*on_end)(struct access_hold *hold);
@@ -104,6 +110,7 @@ struct access_ask {
     const char *method;        /* of the request, for Digest */
     struct span uri;           /* of the request line, for Digest */
     struct span user_agent;
+    const struct caller *caller;          /* who has signed in to the panel; NULL: nobody */
     usec_t from_us, to_us;                /* the time asked for, of DVR and COPY; 0: not known yet */
     struct access_hold *hold;             /* not held, on_end set */
     void (*done)(struct access_ask *ask); /* later, when access_ask has said false */

@@ -1,6 +1,7 @@
 #include "httpd/access_facts.h"
 #include "common/base/clock.h"
 #include "httpd/auth.h"
+#include "httpd/caller.h"
 #include "httpd/hub.h"
 #include "httpd/secure_link.h"
 #include "httpd/stream.h"
@@ -36,6 +37,15 @@ static void of_link(struct facts *f, const struct access_ask *a)
         f->until_s = until_s;
     else
         f->guessed = true;
+}
+
+void facts_of_account(
+    struct facts *f, const char *login, const char *role, const struct camera_list *cameras, const char *uid)
+{
+    f->other_camera = !camera_list_has(cameras, span_of(uid));
+    if (f->other_camera) return;
+    span_copy(span_of(login), f->user, sizeof(f->user));
+    f->role = role;
 }
 
 /* Between the first two dots. */
@@ -100,7 +110,7 @@ static bool account_allows(const struct facts *f, const struct asked *q)
 
 bool facts_shown(const struct facts *f)
 {
-    return f->has_token || f->link != NOT_KNOWN || f->user[0] != '\0';
+    return f->has_token || f->link != NOT_KNOWN || f->user[0] != '\0' || f->other_camera;
 }
 
 static unsigned private_rules(const struct facts *f, const struct asked *q)

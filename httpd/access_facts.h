@@ -24,6 +24,7 @@ struct facts {
     enum known link;                /* the secure link; NOT_KNOWN: the site has none, or none was given */
     char user[ACCESS_USER_MAX + 1]; /* of an account whose password was right; "": none */
     const char *role;
+    bool other_camera; /* an account was right that is not for this stream: as if there were none */
     /* of the site's own server */
     enum known backend;
     char backend_user[ACCESS_USER_MAX + 1];
@@ -44,6 +45,10 @@ struct asked {
 void facts_of_rule(struct facts *f, const struct access_ask *a);
 /* Of token and link. */
 void facts_of_token(struct facts *f, const struct access_ask *a);
+/* An account was right: it counts where it is for the stream. */
+struct camera_list;
+void facts_of_account(
+    struct facts *f, const char *login, const char *role, const struct camera_list *cameras, const char *uid);
 /* 200, 401 (nothing was shown), 403, 503 (switched off). */
 unsigned facts_rules(const struct facts *f, const struct asked *q);
 /* Is there anything in it that somebody has given? */

@@ -10,14 +10,18 @@
 
 static const char *const roles[] = {"root", "admin", "user", "guest"};
 
-bool accounts_add(struct accounts *l, struct span login, struct span password, struct span role)
+bool accounts_add(
+    struct accounts *l, struct span login, struct span password, struct span role, struct span cameras)
 {
     struct account *a = &l->v[l->n];
 
     if (l->n == ACCOUNTS_MAX || login.n == 0 || !span_copy(login, a->login, sizeof(a->login))) return false;
     for (size_t i = 0; i < ARRAY_N(roles); i++)
         if (span_is(role, roles[i])) a->role = roles[i];
-    if (!a->role) return false;
+    if (!a->role || !camera_list_read(cameras, &a->cameras)) {
+        *a = (struct account){.role = NULL};
+        return false;
+    }
     a->password = secret_of(password);
     l->n++;
     return true;
@@ -184,27 +188,38 @@ bool account_basic(
     return true;
 }
 
+enum account_result account_named(const struct accounts *l, struct span user, struct span password,
+    const struct account **ret, bool *ret_nobody)
+{
+    const struct account *named = NULL, *slow = NULL;
+
+    for (size_t i = 0; i < l->n; i++) {
+        const struct account *c = &l->v[i];
+
+        if (account_is_scrypt(c)) slow = c;
+        if (crypto_equal(user, span_of(c->login))) named = c;
+    }
+    *ret_nobody = !named;
+    *ret = named ? named : slow;
+    if (!*ret) return ACCOUNT_WRONG;
+    if (account_is_scrypt(*ret)) return ACCOUNT_SLOW;
+    return crypto_equal(password, secret_reveal(&named->password)) ? ACCOUNT_RIGHT : ACCOUNT_WRONG;
+}
+
 static enum account_result check_basic(
     const struct account_try *t, const struct access_ask *a, const struct account **ret)
 {
     uint8_t mem[2 * URL_USER_MAX + 2];
     struct wr w = wr_of(mem, sizeof(mem));
     enum account_result result = ACCOUNT_WRONG;
+    const struct account *found;
     struct span user, password;
+    bool nobody;
 
     if (a->secure && account_basic(a->authorization, &w, &user, &password)) {
-        for (size_t i = 0; i < t->accounts->n; i++) {
-            const struct account *c = &t->accounts->v[i];
-            bool named = crypto_equal(user, span_of(c->login));
-
-            if (named && account_is_scrypt(c)) {
-                *ret = c;
-                result = ACCOUNT_SLOW;
-            } else if (crypto_equal(password, secret_reveal(&c->password)) & (int)named) {
-                *ret = c;
-                result = ACCOUNT_RIGHT;
-            }
-        }
+        result = account_named(t->accounts, user, password, &found, &nobody);
+        if (nobody) result = ACCOUNT_WRONG;
+        if (result != ACCOUNT_WRONG) *ret = found;
     }
     explicit_bzero(mem, sizeof(mem));
     return result;

@@ -9,9 +9,9 @@
 
 #include "common/base/secret.h"
 #include "common/base/wr.h"
-#include "httpd/access.h"
+#include "httpd/caller.h"
 
-#define ACCOUNTS_MAX       8
+#define ACCOUNTS_MAX       36 /* the four of [[[users]]], and [[[accounts]]] */
 #define ACCOUNT_REALM      "media-server"
 #define ACCOUNT_NONCE_S    300  /* a nonce is good for so long; then "stale" */
 #define ACCOUNT_NONCES_MAX 4096 /* that were used and are remembered against replay */
@@ -21,12 +21,15 @@ struct account {
     char login[ACCESS_USER_MAX + 1];
     struct secret password;
     const char *role; /* "root", "admin", "user", "guest" */
+    struct camera_list cameras;
 };
 struct accounts {
     struct account v[ACCOUNTS_MAX];
     size_t n;
 };
-bool accounts_add(struct accounts *l, struct span login, struct span password, struct span role);
+/* cameras: a list of patterns, "": all. */
+bool accounts_add(
+    struct accounts *l, struct span login, struct span password, struct span role, struct span cameras);
 void accounts_done(struct accounts *l);
 
 /* Nonces of the process. Thread-safe. */
@@ -50,6 +53,11 @@ struct account_try {
 enum account_result account_check(
     const struct account_try *t, const struct access_ask *a, const struct account **ret);
 
+/* The account of this name whose password this is, for who has asked in clear text. RIGHT, WRONG, or SLOW:
+ * account_slow tells, and *ret is whose it would be; of a name that nobody has *ret is some account whose
+ * password takes as long, and *ret_nobody says so. */
+enum account_result account_named(const struct accounts *l, struct span user, struct span password,
+    const struct account **ret, bool *ret_nobody);
 /* A password that is kept as scrypt. Takes its time: in a thread. */
 bool account_slow(struct span kept, struct span given);
 /* "user:password" of a Basic login into mem, which is to be wiped. false: it is none. */

@@ -17,6 +17,12 @@
     "media-src 'self' blob:; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "   \
     "frame-ancestors "
 
+/* What is no page is never shown as one; nothing of API and panel stands in a frame. */
+#define DATA_POLICY  "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+#define PANEL_POLICY "X-Frame-Options: DENY\r\nCross-Origin-Opener-Policy: same-origin\r\n"
+/* A browser keeps to it on every port of a host: only where no listener is without TLS. */
+#define TLS_POLICY "Strict-Transport-Security: max-age=31536000\r\n"
+
 void body_set(struct body *b, struct chunk *plain)
 {
     body_done(b);
@@ -73,11 +79,12 @@ static void write_policy(struct wr *w, const struct http *h, const struct answer
     bool frame = r && (r->flags & ROUTE_FRAME);
 
     wr_text(w, "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n");
-    if (!a->type || !span_starts(span_of(a->type), SPAN_LIT("text/html"))) return;
-    wr_fmt(w, PAGE_POLICY "%s\r\n", frame ? "*" : "'none'");
-    if (frame) return;
-    wr_text(w, "Cross-Origin-Opener-Policy: same-origin\r\n");
-    if (conn_is_tls(h->conn)) wr_text(w, "Strict-Transport-Security: max-age=31536000\r\n");
+    if (a->type && span_starts(span_of(a->type), SPAN_LIT("text/html")))
+        wr_fmt(w, PAGE_POLICY "%s\r\n", frame ? "*" : "'none'");
+    else if (h->module)
+        wr_text(w, DATA_POLICY);
+    if (h->module && !frame) wr_text(w, PANEL_POLICY);
+    if (conn_is_tls(h->conn) && !atomic_load(&h->hub->server->plain)) wr_text(w, TLS_POLICY);
 }
 
 static void write_cache(struct wr *w, const struct http *h, const char *cache)

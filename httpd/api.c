@@ -1,17 +1,18 @@
 #include "httpd/api.h"
-#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/wire/url.h"
 #include "httpd/answer.h"
 #include "httpd/auth.h"
-#include "httpd/guess.h"
 #include "httpd/handlers.h"
 #include "httpd/held.h"
 #include "httpd/panel.h"
+#include "httpd/plugins.h"
+#include "httpd/who.h"
 
 /* A request that the script has; its answer may come when the connection has gone. */
 struct call {
     struct http *h;
+    enum luahost_slot slot;
 };
 
 /* --- what the script is told --- */
@@ -50,23 +51,6 @@ static void pack_query(struct packer *p, struct span query)
     buf_done(&b);
 }
 
-/* false: it is no token, or counts no more, or whoever asks has guessed too often (guess.h). */
-static bool verify(const struct http *h, struct span text, const struct addr *peer, struct token *ret)
-{
-    const struct auth *auth = h->hub->auth;
-    const struct token_check check = {&auth->keys, auth->audience, clock_wall_us() / US_PER_S};
-    int64_t until_s;
-    int err;
-
-    if (!cidrs_has(&auth->exempt, peer) &&
-        guess_blocked(h->hub->server->guesses, peer, loop_now_us(h->hub->loop)))
-        return false;
-    err = token_verify(&check, text, ret, &until_s);
-    if (err == TOKEN_E_FORGED) access_guessed(h->hub, peer);
-    return err == 0 && !revoked_token(&h->hub->revoked, ret, SPAN_NONE) &&
-        (!ret->bound || addr_has_prefix(peer, ret->address, ret->address_bits));
-}
-
 static void pack_ops(struct packer *p, unsigned ops)
 {
     static const struct {
@@ -80,32 +64,18 @@ static void pack_ops(struct packer *p, unsigned ops)
 }
 
 /* Nothing where none was shown. */
-static void pack_token(struct packer *p, const struct http *h, struct span text, const struct addr *peer)
+static void pack_token(struct packer *p, const struct http *h)
 {
-    struct token t;
+    const struct caller *c = h->ask->caller;
+    bool valid = c && strcmp(c->by, "token") == 0;
 
     pack_key(p, "token");
-    if (!verify(h, text, peer, &t)) {
-        pack_map(p, 1);
-        pack_kv_bool(p, "valid", false);
-        return;
-    }
-    pack_map(p, 3);
-    pack_kv_bool(p, "valid", true);
-    pack_kv_text(p, "user", t.user);
+    pack_map(p, valid ? 3 : 1);
+    pack_kv_bool(p, "valid", valid);
+    if (!valid) return;
+    pack_kv_text(p, "user", c->name);
     pack_key(p, "ops");
-    pack_ops(p, t.ops);
-}
-
-/* A cookie goes along with requests that other sites make: what changes things takes none. */
-static bool shows_token(const struct http *h)
-{
-    struct span rest = h->ask->req.query, name, value;
-
-    if (head_get(&h->ask->req.head, "Authorization").p) return true;
-    while (url_query_next(&rest, &name, &value))
-        if (span_is(name, "token")) return true;
-    return false;
+    pack_ops(p, TOKEN_API);
 }
 
 static void pack_request(struct packer *p, struct http *h)
@@ -116,9 +86,12 @@ static void pack_request(struct packer *p, struct http *h)
 
     if (panel_address(h, &peer)) addr_text(&peer, address);
     snprintf(path, sizeof(path), "/%.*s", SPAN_FMT(a->match.capture[0]));
-    if (shows_token(h)) credentials_of(&a->req, &a->given);
-    pack_map(p, a->given.token ? 11 : 10);
-    if (a->given.token) pack_token(p, h, span_of(a->given.token), &peer);
+    pack_map(p, 10 + (a->given.token != NULL) + (a->caller != NULL));
+    if (a->given.token) pack_token(p, h);
+    if (a->caller) {
+        pack_key(p, "user");
+        caller_pack(p, a->caller);
+    }
     pack_kv_text(p, "method", http_method_name(a->req.method));
     pack_kv_text(p, "path", path);
     pack_key(p, "query");
@@ -202,6 +175,14 @@ static void send_failure(struct http *h, const struct lua_answer *answer)
         answer_error(h, status, "%s", lua_why(answer->err));
 }
 
+static void go_on(struct http *h, enum luahost_slot after);
+
+/* A plug-in that has nothing to say, or failed: the next one is asked. */
+static bool is_passed_on(const struct call *c, const struct lua_answer *answer)
+{
+    return c->slot >= LUAHOST_PLUGIN && (answer->err != 0 || packed_kind(answer->value) == PACKED_NIL);
+}
+
 static void answered(void *arg, const struct lua_answer *answer)
 {
     struct call *c = arg;
@@ -211,7 +192,9 @@ static void answered(void *arg, const struct lua_answer *answer)
     if (h) {
         h->ask->work = NULL;
         h->ask->abort = NULL;
-        if (answer->err != 0)
+        if (is_passed_on(c, answer))
+            go_on(h, c->slot);
+        else if (answer->err != 0)
             send_failure(h, answer);
         else if (api_answer_read(answer->value, &said))
             send_answer(h, &said);
@@ -230,30 +213,55 @@ static void forget(struct http *h)
     h->ask->abort = NULL;
 }
 
+/* Whoever has signed in has passed the panel's own list. */
+static bool has_signed_in(const struct http *h)
+{
+    const struct caller *c = h->ask->caller;
+
+    return c && strcmp(c->by, "token") != 0;
+}
+
 void api_run(struct http *h, enum luahost_slot slot, struct span request)
 {
     struct call *c = NEW(struct call);
-    struct lua_asker who = {h->hub->loop, answered, c};
+    struct lua_asker who = {h->hub->loop, answered, c, h->ask->caller};
+
+    if (slot >= LUAHOST_PLUGIN && !who.caller) who.caller = plugins_caller(slot);
 
     c->h = h;
+    c->slot = slot;
     h->ask->work = c;
     h->ask->abort = forget;
-    lua_ask(h->hub->server->lua, slot, request, API_US, &who);
+    lua_ask(h->hub->server->lua, slot, request, slot < LUAHOST_PLUGIN ? API_US : PLUGIN_DECIDES_US, &who);
+}
+
+/* To the next plug-in that wants to see requests; behind the last one to the API's script. */
+static void go_on(struct http *h, enum luahost_slot after)
+{
+    enum luahost_slot plugin = plugins_next(PLUGIN_REQUEST, after);
+    enum luahost_slot script = h->ask->match.route->flags & ROUTE_V3 ? LUAHOST_API3 : LUAHOST_API;
+    struct packer p;
+    struct buf b;
+
+    buf_init(&b, LUAHOST_ARGS_MAX);
+    p = packer_of(&b);
+    if (plugin < LUAHOST_SLOTS) {
+        pack_map(&p, 2);
+        pack_kv_text(&p, "hook", "on_request");
+        pack_key(&p, "data");
+    }
+    pack_request(&p, h);
+    api_run(h, plugin < LUAHOST_SLOTS ? plugin : script, buf_span(&b));
+    buf_done(&b);
 }
 
 void serve_api(struct http *h)
 {
-    struct packer p;
-    struct buf b;
-
     if (!h->hub->auth->api) {
         answer_error(h, 404, "nothing is here");
         return;
     }
-    if (!panel_open(h)) return;
-    buf_init(&b, LUAHOST_ARGS_MAX);
-    p = packer_of(&b);
-    pack_request(&p, h);
-    api_run(h, h->ask->match.route->flags & ROUTE_V3 ? LUAHOST_API3 : LUAHOST_API, buf_span(&b));
-    buf_done(&b);
+    if (who_asks(h) > WHO_IS) return;
+    if (!has_signed_in(h) && !panel_open(h)) return;
+    go_on(h, LUAHOST_AUTH);
 }

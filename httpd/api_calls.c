@@ -5,9 +5,12 @@
 #include "common/base/rng.h"
 #include "httpd/api_tracks.h"
 #include "httpd/auth.h"
+#include "httpd/caller.h"
 #include "httpd/held.h"
 #include "httpd/master_ask.h"
+#include "httpd/plugins.h"
 #include "httpd/stream_rows.h"
+#include "httpd/viewers.h"
 
 #define HELD_MAX 16
 #define HELD_US  (20 * US_PER_S)
@@ -115,12 +118,13 @@ static void ask_server(const struct lua_call *c, const struct packed *args)
     const struct packed *body = packed_get(args, "body");
     const struct master_question q = {.cmd = packed_str(args, "cmd"),
         .args = packed_get(args, "args"),
-        .body = packed_kind(body) == PACKED_NIL ? NULL : body};
+        .body = packed_kind(body) == PACKED_NIL ? NULL : body,
+        .caller = c->caller};
     struct lua_call *own = mem_dup(c, sizeof(*c));
 
     if (master_ask(calls.master, &q, answered, own)) return;
     mem_free(own);
-    lua_call_failed(c, "the server is busy");
+    lua_call_failed(c, "the server is busy, or the stream is not this account's");
 }
 
 static void call_server(const struct lua_call *c, const struct packed *args)
@@ -139,6 +143,10 @@ static void call_server(const struct lua_call *c, const struct packed *args)
 
 static void call_change(const struct lua_call *c, const struct packed *args)
 {
+    if (!caller_changes(c->caller)) {
+        lua_call_failed(c, "this account may change nothing");
+        return;
+    }
     stream_rows_drop(calls.rows);
     ask_server(c, args);
 }
@@ -323,12 +331,18 @@ void api_calls_auth(struct auth *a)
 
 #define BOTH (1u << LUAHOST_API | 1u << LUAHOST_API3)
 const struct lua_row api_calls[] = {
-    {"server", BOTH, false, call_server},
-    {"server.change", BOTH, true, call_change},
-    {"streams.list", BOTH, false, call_list},
+    {"server", BOTH | LUAHOST_PLUGINS, false, call_server},
+    {"server.change", BOTH | LUAHOST_PLUGINS, true, call_change},
+    {"streams.list", BOTH | LUAHOST_PLUGINS, false, call_list},
     {"stream.tracks", BOTH, false, call_tracks},
-    {"server.more", BOTH, false, call_more},
-    {"token.mint", BOTH, false, call_mint}, /* twice made, one is given away */
+    {"server.more", BOTH | LUAHOST_PLUGINS, false, call_more},
+    {"viewers", BOTH | LUAHOST_PLUGINS, false, viewers_list},
+    {"viewers.end", BOTH | LUAHOST_PLUGINS, true, viewers_end},
+    {"http", LUAHOST_PLUGINS, true, plugins_http},
+    {"store.get", LUAHOST_PLUGINS, false, plugins_get},
+    {"store.set", LUAHOST_PLUGINS, false, plugins_set}, /* twice set, it is the same */
+    {"store.keys", LUAHOST_PLUGINS, false, plugins_keys},
+    {"token.mint", BOTH | LUAHOST_PLUGINS, false, call_mint}, /* twice made, one is given away */
     {0},
 };
 

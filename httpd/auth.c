@@ -5,6 +5,7 @@
 #include "common/wire/crypto.h"
 #include "httpd/access.h"
 #include "httpd/hub.h"
+#include "httpd/signins.h"
 
 struct auth *auth_new(void)
 {
@@ -61,8 +62,8 @@ static void read_users(struct auth *a, const struct packed *users)
     for (size_t i = 0; i < packed_n(users); i++) {
         const struct packed *u = packed_at(users, i);
 
-        if (!accounts_add(
-                &a->accounts, packed_str(u, "login"), packed_str(u, "password"), packed_str(u, "role")))
+        if (!accounts_add(&a->accounts, packed_str(u, "login"), packed_str(u, "password"),
+                packed_str(u, "role"), packed_str(u, "cameras")))
             log_error("account-unread", "login=%s", log_q(packed_str(u, "login")));
     }
 }
@@ -85,6 +86,7 @@ struct auth *auth_read(const struct packed *body)
     read_base(body, "api_base", a->api_base);
     read_list(a, body, "cpanel_whitelist", &a->cpanel_whitelist);
     a->cpanel = packed_bool(body, "cpanel", false);
+    a->panel_basic = packed_bool(body, "panel_basic", false);
     read_list(a, body, "proxies", &a->proxies);
     read_list(a, body, "exempt", &a->exempt);
     read_keys(a, packed_get(body, "keys"));
@@ -143,7 +145,8 @@ static bool same_account(const struct change *c, const char *login)
     const struct account *before = account_of(c->before, login), *now = account_of(c->now, login);
 
     return before && now && same_secret(&before->password, &now->password) &&
-        strcmp(before->role, now->role) == 0;
+        strcmp(before->role, now->role) == 0 &&
+        memcmp(&before->cameras, &now->cameras, sizeof(now->cameras)) == 0;
 }
 
 /* What let it in is not what is configured now: another key or password, or none. */
@@ -182,6 +185,7 @@ void auth_share(struct server *server, struct auth *a)
     if (a->connections_limit > 0) atomic_store(&server->conns_max, a->connections_limit);
     atomic_store(&server->bandwidth_max, a->bandwidth_limit);
 
+    signins_accounts(server->signins, &a->accounts);
     /* One reference a hub travels with the message. */
     for (unsigned i = 0; i < server->n_hubs; i++) auth_ref(a);
     server_each(server, take, mem_dup(&s, sizeof(s)));

@@ -24,6 +24,7 @@ struct auth {
     char api_base[AUTH_BASE_MAX]; /* where it stands */
     bool cpanel;                  /* cpanel-enable */
     struct cidrs cpanel_whitelist;
+    bool panel_basic;     /* cpanel-auth = basic */
     struct cidrs proxies; /* trusted-proxies: what they say of a viewer is believed */
     struct cidrs exempt;  /* throttle-exempt */
     struct token_keys keys;

@@ -1,5 +1,6 @@
 #include "httpd/control.h"
 #include "httpd/assets.h"
+#include "httpd/audit.h"
 #include "httpd/auth.h"
 #include "httpd/doors.h"
 #include "httpd/h2_conn.h"
@@ -8,8 +9,10 @@
 #include "httpd/webhooks.h"
 #include "httpd/lua_scripts.h"
 #include "httpd/pictures.h"
+#include "httpd/plugins.h"
 #include "httpd/storages.h"
 #include "httpd/stream.h"
+#include "httpd/viewers.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
@@ -35,6 +38,7 @@ struct control {
     struct door_set waiting[CONF_LISTENERS_MAX];
     size_t n_waiting;
     struct webhooks webhooks;
+    struct audit audit;
     usec_t stopping_us;
     struct loop_timer second, stop;
 };
@@ -54,6 +58,7 @@ static int take_fd(struct incoming *in, int i)
 static void open_door(struct control *c, const struct door_set *set)
 {
     log_info("listening", "base=%s module=%d rtsp=%d tls=%d", set->base, set->module, set->rtsp, set->tls);
+    if (!set->tls && !set->rtsp) atomic_store(&c->server.plain, true);
     server_each(&c->server, doors_open, mem_dup(set, sizeof(*set)));
 }
 
@@ -202,7 +207,13 @@ static void end_lua(void *arg, uint64_t id)
     send_gone(arg, id);
 }
 
-static const struct lua_ops lua_ops = {want_lua, end_lua};
+static void loaded_lua(void *arg, enum luahost_slot slot)
+{
+    (void)arg;
+    plugins_loaded(slot);
+}
+
+static const struct lua_ops lua_ops = {want_lua, end_lua, loaded_lua};
 
 /* The master's end of a question's socket. */
 static void open_question(void *arg, int fd)
@@ -239,6 +250,7 @@ static void set_lua(struct control *c, const struct packed *body)
     packed_text(body, "api_module", conf.entry[LUAHOST_API], LUAHOST_PATH_MAX);
     packed_text(body, "cpanel_module", conf.entry[LUAHOST_CPANEL], LUAHOST_PATH_MAX);
     span_copy(SPAN_LIT(LUA_API3), conf.entry[LUAHOST_API3], LUAHOST_PATH_MAX);
+    plugins_conf(body, &conf.entry[LUAHOST_PLUGIN]);
     lua_set_conf(c->server.lua, &conf);
 }
 
@@ -258,8 +270,13 @@ static int start(struct control *c, const struct packed *body)
     c->server.give_push = give_push;
     c->server.lua = lua_new(c->loop, &lua_ops, api_calls, c);
     api_calls_start(c->loop, &c->server, open_question, c);
+    c->audit = (struct audit){
+        .loop = c->loop, .master = child_control(c->child), .bucket = bucket_of(AUDIT_EVERY_US, AUDIT_BURST)};
+    c->server.audit = &c->audit;
     err = server_start(&c->server, (unsigned)MIN(threads, HUBS_MAX), assets, c->storages);
     if (err != 0) return err;
+    plugins_start(c->loop, c->server.lua, c->server.outgoing, child_control(c->child));
+    viewers_start(&c->server, c->loop);
     c->running = true;
     log_info("httpd-ready", "threads=%u files=%zu", c->server.n_hubs, assets_n(assets));
     return 0;
@@ -410,6 +427,19 @@ static int on_hooks(struct control *c, struct incoming *in)
     return 0;
 }
 
+static int on_happened(struct control *c, struct incoming *in)
+{
+    if (c->running) plugins_happened(packed_str(in->body, "event"), packed_str(in->body, "data"));
+    return 0;
+}
+
+static int on_store(struct control *c, struct incoming *in)
+{
+    if (!c->running) return -1;
+    plugins_kept(in->body);
+    return 0;
+}
+
 static int on_metrics(struct control *c, struct incoming *in)
 {
     if (c->server.n_hubs > 0) metrics_master_set(&c->server.metrics, packed_str(in->body, "text"));
@@ -435,6 +465,8 @@ static const struct {
     {MSG_HELPER, on_helper},
     {MSG_METRICS, on_metrics},
     {MSG_HOOKS, on_hooks},
+    {MSG_HAPPENED, on_happened},
+    {MSG_STORE, on_store},
 };
 
 static int on_message(struct child *child, struct incoming *in)

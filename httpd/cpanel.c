@@ -3,6 +3,7 @@
 #include "httpd/api.h"
 #include "httpd/auth.h"
 #include "httpd/handlers.h"
+#include "httpd/who.h"
 
 #define REQUEST_MAX   8192
 #define LANGUAGES_MAX 256 /* of Accept-Language */
@@ -34,11 +35,15 @@ void serve_cpanel(struct http *h)
     struct packer p;
     struct buf b;
 
-    if (!cpanel_open(h)) return;
+    if (!cpanel_open(h) || who_page(h) > WHO_IS) return;
     snprintf(path, sizeof(path), "/%.*s", SPAN_FMT(below));
     buf_init(&b, REQUEST_MAX);
     p = packer_of(&b);
-    pack_map(&p, 3);
+    pack_map(&p, 3 + (a->caller != NULL));
+    if (a->caller) {
+        pack_key(&p, "user");
+        caller_pack(&p, a->caller);
+    }
     pack_kv_text(&p, "path", path);
     pack_kv_str(&p, "languages", span_sub(head_get(&a->req.head, "Accept-Language"), 0, LANGUAGES_MAX));
     pack_kv_bool(&p, "secure", conn_is_tls(h->conn));

@@ -18,7 +18,7 @@ static char *of_query(struct span query)
     return token;
 }
 
-static char *of_cookie(const struct head *head)
+struct span cookie_get(const struct head *head, const char *want)
 {
     struct span value, piece, name;
     size_t at = 0;
@@ -26,10 +26,14 @@ static char *of_cookie(const struct head *head)
     while (head_next(head, "Cookie", &at, &value))
         while (span_split(&value, ';', &piece)) {
             piece = span_trim(piece);
-            if (span_split(&piece, '=', &name) && span_is(name, CREDENTIALS_COOKIE) && piece.p)
-                return kept(span_trim(piece));
+            if (span_split(&piece, '=', &name) && span_is(name, want) && piece.p) return span_trim(piece);
         }
-    return NULL;
+    return SPAN_NONE;
+}
+
+static char *of_cookie(const struct head *head)
+{
+    return kept(cookie_get(head, CREDENTIALS_COOKIE));
 }
 
 /* A scheme word, then what it is about. Without a blank in it the whole value is a token, as clients of the

@@ -17,5 +17,7 @@ struct credentials {
 /* A token that is longer than ACCESS_TOKEN_MAX is none. */
 void credentials_of(const struct http_request *req, struct credentials *ret);
 void credentials_done(struct credentials *c);
+/* The first cookie of this name, as it stands; p NULL: there is none. */
+struct span cookie_get(const struct head *head, const char *name);
 
 #endif

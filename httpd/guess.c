@@ -86,21 +86,26 @@ bool guess_failed(struct guess *g, const struct addr *a, usec_t now_us)
     return begins;
 }
 
-bool guess_blocked(struct guess *g, const struct addr *a, usec_t now_us)
+usec_t guess_wait_us(struct guess *g, const struct addr *a, usec_t now_us)
 {
     uint64_t key = key_of(a);
     const struct source *table;
-    bool blocked = false;
+    usec_t wait_us = 0;
 
     pthread_mutex_lock(&g->lock);
     table = g->tables[addr_is_v4(a) ? 0 : 1];
     for (size_t i = 0; table && i < WAYS; i++) {
         const struct source *s = &table[set_of(g, key) * WAYS + i];
 
-        blocked |= s->key == key && s->until_us > now_us && s->blocked;
+        if (s->key == key && s->blocked) wait_us = MAX(wait_us, s->until_us - now_us);
     }
     pthread_mutex_unlock(&g->lock);
-    return blocked;
+    return wait_us;
+}
+
+bool guess_blocked(struct guess *g, const struct addr *a, usec_t now_us)
+{
+    return guess_wait_us(g, a, now_us) > 0;
 }
 
 size_t guess_bytes(struct guess *g)

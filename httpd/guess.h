@@ -19,6 +19,8 @@ void guess_free(struct guess *g); /* NULL too */
 /* true: from now on it is not looked at. */
 bool guess_failed(struct guess *g, const struct addr *a, usec_t now_us);
 bool guess_blocked(struct guess *g, const struct addr *a, usec_t now_us);
+/* So long it is blocked; 0: it is not. */
+usec_t guess_wait_us(struct guess *g, const struct addr *a, usec_t now_us);
 /* Bytes of the tables: grows in two steps, then never. */
 size_t guess_bytes(struct guess *g);
 

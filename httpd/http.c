@@ -94,6 +94,11 @@ void http_wait(struct http *h, struct list *on, usec_t most_us)
     http_timer(h, MAX(h->ask->wait_until_us - now, 0), wait_over);
 }
 
+void http_again(struct http *h)
+{
+    serve(h);
+}
+
 void http_wake(struct list *waiting)
 {
     struct list all;

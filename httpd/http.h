@@ -53,9 +53,11 @@ struct ask {
     bool not_public; /* not everybody may watch the stream: nothing of it belongs into a shared cache */
     bool asked;      /* who may watch: access has an answer, or is asked */
     bool decided;
+    bool tried;             /* its login by Basic was looked at */
     struct span session_id; /* of /s/<id>/ before the path; empty: none */
     struct access_ask access;
     struct credentials given;
+    struct caller *caller;         /* who asks the panel (who.h); NULL: not looked at, or nobody */
     struct access_hold hold;       /* from the decision until the answer is complete */
     struct list deciding;          /* it waits here until access has decided */
     void (*abort)(struct http *h); /* the connection goes, and `work` with it */
@@ -97,6 +99,8 @@ void http_close_all(struct hub *hub);
  * over (ask->timed_out is then set). A client that goes meanwhile is noticed. */
 void http_wait(struct http *h, struct list *on, usec_t most_us);
 void http_wake(struct list *waiting);
+/* Runs the handler again. */
+void http_again(struct http *h);
 /* The answer is complete (queued): goes on with the next request, or closes. */
 void http_done(struct http *h);
 /* The answer cannot be completed: the connection is cut, so that the client sees it. */

@@ -1,9 +1,11 @@
 #include "httpd/http_access.h"
+#include "common/base/mem.h"
 #include "common/base/wr.h"
 #include "common/wire/url.h"
 #include "httpd/answer.h"
 #include "httpd/auth.h"
 #include "httpd/proxied.h"
+#include "httpd/who.h"
 
 #define SESSION_HEAD "/s/"
 
@@ -65,6 +67,7 @@ static void ask_access(struct http *h)
         .method = http_method_name(a->req.method),
         .uri = a->req.head.target,
         .user_agent = head_get(&a->req.head, "User-Agent"),
+        .caller = who_signed_in(h),
         .hold = &a->hold,
         .done = done};
     proxied_viewer(
@@ -147,4 +150,6 @@ void http_access_done(struct ask *a)
     access_cancel(&a->access);
     access_release(&a->hold);
     credentials_done(&a->given);
+    mem_free(a->caller);
+    a->caller = NULL;
 }

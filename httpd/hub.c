@@ -13,6 +13,7 @@
 #include "httpd/push_tls.h"
 #include "httpd/quota.h"
 #include "httpd/rtsp_conn.h"
+#include "httpd/signins.h"
 #include "httpd/stream.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
@@ -152,6 +153,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
     s->outgoing = outgoing_new();
     atomic_store(&s->conns_max, HTTP_CONNS_MAX);
     s->nonces = nonces_new();
+    s->signins = signins_new();
     s->passwords = pool_new(1, PASSWORDS_WAIT_MAX);
     if (atomic_load(&s->export_max_us) == 0) atomic_store(&s->export_max_us, EXPORT_MAX_US);
     for (unsigned i = 0; i < s->n_hubs; i++) {
@@ -204,6 +206,7 @@ void server_free(struct server *s)
     outgoing_free(s->outgoing);
     guess_free(s->guesses);
     nonces_free(s->nonces);
+    signins_free(s->signins);
     pool_free(s->passwords);
     s->films = NULL;
     s->cameras = NULL;

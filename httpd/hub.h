@@ -24,6 +24,7 @@
 #define HTTP_DATE_LINE_MAX 64
 
 struct assets;
+struct audit;
 struct auth;
 struct cameras;
 struct conn;
@@ -32,6 +33,7 @@ struct lua;
 struct pictures;
 struct storages;
 struct server;
+struct signins;
 struct tls_server;
 
 enum hub_tls { HUB_TLS_STREAM, HUB_TLS_MODULE, HUB_TLS }; /* of which listeners */
@@ -63,7 +65,8 @@ struct hub {
     struct hub_count count;
     uint64_t closed_bytes; /* sent on connections that are gone */
     char allow_origin[ALLOW_ORIGIN_MAX];
-    struct auth *auth; /* who may watch at all; never NULL */
+    uint64_t last_viewer; /* number of the newest session or hold (viewers.h) */
+    struct auth *auth;    /* who may watch at all; never NULL */
     struct sessions sessions;
     struct revoked revoked;
     struct refusals refusals;
@@ -87,11 +90,14 @@ struct server {
     _Atomic uint64_t bandwidth_max; /* bit/s; 0: no limit */
     struct guess *guesses;          /* who guesses credentials */
     struct nonces *nonces;          /* of logins */
-    struct pool *passwords;         /* where those are looked at that take time */
-    struct quota *quota;            /* viewers that are counted over hubs */
-    _Atomic bool over_bandwidth;    /* more is sent than may be: nobody new */
-    struct pictures *pictures;      /* set before server_start; NULL: none are made */
-    struct lua *lua;                /* set before server_start; NULL: no script runs */
+    struct signins *signins;        /* who has signed in to API and panel */
+    struct audit *audit;         /* where it is said who did what; set before server_start; NULL: nowhere */
+    struct pool *passwords;      /* where those are looked at that take time */
+    struct quota *quota;         /* viewers that are counted over hubs */
+    _Atomic bool plain;          /* a listener of HTTP is without TLS */
+    _Atomic bool over_bandwidth; /* more is sent than may be: nobody new */
+    struct pictures *pictures;   /* set before server_start; NULL: none are made */
+    struct lua *lua;             /* set before server_start; NULL: no script runs */
     struct metrics_master metrics;
     _Atomic uint32_t
         conns; /* connections, and streams of HTTP/2, which cost as much: what conns_max bounds */

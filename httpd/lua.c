@@ -4,6 +4,7 @@
 #include "common/base/map.h"
 #include "common/base/mem.h"
 #include "common/base/rng.h"
+#include "httpd/caller.h"
 
 #include <errno.h>
 
@@ -80,6 +81,7 @@ static void ask_free(struct lua_ask *a)
 {
     buf_done(&a->args);
     buf_done(&a->value);
+    mem_free((void *)(uintptr_t)a->who.caller);
     mem_free(a);
 }
 
@@ -238,6 +240,7 @@ void lua_ask(
     a->slot = slot;
     a->until_us = deadline_us;
     a->who = *who;
+    if (who->caller) a->who.caller = mem_dup(who->caller, sizeof(*who->caller));
     buf_init(&a->args, LUAHOST_ARGS_MAX);
     fits = buf_put(&a->args, args);
     a->err = x ? LUA_E_BUSY : LUA_E_NONE;

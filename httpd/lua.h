@@ -42,10 +42,13 @@ struct lua_answer {
     const struct packed *value; /* on 0: what the script returned; until done returns */
 };
 
+struct caller;
 struct lua;
 struct lua_ops {
     void (*want)(void *arg);              /* a host; lua_host answers */
     void (*gone)(void *arg, uint64_t id); /* kill it */
+    void (*loaded)(
+        void *arg, enum luahost_slot slot); /* a script runs that did not before; NULL: nobody asks */
 };
 struct lua_conf {
     char site[1024];    /* folder of the overlay */
@@ -73,6 +76,8 @@ struct lua_asker {
     struct loop *loop;
     void (*done)(void *arg, const struct lua_answer *answer);
     void *arg;
+    const struct caller
+        *caller; /* for whom it is done, copied: what it asks for is checked by it; NULL: nobody */
 };
 /* From any thread. args: one msgpack value, copied. x may be NULL: LUA_E_NONE. */
 void lua_ask(

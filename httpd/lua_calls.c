@@ -36,7 +36,7 @@ void lua_call_failed(const struct lua_call *c, const char *why)
 
 void lua_asked(struct lua *x, struct lua_ask *a, const struct packed *m)
 {
-    struct lua_call c = {.lua = x, .id = a->id, .slot = a->slot};
+    struct lua_call c = {.lua = x, .id = a->id, .slot = a->slot, .caller = a->who.caller};
     struct span name = packed_str(m, "name");
 
     for (const struct lua_row *r = x->calls; r && r->name; r++) {

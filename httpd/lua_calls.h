@@ -10,6 +10,8 @@ struct lua_call {
     struct lua *lua;
     uint64_t id;
     enum luahost_slot slot;
+    const struct caller
+        *caller; /* for whom the script does it; NULL: nobody. Until its row's function returns */
 };
 struct lua_row {
     const char *name;

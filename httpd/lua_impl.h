@@ -28,7 +28,7 @@ struct lua_ask {
     unsigned tries;
     bool changed; /* it has had something changed */
     usec_t until_us;
-    struct lua_asker who;
+    struct lua_asker who; /* its caller is ours */
     int err;
     uint32_t incident;
     struct buf value; /* of the answer */

@@ -51,6 +51,8 @@ void lua_load_found(struct lua *x, enum luahost_slot slot, struct lua_found *f)
     s->candidate = f->load;
     f->load = (struct buf){0};
     snprintf(s->from, sizeof(s->from), "%s", f->from);
+    if (slot >= LUAHOST_PLUGIN && x->conf.entry[slot][0] == '\0')
+        buf_done(&s->good); /* none is wanted any more */
 }
 
 static void refuse(struct lua_script *s, unsigned slot, struct span error)
@@ -79,6 +81,7 @@ void lua_loaded(struct lua *x, const struct lua_flight *f, bool ok, struct span 
     s->good = s->candidate;
     s->candidate = (struct buf){0};
     s->trying = false;
+    if (x->ops->loaded) x->ops->loaded(x->arg, (enum luahost_slot)f->slot);
 }
 
 void lua_load_died(struct lua *x, const struct lua_flight *f)

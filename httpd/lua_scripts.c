@@ -112,6 +112,7 @@ static void look_around(struct look *l)
     const struct lua_conf *c = l->conf;
 
     for (unsigned i = 0; i < LUAHOST_SLOTS; i++) {
+        if (c->entry[i][0] == '\0') continue;
         if (c->entry[i][0] == '/') {
             note(l, "", c->entry[i]);
         } else if (path_ok(span_of(c->entry[i]))) {
@@ -162,14 +163,16 @@ static const struct file *choose(const struct look *l, unsigned slot, struct lua
         [LUAHOST_CPANEL] = "modules/cpanel/cpanel.lua"};
     const struct lua_conf *c = l->conf;
     const char *entry = c->entry[slot];
-    const struct file *f = entry[0] == '/' ? file_at(l, "", entry) : file_at(l, c->site, entry);
+    const struct file *f;
     char whole[2048] = "";
 
+    if (slot >= LUAHOST_PLUGIN && entry[0] == '\0') return NULL; /* none is wanted */
+    f = entry[0] == '/' ? file_at(l, "", entry) : file_at(l, c->site, entry);
     if (f && !is_ours(f)) {
         join(whole, f->root, f->path);
         span_copy(span_of(whole), to->foreign, sizeof(to->foreign));
         f = NULL;
-        if (!file_at(l, c->shipped, entry)) entry = own[slot];
+        if (!file_at(l, c->shipped, entry) && own[slot]) entry = own[slot];
     }
     if (!f) f = file_at(l, c->shipped, entry);
     if (!f) {

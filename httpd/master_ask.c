@@ -3,9 +3,12 @@
 #include "common/base/list.h"
 #include "common/base/mem.h"
 #include "common/ipc/channel.h"
+#include "httpd/caller.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define WORDS_OF_CALLER 300 /* bytes of a question beside its own words */
 
 struct master_asks {
     struct loop *loop;
@@ -20,6 +23,7 @@ struct ask {
     struct master_asks *x;
     struct channel *ch;
     struct loop_timer late;
+    struct caller caller;
     struct master_answer answer;
     void (*done)(void *arg, struct master_answer *a);
     void *arg;
@@ -56,11 +60,32 @@ static void too_late(struct loop_timer *t)
     end(t->arg, CTL_FAILED, SPAN_LIT("the server did not answer in time"));
 }
 
-static bool keep_page(struct master_answer *a, const struct packed *rows)
+static bool is_seen(const struct caller *c, const struct packed *row)
 {
+    struct span uid = packed_str(row, "uid");
+
+    return !uid.p || caller_sees(c, uid);
+}
+
+static void pack_seen(struct packer *p, const struct caller *c, const struct packed *rows)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < packed_n(rows); i++) n += is_seen(c, packed_at(rows, i));
+    pack_array(p, n);
+    for (size_t i = 0; i < packed_n(rows); i++)
+        if (is_seen(c, packed_at(rows, i))) pack_value(p, packed_at(rows, i));
+}
+
+static bool keep_page(struct ask *ask, const struct packed *rows)
+{
+    struct master_answer *a = &ask->answer;
     struct packer p = packer_of(&a->rows);
 
-    pack_value(&p, rows);
+    if (ask->caller.cameras.n > 0)
+        pack_seen(&p, &ask->caller, rows);
+    else
+        pack_value(&p, rows);
     if (p.bad) return false;
     a->ends = mem_renew(a->ends, (a->n_pages + 1) * sizeof(a->ends[0]));
     a->ends[a->n_pages++] = buf_n(&a->rows);
@@ -72,7 +97,7 @@ static int on_message(struct channel *ch, struct incoming *in)
     struct ask *a = channel_arg(ch);
 
     if (in->type == MSG_CTL_ROW) {
-        if (!keep_page(&a->answer, packed_get(in->body, "rows")))
+        if (!keep_page(a, packed_get(in->body, "rows")))
             end(a, CTL_FAILED, SPAN_LIT("the answer is too long"));
     } else {
         end(a, (int)MIN(packed_u64(in->body, "code", CTL_FAILED), 255), packed_str(in->body, "text"));
@@ -118,9 +143,13 @@ static bool send_question(struct ask *a, const struct master_question *q)
 
     if (!span_copy(q->cmd, name, sizeof(name)) || packed_n(args) > MASTER_ARGS_MAX || !send_body(a, q->body))
         return false;
-    p = channel_begin(a->ch, MSG_CTL, 3);
+    p = channel_begin(a->ch, MSG_CTL, 7);
     pack_kv_u64(p, "proto", IPC_PROTO);
     pack_kv_text(p, "cmd", name);
+    pack_kv_text(p, "who", a->caller.name);
+    pack_kv_text(p, "role", a->caller.role);
+    pack_kv_text(p, "from", a->caller.address);
+    pack_kv_text(p, "by", a->caller.by);
     pack_key(p, "args");
     pack_array(p, (uint32_t)packed_n(args));
     for (size_t i = 0; i < packed_n(args); i++) pack_str(p, packed_as_str(packed_at(args, i)));
@@ -130,10 +159,20 @@ static bool send_question(struct ask *a, const struct master_question *q)
 
 static size_t words_n(struct span cmd, const struct packed *args)
 {
-    size_t n = cmd.n + 64;
+    size_t n = cmd.n + WORDS_OF_CALLER;
 
     for (size_t i = 0; i < packed_n(args); i++) n += packed_as_str(packed_at(args, i)).n + 5;
     return n;
+}
+
+/* Of a command about one stream that is the first word; "from=..." names none. What goes along may name any. */
+static bool may_ask(const struct master_question *q)
+{
+    struct span first = packed_as_str(packed_at(q->args, 0));
+
+    if (!q->caller || q->caller->cameras.n == 0) return true;
+    return !q->body &&
+        (packed_n(q->args) == 0 || span_find(first, '=') >= 0 || caller_sees(q->caller, first));
 }
 
 bool master_ask(struct master_asks *x, const struct master_question *q,
@@ -142,11 +181,13 @@ bool master_ask(struct master_asks *x, const struct master_question *q,
     struct ask *a;
     int sv[2];
 
-    if (x->n == MASTER_ASKS_MAX || words_n(q->cmd, q->args) > message_row(MSG_CTL)->most ||
+    if (!may_ask(q) || x->n == MASTER_ASKS_MAX ||
+        words_n(q->cmd, q->args) > message_row(MSG_CTL)->most ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
         return false;
     a = NEW(struct ask);
     a->x = x;
+    if (q->caller) a->caller = *q->caller;
     a->done = done;
     a->arg = arg;
     buf_init(&a->answer.rows, MASTER_ROWS_MAX);

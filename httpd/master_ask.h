@@ -30,13 +30,17 @@ struct master_asks;
 /* open: the master's end of a new socket, which open closes. */
 struct master_asks *master_asks_new(struct loop *l, void (*open)(void *arg, int fd), void *arg);
 void master_asks_free(struct master_asks *x);
+struct caller;
 struct master_question {
     struct span cmd;
     const struct packed *args; /* array of texts */
     const struct packed *body; /* NULL: none; goes before it as CTL_BODY */
+    /* For whom: the master writes him down, rows of streams that he does not see are left out, and a command
+     * about such a stream is refused. NULL: nobody. */
+    const struct caller *caller;
 };
-/* done is called once. false: too many are under way, or a word or the body is too long; done is not called.
- */
+/* done is called once. false: too many are under way, or a word or the body is too long, or the caller may not;
+ * done is not called. */
 bool master_ask(struct master_asks *x, const struct master_question *q,
     void (*done)(void *arg, struct master_answer *a), void *arg);
 

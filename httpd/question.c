@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "httpd/auth.h"
 #include "httpd/backend.h"
+#include "httpd/plugins.h"
 #include "httpd/stream.h"
 
 #define TTL_MOST_S 86400
@@ -45,7 +46,8 @@ static bool asks_backend(const struct question *q)
 
 bool question_waits(const struct question *q)
 {
-    return q->slow || asks_backend(q) || asks_script(q);
+    return q->slow || asks_backend(q) || asks_script(q) ||
+        plugins_next(PLUGIN_VIEWER, LUAHOST_AUTH) < LUAHOST_SLOTS;
 }
 
 struct question *question_keep(const struct question *q, struct access_ask *a)
@@ -82,8 +84,7 @@ static void password_done(struct job *j)
 
     q->slow = false;
     if (q->right) {
-        span_copy(span_of(q->account->login), q->facts.user, sizeof(q->facts.user));
-        q->facts.role = q->account->role;
+        facts_of_account(&q->facts, q->account->login, q->account->role, &q->account->cameras, q->uid);
     } else {
         q->facts.guessed = true;
     }
@@ -150,6 +151,50 @@ static void ask_backend(struct question *q)
         loop_post(q->hub->loop, too_busy, q);
 }
 
+/* --- plug-ins: each may refuse whom everybody before it has let in --- */
+
+static void show_plugins(struct question *q, const struct verdict *v);
+
+/* false, or { allow = false, status = 401, 403 or 503 }; what fails decides nothing, and lets nobody in. */
+static void plugin_said(void *arg, const struct lua_answer *answer)
+{
+    struct question *q = arg;
+    struct verdict v = q->verdict;
+    const struct packed *said = answer->value;
+    uint64_t status = packed_u64(said, "status", 403);
+    int64_t ttl_s = packed_i64(said, "ttl", 0);
+
+    if (answer->err != 0)
+        v.status = 503;
+    else if (!packed_as_bool(said, true) || !packed_bool(said, "allow", true))
+        v.status = status == 401 || status == 503 ? (unsigned)status : 403;
+    else if (ttl_s > 0 && ttl_s <= TTL_MOST_S && (v.ttl_us == 0 || v.ttl_us > ttl_s * US_PER_S))
+        v.ttl_us = ttl_s * US_PER_S;
+    show_plugins(q, &v);
+}
+
+static void show_plugins(struct question *q, const struct verdict *v)
+{
+    const struct lua_asker who = {q->hub->loop, plugin_said, q, NULL};
+    struct packer p;
+    struct buf b;
+
+    q->plugin = v->status == 200 ? plugins_next(PLUGIN_VIEWER, q->plugin) : LUAHOST_SLOTS;
+    if (q->plugin == LUAHOST_SLOTS) {
+        question_answer(q, v);
+        return;
+    }
+    q->verdict = *v;
+    buf_init(&b, ASK_MAX);
+    p = packer_of(&b);
+    pack_map(&p, 2);
+    pack_kv_text(&p, "hook", "on_viewer");
+    pack_key(&p, "data");
+    facts_pack(&p, &q->facts, &q->asked, q->uid);
+    lua_ask(q->hub->server->lua, q->plugin, buf_span(&b), PLUGIN_DECIDES_US, &who);
+    buf_done(&b);
+}
+
 /* --- the script --- */
 
 static void script_said(void *arg, const struct lua_answer *answer)
@@ -173,12 +218,12 @@ static void script_said(void *arg, const struct lua_answer *answer)
         v.sessions_max = (uint32_t)MIN(packed_u64(answer->value, "max_sessions", 0), UINT32_MAX);
         (void)packed_text(answer->value, "user", v.user, sizeof(v.user));
     }
-    question_answer(q, &v);
+    show_plugins(q, &v);
 }
 
 static void ask_script(struct question *q)
 {
-    const struct lua_asker who = {q->hub->loop, script_said, q};
+    const struct lua_asker who = {q->hub->loop, script_said, q, NULL};
     struct packer p;
     struct buf b;
 
@@ -210,6 +255,6 @@ void question_go_on(struct question *q)
         ask_script(q);
     } else {
         question_rules(q, &v);
-        question_answer(q, &v);
+        show_plugins(q, &v);
     }
 }

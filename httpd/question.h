@@ -1,5 +1,6 @@
 /* A question on its way to an answer (access.c): what has to be found out elsewhere comes first: a password
- * that takes a thread (accounts.h), the site's own server (backend.h), then the site's script (lua.h). */
+ * that takes a thread (accounts.h), the site's own server (backend.h), then the site's script (lua.h), and
+ * its plug-ins (plugins.h). */
 #ifndef HTTPD_QUESTION_H
 #define HTTPD_QUESTION_H
 
@@ -11,6 +12,14 @@
 
 #define QUESTION_SCRIPT_US (2 * US_PER_S) /* a script's host may be away for so long */
 
+/* What was decided. */
+struct verdict {
+    unsigned status; /* 200, 401, 403; 5xx: nobody could decide */
+    usec_t ttl_us;   /* 0: until the session ends */
+    char user[ACCESS_USER_MAX + 1];
+    uint32_t sessions_max;
+};
+
 struct question {
     struct hub *hub;
     struct access_ask *ask; /* NULL: nobody waits any more, or a session that runs is looked at again */
@@ -20,11 +29,13 @@ struct question {
     struct asked asked;                  /* its user_agent is `agent` */
     char agent[ACCESS_AGENT_MAX];
     struct facts facts;
-    bool slow, right;    /* a password waits to be looked at; it was */
-    struct secret login; /* the slow one */
-    struct secret token; /* for the backend */
-    unsigned number;     /* so often it was asked about this session */
-    bool asked_backend;  /* it has answered, or does not */
+    bool slow, right;         /* a password waits to be looked at; it was */
+    struct secret login;      /* the slow one */
+    struct secret token;      /* for the backend */
+    unsigned number;          /* so often it was asked about this session */
+    bool asked_backend;       /* it has answered, or does not */
+    enum luahost_slot plugin; /* the last one it was shown to; LUAHOST_AUTH: none */
+    struct verdict verdict;   /* that plug-ins are shown */
     const struct account *account;
     struct job job;
     struct auth *auth; /* as it was: `account` is of it */
@@ -40,13 +51,6 @@ void question_done(struct question *q);
 /* Asks whoever is next; the answer ends with question_answer, in a later turn of the loop. */
 void question_go_on(struct question *q);
 
-/* What was decided. */
-struct verdict {
-    unsigned status; /* 200, 401, 403; 5xx: nobody could decide */
-    usec_t ttl_us;   /* 0: until the session ends */
-    char user[ACCESS_USER_MAX + 1];
-    uint32_t sessions_max;
-};
 /* By the rules of access_facts.h, where there is no script. */
 void question_rules(const struct question *q, struct verdict *ret);
 /* access.c: frees q. */

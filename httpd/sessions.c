@@ -26,7 +26,10 @@ static void to_hex(const uint8_t *bytes, char *ret)
 void session_identity(const struct access_ask *a, const char *account, char *ret)
 {
     struct addr source = addr_source(&a->address);
-    const struct span brought = a->token.n > 0 ? a->token : a->authorization, nul = span("", 1);
+    const struct span nul = span("", 1);
+    const struct span brought = a->token.n > 0 ? a->token
+        : a->caller                            ? span_of(a->caller->id)
+                                               : a->authorization;
     const struct span pieces[] = {span_of(a->stream->v.uid), nul, span(source.b, sizeof(source.b)),
         span_of(account ? "account" : "brought"), account ? span_of(account) : brought, nul,
         span_sub(a->user_agent, 0, ACCESS_AGENT_MAX)};
@@ -111,6 +114,9 @@ struct session *sessions_add(const struct question *q, const struct grant *g)
     s->grant = *g;
     s->facts = q->facts;
     s->address = q->asked.address;
+    s->serial = ++s->hub->last_viewer;
+    s->since_us = clock_wall_us();
+    span_copy(span_of(q->agent), s->agent, sizeof(s->agent));
     list_init(&s->holds);
     name_it(s);
     span_copy(span_of(q->identity), s->identity, sizeof(s->identity));

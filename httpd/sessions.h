@@ -12,6 +12,7 @@
 #include "common/ring/ring.h"
 #include "common/wire/token.h"
 #include "httpd/access_facts.h"
+#include "httpd/caller.h"
 
 #define SESSIONS_MAX       20000             /* of one hub; the one not used for longest goes */
 #define SESSION_IDLE_US    (3600 * US_PER_S) /* not used for so long: forgotten */
@@ -28,6 +29,7 @@ struct grant {
     usec_t from_us, to_us; /* footage; 0: open */
     bool free;             /* by the stream's rule alone: nothing in it was given to this viewer */
     char user[ACCESS_USER_MAX + 1];
+    char sign_in[CALLER_ID_DIGITS + 1]; /* to the panel, which it ends with; "": none */
     bool by_token;
     uint8_t token_id[TOKEN_ID_N];
     int64_t made_us;       /* the token, or the session */
@@ -39,6 +41,9 @@ struct session {
     struct hub *hub;
     char id[SESSION_ID_DIGITS + 1], identity[SESSION_ID_DIGITS + 1];
     char uid[RING_UID_MAX + 1];
+    uint64_t serial; /* its name in lists of viewers (viewers.h); the id is a key */
+    usec_t since_us; /* wall clock */
+    char agent[ACCESS_AGENT_MAX];
     char holder[SESSION_HOLDER_MAX], source[ADDR_TEXT_MAX]; /* what it counts under */
     struct addr address;
     struct grant grant;  /* what it counts under does not change */

@@ -57,6 +57,7 @@ static void send_end(struct session *s)
     pack_kv_u64(p, "code", (uint64_t)s->code);
     pack_kv_text(p, "text", s->text);
     channel_end(s->ch, NULL, 0);
+    audit_command_end(s);
 }
 
 /* Rows until the page is full. The rows are packed aside, since their number comes first. */
@@ -207,7 +208,7 @@ static bool api_may(struct span name)
 {
     static const char *const names[] = {"status", "api streams", "api stream", "api config", "api edit",
         "cluster", "api export", "api exports", "api export end", "api probe", "api revisions",
-        "api revision", "api undo", "api rollback", "api server", "api history", "api keys", "api probe",
+        "api revision", "api undo", "api rollback", "api server", "api history", "api keys", "api audit",
         "storage list", "logs", "restart", "record", "pause", "resume", "broadcast", "archive vacuum",
         "event", "events", "archive list", "archive lock", "archive unlock", "archive locks",
         "archive delete", "archive ranges", "archive segments", "stream create", "stream set", "stream check",
@@ -227,7 +228,7 @@ static const struct command *command_of(struct span name)
         {commands_streams, n_commands_streams}, {commands_api, n_commands_api},
         {commands_edits, n_commands_edits}, {commands_server, n_commands_server},
         {commands_exports, n_commands_exports}, {commands_tokens, n_commands_tokens},
-        {commands_cluster, n_commands_cluster}};
+        {commands_cluster, n_commands_cluster}, {commands_audit, n_commands_audit}};
 
     for (size_t i = 0; i < ARRAY_N(lists); i++)
         for (size_t k = 0; k < lists[i].n; k++)
@@ -267,8 +268,10 @@ static int on_message(struct channel *ch, struct incoming *in)
         refuse(s, CTL_USAGE, "no such command");
     else if (!take_args(s, packed_get(in->body, "args")))
         refuse(s, CTL_USAGE, "wrong arguments");
-    else
+    else {
+        audit_command_begin(s, in->body);
         s->code = s->command->run(s);
+    }
     if (s->code == CONTROL_WAITS) return 0;
     /* A refused configuration still has its remarks to show. */
     if (!s->command || (s->code != CTL_OK && !s->data)) s->command = &nothing;

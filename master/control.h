@@ -5,6 +5,7 @@
 #include "common/ipc/channel.h"
 #include "common/ipc/ctl.h"
 #include "common/net/listener.h"
+#include "master/audit_commands.h"
 
 #define CONTROL_SESSIONS_MAX 24
 #define CONTROL_API_MAX      16              /* of them, the API's at most */
@@ -37,6 +38,7 @@ struct session {
     size_t n_args;
     bool api; /* httpd asks */
     struct buf body;
+    struct audit_command audit;
     int code;
     char text[CONTROL_TEXT_MAX];
     size_t at;                  /* of the row function: where it is */
@@ -102,6 +104,8 @@ extern const struct command commands_server[]; /* commands_server.c */
 extern const size_t n_commands_server;
 extern const struct command commands_exports[]; /* commands_exports.c */
 extern const size_t n_commands_exports;
+extern const struct command commands_audit[]; /* commands_audit.c */
+extern const size_t n_commands_audit;
 extern const struct command commands_tokens[]; /* commands_tokens.c */
 extern const size_t n_commands_tokens;
 

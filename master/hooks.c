@@ -51,6 +51,19 @@ static bool write_envelope(const struct master *m, const char *event, struct spa
         buf_put(to, data) && buf_text(to, "}");
 }
 
+/* httpd tells its plug-ins and the panel. */
+static void say_here(struct master *m, const char *event, struct span data)
+{
+    struct channel *httpd = m->conf ? services_channel(m, SERVICE_HTTPD) : NULL;
+    struct packer *p;
+
+    if (!httpd) return;
+    p = channel_begin(httpd, MSG_HAPPENED, 2);
+    pack_kv_text(p, "event", event);
+    pack_kv_str(p, "data", data);
+    channel_end(httpd, NULL, 0);
+}
+
 void hooks_say_json(struct master *m, const char *event, struct span data)
 {
     struct hooks *h = &m->hooks;
@@ -58,6 +71,7 @@ void hooks_say_json(struct master *m, const char *event, struct span data)
     struct span whole;
     struct buf text;
 
+    say_here(m, event, data);
     if (!wanted(m)) return;
     buf_init(&text, HOOKS_DATA_MAX + 1024);
     if (write_envelope(m, event, data, &text)) {
@@ -75,18 +89,31 @@ void hooks_say_json(struct master *m, const char *event, struct span data)
     buf_done(&text);
 }
 
+static bool write_data(struct buf *text, const struct hooks_pair *data, size_t n)
+{
+    bool ok = buf_text(text, "{");
+
+    for (size_t i = 0; i < n && ok; i++)
+        ok = buf_fmt(text, "%s\"%s\":", i > 0 ? "," : "", data[i].name) &&
+            json_put_text(text, span_of(data[i].value));
+    return ok && buf_text(text, "}");
+}
+
 void hooks_say(struct master *m, const char *event, const struct hooks_pair *data, size_t n)
 {
     struct buf text;
-    bool ok;
 
-    if (!wanted(m)) return;
     buf_init(&text, HOOKS_DATA_MAX);
-    ok = buf_text(&text, "{");
-    for (size_t i = 0; i < n && ok; i++)
-        ok = buf_fmt(&text, "%s\"%s\":", i > 0 ? "," : "", data[i].name) &&
-            json_put_text(&text, span_of(data[i].value));
-    if (ok && buf_text(&text, "}")) hooks_say_json(m, event, buf_span(&text));
+    if (write_data(&text, data, n)) hooks_say_json(m, event, buf_span(&text));
+    buf_done(&text);
+}
+
+void hooks_say_here(struct master *m, const char *event, const struct hooks_pair *data, size_t n)
+{
+    struct buf text;
+
+    buf_init(&text, HOOKS_DATA_MAX);
+    if (write_data(&text, data, n)) say_here(m, event, buf_span(&text));
     buf_done(&text);
 }
 

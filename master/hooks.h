@@ -32,11 +32,13 @@ struct hooks {
     unsigned seconds;
 };
 
-/* Members of the event's data. Nothing happens where there is nobody to tell. */
+/* Members of the event's data. httpd is told at once, for plug-ins and the panel. */
 struct hooks_pair {
     const char *name, *value; /* name: a word of ours */
 };
 void hooks_say(struct master *m, const char *event, const struct hooks_pair *data, size_t n);
+/* To plug-ins and the panel alone. */
+void hooks_say_here(struct master *m, const char *event, const struct hooks_pair *data, size_t n);
 /* The same from text that is a JSON object. */
 void hooks_say_json(struct master *m, const char *event, struct span data);
 void hooks_tick(struct master *m, usec_t now_us); /* once a second */

@@ -144,6 +144,7 @@ static void check(struct loop_timer *t)
     metrics_tick(m);
     machine_tick(m);
     hooks_tick(m, now_us);
+    keeps_tick(&m->keeps);
 }
 
 /* --- the end --- */
@@ -293,6 +294,12 @@ static int open_state(struct master *m)
     err = exports_open(&m->exports, m->state_dir);
     if (err < 0) log_error("state-dir-read", "file=exports err=%s", log_q(span_of(err_text(err))));
     open_revisions(m);
+    if (err < 0) return err;
+    err = audit_open(&m->audit, m->state_dir);
+    if (err < 0) log_error("state-dir-read", "file=" AUDIT_FILE " err=%s", log_q(span_of(err_text(err))));
+    if (err < 0) return err;
+    err = keeps_open(&m->keeps, m->state_dir);
+    if (err < 0) log_error("state-dir-read", "file=plugins err=%s", log_q(span_of(err_text(err))));
     return err;
 }
 
@@ -350,6 +357,8 @@ static void close_all(struct master *m)
     tokens_close(&m->tokens);
     revisions_close(&m->revisions);
     exports_close(&m->exports);
+    audit_close(&m->audit);
+    keeps_close(&m->keeps);
     births_done(&m->births);
     notify_done(&m->notify);
     lines_done(&m->lines);

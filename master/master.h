@@ -3,7 +3,7 @@
  *   mechanism  births.c proc.c spawn.c stream_ring.c listeners.c certs.c storages.c state_file.c
  *              notify.c lines.c
  *   policy     throttle.c roles.c fleet.c tell.c services.c helpers.c reload.c events.c record.c tokens.c
- *              commands.c, and the cluster in a folder of its own
+ *              audit.c commands.c, and the cluster in a folder of its own
  *
  * One loop; it waits for nobody: not for a child, not for a disk. What state-dir remembers is made durable by
  * a thread (state_file.c).
@@ -14,6 +14,7 @@
 #include "common/conf/conf.h"
 #include "common/conf/node_key.h"
 #include "common/conf/paths.h"
+#include "master/audit.h"
 #include "master/certs.h"
 #include "master/cluster/cluster.h"
 #include "master/control.h"
@@ -21,6 +22,7 @@
 #include "master/fleet.h"
 #include "master/helpers.h"
 #include "master/hooks.h"
+#include "master/keeps.h"
 #include "master/lines.h"
 #include "master/machine.h"
 #include "master/listeners.h"
@@ -54,6 +56,8 @@ struct master {
     struct tokens tokens;
     struct revisions revisions;
     struct exports exports;
+    struct audit audit;
+    struct keeps keeps;
     uint64_t last_event; /* number of the newest event */
     struct services services;
     struct helpers helpers;

@@ -87,29 +87,33 @@ static void pack_keys(struct packer *p, const struct conf *c)
     token_keys_done(&keys);
 }
 
+static void pack_account(struct packer *p, const struct conf_module *c, const char *login,
+    const struct secret *password, enum conf_role role)
+{
+    pack_map(p, 4);
+    pack_kv_text(p, "login", login);
+    pack_kv_str(p, "password", secret_reveal(password));
+    pack_kv_text(p, "role", conf_role_word(role));
+    pack_kv_text(p, "cameras", conf_cameras_of(&c->own, login));
+}
+
 static void pack_users(struct packer *p, const struct conf_module *c)
 {
-    static const char *const roles[CONF_ROLES] = {[CONF_ROLE_ROOT] = "root",
-        [CONF_ROLE_ADMIN] = "admin",
-        [CONF_ROLE_USER] = "user",
-        [CONF_ROLE_GUEST] = "guest"};
-    uint32_t n = 0;
+    uint32_t n = (uint32_t)c->own.n;
 
     for (int i = 0; i < CONF_ROLES; i++) n += c->users[i].login && c->users[i].login[0];
     pack_key(p, "users");
     pack_array(p, n);
-    for (int i = 0; i < CONF_ROLES; i++) {
-        if (!c->users[i].login || c->users[i].login[0] == '\0') continue;
-        pack_map(p, 3);
-        pack_kv_text(p, "login", c->users[i].login);
-        pack_kv_str(p, "password", secret_reveal(&c->users[i].password));
-        pack_kv_text(p, "role", roles[i]);
-    }
+    for (int i = 0; i < CONF_ROLES; i++)
+        if (c->users[i].login && c->users[i].login[0] != '\0')
+            pack_account(p, c, c->users[i].login, &c->users[i].password, (enum conf_role)i);
+    for (size_t i = 0; i < c->own.n; i++)
+        pack_account(p, c, c->own.v[i].login, &c->own.v[i].password, c->own.v[i].role);
 }
 
 static void tell_auth(struct master *m, struct channel *ch)
 {
-    struct packer *p = channel_begin(ch, MSG_HTTPD_AUTH, 20);
+    struct packer *p = channel_begin(ch, MSG_HTTPD_AUTH, 21);
     const struct conf_delivery *d = &m->conf->delivery;
     char audience[TOKEN_AUDIENCE_MAX + 1];
 
@@ -128,12 +132,25 @@ static void tell_auth(struct master *m, struct channel *ch)
     pack_kv_text(p, "api_base", m->conf->module.api_baseurl);
     pack_kv_bool(p, "cpanel", m->conf->module.cpanel_enable);
     pack_kv_text(p, "cpanel_whitelist", m->conf->module.cpanel_whitelist.text);
+    pack_kv_bool(p, "panel_basic", m->conf->module.cpanel_auth == CONF_SIGN_IN_BASIC);
     pack_kv_bool(p, "digest_md5", d->rtsp_digest_md5);
     pack_kv_bool(p, "web_login", d->web_login);
     pack_kv_i64(p, "address_limit", d->limit_address);
     pack_kv_i64(p, "connections_limit", d->limit_connections);
     pack_kv_i64(p, "bandwidth_limit", d->limit_bandwidth * 1000000);
     channel_end(ch, NULL, 0);
+}
+
+static void pack_plugins(struct packer *p, const struct conf *c)
+{
+    char hosts[CONF_VALUE_MAX];
+    struct wr w = wr_of(hosts, sizeof(hosts));
+
+    pack_key(p, "plugins");
+    pack_array(p, (uint32_t)c->plugins.n);
+    for (size_t i = 0; i < c->plugins.n; i++) pack_str(p, span_of(c->plugins.v[i]));
+    for (size_t i = 0; i < c->plugin_hosts.n; i++) wr_fmt(&w, "%s,", c->plugin_hosts.v[i]);
+    pack_kv_text(p, "plugin_hosts", wr_cstr(&w));
 }
 
 void services_httpd_conf(struct master *m)
@@ -144,7 +161,7 @@ void services_httpd_conf(struct master *m)
 
     if (!ch) return;
     if (threads == 0) threads = CLAMP(get_nprocs(), 1, HTTPD_LOOPS_MAX);
-    p = channel_begin(ch, MSG_HTTPD_CONF, 10);
+    p = channel_begin(ch, MSG_HTTPD_CONF, 12);
     pack_kv_i64(p, "threads", threads);
     pack_kv_text(p, "web_dir", m->paths.cpanel);
     pack_kv_text(p, "allow_origin", m->conf->delivery.web_allow_origin);
@@ -154,6 +171,7 @@ void services_httpd_conf(struct master *m)
     pack_kv_text(p, "lua_shipped", m->paths.lua);
     pack_kv_text(p, "auth_module", m->conf->delivery.auth_module);
     pack_kv_text(p, "api_module", m->conf->module.api_module);
+    pack_plugins(p, m->conf);
     pack_kv_text(p, "cpanel_module", m->conf->module.cpanel_module);
     channel_end(ch, NULL, 0);
     tell_auth(m, ch);
@@ -164,6 +182,7 @@ static void tell_httpd(struct service *s)
     struct master *m = s->m;
 
     services_httpd_conf(m);
+    keeps_send(&m->keeps, s->proc.ch);
     certs_send(&m->certs, s->proc.ch);
     tokens_tell(m, s->proc.ch);
     listeners_send(&m->listeners, s->proc.ch);
@@ -318,6 +337,53 @@ static int on_hooks_done(struct service *s, struct incoming *in)
     return 0;
 }
 
+/* What a plug-in keeps. */
+static int on_store(struct service *s, struct incoming *in)
+{
+    keeps_put(&s->m->keeps, in->body);
+    return 0;
+}
+
+static int on_segment(struct service *s, struct incoming *in)
+{
+    char storage[CONF_NAME_MAX + 1] = "", path[128] = "", uid[CONF_UID_MAX + 1] = "", times[3][24];
+    const struct hooks_pair data[] = {{"uid", uid}, {"storage", storage}, {"path", path}, {"start", times[0]},
+        {"end", times[1]}, {"bytes", times[2]}};
+
+    packed_text(in->body, "uid", uid, sizeof(uid));
+    packed_text(in->body, "storage", storage, sizeof(storage));
+    packed_text(in->body, "path", path, sizeof(path));
+    snprintf(times[0], sizeof(times[0]), "%lld", (long long)(packed_i64(in->body, "start_us", 0) / US_PER_S));
+    snprintf(times[1], sizeof(times[1]), "%lld", (long long)(packed_i64(in->body, "end_us", 0) / US_PER_S));
+    snprintf(times[2], sizeof(times[2]), "%llu", (unsigned long long)packed_u64(in->body, "bytes", 0));
+    hooks_say_here(s->m, "segment", data, ARRAY_N(data));
+    return 0;
+}
+
+/* What happened in httpd. */
+static int on_audit(struct service *s, struct incoming *in)
+{
+    char who[AUDIT_WHO_MAX], role[8], from[48], by[8], what[32], result[16];
+    const struct {
+        const char *key;
+        char *to;
+        size_t cap;
+    } texts[] = {{"who", who, sizeof(who)}, {"role", role, sizeof(role)}, {"from", from, sizeof(from)},
+        {"by", by, sizeof(by)}, {"what", what, sizeof(what)}, {"result", result, sizeof(result)}};
+
+    for (size_t i = 0; i < ARRAY_N(texts); i++)
+        span_copy(packed_str(in->body, texts[i].key), texts[i].to, texts[i].cap);
+    audit_add(&s->m->audit, clock_wall_us(),
+        &(struct audit_entry){.who = who,
+            .role = role,
+            .from = from,
+            .by = by,
+            .what = what,
+            .result = result,
+            .text = span_sub(packed_str(in->body, "text"), 0, AUDIT_WORD_MAX)});
+    return 0;
+}
+
 static const struct {
     enum message type;
     int (*fn)(struct service *s, struct incoming *in);
@@ -337,6 +403,9 @@ static const struct {
     {MSG_EVENT, on_event},
     {MSG_HOOKS_DONE, on_hooks_done},
     {MSG_PUSH_TLS, on_push_tls},
+    {MSG_AUDIT, on_audit},
+    {MSG_STORE, on_store},
+    {MSG_SEGMENT, on_segment},
 };
 
 /* The channel has checked that the message may come from this role. */

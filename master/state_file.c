@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 struct state_file {
     int dir;
     const char *name;
+    size_t most; /* of a file that is added to; 0: it is written whole */
     pthread_t thread;
     bool started;
     pthread_mutex_t lock;
@@ -40,6 +42,32 @@ static int write_file(const struct state_file *f, struct span content)
     if (err < 0) return err;
     if (fsync(fd) < 0 || renameat(f->dir, tmp, f->dir, f->name) < 0 || fsync(f->dir) < 0) return -errno;
     return 0;
+}
+
+static void set_aside(const struct state_file *f)
+{
+    char from[64], to[64];
+
+    for (unsigned i = STATE_FILE_OLDER; i > 0; i--) {
+        snprintf(from, sizeof(from), "%s.%u", f->name, i - 1);
+        snprintf(to, sizeof(to), "%s.%u", f->name, i);
+        (void)renameat(f->dir, i > 1 ? from : f->name, f->dir, to); /* there may be none yet */
+    }
+}
+
+static int append_file(const struct state_file *f, struct span content)
+{
+    CLEANUP(fd_close) int fd = -1;
+    struct stat st;
+    int err;
+
+    if (fstatat(f->dir, f->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (uint64_t)st.st_size > f->most)
+        set_aside(f);
+    fd = openat(f->dir, f->name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return -errno;
+    err = fd_write_all(fd, content);
+    if (err < 0) return err;
+    return fsync(fd) < 0 || fsync(f->dir) < 0 ? -errno : 0;
 }
 
 /* What is to be written next; false: nothing, and the end. */
@@ -71,7 +99,7 @@ static void *run(void *arg)
     size_t n;
 
     while (take(f, &content, &n)) {
-        int err = write_file(f, span(content, n));
+        int err = f->most > 0 ? append_file(f, span(content, n)) : write_file(f, span(content, n));
 
         if (err < 0) atomic_store(&f->err, err);
         mem_free(content);
@@ -109,6 +137,14 @@ struct state_file *state_file_new(int dir, const char *name)
     return f;
 }
 
+struct state_file *state_file_log(int dir, const char *name, size_t most)
+{
+    struct state_file *f = state_file_new(dir, name);
+
+    if (f) f->most = most;
+    return f;
+}
+
 void state_file_write(struct state_file *f, struct span content)
 {
     if (!f->started) start(f);
@@ -118,6 +154,24 @@ void state_file_write(struct state_file *f, struct span content)
     f->next_n = content.n;
     pthread_cond_signal(&f->wake);
     pthread_mutex_unlock(&f->lock);
+}
+
+bool state_file_add(struct state_file *f, struct span content)
+{
+    bool room;
+
+    if (!f->started) start(f);
+    pthread_mutex_lock(&f->lock);
+    if (!f->next) f->next_n = 0;
+    room = f->next_n + content.n <= STATE_FILE_WAITS;
+    if (room) {
+        f->next = mem_renew(f->next, f->next_n + content.n);
+        memcpy(f->next + f->next_n, content.p, content.n);
+        f->next_n += content.n;
+        pthread_cond_signal(&f->wake);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return room;
 }
 
 int state_file_failed(struct state_file *f)

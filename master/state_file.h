@@ -11,6 +11,13 @@ struct state_file;
 /* dir: of a descriptor that stays the caller's. name must outlive it. Starts no thread before the first
  * write. NULL: no descriptor is left. */
 struct state_file *state_file_new(int dir, const char *name);
+/* A file that is added to. Above `most` bytes it is set aside as <name>.1, that one as <name>.2, and so on.
+ */
+#define STATE_FILE_OLDER 8
+#define STATE_FILE_WAITS (1u << 20) /* bytes that wait for the disk */
+struct state_file *state_file_log(int dir, const char *name, size_t most);
+/* Of such a file. false: too much waits, it is not written. */
+bool state_file_add(struct state_file *f, struct span content);
 void state_file_write(struct state_file *f, struct span content);
 /* -errno of a write that failed since the last call, or 0. */
 int state_file_failed(struct state_file *f);

@@ -11,7 +11,7 @@
 #define CONF_CONF_H
 
 #include "common/base/map.h"
-#include "common/base/secret.h"
+#include "common/conf/accounts.h"
 #include "common/conf/schedule.h"
 
 #include <stdio.h>
@@ -20,6 +20,7 @@
 #define CONF_NAME_MAX    32   /* of a storage's name and a key id */
 #define CONF_VALUE_MAX   4096 /* bytes of one value */
 #define CONF_STREAMS_MAX 20000
+#define CONF_PLUGINS_MAX 8
 
 /* --- the report --- */
 
@@ -170,20 +171,16 @@ struct conf_delivery {                                                      /* [
     char *web_allow_origin, *user_agent;
 };
 
-enum conf_role { CONF_ROLE_ROOT, CONF_ROLE_ADMIN, CONF_ROLE_USER, CONF_ROLE_GUEST, CONF_ROLES };
-struct conf_user {
-    char *login; /* "": this role is off */
-    struct secret password;
-};
-
 struct conf_module { /* [[module]] of [server] */
     struct conf_listens listen;
     bool cpanel_enable, api_enable;
-    char *cpanel_baseurl, *cpanel_module, *cpanel_auth;
+    char *cpanel_baseurl, *cpanel_module;
+    enum conf_sign_in cpanel_auth;
     char *api_baseurl, *api_module;
     struct conf_cidrs cpanel_whitelist, api_whitelist;
     struct conf_tls tls;
     struct conf_user users[CONF_ROLES];
+    struct conf_accounts own; /* beside those */
 };
 
 struct conf_dvr { /* [dvr] */
@@ -252,6 +249,7 @@ struct conf {
     struct conf_delivery delivery;
     struct conf_module module;
     struct conf_dvr dvr;
+    struct conf_list plugins, plugin_hosts; /* [plugins]: paths; what they may call */
     struct conf_list streams_include;
     char *nodes_include;
     struct conf_node *nodes; /* nodes.h */

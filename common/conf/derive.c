@@ -162,6 +162,10 @@ void derive_server(struct load *l)
     c->delivery.tls.kernel_line = line_of(l, "server/stream", "tls-kernel");
     derive_tls(l, "server/module", NULL, &c->module.tls);
     check_listeners(l);
+    derive_accounts(l);
+    if (c->plugins.n > CONF_PLUGINS_MAX)
+        report_add(l->r, CONF_MISTAKE, c->file, line_of(l, "plugins", "load"), "plugins/load",
+            "there are more than %d", CONF_PLUGINS_MAX);
     for (size_t i = 0; i < c->n_storages; i++) {
         struct conf_storage *st = &c->storages[i];
         char text[32];
@@ -211,7 +215,7 @@ static void lack(
 /* Is there anything that lets somebody watch a private stream? */
 static bool has_key(const struct conf *c)
 {
-    bool account = false;
+    bool account = c->module.own.n > 0;
 
     for (size_t i = 0; i < CONF_ROLES; i++)
         account |= c->module.users[i].login && c->module.users[i].login[0];

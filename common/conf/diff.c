@@ -82,6 +82,8 @@ static void diff_server(const struct conf *before, const struct conf *after, str
     }
     hash_keys(before, &keys[0]);
     hash_keys(after, &keys[1]);
+    hash_accounts(before, &keys[0]);
+    hash_accounts(after, &keys[1]);
     d->live |= keys[0] != keys[1];
 }
 

@@ -31,6 +31,8 @@ static const struct conf_word words_profile[] = {
 static const struct conf_word words_format[] = {{"text", CONF_LOG_TEXT}, {"json", CONF_LOG_JSON}, {NULL, 0}};
 static const struct conf_word words_sandbox[] = {
     {"best-effort", CONF_SANDBOX_BEST_EFFORT}, {"required", CONF_SANDBOX_REQUIRED}, {NULL, 0}};
+static const struct conf_word words_sign_in[] = {
+    {"session", CONF_SIGN_IN_SESSION}, {"basic", CONF_SIGN_IN_BASIC}, {NULL, 0}};
 static const struct conf_word words_down[] = {
     {"deny", CONF_DOWN_DENY}, {"allow", CONF_DOWN_ALLOW}, {NULL, 0}};
 static const struct conf_word words_level[] = {{"error", LOG_ERROR}, {"warn", LOG_WARN}, {"note", LOG_NOTE},
@@ -225,9 +227,9 @@ const struct conf_row conf_rows[] = {
     {CONF_ROW(MODULE, "cpanel-module", KIND_TEXT, module.cpanel_module, char *, "modules/cpanel/cpanel.lua"), .reload = RELOAD_LIVE,
         .help = "Its script: looked for in the site's folder, then in what is shipped."},
     {CONF_ROW(MODULE, "cpanel-whitelist", KIND_CIDRS, module.cpanel_whitelist, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
-        .help = "Networks from which it may be used. Empty: from everywhere."},
-    {CONF_ROW(MODULE, "cpanel-auth", KIND_TEXT, module.cpanel_auth, char *, "basic"), .reload = RELOAD_HTTPD, .accepted = CPANEL,
-        .help = "How users sign in."},
+        .help = "Networks from which users may sign in. Empty: from everywhere over TLS, without it from private addresses."},
+    {CONF_ROW(MODULE, "cpanel-auth", KIND_ENUM, module.cpanel_auth, enum conf_sign_in, "session"), .words = words_sign_in,
+        .reload = RELOAD_LIVE, .help = "session: users sign in on a page of the panel. basic: the browser asks them, and API and panel take Basic too. Without TLS both only from `cpanel-whitelist` or, where that is empty, from private addresses."},
     {CONF_ROW(MODULE, "api-enable", KIND_BOOL, module.api_enable, bool, "true"), .reload = RELOAD_LIVE,
         .help = "Serve the API."},
     {CONF_ROW(MODULE, "api-baseurl", KIND_BASE, module.api_baseurl, char *, "/api"), .reload = RELOAD_LIVE,
@@ -264,6 +266,12 @@ const struct conf_row conf_rows[] = {
         .help = "Patterns of the stream files, from the ini's folder."},
     {CONF_ROW("nodes", "include", KIND_PATH, nodes_include, char *, "media-server.nodes"), .reload = RELOAD_LIVE,
         .help = "File with one `node-id = hostname` a line, the nodes of the cluster."},
+
+    /* --- [plugins] ----------------------------------------------------------------------------------------------- */
+    {CONF_ROW("plugins", "load", KIND_LIST, plugins, struct conf_list, ""), .reload = RELOAD_LIVE,
+        .help = "Scripts that hear of what happens, run by the clock, see viewers and requests (docs/lua.md), up to 8: looked for in the site's folder, then in what is shipped."},
+    {CONF_ROW("plugins", "hosts", KIND_LIST, plugin_hosts, struct conf_list, ""), .reload = RELOAD_LIVE,
+        .help = "What they may call by HTTP: host, host:port, *.domain, or * for everything. Empty: nothing."},
 
     /* --- [storages] [[name]] -------------------------------------------------------------------------------------- */
     {STORAGE_ROW("path", KIND_PATH, path, char *, ""), .reload = RELOAD_LIVE, .help = "The storage's folder. Required."},
@@ -336,6 +344,11 @@ const struct conf_free_section conf_free_sections[] = {
         "Further keys of the access tokens, good between these times (2026-01-31, 2026-01-31T12:00:00Z or "
         "unix "
         "seconds). The last in the list that is good signs; a reload applies them."},
+    {"server/module/accounts", "LOGIN = ROLE:PASSWORD",
+        "Accounts beside those of [[[users]]]; the role is root, admin, user or guest, the password as it is "
+        "there (`msctl password` makes its hash)."},
+    {"server/module/cameras", "LOGIN = UID|BEGINNING*, ...",
+        "The streams that an account is for, wherever it signs in. An account without a list is for all."},
     {"nodes", "NODE-ID = HOST[:PORT][, HOST[:PORT]...]",
         "In the nodes file, and here too: the nodes of the cluster, this one may stand among them. Further "
         "hosts "

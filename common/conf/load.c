@@ -104,6 +104,10 @@ static void load_section(struct load *l, const struct source *s, const struct so
 
     if (strcmp(sec->path, "server/stream/keys") == 0)
         load_auth_keys(l, s, sec);
+    else if (strcmp(sec->path, "server/module/accounts") == 0)
+        load_accounts(l, s, sec);
+    else if (strcmp(sec->path, "server/module/cameras") == 0)
+        load_cameras(l, s, sec);
     else if (strcmp(sec->path, "storages") == 0)
         load_storages(l, s, sec);
     else if (span_starts(name, SPAN_LIT("storages/")) && span_find(span_from(name, 9), '/') < 0)
@@ -242,6 +246,7 @@ void conf_free(struct conf *c)
         secret_done(&c->delivery.keys[i].secret);
     }
     mem_free(c->delivery.keys);
+    conf_accounts_done(&c->module);
     mem_free(c->streams);
     mem_free(c->storages);
     map_done(&c->by_uid);

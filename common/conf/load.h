@@ -8,6 +8,7 @@
 #define LOAD_STORAGES_MAX     64
 #define LOAD_NODES_MAX        256
 #define LOAD_KEYS_MAX         16
+#define LOAD_ACCOUNTS_MAX     32  /* beside those of [[[users]]] */
 #define LOAD_ARCHIVES_MAX     8   /* storages of one stream */
 #define LOAD_STORAGE_PATH_MAX 200 /* such a path may be a storage's name in a message */
 #define LOAD_SOCKET_MAX       107 /* sun_path */
@@ -77,6 +78,12 @@ void load_remarks_done(struct load *l);
 void load_storages(struct load *l, const struct source *s, const struct source_section *sec);
 void load_storage(struct load *l, const struct source *s, const struct source_section *sec, const char *name);
 void load_auth_keys(struct load *l, const struct source *s, const struct source_section *sec);
+/* accounts.c */
+void load_accounts(struct load *l, const struct source *s, const struct source_section *sec);
+void load_cameras(struct load *l, const struct source *s, const struct source_section *sec);
+void derive_accounts(struct load *l);
+void conf_accounts_done(struct conf_module *m);
+void hash_accounts(const struct conf *c, uint64_t *h);
 struct conf_storage *load_storage_add(
     struct load *l, const char *name, const char *path, const char *file, unsigned line);
 

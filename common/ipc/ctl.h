@@ -100,6 +100,9 @@
  * - token revoke token=T|id=T|user=T|stream=T: no row. Durable; what runs on it ends within 2 s. By user or
  * stream: all tokens made until now.
  * - token revoked: a row each. kind t (token, user, stream), name t, at_us u, until_s u.
+ * - audit [N]: a row a line of the audit log, newest first, at most N (100). seq u, at_s u, who t, role t,
+ * from t, by t (session, basic, token, msctl), what t, on t, args t, result t (done, refused, failed), text
+ * t. "api audit" for the API. What only reads is not written down (master/audit_commands.c).
  * - cluster: a row a node, this one first. node u, host t, state t (docs/cluster.md), since_s u, flags t
  * (self, drained, full, ending), streams u (that run), term u; of this one left u (still to be given away);
  * of others address t, paths t ("heard/all"), flaps u, sent u, received u, heard_ms u, clock_ms i (its clock

@@ -104,6 +104,7 @@ enum {
     MESSAGE(SEG_OPENED, 39, TO_WORKER, TO_KEEPER, 512, 0)     /* id, storage (as ARCHIVE named it), path, start_us */ \
     MESSAGE(SEG_CLOSED, 40, TO_WORKER, TO_KEEPER, 65536, 0)   /* id, info: seg_info as archive/seginfo.h writes it */ \
     MESSAGE(SEG_STORED, 41, TO_KEEPER, TO_WORKER, 64, 0)      /* id: it is in the index, durably */ \
+    MESSAGE(SEGMENT, 99, TO_KEEPER, TO_MASTER, 512, 0)        /* uid, storage, path, start_us, end_us, bytes: of one that has been closed */ \
     MESSAGE(INDEX_SUSPECT, 70, TO_HTTPD | TO_MASTER, TO_MASTER | TO_KEEPER, 256, 0) /* name: who read it found damage that no record explains: look */ \
     MESSAGE(WRITE_FAILED, 42, TO_WORKER, TO_KEEPER, 64, 0)    /* errno: the keeper looks at the storage and answers by ARCHIVE */ \
     /* uid, duration_us (0: until space is needed), event_duration_us, capacity_bytes, capacity_percent (of a storage; both 0: no limit), \
@@ -128,10 +129,11 @@ enum {
        Before LISTEN, at a reload that found others, and once a day, for new ticket keys */ \
     MESSAGE(TLS, 90, TO_MASTER, TO_HTTPD, 65536, 0) \
     /* threads, web_dir (cpanel files), allow_origin, export_max_us (longest MP4 of the archive), pictures (helpers at most); scripts: lua_site, \
-       lua_shipped (folders), auth_module, api_module, cpanel_module */ \
+       lua_shipped (folders), auth_module, api_module, cpanel_module, plugins (array of paths), plugin_hosts (list) */ \
     MESSAGE(HTTPD_CONF, 51, TO_MASTER, TO_HTTPD, 8192, 0) \
     /* whitelist (CIDR list of whitelist-access as text, "": from everywhere), api (bool: is there one), api_whitelist, api_base (where it stands), cpanel (the same), cpanel_whitelist, keys (of tokens: array of kid, secret, \
-       not_before_s, not_after_s), audience (of tokens), proxies and exempt (CIDR lists: trusted-proxies, throttle-exempt), users (array of login, password, role), link_key, \
+       not_before_s, not_after_s), audience (of tokens), proxies and exempt (CIDR lists: trusted-proxies, throttle-exempt), users (array of login, password, role, cameras: uids and \
+       beginnings with '*', "": all), panel_basic (bool: Basic is a sign-in), link_key, \
        backend (URL), backend_timeout_us, backend_down_allows, digest_md5, web_login, address_limit, connections_limit (viewers), bandwidth_limit (bit/s; 0: none): behind HTTPD_CONF, and when anything of it has changed */ \
     MESSAGE(HTTPD_AUTH, 71, TO_MASTER, TO_HTTPD, 65536, 0) \
     /* rows: array of kind (token, user, stream), name, at_us, [until_s]: tokens that count no more, whole at the start and then what is new */ \
@@ -151,13 +153,20 @@ enum {
     /* id, url, signature (hexadecimal; "": none), body (JSON): a webhook to be sent; one at a time */ \
     MESSAGE(HOOKS, 94, TO_MASTER, TO_HTTPD, 65536, 0) \
     MESSAGE(HOOKS_DONE, 95, TO_HTTPD, TO_MASTER, 512, 0)      /* id, status (of HTTP; 0: no answer), why */ \
+    /* who, role, from (address), by (session, basic, token), what, result (done, refused, failed), text, held (lines left out before it): \
+       who did something that the master did not see, such as signing in */ \
+    MESSAGE(AUDIT, 96, TO_HTTPD, TO_MASTER, 2048, 0) \
+    MESSAGE(HAPPENED, 97, TO_MASTER, TO_HTTPD, 16384, 0)      /* event, data (JSON): what webhooks are told, as it happens; "segment" */ \
+    /* plugin (its name), key, [value]: a row of the key-value store of plug-ins; without a value it goes. From the master: all of them, \
+       behind HTTPD_CONF */ \
+    MESSAGE(STORE, 100, TO_HTTPD | TO_MASTER, TO_MASTER | TO_HTTPD, 8192, 0) \
     MESSAGE(HELPER_WANT, 57, TO_HTTPD, TO_MASTER, 64, 0)      /* kind (1: ms-picture): answered by HELPER, once there is one */ \
     /* kind, id, pid, err (0, or positive errno: it could not be born); descriptor: the helper's socket, which only it and httpd have, when \
        err is 0 */ \
     MESSAGE(HELPER, 58, TO_MASTER, TO_HTTPD, 64, 1) \
     MESSAGE(HELPER_GONE, 59, TO_HTTPD, TO_MASTER, 64, 0)      /* id: not needed any more, or hangs: it is killed */ \
     /* --- msctl: commands and rows stand in ctl.h ---------------------------------------------------------------- */ \
-    MESSAGE(CTL, 60, TO_CTL, TO_MASTER, 4096, 0)              /* proto, cmd, args (array of text) */ \
+    MESSAGE(CTL, 60, TO_CTL, TO_MASTER, 4096, 0)              /* proto, cmd, args (array of text); of httpd, for whom: [who, role, from, by] */ \
     MESSAGE(CTL_BODY, 64, TO_CTL, TO_MASTER, 65536, 0)        /* data: before CTL, in pieces, for commands that take more than words */ \
     MESSAGE(CTL_OPEN, 63, TO_HTTPD, TO_MASTER, 64, 1)         /* a socket, on which it asks as msctl does: the commands of the API alone */ \
     MESSAGE(CTL_ROW, 61, TO_MASTER, TO_CTL, 65536, 0)         /* rows: array of maps, at most 100 */ \

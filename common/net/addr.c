@@ -66,6 +66,23 @@ bool addr_is_loopback(const struct addr *a)
     return addr_is_v4(a) ? a->b[12] == 127 : memcmp(a->b, one, sizeof(one)) == 0;
 }
 
+bool addr_is_private(const struct addr *a)
+{
+    static const struct {
+        uint8_t four[4];
+        unsigned bits;
+    } v4[] = {{{127, 0, 0, 0}, 8}, {{10, 0, 0, 0}, 8}, {{172, 16, 0, 0}, 12}, {{192, 168, 0, 0}, 16},
+        {{169, 254, 0, 0}, 16}};
+    static const uint8_t local[16] = {[15] = 1}, unique[16] = {0xfc}, link[16] = {0xfe, 0x80};
+
+    for (size_t i = 0; i < ARRAY_N(v4); i++) {
+        struct addr net = addr_of_v4(v4[i].four);
+
+        if (addr_has_prefix(a, net.b, ADDR_V4_BITS + v4[i].bits)) return true;
+    }
+    return addr_has_prefix(a, local, 128) || addr_has_prefix(a, unique, 7) || addr_has_prefix(a, link, 10);
+}
+
 bool addr_eq(const struct addr *a, const struct addr *b)
 {
     return memcmp(a->b, b->b, sizeof(a->b)) == 0;

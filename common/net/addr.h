@@ -20,6 +20,8 @@ struct addr addr_of_v4(const uint8_t four[4]);
 bool addr_parse(struct span text, struct addr *ret);
 bool addr_is_v4(const struct addr *a);
 bool addr_is_loopback(const struct addr *a);
+/* Of this machine, a private network (RFC 1918, RFC 4193) or this link. */
+bool addr_is_private(const struct addr *a);
 bool addr_eq(const struct addr *a, const struct addr *b);
 /* As people write it, IPv4 without its prefix; returns dst. */
 const char *addr_text(const struct addr *a, char dst[ADDR_TEXT_MAX]);

@@ -173,6 +173,74 @@ struct span json_shown(struct span *s, char buf[static UTF8_SHOWN_MAX])
     return span(buf, 2);
 }
 
+/* --- escapes --- */
+
+static void put_utf8(struct wr *w, uint32_t c)
+{
+    if (c < 0x80) {
+        wr_u8(w, (uint8_t)c);
+        return;
+    }
+    if (c < 0x800) {
+        wr_u8(w, (uint8_t)(0xc0 | c >> 6));
+    } else if (c < 0x10000) {
+        wr_u8(w, (uint8_t)(0xe0 | c >> 12));
+        wr_u8(w, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
+    } else {
+        wr_u8(w, (uint8_t)(0xf0 | c >> 18));
+        wr_u8(w, (uint8_t)(0x80 | (c >> 12 & 0x3f)));
+        wr_u8(w, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
+    }
+    wr_u8(w, (uint8_t)(0x80 | (c & 0x3f)));
+}
+
+static bool unicode(struct span *s, uint32_t *ret)
+{
+    uint64_t v;
+
+    if (s->n < 6 || s->p[0] != '\\' || s->p[1] != 'u' || !span_hex64(span_sub(*s, 2, 4), &v)) return false;
+    *s = span_from(*s, 6);
+    *ret = (uint32_t)v;
+    return true;
+}
+
+/* A pair of surrogates is one character. */
+static bool read_unicode(struct span *s, struct wr *w)
+{
+    uint32_t c, low;
+
+    if (!unicode(s, &c) || (c >= 0xdc00 && c < 0xe000)) return false;
+    if (c >= 0xd800 && c < 0xdc00) {
+        if (!unicode(s, &low) || low < 0xdc00 || low >= 0xe000) return false;
+        c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+    }
+    put_utf8(w, c);
+    return true;
+}
+
+bool json_read_text(struct wr *w, struct span s)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+
+    while (s.n > 0) {
+        ssize_t n = span_find(s, '\\');
+        const char *at;
+
+        wr_bytes(w, span_sub(s, 0, n < 0 ? s.n : (size_t)n));
+        if (n < 0) break;
+        s = span_from(s, (size_t)n);
+        if (s.n > 1 && s.p[1] == 'u') {
+            if (!read_unicode(&s, w)) return false;
+            continue;
+        }
+        at = s.n > 1 && s.p[1] ? strchr(from, s.p[1]) : NULL;
+        if (!at) return false;
+        wr_u8(w, (uint8_t)to[at - from]);
+        s = span_from(s, 2);
+    }
+    return wr_ok(w);
+}
+
 bool json_put_text(struct buf *to, struct span s)
 {
     char mem[UTF8_SHOWN_MAX];

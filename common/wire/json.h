@@ -7,6 +7,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/utf8.h"
+#include "common/base/wr.h"
 
 #define JSON_DEPTH_MAX 16
 
@@ -31,6 +32,8 @@ bool json_next(struct json *j, struct json_item *ret);
 /* Takes one character off the front of a text, and returns it as it stands between JSON's quotes: escaped
  * where it has to be, or would harm who shows it (utf8.h). Empty when s is. */
 struct span json_shown(struct span *s, char buf[static UTF8_SHOWN_MAX]);
+/* What the escapes of a text or key stand for, as UTF-8. false: half a pair of surrogates, or no room. */
+bool json_read_text(struct wr *w, struct span text);
 /* With its quotes; bytes that are no UTF-8 become U+FFFD. false: to's limit. */
 bool json_put_text(struct buf *to, struct span s);
 

@@ -337,14 +337,16 @@ bool token_mint(const struct token_keys *k, const struct token *t, int64_t now_s
     return wr_cstr(&text)[0] != '\0';
 }
 
+bool token_pattern_fits(struct span pattern, struct span uid)
+{
+    if (pattern.n > 0 && pattern.p[pattern.n - 1] == '*')
+        return span_starts(uid, span_sub(pattern, 0, pattern.n - 1));
+    return span_eq(uid, pattern);
+}
+
 bool token_fits_stream(const struct token *t, struct span uid)
 {
-    for (size_t i = 0; i < t->n_streams; i++) {
-        struct span want = span_of(t->streams[i]);
-
-        if (want.n > 0 && want.p[want.n - 1] == '*' ? span_starts(uid, span_sub(want, 0, want.n - 1))
-                                                    : span_eq(uid, want))
-            return true;
-    }
+    for (size_t i = 0; i < t->n_streams; i++)
+        if (token_pattern_fits(span_of(t->streams[i]), uid)) return true;
     return false;
 }

@@ -90,6 +90,7 @@ bool token_mint(const struct token_keys *k, const struct token *t, int64_t now_s
 bool token_fits_stream(const struct token *t, struct span uid);
 /* A pattern: a uid's characters, maybe with '*' at its end, or "*" alone. */
 bool token_pattern_ok(struct span pattern);
+bool token_pattern_fits(struct span pattern, struct span uid);
 
 /* The parts, for tests. */
 void token_write(struct wr *w, const struct token *t);

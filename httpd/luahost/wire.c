@@ -6,10 +6,12 @@
 
 const char *luahost_slot_name(enum luahost_slot slot)
 {
-    static const char *const names[LUAHOST_SLOTS] = {
+    static const char *const names[LUAHOST_PLUGIN] = {
         [LUAHOST_AUTH] = "auth", [LUAHOST_API] = "api", [LUAHOST_API3] = "api3", [LUAHOST_CPANEL] = "cpanel"};
+    static const char *const plugins[LUAHOST_PLUGINS_MAX] = {
+        "plugin-1", "plugin-2", "plugin-3", "plugin-4", "plugin-5", "plugin-6", "plugin-7", "plugin-8"};
 
-    return names[slot];
+    return slot < LUAHOST_PLUGIN ? names[slot] : plugins[slot - LUAHOST_PLUGIN];
 }
 
 struct packer luahost_begin(struct buf *to, enum luahost_op op, uint32_t pairs, size_t *ret_at)

@@ -25,6 +25,7 @@
 #define LUAHOST_SOURCES_MAX (512u << 10)                 /* bytes of all files of a script */
 #define LUAHOST_FILES_MAX   64
 #define LUAHOST_PATH_MAX    256
+#define LUAHOST_PLUGINS_MAX 8
 #define LUAHOST_NAME_MAX    64   /* of what is asked for */
 #define LUAHOST_ERROR_MAX   2048 /* of a traceback */
 #define LUAHOST_LOG_MAX     512
@@ -50,8 +51,16 @@ enum luahost_op {
 };
 
 /* Scripts that run, each in a Lua state of its own. */
-enum luahost_slot { LUAHOST_AUTH = 0, LUAHOST_API, LUAHOST_API3, LUAHOST_CPANEL, LUAHOST_SLOTS };
+enum luahost_slot {
+    LUAHOST_AUTH = 0,
+    LUAHOST_API,
+    LUAHOST_API3,
+    LUAHOST_CPANEL,
+    LUAHOST_PLUGIN, /* the first of them */
+    LUAHOST_SLOTS = LUAHOST_PLUGIN + LUAHOST_PLUGINS_MAX
+};
 const char *luahost_slot_name(enum luahost_slot slot);
+#define LUAHOST_PLUGINS (((1u << LUAHOST_PLUGINS_MAX) - 1) << LUAHOST_PLUGIN) /* bits of all of them */
 
 /* Appends the length and the map's head with `op`; then the other pairs are packed. */
 struct packer luahost_begin(struct buf *to, enum luahost_op op, uint32_t pairs, size_t *ret_at);

@@ -110,8 +110,9 @@ static int open_script(lua_State *L)
     sandbox_open(L);
     sandbox_load(L, *entry);
     lua_call(L, 0, 1);
+    if (lua_istable(L, -1)) sandbox_hooks(L);
     if (!lua_isfunction(L, -1))
-        luaL_error(L, "%s: the script does not return a function",
+        luaL_error(L, "%s: the script does not return a function, or a table of hooks",
             lua_pushlstring(L, (const char *)entry->p, entry->n));
     w->entry = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;

@@ -48,6 +48,9 @@ void sandbox_open(lua_State *L);
 /* Pushes the chunk of one of the files, compiled. May raise: there is none, or it is no Lua text. */
 void sandbox_load(lua_State *L, struct span path);
 
+/* The table of a plug-in's hooks on top becomes the function that finds the right one: hooks.c. May raise. */
+void sandbox_hooks(lua_State *L);
+
 /* These raise where a value is too deep, too large or of another kind. */
 void value_push(lua_State *L, const struct packed *v);
 void value_pack(lua_State *L, int at, struct packer *to);

@@ -4,7 +4,9 @@
 #include "common/conf/paths.h"
 #include "common/ipc/ctl.h"
 #include "scripts/msctl/ask.h"
+#include "scripts/msctl/audit.h"
 #include "scripts/msctl/evidence.h"
+#include "scripts/msctl/password.h"
 #include "scripts/msctl/plan.h"
 #include "scripts/msctl/tls.h"
 
@@ -79,6 +81,10 @@ static const struct show_column event_columns[] = {{"uid", "UID", SHOW_TEXT}, {"
 static const struct show_column key_columns[] = {
     {"fingerprint", "fingerprint", SHOW_TEXT}, {"file", "secret half", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
 
+static const struct show_column audit_columns[] = {{"at_s", "WHEN", SHOW_TIME}, {"who", "WHO", SHOW_TEXT},
+    {"role", "ROLE", SHOW_TEXT}, {"from", "FROM", SHOW_TEXT}, {"by", "BY", SHOW_TEXT},
+    {"what", "WHAT", SHOW_TEXT}, {"on", "ON", SHOW_TEXT}, {"args", "WITH", SHOW_TEXT},
+    {"result", "RESULT", SHOW_TEXT}, {"text", "WHY", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
 static const struct show_column revoked_columns[] = {{"kind", "KIND", SHOW_TEXT}, {"name", "NAME", SHOW_TEXT},
     {"until_s", "UNTIL", SHOW_TIME}, {NULL, NULL, SHOW_TEXT}};
 
@@ -185,6 +191,11 @@ static void print_cluster_streams(const struct show *s, FILE *out)
     show_table(s, cluster_stream_columns, out);
 }
 
+static void print_audit(const struct show *s, FILE *out)
+{
+    show_table(s, audit_columns, out);
+}
+
 static void print_nothing(const struct show *s, FILE *out)
 {
     (void)s;
@@ -258,6 +269,11 @@ static const struct command {
     {"token revoke", "token revoke KIND=NAME",
         "takes back token=TOKEN, id=ID, or all of user=NAME, stream=UID", 1, 1, print_nothing, NULL},
     {"token revoked", "token revoked", "what was taken back", 0, 0, print_revoked, NULL},
+    {"audit verify", "audit verify [FILE...]", "is the audit log as it was written? oldest file first", 0,
+        ASK_ARGS_MAX, print_nothing, NULL},
+    {"audit", "audit [N]", "who did what, newest first", 0, 1, print_audit, NULL},
+    {"password", "password", "a password's hash, for [[[users]]]: reads the password from standard input", 0,
+        0, print_nothing, NULL},
     {"key show", "key show", "the public half of the key by which this node signs, and its fingerprint", 0, 0,
         print_key, NULL},
     {"tls self-signed", "tls self-signed [NAME...]",
@@ -286,6 +302,8 @@ static const struct extra {
     {"archive verify", "K", local_verify},
     {"archive vacuum", "Y", local_vacuum},
     {"tls self-signed", "OF", local_self_signed},
+    {"password", "", local_password},
+    {"audit verify", "", local_audit_verify},
 };
 
 static const struct extra *extra_of(const struct command *cmd)

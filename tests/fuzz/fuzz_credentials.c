@@ -6,6 +6,7 @@
 #include "httpd/proxied.h"
 #include "httpd/secure_link.h"
 #include "httpd/stream.h"
+#include "httpd/who.h"
 
 #include <netinet/in.h>
 
@@ -18,7 +19,7 @@ static struct cidrs proxies;
 static void prepare(void)
 {
     nonces = nonces_new();
-    accounts_add(&accounts, SPAN_LIT("anna"), SPAN_LIT("nobody can know this"), SPAN_LIT("user"));
+    accounts_add(&accounts, SPAN_LIT("anna"), SPAN_LIT("nobody can know this"), SPAN_LIT("user"), SPAN_NONE);
     cidrs_parse(SPAN_LIT("127.0.0.0/8, ::1"), 8, &proxies);
 }
 
@@ -42,6 +43,18 @@ static void show(struct span token)
         __builtin_trap();
 }
 
+/* A cookie's value is a piece of its field: no blank, no other cookie of the line. */
+static void look_at_cookies(const struct head *head)
+{
+    static const char *const names[] = {WHO_COOKIE, WHO_COOKIE_SECURE, CREDENTIALS_COOKIE};
+
+    for (size_t i = 0; i < ARRAY_N(names); i++) {
+        struct span value = cookie_get(head, names[i]);
+
+        if (span_find(value, ';') >= 0 || !span_eq(value, span_trim(value))) __builtin_trap();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     const struct sockaddr_in peer = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -54,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     if (!nonces) prepare();
     if (http_request_parse(&find, span(data, n), 65536, &req, &used) != 0) return 0;
+    look_at_cookies(&req.head);
     credentials_of(&req, &c);
     if (c.token && strlen(c.token) > ACCESS_TOKEN_MAX) __builtin_trap();
     if (c.token) show(span_of(c.token));

@@ -31,7 +31,7 @@ static void call_known(const struct lua_call *c, const struct packed *args)
     lua_call_done(c, SPAN_LIT("\xc0"));
 }
 
-static const struct lua_ops ops = {want, gone};
+static const struct lua_ops ops = {want, gone, NULL};
 static const struct lua_row calls[] = {{"known", 1u << LUAHOST_API, false, call_known}, {0}};
 
 static void done(void *arg, const struct lua_answer *answer)
@@ -82,7 +82,7 @@ static void say(int fd, struct span s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-    const struct lua_asker who = {NULL, done, NULL};
+    const struct lua_asker who = {NULL, done, NULL, NULL};
     struct lua_asker asker;
     int sv[2];
 

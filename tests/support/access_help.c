@@ -197,8 +197,8 @@ void access_help_site(struct access_help *h, const struct access_site *site)
     a->digest_md5 = a->web_login = true;
     if (site->users)
         must(accounts_add(&a->accounts, SPAN_LIT("anna"), span_of(site->password ? site->password : "wonder"),
-                 SPAN_LIT("user")) &&
-            accounts_add(&a->accounts, SPAN_LIT("bert"), SPAN_LIT("brick"), SPAN_LIT("guest")));
+                 SPAN_LIT("user"), SPAN_NONE) &&
+            accounts_add(&a->accounts, SPAN_LIT("bert"), SPAN_LIT("brick"), SPAN_LIT("guest"), SPAN_NONE));
     auth_share(&h->http.server, a);
     httpd_help_settle(&h->http);
 }

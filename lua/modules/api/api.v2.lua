@@ -15,6 +15,8 @@
 -- request.address   of whoever asks
 -- request.host      that it was sent to, as it says
 -- request.is_local  does the request come from this machine itself?
+-- request.user      nil, or { name, role = root, admin, user or guest, by = session, basic or token, cameras = nil (all) or
+--                   an array of uids and beginnings with '*' }: who has signed in, or whose token of the API it is
 -- request.token     nil, or { valid, user, ops = { api = true, ... } }
 --
 -- The answer: { status = 200, body = text, type = "application/json", headers = { name = text } }
@@ -92,8 +94,9 @@ local function find(request)
 end
 
 local function may(request)
-    local token = request.token
-    return token and token.valid and token.ops.api
+    local user = request.user
+    if not user then return false end
+    return user.role == "root" or user.role == "admin" or request.method == "GET" or request.method == "HEAD"
 end
 
 return function(request)

@@ -20,11 +20,12 @@ static int setup(void **state)
     now.nonces = nonces = nonces_new();
     now.md5 = true;
     now.now_s = 1700000000;
-    assert_true(accounts_add(&accounts, SPAN_LIT("anna"), SPAN_LIT("secret"), SPAN_LIT("user")));
+    assert_true(accounts_add(&accounts, SPAN_LIT("anna"), SPAN_LIT("secret"), SPAN_LIT("user"), SPAN_NONE));
     /* scrypt of "slow", salt "saltsalt", N 2^10, r 8, p 1 */
     assert_true(accounts_add(&accounts, SPAN_LIT("bert"),
-        SPAN_LIT("$scrypt$ln=10,r=8,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAA"), SPAN_LIT("guest")));
-    assert_false(accounts_add(&accounts, SPAN_LIT("x"), SPAN_LIT("y"), SPAN_LIT("king")));
+        SPAN_LIT("$scrypt$ln=10,r=8,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAA"), SPAN_LIT("guest"),
+        SPAN_NONE));
+    assert_false(accounts_add(&accounts, SPAN_LIT("x"), SPAN_LIT("y"), SPAN_LIT("king"), SPAN_NONE));
     ask = (struct access_ask){.method = "DESCRIBE", .uri = SPAN_LIT("rtsp://h/cam")};
     ask.address = addr_of_v4((uint8_t[4]){10, 0, 0, 1});
     return 0;

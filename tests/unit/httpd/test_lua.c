@@ -139,7 +139,7 @@ static void gone(void *arg, uint64_t id)
     end_host((unsigned)id - 1);
 }
 
-static const struct lua_ops ops = {want, gone};
+static const struct lua_ops ops = {want, gone, NULL};
 
 /* --- what scripts may ask for --- */
 
@@ -284,7 +284,7 @@ static void answered(void *arg, const struct lua_answer *answer)
 
 static unsigned ask_for(enum luahost_slot slot, const char *what, usec_t most_us)
 {
-    const struct lua_asker who = {site.loop, answered, (void *)(uintptr_t)site.n_asks};
+    const struct lua_asker who = {site.loop, answered, (void *)(uintptr_t)site.n_asks, NULL};
     struct packer p;
     struct buf b;
 

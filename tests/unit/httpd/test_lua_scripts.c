@@ -135,7 +135,7 @@ static void scripts_of_another_server(void **state)
     put_text("site/modules/cpanel/cpanel.lua", "return {}\n");
     put_script("site/modules/api/api.v2.lua", bytecode, sizeof(bytecode) - 1);
     look();
-    for (unsigned i = 0; i < LUAHOST_SLOTS; i++) {
+    for (unsigned i = 0; i < LUAHOST_PLUGIN; i++) {
         if (i == LUAHOST_API3) continue; /* the site has none */
         assert_non_null(strstr(found[i].foreign, "/site/modules/"));
         assert_non_null(strstr(found[i].from, "/ours/modules/"));
@@ -178,6 +178,22 @@ static void places_that_are_none(void **state)
     }
 }
 
+/* Plug-ins that are not configured are looked for nowhere, and those that are as the others. */
+static void plug_ins(void **state)
+{
+    (void)state;
+    put_text("site/modules/site/alarm.lua", HEAD "alarm");
+    look();
+    assert_int_equal(buf_n(&found[LUAHOST_PLUGIN].load), 0);
+    assert_string_equal(found[LUAHOST_PLUGIN].error, "");
+    snprintf(conf.entry[LUAHOST_PLUGIN + 1], LUAHOST_PATH_MAX, "modules/site/alarm.lua");
+    snprintf(conf.entry[LUAHOST_PLUGIN + 2], LUAHOST_PATH_MAX, "modules/site/none.lua");
+    before = 0;
+    look();
+    assert_true(has(LUAHOST_PLUGIN + 1, "modules/site/alarm.lua", HEAD "alarm"));
+    assert_non_null(strstr(found[LUAHOST_PLUGIN + 2].error, "neither in the site's folder nor in ours"));
+}
+
 static void limits(void **state)
 {
     char *large = mem_new(LUA_FILE_MAX + 2), path[64];
@@ -212,6 +228,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(scripts_of_another_server, begin, end),
         cmocka_unit_test_setup_teardown(other_places, begin, end),
         cmocka_unit_test_setup_teardown(places_that_are_none, begin, end),
+        cmocka_unit_test_setup_teardown(plug_ins, begin, end),
         cmocka_unit_test_setup_teardown(limits, begin, end),
     };
 

@@ -10,6 +10,7 @@
 #include "common/base/mem.h"
 #include "common/base/wr.h"
 #include "common/ipc/channel.h"
+#include "httpd/caller.h"
 #include "httpd/master_ask.h"
 
 #define WAIT_US (20 * US_PER_S)
@@ -17,6 +18,7 @@
 static struct loop *loop;
 static struct master_asks *asks;
 static struct loop_timer late;
+static const struct caller *caller; /* NULL: nobody */
 
 /* The master: keeps the sockets, and what was asked on each. */
 static struct {
@@ -125,8 +127,8 @@ static bool ask_with(const char *cmd, const char *const *args, uint32_t n)
     pack_array(&p, n);
     for (uint32_t i = 0; i < n; i++) pack_str(&p, span_of(args[i]));
     assert_int_equal(unpack_new(buf_span(&b), &u), 0);
-    ok = master_ask(
-        asks, &(struct master_question){.cmd = span_of(cmd), .args = unpack_root(u)}, on_answer, NULL);
+    ok = master_ask(asks,
+        &(struct master_question){.cmd = span_of(cmd), .args = unpack_root(u), .caller = caller}, on_answer, NULL);
     unpack_done(u);
     buf_done(&b);
     return ok;
@@ -247,6 +249,39 @@ static void server_ends(void **state)
     assert_string_equal(got.text, "the server ends");
 }
 
+/* For somebody who sees some streams: rows of others are left out, and nothing is asked about them. */
+static void of_a_caller(void **state)
+{
+    static const char *const mine[] = {"yard-2"}, *const other[] = {"hall"}, *const none[] = {"from=1"};
+    static struct caller who = {.name = "anna", .role = "user", .by = "session"};
+    static const char *const uids[] = {"hall", "yard-1", "yard-2"};
+    struct packer *p;
+
+    (void)state;
+    assert_true(camera_list_read(SPAN_LIT("yard-*"), &who.cameras));
+    caller = &who;
+    assert_false(ask_with("restart", other, 1));
+    assert_true(
+        ask_with("restart", mine, 1) && ask_with("events", none, 1) && ask_with("api streams", NULL, 0));
+    caller = NULL;
+    run_to(3);
+    p = channel_begin(master.ch[2], MSG_CTL_ROW, 1);
+    pack_key(p, "rows");
+    pack_array(p, 4);
+    for (size_t i = 0; i < ARRAY_N(uids); i++) {
+        pack_map(p, 1);
+        pack_kv_text(p, "uid", uids[i]);
+    }
+    pack_map(p, 1);
+    pack_kv_text(p, "name", "of no stream");
+    channel_end(master.ch[2], NULL, 0);
+    end(master.ch[2], 0, "");
+    run_to(1);
+    assert_int_equal(got.code, 0);
+    assert_int_equal(got.pages, 1);
+    assert_in_range(got.bytes, 40, 50); /* three rows of four */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +291,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(master_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(too_much, setup, teardown),
         cmocka_unit_test_setup_teardown(server_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(of_a_caller, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
