@@ -346,6 +346,11 @@ const struct lua_row api_calls[] = {
     {0},
 };
 
+struct master_asks *api_calls_master(void)
+{
+    return calls.master;
+}
+
 struct stream_rows *api_calls_rows(void)
 {
     return calls.rows;

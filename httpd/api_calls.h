@@ -17,6 +17,7 @@
 #include "httpd/lua_calls.h"
 
 struct auth;
+struct master_asks;
 struct server;
 extern const struct lua_row api_calls[];
 
@@ -25,6 +26,7 @@ void api_calls_start(struct loop *l, struct server *server, void (*open)(void *a
 /* Lists of streams, for others on the main loop; NULL before the start. */
 struct stream_rows;
 struct stream_rows *api_calls_rows(void);
+struct master_asks *api_calls_master(void);
 /* The keys that tokens are made with from now on; takes the reference. */
 void api_calls_auth(struct auth *a);
 

@@ -3,6 +3,7 @@
 #include "httpd/audit.h"
 #include "httpd/auth.h"
 #include "httpd/doors.h"
+#include "httpd/feed.h"
 #include "httpd/h2_conn.h"
 #include "httpd/hub.h"
 #include "httpd/api_calls.h"
@@ -270,6 +271,7 @@ static int start(struct control *c, const struct packed *body)
     c->server.give_push = give_push;
     c->server.lua = lua_new(c->loop, &lua_ops, api_calls, c);
     api_calls_start(c->loop, &c->server, open_question, c);
+    c->server.feed = feed_new(c->loop, api_calls_rows(), api_calls_master());
     c->audit = (struct audit){
         .loop = c->loop, .master = child_control(c->child), .bucket = bucket_of(AUDIT_EVERY_US, AUDIT_BURST)};
     c->server.audit = &c->audit;
@@ -429,7 +431,11 @@ static int on_hooks(struct control *c, struct incoming *in)
 
 static int on_happened(struct control *c, struct incoming *in)
 {
-    if (c->running) plugins_happened(packed_str(in->body, "event"), packed_str(in->body, "data"));
+    struct span event = packed_str(in->body, "event"), data = packed_str(in->body, "data");
+
+    if (!c->running) return 0;
+    plugins_happened(event, data);
+    feed_notice(c->server.feed, event, data);
     return 0;
 }
 

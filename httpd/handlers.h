@@ -24,6 +24,9 @@ void serve_stream_info(struct http *h);
 /* api.c */
 void serve_api(struct http *h);
 
+/* feed_client.c */
+void serve_events(struct http *h);
+
 /* signin.c */
 void serve_session(struct http *h);
 

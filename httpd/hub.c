@@ -170,6 +170,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
         list_init(&hub->shaking);
         list_init(&hub->relays);
         list_init(&hub->arrivals);
+        list_init(&hub->feed_clients);
         list_init(&hub->h2_conns);
         hub->auth = auth_new();
         sessions_init(&hub->sessions);

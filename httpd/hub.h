@@ -26,6 +26,7 @@
 struct assets;
 struct audit;
 struct auth;
+struct feed;
 struct cameras;
 struct conn;
 struct films;
@@ -65,6 +66,8 @@ struct hub {
     struct hub_count count;
     uint64_t closed_bytes; /* sent on connections that are gone */
     char allow_origin[ALLOW_ORIGIN_MAX];
+    struct list feed_clients; /* struct feed_client */
+    uint64_t last_feed_client;
     uint64_t last_viewer; /* number of the newest session or hold (viewers.h) */
     struct auth *auth;    /* who may watch at all; never NULL */
     struct sessions sessions;
@@ -91,6 +94,7 @@ struct server {
     struct guess *guesses;          /* who guesses credentials */
     struct nonces *nonces;          /* of logins */
     struct signins *signins;        /* who has signed in to API and panel */
+    struct feed *feed;              /* the panel's event stream; set before server_start; NULL: there is none */
     struct audit *audit;         /* where it is said who did what; set before server_start; NULL: nowhere */
     struct pool *passwords;      /* where those are looked at that take time */
     struct quota *quota;         /* viewers that are counted over hubs */

@@ -29,6 +29,12 @@ void lua_load_new_host(struct lua *x)
     lua_load_all(x);
 }
 
+/* A plug-in that is not configured any more. */
+static bool is_let_go(const struct lua *x, unsigned slot)
+{
+    return x->conf.entry[slot][0] == '\0' && slot >= LUAHOST_PLUGIN;
+}
+
 void lua_load_found(struct lua *x, enum luahost_slot slot, struct lua_found *f)
 {
     struct lua_script *s = &x->scripts[slot];
@@ -51,8 +57,7 @@ void lua_load_found(struct lua *x, enum luahost_slot slot, struct lua_found *f)
     s->candidate = f->load;
     f->load = (struct buf){0};
     snprintf(s->from, sizeof(s->from), "%s", f->from);
-    if (slot >= LUAHOST_PLUGIN && x->conf.entry[slot][0] == '\0')
-        buf_done(&s->good); /* none is wanted any more */
+    if (is_let_go(x, slot)) buf_done(&s->good);
 }
 
 static void refuse(struct lua_script *s, unsigned slot, struct span error)

@@ -165,7 +165,8 @@ static size_t words_n(struct span cmd, const struct packed *args)
     return n;
 }
 
-/* Of a command about one stream that is the first word; "from=..." names none. What goes along may name any. */
+/* Of a command about one stream that is the first word; "from=..." names none. What goes along may name any.
+ */
 static bool may_ask(const struct master_question *q)
 {
     struct span first = packed_as_str(packed_at(q->args, 0));
@@ -181,8 +182,7 @@ bool master_ask(struct master_asks *x, const struct master_question *q,
     struct ask *a;
     int sv[2];
 
-    if (!may_ask(q) || x->n == MASTER_ASKS_MAX ||
-        words_n(q->cmd, q->args) > message_row(MSG_CTL)->most ||
+    if (!may_ask(q) || x->n == MASTER_ASKS_MAX || words_n(q->cmd, q->args) > message_row(MSG_CTL)->most ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
         return false;
     a = NEW(struct ask);

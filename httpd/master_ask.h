@@ -39,8 +39,8 @@ struct master_question {
      * about such a stream is refused. NULL: nobody. */
     const struct caller *caller;
 };
-/* done is called once. false: too many are under way, or a word or the body is too long, or the caller may not;
- * done is not called. */
+/* done is called once. false: too many are under way, or a word or the body is too long, or the caller may
+ * not; done is not called. */
 bool master_ask(struct master_asks *x, const struct master_question *q,
     void (*done)(void *arg, struct master_answer *a), void *arg);
 

@@ -22,6 +22,7 @@ local PARTS = {
     require("modules.api.v3.revisions"),
     require("modules.api.v3.server"),
     require("modules.api.v3.probe"),
+    require("modules.api.v3.people"),
 }
 
 local routes = {}

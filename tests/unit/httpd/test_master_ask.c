@@ -128,7 +128,8 @@ static bool ask_with(const char *cmd, const char *const *args, uint32_t n)
     for (uint32_t i = 0; i < n; i++) pack_str(&p, span_of(args[i]));
     assert_int_equal(unpack_new(buf_span(&b), &u), 0);
     ok = master_ask(asks,
-        &(struct master_question){.cmd = span_of(cmd), .args = unpack_root(u), .caller = caller}, on_answer, NULL);
+        &(struct master_question){.cmd = span_of(cmd), .args = unpack_root(u), .caller = caller}, on_answer,
+        NULL);
     unpack_done(u);
     buf_done(&b);
     return ok;
