@@ -89,7 +89,7 @@ static void load_entry(struct assets *a, int dir, const char *name, const char *
         return;
     }
     type = S_ISREG(st.st_mode) ? type_of(name) : NULL;
-    if (type && a->n < ASSETS_MAX) add(a, dir, name, path, type);
+    if (type && a->n < ASSETS_MAX && !assets_find(a, span_of(path))) add(a, dir, name, path, type);
 }
 
 /* Takes fd. */
@@ -107,13 +107,22 @@ static void load_dir(struct assets *a, int fd, const char *below, unsigned depth
     closedir(d);
 }
 
-struct assets *assets_load(const char *dir, int *ret_err)
+static int load_root(struct assets *a, const char *dir)
 {
-    struct assets *a = NEW(struct assets);
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    *ret_err = fd < 0 ? -errno : 0;
-    if (fd >= 0) load_dir(a, fd, "", 0);
+    if (fd < 0) return -errno;
+    load_dir(a, fd, "", 0);
+    return 0;
+}
+
+struct assets *assets_load(const char *dir, const char *site, int *ret_err)
+{
+    struct assets *a = NEW(struct assets);
+
+    if (site && load_root(a, site) == 0)
+        log_info("site-files", "dir=%s files=%zu", log_q(span_of(site)), a->n);
+    *ret_err = load_root(a, dir);
     return a;
 }
 

@@ -13,9 +13,10 @@
 struct assets;
 struct asset_chunks;
 
-/* dir: the checkout's or the installation's cpanel folder. Hidden files, node_modules and what has no known
- * media type are left out. A missing folder gives an empty table and -errno in *ret_err. */
-struct assets *assets_load(const char *dir, int *ret_err);
+/* dir: the checkout's or the installation's cpanel folder; site: that of the site, whose files stand before
+ * ours of the same path; NULL, or none there: no such. Hidden files, node_modules and what has no known media
+ * type are left out. A missing dir gives no files of ours and -errno in *ret_err. */
+struct assets *assets_load(const char *dir, const char *site, int *ret_err);
 void assets_free(struct assets *a);
 
 struct asset {

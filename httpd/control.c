@@ -257,14 +257,15 @@ static void set_lua(struct control *c, const struct packed *body)
 
 static int start(struct control *c, const struct packed *body)
 {
-    char dir[1024] = "";
+    char dir[1024] = "", site[1024 + 8];
     uint64_t threads = packed_u64(body, "threads", 0);
     struct assets *assets;
     int err = 0;
 
     if (threads == 0) threads = CLAMP((uint64_t)get_nprocs(), 1, AUTO_THREADS_MAX);
     packed_text(body, "web_dir", dir, sizeof(dir));
-    assets = assets_load(dir, &err);
+    snprintf(site, sizeof(site), "%.*s/cpanel", SPAN_FMT(packed_str(body, "lua_site")));
+    assets = assets_load(dir, strcmp(site, dir) == 0 ? NULL : site, &err);
     if (err != 0) log_warn("web-dir-unread", "dir=%s err=%s", log_q(span_of(dir)), err_text(err));
     c->server.pictures =
         pictures_new((unsigned)MIN(packed_u64(body, "pictures", 0), PICTURES_HELPERS_MAX), &picture_ops, c);

@@ -6,9 +6,10 @@ let csrf = null;
 let whenOut = () => {};
 
 export class Problem extends Error {
-  constructor(status, said = {}) {
+  /* retry: seconds after which it may be tried again, where the server says so. */
+  constructor(status, said = {}, retry = 0) {
     super(said.detail || said.title || t(status === 0 ? 'error.network' : 'error.status', { n: status }));
-    Object.assign(this, { status, code: said.code, errors: said.errors ?? [], said });
+    Object.assign(this, { status, code: said.code, errors: said.errors ?? [], said, retry });
   }
 }
 
@@ -42,7 +43,7 @@ export async function call(method, path, body, { etag, query, quiet, signal } = 
   }
   const said = await bodyOf(answer);
   if (answer.status === 401 && !quiet) whenOut();
-  if (!answer.ok) throw new Problem(answer.status, said);
+  if (!answer.ok) throw new Problem(answer.status, said ?? {}, Number(answer.headers.get('Retry-After')) || 0);
   if (said && typeof said === 'object') Object.defineProperty(said, 'etag', { value: answer.headers.get('ETag'), configurable: true, writable: true });
   return said;
 }

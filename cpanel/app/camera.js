@@ -19,6 +19,14 @@ const DETAIL_MS = 800; /* behind a change of state the details are asked for ane
 const PLOT_S = 300;
 const NOTICES = 30;
 
+/* The API's detail of a stream: tracks are those that came, not those that are asked for. */
+function detailOf(d) {
+  const tracks = Array.isArray(d.media) ? d.media : Array.isArray(d.tracks) ? d.tracks : [];
+  const gop = d.gop ?? { frames: d.gop_frames, seconds: d.gop_seconds };
+  const fps = gop.seconds > 0 ? Math.round((gop.frames / gop.seconds) * 100) / 100 : undefined;
+  return { ...d, gop, tracks: tracks.map((x) => (x.kind === 'video' ? { fps, ...x } : x)) };
+}
+
 class Camera {
   constructor(root, uid) {
     Object.assign(this, { root, uid, detail: {}, counters: null, tab: 'now', rates: [[], []] });
@@ -83,7 +91,7 @@ class Camera {
 
   async load() {
     try {
-      this.detail = await get(streamPath(this.uid));
+      this.detail = detailOf(await get(streamPath(this.uid)));
     } catch (e) {
       if (e.status === 404 && !feed.streams.has(this.uid)) this.missing(e);
       return;

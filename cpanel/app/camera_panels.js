@@ -46,9 +46,9 @@ export class NowPanel {
     this.put('reconnects', per(live?.reconnects ?? s.reconnects));
     this.put('gop', d?.gop?.frames ? t('now.gop_text', { n: d.gop.frames, time: number(d.gop.seconds ?? 0) }) : '');
     this.put('clock_offset', d?.clock_offset === undefined || d.clock_offset === null ? '' : `${d.clock_offset > 0 ? '+' : ''}${number(Math.round(d.clock_offset * 100) / 100)} ${t('unit.s')}`);
-    const cpu = live?.cpu ?? s.cpu ?? d?.worker?.cpu;
+    const cpu = live?.cpu ?? s.cpu ?? d?.cpu;
     this.put('cpu', cpu === undefined || cpu === null ? '' : percent(cpu));
-    this.put('memory', bytes(live?.memory ?? s.memory ?? d?.worker?.memory));
+    this.put('memory', bytes(live?.memory ?? s.memory ?? d?.memory));
   }
 }
 
@@ -60,8 +60,9 @@ export function tracksPanel(d) {
 export function countersPanel(d) {
   const c = d.counters ?? {};
   const faults = Object.entries(c.faults ?? {}).filter(([, n]) => n > 0).map(([name, n]) => [name, number(n)]);
+  const ends = Object.entries(c.ends ?? {}).filter(([, n]) => n > 0).map(([name, n]) => [word('cause', name), number(n)]);
   const shown = ['frames', 'packets', 'lost', 'reordered', 'damaged', 'dropped', 'repairs'].map((name) => [t(`counter.${name}`), per(c[name])]);
-  return el('div.stack', {}, facts([...shown, [t('counter.bytes'), bytes(c.bytes)], [t('counter.recorded_bytes'), bytes(c.recorded_bytes)]]), faults.length ? el('h3', {}, t('counter.faults')) : null, faults.length ? facts(faults) : null);
+  return el('div.stack', {}, facts([...shown, [t('counter.bytes'), bytes(c.bytes)], [t('counter.recorded_bytes'), bytes(c.recorded_bytes)], [t('counter.recorded_seconds'), c.recorded_seconds ? duration(c.recorded_seconds) : '']]), faults.length ? el('h3', {}, t('counter.faults')) : null, faults.length ? facts(faults) : null, ends.length ? el('h3', {}, t('counter.ends')) : null, ends.length ? facts(ends) : null);
 }
 
 export function historyPanel(d) {
@@ -72,9 +73,8 @@ export function historyPanel(d) {
 
 export function setupPanel(s, d) {
   const r = d.recording ?? {};
-  const w = d.worker ?? {};
-  return el('div.stack', {}, facts([[t('setup.source'), el('code.mono', {}, d.source ?? '')], [t('setup.file'), el('code.mono', {}, d.file ?? '')], [t('form.stream-access'), word('access', s.access)], [t('setup.storage'), r.storage], [t('form.dvr-mode'), r.mode ? word('dvr_mode', r.mode) : ''],
-    [t('setup.oldest'), r.from ? fullText(r.from) : ''], [t('setup.footage'), bytes(r.bytes)], [t('setup.pid'), w.pid ? String(w.pid) : ''], [t('setup.restarts'), per(w.restarts)]]),
+  return el('div.stack', {}, facts([[t('setup.source'), el('code.mono', {}, d.source ?? '')], [t('setup.file'), el('code.mono', {}, d.file ?? '')], [t('form.stream-access'), word('access', s.access)], [t('setup.storage'), d.storage], [t('form.dvr-mode'), d.dvr_mode ? word('dvr_mode', d.dvr_mode) : ''], [t('form.dvr-duration'), r.duration ? duration(r.duration) : ''],
+    [t('setup.segment'), r.path ? `${r.path}, ${bytes(r.bytes)}` : ''], [t('setup.pid'), d.pid ? String(d.pid) : ''], [t('setup.restarts'), per(d.restarts)]]),
   el('h3', {}, t('setup.config')), el('pre.code', { tabindex: '0' }, Object.entries(d.config ?? {}).map(([k, v]) => `${k} = ${v}`).join('\n')));
 }
 

@@ -201,7 +201,7 @@ export class CameraPlayer {
     this.soundButton.setAttribute('aria-label', t(video.muted ? 'player.unmute' : 'player.mute'));
     say(this.clock, at === null ? '' : momentText(at, now()));
     this.clock.dateTime = at === null ? '' : new Date(at * 1000).toISOString();
-    say(this.late, source?.mode === 'live' && at !== null ? t('player.late', { n: Math.max(now() - at, 0).toFixed(1), road: ROADS[source.road] }) : '');
+    say(this.late, source?.mode === 'live' && at !== null ? t('player.late', { n: Math.round(Math.max(now() - at, 0) * 10) / 10, road: ROADS[source.road] }) : '');
     source?.pace();
     this.on.time(at);
   }

@@ -1,25 +1,26 @@
 /* The newest lines of the log, by process or camera, with a filter. */
-import { get } from './api.js';
+import { get, streamPath } from './api.js';
 import { button, calm, copy, el, iconButton, select } from './dom.js';
 import * as feed from './feed.js';
 import { toast } from './frame.js';
 import { loaded } from './table.js';
 import { compare, t, word } from './text.js';
 
-const PROCESSES = ['', 'master', 'httpd', 'keeper', 'connector'];
+const PROCESSES = ['master', 'httpd', 'keeper', 'connector'];
 const LEVELS = ['', 'warn', 'error'];
 const FOLLOW_MS = 1500; /* behind a notice of the feed the newest lines are asked for */
 
 const levelOf = (line) => line.match(/\b(error|warn|note|info|debug)\b/i)?.[1].toLowerCase() ?? 'info';
 
 export function show(root) {
-  const process = select(PROCESSES.map((p) => [p, p === '' ? t('log.all') : word('process', p)]), '', { 'aria-label': t('log.process'), onchange: () => card.load() });
-  const uid = select([['', t('log.any_camera')], ...[...feed.streams.values()].sort((a, b) => compare(a.label, b.label)).map((s) => [s.uid, s.label])], '', { 'aria-label': t('head.camera'), onchange: () => card.load() });
+  const process = select(PROCESSES.map((p) => [p, word('process', p)]), 'master', { 'aria-label': t('log.process'), onchange: () => card.load() });
+  const uid = select([['', t('log.server')], ...[...feed.streams.values()].sort((a, b) => compare(a.label, b.label)).map((s) => [s.uid, s.label])], '', { 'aria-label': t('head.camera'), onchange: () => card.load() });
   const level = select(LEVELS.map((l) => [l, t(`log.level.${l || 'all'}`)]), '', { 'aria-label': t('log.level'), onchange: () => card.load() });
   const search = el('input', { type: 'search', placeholder: t('log.search'), 'aria-label': t('log.search'), oninput: calm(150, () => card.load()) });
   let text = '';
   const card = loaded(async () => {
-    const { items } = await get('/logs', { process: process.value, uid: uid.value, limit: 500 });
+    const { items } = await (uid.value ? get(streamPath(uid.value, '/logs'), { limit: 500 }) : get('/logs', { process: process.value, limit: 500 }));
+    process.disabled = uid.value !== '';
     const wanted = search.value.toLowerCase();
     const lines = items.map((i) => i.line).filter((l) => (!wanted || l.toLowerCase().includes(wanted)) && (level.value === '' || ['error', ...(level.value === 'warn' ? ['warn'] : [])].includes(levelOf(l))));
     text = lines.join('\n');

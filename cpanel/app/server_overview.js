@@ -13,7 +13,7 @@ const PLOTS = [
   { name: 'cpu', series: ['cpu'], value: (v) => percent(v), most: 1 },
   { name: 'memory', series: ['memory'], value: (v) => bytes(v) },
   { name: 'network', series: ['net_in', 'net_out'], value: (v) => `${bits(v)}${t('unit.per_s')}` },
-  { name: 'disk', series: ['disk_write'], value: (v) => `${bytes(v)}${t('unit.per_s')}` },
+  { name: 'disk', series: ['disk_write'], value: (v) => `${bits(v)}${t('unit.per_s')}` },
   { name: 'viewers', series: ['viewers', 'active'], value: (v) => number(v) },
 ];
 const COLUMNS = ['at', 'cpu', 'memory', 'net_in', 'net_out', 'disk_write', 'viewers', 'active'];
@@ -64,7 +64,8 @@ class Overview {
   async start() {
     const [server, history, cluster] = await Promise.all([get('/server').catch(() => null), get('/server/history').catch(() => null), get('/cluster').catch(() => null)]);
     if (this.closed) return;
-    for (const row of history?.items ?? []) this.add(row);
+    const at = COLUMNS.map((name) => (history?.columns ?? COLUMNS).indexOf(name));
+    for (const row of history?.items ?? []) this.add(at.map((i) => row[i]));
     if (server) this.showServer(server);
     get('/storages').then(({ items }) => this.closed || this.showDisks(items), () => {});
     this.showCluster(cluster);
@@ -114,7 +115,7 @@ class Overview {
   }
 
   showProcesses(list) {
-    this.processes.replaceChildren(...list.map((p) => el('tr', {}, el('td', {}, el('strong', {}, word('process', p.name))), el('td', {}, el('span.pill', { 'data-tone': { running: 'good', ready: 'good', waiting: 'warn', failed: 'bad' }[p.state] ?? '' }, word('process_state', p.state ?? ''))),
+    this.processes.replaceChildren(...list.map((p) => el('tr', {}, el('td', {}, el('strong', {}, word('process', p.name))), el('td', {}, el('span.pill', { 'data-tone': p.state === 'running' ? 'good' : 'warn' }, word('process_state', p.state ?? ''))),
       el('td.right', {}, p.pid ? String(p.pid) : '–'), el('td.right', {}, p.cpu === undefined || p.cpu === null ? '–' : percent(p.cpu)), el('td.right', {}, bytes(p.memory)), el('td.right', {}, number(p.restarts ?? 0)))));
   }
 
@@ -122,11 +123,12 @@ class Overview {
     this.disks.replaceChildren(...list.map((d) => {
       const used = d.total ? (d.total - d.free) / d.total : 0;
       const soon = d.full_on && d.full_on - feed.now() < SOON_S;
-      const tone = d.error ? 'bad' : soon && !d.keeps ? 'warn' : '';
-      const rows = [['free', t('disk.free_of', { free: bytes(d.free), total: bytes(d.total) })], ['footage', bytes(d.footage)], ['rate', d.rate ? `${bytes(d.rate)}${t('unit.per_s')}` : ''], ['locked', d.locked ? bytes(d.locked) : ''], ['oldest', d.oldest ? `${shortText(d.oldest)} (${duration(feed.now() - d.oldest)})` : ''],
+      const bad = (d.state ?? 'ok') !== 'ok';
+      const tone = bad ? 'bad' : soon && !d.keeps ? 'warn' : '';
+      const rows = [['free', t('disk.free_of', { free: bytes(d.free), total: bytes(d.total) })], ['footage', bytes(d.footage)], ['rate', d.rate ? `${bits(d.rate)}${t('unit.per_s')}` : ''], ['locked', d.locked ? bytes(d.locked) : ''], ['oldest', d.oldest ? `${shortText(d.oldest)} (${duration(feed.now() - d.oldest)})` : ''],
         ['keeps', d.keeps ? duration(d.keeps) : ''], ['full_on', d.full_on ? fullText(d.full_on) : ''], ['floor', d.floor ? bytes(d.floor) : '']];
-      return el('section.card.disk', { 'data-tone': tone, 'aria-label': d.name }, el('header', {}, icon('disk'), el('h3', {}, d.name), el('span.grow'), el('span.pill', { 'data-tone': d.error ? 'bad' : 'good' }, word('storage_state', d.state ?? 'ok'))),
-        el('div.card-body.stack', {}, el('div.meter', { 'data-tone': tone, role: 'img', 'aria-label': t('disk.used', { part: percent(used) }) }, meterBar(used)), d.error ? el('p.notice.bad', {}, d.error) : null,
+      return el('section.card.disk', { 'data-tone': tone, 'aria-label': d.name }, el('header', {}, icon('disk'), el('h3', {}, d.name), el('span.grow'), el('span.pill', { 'data-tone': bad ? 'bad' : 'good' }, word('storage_state', d.state ?? 'ok'))),
+        el('div.card-body.stack', {}, el('div.meter', { 'data-tone': tone, role: 'img', 'aria-label': t('disk.used', { part: percent(used) }) }, meterBar(used)), bad ? el('p.notice.bad', {}, t(`disk.is.${d.state}`, { n: d.error ?? 0 })) : null,
           el('dl.facts', {}, ...rows.filter(([, v]) => v && v !== '–').flatMap(([name, v]) => [el('dt', {}, t(`disk.${name}`)), el('dd', {}, v)])), el('p.mono.soft', {}, d.path ?? '')));
     }));
   }

@@ -2,7 +2,6 @@
 import { get, post } from './api.js';
 import { button, copy, el, field, select } from './dom.js';
 import { attempt, dialog, toast } from './frame.js';
-import { may } from './session.js';
 import { fullText, inputText, inputTime, t } from './text.js';
 
 const HOUR = 3600;
@@ -10,13 +9,10 @@ const TERMS = [HOUR, 8 * HOUR, 24 * HOUR, 7 * 24 * HOUR, 30 * 24 * HOUR];
 
 /* Where viewers come in: the viewers' listener where its address is known, else where this page came from. */
 async function viewersOrigin() {
-  if (!may('server')) return location.origin;
   try {
-    const { sections } = await get('/config');
-    const port = (sections['server/stream']?.web ?? '').match(/:(\d+)/)?.[1];
-    const tls = sections['server/stream']?.['ssl-enable'] === 'true';
-    if (port) return `${tls ? 'https' : 'http'}://${location.hostname}:${port}`;
-  } catch { /* the address below can be edited */ }
+    const { web, tls } = await get('/server');
+    if (web?.length) return `${tls ? 'https' : 'http'}://${location.hostname}:${web[0].port}${(web[0].base ?? '').replace(/\/+$/, '')}`;
+  } catch { /* the address can be edited */ }
   return location.origin;
 }
 

@@ -8,10 +8,9 @@ const REASONS = { 401: 'signin.wrong', 403: 'signin.refused', 0: 'error.network'
 
 /* What the server says of who may try from here. */
 function noteOf(said) {
-  if (!said) return null;
-  if (said.may_sign_in === false) return el('p.notice.bad', { role: 'alert' }, said.why || t('signin.refused'));
-  if (said.secure === false) return el('p.notice.warn', {}, t('session.insecure'));
-  return null;
+  if (said?.code === 'not-from-here') return el('p.notice.bad', { role: 'alert' }, t('signin.refused'));
+  if (said?.code === 'no-account') return el('p.notice.bad', { role: 'alert' }, t('signin.no_account'));
+  return location.protocol === 'https:' ? null : el('p.notice.warn', {}, t('session.insecure'));
 }
 
 export function showSignIn(root, enter) {
@@ -34,8 +33,7 @@ export function showSignIn(root, enter) {
       root.replaceChildren();
       await enter();
     } catch (error) {
-      const wait = Number(error.said?.retry_after) || 0;
-      wrong.textContent = error.status === 429 ? t('signin.throttled', { time: wait ? duration(wait) : '' }) : t(REASONS[error.status] ?? 'signin.failed', { why: error.message });
+      wrong.textContent = error.status === 429 ? t('signin.throttled', { time: error.retry ? duration(error.retry) : '' }) : t(REASONS[error.status] ?? 'signin.failed', { why: error.message });
       wrong.hidden = false;
       password.select();
     }

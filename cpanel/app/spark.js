@@ -1,8 +1,10 @@
 /* A line of the last samples of a camera's bitrate. */
 import { HISTORY } from './feed.js';
 
+const EACH = 5; /* samples between two drawings: a sample is a pixel */
+
 export function spark(canvas, s, colour) {
-  if (canvas.drawn === s.samples && canvas.colour === colour) return;
+  if (s.samples - canvas.drawn < (s.samples < HISTORY / 4 ? 1 : EACH) && canvas.colour === colour) return;
   [canvas.drawn, canvas.colour] = [s.samples, colour];
   const ratio = Math.min(window.devicePixelRatio || 1, 2);
   const [w, h] = [84, 26];

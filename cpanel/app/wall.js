@@ -188,7 +188,7 @@ class Wall {
   /* As many columns as make the tiles largest on this screen. */
   fit() {
     const n = Math.max(this.uids.length, 1);
-    const [w, h] = [innerWidth, innerHeight - 160];
+    const [w, h] = [this.grid.clientWidth || innerWidth, innerHeight - this.grid.getBoundingClientRect().top - 12];
     const width = (columns) => Math.min(w / columns, (h / Math.ceil(n / columns)) * (16 / 9));
     return COLUMNS.reduce((best, c) => (width(c) > width(best) ? c : best), 1);
   }

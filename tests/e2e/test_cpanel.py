@@ -72,6 +72,17 @@ def test_a_site_changes_its_pages(panel):
     wait_for("ours again", lambda: "/cpanel/app/main.js" in get(panel, "cpanel").text, timeout=15)
 
 
+def test_a_sites_own_files(server):
+    """A folder cpanel beside media-server.ini stands before ours, file by file, from the next start on."""
+    s = server({}, start=False)
+    (s.path / "cpanel" / "app").mkdir(parents=True)
+    (s.path / "cpanel" / "app" / "frame.css").write_text(".header { background: green }")
+    (s.path / "cpanel" / "app" / "site.js").write_text("export const name = 'site';")
+    s.start()
+    assert get(s, "cpanel/app/frame.css").text == ".header { background: green }" and "site" in get(s, "cpanel/app/site.js").text
+    assert ":root" in get(s, "cpanel/app/base.css").text
+
+
 def test_switched_off_and_listed(server):
     s = server({}, sections={"server/module": {"cpanel-enable": "false"}})
     assert get(s, "cpanel").status == 404

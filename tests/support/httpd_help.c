@@ -29,7 +29,7 @@ void httpd_help_start(struct httpd_help *h, unsigned threads, const char *web_di
     int err;
 
     *h = (struct httpd_help){.storages = storages_new()};
-    if (web_dir) h->assets = assets_load(web_dir, &err);
+    if (web_dir) h->assets = assets_load(web_dir, NULL, &err);
     must(listen_tcp("127.0.0.1", port, 1024, &h->listen_fd) == 0);
     must(getsockname(h->listen_fd, (struct sockaddr *)&sa, &n) == 0);
     h->port = ntohs(sa.sin_port);

@@ -64,7 +64,7 @@ local PAGE = [[
   <div class="line" role="status"><span class="line-dot" aria-hidden="true"></span><span id="line-text"></span></div>
   <button class="user" id="user" type="button" aria-haspopup="menu" aria-expanded="false"></button>
 </header>
-<div class="banner" id="banner" hidden><span data-icon="warn"></span><span id="banner-text"></span></div>
+<aside class="banner" id="banner" data-t-label="session.banner" hidden><span data-icon="warn"></span><span id="banner-text"></span></aside>
 <div class="dead" id="dead" role="alert" hidden><span data-icon="warn"></span><span id="dead-text"></span></div>
 <main class="page" id="page" tabindex="-1"></main>
 <div class="toasts" id="toasts"></div>

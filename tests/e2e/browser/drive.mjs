@@ -1,4 +1,4 @@
-/* Drives the player page in Chromium. Reads one JSON line: {url, width, height, scheme, steps}; any certificate is taken; writes one JSON object:
+/* Drives the player page and the control panel in Chromium. Reads one JSON line: {url, width, height, scheme, steps}; any certificate is taken; writes one JSON object:
  * {steps: [one result a step], errors, requests}. Steps:
  *   {playing: ms}              waits for a picture; ms since the page first asked for one
  *   {watch: ms}                plays on; {seconds, frames, dropped, stalled} of that time
@@ -11,10 +11,15 @@
  *   {until: expression, ms}    waits until it is true
  *   {wait: ms}                 lets time pass
  *   {shot: path}               a picture of the page
- *   {size: [w, h], scheme}     another window */
+ *   {size: [w, h], scheme}     another window
+ *   {visit: url}               another page, in the same window
+ *   {click: selector}          once it is there; {fill: [selector, text]}, {pick: [selector, value]} (of a list) alike
+ *   {count: selector, is, ms}  waits until so many are seen
+ *   {axe: true}                serious faults of accessibility: [id, help, element] */
 import { chromium } from 'playwright-core';
 import { readFileSync } from 'node:fs';
 
+const axe = readFileSync(new URL('node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
 const job = JSON.parse(readFileSync(0, 'utf8'));
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required'];
@@ -109,7 +114,25 @@ const actions = {
       if (Date.now() > end) throw new Error(`not within ${ms} ms: ${until}`);
   },
   wait: ({ wait }) => page.waitForTimeout(wait),
-  shot: ({ shot }) => page.screenshot({ path: shot, fullPage: true }).then(() => null),
+  shot: ({ shot, quality }) => page.screenshot(quality ? { path: shot, type: 'jpeg', quality } : { path: shot, fullPage: true }).then(() => null),
+  visit: ({ visit }) => page.goto(new URL(visit, page.url()).href).then(() => null),
+  click: ({ click, ms }) => page.locator(click).first().click({ timeout: ms ?? 10000 }),
+  fill: ({ fill }) => page.locator(fill[0]).first().fill(fill[1], { timeout: 10000 }),
+  pick: ({ pick }) => page.locator(pick[0]).first().selectOption(pick[1], { timeout: 10000 }).then(() => null),
+  async count({ count, is, ms }) {
+    for (const end = Date.now() + (ms ?? 10000); ; await page.waitForTimeout(100)) {
+      const n = await page.locator(count).filter({ visible: true }).count();
+      if (n === is) return n;
+      if (Date.now() > end) throw new Error(`${n} of ${count}, not ${is}`);
+    }
+  },
+  async axe() {
+    await page.evaluate(axe); /* a text given to the debugger: the page's policy is not asked */
+    return page.evaluate(async () => {
+      const { violations } = await window.axe.run(document, { resultTypes: ['violations'] });
+      return violations.filter((v) => ['serious', 'critical'].includes(v.impact)).flatMap((v) => v.nodes.map((n) => [v.id, v.help, n.html.slice(0, 200)]));
+    });
+  },
   async size({ size, scheme }) {
     await page.setViewportSize({ width: size[0], height: size[1] });
     if (scheme) await page.emulateMedia({ colorScheme: scheme });
