@@ -80,7 +80,7 @@ export function setupPanel(s, d) {
 
 export async function logPanel(uid) {
   const { items } = await get(streamPath(uid, '/logs'), { limit: 200 });
-  return items.length === 0 ? el('p.soft', {}, t('log.none')) : el('pre.code.log', { tabindex: '0' }, items.map((i) => i.line).join('\n'));
+  return items.length === 0 ? el('p.soft', {}, t('log.none')) : el('pre.code.log', { tabindex: '0' }, items.join('\n'));
 }
 
 /* Notices of this camera that came while the page was open. */

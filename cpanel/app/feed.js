@@ -1,7 +1,7 @@
 /* Everything that is live comes by one stream of server-sent events, which this keeps: rows of all streams, the server's
  * state, notices. The server beats at least every five seconds; a line that is silent for longer counts as dead at once,
  * and what it said last is old from then on. */
-import { base } from './api.js';
+import { base, get } from './api.js';
 
 const SILENT_MS = 11000;
 const AGAIN_MS = [500, 1000, 2000, 4000, 8000];
@@ -47,7 +47,17 @@ function lost() {
   source?.close();
   source = null;
   setAlive(false);
-  retry = setTimeout(open, AGAIN_MS[Math.min(tries++, AGAIN_MS.length - 1)]);
+  retry = setTimeout(reopen, AGAIN_MS[Math.min(tries++, AGAIN_MS.length - 1)]);
+}
+
+/* An event stream does not say why it was refused: the session does. Who is signed out meanwhile is shown the sign-in page. */
+async function reopen() {
+  try {
+    await get('/session');
+    open();
+  } catch {
+    if (!alive) lost();
+  }
 }
 
 /* --- what comes --- */

@@ -143,7 +143,7 @@ class Fleet {
     this.none.hidden = this.shown.length > 0;
     this.grid.hidden = this.shown.length === 0;
     if (this.shown.length > 0) return;
-    if (empty && feed.alive === null) this.none.replaceChildren(el('div.spin'), el('p', {}, t('loading')));
+    if (empty && feed.alive !== true) this.none.replaceChildren(el('div.spin'), el('p', {}, t('loading')));
     else if (empty) this.none.replaceChildren(icon('camera'), el('h2', {}, t('fleet.empty')), el('p', {}, t('fleet.empty_text')), ...(may('configure') ? [button(t('fleet.add'), () => openForm(null), { kind: 'primary', icon: 'plus' })] : []));
     else this.none.replaceChildren(icon('search'), el('h2', {}, t('fleet.nothing')), button(t('fleet.show_all'), () => { this.search.value = ''; this.choose({ kind: 'all', text: '' }); }));
   }

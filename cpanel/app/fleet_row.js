@@ -33,11 +33,10 @@ export function makeRow(s, on) {
   };
   const more = iconButton('more', t('fleet.actions', { name: s.label }), (e) => on.menu(e.currentTarget, row.item), { 'aria-haspopup': 'menu' });
   const shot = el('a.shot', { href: cameraPath(s.uid), tabindex: '-1', 'aria-hidden': 'true' }, icon('camera'), part.img);
-  const row = el('div.row', { role: 'row' },
+  const row = el('div.row', { role: 'row', 'data-uid': s.uid },
     cell('c-check', may('operate') ? part.check : null), cell('c-shot', shot), cell('c-name', part.name, part.facts), cell('c-state', el('span.state-line', {}, part.state, part.since), part.reason),
     cell('c-rate', part.line, part.bitrate), cell('c-viewers', icon('eye'), part.viewers), cell('c-record', part.record), cell('c-more', may('operate') ? more : null));
   row.parts = part;
-  row.uid = s.uid;
   return row;
 }
 

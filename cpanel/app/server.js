@@ -13,7 +13,6 @@ const sections = [
   { name: 'log', right: 'operate', load: () => import('./server_log.js') },
   { name: 'settings', right: 'server', load: () => import('./server_settings.js') },
   { name: 'tokens', right: 'server', load: () => import('./server_tokens.js') },
-  { name: 'users', right: 'server', load: () => import('./server_users.js') },
   { name: 'audit', right: 'server', load: () => import('./server_audit.js') },
 ];
 

@@ -22,7 +22,7 @@ export function show(root) {
     return table([
       { title: t('changes.at'), cell: (r) => el('button.text-button', { type: 'button', onclick: () => open(r) }, fullText(r.at)) },
       { title: t('changes.by'), cell: (r) => r.by ?? '' },
-      { title: t('changes.what'), cell: (r) => r.text || (r.changes ?? []).slice(0, 5).map((c) => `${word('change', c.what)} ${c.uid}`).join(', ') },
+      { title: t('changes.what'), cell: (r) => r.text || t('changes.n', { n: r.changes ?? 0 }) },
       { title: '', right: true, cell: (r) => el('div.inline', {}, button(t('undo'), run(r, 'undo'), { kind: 'small', icon: 'undo' }), button(t('changes.restore'), run(r, 'restore'), { kind: 'small' })) },
     ], items, { none: t('changes.none') });
   }, { title: t('server.changes') });

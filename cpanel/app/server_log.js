@@ -22,7 +22,7 @@ export function show(root) {
     const { items } = await (uid.value ? get(streamPath(uid.value, '/logs'), { limit: 500 }) : get('/logs', { process: process.value, limit: 500 }));
     process.disabled = uid.value !== '';
     const wanted = search.value.toLowerCase();
-    const lines = items.map((i) => i.line).filter((l) => (!wanted || l.toLowerCase().includes(wanted)) && (level.value === '' || ['error', ...(level.value === 'warn' ? ['warn'] : [])].includes(levelOf(l))));
+    const lines = items.filter((l) => (!wanted || l.toLowerCase().includes(wanted)) && (level.value === '' || ['error', ...(level.value === 'warn' ? ['warn'] : [])].includes(levelOf(l))));
     text = lines.join('\n');
     return lines.length === 0 ? el('p.soft', {}, t('log.none')) : el('pre.code.log', { tabindex: '0' }, ...lines.map((l) => el('span.log-line', { 'data-level': levelOf(l) }, `${l}\n`)));
   }, { title: t('server.log'), tools: [process, uid, level, search, button(t('copy'), () => copy(text).then(() => toast(t('copied'))), { icon: 'copy' }), iconButton('restart', t('refresh'), () => card.load())] });

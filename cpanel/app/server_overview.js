@@ -20,8 +20,8 @@ const COLUMNS = ['at', 'cpu', 'memory', 'net_in', 'net_out', 'disk_write', 'view
 
 /* One sample in the history's columns, of what the feed says of the server. */
 export function sampleOf(server) {
-  const s = server.server ?? server;
-  return [Math.round(feed.now()), s.cpu?.usage, s.memory && s.memory.total - s.memory.available, s.network?.in, s.network?.out, s.disk_write ?? sum(server.storages, 'rate'), s.viewers ?? server.status?.viewers, s.streams?.active ?? server.status?.active].map((v) => (v === undefined ? null : v));
+  const s = server.server;
+  return [Math.round(feed.now()), s.cpu?.usage, s.memory && s.memory.total - s.memory.available, s.network?.in, s.network?.out, sum(server.storages, 'rate_bps'), s.viewers, s.streams?.active].map((v) => (v === undefined ? null : v));
 }
 const sum = (list, key) => (list?.some((x) => x[key] !== undefined) ? list.reduce((all, x) => all + (x[key] ?? 0), 0) : null);
 
@@ -89,8 +89,8 @@ class Overview {
     this.add(sampleOf(feed.server));
     if (document.hidden) return;
     this.draw();
-    if (feed.server.server) this.showServer(feed.server.server);
-    if (feed.server.storages) this.showDisks(feed.server.storages);
+    this.showServer({ ...feed.server.server, processes: feed.server.processes });
+    this.showDisks(feed.server.storages.map(storageOf));
     this.showStreams();
   }
 
@@ -138,6 +138,11 @@ class Overview {
     if (!c?.enabled) this.nodes.replaceChildren(el('p.soft', {}, t('cluster.off', { n: streams })));
     else this.nodes.replaceChildren(el('ul.lines', {}, ...c.nodes.map((n) => el('li', {}, el('strong', {}, n.host ?? String(n.id)), el('span.pill', {}, n.status ?? ''), el('span.soft', {}, n.ltime ? fullText(n.ltime) : '')))));
   }
+}
+
+/* A row of the feed, which is the master's, as the API names its fields. */
+function storageOf(d) {
+  return { ...d, error: d.errno, rate: d.rate_bps, oldest: d.oldest_s, keeps: d.keeps_s, full_on: d.full_s };
 }
 
 function meterBar(part) {

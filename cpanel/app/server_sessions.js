@@ -1,25 +1,24 @@
 /* Who watches now. */
-import { all, remove } from './api.js';
+import { get, remove } from './api.js';
 import { button, el, iconButton } from './dom.js';
 import * as feed from './feed.js';
 import { attempt } from './frame.js';
 import { cameraPath } from './router.js';
 import { loaded, table } from './table.js';
-import { bytes, duration, t, word } from './text.js';
+import { duration, t, word } from './text.js';
 
 export function show(root) {
   const search = el('input', { type: 'search', placeholder: t('sessions.search'), 'aria-label': t('sessions.search'), oninput: () => card.load() });
   const list = async () => {
     const text = search.value.toLowerCase();
-    const items = (await all('/sessions')).filter((s) => `${s.uid} ${s.user ?? ''} ${s.address} ${s.agent ?? ''}`.toLowerCase().includes(text));
+    const items = (await get('/sessions')).items.filter((s) => `${s.uid} ${s.user ?? ''} ${s.address} ${s.agent ?? ''}`.toLowerCase().includes(text));
     return table([
       { title: t('head.camera'), cell: (s) => el('a', { href: cameraPath(s.uid) }, feed.streams.get(s.uid)?.label ?? s.uid) },
-      { title: t('sessions.road'), cell: (s) => `${word('road', s.road)} · ${word('op', s.op)}` },
+      { title: t('sessions.road'), cell: (s) => [s.roads ?? ''].flat().map((r) => word('road', r)).join(', ') },
       { title: t('sessions.user'), cell: (s) => s.user || '–' },
       { title: t('sessions.address'), cell: (s) => el('span.mono', {}, s.address) },
       { title: t('sessions.agent'), cell: (s) => el('span.soft', {}, s.agent ?? '') },
-      { title: t('sessions.since'), right: true, cell: (s) => duration(feed.now() - (s.since ?? s.since_s)) },
-      { title: t('sessions.bytes'), right: true, cell: (s) => bytes(s.bytes) },
+      { title: t('sessions.since'), right: true, cell: (s) => duration(feed.now() - s.since) },
       { title: '', right: true, cell: (s) => button(t('sessions.end'), async () => { if (await attempt(() => remove(`/sessions/${encodeURIComponent(s.id)}`), t('sessions.ended'))) card.load(); }, { kind: 'small' }) },
     ], items, { none: t('sessions.none') });
   };

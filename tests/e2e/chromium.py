@@ -29,7 +29,8 @@ def browse(url, *steps, timeout=90, clean=True, expected=(), **job):
     strangers = [r for r in got["requests"] if not r.startswith("blob:") and urllib.parse.urlsplit(r).netloc != host]
     assert not strangers
     if clean:
-        assert not [e for e in got["errors"] if not any(part in e for part in expected)]
+        unexpected = [e for e in got["errors"] if not any(part in e for part in expected)]
+        assert not unexpected, unexpected
     return got["steps"]
 
 

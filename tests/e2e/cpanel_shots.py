@@ -1,0 +1,26 @@
+"""Pictures of the control panel's pages for docs/: cpanel_shots.py FOLDER. Small JPEGs; the cameras are those of the tests."""
+import pathlib
+import sys
+
+from panel import panel, panel_site
+
+PAGES = {
+    "signin": (None, []),
+    "fleet": ("", [{"until": "[...document.querySelectorAll('.shot img')].filter((i) => i.naturalWidth > 0).length >= 5", "ms": 30000}, {"wait": 12000}]),
+    "camera": ("/camera/gate", [{"until": "(document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames ?? 0) > 25", "ms": 30000}, {"wait": 4000}]),
+    "wall": ("/wall", [{"wait": 6000}]),
+    "server": ("/server", [{"until": "document.querySelectorAll('.uplot canvas').length === 5", "ms": 20000}, {"wait": 5000}]),
+    "settings": ("/server/settings", [{"until": "document.querySelectorAll('.settings .field').length > 5", "ms": 20000}]),
+}
+LOOKS = {"light": ("light", 1280, 800), "dark": ("dark", 1280, 800), "phone": ("light", 390, 780)}
+
+
+def main(folder):
+    with panel_site() as (server, _):
+        for look, (scheme, width, height) in LOOKS.items():
+            for name, (path, steps) in PAGES.items():
+                shot = {"shot": str(folder / f"{name}-{look}.jpg"), "quality": 62}
+                panel(server, path or "", *steps, {"wait": 500}, shot, role="root" if path is not None else None, scheme=scheme, width=width, height=height)
+
+
+main(pathlib.Path(sys.argv[1]))

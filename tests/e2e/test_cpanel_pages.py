@@ -1,0 +1,211 @@
+"""The control panel in Chromium against the whole server: every page is opened and used, pictures move, nothing of a camera or a
+viewer becomes markup, and it can be used by keyboard and read aloud."""
+import json
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+import tools
+import ws
+from chromium import usable
+from panel import EVIL, USERS, panel, panel_site
+from server import need_server
+from tools import wait_for
+
+pytestmark = [
+    pytest.mark.heavy,
+    pytest.mark.limit(180),
+    pytest.mark.skipif(not usable(), reason="no chromium, node or playwright-core"),
+]
+
+FRAMES = "(document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames ?? 0)"
+PLAYS = {"until": f"{FRAMES} > 25", "ms": 25000}
+HARMLESS = {"eval": "[window.evil, document.querySelectorAll('img[src=x]').length, [...document.scripts].filter((s) => !s.src).length]"}
+
+
+@pytest.fixture(scope="module")
+def site():
+    need_server()
+    with panel_site() as both:
+        yield both
+
+
+def row(uid):
+    return f".rows .row[data-uid={uid}]"
+
+
+def test_signing_in_and_out(site):
+    server, _ = site
+    got = panel(
+        server, "/", {"text": "h1", "has": "media-server"}, {"fill": ["input[name=user]", "root"]}, {"fill": ["input[name=password]", "wrong"]}, {"press": "Enter"},
+        {"text": ".notice.bad", "has": "wrong"}, {"axe": True}, {"fill": ["input[name=password]", USERS["root"].split(":")[1]]}, {"press": "Enter"}, {"text": "#line-text", "has": "Live"},
+        {"eval": "document.cookie + JSON.stringify(localStorage)"}, {"click": "#user"}, {"click": "[role=menu] >> text=Sign out"}, {"text": ".signin h1", "has": "media-server"}, role=None,
+    )
+    assert got[5] == []
+    assert "session" not in got[9]  # the cookie is none of the page's scripts
+
+
+def test_fleet_shows_every_camera(site):
+    server, _ = site
+    got = panel(
+        server, "", {"count": ".rows .row", "is": 8}, {"text": row("gate") + " .c-state", "has": "Active"}, {"text": row("cellar") + " .c-state", "has": "Down", "ms": 30000}, {"text": row("cellar") + " .reason", "has": "refused", "ms": 30000},
+        {"text": row("attic") + " .c-state", "has": "Disabled"}, {"text": row("gate") + " .c-rate", "has": "bit/s"}, {"text": row("gate") + " .c-record", "has": "Recording"},
+        {"until": "[...document.querySelectorAll('.shot img')].filter((i) => i.naturalWidth > 0).length >= 5", "ms": 30000},
+        {"fill": ["input[type=search]", "yard"]}, {"count": ".rows .row", "is": 1}, {"fill": ["input[type=search]", ""]}, {"click": ".chip:has-text('Down')"}, {"count": ".rows .row", "is": 1},
+        {"click": ".chip:has-text('All')"}, {"pick": [".fleet-tools select >> nth=0", "state"]}, {"until": "document.querySelectorAll('.rows .group').length >= 3", "ms": 5000}, HARMLESS, {"eval": "location.search"},
+    )
+    assert got[-2] == [None, 0, 0] and got[-1] == "?group=state"
+    assert EVIL in panel(server, "", {"text": ".rows", "has": "Hall"})[0]
+
+
+def test_fleet_by_keyboard(site):
+    server, _ = site
+    focus = {"eval": "document.activeElement.textContent"}
+    got = panel(server, "", {"count": ".rows .row", "is": 8}, {"eval": "document.querySelector('.cam-name').focus()"}, focus, {"press": "ArrowDown"}, focus, {"press": "Space"}, {"text": ".bulk strong", "has": "1 camera"},
+                {"press": "End"}, focus, {"press": "Enter"}, {"text": ".camera-head h1", "has": "Roof"})
+    assert got[2] != got[4] and got[8] == "Roof"
+
+
+def test_switching_off_and_undoing(site):
+    server, _ = site
+    file = server.path / "streams" / "hall.ini"
+    before = file.read_text()
+    name = row("hall")
+    panel(server, "", {"click": name + " .c-more button"}, {"click": "[role=menu] >> text=Disable"}, {"text": name + " .c-state", "has": "Disabled", "ms": 15000}, {"text": ".toast", "has": "1 camera disabled"},
+          {"click": ".toast >> text=Undo"}, {"text": name + " .c-state", "has": "Active", "ms": 20000})
+    assert file.read_text() == before
+
+
+def test_restart_and_pausing_many(site):
+    server, _ = site
+    total = server.stream("gate-sub")["pid"]
+    panel(server, "?q=gate", {"count": ".rows .row", "is": 2}, {"click": ".heads input"}, {"text": ".bulk strong", "has": "2 cameras"}, {"click": ".bulk >> text=Pause recording"}, {"text": row("gate") + " .c-record", "has": "Paused", "ms": 15000},
+          {"click": ".toast >> text=Undo"}, {"text": row("gate") + " .c-record", "has": "Recording", "ms": 20000}, {"click": ".bulk >> text=Restart"}, {"text": ".toast:last-child", "has": "restarting"})
+    wait_for("another worker", lambda: server.stream("gate-sub")["pid"] not in (0, total), timeout=20)
+
+
+def test_adding_a_camera(site):
+    server, cam = site
+    url = cam.url("more0")
+    panel(server, "", {"click": "text=Add camera"}, {"fill": ["input[name=uid]", "porch"]}, {"fill": ["input[name=stream-name]", "Porch"]}, {"fill": ["input[name=stream-url]", "http://nothing"]}, {"click": "dialog .button.primary"},
+          {"text": ".field:has(input[name=stream-url]) .wrong", "has": "rtsp"}, {"fill": ["input[name=stream-url]", url]}, {"click": "dialog >> text=Test"}, {"text": ".probe", "has": "H.264", "ms": 30000},
+          {"click": "dialog .button.primary"}, {"text": ".toast", "has": "porch was added"}, {"text": row("porch") + " .c-state", "has": "Active", "ms": 30000},
+          {"click": row("porch") + " .c-more button"}, {"click": "[role=menu] >> text=Remove"}, {"click": "dialog .button.danger"}, {"count": row("porch"), "is": 0, "ms": 15000}, timeout=120)
+    assert "porch" not in server.streams()
+
+
+def test_camera_live_and_archive(site):
+    server, _ = site
+    wait_for("half a minute to go back to", lambda: server.ranges("gate")[-1][1] > 45, timeout=60)
+    start = int(server.ranges("gate")[-1][0]) + 2
+    clock = {"eval": "Date.parse(document.querySelector('.stage-clock').dateTime) / 1000"}
+    got = panel(
+        server, "/camera/gate", PLAYS, {"text": ".stage-late", "has": "WebSocket"}, {"text": ".badge", "has": "LIVE"}, {"text": ".side dl", "has": "bit/s"}, {"press": "k"}, {"eval": "document.querySelector('video').paused"}, {"press": "k"},
+        {"visit": f"/cpanel/camera/gate?from={start}"}, {"text": ".badge", "has": "ARCHIVE", "ms": 15000}, PLAYS, clock, {"press": "ArrowRight"}, {"wait": 1500}, clock, {"press": "Space"}, {"eval": "document.querySelector('video').currentTime"}, {"press": "."},
+        {"eval": "document.querySelector('video').currentTime"}, {"pick": [".stage-bar select", "2"]}, {"eval": "document.querySelector('video').playbackRate"}, {"press": "l"}, {"text": ".badge", "has": "LIVE"}, timeout=120,
+    )
+    assert got[5] is True
+    assert -1 < got[10] - start < 12 and 6 < got[13] - got[10] < 20
+    assert 0.02 < got[17] - got[15] < 0.2 and got[19] == 2
+
+
+def test_camera_details(site):
+    server, _ = site
+    got = panel(
+        server, "/camera/gate", {"text": ".camera-head h1", "has": "Main gate"}, {"text": ".camera-others a", "has": "sub stream"}, {"click": "#tab-tracks"}, {"text": "#tab-panel", "has": "H.264"}, {"text": "#tab-panel pre", "has": "m=video"},
+        {"click": "#tab-history"}, {"text": "#tab-panel", "has": "step by step"}, {"click": "#tab-setup"}, {"text": "#tab-panel", "has": "gate.ini"}, {"click": "#tab-log"}, {"text": "#tab-panel", "has": "gate"},
+        {"click": "text=Cut"}, {"text": ".cut-bar", "has": "Download MP4"}, {"click": ".cut-bar >> text=Lock"}, {"fill": ["dialog input", EVIL]}, {"click": "dialog .button.primary"}, {"text": ".toast:last-child", "has": "locked"},
+        {"click": "#tab-marks"}, {"text": "#tab-panel", "has": "Release", "ms": 15000}, HARMLESS, {"click": "#tab-panel >> text=Release"}, {"text": ".toast:last-child", "has": "released"}, {"click": "[aria-label=Calendar]"}, {"until": "document.querySelectorAll('.day[data-some=true]').length > 0", "ms": 10000},
+    )
+    assert got[19] == [None, 0, 0]
+
+
+def test_why_is_it_black(site):
+    """The text to paste has no password; of H.265 the browser's verdict is part of it."""
+    server, _ = site
+    text = panel(server, "/camera/cellar", {"click": "text=Why is it black?"}, {"text": "dialog .notice", "has": "wrong", "ms": 40000}, {"eval": "document.querySelector('dialog pre').textContent"})[-1]
+    assert "refused" in text and "a-camera-password" not in text
+    got = panel(server, "/camera/yard", {"text": ".stage-note", "has": "cannot play H.265", "ms": 20000}, {"until": "document.querySelector('.stage-still')?.naturalWidth > 0", "ms": 20000}, {"click": "text=Why is it black?"}, {"text": "dialog", "has": "This browser cannot play H.265", "ms": 40000})
+    assert got
+
+
+def test_sharing(site):
+    server, _ = site
+    link = panel(server, "/camera/roof", {"click": "text=Share"}, {"click": "text=Make the link"}, {"text": "dialog", "has": "Whoever has the link may watch"}, {"eval": "document.querySelector('dialog input[readonly]').value"})[-1]
+    assert link.startswith(server.url("roof/embed.html?token="))
+    token = link.split("token=")[1].split("&")[0]
+    assert server.get(f"roof/index.m3u8?token={token}")
+    assert server.get("roof/index.m3u8", status=None).status in (401, 403) and server.get(f"roof/archive-{int(time.time()) - 20}-10.m3u8?token={token}", status=403)
+
+
+def test_wall_moves_and_rests(site):
+    server, _ = site
+    moving = "[...document.querySelectorAll('.tile video')].filter((v) => v.getVideoPlaybackQuality().totalVideoFrames > 20).length"
+    got = panel(
+        server, "/wall?cameras=gate,hall,roof,yard&columns=1", {"count": ".tile", "is": 4}, {"until": f"{moving} >= 2", "ms": 30000}, {"eval": f"{moving}"}, {"pick": [".wall-head select", "2"]}, {"until": f"{moving} >= 3", "ms": 30000},
+        {"until": "document.querySelector('[data-uid=yard] img')?.naturalWidth > 0", "ms": 30000}, {"click": ".wall-head >> text=Layouts"}, {"click": "text=Save this layout"}, {"fill": ["dialog input", "Night"]}, {"click": "dialog .button.primary"}, {"text": ".wall-head", "has": "Night"},
+        {"visit": "/cpanel/wall?layout=Night"}, {"count": ".tile", "is": 4}, {"eval": "JSON.stringify(performance.getEntriesByType('resource').map((r) => r.name))"}, timeout=120,
+    )
+    assert got[2] == 2  # what is off the screen is not fed
+    wait_for("the wall has left", lambda: server.status()["viewers"] == 0, timeout=30)
+
+
+def test_server_pages(site):
+    server, _ = site
+    with ws.Client(server, "gate/mse_ld", headers=f"User-Agent: {EVIL}\r\n"):
+        viewers = panel(server, "/server/sessions", {"text": ".table", "has": "WebSocket", "ms": 15000}, HARMLESS)
+    assert EVIL[:40] in viewers[0] and viewers[1] == [None, 0, 0]
+    got = panel(
+        server, "/server", {"text": ".tiles", "has": "Cameras"}, {"text": ".tiles", "has": "%"}, {"text": ".disks", "has": "default", "ms": 15000}, {"text": ".table", "has": "httpd"}, {"until": "document.querySelectorAll('.uplot canvas').length === 5", "ms": 15000},
+        {"click": ".server-tabs >> text=Viewers"}, {"text": ".server-body", "has": "Viewers"}, {"click": ".server-tabs >> text=Changes"}, {"text": ".server-body", "has": "Changes"}, {"click": ".server-tabs >> text=Log"}, {"text": ".server-body pre", "has": "httpd"},
+        {"click": ".server-tabs >> text=Settings"}, {"text": ".settings", "has": "node-id", "ms": 15000}, {"click": ".server-tabs >> text=Tokens"}, {"fill": ["input[name=uid]", "gate"]}, {"click": ".server-body .primary"}, {"text": ".server-body", "has": "shown once"},
+        {"click": ".server-tabs >> text=Audit"}, {"text": ".server-body", "has": "sign in"}, HARMLESS,
+    )
+    assert got[-1] == [None, 0, 0]
+
+
+def test_roles(site):
+    """Who may only look is offered nothing else; the archive is not a guest's."""
+    server, _ = site
+    got = panel(server, "/camera/gate", PLAYS, {"eval": "[document.querySelector('[data-nav=server]').hidden, document.querySelectorAll('.line-canvas').length, document.body.innerText.includes('Restart')]"}, role="guest")
+    assert got[1] == [True, 0, False]
+    got = panel(server, "", {"count": ".rows .row", "is": 8}, {"eval": "[document.querySelectorAll('.rows input, .rows .c-more button').length, document.body.innerText.includes('Add camera')]"}, role="user")
+    assert got[1] == [0, False]
+    got = panel(server, "/server/settings", {"text": ".server-tabs", "has": "Overview"}, {"eval": "document.querySelector('.server-tabs').innerText"}, role="admin")
+    assert "Settings" not in got[1] and "Log" in got[1]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_for_assistive_technology(site, scheme):
+    server, _ = site
+    steps = []
+    for path, there in (("", ".rows .row"), ("/camera/gate", ".side dl"), ("/wall", ".tile"), ("/server", ".table"), ("/server/settings", ".settings .table"), ("/server/tokens", "form"), ("/server/log", "pre")):
+        steps += [{"visit": f"/cpanel{path}"}, {"until": f"document.querySelectorAll('{there}').length > 0", "ms": 15000}, {"axe": True}]
+    steps += [{"visit": "/cpanel"}, {"click": "text=Add camera"}, {"axe": True}]
+    found = [r for r, step in zip(panel(server, "", *steps, scheme=scheme, timeout=150), steps) if "axe" in step]
+    assert len(found) == 8 and not any(found), json.dumps(found, indent=1)
+
+
+def test_phone_and_russian(site):
+    server, _ = site
+    wide = {"eval": "document.documentElement.scrollWidth"}
+    steps = []
+    for path in ("", "/camera/gate", "/wall", "/server", "/server/tokens"):
+        steps += [{"visit": f"/cpanel{path}"}, {"wait": 800}, wide]
+    got = panel(server, "", {"eval": "localStorage.setItem('cpanel.language', 'ru')"}, *steps, {"visit": "/cpanel"}, {"text": ".chips", "has": "Работают"}, width=320, height=700)
+    assert [w for w in got if isinstance(w, int)] == [320] * 5
+
+
+@pytest.mark.limit(120)
+def test_a_dead_line_greys_the_page(server, camera):
+    cam = camera(dict(source="small.h264"))
+    s = server({"cam": cam.url()}, sections={"server/module/users": USERS})
+    s.wait_state("cam")
+    pids = [pid for pid, name in s.family().items() if "httpd" in name]
+    s.expects_signals = True
+    threading.Timer(6 * tools.SLOW, lambda: [os.kill(pid, signal.SIGKILL) for pid in pids]).start()
+    got = panel(s, "", {"text": ".rows", "has": "Active"}, {"until": "document.body.dataset.line === 'dead'", "ms": 30000}, {"eval": "getComputedStyle(document.getElementById('page')).filter"}, {"text": "#dead", "has": "lost"})
+    assert "grayscale" in got[2]
