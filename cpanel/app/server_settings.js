@@ -2,11 +2,17 @@
 import { get } from './api.js';
 import { calm, el } from './dom.js';
 import { loaded, table } from './table.js';
-import { t, word } from './text.js';
+import { bytes, duration, t, word } from './text.js';
 
 const TONES = { live: 'good', restart: 'bad' };
 
-const limits = (key) => [key.words?.join(', ') ?? '', key.min ? `≥ ${key.min}` : '', key.max ? `≤ ${key.max}` : '', key.unit ?? ''].filter(Boolean).join(' ');
+/* Limits of durations are microseconds, of sizes bytes. */
+const SHOWN = { duration: (v) => duration(v / 1e6), size: bytes, share: bytes };
+
+function limits(key) {
+  const shown = SHOWN[key.kind] ?? String;
+  return [key.words?.join(', ') ?? '', key.min ? `≥ ${shown(key.min)}` : '', key.max ? `≤ ${shown(key.max)}` : '', key.unit ?? ''].filter(Boolean).join(' ');
+}
 
 function section(name, keys) {
   return el('section.stack', { 'aria-label': name }, el('h3.mono', {}, `[${name}]`), table([

@@ -10,7 +10,7 @@ PAGES = {
     "camera": ("/camera/gate", [{"until": "(document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames ?? 0) > 25", "ms": 30000}, {"wait": 4000}]),
     "wall": ("/wall", [{"wait": 6000}]),
     "server": ("/server", [{"until": "document.querySelectorAll('.uplot canvas').length === 5", "ms": 20000}, {"wait": 5000}]),
-    "settings": ("/server/settings", [{"until": "document.querySelectorAll('.settings .field').length > 5", "ms": 20000}]),
+    "settings": ("/server/settings", [{"until": "document.querySelectorAll('.settings .table').length > 5", "ms": 20000}]),
 }
 LOOKS = {"light": ("light", 1280, 800), "dark": ("dark", 1280, 800), "phone": ("light", 390, 780)}
 
