@@ -7,7 +7,7 @@ import { bytes, duration, t, word } from './text.js';
 const TONES = { live: 'good', restart: 'bad' };
 
 /* Limits of durations are microseconds, of sizes bytes. */
-const SHOWN = { duration: (v) => duration(v / 1e6), size: bytes, share: bytes };
+const SHOWN = { duration: (v) => duration(v / 1e6), size: bytes, 'size or %': bytes };
 
 function limits(key) {
   const shown = SHOWN[key.kind] ?? String;
