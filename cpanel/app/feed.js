@@ -4,6 +4,7 @@
 import { base, get } from './api.js';
 
 const SILENT_MS = 11000;
+const SAMPLE_MS = 1000;
 const AGAIN_MS = [500, 1000, 2000, 4000, 8000];
 export const HISTORY = 90; /* samples of a stream's bitrate that are kept */
 
@@ -17,6 +18,7 @@ const bus = new EventTarget();
 let source = null;
 let watchdog = 0;
 let retry = 0;
+let sampler = 0;
 let tries = 0;
 let detail = null; /* the uid whose counters are wanted */
 
@@ -73,8 +75,9 @@ function takeRow(row) {
   if (row.name !== undefined || row.uid !== undefined) s.label = s.name || s.uid;
 }
 
-/* One sample of every stream for each batch: what did not change goes on as it was. */
+/* One sample of every stream a second: what did not change goes on as it was. */
 function sample() {
+  if (!alive) return;
   for (const s of streams.values()) {
     s.history[s.samples % HISTORY] = s.state === 'active' ? s.bitrate ?? 0 : 0;
     s.samples++;
@@ -89,7 +92,6 @@ function onStreams({ all = false, rows = [], gone = [] }) {
   }
   for (const row of rows) takeRow(row);
   for (const uid of gone) streams.delete(uid);
-  sample();
   tell('streams', { all: all || gone.length > 0 || streams.size !== before, uids: rows.map((r) => r.uid) });
 }
 
@@ -129,12 +131,14 @@ function open() {
 
 export function start() {
   open();
+  sampler = setInterval(sample, SAMPLE_MS);
   window.addEventListener('online', () => alive || lost());
   window.addEventListener('offline', () => lost());
   window.addEventListener('pagehide', () => source?.close());
 }
 
 export function stop() {
+  clearInterval(sampler);
   clearTimeout(watchdog);
   clearTimeout(retry);
   source?.close();
