@@ -94,7 +94,7 @@ struct server {
     struct guess *guesses;          /* who guesses credentials */
     struct nonces *nonces;          /* of logins */
     struct signins *signins;        /* who has signed in to API and panel */
-    struct feed *feed;              /* the panel's event stream; set before server_start; NULL: there is none */
+    struct feed *feed;           /* the panel's event stream; set before server_start; NULL: there is none */
     struct audit *audit;         /* where it is said who did what; set before server_start; NULL: nowhere */
     struct pool *passwords;      /* where those are looked at that take time */
     struct quota *quota;         /* viewers that are counted over hubs */
