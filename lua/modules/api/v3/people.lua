@@ -27,7 +27,8 @@ local function create_token(request)
             return http.problem(403, "not-local", "Tokens of the API are made on the server itself: msctl token create, or ask from there.")
         end
     end
-    local token, why = ms.call("token.mint", { user = fields.user or "", uid = fields.uid, ops = ms.array(fields.ops), duration = fields.duration or 86400 })
+    local asked = { user = fields.user or "", uid = fields.uid, ops = ms.array(fields.ops), duration = fields.duration or 86400 }
+    local token, why = ms.call("token.mint", asked)
     if not token then return http.problem(422, "token", why .. ".") end
     return http.answer(201, { token = token })
 end
