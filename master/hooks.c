@@ -51,13 +51,13 @@ static bool write_envelope(const struct master *m, const char *event, struct spa
         buf_put(to, data) && buf_text(to, "}");
 }
 
-/* httpd tells its plug-ins and the panel. */
+/* httpd tells its plug-ins and the panel: what it does not hear in time is not told there. */
 static void say_here(struct master *m, const char *event, struct span data)
 {
     struct channel *httpd = m->conf ? services_channel(m, SERVICE_HTTPD) : NULL;
     struct packer *p;
 
-    if (!httpd) return;
+    if (!httpd || channel_queued(httpd) > HOOKS_HERE_MAX) return;
     p = channel_begin(httpd, MSG_HAPPENED, 2);
     pack_kv_text(p, "event", event);
     pack_kv_str(p, "data", data);

@@ -17,6 +17,7 @@ struct packed;
 #define HOOKS_BATCH_MAX   50
 #define HOOKS_BATCH_BYTES 56000 /* of JSON in one request */
 #define HOOKS_DATA_MAX    8192
+#define HOOKS_HERE_MAX    (512u << 10) /* bytes that httpd has not heard: then it is not told more at once */
 #define HOOKS_PULSE_S     60
 #define HOOKS_FIRST_US    US_PER_S /* behind a request that failed, doubled each time */
 #define HOOKS_MOST_US     (60 * US_PER_S)

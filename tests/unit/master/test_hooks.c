@@ -24,7 +24,7 @@ struct world {
     struct channel *httpd; /* its end */
     struct batch got;
     char name[8];
-    unsigned n, want;
+    unsigned n, want, told;
     struct loop_timer late;
 };
 
@@ -40,6 +40,10 @@ static int on_message(struct channel *ch, struct incoming *in)
 {
     struct world *w = channel_arg(ch);
 
+    if (in->type == MSG_HAPPENED) { /* told as it happens, whoever hears of it by webhook */
+        w->told++;
+        return 0;
+    }
     assert_int_equal(in->type, MSG_HOOKS);
     w->got.id = packed_u64(in->body, "id", 0);
     assert_true(packed_text(in->body, "url", w->got.url, sizeof(w->got.url)) &&
@@ -307,6 +311,31 @@ static void pulse(void **state)
     assert_non_null(strstr(w->got.body, "\"dropped\":0"));
 }
 
+static void stop_here(struct loop_timer *timer)
+{
+    struct world *w = timer->arg;
+
+    if (channel_queued(w->m.services.v[SERVICE_HTTPD].proc.ch) > 0)
+        loop_timer_set(w->m.loop, timer, 10 * US_PER_MS, stop_here, w);
+    else
+        loop_break(w->m.loop);
+}
+
+/* httpd hears of it at once, whether there is a webhook or not; and no more than it listens to. */
+static void told_here(void **state)
+{
+    struct world *w = *state;
+
+    secret_done(&w->conf.server.cluster_controller);
+    say(w, 3);
+    say(w, 20000);
+    assert_true(channel_queued(w->m.services.v[SERVICE_HTTPD].proc.ch) < HOOKS_HERE_MAX + HOOKS_DATA_MAX);
+    loop_timer_set(w->m.loop, &w->late, 100 * US_PER_MS, stop_here, w);
+    loop_run(w->m.loop);
+    assert_in_range(w->told, 3, 20002);
+    assert_int_equal(w->n, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +348,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(httpd_dies, setup, teardown),
         cmocka_unit_test_setup_teardown(nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(pulse, setup, teardown),
+        cmocka_unit_test_setup_teardown(told_here, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
