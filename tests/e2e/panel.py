@@ -50,7 +50,7 @@ def sign_in(role="root"):
 EXPECTED = ("a status of 401", "a status of 404", "a status of 422", "a status of 503", "Unexpected response code: 503", "closed before the connection is established", "axe.utils.preloadMedia")
 
 
-def panel(server, path, *steps, role="root", timeout=90, **job):
-    """The results of the steps behind the sign-in."""
+def panel(server, path, *steps, role="root", timeout=90, also=(), **job):
+    """The results of the steps behind the sign-in. also: what else the console may say."""
     first = sign_in(role) if role else []
-    return browse(page(server, path), *first, *steps, timeout=timeout, expected=EXPECTED, **job)[len(first):]
+    return browse(page(server, path), *first, *steps, timeout=timeout, expected=(*EXPECTED, *also), **job)[len(first):]

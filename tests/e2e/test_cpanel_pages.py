@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-import tools
 import ws
 from chromium import usable
 from panel import EVIL, USERS, panel, panel_site
@@ -201,11 +200,19 @@ def test_phone_and_russian(site):
 
 @pytest.mark.limit(120)
 def test_a_dead_line_greys_the_page(server, camera):
+    """httpd dies while the page is open, and takes the sign-in with it: grey at once, then the sign-in page."""
     cam = camera(dict(source="small.h264"))
     s = server({"cam": cam.url()}, sections={"server/module/users": USERS})
     s.wait_state("cam")
-    pids = [pid for pid, name in s.family().items() if "httpd" in name]
     s.expects_signals = True
-    threading.Timer(6 * tools.SLOW, lambda: [os.kill(pid, signal.SIGKILL) for pid in pids]).start()
-    got = panel(s, "", {"text": ".rows", "has": "Active"}, {"until": "document.body.dataset.line === 'dead'", "ms": 30000}, {"eval": "getComputedStyle(document.getElementById('page')).filter"}, {"text": "#dead", "has": "lost"})
+
+    def kill():
+        wait_for("the page plays", lambda: s.status()["viewers"] > 0, timeout=60)
+        os.kill(s.status()["httpd_pid"], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    seen = {"eval": "new MutationObserver(() => { if (document.body.dataset.line === 'dead') sessionStorage.dead = getComputedStyle(document.getElementById('page')).filter; }).observe(document.body, { attributes: true })"}
+    got = panel(s, "/camera/cam", seen, {"text": ".signin h1", "has": "media-server", "ms": 60000}, {"eval": "sessionStorage.dead"}, also=("net::ERR_", "WebSocket connection to"))
+    killer.join()
     assert "grayscale" in got[2]
