@@ -52,7 +52,7 @@ static int verify_state(const struct local *l, struct verified *v)
     char path[4200];
 
     for (int i = OLDER_MAX; i >= 0 && code == CTL_OK; i--) {
-        char end[8] = "";
+        char end[16] = "";
 
         if (i > 0) snprintf(end, sizeof(end), ".%d", i);
         snprintf(path, sizeof(path), "%.*s/" NAME "%s", dir, slash ? l->socket : ".", end);
