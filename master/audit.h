@@ -1,7 +1,7 @@
 /* Who did what: every command that changes something, of msctl and of the API, every sign-in. Lines of JSON
  * in state-dir/audit.log, which nobody but root reads and no process but the master writes; each holds the
  * digest of the one before, so that a line that is changed or taken away shows (msctl audit verify). Secrets
- * stay out: passwords in URLs, values of keys that are secrets. Tests: tests/unit/master/test_audit.c,
+ * stay out: passwords in URLs, values of keys that are secrets. Tests: tests/unit/wire/test_chain.c,
  * tests/e2e/test_signin.py. */
 #ifndef MASTER_AUDIT_H
 #define MASTER_AUDIT_H

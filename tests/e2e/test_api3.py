@@ -30,6 +30,7 @@ def site():
         streams = {"cam": {"stream-url": cam.url(), "stream-name": "Gate", "dvr-enable": "true", "dvr-chunk": "10s"}, "off": OFF, "zoo": OFF}
         with MediaServer(streams, record=True, sections=SECRET) as server:
             server.wait_state("cam")
+            server.wait_recording("cam")
             yield server, Api3(server, token_of(server)), cam
 
 

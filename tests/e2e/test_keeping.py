@@ -44,6 +44,11 @@ def asked(s, *args):
     )
 
 
+def waits_for_an_answer(pid):
+    """Does it sleep until something can be read?"""
+    return "poll" in pathlib.Path(f"/proc/{pid}/wchan").read_text()
+
+
 def test_questions_to_the_keeper(server, camera):
     """Rows come through the master; whoever asks may go, and a keeper that dies is said to have."""
     cam = camera(source="tiny.h264")
@@ -55,6 +60,8 @@ def test_questions_to_the_keeper(server, camera):
     keeper = s.status()["keeper_pid"]
     os.kill(keeper, signal.SIGSTOP)
     given_up, waiting = asked(s, "archive", "list"), asked(s, "archive", "list")
+    for p in (given_up, waiting):
+        wait_for("it has asked, and waits", lambda p=p: waits_for_an_answer(p.pid))
     assert s.status()["keeper_pid"] == keeper  # the master answers meanwhile
     given_up.kill()
     given_up.communicate()

@@ -51,11 +51,10 @@ def test_ffmpeg_pushes(shared, transport):
         shared.wait_state(PATH)
         got = check_live(shared)
         assert got.of("soun")
-        shared.wait_recording(PATH)
-        shared.wait_frames(PATH, 50)
+        wait_for("footage", lambda: len(shared.recorded(PATH)) >= before + 40)
     row = shared.wait_state(PATH, "down")
     assert row["reason"] == "the camera ended the session"
-    wait_for("the segment is closed", lambda: len(shared.recorded(PATH)) >= before + 40)
+    wait_for("the segment is closed", lambda: not shared.status()["recording"])
     mp4.check_times(mp4.Mp4(shared.segments(PATH)[-1].read_bytes()).of("vide"))
 
 

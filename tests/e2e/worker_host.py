@@ -131,20 +131,20 @@ class Ring:
 
     TRACKS_AT, DESC_AT = 4096, 4096 + 5 * 4096
     STATUS_AT = 192
-    STATUS = struct.Struct("<IIqqqqq 20Q 9Q IIII Qqq QQQQQ q IiI 128s128s128s48s")
+    STATUS = struct.Struct("<IIqqqqq 20Q 9Q IIII Qqq QQQQQ q Ii IIII I 128s128s128s48s")
     FIELDS = ("state record_state state_since_us beat_mono_us record_beat_us last_frame_us last_key_us bytes_in frames_in "
               "frames_damaged frames_dropped packets_in packets_lost packets_reordered rtsp_bad rtsp_out_of_frame "
               "rtsp_channel_unknown sdp_bad rtp_bad rtcp_bad rtp_foreign payload_bad udp_stranger udp_overflow ts_repairs connects reconnects "
               "end_unreachable end_auth end_capacity end_not_found end_unsupported end_protocol end_timeout end_closed end_silent "
               "gop_frames gop_ms bitrate_in ring_want rec_segment rec_start_us rec_end_us rec_bytes rec_next_seq recorded_bytes "
-              "recorded_us wanted_us clock_offset_us clock_known rec_errno text_seq reason source rec_path rec_storage").split()
+              "recorded_us wanted_us clock_offset_us clock_known rec_errno video audio width height text_seq reason source rec_path rec_storage").split()
 
     def __init__(self, uid, generation, data=1 << 20, frames=512):
         self.generation, self.data, self.frames = generation, data, frames
         size = self.DESC_AT + frames * 64 + data
         self.fd = sealed("ms-ring", size)
         self.map = mmap.mmap(self.fd, size)
-        head = struct.pack("<IIQIIq40s", 2, generation, 0, data, frames, 0, uid.encode())
+        head = struct.pack("<IIQIIq40s", 3, generation, 0, data, frames, 0, uid.encode())
         self.map[8:8 + len(head)] = head
         self.map[128:152] = struct.pack("<QQQ", 1, 1, 1)
         self.map[0:8] = struct.pack("<Q", 0x0A676E6972736D00)
