@@ -70,8 +70,11 @@ class Client:
         lines += [f"{k.replace('_', '-')}: {v}" for k, v in fields.items()]
         if body:
             lines += ["Content-Type: application/sdp", f"Content-Length: {len(body)}"]
-        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
-        return self.answer()
+        try:
+            self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
+            return self.answer()
+        except (ConnectionResetError, BrokenPipeError):
+            return 0, {}  # it had been closed before this was asked
 
     def answer(self):
         line = self.file.readline().decode()
