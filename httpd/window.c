@@ -294,28 +294,13 @@ static struct segment *find(struct window *w, uint64_t msn)
     return NULL;
 }
 
-/* From the WINDOW_MANY-th request on it goes out by sendfile; those who are being sent it keep what they
- * have. */
-static void for_many(struct segment *s)
-{
-    struct chunk *c = chunk_file(s->joined->n);
-
-    if (!c) return;
-    memcpy(c->data, s->joined->data, c->n);
-    chunk_unref(s->joined);
-    s->joined = c;
-}
-
 struct chunk *window_bytes(struct window *w, uint64_t msn)
 {
     struct segment *s = find(w, msn);
 
-    if (!s) return NULL;
-    if (!s->joined) {
-        s->joined = fragments_join(s->f, s->n, (uint32_t)msn);
-        shed(w);
-    }
-    if (++s->asked == WINDOW_MANY && s->joined) for_many(s);
+    if (!s || s->joined) return s ? s->joined : NULL;
+    s->joined = fragments_join(s->f, s->n, (uint32_t)msn);
+    shed(w);
     return s->joined;
 }
 

@@ -32,7 +32,6 @@
 #define WINDOW_IDLE       2 /* of both, while nobody asks for HLS */
 #define WINDOW_FILL_US                                                                                       \
     (12 * US_PER_S) /* until so much was closed, every key frame cuts: a player gets going on little */
-#define WINDOW_MANY        8 /* requests for a segment, from which on it is kept for many (chunk.h) */
 #define WINDOW_URI_MAX     (RING_UID_MAX + 24)
 #define WINDOW_REPORTS_MAX 3
 #define WINDOW_BYTES       (96u << 20) /* above: only what is listed is kept */
@@ -54,7 +53,6 @@ struct segment {
     struct fragment **f;
     size_t n, cap;
     struct parts parts;   /* while somebody asks for parts */
-    unsigned asked;       /* how often, for fragmented MP4 */
     struct chunk *joined; /* both made when the first viewer asks */
     struct chunk *ts;
 };

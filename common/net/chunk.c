@@ -1,11 +1,8 @@
 #include "common/net/chunk.h"
 #include "common/base/err.h"
-#include "common/base/fd.h"
 #include "common/base/mem.h"
 
-#include <fcntl.h>
 #include <pthread.h>
-#include <sys/mman.h>
 
 #define CHUNK_MAX (SIZE_MAX / 2)
 
@@ -22,23 +19,8 @@ struct chunk *chunk_new(size_t n)
     if (n > CHUNK_MAX) return NULL;
     c = mem_retry(NULL, sizeof(*c) + n);
     if (!c) return NULL;
-    *c = (struct chunk){.refs = 1, .fd = -1, .n = n, .data = (uint8_t *)(c + 1)};
-    return c;
-}
-
-/* Its pages are there from the start: none is missing when it is written. */
-struct chunk *chunk_file(size_t n)
-{
-    CLEANUP(fd_close) int fd = n > 0 && n <= CHUNK_MAX ? memfd_create("chunk", MFD_CLOEXEC) : -1;
-    struct chunk *c;
-    void *data;
-
-    if (fd < 0 || fallocate(fd, 0, 0, (off_t)n) < 0) return chunk_new(n);
-    data = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (data == MAP_FAILED) return chunk_new(n);
-    c = NEW(struct chunk);
-    *c = (struct chunk){.refs = 1, .fd = fd, .n = n, .data = data};
-    fd = -1;
+    c->refs = 1;
+    c->n = n;
     return c;
 }
 
@@ -76,8 +58,6 @@ void chunk_unref(struct chunk *c)
 {
     if (!c) return;
     must(c->refs > 0);
-    if (--c->refs > 0 || (c->n == CHUNK_BLOCK && c->fd < 0 && keep(c))) return;
-    if (c->fd >= 0) munmap(c->data, c->n);
-    fd_close(&c->fd);
+    if (--c->refs > 0 || (c->n == CHUNK_BLOCK && keep(c))) return;
     mem_free(c);
 }

@@ -10,14 +10,10 @@
 
 struct chunk {
     uint32_t refs;
-    int fd; /* -1: none; else what is in `data` is in this file too (chunk_file) */
     size_t n;
-    uint8_t *data;
+    uint8_t data[];
 };
 struct chunk *chunk_new(size_t n); /* one reference; NULL when memory is out */
-/* The same in pages of a file without a name, for what goes out to many: plain connections send it by
- * sendfile, without a copy each. Whoever fills it does so before it is sent. */
-struct chunk *chunk_file(size_t n);
 /* One of CHUNK_BLOCK bytes, from any thread, and it may end on another: those that are freed are kept, up to
  * CHUNK_KEPT. Their pages need not be made again for each piece of a file that passes. */
 struct chunk *chunk_block(void);

@@ -7,9 +7,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define WRITE_PIECES 64           /* pieces of one write */
-#define FILE_LEAST   (16u << 10)  /* below, a copy costs less than a call of its own */
-#define FILE_TURN    (256u << 10) /* of a file in one call */
+#define WRITE_PIECES 64 /* pieces of one write */
 
 static ssize_t plain_read(struct conn *c, uint8_t *p, size_t cap)
 {
@@ -20,37 +18,18 @@ static ssize_t plain_read(struct conn *c, uint8_t *p, size_t cap)
     return n < 0 ? -errno : n;
 }
 
-static bool by_file(const struct piece *p)
-{
-    return p->chunk->fd >= 0 && p->n >= FILE_LEAST;
-}
-
-static ssize_t write_file(struct conn *c, const struct piece *p)
-{
-    off_t at = (off_t)p->from;
-    ssize_t n;
-
-    do n = sendfile(c->fd, p->chunk->fd, &at, MIN(p->n, FILE_TURN));
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
-}
-
 static ssize_t plain_write(struct conn *c)
 {
     struct iovec iov[WRITE_PIECES];
-    struct msghdr msg = {.msg_iov = iov};
-    size_t most = MIN(c->n_queue, WRITE_PIECES);
-    int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = MIN(c->n_queue, WRITE_PIECES)};
     ssize_t n;
 
-    for (; msg.msg_iovlen < most && !by_file(conn_piece(c, msg.msg_iovlen)); msg.msg_iovlen++) {
-        struct piece *p = conn_piece(c, msg.msg_iovlen);
+    for (size_t i = 0; i < msg.msg_iovlen; i++) {
+        struct piece *p = conn_piece(c, i);
 
-        iov[msg.msg_iovlen] = (struct iovec){.iov_base = p->chunk->data + p->from, .iov_len = p->n};
+        iov[i] = (struct iovec){.iov_base = p->chunk->data + p->from, .iov_len = p->n};
     }
-    if (msg.msg_iovlen == 0) return write_file(c, conn_piece(c, 0));
-    if (msg.msg_iovlen < c->n_queue) flags |= MSG_MORE; /* what follows goes into the same packet */
-    do n = sendmsg(c->fd, &msg, flags);
+    do n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
 }

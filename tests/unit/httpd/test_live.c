@@ -113,33 +113,6 @@ static void fetch_segment(const char *uid, struct span playlist, unsigned number
     http_reply_done(&seg);
 }
 
-/* From the WINDOW_MANY-th viewer on a segment lies in a file: the same bytes, whole and in part. */
-static void test_many_get_the_same_bytes(void **state)
-{
-    struct http_reply list, first, r;
-    struct httpd_camera c;
-    char name[64], url[128];
-
-    (void)state;
-    camera(&c, "many", 6);
-    assert_true(httpd_help_get(&live.help, "/many/video.m3u8", NULL, &list));
-    assert_true(uri_at(list.body, 0, name, sizeof(name)));
-    snprintf(url, sizeof(url), "/many/%s", name);
-    assert_true(httpd_help_get(&live.help, url, NULL, &first));
-    for (unsigned i = 0; i < 2 * WINDOW_MANY; i++) {
-        bool part = i % 3 == 2;
-
-        assert_true(httpd_help_get(&live.help, url, part ? "Range: bytes=100-\r\n" : NULL, &r));
-        assert_int_equal(r.status, part ? 206 : 200);
-        assert_true(span_eq(r.body, part ? span_from(first.body, 100) : first.body));
-        assert_true(span_eq(http_reply_field(&r, "ETag"), http_reply_field(&first, "ETag")));
-        http_reply_done(&r);
-    }
-    http_reply_done(&first);
-    http_reply_done(&list);
-    httpd_camera_stop(&live.help, &c, "many");
-}
-
 /* The promise: the first request on a captured stream is answered at once, with something that plays. */
 static void test_first_playlist_at_once(void **state)
 {
@@ -466,7 +439,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_playlist_at_once),
-        cmocka_unit_test(test_many_get_the_same_bytes),
         cmocka_unit_test(test_playlists_have_tags_and_are_packed),
         cmocka_unit_test(test_window_rules),
         cmocka_unit_test(test_live_mp4),

@@ -352,51 +352,6 @@ static void pieces_arrive_in_order(void **state)
     close_srv(&s);
 }
 
-/* Bytes that lie in a file too come between copies and chunks as they were queued, whole or in part, and a
- * peer that takes them slowly gets the same. */
-static void files_go_out_between_copies(void **state)
-{
-    static uint8_t want[1 << 20], got[1 << 20];
-    struct chunk *file = chunk_file(300000), *none = chunk_file(0), *memory = chunk_new(20000);
-    struct srv s;
-    size_t n = 0, have = 0;
-
-    (void)state;
-    assert_true(file->fd >= 0 && none->fd < 0 && memory->fd < 0);
-    open_srv(&s, &plain);
-    for (size_t i = 0; i < file->n; i++) file->data[i] = (uint8_t)(i * 7 + i / 251);
-    memset(memory->data, 'm', memory->n);
-    for (unsigned i = 0; i < 3; i++) {
-        size_t from = i * 1001, part = file->n - from - i * 20000;
-
-        conn_send(s.c, SPAN_LIT("head"));
-        conn_send_chunk(s.c, file, from, part);
-        conn_send_chunk(s.c, memory, 0, memory->n);
-        conn_send_chunk(s.c, file, 5, 100); /* too little for a call of its own */
-        memcpy(want + n, "head", 4);
-        memcpy(want + n + 4, file->data + from, part);
-        memcpy(want + n + 4 + part, memory->data, memory->n);
-        memcpy(want + n + 4 + part + memory->n, file->data + 5, 100);
-        n += 4 + part + memory->n + 100;
-    }
-    chunk_unref(file); /* the queue has it */
-    chunk_unref(none);
-    chunk_unref(memory);
-    while (have < n) {
-        ssize_t some;
-
-        turn(s.loop);
-        some = read(s.fd, got + have, 9973);
-        if (some > 0) have += (size_t)some;
-    }
-    assert_int_equal(have, n);
-    assert_memory_equal(got, want, n);
-    assert_int_equal(drain(s.fd), 0);
-    turn(s.loop);
-    assert_int_equal(conn_queued(s.c), 0);
-    close_srv(&s);
-}
-
 static void silent_peer_is_closed(void **state)
 {
     const struct conn_limits limits = {.read_max = 1000, .queue_high = 1000, .idle_us = 60 * US_PER_MS};
@@ -629,7 +584,6 @@ int main(void)
         cmocka_unit_test(reading_stops_at_its_limit),
         cmocka_unit_test(queue_marks),
         cmocka_unit_test(pieces_arrive_in_order),
-        cmocka_unit_test(files_go_out_between_copies),
         cmocka_unit_test(silent_peer_is_closed),
         cmocka_unit_test(reader_that_stalls_is_closed),
         cmocka_unit_test(close_after_send_flushes_first),
