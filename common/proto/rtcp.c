@@ -1,11 +1,9 @@
 #include "common/proto/rtcp.h"
 
-#define RTCP_VERSION    2
-#define RTCP_TYPE_FIRST 192
-#define RTCP_TYPE_LAST  223
-#define SDES_CNAME      1
-#define LOST_MAX        0x7fffff
-#define LOST_MIN        (-0x800000)
+#define RTCP_VERSION 2
+#define SDES_CNAME   1
+#define LOST_MAX     0x7fffff
+#define LOST_MIN     (-0x800000)
 
 /* ---- reading ---- */
 

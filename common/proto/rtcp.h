@@ -11,6 +11,9 @@
 #define RTCP_SDES 202
 #define RTCP_BYE  203
 #define RTCP_APP  204
+/* What may stand there where RTP has marker and payload type: RFC 5761 section 4. */
+#define RTCP_TYPE_FIRST 192
+#define RTCP_TYPE_LAST  223
 
 #define RTCP_BLOCKS_MAX 31
 #define RTCP_CNAME_MAX  255

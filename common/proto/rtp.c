@@ -1,9 +1,7 @@
 #include "common/proto/rtp.h"
 #include "common/proto/rtcp.h"
 
-#define RTP_VERSION     2
-#define RTCP_TYPE_FIRST 192
-#define RTCP_TYPE_LAST  223
+#define RTP_VERSION 2
 
 bool rtp_is_rtcp(struct span s)
 {

@@ -3,8 +3,44 @@
 #include "common/base/fd.h"
 #include "tests/support/tool.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+
+struct conf_files conf_files;
+
+int conf_files_up(void **state)
+{
+    (void)state;
+    conf_files_init(&conf_files);
+    return 0;
+}
+
+int conf_files_down(void **state)
+{
+    (void)state;
+    conf_files_done(&conf_files);
+    return 0;
+}
+
+void conf_files_ok(const char *ini)
+{
+    if (ini) conf_files_put(&conf_files, "media-server.ini", ini);
+    if (conf_files_load(&conf_files) != 0) {
+        conf_files_show(&conf_files);
+        fail_msg("the configuration was refused");
+    }
+    assert_non_null(conf_files.conf);
+}
+
+void conf_files_bad(const char *ini)
+{
+    if (ini) conf_files_put(&conf_files, "media-server.ini", ini);
+    assert_int_equal(conf_files_load(&conf_files), CONF_E_MISTAKES);
+    assert_null(conf_files.conf);
+}
 
 void conf_files_init(struct conf_files *f)
 {

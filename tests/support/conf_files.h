@@ -9,6 +9,15 @@ struct conf_files {
     struct conf *conf; /* of the last conf_files_load that was without mistakes */
     struct conf_report report;
 };
+/* The one of a test's process, and what cmocka makes and takes it away by. */
+extern struct conf_files conf_files;
+int conf_files_up(void **state);
+int conf_files_down(void **state);
+/* Writes ini (NULL: what is there) as the server's file and loads it: it has to be taken; it has to be
+ * refused. */
+void conf_files_ok(const char *ini);
+void conf_files_bad(const char *ini);
+
 void conf_files_init(struct conf_files *f);
 void conf_files_done(struct conf_files *f);
 /* Writes dir/name, whose folders are made. */

@@ -10,18 +10,26 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+int seg_place_records(const char *storage)
+{
+    char path[256];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/cam-1", storage);
+    assert_int_equal(mkdir(path, 0750), 0);
+    snprintf(path, sizeof(path), "%s/cam-1/records", storage);
+    assert_int_equal(mkdir(path, 0750), 0);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
 int seg_place_make(void **state)
 {
     struct seg_place *p = NEW(struct seg_place);
-    char path[128];
 
     tool_tmpdir(p->storage, sizeof(p->storage));
-    snprintf(path, sizeof(path), "%s/cam-1", p->storage);
-    assert_int_equal(mkdir(path, 0750), 0);
-    snprintf(path, sizeof(path), "%s/cam-1/records", p->storage);
-    assert_int_equal(mkdir(path, 0750), 0);
-    p->records = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_true(p->records >= 0);
+    p->records = seg_place_records(p->storage);
     *state = p;
     return 0;
 }

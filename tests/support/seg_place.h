@@ -10,6 +10,9 @@ struct seg_place {
     int records;
 };
 
+/* Makes storage/cam-1/records and opens it. */
+int seg_place_records(const char *storage);
+
 /* cmocka's; *state is the place. */
 int seg_place_make(void **state);
 int seg_place_drop(void **state);

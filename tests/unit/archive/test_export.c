@@ -12,6 +12,7 @@
 #include "tests/support/footage.h"
 #include "tests/support/media_file.h"
 #include "tests/support/movie.h"
+#include "tests/support/seg_place.h"
 #include "tests/support/tool.h"
 
 #include <errno.h>
@@ -37,15 +38,9 @@ struct place {
 static int set_up(void **state)
 {
     struct place *p = NEW(struct place);
-    char path[128];
 
     tool_tmpdir(p->storage, sizeof(p->storage));
-    snprintf(path, sizeof(path), "%s/cam-1", p->storage);
-    assert_int_equal(mkdir(path, 0750), 0);
-    snprintf(path, sizeof(path), "%s/cam-1/records", p->storage);
-    assert_int_equal(mkdir(path, 0750), 0);
-    p->records = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_true(p->records >= 0);
+    p->records = seg_place_records(p->storage);
     buf_init(&p->bytes, HEAD_MAX);
     *state = p;
     return 0;

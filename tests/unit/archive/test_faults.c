@@ -13,6 +13,7 @@
 #include "tests/support/fail_syscall.h"
 #include "tests/support/footage.h"
 #include "tests/support/keeper_rig.h"
+#include "tests/support/seg_place.h"
 #include "tests/support/tool.h"
 
 #include <errno.h>
@@ -35,17 +36,11 @@ struct place {
 static int make_place(void **state)
 {
     struct place *p = NEW(struct place);
-    char path[256];
 
     tool_tmpdir(p->dir, sizeof(p->dir));
     snprintf(p->storage, sizeof(p->storage), "%s/a", p->dir);
     assert_int_equal(mkdir(p->storage, 0750), 0);
-    snprintf(path, sizeof(path), "%s/cam-1", p->storage);
-    assert_int_equal(mkdir(path, 0750), 0);
-    snprintf(path, sizeof(path), "%s/cam-1/records", p->storage);
-    assert_int_equal(mkdir(path, 0750), 0);
-    p->records = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_true(p->records >= 0);
+    p->records = seg_place_records(p->storage);
     footage_make(&p->f, 3, 25, FOOTAGE_START_US);
     rig_init(&p->rig);
     *state = p;

@@ -7,31 +7,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-static struct conf_files f;
-
-static int up(void **state)
-{
-    (void)state;
-    conf_files_init(&f);
-    return 0;
-}
-
-static int down(void **state)
-{
-    (void)state;
-    conf_files_done(&f);
-    return 0;
-}
-
-static void load_ok(const char *ini)
-{
-    if (ini) conf_files_put(&f, "media-server.ini", ini);
-    if (conf_files_load(&f) != 0) {
-        conf_files_show(&f);
-        fail_msg("the configuration was refused");
-    }
-    assert_non_null(f.conf);
-}
+static struct conf_files *const f = &conf_files;
 
 /* A value that each kind takes. */
 static const char *some_value(const struct conf_row *row)
@@ -50,8 +26,8 @@ static const char *some_value(const struct conf_row *row)
 /* Is the key named by a note: as its key, or among "(also a, b)"? */
 static bool noted(const struct conf_row *row)
 {
-    for (size_t i = 0; i < f.report.n; i++) {
-        const struct conf_remark *v = &f.report.v[i];
+    for (size_t i = 0; i < f->report.n; i++) {
+        const struct conf_remark *v = &f->report.v[i];
         const char *last = strrchr(v->key, '/'), *also = strstr(v->text, "(also ");
         struct span names = span_of(also ? also + 6 : ""), name;
 
@@ -97,8 +73,8 @@ static void load_accepted_of(const struct conf_row *one)
     }
     wr_text(&w, "[storages]\na = /a\n");
     assert_true(wr_ok(&w) && wr_ok(&s));
-    conf_files_put(&f, "streams/a.ini", wr_cstr(&s));
-    load_ok(wr_cstr(&w));
+    conf_files_put(f, "streams/a.ini", wr_cstr(&s));
+    conf_files_ok(wr_cstr(&w));
 }
 
 /* Every key that is known and not used says so, alone and among all the others. That the rest is used is
@@ -120,7 +96,7 @@ static void test_accepted_keys_say_so(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_accepted_keys_say_so, up, down),
+        cmocka_unit_test_setup_teardown(test_accepted_keys_say_so, conf_files_up, conf_files_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,38 +10,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static struct conf_files f;
-
-static int up(void **state)
-{
-    (void)state;
-    conf_files_init(&f);
-    return 0;
-}
-
-static int down(void **state)
-{
-    (void)state;
-    conf_files_done(&f);
-    return 0;
-}
-
-static void load_ok(const char *ini)
-{
-    if (ini) conf_files_put(&f, "media-server.ini", ini);
-    if (conf_files_load(&f) != 0) {
-        conf_files_show(&f);
-        fail_msg("the configuration was refused");
-    }
-    assert_non_null(f.conf);
-}
-
-static void load_bad(const char *ini)
-{
-    if (ini) conf_files_put(&f, "media-server.ini", ini);
-    assert_int_equal(conf_files_load(&f), CONF_E_MISTAKES);
-    assert_null(f.conf);
-}
+static struct conf_files *const f = &conf_files;
 
 /* Every key of compatibility.md 1, indented as the original's sample is. */
 static const char SAMPLE[] = "# the whole server\n"
@@ -276,73 +245,73 @@ static void test_sample_flat_and_indented(void **state)
     static char text[8192];
 
     (void)state;
-    conf_files_put(&f, "media-server.nodes", "# the others\n  2 = h2.example\n  3 = h3.example\n");
-    conf_files_put(&f, "streams/cam-1.ini", CAM);
-    load_ok(SAMPLE);
-    check_all(f.conf);
-    assert_int_equal(f.report.mistakes, 0);
+    conf_files_put(f, "media-server.nodes", "# the others\n  2 = h2.example\n  3 = h3.example\n");
+    conf_files_put(f, "streams/cam-1.ini", CAM);
+    conf_files_ok(SAMPLE);
+    check_all(f->conf);
+    assert_int_equal(f->report.mistakes, 0);
     reindent(SAMPLE, "", text, sizeof(text));
-    conf_files_put(&f, "media-server.ini", text);
+    conf_files_put(f, "media-server.ini", text);
     reindent(CAM, "", text, sizeof(text));
-    conf_files_put(&f, "streams/cam-1.ini", text);
-    load_ok(NULL);
-    check_all(f.conf);
+    conf_files_put(f, "streams/cam-1.ini", text);
+    conf_files_ok(NULL);
+    check_all(f->conf);
     reindent(SAMPLE, "\t \t", text, sizeof(text));
-    conf_files_put(&f, "media-server.ini", text);
+    conf_files_put(f, "media-server.ini", text);
     reindent(CAM, "   ", text, sizeof(text));
-    conf_files_put(&f, "streams/cam-1.ini", text);
-    load_ok(NULL);
-    check_all(f.conf);
+    conf_files_put(f, "streams/cam-1.ini", text);
+    conf_files_ok(NULL);
+    check_all(f->conf);
 }
 
 static void test_empty_is_the_defaults(void **state)
 {
     (void)state;
-    load_ok("");
-    assert_int_equal(f.conf->server.node_id, 1);
-    assert_int_equal(f.conf->delivery.rtsp.v[0].port, 554);
-    assert_int_equal(f.conf->delivery.publish.v[0].port, 7554);
-    assert_int_equal(f.conf->delivery.web.v[0].port, 444);
-    assert_int_equal(f.conf->module.listen.v[0].port, 8080);
-    assert_int_equal(f.conf->delivery.enable, 7);
-    assert_int_equal(f.conf->n_streams, 0);
-    assert_int_equal(f.conf->n_storages, 0);
-    assert_int_equal(f.report.mistakes, 0);
+    conf_files_ok("");
+    assert_int_equal(f->conf->server.node_id, 1);
+    assert_int_equal(f->conf->delivery.rtsp.v[0].port, 554);
+    assert_int_equal(f->conf->delivery.publish.v[0].port, 7554);
+    assert_int_equal(f->conf->delivery.web.v[0].port, 444);
+    assert_int_equal(f->conf->module.listen.v[0].port, 8080);
+    assert_int_equal(f->conf->delivery.enable, 7);
+    assert_int_equal(f->conf->n_streams, 0);
+    assert_int_equal(f->conf->n_storages, 0);
+    assert_int_equal(f->report.mistakes, 0);
 }
 
 static void test_empty_values(void **state)
 {
     (void)state;
-    load_ok("[server]\nnode-id =\n[[stream]]\nrtsp =\nweb-allow-origin =\nreconnect-timeout = \"\"\n");
-    assert_int_equal(f.conf->server.node_id, 1);  /* as if it were not there */
-    assert_int_equal(f.conf->delivery.rtsp.n, 0); /* no listener */
-    assert_string_equal(f.conf->delivery.web_allow_origin, "");
-    assert_int_equal(f.conf->delivery.reconnect.timeout_us, 10 * US_PER_S);
+    conf_files_ok("[server]\nnode-id =\n[[stream]]\nrtsp =\nweb-allow-origin =\nreconnect-timeout = \"\"\n");
+    assert_int_equal(f->conf->server.node_id, 1);  /* as if it were not there */
+    assert_int_equal(f->conf->delivery.rtsp.n, 0); /* no listener */
+    assert_string_equal(f->conf->delivery.web_allow_origin, "");
+    assert_int_equal(f->conf->delivery.reconnect.timeout_us, 10 * US_PER_S);
 }
 
 static void test_every_mistake_is_named(void **state)
 {
     (void)state;
-    conf_files_put(&f, "streams/a.ini", "[a]\nstream-url = ftp://x/\ndvr-duration = soon\n\n[[deep]]\n");
-    conf_files_put(&f, "streams/b.ini", "[live]\n");
-    load_bad(
+    conf_files_put(f, "streams/a.ini", "[a]\nstream-url = ftp://x/\ndvr-duration = soon\n\n[[deep]]\n");
+    conf_files_put(f, "streams/b.ini", "[live]\n");
+    conf_files_bad(
         "[server]\nnode-id = 0\nfuture-key = 1\nthreads = many\n[[stream]]\nweb = nowhere\nenable = web, tv\n"
         "auth-secret = \"open\n[unheard]\nx = 1\n[dvr]\ncapacity-enforce = perhaps\n");
-    assert_int_equal(f.report.mistakes, 9);
+    assert_int_equal(f->report.mistakes, 9);
     assert_true(
-        conf_files_said(&f, CONF_MISTAKE, 2, "server/node-id", "\"0\" is not a number from 1 to 65535"));
-    assert_true(conf_files_said(&f, CONF_WARNING, 3, "server/future-key", "unknown"));
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 4, "server/threads", "\"many\""));
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 6, "server/stream/web", "host:port:base-url"));
+        conf_files_said(f, CONF_MISTAKE, 2, "server/node-id", "\"0\" is not a number from 1 to 65535"));
+    assert_true(conf_files_said(f, CONF_WARNING, 3, "server/future-key", "unknown"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 4, "server/threads", "\"many\""));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 6, "server/stream/web", "host:port:base-url"));
     assert_true(
-        conf_files_said(&f, CONF_MISTAKE, 7, "server/stream/enable", "\"tv\" is none of rtsp, publish, web"));
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 8, "", "quote is not closed"));
-    assert_true(conf_files_said(&f, CONF_WARNING, 9, "unheard", "unknown section"));
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 12, "dvr/capacity-enforce", "neither true nor false"));
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 2, "a/stream-url", "rtsp rtsps tcp udp publish"));
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 3, "a/dvr-duration", "not a duration"));
-    assert_true(conf_files_said(&f, CONF_WARNING, 5, "a/deep", "unknown section"));
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 1, "live", "reserved"));
+        conf_files_said(f, CONF_MISTAKE, 7, "server/stream/enable", "\"tv\" is none of rtsp, publish, web"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 8, "", "quote is not closed"));
+    assert_true(conf_files_said(f, CONF_WARNING, 9, "unheard", "unknown section"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 12, "dvr/capacity-enforce", "neither true nor false"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 2, "a/stream-url", "rtsp rtsps tcp udp publish"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 3, "a/dvr-duration", "not a duration"));
+    assert_true(conf_files_said(f, CONF_WARNING, 5, "a/deep", "unknown section"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 1, "live", "reserved"));
 }
 
 static void test_report_names_no_secret(void **state)
@@ -353,14 +322,15 @@ static void test_report_names_no_secret(void **state)
     (void)state;
     memset(huge, 'x', sizeof(huge));
     snprintf(huge + 1100, 40, "HIDDEN");
-    conf_files_put(&f, "streams/a.ini", "[a]\nstream-url = rtsp://u:HIDDEN@host:99999/x\n");
-    conf_files_put(&f, "streams/b.ini", "[b]\nstream-url = \"HIDDEN\" HIDDEN\n");
-    conf_files_put(&f, "streams/c.ini", "[c]\nstream-url = HIDDEN\n");
-    load_bad("[server]\ncluster-controller = HIDDEN\n[[stream]]\nauth-secret = \"HIDDEN\" x\n[[[keys]]]\nk = "
-             "HIDDEN, HIDDEN\n"
-             "0 = HIDDEN\n[[module]]\n[[[users]]]\nroot = HIDDEN\nadmin = :HIDDEN\n");
-    assert_int_equal(f.report.mistakes, 9);
-    conf_report_print(&f.report, to);
+    conf_files_put(f, "streams/a.ini", "[a]\nstream-url = rtsp://u:HIDDEN@host:99999/x\n");
+    conf_files_put(f, "streams/b.ini", "[b]\nstream-url = \"HIDDEN\" HIDDEN\n");
+    conf_files_put(f, "streams/c.ini", "[c]\nstream-url = HIDDEN\n");
+    conf_files_bad(
+        "[server]\ncluster-controller = HIDDEN\n[[stream]]\nauth-secret = \"HIDDEN\" x\n[[[keys]]]\nk = "
+        "HIDDEN, HIDDEN\n"
+        "0 = HIDDEN\n[[module]]\n[[[users]]]\nroot = HIDDEN\nadmin = :HIDDEN\n");
+    assert_int_equal(f->report.mistakes, 9);
+    conf_report_print(&f->report, to);
     fclose(to);
     assert_null(strstr(out, "HIDDEN"));
     assert_non_null(strstr(out, "media-server.ini:2: server/cluster-controller: "));
@@ -372,13 +342,13 @@ static void test_report_lines(void **state)
     FILE *to = fmemopen(out, sizeof(out), "w");
 
     (void)state;
-    load_bad("[server]\nnew = 1\nnode-id = x\nsys-umask = 22\n");
-    conf_report_print(&f.report, to);
+    conf_files_bad("[server]\nnew = 1\nnode-id = x\nsys-umask = 22\n");
+    conf_report_print(&f->report, to);
     fclose(to);
     snprintf(want, sizeof(want),
         "%s/media-server.ini:3: server/node-id: \"x\" is not a number from 1 to 65535\n"
         "%s/media-server.ini:2: warning: server/new: is unknown: ignored\n",
-        f.dir, f.dir);
+        f->dir, f->dir);
     assert_memory_equal(out, want, strlen(want));
     assert_non_null(strstr(out, ":4: note: server/sys-umask: accepted and not applied"));
 }
@@ -389,13 +359,13 @@ static void test_report_shows_no_controls(void **state)
     FILE *to = fmemopen(out, sizeof(out), "w");
 
     (void)state;
-    load_bad("[server]\n\xe2\x80\xaeyek\xc2\x9b = 1\nnode-id = \xe2\x81\xa6x\xff\n");
-    conf_report_print(&f.report, to);
+    conf_files_bad("[server]\n\xe2\x80\xaeyek\xc2\x9b = 1\nnode-id = \xe2\x81\xa6x\xff\n");
+    conf_report_print(&f->report, to);
     fclose(to);
     snprintf(want, sizeof(want),
         "%s/media-server.ini:3: server/node-id: \"\\u2066x\\ufffd\" is not a number from 1 to 65535\n"
         "%s/media-server.ini:2: warning: \"\\u202eyek\\u009b\" is no key of ours: ignored\n",
-        f.dir, f.dir);
+        f->dir, f->dir);
     assert_string_equal(out, want);
 }
 
@@ -403,14 +373,14 @@ static void test_missing_files(void **state)
 {
     (void)state;
     unlink("/nonexistent");
-    assert_true(conf_files_load(&f) < 0);
-    assert_int_equal(f.report.mistakes, 1);
-    load_ok("[streams]\ninclude = nowhere/*.ini\n[nodes]\ninclude = nodes.missing\n");
-    assert_true(conf_files_said(&f, CONF_WARNING, 2, "streams/include", "no file matches"));
-    assert_true(conf_files_said(&f, CONF_WARNING, 4, "nodes/include", "there is no file"));
-    conf_files_put(&f, "streams/x.ini/y", ""); /* a folder where a file should be */
-    load_bad("");
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 0, "", "cannot be read: Is a directory"));
+    assert_true(conf_files_load(f) < 0);
+    assert_int_equal(f->report.mistakes, 1);
+    conf_files_ok("[streams]\ninclude = nowhere/*.ini\n[nodes]\ninclude = nodes.missing\n");
+    assert_true(conf_files_said(f, CONF_WARNING, 2, "streams/include", "no file matches"));
+    assert_true(conf_files_said(f, CONF_WARNING, 4, "nodes/include", "there is no file"));
+    conf_files_put(f, "streams/x.ini/y", ""); /* a folder where a file should be */
+    conf_files_bad("");
+    assert_true(conf_files_said(f, CONF_MISTAKE, 0, "", "cannot be read: Is a directory"));
 }
 
 static void test_uids(void **state)
@@ -426,13 +396,13 @@ static void test_uids(void **state)
         if (!conf_uid_refused(span_of(bad[i]))) fail_msg("%s", bad[i]);
     for (size_t i = 0; i < ARRAY_N(good); i++)
         if (conf_uid_refused(span_of(good[i]))) fail_msg("%s", good[i]);
-    conf_files_put(&f, "streams/a.ini", "[a]\nstream-url = rtsp://h/\n");
-    conf_files_put(&f, "streams/b.ini", "[a]\nstream-url = rtsp://h/\n");
-    conf_files_put(&f, "streams/c.ini", "[012345678901234567890123456789012345x]\n");
-    load_bad("");
-    assert_int_equal(f.report.mistakes, 2);
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 1, "a", "a.ini:1 too"));
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 1, "012345678901234567890123456789012345x", "1 to 36"));
+    conf_files_put(f, "streams/a.ini", "[a]\nstream-url = rtsp://h/\n");
+    conf_files_put(f, "streams/b.ini", "[a]\nstream-url = rtsp://h/\n");
+    conf_files_put(f, "streams/c.ini", "[012345678901234567890123456789012345x]\n");
+    conf_files_bad("");
+    assert_int_equal(f->report.mistakes, 2);
+    assert_true(conf_files_said(f, CONF_MISTAKE, 1, "a", "a.ini:1 too"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 1, "012345678901234567890123456789012345x", "1 to 36"));
 }
 
 static void test_stream_urls(void **state)
@@ -440,31 +410,31 @@ static void test_stream_urls(void **state)
     const struct conf_stream *s;
 
     (void)state;
-    conf_files_put(&f, "streams/t.ini", "[t]\nstream-url = tcp://u:p@h:9/x?y#z\nstream-transport = udp\n");
-    conf_files_put(&f, "streams/u.ini", "[u]\nstream-url = \"udp://[fd00::1]/x\"\n");
-    conf_files_put(&f, "streams/p.ini",
+    conf_files_put(f, "streams/t.ini", "[t]\nstream-url = tcp://u:p@h:9/x?y#z\nstream-transport = udp\n");
+    conf_files_put(f, "streams/u.ini", "[u]\nstream-url = \"udp://[fd00::1]/x\"\n");
+    conf_files_put(f, "streams/p.ini",
         "[p]\nstream-url = publish://u:p@node/p/\ndvr-enable = true\ndvr-archive = /opt/dvr\n");
-    conf_files_put(&f, "streams/r.ini", "[r]\nstream-url = rtsps://h/x\n");
-    conf_files_put(&f, "streams/off.ini", "[off]\nstream-enable = false\n");
-    load_ok("");
-    s = conf_stream(f.conf, SPAN_LIT("t"));
+    conf_files_put(f, "streams/r.ini", "[r]\nstream-url = rtsps://h/x\n");
+    conf_files_put(f, "streams/off.ini", "[off]\nstream-enable = false\n");
+    conf_files_ok("");
+    s = conf_stream(f->conf, SPAN_LIT("t"));
     assert_true(span_is(secret_reveal(&s->url), "rtsp://u:p@h:9/x?y"));
     assert_string_equal(conf_transport_word(s->transport), "tcp");
-    s = conf_stream(f.conf, SPAN_LIT("u"));
+    s = conf_stream(f->conf, SPAN_LIT("u"));
     assert_true(span_is(secret_reveal(&s->url), "rtsp://[fd00::1]/x"));
     assert_string_equal(s->host, "fd00::1");
     assert_int_equal(s->port, 554);
     assert_int_equal(s->transport, CONF_TRANSPORT_UDP);
-    s = conf_stream(f.conf, SPAN_LIT("p"));
+    s = conf_stream(f->conf, SPAN_LIT("p"));
     assert_int_equal(s->source, CONF_SOURCE_PUBLISH);
     assert_null(s->unready);
     assert_true(s->record);
     assert_string_equal(s->dvr_archive.text, "/opt/dvr");
-    assert_string_equal(conf_stream(f.conf, SPAN_LIT("r"))->unready, "rtsps is not part of this version");
-    assert_int_equal(conf_stream(f.conf, SPAN_LIT("off"))->enable, CONF_DISABLED);
-    conf_files_put(&f, "streams/off.ini", "[off]\n");
-    load_bad("");
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 1, "off/stream-url", "missing"));
+    assert_string_equal(conf_stream(f->conf, SPAN_LIT("r"))->unready, "rtsps is not part of this version");
+    assert_int_equal(conf_stream(f->conf, SPAN_LIT("off"))->enable, CONF_DISABLED);
+    conf_files_put(f, "streams/off.ini", "[off]\n");
+    conf_files_bad("");
+    assert_true(conf_files_said(f, CONF_MISTAKE, 1, "off/stream-url", "missing"));
 }
 
 static void test_long_urls_survive_whole(void **state)
@@ -477,13 +447,13 @@ static void test_long_urls_survive_whole(void **state)
         memset(url + strlen(url), 'x', sizeof(url) - strlen(url));
         url[2048 + over] = 0;
         snprintf(ini, sizeof(ini), "[a]\nstream-url = \"%s\"\n", url);
-        conf_files_put(&f, "streams/a.ini", ini);
+        conf_files_put(f, "streams/a.ini", ini);
         if (over) {
-            load_bad("");
-            assert_true(conf_files_said(&f, CONF_MISTAKE, 2, "a/stream-url", "cannot be used"));
+            conf_files_bad("");
+            assert_true(conf_files_said(f, CONF_MISTAKE, 2, "a/stream-url", "cannot be used"));
         } else {
-            load_ok("");
-            assert_true(span_is(secret_reveal(&conf_stream(f.conf, SPAN_LIT("a"))->url), url));
+            conf_files_ok("");
+            assert_true(span_is(secret_reveal(&conf_stream(f->conf, SPAN_LIT("a"))->url), url));
         }
     }
 }
@@ -513,52 +483,52 @@ static void test_recording_modes(void **state)
         const struct conf_stream *s;
 
         snprintf(ini, sizeof(ini), "[a]\nstream-url = rtsp://h/\n%s", rows[i].keys);
-        conf_files_put(&f, "streams/a.ini", ini);
-        load_ok("[storages]\nx = /x\ndefault = /d\n");
-        s = conf_stream(f.conf, SPAN_LIT("a"));
+        conf_files_put(f, "streams/a.ini", ini);
+        conf_files_ok("[storages]\nx = /x\ndefault = /d\n");
+        s = conf_stream(f->conf, SPAN_LIT("a"));
         assert_int_equal(s->dvr_mode, rows[i].mode);
         assert_int_equal(s->record, rows[i].record);
         if (s->dvr_mode != CONF_DVR_OFF) assert_string_equal(s->dvr_archive.text, "default");
     }
-    conf_files_put(&f, "streams/a.ini", "[a]\nstream-url = rtsp://h/\ndvr-mode = schedule\n");
-    load_bad(NULL);
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 3, "a/dvr-schedule", "is missing"));
-    conf_files_put(&f, "streams/a.ini",
+    conf_files_put(f, "streams/a.ini", "[a]\nstream-url = rtsp://h/\ndvr-mode = schedule\n");
+    conf_files_bad(NULL);
+    assert_true(conf_files_said(f, CONF_MISTAKE, 3, "a/dvr-schedule", "is missing"));
+    conf_files_put(f, "streams/a.ini",
         "[a]\nstream-url = rtsp://h/\ndvr-schedule = mon 08:00-18:00, someday 08:00-09:00\n");
-    load_bad(NULL);
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 3, "a/dvr-schedule", "someday"));
+    conf_files_bad(NULL);
+    assert_true(conf_files_said(f, CONF_MISTAKE, 3, "a/dvr-schedule", "someday"));
 }
 
 static void test_archives(void **state)
 {
     (void)state;
-    conf_files_put(&f, "streams/a.ini", "[a]\nstream-url = rtsp://h/\ndvr-enable = true\n");
-    load_bad("");
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 1, "a/dvr-archive", "names no storage"));
-    load_ok("[storages]\nz = /z\ny = /y\n");
-    assert_string_equal(conf_stream(f.conf, SPAN_LIT("a"))->dvr_archive.text, "z"); /* the first */
+    conf_files_put(f, "streams/a.ini", "[a]\nstream-url = rtsp://h/\ndvr-enable = true\n");
+    conf_files_bad("");
+    assert_true(conf_files_said(f, CONF_MISTAKE, 1, "a/dvr-archive", "names no storage"));
+    conf_files_ok("[storages]\nz = /z\ny = /y\n");
+    assert_string_equal(conf_stream(f->conf, SPAN_LIT("a"))->dvr_archive.text, "z"); /* the first */
     conf_files_put(
-        &f, "streams/b.ini", "[b]\nstream-url = rtsp://h/\ndvr-archive = /z/, rel/ative*2, /z/../q\n");
-    load_ok(NULL);
-    assert_int_equal(f.conf->n_storages, 4); /* one for each path that has none */
-    assert_string_equal(conf_stream(f.conf, SPAN_LIT("b"))->dvr_archive.v[0].storage, "z");
-    assert_int_equal(conf_stream(f.conf, SPAN_LIT("b"))->dvr_archive.v[1].weight, 2);
-    assert_string_equal(f.conf->storages[3].path, "/q");
-    assert_string_equal(f.conf->storages[3].free_text, "");
-    assert_true(f.conf->storages[3].free.automatic);
-    conf_files_put(&f, "streams/b.ini", "[b]\nstream-url = rtsp://h/\ndvr-archive = unknown\n");
-    load_bad(NULL);
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 3, "b/dvr-archive", "\"unknown\" is no storage"));
-    conf_files_put(&f, "streams/b.ini", "[b]\nstream-url = rtsp://h/\ndvr-archive = z*0\n");
-    load_bad(NULL);
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 3, "b/dvr-archive", "no weight from 1 to 1000"));
+        f, "streams/b.ini", "[b]\nstream-url = rtsp://h/\ndvr-archive = /z/, rel/ative*2, /z/../q\n");
+    conf_files_ok(NULL);
+    assert_int_equal(f->conf->n_storages, 4); /* one for each path that has none */
+    assert_string_equal(conf_stream(f->conf, SPAN_LIT("b"))->dvr_archive.v[0].storage, "z");
+    assert_int_equal(conf_stream(f->conf, SPAN_LIT("b"))->dvr_archive.v[1].weight, 2);
+    assert_string_equal(f->conf->storages[3].path, "/q");
+    assert_string_equal(f->conf->storages[3].free_text, "");
+    assert_true(f->conf->storages[3].free.automatic);
+    conf_files_put(f, "streams/b.ini", "[b]\nstream-url = rtsp://h/\ndvr-archive = unknown\n");
+    conf_files_bad(NULL);
+    assert_true(conf_files_said(f, CONF_MISTAKE, 3, "b/dvr-archive", "\"unknown\" is no storage"));
+    conf_files_put(f, "streams/b.ini", "[b]\nstream-url = rtsp://h/\ndvr-archive = z*0\n");
+    conf_files_bad(NULL);
+    assert_true(conf_files_said(f, CONF_MISTAKE, 3, "b/dvr-archive", "no weight from 1 to 1000"));
     conf_files_put(
-        &f, "streams/b.ini", "[b]\nstream-url = rtsp://h/\ndvr-archive = /1,/2,/3,/4,/5,/6,/7,/8\n");
-    load_ok(NULL);
+        f, "streams/b.ini", "[b]\nstream-url = rtsp://h/\ndvr-archive = /1,/2,/3,/4,/5,/6,/7,/8\n");
+    conf_files_ok(NULL);
     conf_files_put(
-        &f, "streams/b.ini", "[b]\nstream-url = rtsp://h/\ndvr-archive = /1,/2,/3,/4,/5,/6,/7,/8,/9\n");
-    load_bad(NULL);
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 3, "b/dvr-archive", "more than 8"));
+        f, "streams/b.ini", "[b]\nstream-url = rtsp://h/\ndvr-archive = /1,/2,/3,/4,/5,/6,/7,/8,/9\n");
+    conf_files_bad(NULL);
+    assert_true(conf_files_said(f, CONF_MISTAKE, 3, "b/dvr-archive", "more than 8"));
 }
 
 static void test_storages(void **state)
@@ -567,50 +537,51 @@ static void test_storages(void **state)
     size_t n = 0;
 
     (void)state;
-    load_bad("[storages]\na = /s\nb = /s/\nc =\n[[d]]\nfree = "
-             "101%\n[[012345678901234567890123456789012]]\npath = /l\n");
-    assert_int_equal(f.report.mistakes, 5);
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 3, "storages/b", "path of the storage a"));
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 4, "storages/c", "no path"));
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 6, "storages/d/free", "percentage from 1% to 100%"));
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 5, "storages/d", "no path"));
+    conf_files_bad("[storages]\na = /s\nb = /s/\nc =\n[[d]]\nfree = "
+                   "101%\n[[012345678901234567890123456789012]]\npath = /l\n");
+    assert_int_equal(f->report.mistakes, 5);
+    assert_true(conf_files_said(f, CONF_MISTAKE, 3, "storages/b", "path of the storage a"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 4, "storages/c", "no path"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 6, "storages/d/free", "percentage from 1% to 100%"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 5, "storages/d", "no path"));
     assert_true(
-        conf_files_said(&f, CONF_MISTAKE, 7, "storages/012345678901234567890123456789012", "at most 32"));
+        conf_files_said(f, CONF_MISTAKE, 7, "storages/012345678901234567890123456789012", "at most 32"));
     for (int over = 0; over < 2; over++) {
         n = (size_t)snprintf(ini, sizeof(ini), "[storages]\n");
         for (int i = 0; i < 64 + over; i++)
             n += (size_t)snprintf(ini + n, sizeof(ini) - n, "s%d = /%d\n", i, i);
         if (over) {
-            load_bad(ini);
-            assert_true(conf_files_said(&f, CONF_MISTAKE, 66, "storages/s64", "more than 64"));
+            conf_files_bad(ini);
+            assert_true(conf_files_said(f, CONF_MISTAKE, 66, "storages/s64", "more than 64"));
         } else
-            load_ok(ini);
+            conf_files_ok(ini);
     }
-    load_ok("[storages]\na = /a\n[[a]]\nfree = 5%\n"); /* the path above, the rest below */
-    assert_int_equal(f.conf->n_storages, 1);
-    assert_string_equal(f.conf->storages[0].free_text, "5%");
+    conf_files_ok("[storages]\na = /a\n[[a]]\nfree = 5%\n"); /* the path above, the rest below */
+    assert_int_equal(f->conf->n_storages, 1);
+    assert_string_equal(f->conf->storages[0].free_text, "5%");
     snprintf(ini, sizeof(ini), "[storages]\na = /%0199d\nb = /%0200d\n", 0, 0);
-    load_bad(ini);
-    assert_int_equal(f.report.mistakes, 1);
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 3, "storages/b", "longer than 200"));
+    conf_files_bad(ini);
+    assert_int_equal(f->report.mistakes, 1);
+    assert_true(conf_files_said(f, CONF_MISTAKE, 3, "storages/b", "longer than 200"));
 }
 
 static void test_nodes_and_keys(void **state)
 {
     (void)state;
-    conf_files_put(&f, "media-server.nodes", "1 = a\n1 = b\nx = c\n70000 = d\n2 =\n");
-    load_bad("[server]\n[[stream]]\n[[[keys]]]\n0 = x\na = s, 2027-01-01, 2026-01-01\nb = \"s\" x\nc =\nd = "
-             "s, t\ne = f, 1, 2, 3\n");
-    assert_int_equal(f.report.mistakes, 10);
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 2, "nodes/1", "named before"));
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 3, "nodes/x", "number of a node"));
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 4, "server/stream/keys/0", "0 is auth-secret"));
+    conf_files_put(f, "media-server.nodes", "1 = a\n1 = b\nx = c\n70000 = d\n2 =\n");
+    conf_files_bad(
+        "[server]\n[[stream]]\n[[[keys]]]\n0 = x\na = s, 2027-01-01, 2026-01-01\nb = \"s\" x\nc =\nd = "
+        "s, t\ne = f, 1, 2, 3\n");
+    assert_int_equal(f->report.mistakes, 10);
+    assert_true(conf_files_said(f, CONF_MISTAKE, 2, "nodes/1", "named before"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 3, "nodes/x", "number of a node"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 4, "server/stream/keys/0", "0 is auth-secret"));
     for (unsigned line = 5; line <= 9; line++) {
         static const char *const keys[] = {"a", "b", "c", "d", "e"};
         char key[64];
 
         snprintf(key, sizeof(key), "server/stream/keys/%s", keys[line - 5]);
-        assert_true(conf_files_said(&f, CONF_MISTAKE, line, key, "is not a secret"));
+        assert_true(conf_files_said(f, CONF_MISTAKE, line, key, "is not a secret"));
     }
 }
 
@@ -619,27 +590,27 @@ static void test_server_rules(void **state)
     char ini[512];
 
     (void)state;
-    load_ok("[server]\nthreads = 3\nthreads-media = 9\nring-max = 9M\n");
-    assert_int_equal(f.conf->server.threads, 3);
-    assert_int_equal(f.conf->server.ring_max.bytes, 8 << 20);
-    assert_true(conf_files_said(&f, CONF_NOTE, 3, "server/threads-media", "threads is given"));
-    assert_true(conf_files_said(&f, CONF_NOTE, 4, "server/ring-max", "power of two"));
-    load_ok("[server]\nthreads-media = 4000\n");
-    assert_int_equal(f.conf->server.threads, 64);
-    load_bad("[server]\ntime-zone = ../../etc/passwd\n[[stream]]\nweb = *:80, "
-             "127.0.0.1:80\nreconnect-timeout = 1h\n"
-             "reconnect-interval = 1m\n[[module]]\nlisten = [::1]:80\n");
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 2, "server/time-zone", "not the name of a time zone"));
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 4, "server/stream/web", "two listeners want port 80"));
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 8, "server/module/listen", "two listeners want port 80"));
-    load_ok("[server]\n[[stream]]\nenable = false\nweb = *:80\n[[module]]\nlisten = *:80\n");
+    conf_files_ok("[server]\nthreads = 3\nthreads-media = 9\nring-max = 9M\n");
+    assert_int_equal(f->conf->server.threads, 3);
+    assert_int_equal(f->conf->server.ring_max.bytes, 8 << 20);
+    assert_true(conf_files_said(f, CONF_NOTE, 3, "server/threads-media", "threads is given"));
+    assert_true(conf_files_said(f, CONF_NOTE, 4, "server/ring-max", "power of two"));
+    conf_files_ok("[server]\nthreads-media = 4000\n");
+    assert_int_equal(f->conf->server.threads, 64);
+    conf_files_bad("[server]\ntime-zone = ../../etc/passwd\n[[stream]]\nweb = *:80, "
+                   "127.0.0.1:80\nreconnect-timeout = 1h\n"
+                   "reconnect-interval = 1m\n[[module]]\nlisten = [::1]:80\n");
+    assert_true(conf_files_said(f, CONF_MISTAKE, 2, "server/time-zone", "not the name of a time zone"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 4, "server/stream/web", "two listeners want port 80"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 8, "server/module/listen", "two listeners want port 80"));
+    conf_files_ok("[server]\n[[stream]]\nenable = false\nweb = *:80\n[[module]]\nlisten = *:80\n");
     for (int over = 0; over < 2; over++) {
         snprintf(ini, sizeof(ini), "[server]\nstate-dir = /%0*d\n", 93 + over, 0);
         if (over) {
-            load_bad(ini);
-            assert_true(conf_files_said(&f, CONF_MISTAKE, 2, "server/control-socket", "longer than the 107"));
+            conf_files_bad(ini);
+            assert_true(conf_files_said(f, CONF_MISTAKE, 2, "server/control-socket", "longer than the 107"));
         } else
-            load_ok(ini);
+            conf_files_ok(ini);
     }
 }
 
@@ -657,11 +628,11 @@ static void test_listeners_at_their_limit(void **state)
             n += snprintf(ini + n, sizeof(ini) - (size_t)n, ", *:%d", 1000 + i);
         snprintf(ini + n, sizeof(ini) - (size_t)n, "\n[[module]]\nlisten = *:900\n");
         if (over) {
-            load_bad(ini);
+            conf_files_bad(ini);
             assert_true(
-                conf_files_said(&f, CONF_MISTAKE, 6, "server/module/listen", "more than 64 listeners"));
+                conf_files_said(f, CONF_MISTAKE, 6, "server/module/listen", "more than 64 listeners"));
         } else
-            load_ok(ini);
+            conf_files_ok(ini);
     }
 }
 
@@ -676,20 +647,20 @@ static void test_one_remark_for_many(void **state)
             "[c%d]\nstream-url = rtsps://h/%d\ndvr-enable = true\ndvr-duration = 10d\n"
             "dvr-capacity = %dG\n",
             i, i, 10 + i);
-        conf_files_put(&f, name, ini);
+        conf_files_put(f, name, ini);
     }
-    load_ok("[server]\nsys-umask = 22\n[storages]\na = /a\n");
-    assert_int_equal(f.report.warnings, 1);
-    assert_int_equal(f.report.n, 3);
-    assert_true(conf_files_said(&f, CONF_WARNING, 5, "c0",
+    conf_files_ok("[server]\nsys-umask = 22\n[storages]\na = /a\n");
+    assert_int_equal(f->report.warnings, 1);
+    assert_int_equal(f->report.n, 3);
+    assert_true(conf_files_said(f, CONF_WARNING, 5, "c0",
         "dvr-capacity of 20 stream(s) deletes nothing, because [dvr] capacity-enforce is not given; enforced "
         "it would keep this one "
         "for about 0.5 days of the 10.0"));
-    assert_true(conf_files_said(&f, CONF_NOTE, 2, "server/sys-umask", "accepted and not applied"));
-    assert_true(conf_files_said(&f, CONF_NOTE, 2, "c0/stream-url",
+    assert_true(conf_files_said(f, CONF_NOTE, 2, "server/sys-umask", "accepted and not applied"));
+    assert_true(conf_files_said(f, CONF_NOTE, 2, "c0/stream-url",
         "rtsps is not part of this version, such a stream is down (20 streams)"));
-    load_ok("[storages]\na = /a\n[dvr]\ncapacity-enforce = false\n");
-    assert_int_equal(f.report.warnings, 0);
+    conf_files_ok("[storages]\na = /a\n[dvr]\ncapacity-enforce = false\n");
+    assert_int_equal(f->report.warnings, 0);
 }
 
 /* What cannot work with this version yet: one note a kind, where it stands first, and how often. */
@@ -704,96 +675,96 @@ static void test_what_this_version_lacks(void **state)
             i == 0       ? "private"
                 : i == 1 ? "protected"
                          : "none");
-        conf_files_put(&f, name, ini);
+        conf_files_put(f, name, ini);
     }
     conf_files_put(
-        &f, "streams/p.ini", "[p]\n\nstream-url = publish://node/p\nstream-whitelist = 10.0.0.0/8\n");
-    conf_files_put(&f, "streams/x.ini",
+        f, "streams/p.ini", "[p]\n\nstream-url = publish://node/p\nstream-whitelist = 10.0.0.0/8\n");
+    conf_files_put(f, "streams/x.ini",
         "[x]\nstream-enable = false\nstream-url = publish://node/p\nstream-access = private\n");
     conf_files_put(
-        &f, "streams/y.ini", "[y]\nstream-url = rtsp://h/y\nstream-access = public\nstream-whitelist =\n");
-    load_ok("[server]\n[[stream]]\nwhitelist-access = 192.168.0.0/16\n");
-    assert_int_equal(f.report.warnings, 0);
-    assert_int_equal(f.report.n, 5);
-    assert_true(conf_files_said(&f, CONF_NOTE, 2, "c0/stream-url",
+        f, "streams/y.ini", "[y]\nstream-url = rtsp://h/y\nstream-access = public\nstream-whitelist =\n");
+    conf_files_ok("[server]\n[[stream]]\nwhitelist-access = 192.168.0.0/16\n");
+    assert_int_equal(f->report.warnings, 0);
+    assert_int_equal(f->report.n, 5);
+    assert_true(conf_files_said(f, CONF_NOTE, 2, "c0/stream-url",
         "accepted: rtsps is not part of this version, such a stream is down (3 streams)"));
-    assert_true(conf_files_said(&f, CONF_NOTE, 3, "p/stream-url", "without user and password in the URL"));
-    assert_true(conf_files_said(&f, CONF_NOTE, 3, "c0/stream-access", "there is no key for tokens"));
-    assert_true(conf_files_said(&f, CONF_NOTE, 3, "c1/stream-access", "no network is listed"));
-    assert_true(conf_files_said(&f, CONF_NOTE, 4, "p/stream-whitelist", "here it closes nothing"));
-    load_ok("[server]\n[[module]]\n[[[users]]]\nuser = u:p\n");
-    assert_true(f.report.n >= 4);
-    for (size_t i = 0; i < f.report.n; i++) assert_null(strstr(f.report.v[i].text, "no key for tokens"));
+    assert_true(conf_files_said(f, CONF_NOTE, 3, "p/stream-url", "without user and password in the URL"));
+    assert_true(conf_files_said(f, CONF_NOTE, 3, "c0/stream-access", "there is no key for tokens"));
+    assert_true(conf_files_said(f, CONF_NOTE, 3, "c1/stream-access", "no network is listed"));
+    assert_true(conf_files_said(f, CONF_NOTE, 4, "p/stream-whitelist", "here it closes nothing"));
+    conf_files_ok("[server]\n[[module]]\n[[[users]]]\nuser = u:p\n");
+    assert_true(f->report.n >= 4);
+    for (size_t i = 0; i < f->report.n; i++) assert_null(strstr(f->report.v[i].text, "no key for tokens"));
 }
 
 /* A camera that pushes into a server that does not listen for it, and one that nobody can ask for. */
 static void test_cameras_that_push(void **state)
 {
     (void)state;
-    conf_files_put(&f, "streams/p.ini",
+    conf_files_put(f, "streams/p.ini",
         "[p]\nstream-url = publish://u:p@node/p\nstream-access = public\nstream-enable = on-demand\n");
-    load_ok("[server]\n[[stream]]\nenable = web\n");
-    assert_int_equal(f.report.n, 2);
-    assert_true(conf_files_said(&f, CONF_NOTE, 2, "p/stream-url", "the publish listener is not opened"));
-    assert_true(conf_files_said(&f, CONF_NOTE, 4, "p/stream-enable", "on-demand is taken as true"));
-    assert_int_equal(conf_stream(f.conf, SPAN_LIT("p"))->enable, CONF_ENABLED);
+    conf_files_ok("[server]\n[[stream]]\nenable = web\n");
+    assert_int_equal(f->report.n, 2);
+    assert_true(conf_files_said(f, CONF_NOTE, 2, "p/stream-url", "the publish listener is not opened"));
+    assert_true(conf_files_said(f, CONF_NOTE, 4, "p/stream-enable", "on-demand is taken as true"));
+    assert_int_equal(conf_stream(f->conf, SPAN_LIT("p"))->enable, CONF_ENABLED);
 }
 
 static void test_keys_given_twice(void **state)
 {
     (void)state;
-    load_ok("[server]\nnode-id = 1\nnode-id = 2\n");
-    assert_int_equal(f.conf->server.node_id, 2);
+    conf_files_ok("[server]\nnode-id = 1\nnode-id = 2\n");
+    assert_int_equal(f->conf->server.node_id, 2);
     assert_true(
-        conf_files_said(&f, CONF_WARNING, 3, "server/node-id", "stands in line 2 too: this one counts"));
-    load_bad("[server]\n[dvr]\n[server]\n");
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 3, "", "twice, first in line 1"));
+        conf_files_said(f, CONF_WARNING, 3, "server/node-id", "stands in line 2 too: this one counts"));
+    conf_files_bad("[server]\n[dvr]\n[server]\n");
+    assert_true(conf_files_said(f, CONF_MISTAKE, 3, "", "twice, first in line 1"));
 }
 
 static void test_text_behind_a_quote(void **state)
 {
     (void)state;
-    load_bad("[server]\nnode-host = \"a\" b\n");
-    assert_true(conf_files_said(&f, CONF_MISTAKE, 2, "server/node-host", "behind the closing quote"));
+    conf_files_bad("[server]\nnode-host = \"a\" b\n");
+    assert_true(conf_files_said(f, CONF_MISTAKE, 2, "server/node-host", "behind the closing quote"));
 }
 
 static void test_several_streams_in_a_file(void **state)
 {
     (void)state;
-    conf_files_put(&f, "streams/two.ini", "[b]\nstream-url = rtsp://h/1\n[a]\nstream-url = rtsp://h/2\n");
-    load_ok("[streams]\ninclude = streams/*.ini, streams/t*.ini\n"); /* a file that two patterns match is read
-                                                                        once */
-    assert_int_equal(f.conf->n_streams, 2);
-    assert_string_equal(f.conf->streams[0]->uid, "a");
-    assert_true(conf_files_said(&f, CONF_WARNING, 0, "", "holds 2 streams"));
+    conf_files_put(f, "streams/two.ini", "[b]\nstream-url = rtsp://h/1\n[a]\nstream-url = rtsp://h/2\n");
+    conf_files_ok("[streams]\ninclude = streams/*.ini, streams/t*.ini\n"); /* a file that two patterns match
+                                                                        is read once */
+    assert_int_equal(f->conf->n_streams, 2);
+    assert_string_equal(f->conf->streams[0]->uid, "a");
+    assert_true(conf_files_said(f, CONF_WARNING, 0, "", "holds 2 streams"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_sample_flat_and_indented, up, down),
-        cmocka_unit_test_setup_teardown(test_empty_is_the_defaults, up, down),
-        cmocka_unit_test_setup_teardown(test_empty_values, up, down),
-        cmocka_unit_test_setup_teardown(test_every_mistake_is_named, up, down),
-        cmocka_unit_test_setup_teardown(test_report_names_no_secret, up, down),
-        cmocka_unit_test_setup_teardown(test_report_lines, up, down),
-        cmocka_unit_test_setup_teardown(test_report_shows_no_controls, up, down),
-        cmocka_unit_test_setup_teardown(test_missing_files, up, down),
-        cmocka_unit_test_setup_teardown(test_uids, up, down),
-        cmocka_unit_test_setup_teardown(test_stream_urls, up, down),
-        cmocka_unit_test_setup_teardown(test_long_urls_survive_whole, up, down),
-        cmocka_unit_test_setup_teardown(test_recording_modes, up, down),
-        cmocka_unit_test_setup_teardown(test_archives, up, down),
-        cmocka_unit_test_setup_teardown(test_storages, up, down),
-        cmocka_unit_test_setup_teardown(test_nodes_and_keys, up, down),
-        cmocka_unit_test_setup_teardown(test_server_rules, up, down),
-        cmocka_unit_test_setup_teardown(test_listeners_at_their_limit, up, down),
-        cmocka_unit_test_setup_teardown(test_one_remark_for_many, up, down),
-        cmocka_unit_test_setup_teardown(test_what_this_version_lacks, up, down),
-        cmocka_unit_test_setup_teardown(test_cameras_that_push, up, down),
-        cmocka_unit_test_setup_teardown(test_keys_given_twice, up, down),
-        cmocka_unit_test_setup_teardown(test_text_behind_a_quote, up, down),
-        cmocka_unit_test_setup_teardown(test_several_streams_in_a_file, up, down),
+        cmocka_unit_test_setup_teardown(test_sample_flat_and_indented, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_empty_is_the_defaults, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_empty_values, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_every_mistake_is_named, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_report_names_no_secret, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_report_lines, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_report_shows_no_controls, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_missing_files, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_uids, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_stream_urls, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_long_urls_survive_whole, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_recording_modes, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_archives, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_storages, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_nodes_and_keys, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_server_rules, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_listeners_at_their_limit, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_one_remark_for_many, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_what_this_version_lacks, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_cameras_that_push, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_keys_given_twice, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_text_behind_a_quote, conf_files_up, conf_files_down),
+        cmocka_unit_test_setup_teardown(test_several_streams_in_a_file, conf_files_up, conf_files_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "httpd/archive_plan.h"
 #include "httpd/hls.h"
+#include "tests/support/playlist.h"
 
 #define T0 (1700000000 * US_PER_S)
 
@@ -36,15 +37,7 @@ static bool add(struct plan *p, uint64_t id, usec_t start_us, uint32_t flags)
 
 static unsigned count(const struct text *t, const char *what)
 {
-    struct span text = text_span(t);
-    unsigned n = 0;
-    ssize_t at;
-
-    while ((at = span_find_span(text, span_of(what))) >= 0) {
-        n++;
-        text = span_from(text, (size_t)at + strlen(what));
-    }
-    return n;
+    return playlist_count(text_span(t), what);
 }
 
 static void write_sorted(struct plan *p, struct text *to)
