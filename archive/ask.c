@@ -1,5 +1,6 @@
 #include "archive/ask.h"
 #include "archive/keeper_impl.h"
+#include "archive/work_act.h"
 #include "archive/work_ask.h"
 #include "archive/work_clock.h"
 #include "archive/work_events.h"
@@ -21,6 +22,8 @@ const struct ask_command ask_commands[] = {
     {"archive locks", 0, 1, keeper_ask_locks, NULL, 0, NULL},
     {"archive ranges", 3, 3, keeper_ask_look, work_look_ranges, sizeof(struct work_look), NULL},
     {"archive segments", 4, 4, keeper_ask_look, work_look_segments, sizeof(struct work_look), NULL},
+    {"act promise", 1, 1, keeper_ask_promise, work_promise, 0, NULL},
+    {"act did", 1, 1, keeper_ask_promise, work_did, 0, NULL},
     {"archive reread", 3, 4, NULL, work_reread, 0, NULL},
     {"archive restore", 1, 2, NULL, work_restore, sizeof(struct work_restore), NULL},
     {"archive vacuum", 0, 3, keeper_ask_complete, work_vacuum, sizeof(struct work_vacuum), NULL},

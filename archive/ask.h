@@ -10,7 +10,7 @@
 
 #include "common/base/list.h"
 #include "common/ipc/ctl.h"
-#include "common/ipc/pack.h"
+#include "common/ipc/stamp.h"
 
 #define ASK_ARGS_MAX 4
 #define ASK_ARG_MAX  512
@@ -23,12 +23,21 @@ struct work;
 struct ask_command;
 struct answer;
 
+/* A singular act of a cluster (docs/decisions/033). Nothing is done behind until_us (CLOCK_MONOTONIC; 0: at
+ * any time), nor where a newer one was promised: CTL_CHANGED. */
+struct ask_act {
+    struct stamp stamp; /* term 0: this is none */
+    uint64_t id;        /* a lock that it makes has this one too */
+    usec_t at_us;       /* wall clock, where it was asked */
+    usec_t until_us;
+};
 struct ask {
     uint64_t id;
     const struct ask_command *command;
     char by[ASK_BY_MAX];
     size_t n_args;
     char args[ASK_ARGS_MAX][ASK_ARG_MAX];
+    struct ask_act act;
 };
 struct ask_command {
     const char *cmd;

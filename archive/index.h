@@ -8,7 +8,9 @@
  *   trash     uid, 0, id                          -> tries, CRC-32C: out of the index, its file to be removed
  *   locks     uid, 0, start_us, lock id           -> end_us, version_us, released_us, by, note, CRC-32C
  *   events    uid, 0, start_us, event id          -> end_us, before_us, after_us, kind, source, payload,
- * CRC-32C meta      "version"                           -> number, CRC-32C
+ * CRC-32C
+ *   meta      "version"                           -> number, CRC-32C
+ *             "act ", uid                         -> term, node, boot, over, CRC-32C (index_acts.h)
  *
  * CRCs of ranges and of all below cover key and fields. Version 1 had segments, ranges and meta: the keeper
  * adds the others when it opens it.
@@ -36,7 +38,9 @@ enum {
     INDEX_OK = 0,
     INDEX_E_DAMAGED = 1 /* the keeper rebuilds it from the segments */,
     INDEX_E_NONE = 2 /* nothing there */,
-    INDEX_E_FLAWED = 3 /* of index_check: records, but not what holds them */
+    INDEX_E_FLAWED = 3 /* of index_check: records, but not what holds them */,
+    INDEX_E_OLD = 4 /* of index_act: a newer act was promised or done */,
+    INDEX_E_OVER = 5 /* of index_act: it has been done */
 };
 
 /* In the folder of an index: whoever wrote it crashed in LMDB. It is not to be opened again. */

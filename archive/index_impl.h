@@ -8,6 +8,7 @@
  *   index_keep.c      totals, trash: what leaves the index
  *   index_locks.c     locks
  *   index_events.c    events
+ *   index_acts.c      stamps of singular acts
  *   index_mend.c      walking over all records, mending
  *   index_check.c     checking before and after opening
  *   index_build.c     all at once
@@ -98,7 +99,12 @@ int index_total_put(struct index *ix, MDB_txn *txn, const char *uid, const struc
 int index_total_add(struct index *ix, MDB_txn *txn, const char *uid, int64_t bytes, int segments);
 bool index_total_read(const MDB_val *k, const MDB_val *v, struct index_total *ret);
 
+/* A segment leaves: item is an index_ref. */
+int index_drop_one(struct index *ix, MDB_txn *txn, const void *item);
+
 /* --- locks --- */
+/* Where it is newer than what is there: item is an index_lock. */
+int index_lock_put(struct index *ix, MDB_txn *txn, const void *item);
 bool index_lock_read(const MDB_val *k, const MDB_val *v, struct index_lock *ret);
 
 /* Opens for reading, also an index of version 1, with further flags of LMDB. As index_open_ro. */

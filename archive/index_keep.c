@@ -106,7 +106,7 @@ static bool trash_read(const MDB_val *k, const MDB_val *v, struct index_ref *ret
 }
 
 /* One that is not there is no error; of one that cannot be read all is counted anew. */
-static int drop_one(struct index *ix, MDB_txn *txn, const void *item)
+int index_drop_one(struct index *ix, MDB_txn *txn, const void *item)
 {
     CLEANUP(mem_freep) struct seg_info *info = NEW(struct seg_info);
     const struct index_ref *ref = item;
@@ -130,7 +130,7 @@ static int drop_one(struct index *ix, MDB_txn *txn, const void *item)
 
 int index_drop(struct index *ix, const struct index_ref *list, size_t n)
 {
-    return index_each(ix, list, n, sizeof(*list), drop_one);
+    return index_each(ix, list, n, sizeof(*list), index_drop_one);
 }
 
 static int trash_find(struct index *ix, const char *uid, uint64_t id)

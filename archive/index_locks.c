@@ -45,7 +45,7 @@ int index_locks(
     return damaged ? INDEX_E_DAMAGED : INDEX_OK;
 }
 
-static int put_one(struct index *ix, MDB_txn *txn, const void *item)
+int index_lock_put(struct index *ix, MDB_txn *txn, const void *item)
 {
     const struct index_lock *lock = item;
     uint8_t mem[64 + INDEX_LOCK_BY_MAX + INDEX_LOCK_NOTE_MAX];
@@ -70,7 +70,7 @@ static int put_one(struct index *ix, MDB_txn *txn, const void *item)
 
 int index_locks_put(struct index *ix, const struct index_lock *list, size_t n)
 {
-    return index_each(ix, list, n, sizeof(*list), put_one);
+    return index_each(ix, list, n, sizeof(*list), index_lock_put);
 }
 
 static int drop_one(struct index *ix, MDB_txn *txn, const void *item)

@@ -165,6 +165,14 @@ void keeper_ask_done(struct keeper *k)
 
 /* --- the master --- */
 
+static void take_act(const struct packed *act, struct ask_act *ret)
+{
+    *ret = (struct ask_act){.id = (uint64_t)packed_i64(act, "id", 0),
+        .at_us = packed_i64(act, "at_us", 0),
+        .until_us = packed_i64(act, "until_us", 0)};
+    (void)stamp_get(act, "stamp", &ret->stamp);
+}
+
 static bool take(const struct packed *body, struct ask *ret)
 {
     const struct packed *args = packed_get(body, "args");
@@ -173,6 +181,7 @@ static bool take(const struct packed *body, struct ask *ret)
         .command = ask_command(packed_str(body, "cmd")),
         .n_args = packed_n(args)};
     packed_text(body, "by", ret->by, sizeof(ret->by));
+    take_act(packed_get(body, "act"), &ret->act);
     if (!ret->command || ret->n_args > ASK_ARGS_MAX) return false;
     for (size_t i = 0; i < ret->n_args; i++)
         if (!span_copy(packed_as_str(packed_at(args, i)), ret->args[i], ASK_ARG_MAX)) return false;

@@ -131,5 +131,9 @@ int keeper_ask_delete(struct keeper *k, struct answer *a);
 int keeper_ask_lock(struct keeper *k, struct answer *a);
 int keeper_ask_unlock(struct keeper *k, struct answer *a);
 int keeper_ask_locks(struct keeper *k, struct answer *a);
+int keeper_ask_promise(struct keeper *k, struct answer *a); /* act promise UID, with an act */
+/* The lock that a question is about, with the version that it gives it: a new one, or a released one of those
+ * in `all`. false: it is not there. */
+bool keeper_lock_of(const struct ask *q, const struct locks *all, struct index_lock *ret);
 
 #endif

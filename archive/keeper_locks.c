@@ -41,12 +41,48 @@ static void lock_row(struct answer *a, const struct index_lock *l)
     pack_kv_text(p, "note", l->note);
 }
 
+/* A lock that is asked for. */
+static bool new_lock(const struct ask *q, struct index_lock *ret)
+{
+    bool act = q->act.stamp.term > 0;
+
+    *ret = (struct index_lock){.version_us = act ? q->act.at_us : clock_wall_us(), .id = q->act.id};
+    (void)span_i64(span_of(q->args[1]), &ret->start_us);
+    (void)span_i64(span_of(q->args[2]), &ret->end_us);
+    if (q->n_args > 3 && !span_copy(span_of(q->args[3]), ret->note, sizeof(ret->note))) return false;
+    span_copy(span_of(q->args[0]), ret->uid, sizeof(ret->uid));
+    span_copy(span_of(q->by), ret->by, sizeof(ret->by));
+    if (!act) rng_bytes(&ret->id, sizeof(ret->id));
+    return true;
+}
+
+static bool released(const struct ask *q, const struct locks *all, struct index_lock *ret)
+{
+    const struct index_lock *held = NULL;
+    bool act = q->act.stamp.term > 0;
+    uint64_t id;
+
+    if (span_hex64(span_of(q->args[1]), &id)) held = locks_find(all, q->args[0], id);
+    if (!held) return false;
+    *ret = *held;
+    if (held->released_us > 0) return true;
+    ret->released_us = act ? q->act.at_us : clock_wall_us();
+    ret->version_us = MAX(ret->released_us, held->version_us + 1);
+    return true;
+}
+
+bool keeper_lock_of(const struct ask *q, const struct locks *all, struct index_lock *ret)
+{
+    return q->command->begin == keeper_ask_lock ? new_lock(q, ret) : released(q, all, ret);
+}
+
 int keeper_ask_lock(struct keeper *k, struct answer *a)
 {
-    struct index_lock l = {.version_us = clock_wall_us()};
+    struct index_lock l;
+    usec_t from_us = 0, to_us = 0;
 
-    if (!range_of(a, &l.start_us, &l.end_us)) return a->code;
-    if (a->ask.n_args > 3 && !span_copy(span_of(a->ask.args[3]), l.note, sizeof(l.note))) {
+    if (!range_of(a, &from_us, &to_us)) return a->code;
+    if (!new_lock(&a->ask, &l)) {
         answer_fail(a, CTL_USAGE, "the note is longer than %d bytes", INDEX_LOCK_NOTE_MAX - 1);
         return a->code;
     }
@@ -54,12 +90,9 @@ int keeper_ask_lock(struct keeper *k, struct answer *a)
         answer_fail(a, CTL_FAILED, "there are %d locks already", LOCKS_MAX);
         return a->code;
     }
-    span_copy(span_of(a->ask.args[0]), l.uid, sizeof(l.uid));
-    span_copy(span_of(a->ask.by), l.by, sizeof(l.by));
-    rng_bytes(&l.id, sizeof(l.id));
     log_event_of(LOG_NOTE, l.uid, "locked", "id=%llx from_s=%lld to_s=%lld by=%s", (unsigned long long)l.id,
         (long long)(l.start_us / US_PER_S), (long long)(l.end_us / US_PER_S), log_q(span_of(l.by)));
-    keeper_keep_lock(k, &l);
+    if (a->ask.act.stamp.term == 0) keeper_keep_lock(k, &l);
     lock_row(a, &l);
     if (!map_get(&k->keeping, span_of(l.uid)))
         answer_fail(a, CTL_OK, "%s is not configured: what footage there is of it is locked", l.uid);
@@ -68,21 +101,24 @@ int keeper_ask_lock(struct keeper *k, struct answer *a)
 
 int keeper_ask_unlock(struct keeper *k, struct answer *a)
 {
-    const struct index_lock *held = NULL;
     struct index_lock l;
-    uint64_t id;
+    const struct index_lock *held = NULL;
 
-    if (span_hex64(span_of(a->ask.args[1]), &id)) held = locks_find(&k->locks, a->ask.args[0], id);
+    if (released(&a->ask, &k->locks, &l)) held = locks_find(&k->locks, l.uid, l.id);
     if (!held || held->released_us > 0) {
         answer_fail(a, CTL_NOT_FOUND, "no such lock: %.40s of %.40s", a->ask.args[1], a->ask.args[0]);
         return a->code;
     }
-    l = *held;
-    l.released_us = clock_wall_us();
-    l.version_us = MAX(l.released_us, held->version_us + 1);
     log_event_of(
         LOG_NOTE, l.uid, "unlocked", "id=%llx by=%s", (unsigned long long)l.id, log_q(span_of(a->ask.by)));
-    keeper_keep_lock(k, &l);
+    if (a->ask.act.stamp.term == 0) keeper_keep_lock(k, &l);
+    return a->code;
+}
+
+int keeper_ask_promise(struct keeper *k, struct answer *a)
+{
+    (void)k;
+    if (a->ask.act.stamp.term == 0) answer_fail(a, CTL_USAGE, "a promise is by a stamp");
     return a->code;
 }
 

@@ -354,6 +354,15 @@ int work_keep_take_out(struct work *w, const struct index_ref *refs, const uint6
     return err;
 }
 
+int work_keep_act(struct work *w, const struct index_act *act, const uint64_t *bytes, struct stamp *ret_held)
+{
+    int err = index_act(w->indexer.ix, act, ret_held);
+
+    for (size_t i = 0; !err && i < act->n; i++) trash_put(w->keep.trash, &act->refs[i], bytes[i]);
+    if (err < 0 || err == INDEX_E_DAMAGED) w->keep.wrote_err = err;
+    return err;
+}
+
 static int take_out(struct work *w)
 {
     struct reap *r = &w->keep.pass;

@@ -4,6 +4,7 @@
 #ifndef ARCHIVE_WORK_KEEP_H
 #define ARCHIVE_WORK_KEEP_H
 
+#include "archive/index_acts.h"
 #include "archive/reap.h"
 #include "archive/trash.h"
 #include "common/base/log.h"
@@ -53,6 +54,8 @@ void work_keep_setup(struct work *w, struct reap_setup *ret);
 bool work_keep_may_delete(const struct work *w);
 /* Out of the index and into the trash. An error that the index gives is dealt with at the next tick. */
 int work_keep_take_out(struct work *w, const struct index_ref *refs, const uint64_t *bytes, size_t n);
+/* The same by a singular act; as index_act. */
+int work_keep_act(struct work *w, const struct index_act *act, const uint64_t *bytes, struct stamp *ret_held);
 
 /* p NULL: it is not configured any more. */
 void work_keep_policy(struct work *w, const char *uid, const struct keep_policy *p);

@@ -1,5 +1,6 @@
 #include "archive/work_plan.h"
 #include "archive/ask.h"
+#include "archive/work_act.h"
 #include "archive/work.h"
 #include "common/base/mem.h"
 
@@ -92,10 +93,15 @@ bool work_delete(struct work *w, struct answer *a)
     struct seg_info *page = mem_new_n(DELETE_PAGE, sizeof(*page));
     struct index_ref refs[DELETE_PAGE] = {0};
     uint64_t bytes[DELETE_PAGE];
+    bool act = a->ask.act.stamp.term > 0;
     size_t n = 0, out = 0;
     int err;
 
     commit_first(w, s, a);
+    if (act && (a->code != CTL_OK || !work_act_may(w, a))) {
+        mem_free(page);
+        return false;
+    }
     err = work_keep_may_delete(w) ? INDEX_OK : -EAGAIN;
     (void)span_i64(span_of(a->ask.args[1]), &q.from_us);
     (void)span_i64(span_of(a->ask.args[2]), &q.to_us);
@@ -109,7 +115,13 @@ bool work_delete(struct work *w, struct answer *a)
         bytes[out++] = page[i].bytes;
     }
     mem_free(page);
-    if (!err && out > 0) err = work_keep_take_out(w, refs, bytes, out);
+    if (!err && act) {
+        struct index_act does = {.refs = refs, .n = out, .over = n < DELETE_PAGE};
+
+        if (work_act(w, a, &does, bytes) != INDEX_OK) return false;
+    } else if (!err && out > 0) {
+        err = work_keep_take_out(w, refs, bytes, out);
+    }
     if (err) {
         answer_fail(a, CTL_FAILED, "storage %s: nothing can be deleted there now", w->conf->name);
         return false;
@@ -125,6 +137,7 @@ bool work_delete(struct work *w, struct answer *a)
 
 bool work_locked(struct work *w, struct answer *a)
 {
+    if (a->ask.act.stamp.term > 0) return work_act_lock(w, a);
     if (w->keep.lock_err)
         answer_fail(a, CTL_FAILED, "storage %s: its index, or the copy of its locks, could not be written",
             w->conf->name);

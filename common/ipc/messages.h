@@ -111,7 +111,8 @@ enum {
        archive: how footage is kept, of every configured stream, at the start and on change */ \
     MESSAGE(KEEP_STREAM, 43, TO_MASTER, TO_KEEPER, 1024, 0) \
     MESSAGE(KEEP_STREAM_GONE, 44, TO_MASTER, TO_KEEPER, 128, 0) /* uid: not configured any more */ \
-    /* id, cmd (of archive/ask.h), by (who asks), args (array of text): any number of KEEP_ROW, then KEEP_END */ \
+    /* id, cmd (of archive/ask.h), by (who asks), args (array of text), [act (stamp: array of term, node, boot; id, at_us, until_us: a singular act of a \
+       cluster)]: any number of KEEP_ROW, then KEEP_END */ \
     MESSAGE(KEEP_ASK, 45, TO_MASTER, TO_KEEPER, 8192, 0) \
     MESSAGE(KEEP_ROW, 46, TO_KEEPER, TO_MASTER, 65536, 0)     /* id, rows: array of maps, at most 100; none: it goes on */ \
     /* id, code (of ctl.h), text. From the master, id: whoever asked has gone */ \

@@ -249,16 +249,13 @@ void rig_keep(struct rig *r, const char *uid, usec_t duration_us, uint64_t capac
     channel_end(r->ch, NULL, 0);
 }
 
-uint64_t rig_question(struct rig *r, const char *cmd, ...)
+static uint64_t ask(struct rig *r, const struct rig_act *by, const char *cmd, va_list ap)
 {
-    struct packer *p = channel_begin(r->ch, MSG_KEEP_ASK, 4);
+    struct packer *p = channel_begin(r->ch, MSG_KEEP_ASK, by ? 5 : 4);
     const char *args[8];
-    va_list ap;
     size_t n = 0;
 
-    va_start(ap, cmd);
     while (n < ARRAY_N(args) && (args[n] = va_arg(ap, const char *))) n++;
-    va_end(ap);
     r->rows[0] = r->text[0] = 0;
     r->n_rows = 0;
     pack_kv_u64(p, "id", ++r->asked);
@@ -267,8 +264,38 @@ uint64_t rig_question(struct rig *r, const char *cmd, ...)
     pack_key(p, "args");
     pack_array(p, (uint32_t)n);
     for (size_t i = 0; i < n; i++) pack_str(p, span_of(args[i]));
+    if (by) {
+        pack_key(p, "act");
+        pack_map(p, 4);
+        stamp_kv(p, "stamp", &by->stamp);
+        pack_kv_u64(p, "id", by->id);
+        pack_kv_i64(p, "at_us", by->at_us);
+        pack_kv_i64(p, "until_us", by->until_us);
+    }
     channel_end(r->ch, NULL, 0);
     return r->asked;
+}
+
+uint64_t rig_question(struct rig *r, const char *cmd, ...)
+{
+    uint64_t id;
+    va_list ap;
+
+    va_start(ap, cmd);
+    id = ask(r, NULL, cmd, ap);
+    va_end(ap);
+    return id;
+}
+
+uint64_t rig_question_by(struct rig *r, const struct rig_act *by, const char *cmd, ...)
+{
+    uint64_t id;
+    va_list ap;
+
+    va_start(ap, cmd);
+    id = ask(r, by, cmd, ap);
+    va_end(ap);
+    return id;
 }
 
 static bool has_answered(void *arg)

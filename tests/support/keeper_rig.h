@@ -6,6 +6,7 @@
 
 #include "archive/seginfo.h"
 #include "common/ipc/channel.h"
+#include "common/ipc/stamp.h"
 
 #define RIG_STORES  4
 #define RIG_WORKERS 8
@@ -79,6 +80,14 @@ void rig_keep(struct rig *r, const char *uid, usec_t duration_us, uint64_t capac
 /* A question with its arguments, NULL behind the last; its id. rig_answer waits for the end of the newest,
  * and gives its code. */
 uint64_t rig_question(struct rig *r, const char *cmd, ...) __attribute__((sentinel));
+/* The same, as a singular act. */
+struct rig_act {
+    struct stamp stamp;
+    uint64_t id;
+    usec_t at_us, until_us;
+};
+uint64_t rig_question_by(struct rig *r, const struct rig_act *by, const char *cmd, ...)
+    __attribute__((sentinel));
 int rig_answer(struct rig *r);
 
 /* Runs the loop until fn says true. false: RIG_WAIT_US went by. */
