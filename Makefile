@@ -65,7 +65,7 @@ LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed -pthread $
 
 # --- rooms: every folder of C code is one library; main.c of a room is its program ---
 ROOMS := common/base common/net common/wire common/proto common/media common/ring common/ipc common/conf \
-  archive worker httpd httpd/rtsp httpd/picture httpd/luahost master master/cluster master/connector scripts/msctl tests/camera tests/support
+  archive worker courier httpd httpd/rtsp httpd/picture httpd/luahost master master/cluster master/connector scripts/msctl tests/camera tests/support
 # version.c changes with every commit: it is linked into its program alone, so that nothing else is.
 room_src = $(filter-out $(1)/main.c %/version.c,$(wildcard $(1)/*.c))
 room_lib = $(B)/lib/$(subst /,_,$(1)).a
@@ -74,7 +74,7 @@ SRC := $(foreach r,$(ROOMS),$(wildcard $(r)/*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 # program: room, libraries of ours beside its own, foreign libraries
-PROGS := media-server ms-worker ms-keeper ms-httpd ms-picture ms-luahost ms-connector msctl ms-camera
+PROGS := media-server ms-worker ms-keeper ms-httpd ms-picture ms-luahost ms-connector ms-courier msctl ms-camera
 ROOM_media-server := master
 ROOM_ms-worker := worker
 ROOM_ms-keeper := archive
@@ -82,6 +82,7 @@ ROOM_ms-httpd := httpd
 ROOM_ms-picture := httpd/picture
 ROOM_ms-luahost := httpd/luahost
 ROOM_ms-connector := master/connector
+ROOM_ms-courier := courier
 ROOM_msctl := scripts/msctl
 ROOM_ms-camera := tests/camera
 WITH_ms-worker := archive
@@ -89,6 +90,7 @@ WITH_media-server := master/cluster
 # Of the helpers' rooms only their wires: no object that needs libav or Lua is taken from the archives.
 WITH_ms-httpd := archive httpd/rtsp httpd/picture httpd/luahost
 WITH_msctl := archive
+WITH_ms-courier := archive
 # The worker takes the digests from the static libcrypto: 104 KB of private memory instead of 560 KB.
 LIBS_media-server := -lev -lmsgpackc -linih -lcrypto
 LIBS_ms-worker := -l:libev.a -l:libmsgpackc.a -l:libexpat.a -l:libcrypto.a -llmdb -lm
@@ -97,6 +99,7 @@ LIBS_ms-httpd := -lev -lmsgpackc -llmdb -lssl -lcrypto -lnghttp2 -lz -lcurl
 LIBS_ms-picture := -lmsgpackc -lavcodec -lavutil -lswscale -lseccomp -lm
 LIBS_ms-luahost := -lmsgpackc -llua5.4 -lseccomp -lm
 LIBS_ms-connector := -lev -lmsgpackc -lcares -l:libcrypto.a
+LIBS_ms-courier := -lev -lmsgpackc -llmdb -lssl -lcrypto -lm
 LIBS_msctl := -lev -lmsgpackc -llmdb -linih -lcrypto -lm
 LIBS_ms-camera := -lev -lmsgpackc -l:libcrypto.a -lm
 LIBS_TEST := -lcmocka -lexpat -lev -lmsgpackc -llmdb -linih -lcares -lssl -lcrypto -lnghttp2 -lz -lavcodec -lavutil -lswscale -llua5.4 -lseccomp -lcurl -lm
@@ -111,7 +114,7 @@ TEST_SRC := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/test_*.c))
 TESTS := $(patsubst tests/unit/%.c,$(B)/test/%,$(TEST_SRC))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
-TEST_LIBS := $(foreach r,tests/support scripts/msctl worker httpd httpd/rtsp httpd/picture httpd/luahost archive master master/cluster master/connector $(COMMON) tests/camera,$(call room_lib,$(r)))
+TEST_LIBS := $(foreach r,tests/support scripts/msctl worker courier httpd httpd/rtsp httpd/picture httpd/luahost archive master master/cluster master/connector $(COMMON) tests/camera,$(call room_lib,$(r)))
 
 .PHONY: all demo check check-tsan unit e2e lint format bench bench-access bench-archive bench-latency bench-fanout crash-kill crash-power crash-full crash-stall crash-delete cluster-test fuzz deps deps-test install clean help tests FORCE
 .SECONDARY:

@@ -9,7 +9,7 @@
 #include "httpd/accounts.h"
 #include "httpd/guess.h"
 #include "httpd/outgoing.h"
-#include "httpd/pool.h"
+#include "common/net/pool.h"
 #include "httpd/push_tls.h"
 #include "httpd/quota.h"
 #include "httpd/rtsp_conn.h"

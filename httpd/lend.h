@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 
 #include "httpd/http.h"
-#include "httpd/pool.h"
+#include "common/net/pool.h"
 
 #define LEND_TURN (4u << 20) /* bytes, then the next job of this storage */
 

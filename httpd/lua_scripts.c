@@ -4,7 +4,7 @@
 #include "common/base/map.h"
 #include "common/base/mem.h"
 #include "common/base/wr.h"
-#include "httpd/pool.h"
+#include "common/net/pool.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 #include "httpd/password.h"
 #include "common/base/mem.h"
 #include "httpd/auth.h"
-#include "httpd/pool.h"
+#include "common/net/pool.h"
 
 struct attempt {
     struct job job;

@@ -8,7 +8,7 @@
 #include "httpd/accounts.h"
 #include "httpd/hub.h"
 #include "httpd/lua.h"
-#include "httpd/pool.h"
+#include "common/net/pool.h"
 
 #define QUESTION_SCRIPT_US (2 * US_PER_S) /* a script's host may be away for so long */
 

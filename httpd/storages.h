@@ -1,6 +1,6 @@
 /* The storages httpd reads: name, path, index, and a pool of threads for each, so that a disk that hangs
  * holds up its own viewers only. Archive reads never happen in a hub's thread. Tests:
- * tests/unit/httpd/test_pool.c. */
+ * tests/unit/net/test_pool.c. */
 #ifndef HTTPD_STORAGES_H
 #define HTTPD_STORAGES_H
 
@@ -8,7 +8,7 @@
 #include "common/base/log.h"
 #include "httpd/cuts.h"
 #include "httpd/hub.h"
-#include "httpd/pool.h"
+#include "common/net/pool.h"
 #include "httpd/scans.h"
 
 #define STORAGES_MAX     32

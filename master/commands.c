@@ -100,7 +100,7 @@ static bool row_status(struct session *s, struct packer *p)
     char key[48], missing[CAGE_TEXT_MAX];
 
     if (s->at++ > 0) return false;
-    pack_map(p, 15 + 2 * SERVICES);
+    pack_map(p, 15 + 2 * (SERVICES - !services_wanted(m, SERVICE_COURIER)));
     pack_kv_text(p, "version", m->version);
     pack_kv_text(p, "revision", m->revision);
     pack_kv_u64(p, "pid", (uint64_t)getpid());
@@ -119,6 +119,7 @@ static bool row_status(struct session *s, struct packer *p)
     for (int i = 0; i < SERVICES; i++) {
         const struct proc *proc = &m->services.v[i].proc;
 
+        if (!services_wanted(m, (enum service_id)i)) continue;
         snprintf(key, sizeof(key), "%s_pid", proc->id);
         pack_kv_u64(p, key, proc_runs(proc) ? (uint64_t)proc->pid : 0);
         snprintf(key, sizeof(key), "%s_restarts", proc->id);

@@ -128,7 +128,7 @@ static bool row_server(struct session *s, struct packer *p)
         pack_server(s->m, p);
         return true;
     }
-    if (at >= 1 + MACHINE_PROCESSES) return false;
+    if (at >= (size_t)MACHINE_PROCESSES + services_wanted(s->m, SERVICE_COURIER)) return false;
     if (at > 1) {
         const struct proc *proc = &s->m->services.v[at - 2].proc;
 

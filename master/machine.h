@@ -9,7 +9,7 @@
 
 #define MACHINE_EVERY_S   2
 #define MACHINE_MINUTES   1440
-#define MACHINE_PROCESSES 4 /* the master, its services */
+#define MACHINE_PROCESSES 5 /* the master, its services */
 
 struct master;
 

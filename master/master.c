@@ -114,7 +114,7 @@ static void say_ready(struct master *m)
 void master_service_runs(struct master *m)
 {
     for (int i = 0; i < SERVICES; i++)
-        if (!services_channel(m, (enum service_id)i)) return;
+        if (services_wanted(m, (enum service_id)i) && !services_channel(m, (enum service_id)i)) return;
     say_ready(m);
 }
 
@@ -195,6 +195,7 @@ static void stop(struct master *m, const char *why)
     fleet_stop(m);
     proc_stop(&m->services.v[SERVICE_HTTPD].proc);
     proc_stop(&m->services.v[SERVICE_CONNECTOR].proc);
+    proc_stop(&m->services.v[SERVICE_COURIER].proc);
     master_one_off(m);
 }
 

@@ -43,16 +43,19 @@ static void write_processes(struct metrics *m, const struct row *rows, size_t n)
 static void processes(const struct master *m, struct metrics *to)
 {
     struct row rows[1 + SERVICES] = {{.name = "master", .pid = getpid(), .runs = true}};
+    size_t n = 1;
 
     usage_read(rows[0].pid, &rows[0].u);
     for (unsigned i = 0; i < SERVICES; i++) {
         const struct proc *p = &m->services.v[i].proc;
-        struct row *r = &rows[1 + i];
+        struct row *r = &rows[n];
 
+        if (!services_wanted(m, (enum service_id)i)) continue;
+        n++;
         *r = (struct row){p->id, p->pid, p->restarts, {0}, proc_runs(p)};
         if (r->runs) r->runs = usage_read(r->pid, &r->u);
     }
-    write_processes(to, rows, ARRAY_N(rows));
+    write_processes(to, rows, n);
 }
 
 /* --- streams and their workers --- */

@@ -73,7 +73,7 @@ static void apply_streams(struct master *m, const struct conf *before, const str
 
 static void apply_storages(struct master *m, const struct conf *before)
 {
-    static const enum service_id who[] = {SERVICE_KEEPER, SERVICE_HTTPD};
+    static const enum service_id who[] = {SERVICE_KEEPER, SERVICE_HTTPD, SERVICE_COURIER};
 
     for (size_t i = 0; i < ARRAY_N(who); i++) {
         struct channel *ch = services_channel(m, who[i]);

@@ -18,6 +18,7 @@
 #define WORKER_NUMBER    0x5fff0004u
 #define PICTURE_NUMBER   0x5fff0005u
 #define LUA_NUMBER       0x5fff0006u
+#define COURIER_NUMBER   0x5fff0007u
 
 #define UID_MAP_MAX 65536
 #define NO_GROUP    ((gid_t)-1)
@@ -128,6 +129,8 @@ void roles_find(const struct conf *conf, const struct paths *paths, struct roles
     r.httpd = (struct identity){.change = true, .gid = r.group, .uid = user_of(c->user_httpd, HTTPD_NUMBER)};
     r.connector = (struct identity){
         .change = true, .gid = r.group, .uid = user_of(c->user_connector, CONNECTOR_NUMBER)};
+    r.courier =
+        (struct identity){.change = true, .gid = r.group, .uid = user_of(c->user_courier, COURIER_NUMBER)};
     /* In nobody's group: it has no business with files. */
     r.picture = (struct identity){
         .change = true, .uid = user_of(c->user_picture, PICTURE_NUMBER), .gid = PICTURE_NUMBER};
@@ -154,6 +157,6 @@ bool roles_is_child(const struct roles *r, unsigned uid)
 {
     if (!r->root || uid == 0) return false;
     if (uid >= ROLES_WORKER_BASE && uid <= ROLES_WORKER_BASE + ROLES_WORKER_MASK) return true;
-    return uid == r->keeper.uid || uid == r->httpd.uid || uid == r->connector.uid || uid == r->picture.uid ||
-        uid == r->lua.uid || (r->one_worker_user && uid == r->worker.uid);
+    return uid == r->keeper.uid || uid == r->httpd.uid || uid == r->connector.uid || uid == r->courier.uid ||
+        uid == r->picture.uid || uid == r->lua.uid || (r->one_worker_user && uid == r->worker.uid);
 }

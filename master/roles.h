@@ -1,4 +1,4 @@
-/* As whom each child runs. As root: keeper, httpd, connector and picture helpers by the names of the
+/* As whom each child runs. As root: services and helpers by the names of the
  * configuration (fixed numbers where a name does not exist), workers each with a user and group of its own,
  * computed from the stream's uid (decision 003). Not as root: everything as the caller. */
 #ifndef MASTER_ROLES_H
@@ -22,7 +22,7 @@ struct identity {
 struct roles {
     bool root;
     gid_t group; /* of files that all share */
-    struct identity keeper, httpd, connector, picture, lua;
+    struct identity keeper, httpd, connector, courier, picture, lua;
     bool one_worker_user; /* where users of their own are not possible: this one */
     struct identity worker;
 };

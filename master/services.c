@@ -14,6 +14,7 @@
 static void tell_connector(struct service *s);
 static void tell_keeper(struct service *s);
 static void tell_httpd(struct service *s);
+static void tell_courier(struct service *s);
 
 static const struct {
     const char *name, *program;
@@ -25,6 +26,8 @@ static const struct {
         tell_connector},
     [SERVICE_KEEPER] = {"keeper", "ms-keeper", ROLE_KEEPER, offsetof(struct roles, keeper), tell_keeper},
     [SERVICE_HTTPD] = {"httpd", "ms-httpd", ROLE_HTTPD, offsetof(struct roles, httpd), tell_httpd},
+    [SERVICE_COURIER] = {"courier", "ms-courier", ROLE_COURIER, offsetof(struct roles, courier),
+        tell_courier},
 };
 
 static enum service_id id_of(const struct service *s)
@@ -42,6 +45,11 @@ struct channel *services_channel(const struct master *m, enum service_id id)
     const struct proc *p = &m->services.v[id].proc;
 
     return proc_runs(p) ? p->ch : NULL;
+}
+
+bool services_wanted(const struct master *m, enum service_id id)
+{
+    return id != SERVICE_COURIER || m->cluster;
 }
 
 /* --- what each is told first --- */
@@ -189,6 +197,15 @@ static void tell_httpd(struct service *s)
     storages_send(&m->storages, m->conf, s->proc.ch);
     fleet_tell_httpd(m);
     storages_send_indexes(&m->storages, m->conf, s->proc.ch);
+    courier_meets(m, SERVICE_HTTPD);
+}
+
+static void tell_courier(struct service *s)
+{
+    storages_send(&s->m->storages, s->m->conf, s->proc.ch);
+    storages_send_indexes(&s->m->storages, s->m->conf, s->proc.ch);
+    courier_begin(s->m);
+    courier_meets(s->m, SERVICE_HTTPD);
 }
 
 /* --- the process's calls --- */
@@ -245,7 +262,29 @@ static int on_resolved(struct service *s, struct incoming *in)
 
 static int on_index_ready(struct service *s, struct incoming *in)
 {
-    storages_on_index(&s->m->storages, s->m->conf, in->body, services_channel(s->m, SERVICE_HTTPD));
+    static const enum service_id readers[] = {SERVICE_HTTPD, SERVICE_COURIER};
+    struct channel *to[ARRAY_N(readers)];
+
+    for (size_t i = 0; i < ARRAY_N(readers); i++) to[i] = services_channel(s->m, readers[i]);
+    storages_on_index(&s->m->storages, s->m->conf, in->body, to, ARRAY_N(to));
+    return 0;
+}
+
+static int on_net_sent(struct service *s, struct incoming *in)
+{
+    net_on_sent(s->m, in->body);
+    return 0;
+}
+
+static int on_net_got(struct service *s, struct incoming *in)
+{
+    net_on_got(s->m, in->body);
+    return 0;
+}
+
+static int on_courier_state(struct service *s, struct incoming *in)
+{
+    courier_on_state(s->m, in->body);
     return 0;
 }
 
@@ -406,6 +445,9 @@ static const struct {
     {MSG_AUDIT, on_audit},
     {MSG_STORE, on_store},
     {MSG_SEGMENT, on_segment},
+    {MSG_NET_SENT, on_net_sent},
+    {MSG_NET_GOT, on_net_got},
+    {MSG_COURIER_STATE, on_courier_state},
 };
 
 /* The channel has checked that the message may come from this role. */
@@ -429,6 +471,7 @@ static void on_death(struct proc *p, const struct proc_death *d)
         storages_keeper_gone(&s->m->storages);
         control_keeper_gone(s->m);
     }
+    if (id_of(s) == SERVICE_COURIER) net_courier_gone(s->m);
     if (id_of(s) == SERVICE_HTTPD) {
         s->m->services.viewers = s->m->services.connections = 0;
         fleet_httpd_gone(s->m);
@@ -483,7 +526,8 @@ void services_done(struct master *m)
 
 void services_start(struct master *m)
 {
-    for (int i = 0; i < SERVICES; i++) proc_start(&m->services.v[i].proc);
+    for (int i = 0; i < SERVICES; i++)
+        if (services_wanted(m, (enum service_id)i)) proc_start(&m->services.v[i].proc);
 }
 
 void services_check(struct master *m, usec_t now_us)

@@ -1,4 +1,4 @@
-/* The three processes that serve all streams: connector, keeper, httpd. */
+/* The processes that serve all streams: connector, keeper, httpd; in a cluster the courier. */
 #ifndef MASTER_SERVICES_H
 #define MASTER_SERVICES_H
 
@@ -7,7 +7,7 @@
 
 struct master;
 
-enum service_id { SERVICE_CONNECTOR, SERVICE_KEEPER, SERVICE_HTTPD, SERVICES };
+enum service_id { SERVICE_CONNECTOR, SERVICE_KEEPER, SERVICE_HTTPD, SERVICE_COURIER, SERVICES };
 /* A service that dies is missed by everybody: born again at once, ten times, then once a second. */
 #define SERVICE_EVERY_US US_PER_S
 #define SERVICE_BURST    10
@@ -33,6 +33,8 @@ bool services_off(const struct master *m);
 /* Its channel, when it runs; else NULL. */
 struct channel *services_channel(const struct master *m, enum service_id id);
 const char *services_name(enum service_id id);
+/* The courier is there in a cluster only. */
+bool services_wanted(const struct master *m, enum service_id id);
 /* HTTPD_CONF anew (keys that need no restart). */
 void services_httpd_conf(struct master *m);
 /* Listeners and whitelist of cameras that push, to the connector. */

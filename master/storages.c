@@ -103,21 +103,21 @@ void storages_send(const struct storages *s, const struct conf *c, struct channe
     for (size_t i = 0; i < c->n_storages; i++) send_one(s, c, &c->storages[i], to);
 }
 
-static void send_index(const struct storage_seen *seen, const char *name, struct channel *httpd)
+static void send_index(const struct storage_seen *seen, const char *name, struct channel *to)
 {
-    struct packer *p = channel_begin(httpd, MSG_INDEX_READY, 2);
+    struct packer *p = channel_begin(to, MSG_INDEX_READY, 2);
 
     pack_kv_text(p, "name", name);
     pack_kv_text(p, "path", seen->index_path);
-    channel_end(httpd, NULL, 0);
+    channel_end(to, NULL, 0);
 }
 
-void storages_send_indexes(const struct storages *s, const struct conf *c, struct channel *httpd)
+void storages_send_indexes(const struct storages *s, const struct conf *c, struct channel *to)
 {
     for (size_t i = 0; i < c->n_storages; i++) {
         const struct storage_seen *seen = storages_seen(s, c->storages[i].name);
 
-        if (seen && seen->index_path) send_index(seen, c->storages[i].name, httpd);
+        if (seen && seen->index_path) send_index(seen, c->storages[i].name, to);
     }
 }
 
@@ -199,7 +199,7 @@ void storages_on_state(struct storages *s, const struct conf *c, const struct pa
 }
 
 void storages_on_index(
-    struct storages *s, const struct conf *c, const struct packed *body, struct channel *httpd)
+    struct storages *s, const struct conf *c, const struct packed *body, struct channel *const *to, size_t n)
 {
     struct span name = packed_str(body, "name"), path = packed_str(body, "path");
     struct storage_seen *seen;
@@ -208,7 +208,8 @@ void storages_on_index(
     seen = seen_of(s, name);
     mem_free(seen->index_path);
     seen->index_path = span_dup(path);
-    if (httpd) send_index(seen, conf_storage(c, name)->name, httpd);
+    for (size_t i = 0; i < n; i++)
+        if (to[i]) send_index(seen, conf_storage(c, name)->name, to[i]);
 }
 
 void storages_keeper_gone(struct storages *s)

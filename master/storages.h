@@ -33,14 +33,15 @@ void storages_done(struct storages *s);
 void storages_check(struct storages *s); /* once a second: says what could not be written */
 /* STORAGE of every one, and what is known of indexes. */
 void storages_send(const struct storages *s, const struct conf *c, struct channel *to);
-void storages_send_indexes(const struct storages *s, const struct conf *c, struct channel *httpd);
+void storages_send_indexes(const struct storages *s, const struct conf *c, struct channel *to);
 /* STORAGE of what is new or changed in `after`, STORAGE_GONE of what is not there any more. */
 void storages_send_changes(
     struct storages *s, const struct conf *before, const struct conf *after, struct channel *to);
 /* From the keeper. STORAGE_STATE: remembers a new UUID. */
 void storages_on_state(struct storages *s, const struct conf *c, const struct packed *body);
+/* INDEX_READY, passed on to those who read it; NULL: one that does not run. */
 void storages_on_index(
-    struct storages *s, const struct conf *c, const struct packed *body, struct channel *httpd);
+    struct storages *s, const struct conf *c, const struct packed *body, struct channel *const *to, size_t n);
 void storages_keeper_gone(struct storages *s);
 const struct storage_seen *storages_seen(
     const struct storages *s, const char *name); /* NULL: nothing heard */

@@ -116,7 +116,8 @@ struct conf_server { /* [server] */
     int64_t cluster_id;
     struct secret cluster_controller, cluster_controller_secret; /* a URL, maybe with a password; signs */
     struct secret cluster_key, cluster_key_also;
-    int64_t cluster_port, cluster_max_streams, cluster_max_bitrate; /* the last in Mbit/s */
+    int64_t cluster_port, cluster_max_streams;
+    int64_t cluster_max_bitrate, cluster_fill_rate; /* Mbit/s */
     bool cluster_redirect;
     usec_t cluster_warming_up_us, cluster_tolerance_us, cluster_ping_interval_us, cluster_return_us;
     int64_t sys_limit, sys_umask;
@@ -128,7 +129,8 @@ struct conf_server { /* [server] */
     char *log_file;       /* "": stdout and stderr */
     enum conf_log_format log_format;
     int log_level; /* enum log_level */
-    char *group, *user_worker, *user_keeper, *user_httpd, *user_connector, *user_picture, *user_lua;
+    char *group, *user_worker, *user_keeper, *user_httpd, *user_connector, *user_courier;
+    char *user_picture, *user_lua;
     int64_t pictures; /* helpers of httpd at most; 0: no JPEG */
     enum conf_sandbox sandbox;
     struct conf_cidrs camera_allow, camera_deny;

@@ -19,7 +19,8 @@ enum role {
     ROLE_KEEPER = 3,
     ROLE_HTTPD = 4,
     ROLE_CONNECTOR = 5,
-    ROLE_CTL = 6
+    ROLE_CTL = 6,
+    ROLE_COURIER = 7
 };
 /* Bits for the rows. */
 enum {
@@ -29,7 +30,8 @@ enum {
     TO_HTTPD = 1 << 4,
     TO_CONNECTOR = 1 << 5,
     TO_CTL = 1 << 6,
-    TO_CHILD = TO_WORKER | TO_KEEPER | TO_HTTPD | TO_CONNECTOR
+    TO_COURIER = 1 << 7,
+    TO_CHILD = TO_WORKER | TO_KEEPER | TO_HTTPD | TO_CONNECTOR | TO_COURIER
 };
 
 /* clang-format off */
@@ -44,7 +46,7 @@ enum {
     MESSAGE(LOG_FD, 4, TO_MASTER, TO_CHILD, 64, 1)            /* log there from now on */ \
     MESSAGE(LOG_LEVEL, 5, TO_MASTER, TO_CHILD, 64, 0)         /* level */ \
     MESSAGE(LOG_LINE, 6, TO_CHILD, TO_MASTER, 2048, 0)        /* level, line: kept for msctl logs */ \
-    MESSAGE(BEAT, 7, TO_CHILD, TO_MASTER, 64, 0)              /* keeper, httpd, connector: every second. Workers beat in their ring */ \
+    MESSAGE(BEAT, 7, TO_CHILD, TO_MASTER, 64, 0)              /* services: every second. Workers beat in their ring */ \
     /* --- worker and master ---------------------------------------------------------------------------------- */ \
     /* settings of its stream, after the handshake and when they change: uid, hash (of them all; the worker writes it into the ring's \
        header), url, tracks (video,audio,data), user_agent, transport (auto,tcp,udp), on_demand, invalid_after, retry_numbers, \
@@ -87,14 +89,14 @@ enum {
     MESSAGE(RESOLVED, 111, TO_CONNECTOR, TO_MASTER, 1024, 0)  /* host, addr ("10.0.0.1"; "": none) */ \
     /* --- keeper --------------------------------------------------------------------------------------------- */ \
     /* name, path, index_path, free (bytes or percent as text), uuid (expected by state-dir, "" = never seen), sync_us */ \
-    MESSAGE(STORAGE, 30, TO_MASTER, TO_KEEPER | TO_HTTPD, 4096, 0) \
-    MESSAGE(STORAGE_GONE, 31, TO_MASTER, TO_KEEPER | TO_HTTPD, 256, 0) /* name */ \
+    MESSAGE(STORAGE, 30, TO_MASTER, TO_KEEPER | TO_HTTPD | TO_COURIER, 4096, 0) \
+    MESSAGE(STORAGE_GONE, 31, TO_MASTER, TO_KEEPER | TO_HTTPD | TO_COURIER, 256, 0) /* name */ \
     MESSAGE(STORAGE_INIT, 32, TO_MASTER, TO_KEEPER, 256, 0)   /* name: accept this path as it is (msctl storage init) */ \
     /* name, state (ok, missing, refused, full, readonly, failed), errno, uuid, total, free, floor, rate (bytes a second recorded), footage (bytes), \
        held (bytes that locks and events keep though room is needed), oldest_s, full_s (when deleting for room begins), keeps_s (so long fits), \
        ahead_s (of the clock, by which ages are not counted then): on change and every 10 s; 0: not known */ \
     MESSAGE(STORAGE_STATE, 33, TO_KEEPER, TO_MASTER, 1024, 0) \
-    MESSAGE(INDEX_READY, 34, TO_KEEPER | TO_MASTER, TO_MASTER | TO_HTTPD, 2048, 0) /* name, path: httpd opens it, or opens it anew */ \
+    MESSAGE(INDEX_READY, 34, TO_KEEPER | TO_MASTER, TO_MASTER | TO_HTTPD | TO_COURIER, 2048, 0) /* name, path: who reads it opens it, or opens it anew */ \
     MESSAGE(KEEP_PEER, 35, TO_MASTER, TO_KEEPER, 1024, 1)     /* a worker's socket: uid, os_uid (owner of its folder), os_gid, archive */ \
     MESSAGE(KEEP_PEER_GONE, 36, TO_MASTER, TO_KEEPER, 128, 0) /* uid */ \
     MESSAGE(ARCHIVE_ASK, 37, TO_WORKER, TO_KEEPER, 64, 0)     /* give me my folder, please */ \
@@ -105,7 +107,7 @@ enum {
     MESSAGE(SEG_CLOSED, 40, TO_WORKER, TO_KEEPER, 65536, 0)   /* id, info: seg_info as archive/seginfo.h writes it */ \
     MESSAGE(SEG_STORED, 41, TO_KEEPER, TO_WORKER, 64, 0)      /* id: it is in the index, durably */ \
     MESSAGE(SEGMENT, 99, TO_KEEPER, TO_MASTER, 512, 0)        /* uid, storage, path, start_us, end_us, bytes: of one that has been closed */ \
-    MESSAGE(INDEX_SUSPECT, 70, TO_HTTPD | TO_MASTER, TO_MASTER | TO_KEEPER, 256, 0) /* name: who read it found damage that no record explains: look */ \
+    MESSAGE(INDEX_SUSPECT, 70, TO_HTTPD | TO_COURIER | TO_MASTER, TO_MASTER | TO_KEEPER, 256, 0) /* name: who read it found damage that no record explains: look */ \
     MESSAGE(WRITE_FAILED, 42, TO_WORKER, TO_KEEPER, 64, 0)    /* errno: the keeper looks at the storage and answers by ARCHIVE */ \
     /* uid, duration_us (0: until space is needed), event_duration_us, capacity_bytes, capacity_percent (of a storage; both 0: no limit), \
        archive: how footage is kept, of every configured stream, at the start and on change */ \
@@ -125,7 +127,7 @@ enum {
     /* from_us, until_us (-1: until another order; not behind from_us: none): modes schedule and ondemand. One at a time */ \
     MESSAGE(RECORD, 49, TO_MASTER, TO_WORKER, 64, 0) \
     /* --- httpd ---------------------------------------------------------------------------------------------- */ \
-    MESSAGE(LISTEN, 50, TO_MASTER, TO_HTTPD | TO_CONNECTOR, 512, 1)          /* kind (web, rtsp, publish, module), base, tls (bool): a listening socket. publish: with TLS httpd's, else the connector's */ \
+    MESSAGE(LISTEN, 50, TO_MASTER, TO_HTTPD | TO_CONNECTOR | TO_COURIER, 512, 1) /* kind (web, rtsp, publish, module; node: the courier's), base, tls (bool): a listening socket. publish: with TLS httpd's, else the connector's */ \
     /* module (bool: of the listener of API and panel, else of the viewers'), cert and key (PEM), kernel: for new connections, from now on. \
        Before LISTEN, at a reload that found others, and once a day, for new ticket keys */ \
     MESSAGE(TLS, 90, TO_MASTER, TO_HTTPD, 65536, 0) \
@@ -146,7 +148,7 @@ enum {
     /* uid, gen; descriptors: ring (read-only), demand page (read-write), eventfd of new frames, eventfd of new demand */ \
     MESSAGE(VIEW_RING, 53, TO_MASTER, TO_HTTPD, 128, 4) \
     MESSAGE(VIEW_GONE, 54, TO_MASTER, TO_HTTPD, 128, 0)       /* uid */ \
-    MESSAGE(CONF_DONE, 55, TO_MASTER, TO_HTTPD | TO_KEEPER | TO_CONNECTOR, 64, 0) /* the first table is complete */ \
+    MESSAGE(CONF_DONE, 55, TO_MASTER, TO_HTTPD | TO_KEEPER | TO_CONNECTOR | TO_COURIER, 64, 0) /* the first table is complete */ \
     /* connections, viewers, bytes_out, requests; cage_missing: layers that the cage of the newest helper lacks (base/cage.h): every \
        second */ \
     MESSAGE(HTTPD_STATS, 56, TO_HTTPD, TO_MASTER, 512, 0) \
@@ -166,6 +168,52 @@ enum {
        err is 0 */ \
     MESSAGE(HELPER, 58, TO_MASTER, TO_HTTPD, 64, 1) \
     MESSAGE(HELPER_GONE, 59, TO_HTTPD, TO_MASTER, 64, 0)      /* id: not needed any more, or hangs: it is killed */ \
+    /* --- courier: the channel between nodes (courier/wire.h is what it speaks with its like) -------------------- */ \
+    /* node, cluster, boot (of this start of the node), keys: array of id, secret (32 bytes, of the channel alone; the first one is offered, all are \
+       believed); cert, key, ca (PEM; "": the keys); fill_rate (bytes a second, 0: no limit), nodes: array of node, addrs (array of "10.0.0.1:7445"). At the start, and \
+       when anything of it has changed */ \
+    MESSAGE(COURIER_CONF, 120, TO_MASTER, TO_COURIER, 65536, 0) \
+    /* uid, fill (bool: this node is the first of its nodes, so that it gets here what others recorded), nodes (array: the others of its order, the \
+       best first), duration_us (older footage is not copied; 0: any) */ \
+    MESSAGE(COURIER_STREAM, 121, TO_MASTER, TO_COURIER, 1024, 0) \
+    MESSAGE(COURIER_STREAM_GONE, 122, TO_MASTER, TO_COURIER, 128, 0) /* uid */ \
+    /* id (never 0; rises), node, kind, body (at most NET_BODY_MAX bytes, which the courier does not read): from this master to that one. To be sent again by \
+       whoever has no NET_SENT of it after a courier's death */ \
+    MESSAGE(NET_SEND, 123, TO_MASTER, TO_COURIER, 65536, 0) \
+    /* id, err (0: the other master has it; or positive errno: EHOSTUNREACH, it is not there; ETIMEDOUT, it may have it or not; EMSGSIZE, ENOBUFS: it was not sent) */ \
+    MESSAGE(NET_SENT, 124, TO_COURIER, TO_MASTER, 64, 0) \
+    MESSAGE(NET_GOT, 125, TO_COURIER, TO_MASTER, 65536, 0)    /* node, boot (of that node), kind, body: once for each NET_SEND that was answered by 0 */ \
+    /* refused (connections of strangers), nodes: array of node, there (bool), since_us (wall clock), in, out (bytes), why (it is not there), left, left_bytes (to be filled \
+       from it), filled, filled_bytes, failed: every second */ \
+    MESSAGE(COURIER_STATE, 126, TO_COURIER, TO_MASTER, 65536, 0) \
+    MESSAGE(COURIER_SOCK, 127, TO_MASTER, TO_HTTPD | TO_KEEPER, 64, 1) /* the courier's; after start, and after a new courier */ \
+    MESSAGE(COURIER_PEER, 128, TO_MASTER, TO_COURIER, 64, 1)  /* role (httpd, keeper): its socket, in place of the one before */ \
+    /* id, uid, from_us, to_us, after (id of the segment before; 0), most (of each node and storage; 0: 12): what other nodes have. Answered by any number of AWAY_FOUND */ \
+    MESSAGE(AWAY_FIND, 130, TO_HTTPD, TO_COURIER, 256, 0) \
+    /* id, node, storage, infos (array of bin: seg_info as archive/seginfo.h writes it, in order), more (bool: this storage has some behind the last one), last (bool: \
+       nothing follows), missing (with last: array of the nodes that have not answered within AWAY_PATIENCE_US) */ \
+    MESSAGE(AWAY_FOUND, 131, TO_COURIER, TO_HTTPD, 65536, 0) \
+    /* id, node, storage, uid, segment, at_us (its start): answered by AWAY_FILE, once the whole of it is here */ \
+    MESSAGE(AWAY_OPEN, 132, TO_HTTPD, TO_COURIER, 256, 0) \
+    /* id, err (0, or positive errno: ENOENT, that node has it no more; EHOSTUNREACH, ETIMEDOUT; EBADMSG: its checksum is wrong; ENOSPC), bytes; a descriptor, read-only, \
+       when err is 0 */ \
+    MESSAGE(AWAY_FILE, 133, TO_COURIER, TO_HTTPD, 64, 1) \
+    MESSAGE(AWAY_GONE, 134, TO_HTTPD, TO_COURIER, 64, 0)      /* id: whoever asked does not want it any more */ \
+    MESSAGE(AWAY_RANGES, 135, TO_HTTPD, TO_COURIER, 256, 0)   /* id, uid, from_us, to_us: answered by AWAY_SPANS, as AWAY_FIND is */ \
+    MESSAGE(AWAY_SPANS, 136, TO_COURIER, TO_HTTPD, 65536, 0)  /* id, node, storage, spans (array of start_us, end_us: in order, by pairs), last, missing */ \
+    /* --- courier and keeper: back-fill (docs/decisions/031) ------------------------------------------------------ */ \
+    /* id, uid, node (whose it is), info (seg_info): room for this file, please. A FILL_OPEN of the same id ends the one before */ \
+    MESSAGE(FILL_OPEN, 140, TO_COURIER, TO_KEEPER, 8192, 0) \
+    /* id, err (0, or positive errno: EEXIST, it is here; ENOSPC, there is no room for what is so old; EAGAIN: later); a descriptor, for writing, of a file without a \
+       name when err is 0 */ \
+    MESSAGE(FILL_FILE, 141, TO_KEEPER, TO_COURIER, 64, 1) \
+    MESSAGE(FILL_DONE, 142, TO_COURIER, TO_KEEPER, 64, 0)     /* id, err (0: it is all written; else it is given up): answered by FILL_STORED when err is 0 */ \
+    MESSAGE(FILL_STORED, 143, TO_KEEPER, TO_COURIER, 64, 0)   /* id, err (0: it is in the index, durably; EBADMSG: it is not what FILL_OPEN said) */ \
+    MESSAGE(FILL_EVENT, 144, TO_COURIER, TO_KEEPER, 8192, 0)  /* as EVENT: of another node, for the footage that comes from it */ \
+    MESSAGE(FILL_LOCK, 145, TO_COURIER, TO_KEEPER, 1024, 0)   /* uid, id, start_us, end_us, version_us, released_us, by, note */ \
+    /* uid, until_us: another node is the first of this stream, and has, or does not want, what is here from before then; what is newer is let go last. INT64_MAX: \
+       nothing is kept for anybody */ \
+    MESSAGE(FILL_KNOWN, 146, TO_COURIER, TO_KEEPER, 128, 0) \
     /* --- msctl: commands and rows stand in ctl.h ---------------------------------------------------------------- */ \
     MESSAGE(CTL, 60, TO_CTL, TO_MASTER, 4096, 0)              /* proto, cmd, args (array of text); of httpd, for whom: [who, role, from, by] */ \
     MESSAGE(CTL_BODY, 64, TO_CTL, TO_MASTER, 65536, 0)        /* data: before CTL, in pieces, for commands that take more than words */ \
@@ -183,7 +231,9 @@ enum message {
 /* Helpers of httpd: ms-picture, ms-luahost. */
 enum helper_kind { HELPER_PICTURE = 1, HELPER_LUA = 2 };
 
-#define IPC_MESSAGE_MAX 65536
+#define IPC_MESSAGE_MAX  65536
+#define NET_BODY_MAX     61440 /* of NET_SEND */
+#define AWAY_PATIENCE_US 1000000
 
 struct message_row {
     const char *name;

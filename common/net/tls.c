@@ -1,4 +1,5 @@
 #include "common/net/tls_impl.h"
+#include "common/net/tls_mutual.h"
 #include "common/net/tls_pem.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
@@ -23,6 +24,8 @@ struct tls {
     int fd;
     const char *protocols; /* ours */
     bool kernel, broken;
+    uint32_t key_id; /* tls_mutual.h */
+    char *identity;
 };
 
 void tls_process(void)
@@ -101,20 +104,47 @@ void tls_server_unref(struct tls_server *s)
 
 /* --- a connection --- */
 
-struct tls *tls_new(struct tls_server *s, int fd, const char *protocols)
+struct tls *tls_over(struct ssl_ctx_st *ctx, int fd, bool dials)
 {
     struct tls *t = NEW(struct tls);
 
-    t->ssl = SSL_new(s->ctx);
+    t->ssl = SSL_new(ctx);
     t->fd = fd;
-    t->protocols = protocols;
     if (!t->ssl || !SSL_set_fd(t->ssl, fd) || !SSL_set_app_data(t->ssl, t)) {
         SSL_free(t->ssl);
         mem_free(t);
         return NULL;
     }
-    SSL_set_accept_state(t->ssl);
+    if (dials)
+        SSL_set_connect_state(t->ssl);
+    else
+        SSL_set_accept_state(t->ssl);
     return t;
+}
+
+struct tls *tls_new(struct tls_server *s, int fd, const char *protocols)
+{
+    struct tls *t = tls_over(s->ctx, fd, false);
+
+    if (t) t->protocols = protocols;
+    return t;
+}
+
+void tls_note_key(struct tls *t, uint32_t id)
+{
+    t->key_id = id;
+}
+
+uint32_t tls_key_id(const struct tls *t)
+{
+    return t->key_id;
+}
+
+const uint8_t *tls_note_identity(struct tls *t, struct span identity)
+{
+    mem_free(t->identity);
+    t->identity = span_dup(identity);
+    return (const uint8_t *)t->identity;
 }
 
 static void begin(void)
@@ -150,7 +180,7 @@ int tls_shake(struct tls *t, bool *ret_write, const char **ret_why)
     err = outcome(t, ret);
     *ret_write = SSL_want_write(t->ssl);
     *ret_why = err == -EPROTO ? ERR_reason_error_string(ERR_peek_last_error()) : NULL;
-    if (!*ret_why) *ret_why = err == 0 ? "the client has gone" : err_text(err);
+    if (!*ret_why) *ret_why = err == 0 ? "the other has gone" : err_text(err);
     return err == 0 ? -ECONNRESET : err;
 }
 
@@ -221,5 +251,6 @@ void tls_free(struct tls *t)
     SSL_free(t->ssl);
     ERR_clear_error();
     fd_close(&t->fd);
+    mem_free(t->identity);
     mem_free(t);
 }

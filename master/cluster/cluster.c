@@ -99,6 +99,8 @@ void cluster_conf(struct master *m)
     if (!m->cluster) return;
     take_conf(m->cluster);
     streams_place(m->cluster);
+    courier_conf(m);
+    courier_streams(m);
 }
 
 /* --- the beat --- */
@@ -194,7 +196,8 @@ int cluster_open(struct master *m)
     if (!conf_clustered(m->conf)) return 0;
     c = m->cluster = NEW(struct cluster);
     c->m = m;
-    c->link.fd = -1;
+    c->link.fd = c->listen_fd = -1;
+    list_init(&c->net_waits);
     c->started_us = c->beat_us = clock_mono_us();
     take_conf(c);
     rng_bytes(c->secret, sizeof(c->secret));
@@ -209,7 +212,7 @@ int cluster_open(struct master *m)
     if (err < 0)
         log_error(
             "cluster-port", "port=%lld err=%s", (long long)s->cluster_port, log_q(span_of(err_text(err))));
-    return err;
+    return err < 0 ? err : courier_open(c);
 }
 
 void cluster_start(struct master *m)
@@ -242,6 +245,8 @@ void cluster_close(struct master *m)
     if (!c) return;
     loop_timer_stop(&c->beat);
     link_close(&c->link);
+    courier_close(c);
+    net_done(m);
     state_file_free(c->file);
     mem_free(c->streams);
     mem_free(c->nodes);

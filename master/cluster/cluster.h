@@ -6,6 +6,7 @@
  *   hear.c      datagrams that come        tell.c     those that go
  *   streams.c   what runs here             health.c   how that is
  *   names.c     addresses of the nodes     show.c     msctl and /metrics
+ *   courier.c   the process ms-courier     net.c      messages from master to master
  *
  * Without cluster-enable there is none (struct master's cluster is NULL), and every stream runs. Tests:
  * tests/unit/cluster, tests/cluster. */
@@ -13,9 +14,12 @@
 #define CLUSTER_CLUSTER_H
 
 #include "common/base/bucket.h"
+#include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/ring/ring.h"
+#include "master/cluster/courier.h"
 #include "master/cluster/link.h"
+#include "master/cluster/net.h"
 #include "master/cluster/place.h"
 #include "master/state_file.h"
 
@@ -60,6 +64,7 @@ struct cluster_node {
     struct bucket replies;
     struct log_rate clock_rate;
     uint64_t sent, heard;
+    struct courier_seen courier;
 };
 
 /* A stream of more than one node. */
@@ -85,6 +90,10 @@ struct cluster_stream {
 struct cluster {
     struct master *m;
     struct link link;
+    int listen_fd;         /* of the courier; -1 */
+    struct list net_waits; /* net.c: messages without an answer */
+    size_t net_waiting;
+    uint64_t net_id, net_unknown, channel_refused;
     struct loop_timer beat;
     struct heartbeat_key keys[2]; /* the first seals */
     size_t n_keys;

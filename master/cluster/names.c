@@ -67,25 +67,31 @@ void names_tick(struct cluster *c, usec_t now_us)
         for (size_t k = 0; k < c->nodes[i].n_paths; k++) ask(c, &c->nodes[i].paths[k], now_us);
 }
 
-static void take(struct cluster_node *n, struct cluster_path *p, struct span addr)
+/* true: it is another one. */
+static bool take(struct cluster_node *n, struct cluster_path *p, struct span addr)
 {
     struct sockaddr_in6 at;
+    bool other;
 
-    if (!link_addr(addr, p->port, &at)) return;
-    if (!p->known || memcmp(&at.sin6_addr, &p->at.sin6_addr, sizeof(at.sin6_addr)) != 0)
+    if (!link_addr(addr, p->port, &at)) return false;
+    other = !p->known || memcmp(&at.sin6_addr, &p->at.sin6_addr, sizeof(at.sin6_addr)) != 0;
+    if (other)
         log_note(
             "node-address", "node=%u host=%s addr=%s", n->member.id, log_q(span_of(p->host)), log_q(addr));
     p->at = at;
     p->known = true;
+    return other;
 }
 
 void cluster_resolved(struct master *m, const struct packed *body)
 {
     struct span host = packed_str(body, "host"), addr = packed_str(body, "addr");
     struct cluster *c = m->cluster;
+    bool others = false;
 
     for (size_t i = 0; c && i < c->n_nodes; i++)
         for (size_t k = 0; k < c->nodes[i].n_paths; k++)
             if (c->nodes[i].paths[k].named && span_is(host, c->nodes[i].paths[k].host))
-                take(&c->nodes[i], &c->nodes[i].paths[k], addr);
+                others |= take(&c->nodes[i], &c->nodes[i].paths[k], addr);
+    if (others) courier_conf(m);
 }

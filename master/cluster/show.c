@@ -235,6 +235,45 @@ static const struct {
     {"ms_cluster_node_flaps", "How often it went lately.", flaps},
 };
 
+static uint64_t channel_up(const struct courier_seen *s)
+{
+    return s->there;
+}
+
+static uint64_t channel_in(const struct courier_seen *s)
+{
+    return s->in;
+}
+
+static uint64_t channel_out(const struct courier_seen *s)
+{
+    return s->out;
+}
+
+static const struct {
+    const char *name, *help;
+    enum metrics_kind kind;
+    uint64_t (*of)(const struct courier_seen *s);
+} channel_families[] = {
+    {"ms_cluster_channel_up", "1: its courier answers ours.", METRICS_GAUGE, channel_up},
+    {"ms_cluster_channel_received_bytes_total", "Bytes that came from it.", METRICS_COUNTER, channel_in},
+    {"ms_cluster_channel_sent_bytes_total", "Bytes that went to it.", METRICS_COUNTER, channel_out},
+};
+
+static void of_channels(const struct cluster *c, struct metrics *to)
+{
+    for (size_t i = 0; i < ARRAY_N(channel_families); i++) {
+        metrics_family(to, channel_families[i].name, channel_families[i].kind, channel_families[i].help);
+        for (size_t k = 0; k < c->n_nodes; k++) {
+            char id[8];
+            const struct metrics_label l = {"node", id};
+
+            snprintf(id, sizeof(id), "%u", c->nodes[k].member.id);
+            metrics_u64(to, channel_families[i].name, &l, 1, channel_families[i].of(&c->nodes[k].courier));
+        }
+    }
+}
+
 static void one(struct metrics *to, const char *name, const char *help, uint64_t v)
 {
     metrics_family(to, name, METRICS_COUNTER, help);
@@ -250,6 +289,9 @@ void cluster_metrics(const struct master *m, struct metrics *to)
         metrics_family(to, families[i].name, METRICS_GAUGE, families[i].help);
         of_nodes(c, to, families[i].name, families[i].of);
     }
+    of_channels(c, to);
+    one(to, "ms_cluster_channel_refused_total", "Connections of strangers, or of broken nodes.",
+        c->channel_refused);
     metrics_family(
         to, "ms_cluster_refused_total", METRICS_COUNTER, "Heartbeats that changed nothing, by why.");
     for (unsigned i = 0; i < CLUSTER_BADS; i++) {

@@ -110,6 +110,7 @@ void cluster_remove(struct stream *s)
     for (size_t i = 0; i < c->n_streams; i++)
         if (c->streams[i] != s->cluster) c->streams[n++] = c->streams[i];
     c->n_streams = n;
+    courier_stream_gone(s);
     mem_free(s->cluster);
     s->cluster = NULL;
 }

@@ -35,6 +35,7 @@ def test_the_backup_stands_by(pair):
     node = pair[2].cluster()[1]
     assert node["paths"] == "2/2" and abs(node["clock_ms"]) < 1000, node
     assert 'ms_cluster_node_up{node="1"} 1' in wait_for("metrics", lambda: metrics(pair[2]), 15)
+    wait_for("the couriers have met", lambda: 'ms_cluster_channel_up{node="1"} 1' in (metrics(pair[2]) or ""), 15)
 
 
 def metrics(node):

@@ -23,7 +23,7 @@ FINDINGS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadS
 
 def need_server():
     """Skips the test in a build without the server's programs."""
-    for name in ("media-server", "ms-worker", "ms-keeper", "ms-httpd", "ms-picture", "ms-luahost", "ms-connector", "msctl"):
+    for name in ("media-server", "ms-worker", "ms-keeper", "ms-httpd", "ms-picture", "ms-luahost", "ms-connector", "ms-courier", "msctl"):
         if not (tools.BUILD / "bin" / name).exists():
             pytest.skip(f"no {name} in {tools.BUILD}/bin")
 

@@ -146,9 +146,9 @@ def test_users_and_folders(installed, tmp_path):
     subprocess.run(["systemd-sysusers", f"--root={root}", installed.path("usr/local/lib/sysusers.d/media-server.conf")],
                    check=True, capture_output=True, timeout=60)
     users = {line.split(":")[0] for line in (root / "etc/passwd").read_text().splitlines()}
-    assert {"ms-keeper", "ms-httpd", "ms-connector", "ms-picture", "ms-lua", "ms-worker"} <= users
+    assert {"ms-keeper", "ms-httpd", "ms-connector", "ms-courier", "ms-picture", "ms-lua", "ms-worker"} <= users
     groups = dict(line.split(":")[::3] for line in (root / "etc/group").read_text().splitlines())
-    assert set(groups["media-server"].split(",")) == {"ms-keeper", "ms-httpd", "ms-connector"}
+    assert set(groups["media-server"].split(",")) == {"ms-keeper", "ms-httpd", "ms-connector", "ms-courier"}
 
 
 def test_man_pages_are_well_formed():
@@ -192,7 +192,7 @@ done
 /usr/local/bin/msctl status
 ps -o user:20,group:20,args --ppid $!
 stat -c '%a %U %G %n' /etc/media-server/media-server.ini /etc/media-server/streams /var/lib/media-server /var/lib/media-server/archive
-for user in ms-httpd ms-keeper ms-connector ms-picture ms-lua ms-worker; do
+for user in ms-httpd ms-keeper ms-connector ms-courier ms-picture ms-lua ms-worker; do
     for secret in /etc/media-server/media-server.ini /etc/media-server/streams/door.ini; do
         setpriv --reuid=$user --regid=media-server --clear-groups cat $secret >/dev/null 2>&1 && echo "$user reads $secret"
     done

@@ -83,7 +83,7 @@ def programs_in(folder):
     """The programs and what they serve, installed in a folder of its own. Returns media-server there."""
     shutil.copytree(tools.ROOT / "cpanel", folder / "share" / "media-server" / "cpanel", ignore=shutil.ignore_patterns("node_modules"))
     shutil.copytree(tools.ROOT / "lua", folder / "share" / "media-server" / "lua")
-    sisters = dict.fromkeys(("ms-worker", "ms-keeper", "ms-httpd", "ms-picture", "ms-luahost", "ms-connector"), "libexec/media-server")
+    sisters = dict.fromkeys(("ms-worker", "ms-keeper", "ms-httpd", "ms-picture", "ms-luahost", "ms-connector", "ms-courier"), "libexec/media-server")
     for name, where in ({"media-server": "bin"} | sisters).items():
         (folder / where).mkdir(parents=True, exist_ok=True)
         shutil.copy(tools.BUILD / "bin" / name, folder / where / name)

@@ -1,4 +1,4 @@
-#include "httpd/pool.h"
+#include "common/net/pool.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
 

@@ -1,8 +1,8 @@
 /* A bounded pool of threads for work that can wait for a disk. A job's work runs in a pool thread, its done
  * in the thread of the loop that asked. A full queue refuses: the caller answers 503. Tests:
- * tests/unit/httpd/test_pool.c. */
-#ifndef HTTPD_POOL_H
-#define HTTPD_POOL_H
+ * tests/unit/net/test_pool.c. */
+#ifndef NET_POOL_H
+#define NET_POOL_H
 
 #include "common/net/loop.h"
 

@@ -6,7 +6,7 @@
 #include <semaphore.h>
 
 #include "common/base/mem.h"
-#include "httpd/pool.h"
+#include "common/net/pool.h"
 #include "httpd/storages.h"
 
 struct counted {

@@ -1,0 +1,235 @@
+#include "courier/courier.h"
+#include "common/base/err.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+
+#include <errno.h>
+
+#define STATE_US     US_PER_S
+#define MASTER_QUEUE (1u << 20) /* bytes that the master has not read: no more is taken for it */
+
+/* One process is one courier: what it holds stands here to its end. */
+static struct courier courier;
+
+static struct channel *master(const struct courier *c)
+{
+    return child_control(c->master);
+}
+
+/* --- the master --- */
+
+static int on_conf(struct courier *c, struct incoming *in)
+{
+    nodes_conf(c->nodes, in->body);
+    return 0;
+}
+
+static int on_listen(struct courier *c, struct incoming *in)
+{
+    if (in->n_fds != 1) return -EPROTO;
+    nodes_listen(c->nodes, in->fds[0]);
+    in->fds[0] = -1;
+    return 0;
+}
+
+static int on_send(struct courier *c, struct incoming *in)
+{
+    posts_send(c->posts, in->body);
+    return 0;
+}
+
+static int on_peer(struct courier *c, struct incoming *in);
+
+static const struct {
+    enum message type;
+    int (*fn)(struct courier *c, struct incoming *in);
+} rows[] = {
+    {MSG_COURIER_CONF, on_conf},
+    {MSG_LISTEN, on_listen},
+    {MSG_NET_SEND, on_send},
+    {MSG_COURIER_PEER, on_peer},
+};
+
+static int on_message(struct child *ch, struct incoming *in)
+{
+    for (size_t i = 0; i < ARRAY_N(rows); i++)
+        if (rows[i].type == in->type) return rows[i].fn(child_arg(ch), in);
+    return 0;
+}
+
+static void pack_state(struct packer *p, const struct peer *peer)
+{
+    const struct trunk *both[] = {peer->out, peer->in};
+    uint64_t in = peer->bytes_in, out = peer->bytes_out;
+
+    for (size_t i = 0; i < ARRAY_N(both); i++) {
+        in += both[i] ? both[i]->in : 0;
+        out += both[i] ? both[i]->out : 0;
+    }
+    pack_map(p, 6);
+    pack_kv_u64(p, "node", peer->node);
+    pack_kv_bool(p, "there", peer->there);
+    pack_kv_i64(p, "since_us", peer->since_us);
+    pack_kv_u64(p, "in", in);
+    pack_kv_u64(p, "out", out);
+    pack_kv_text(p, "why", peer->why);
+}
+
+static void tell_state(struct loop_timer *t)
+{
+    struct courier *c = t->arg;
+    struct packer *p = channel_begin(master(c), MSG_COURIER_STATE, 2);
+
+    pack_kv_u64(p, "refused", c->nodes->refused);
+    pack_key(p, "nodes");
+    pack_array(p, (uint32_t)c->nodes->n);
+    for (size_t i = 0; i < c->nodes->n; i++) pack_state(p, c->nodes->v[i]);
+    channel_end(master(c), NULL, 0);
+}
+
+/* --- messages between masters --- */
+
+static void sent(void *arg, uint64_t id, int err)
+{
+    const struct courier *c = arg;
+    struct packer *p = channel_begin(master(c), MSG_NET_SENT, 2);
+
+    pack_kv_u64(p, "id", id);
+    pack_kv_u64(p, "err", (uint64_t)err);
+    channel_end(master(c), NULL, 0);
+}
+
+static bool got(void *arg, uint16_t node, uint64_t boot, uint64_t kind, struct span body)
+{
+    const struct courier *c = arg;
+    struct packer *p;
+
+    if (channel_queued(master(c)) > MASTER_QUEUE) return false;
+    p = channel_begin(master(c), MSG_NET_GOT, 4);
+    pack_kv_u64(p, "node", node);
+    pack_kv_u64(p, "boot", boot);
+    pack_kv_u64(p, "kind", kind);
+    pack_kv_bin(p, "body", body);
+    channel_end(master(c), NULL, 0);
+    return true;
+}
+
+static const struct posts_ops posts_ops = {sent, got};
+
+/* --- the other nodes --- */
+
+static void on_there(void *arg, struct peer *p)
+{
+    const struct courier *c = arg;
+
+    posts_there(c->posts, p);
+}
+
+static void on_away(void *arg, struct peer *p)
+{
+    (void)arg;
+    (void)p;
+}
+
+static void on_gone(void *arg, struct peer *p)
+{
+    const struct courier *c = arg;
+
+    posts_gone(c->posts, p);
+}
+
+static void on_question(void *arg, struct trunk *l, const struct wire_frame *f)
+{
+    const struct courier *c = arg;
+
+    if (f->type == WIRE_POST) posts_take(c->posts, l, f);
+}
+
+static void on_trunk(void *arg, struct trunk *l)
+{
+    (void)arg;
+    (void)l;
+}
+
+static const struct nodes_ops nodes_ops = {on_there, on_away, on_gone, on_question, on_trunk, on_trunk};
+
+/* --- httpd and the keeper --- */
+
+static void pack_missing(struct courier *c, struct packer *p)
+{
+    pack_key(p, "missing");
+    pack_array(p, (uint32_t)c->nodes->n);
+    for (size_t i = 0; i < c->nodes->n; i++) pack_u64(p, c->nodes->v[i]->node);
+}
+
+static int on_httpd(struct channel *ch, struct incoming *in)
+{
+    struct courier *c = channel_arg(ch);
+    uint64_t id = packed_u64(in->body, "id", 0);
+    struct packer *p;
+
+    if (in->type == MSG_AWAY_GONE) return 0;
+    if (in->type == MSG_AWAY_OPEN) {
+        p = channel_begin(ch, MSG_AWAY_FILE, 2);
+        pack_kv_u64(p, "id", id);
+        pack_kv_u64(p, "err", EHOSTUNREACH);
+    } else {
+        p = channel_begin(ch, in->type == MSG_AWAY_FIND ? MSG_AWAY_FOUND : MSG_AWAY_SPANS, 3);
+        pack_kv_u64(p, "id", id);
+        pack_kv_bool(p, "last", true);
+        pack_missing(c, p);
+    }
+    channel_end(ch, NULL, 0);
+    return 0;
+}
+
+static void on_close(struct channel *ch, int err)
+{
+    struct courier *c = channel_arg(ch);
+
+    if (err != 0) log_warn("peer-closed", "err=%s", log_q(span_of(err_text(err))));
+    if (c->httpd == ch) c->httpd = NULL;
+    channel_free(ch);
+}
+
+static const struct channel_ops httpd_ops = {on_httpd, on_close};
+
+static int on_peer(struct courier *c, struct incoming *in)
+{
+    if (in->n_fds != 1 || packed_u64(in->body, "role", 0) != ROLE_HTTPD) return -EPROTO;
+    channel_free(c->httpd);
+    c->httpd = channel_new(c->loop, in->fds[0], ROLE_COURIER, ROLE_HTTPD, &httpd_ops, c);
+    in->fds[0] = -1;
+    return 0;
+}
+
+/* --- life --- */
+
+static void on_welcome(struct child *ch, const struct packed *body)
+{
+    struct courier *c = child_arg(ch);
+
+    (void)body;
+    loop_timer_every(c->loop, &c->second, STATE_US, tell_state, c);
+}
+
+/* Nothing here is anybody's only copy. */
+static void on_stop(struct child *ch, bool orphaned)
+{
+    child_exit(ch, orphaned ? CHILD_EXIT_ORPHAN : CHILD_EXIT_OK);
+}
+
+static const struct child_ops ops = {.on_welcome = on_welcome, .on_message = on_message, .on_stop = on_stop};
+
+bool courier_start(struct loop *l)
+{
+    struct courier *c = &courier;
+    const struct child_setup setup = {
+        .role = ROLE_COURIER, .process = "courier", .beat = true, .ops = &ops, .arg = c};
+
+    c->loop = l;
+    c->nodes = nodes_new(l, &nodes_ops, c);
+    c->posts = posts_new(l, c->nodes, &posts_ops, c);
+    c->master = child_start(l, &setup);
+    return c->master != NULL;
+}

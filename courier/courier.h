@@ -1,0 +1,30 @@
+/* ms-courier: what nodes of a cluster say to each other beside heartbeats, over TLS, in a process of its own,
+ * so that neither the master nor who serves viewers or owns the archive meets a stranger's bytes. It carries
+ * messages between masters, finds and fetches footage of other nodes for httpd, and fills the archive of this
+ * node with what others recorded for it, file by file, which the keeper makes, checks and puts into the
+ * index. One loop; disks are read in pools of threads. Its death costs a reconnect.
+ *
+ *   courier.c   the process: what the master, httpd and the keeper ask
+ *   nodes.c     the other nodes, each with a connection that was dialled and one that was accepted (trunk.c)
+ *   wire.c      what goes over these
+ *   post.c      messages from master to master
+ */
+#ifndef COURIER_COURIER_H
+#define COURIER_COURIER_H
+
+#include "common/ipc/child.h"
+#include "courier/post.h"
+
+struct courier {
+    struct loop *loop;
+    struct child *master;
+    struct nodes *nodes;
+    struct posts *posts;
+    struct channel *httpd; /* NULL: it does not run */
+    struct loop_timer second;
+};
+
+/* false: not started by a master. */
+bool courier_start(struct loop *l);
+
+#endif

@@ -1,0 +1,214 @@
+#include "master/cluster/courier.h"
+#include "common/base/err.h"
+#include "common/base/fd.h"
+#include "common/conf/nodes.h"
+#include "common/net/listener.h"
+#include "common/wire/crypto.h"
+#include "master/master.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#define BACKLOG 64
+
+/* --- the listener --- */
+
+int courier_open(struct cluster *c)
+{
+    const struct conf_server *s = &c->m->conf->server;
+    int err = listen_tcp("*", (uint16_t)s->cluster_port, BACKLOG, &c->listen_fd);
+
+    if (err < 0) {
+        c->listen_fd = -1;
+        log_error("cluster-port", "port=%lld protocol=tcp err=%s", (long long)s->cluster_port,
+            log_q(span_of(err_text(err))));
+    }
+    return err;
+}
+
+void courier_close(struct cluster *c)
+{
+    fd_close(&c->listen_fd);
+}
+
+/* --- settings --- */
+
+/* HKDF-SHA-256 (RFC 5869) of one block. */
+static void derive(struct span secret, const char *info, uint8_t ret[CRYPTO_SHA256_N])
+{
+    const struct span salt = SPAN_LIT("media-server channel"), more[] = {span_of(info), SPAN_LIT("\1")};
+    uint8_t prk[CRYPTO_SHA256_N];
+
+    crypto_hmac_sha256(salt, &secret, 1, prk);
+    crypto_hmac_sha256(span(prk, sizeof(prk)), more, ARRAY_N(more), ret);
+    explicit_bzero(prk, sizeof(prk));
+}
+
+static void pack_key_of(struct packer *p, const struct secret *key)
+{
+    uint8_t id[CRYPTO_SHA256_N], secret[CRYPTO_SHA256_N];
+
+    derive(secret_reveal(key), "id", id);
+    derive(secret_reveal(key), "psk", secret);
+    pack_map(p, 2);
+    pack_kv_u64(p, "id", (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3]);
+    pack_kv_bin(p, "secret", span(secret, sizeof(secret)));
+    explicit_bzero(secret, sizeof(secret));
+}
+
+static void pack_keys(struct packer *p, const struct conf_server *s)
+{
+    const struct secret *keys[] = {&s->cluster_key, &s->cluster_key_also};
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_N(keys); i++) n += secret_set(keys[i]);
+    pack_key(p, "keys");
+    pack_array(p, n);
+    for (size_t i = 0; i < ARRAY_N(keys); i++)
+        if (secret_set(keys[i])) pack_key_of(p, keys[i]);
+}
+
+static void pack_node(struct packer *p, const struct cluster_node *n)
+{
+    char text[LINK_TEXT_MAX];
+    uint32_t known = 0;
+
+    for (size_t i = 0; i < n->n_paths; i++) known += n->paths[i].known;
+    pack_map(p, 2);
+    pack_kv_u64(p, "node", n->member.id);
+    pack_key(p, "addrs");
+    pack_array(p, known);
+    for (size_t i = 0; i < n->n_paths; i++)
+        if (n->paths[i].known) pack_str(p, span_of(link_text(&n->paths[i].at, text)));
+}
+
+void courier_conf(struct master *m)
+{
+    struct channel *ch = services_channel(m, SERVICE_COURIER);
+    const struct conf_server *s = &m->conf->server;
+    const struct cluster *c = m->cluster;
+    struct packer *p;
+
+    if (!ch || !conf_clustered(m->conf)) return;
+    p = channel_begin(ch, MSG_COURIER_CONF, 6);
+    pack_kv_i64(p, "node", s->node_id);
+    pack_kv_i64(p, "cluster", s->cluster_id);
+    pack_kv_u64(p, "boot", c->boot);
+    pack_keys(p, s);
+    pack_kv_i64(p, "fill_rate", s->cluster_fill_rate * 1000000 / 8);
+    pack_key(p, "nodes");
+    pack_array(p, (uint32_t)c->n_nodes);
+    for (size_t i = 0; i < c->n_nodes; i++) pack_node(p, &c->nodes[i]);
+    channel_end(ch, NULL, 0);
+}
+
+/* --- streams --- */
+
+static void tell_stream(struct channel *ch, const struct stream *s)
+{
+    const struct cluster_stream *v = s->cluster;
+    struct packer *p = channel_begin(ch, MSG_COURIER_STREAM, 4);
+    uint32_t others = 0;
+
+    for (size_t i = 0; i < v->place.n; i++) others += i != v->place.me && v->nodes[i] > 0;
+    pack_kv_text(p, "uid", s->uid);
+    pack_kv_bool(p, "fill", s->conf->record && v->place.me == 0);
+    pack_kv_i64(p, "duration_us", s->conf->dvr_duration_us);
+    pack_key(p, "nodes");
+    pack_array(p, others);
+    for (size_t i = 0; i < v->place.n; i++)
+        if (i != v->place.me && v->nodes[i] > 0) pack_i64(p, v->nodes[i]);
+    channel_end(ch, NULL, 0);
+}
+
+void courier_streams(struct master *m)
+{
+    struct channel *ch = services_channel(m, SERVICE_COURIER);
+    struct map_slot slot;
+    size_t at = 0;
+
+    while (ch && map_next(&m->fleet.by_uid, &at, &slot)) {
+        const struct stream *s = slot.value;
+
+        if (s->cluster && !s->gone && s->cluster->place.n > 1) tell_stream(ch, s);
+    }
+}
+
+void courier_stream_gone(const struct stream *s)
+{
+    struct channel *ch = services_channel(s->m, SERVICE_COURIER);
+    struct packer *p;
+
+    if (!ch) return;
+    p = channel_begin(ch, MSG_COURIER_STREAM_GONE, 1);
+    pack_kv_text(p, "uid", s->uid);
+    channel_end(ch, NULL, 0);
+}
+
+/* --- meetings --- */
+
+static void listen_on(struct channel *ch, const struct cluster *c)
+{
+    struct packer *p = channel_begin(ch, MSG_LISTEN, 1);
+
+    pack_kv_text(p, "kind", "node");
+    channel_end(ch, &c->listen_fd, 1);
+}
+
+void courier_begin(struct master *m)
+{
+    struct channel *ch = services_channel(m, SERVICE_COURIER);
+
+    if (!ch || !m->cluster) return;
+    courier_conf(m);
+    listen_on(ch, m->cluster);
+    courier_streams(m);
+}
+
+void courier_meets(struct master *m, enum service_id id)
+{
+    struct channel *courier = services_channel(m, SERVICE_COURIER), *other = services_channel(m, id);
+    struct packer *p;
+    int sv[2];
+
+    if (!courier || !other) return;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0) {
+        log_error("socketpair", "for=courier err=%s", log_q(span_of(err_text(-errno))));
+        return;
+    }
+    channel_begin(other, MSG_COURIER_SOCK, 0);
+    channel_end(other, &sv[0], 1);
+    p = channel_begin(courier, MSG_COURIER_PEER, 1);
+    pack_kv_u64(p, "role", id == SERVICE_KEEPER ? ROLE_KEEPER : ROLE_HTTPD);
+    channel_end(courier, &sv[1], 1);
+    fd_close(&sv[0]);
+    fd_close(&sv[1]);
+}
+
+/* --- what it says --- */
+
+static void take_state(struct cluster *c, const struct packed *row)
+{
+    struct cluster_node *n = cluster_node(c, packed_i64(row, "node", 0));
+    struct courier_seen *s = n ? &n->courier : NULL;
+
+    if (!s) return;
+    s->there = packed_bool(row, "there", false);
+    s->since_us = packed_i64(row, "since_us", 0);
+    span_copy(packed_str(row, "why"), s->why, sizeof(s->why));
+    s->in = packed_u64(row, "in", 0);
+    s->out = packed_u64(row, "out", 0);
+    s->left = packed_u64(row, "left", 0);
+    s->left_bytes = packed_u64(row, "left_bytes", 0);
+    s->filled = packed_u64(row, "filled", 0);
+    s->filled_bytes = packed_u64(row, "filled_bytes", 0);
+    s->failed = packed_u64(row, "failed", 0);
+}
+
+void courier_on_state(struct master *m, const struct packed *body)
+{
+    const struct packed *nodes = packed_get(body, "nodes");
+
+    if (m->cluster) m->cluster->channel_refused = packed_u64(body, "refused", 0);
+    for (size_t i = 0; m->cluster && i < packed_n(nodes); i++) take_state(m->cluster, packed_at(nodes, i));
+}
