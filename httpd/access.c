@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/wire/crypto.h"
 #include "httpd/auth.h"
+#include "httpd/backend.h"
 #include "httpd/caller.h"
 #include "httpd/guess.h"
 #include "httpd/plugins.h"
@@ -122,14 +123,14 @@ static struct session *session_of(const struct question *q)
                          : session_by_identity(q->hub, q->identity);
 }
 
-static struct session *keep(struct question *q, const struct verdict *v)
+static struct session *keep(struct question *q, const struct access_ask *a, const struct verdict *v)
 {
     struct session *s = session_of(q);
     struct grant g;
 
     if (!s && q->session[0]) return NULL;
     if (!s) {
-        grant_of(&q->facts, v, q->ask->token.n == 0 ? q->ask->caller : NULL, &g);
+        grant_of(&q->facts, v, a->token.n == 0 ? a->caller : NULL, &g);
         s = sessions_add(q, &g);
     }
     if (!s) return NULL;
@@ -161,26 +162,24 @@ static bool offers_login(const struct access_ask *a)
 static void remember(struct question *q, const struct verdict *v)
 {
     bool shown = q->facts.guessed || facts_shown(&q->facts);
-    usec_t ttl_us = v->ttl_us > 0 ? v->ttl_us : shown ? GUESS_FAIL_US : 0;
+    usec_t ttl_us = q->unanswered ? BACKEND_RESTS_US : v->ttl_us > 0 ? v->ttl_us : shown ? GUESS_FAIL_US : 0;
 
-    if (v->status >= 500 || q->key[0] == '\0' || q->ask->stale) return;
-    refusals_put(&q->hub->refusals, q->key, loop_now_us(q->hub->loop), ttl_us);
+    if (v->status == 200 || q->key[0] == '\0' || q->stale || (v->status >= 500 && !q->unanswered)) return;
+    refusals_put(&q->hub->refusals, q->key, v->status, loop_now_us(q->hub->loop), ttl_us);
 }
 
-static struct access_verdict conclude(struct question *q, const struct verdict *v)
+static struct access_verdict conclude(struct question *q, struct access_ask *a, const struct verdict *v)
 {
-    struct access_ask *a = q->ask;
     struct session *s;
 
     if (v->status != 200) {
         s = session_of(q);
         if (s) s->grant.ops &= ~BIT(q->asked.op);
-        remember(q, v);
         if (v->status >= 500) return said(v->status, &q->facts);
         a->challenge = offers_login(a) && !q->facts.other_camera;
         return said(a->challenge ? 401 : 403, &q->facts);
     }
-    s = keep(q, v);
+    s = keep(q, a, v);
     if (!s) return (struct access_verdict){503, "there are too many viewers"};
     return on_session(a, s);
 }
@@ -221,18 +220,38 @@ static void count_guess(const struct question *q, const struct verdict *v)
         access_guessed(q->hub, &q->asked.address);
 }
 
+static void answer_one(struct question *q, struct access_ask *a, const struct verdict *v)
+{
+    bool anew = q->turn != q->hub->refusals.turn;
+
+    a->pending = NULL;
+    a->stream = stream_get(q->hub, span_of(q->uid));
+    if (a->stream && anew && !access_ask(a)) return;
+    if (!a->stream)
+        a->verdict = gone;
+    else if (!anew)
+        a->verdict = conclude(q, a, v);
+    a->done(a);
+}
+
+/* To all who have asked the same. Where it has changed meanwhile who may watch (a reload, a rule, a token
+ * that was taken back), the facts are of before: it is asked anew. */
 void question_answer(struct question *q, const struct verdict *v)
 {
-    struct access_ask *a = q->ask;
+    struct refusals *r = &q->hub->refusals;
 
-    count_guess(q, v);
-    if (!a) {
+    if (q->key[0] && map_get(&r->asking, span_of(q->key)) == q) map_remove(&r->asking, span_of(q->key));
+    if (q->again) {
         looked_again(q, v);
-    } else {
-        a->pending = NULL;
-        a->stream = stream_get(q->hub, span_of(q->uid));
-        a->verdict = a->stream ? conclude(q, v) : gone;
-        a->done(a);
+    } else if (q->turn == r->turn) {
+        count_guess(q, v);
+        remember(q, v);
+    }
+    while (!list_empty(&q->asks)) {
+        struct access_ask *a = LIST_ITEM(q->asks.next, struct access_ask, wait);
+
+        list_remove(&a->wait);
+        answer_one(q, a, v);
     }
     question_done(q);
 }
@@ -259,7 +278,7 @@ static void try_login(struct access_ask *a, struct question *q)
         if (by_digest(a)) session_identity(a, q->account->login, q->identity);
         facts_of_account(&q->facts, q->account->login, q->account->role, &q->account->cameras, q->uid);
         break;
-    case ACCOUNT_STALE: a->stale = true; break;
+    case ACCOUNT_STALE: a->stale = q->stale = true; break;
     case ACCOUNT_WRONG: q->facts.guessed = true; break;
     case ACCOUNT_SLOW:
         q->slow = account_basic(a->authorization, &w, &user, &password);
@@ -288,18 +307,18 @@ static bool look_at(struct access_ask *a, struct question *q)
 }
 
 /* Does one more viewer of everybody's streams have to be counted, or asked about? */
-static bool needs_session(const struct access_ask *a)
+static bool needs_session(const struct access_ask *a, const struct facts *f)
 {
     const struct auth *auth = a->hub->auth;
 
-    return a->stream->v.rule.mode == ACCESS_PRIVATE || a->stream->v.limit > 0 || auth->address_limit > 0 ||
+    return f->mode == ACCESS_PRIVATE || a->stream->v.limit > 0 || auth->address_limit > 0 ||
         auth->bandwidth_limit > 0 || lua_is_site(a->hub->server->lua, LUAHOST_AUTH) ||
         plugins_next(PLUGIN_VIEWER, LUAHOST_AUTH) < LUAHOST_SLOTS;
 }
 
 static void fill(struct question *q, struct access_ask *a)
 {
-    *q = (struct question){.hub = a->hub, .ask = a};
+    *q = (struct question){.hub = a->hub};
     q->asked = (struct asked){a->op, a->road, a->address, a->from_us, a->to_us, SPAN_NONE};
     span_copy(span_of(a->stream->v.uid), q->uid, sizeof(q->uid));
     span_copy(a->user_agent, q->agent, sizeof(q->agent));
@@ -319,7 +338,7 @@ static bool known(struct access_ask *a, struct question *q)
         s = session_by_id(a->hub, a->session_id);
         a->verdict = refused;
         if (!s || !span_is(span_of(s->uid), q->uid) || !session_near(s, &a->address)) return true;
-    } else if (!needs_session(a)) {
+    } else if (!needs_session(a, &q->facts)) {
         a->verdict = said(facts_rules(&q->facts, &q->asked), &q->facts);
         if (a->verdict.status == 200) hold_on(a, NULL);
         return true;
@@ -357,11 +376,25 @@ static bool refused_before(struct access_ask *a, const struct question *q)
     struct refusals *r = &a->hub->refusals;
     unsigned taken = lua_taken(a->hub->server->lua, LUAHOST_AUTH);
 
+    unsigned status;
+
     if (r->script != taken) refusals_forget(r);
     r->script = taken;
-    if (!q->key[0] || !refusals_has(r, q->key, loop_now_us(a->hub->loop))) return false;
-    a->challenge = offers_login(a);
-    a->verdict = said(a->challenge ? 401 : 403, &q->facts);
+    status = q->key[0] ? refusals_get(r, q->key, loop_now_us(a->hub->loop)) : 0;
+    if (status == 0) return false;
+    a->challenge = status < 500 && offers_login(a);
+    a->verdict = said(status >= 500 ? status : a->challenge ? 401 : 403, &q->facts);
+    return true;
+}
+
+/* Somebody has asked the same a moment ago, and waits. A Digest is good once. */
+static bool joins(struct access_ask *a, const struct question *q)
+{
+    struct question *other = q->key[0] ? map_get(&a->hub->refusals.asking, span_of(q->key)) : NULL;
+
+    if (!other || by_digest(a)) return false;
+    list_push(&other->asks, &a->wait);
+    a->pending = other;
     return true;
 }
 
@@ -376,6 +409,7 @@ bool access_ask(struct access_ask *a)
     if (known(a, &q)) return true;
     name_question(a, &q);
     if (refused_before(a, &q)) return true;
+    if (joins(a, &q)) return false;
     a->verdict = refused;
     if (q.session[0] == '\0' && !look_at(a, &q)) return true;
     if (!question_waits(&q)) {
@@ -383,18 +417,19 @@ bool access_ask(struct access_ask *a)
 
         question_rules(&q, &v);
         count_guess(&q, &v);
-        a->verdict = conclude(&q, &v);
+        remember(&q, &v);
+        a->verdict = conclude(&q, a, &v);
         return true;
     }
     later = question_keep(&q, a);
-    a->pending = later;
+    if (q.key[0]) map_set(&a->hub->refusals.asking, span_of(q.key), later);
     question_go_on(later);
     return false;
 }
 
 void access_cancel(struct access_ask *a)
 {
-    if (a->pending) a->pending->ask = NULL;
+    if (a->pending) list_remove(&a->wait);
     a->pending = NULL;
 }
 
@@ -418,7 +453,7 @@ void access_look_again(struct session *s)
     if (!st) return;
     fill(&q, &a);
     question_of_session(&q, s);
-    q.ask = NULL;
+    q.again = true;
     s->looking = true;
     later = question_keep(&q, &a);
     /* The answer may end the session, which its asker still uses. */
@@ -484,7 +519,7 @@ static bool not_any_more(struct session *s, void *arg)
     struct access_ask a = {.hub = s->hub, .stream = st, .road = ROAD_PAGE, .address = s->address};
     struct facts f = {.listed = NOT_KNOWN};
 
-    if (!span_is(span_of(s->uid), st->v.uid)) return false;
+    if (!span_is(span_of(s->uid), st->v.uid) || s->grant.ops & BIT(ACCESS_PUBLISH)) return false;
     end_holds(&s->holds, st->v.rule.roads);
     facts_of_rule(&f, &a);
     f.proto_ok = true;

@@ -118,7 +118,8 @@ struct access_ask {
     struct access_verdict verdict;
     bool challenge;           /* 401: an account may sign in; see access_challenge */
     bool stale;               /* its nonce was too old: the same login may be right */
-    struct question *pending; /* own */
+    struct question *pending; /* own; the question that answers it */
+    struct list wait;         /* own; of those that it answers */
 };
 /* true: decided, the answer is in *ask; false: done(ask) comes later. What is allowed is held by ask->hold
  * from then on. */

@@ -16,6 +16,13 @@ void facts_of_rule(struct facts *f, const struct access_ask *a)
     const struct access_rule *rule = &a->stream->v.rule;
     const struct auth *auth = a->hub->auth;
 
+    /* Rules of viewers; who pushes has shown at its own door that he may knock (whitelist-publishers). */
+    if (a->op == ACCESS_PUBLISH) {
+        f->mode = ACCESS_PRIVATE;
+        f->enabled = f->proto_ok = true;
+        f->listed = f->server_listed = NOT_KNOWN;
+        return;
+    }
     f->mode = rule->mode;
     f->enabled = rule->enabled;
     f->proto_ok = rule->roads & 1u << a->road;

@@ -149,6 +149,13 @@ static bool same_account(const struct change *c, const char *login)
         memcmp(&before->cameras, &now->cameras, sizeof(now->cameras)) == 0;
 }
 
+/* Another one is asked at once; where there is none any more nobody answers for the viewer. */
+static bool same_backend(const struct change *c, struct session *s)
+{
+    if (!same_secret(&c->before->backend, &c->now->backend)) s->again_us = 1;
+    return secret_set(&c->now->backend);
+}
+
 /* What let it in is not what is configured now: another key or password, or none. */
 static bool unfounded(struct session *s, void *arg)
 {
@@ -157,6 +164,7 @@ static bool unfounded(struct session *s, void *arg)
     if (s->grant.free) return false;
     if (s->grant.by_token) return !same_key(c, s);
     if (s->facts.link == KNOWN_YES) return !same_secret(&c->before->link_key, &c->now->link_key);
+    if (s->facts.backend == KNOWN_YES) return !same_backend(c, s);
     return s->facts.user[0] && !same_account(c, s->facts.user);
 }
 
@@ -175,6 +183,7 @@ static void take(struct hub *hub, void *arg)
     auth_unref(hub->auth);
     hub->auth = s->auth;
     refusals_forget(&hub->refusals);
+    hub->backend_rests_us = 0;
     while (map_next(&hub->streams, &at, &slot)) access_rule_changed(slot.value);
 }
 

@@ -12,7 +12,8 @@
 #define BACKEND_DURATION_S 180
 #define BACKEND_REFUSED_S  30 /* a refusal; whom the site lets in now need not wait for long */
 #define BACKEND_LONGEST_S  86400
-#define BACKEND_BODY_MAX   65536 /* bytes that nobody reads */
+#define BACKEND_RESTS_US   (2 * US_PER_S) /* one that does not answer is not asked for so long */
+#define BACKEND_BODY_MAX   65536          /* bytes that nobody reads */
 
 /* The URL of a question. false: it does not fit. */
 bool backend_url(struct wr *w, struct span base, const struct question *q, unsigned total_clients);

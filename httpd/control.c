@@ -11,6 +11,7 @@
 #include "httpd/lua_scripts.h"
 #include "httpd/pictures.h"
 #include "httpd/plugins.h"
+#include "httpd/pushes.h"
 #include "httpd/storages.h"
 #include "httpd/stream.h"
 #include "httpd/viewers.h"
@@ -118,6 +119,53 @@ static void give_push(int fd, const char *addr, const char *base)
     span_copy(span_of(addr), g->addr, sizeof(g->addr));
     span_copy(span_of(base), g->base, sizeof(g->base));
     loop_post(control.loop, push_given, g);
+}
+
+/* --- who pushes by a token --- */
+
+struct push_said {
+    char uid[RING_UID_MAX + 1];
+    uint64_t id;
+    unsigned status;
+};
+
+static void tell_push_said(void *arg)
+{
+    const struct push_said *s = arg;
+    struct packer *p = channel_begin(child_control(control.child), MSG_PUSH_MAY, 3);
+
+    pack_kv_text(p, "uid", s->uid);
+    pack_kv_u64(p, "id", s->id);
+    pack_kv_u64(p, "status", s->status);
+    channel_end(child_control(control.child), NULL, 0);
+    mem_free(arg);
+}
+
+static void push_said(const char *uid, uint64_t id, unsigned status)
+{
+    struct push_said *s = NEW(struct push_said);
+
+    span_copy(span_of(uid), s->uid, sizeof(s->uid));
+    s->id = id;
+    s->status = status;
+    loop_post(control.loop, tell_push_said, s);
+}
+
+static int on_push_ask(struct control *c, struct incoming *in)
+{
+    struct span uid = packed_str(in->body, "uid");
+    struct addr addr;
+
+    if (!c->running) return -1;
+    if (addr_parse(packed_str(in->body, "addr"), &addr))
+        pushes_ask(&c->server, uid, packed_u64(in->body, "id", 0), &addr, packed_str(in->body, "token"));
+    return 0;
+}
+
+static int on_push_over(struct control *c, struct incoming *in)
+{
+    if (c->running) pushes_over(&c->server, packed_str(in->body, "uid"), packed_u64(in->body, "id", 0));
+    return 0;
 }
 
 /* Every hub holds the certificate for itself. */
@@ -270,6 +318,7 @@ static int start(struct control *c, const struct packed *body)
     c->server.pictures =
         pictures_new((unsigned)MIN(packed_u64(body, "pictures", 0), PICTURES_HELPERS_MAX), &picture_ops, c);
     c->server.give_push = give_push;
+    c->server.push_said = push_said;
     c->server.lua = lua_new(c->loop, &lua_ops, api_calls, c);
     api_calls_start(c->loop, &c->server, open_question, c);
     c->server.feed = feed_new(c->loop, api_calls_rows(), api_calls_master());
@@ -474,6 +523,8 @@ static const struct {
     {MSG_HOOKS, on_hooks},
     {MSG_HAPPENED, on_happened},
     {MSG_STORE, on_store},
+    {MSG_PUSH_ASK, on_push_ask},
+    {MSG_PUSH_OVER, on_push_over},
 };
 
 static int on_message(struct child *child, struct incoming *in)

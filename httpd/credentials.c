@@ -1,5 +1,6 @@
 #include "httpd/credentials.h"
 #include "common/base/mem.h"
+#include "common/proto/auth.h"
 #include "common/wire/url.h"
 
 #include <string.h>
@@ -36,19 +37,12 @@ static char *of_cookie(const struct head *head)
     return kept(cookie_get(head, CREDENTIALS_COOKIE));
 }
 
-/* A scheme word, then what it is about. Without a blank in it the whole value is a token, as clients of the
- * original send it. */
 static char *of_authorization(struct span value, struct span *ret_login)
 {
-    struct span rest = value, scheme;
+    bool login = span_istarts(value, "Basic ") || span_istarts(value, "Digest ");
 
-    *ret_login = SPAN_NONE;
-    if (value.n == 0) return NULL;
-    span_split(&rest, ' ', &scheme);
-    if (!rest.p) return kept(value);
-    if (span_iis(scheme, "Bearer")) return kept(span_trim(rest));
-    if (span_iis(scheme, "Basic") || span_iis(scheme, "Digest")) *ret_login = value;
-    return NULL;
+    *ret_login = login ? value : SPAN_NONE;
+    return kept(auth_token(value));
 }
 
 void credentials_of(const struct http_request *req, struct credentials *ret)

@@ -131,17 +131,20 @@ const char *http_cookie(const struct http *h, char dst[HTTP_COOKIE_MAX])
     const struct ask *a = h->ask;
     const struct session *s = a->hold.session;
     struct span token = span_of(a->given.token), value, name, rest = a->req.query;
+    static const char *const before[HTTP_COOKIES] = {"", "live/", "dvr/"};
     struct wr w = wr_of(dst, HTTP_COOKIE_MAX);
     bool in_url = false;
 
     dst[0] = '\0';
     while (url_query_next(&rest, &name, &value)) in_url |= span_is(name, "token");
     if (!s || s->grant.free || !in_url || !cookie_ok(token)) return dst;
-    wr_fmt(&w, "Set-Cookie: " CREDENTIALS_COOKIE "=%.*s; Path=%s%.*s/; HttpOnly; ", SPAN_FMT(token), h->base,
-        SPAN_FMT(a->match.uid));
-    /* Another site may frame the page: its cookie goes there only over TLS, and into that site's jar alone.
-     */
-    wr_text(&w, a->access.secure ? "Secure; SameSite=None; Partitioned\r\n" : "SameSite=Lax\r\n");
+    for (size_t i = 0; i < HTTP_COOKIES; i++) {
+        wr_fmt(&w, "Set-Cookie: " CREDENTIALS_COOKIE "=%.*s; Path=%s%s%.*s/; HttpOnly; ", SPAN_FMT(token),
+            h->base, before[i], SPAN_FMT(a->match.uid));
+        /* Another site may frame the page: its cookie goes there only over TLS, and into that site's jar
+         * alone. */
+        wr_text(&w, a->access.secure ? "Secure; SameSite=None; Partitioned\r\n" : "SameSite=Lax\r\n");
+    }
     return wr_cstr(&w);
 }
 

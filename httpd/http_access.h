@@ -15,10 +15,11 @@ bool http_may_show(struct http *h, usec_t from_us, usec_t to_us);
 /* Where a playlist's names lie for this viewer, from its own URL: "../s/<id>/<uid>/". "": where they are. */
 #define HTTP_PREFIX_MAX 160
 const char *http_prefix(const struct http *h, char dst[HTTP_PREFIX_MAX]);
-/* "Set-Cookie: ..." with CRLF for a page that was opened with a token in its URL, so that what it asks for
- * brings the token too: HttpOnly, below the stream's path, gone with the browser. "": there is none to set.
- */
-#define HTTP_COOKIE_MAX (ACCESS_TOKEN_MAX + 256)
+/* Lines of "Set-Cookie: ..." for a page that was opened with a token in its URL, so that what it asks for
+ * brings the token too: HttpOnly, below each of the stream's paths (/<uid>/, /live/<uid>/, /dvr/<uid>/), gone
+ * with the browser. "": there is none to set. */
+#define HTTP_COOKIES    3
+#define HTTP_COOKIE_MAX (HTTP_COOKIES * (ACCESS_TOKEN_MAX + 256))
 const char *http_cookie(const struct http *h, char dst[HTTP_COOKIE_MAX]);
 void http_access_done(struct ask *a);
 

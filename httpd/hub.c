@@ -11,6 +11,7 @@
 #include "httpd/outgoing.h"
 #include "common/net/pool.h"
 #include "httpd/push_tls.h"
+#include "httpd/pushes.h"
 #include "httpd/quota.h"
 #include "httpd/rtsp_conn.h"
 #include "httpd/signins.h"
@@ -116,6 +117,7 @@ static void close_conns(struct hub *hub)
     http_close_all(hub);
     rtsp_close_all(hub);
     push_tls_close_all(hub);
+    pushes_close_all(hub);
     loop_post(hub->loop, break_loop, hub->loop);
     loop_run(hub->loop);
 }
@@ -169,6 +171,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
         list_init(&hub->doors);
         list_init(&hub->shaking);
         list_init(&hub->relays);
+        list_init(&hub->pushes);
         list_init(&hub->arrivals);
         list_init(&hub->feed_clients);
         list_init(&hub->h2_conns);

@@ -60,6 +60,7 @@ struct hub {
     struct list doors;               /* struct door: listeners */
     struct list h2_conns;            /* struct h2_conn */
     struct list relays;              /* struct relay: cameras that push inside TLS (push_tls.c) */
+    struct list pushes;              /* struct push: cameras that push by a token (pushes.c) */
     struct list arrivals;            /* struct arrival: of trusted proxies (arrivals.c) */
     struct list shaking;             /* struct shaking: TLS handshakes (doors.c) */
     struct tls_server *tls[HUB_TLS]; /* certificates of new connections; NULL: none has come */
@@ -73,6 +74,7 @@ struct hub {
     struct sessions sessions;
     struct revoked revoked;
     struct refusals refusals;
+    usec_t backend_rests_us;           /* monotonic: who does not answer (auth-backend) is not asked before */
     struct asset_chunks *asset_chunks; /* this hub's shared copies of the static files */
     struct loop_timer second;
     char date[HTTP_DATE_LINE_MAX]; /* "Date: ...", of date_s */
@@ -108,6 +110,8 @@ struct server {
     _Atomic uint32_t carried; /* streams of HTTP/2 among them */
     /* For doors of cameras that push: from any thread, takes fd (PUSH_TLS). */
     void (*give_push)(int fd, const char *addr, const char *base);
+    /* From any thread: who pushes may, or may not any more (PUSH_MAY). */
+    void (*push_said)(const char *uid, uint64_t id, unsigned status);
 };
 /* Connections of clients. */
 static inline uint32_t server_connections(struct server *s)

@@ -35,13 +35,14 @@ static bool asks_script(const struct question *q)
     return q->facts.mode == ACCESS_PRIVATE && facts_rules(&q->facts, &q->asked) == 200;
 }
 
-/* It is asked where nothing of ours has let the viewer in. */
+/* It is asked where nothing of ours has let the viewer in; about viewers alone, since one that knows nothing
+ * of cameras would let in whoever pushes. */
 static bool asks_backend(const struct question *q)
 {
     const struct facts *f = &q->facts;
 
-    return !q->asked_backend && f->mode == ACCESS_PRIVATE && secret_set(&q->hub->auth->backend) &&
-        !f->token_valid && f->link != KNOWN_YES && f->user[0] == '\0';
+    return !q->asked_backend && q->asked.op != ACCESS_PUBLISH && f->mode == ACCESS_PRIVATE &&
+        secret_set(&q->hub->auth->backend) && !f->token_valid && f->link != KNOWN_YES && f->user[0] == '\0';
 }
 
 bool question_waits(const struct question *q)
@@ -54,7 +55,12 @@ struct question *question_keep(const struct question *q, struct access_ask *a)
 {
     struct question *kept = mem_dup(q, sizeof(*q));
 
-    kept->ask = q->ask ? a : NULL;
+    list_init(&kept->asks);
+    if (!q->again) {
+        list_push(&kept->asks, &a->wait);
+        a->pending = kept;
+    }
+    kept->turn = q->hub->refusals.turn;
     kept->auth = auth_ref(q->hub->auth);
     kept->asked.user_agent = span_of(kept->agent);
     if (secret_set(&kept->auth->backend)) kept->token = secret_of(a->token);
@@ -111,25 +117,47 @@ static void ask_password(struct question *q)
 
 /* --- the site's own server --- */
 
+/* What the site has said for that. */
+static void unanswered(void *arg)
+{
+    struct question *q = arg;
+
+    q->asked_backend = true;
+    if (!q->auth->backend_down_allows) {
+        q->unanswered = true;
+        fail(q, 503);
+        return;
+    }
+    q->facts.backend = KNOWN_YES;
+    q->facts.backend_s = DOWN_S;
+    question_go_on(q);
+}
+
+/* Nobody is there, so that the next question would have the same end; an answer of 5xx may be this question's
+ * alone. */
+static bool is_away(const struct outgoing_answer *answer)
+{
+    return answer->err == OUTGOING_E_LATE || answer->err == OUTGOING_E_CONNECT ||
+        answer->err == OUTGOING_E_TLS;
+}
+
 static void backend_said(void *arg, const struct outgoing_answer *answer)
 {
     static _Thread_local struct log_rate rate;
     struct question *q = arg;
+    usec_t now_us = loop_now_us(q->hub->loop);
     uint32_t held;
 
-    q->asked_backend = true;
-    if (!backend_read(answer, &q->facts)) {
-        if (log_limited(&rate, loop_now_us(q->hub->loop), &held))
-            log_warn("auth-backend-down", "status=%u why=%s held=%u", answer->status,
-                log_q(span_of(outgoing_why(answer->err))), held);
-        if (!q->auth->backend_down_allows) {
-            fail(q, 503);
-            return;
-        }
-        q->facts.backend = KNOWN_YES;
-        q->facts.backend_s = DOWN_S;
+    if (backend_read(answer, &q->facts)) {
+        q->asked_backend = true;
+        question_go_on(q);
+        return;
     }
-    question_go_on(q);
+    if (log_limited(&rate, now_us, &held))
+        log_warn("auth-backend-down", "status=%u why=%s held=%u", answer->status,
+            log_q(span_of(outgoing_why(answer->err))), held);
+    if (is_away(answer) && q->auth == q->hub->auth) q->hub->backend_rests_us = now_us + BACKEND_RESTS_US;
+    unanswered(q);
 }
 
 static void ask_backend(struct question *q)
@@ -145,6 +173,10 @@ static void ask_backend(struct question *q)
         .done = backend_said,
         .arg = q};
 
+    if (loop_now_us(q->hub->loop) < q->hub->backend_rests_us) {
+        loop_post(q->hub->loop, unanswered, q);
+        return;
+    }
     q->number++;
     if (!backend_url(&w, secret_reveal(&q->auth->backend), q, atomic_load(&server->watching)) ||
         outgoing_send(server->outgoing, &ask) != 0)

@@ -22,10 +22,13 @@ struct verdict {
 
 struct question {
     struct hub *hub;
-    struct access_ask *ask; /* NULL: nobody waits any more, or a session that runs is looked at again */
+    struct list asks; /* struct access_ask that wait for the answer; none: they have all gone */
+    bool again;       /* nobody waits: a session that runs is looked at again */
+    bool stale;       /* its login's nonce is too old, which is no refusal */
+    unsigned turn;    /* of refusals.h, when it was begun */
     char uid[RING_UID_MAX + 1], identity[SESSION_ID_DIGITS + 1];
     char session[SESSION_ID_DIGITS + 1]; /* the one that is there; "": none */
-    char key[REFUSAL_KEY_MAX];           /* under which a refusal is kept; "": under none */
+    char key[REFUSAL_KEY_MAX];           /* under which it is joined, a refusal kept; "": under none */
     struct asked asked;                  /* its user_agent is `agent` */
     char agent[ACCESS_AGENT_MAX];
     struct facts facts;
@@ -34,6 +37,7 @@ struct question {
     struct secret token;      /* for the backend */
     unsigned number;          /* so often it was asked about this session */
     bool asked_backend;       /* it has answered, or does not */
+    bool unanswered;          /* it does not, and that is what is said */
     enum luahost_slot plugin; /* the last one it was shown to; LUAHOST_AUTH: none */
     struct verdict verdict;   /* that plug-ins are shown */
     const struct account *account;
@@ -45,7 +49,7 @@ struct question {
 void question_of_session(struct question *q, const struct session *s);
 /* Has anybody to be asked? */
 bool question_waits(const struct question *q);
-/* For later; q's secrets are the new one's. */
+/* For later, and for `a` if q is not of a session that runs; q's secrets are the new one's. */
 struct question *question_keep(const struct question *q, struct access_ask *a);
 void question_done(struct question *q);
 /* Asks whoever is next; the answer ends with question_answer, in a later turn of the loop. */

@@ -4,6 +4,7 @@
 struct refusal {
     struct list link;
     char key[REFUSAL_KEY_MAX];
+    unsigned status;
     usec_t until_us;
 };
 
@@ -24,19 +25,21 @@ void refusals_forget(struct refusals *r)
 {
     LIST_EACH(&r->all, at) forget(r, LIST_ITEM(at, struct refusal, link));
     map_done(&r->by_key);
+    map_done(&r->asking);
+    r->turn++;
 }
 
-bool refusals_has(struct refusals *r, const char *key, usec_t now_us)
+unsigned refusals_get(struct refusals *r, const char *key, usec_t now_us)
 {
     struct refusal *f = map_get(&r->by_key, span_of(key));
 
-    if (!f) return false;
-    if (now_us < f->until_us) return true;
+    if (!f) return 0;
+    if (now_us < f->until_us) return f->status;
     forget(r, f);
-    return false;
+    return 0;
 }
 
-void refusals_put(struct refusals *r, const char *key, usec_t now_us, usec_t ttl_us)
+void refusals_put(struct refusals *r, const char *key, unsigned status, usec_t now_us, usec_t ttl_us)
 {
     struct refusal *f = map_get(&r->by_key, span_of(key));
 
@@ -45,6 +48,7 @@ void refusals_put(struct refusals *r, const char *key, usec_t now_us, usec_t ttl
     if (r->n == REFUSALS_MAX) forget(r, LIST_ITEM(r->all.next, struct refusal, link));
     f = NEW(struct refusal);
     span_copy(span_of(key), f->key, sizeof(f->key));
+    f->status = status;
     f->until_us = now_us + MIN(ttl_us, REFUSALS_MOST_US);
     list_push(&r->all, &f->link);
     map_set(&r->by_key, span_of(f->key), f);

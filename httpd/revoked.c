@@ -89,6 +89,7 @@ static void take(struct hub *hub, void *arg)
     if (o->kind == TOKEN && (m->n & 1023) == 1023) forget_old(m);
     mem_free(map_set(m, span_of(o->name), mem_dup(&o->until, sizeof(o->until))));
     sessions_end_where(hub, hits, o);
+    refusals_forget(&hub->refusals);
 }
 
 bool revoked_read(struct server *server, const struct packed *row)

@@ -31,8 +31,10 @@ void session_identity(const struct access_ask *a, const char *account, char *ret
         : a->caller                            ? span_of(a->caller->id)
                                                : a->authorization;
     const struct span pieces[] = {span_of(a->stream->v.uid), nul, span(source.b, sizeof(source.b)),
-        span_of(account ? "account" : "brought"), account ? span_of(account) : brought, nul,
-        span_sub(a->user_agent, 0, ACCESS_AGENT_MAX)};
+        span_of(a->op == ACCESS_PUBLISH ? "pushes"
+                : account               ? "account"
+                                        : "brought"),
+        account ? span_of(account) : brought, nul, span_sub(a->user_agent, 0, ACCESS_AGENT_MAX)};
     uint8_t digest[CRYPTO_HASH_MAX];
 
     crypto_hash(CRYPTO_SHA256, pieces, ARRAY_N(pieces), digest);

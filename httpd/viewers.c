@@ -103,6 +103,7 @@ static struct seen of_session(const struct session *s)
 
     if (s->watched_us > 0) seen.roads = 1u << ROAD_HLS;
     LIST_EACH(&s->holds, at) seen.roads |= 1u << LIST_ITEM(at, struct access_hold, link)->road;
+    seen.roads &= ~(1u << ROAD_PUSH); /* a camera */
     if (seen.roads > 0) seen.last_us = clock_wall_us();
     return seen;
 }

@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 #include "common/base/wr.h"
 #include "master/master.h"
+#include "master/pushes.h"
 #include "master/tell.h"
 
 #include <errno.h>
@@ -116,6 +117,18 @@ static int on_sdp(struct stream *s, struct incoming *in)
     return 0;
 }
 
+static int on_push_ask(struct stream *s, struct incoming *in)
+{
+    pushes_ask(s, in->body);
+    return 0;
+}
+
+static int on_push_over(struct stream *s, struct incoming *in)
+{
+    pushes_over(s, in->body);
+    return 0;
+}
+
 static const struct {
     enum message type;
     int (*fn)(struct stream *s, struct incoming *in);
@@ -127,6 +140,8 @@ static const struct {
     {MSG_EVENT, on_event},
     {MSG_STEP, on_step},
     {MSG_SDP, on_sdp},
+    {MSG_PUSH_ASK, on_push_ask},
+    {MSG_PUSH_OVER, on_push_over},
 };
 
 static int on_message(struct proc *p, struct incoming *in)
@@ -230,6 +245,7 @@ static void on_death(struct proc *p, const struct proc_death *d)
     char why[RING_REASON_MAX];
 
     stream_ring_forget_next(&s->ring);
+    if (s->conf && s->conf->source == CONF_SOURCE_PUBLISH) pushes_over(s, NULL);
     if (d->asked) return;
     describe_death(d, why, sizeof(why));
     if (d->err == 0)

@@ -2,8 +2,8 @@
  *
  *   mechanism  births.c proc.c spawn.c stream_ring.c listeners.c certs.c storages.c state_file.c
  *              notify.c lines.c
- *   policy     throttle.c roles.c fleet.c tell.c services.c helpers.c reload.c events.c record.c tokens.c
- *              audit.c commands.c, and the cluster in a folder of its own
+ *   policy     throttle.c roles.c fleet.c tell.c pushes.c services.c helpers.c reload.c events.c record.c
+ * tokens.c audit.c commands.c, and the cluster in a folder of its own
  *
  * One loop; it waits for nobody: not for a child, not for a disk. What state-dir remembers is made durable by
  * a thread (state_file.c).

@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "master/master.h"
+#include "master/pushes.h"
 
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
@@ -232,6 +233,7 @@ static void on_hello(struct proc *p)
     master_welcome(s->m, p->ch);
     kinds[id_of(s)].tell(s);
     channel_send0(p->ch, MSG_CONF_DONE);
+    if (id_of(s) == SERVICE_HTTPD) pushes_again(s->m);
     master_service_runs(s->m);
 }
 
@@ -370,6 +372,12 @@ static int on_push_tls(struct service *s, struct incoming *in)
     return 0;
 }
 
+static int on_push_may(struct service *s, struct incoming *in)
+{
+    pushes_said(s->m, in->body);
+    return 0;
+}
+
 static int on_hooks_done(struct service *s, struct incoming *in)
 {
     hooks_on_done(s->m, in->body);
@@ -442,6 +450,7 @@ static const struct {
     {MSG_EVENT, on_event},
     {MSG_HOOKS_DONE, on_hooks_done},
     {MSG_PUSH_TLS, on_push_tls},
+    {MSG_PUSH_MAY, on_push_may},
     {MSG_AUDIT, on_audit},
     {MSG_STORE, on_store},
     {MSG_SEGMENT, on_segment},

@@ -12,11 +12,11 @@
 #define PUBLIC      "OPTIONS, ANNOUNCE, SETUP, RECORD, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
 #define RETRY_S     5
 
-enum state { NEW = 0, ANNOUNCED, BIND, RECORDING, OVER };
+enum state { NEW = 0, ASK, ANNOUNCED, BIND, RECORDING, OVER };
 #define BIT(state) (1u << (state))
 #define ANY        (BIT(NEW) | BIT(ANNOUNCED) | BIT(RECORDING))
 
-static const char *const state_names[] = {"new", "announced", "bind", "recording", "over"};
+static const char *const state_names[] = {"new", "ask", "announced", "bind", "recording", "over"};
 
 /* What a SETUP asked for that waits for its ports. */
 struct asked {
@@ -31,7 +31,8 @@ struct rtsp_publish {
     struct publish_login login;
     char session[17];
     enum state state;
-    usec_t by_us; /* the handshake's end */
+    unsigned said; /* of the token of the ANNOUNCE at hand; 0: not asked */
+    usec_t by_us;  /* the handshake's end */
     struct interleaved il;
     size_t need;
     uint8_t requests, wrong;
@@ -192,12 +193,42 @@ static void challenge(struct rtsp_publish *p, const struct head *h, bool stale)
     answer_send(p, &a);
 }
 
-/* false: answered. */
+/* The ANNOUNCE waits where it is, unread, until somebody has said. */
+static bool known_by_token(struct rtsp_publish *p, const struct head *h)
+{
+    char mem[PUBLISH_TOKEN_MAX + 1];
+    unsigned said = p->said;
+
+    p->said = 0;
+    if (said == 200) return true;
+    if (said == 0) {
+        move(p, ASK, "a token was shown");
+        p->ops->token(p->arg, publish_token_of(h, mem));
+        explicit_bzero(mem, sizeof(mem));
+    } else if (said >= 500) {
+        answer_last(p, h, 503, "nobody can say whether its token is right");
+    } else {
+        p->ops->wrong(p->arg);
+        answer(p, h, 403);
+        fail(p, RTSP_FAIL_AUTH, 403, "its token is not for this");
+    }
+    return false;
+}
+
+void rtsp_publish_said(struct rtsp_publish *p, unsigned status)
+{
+    if (p->state != ASK) return;
+    move(p, NEW, "it was said");
+    p->said = status;
+}
+
+/* false: answered, or to be answered later. */
 static bool known(struct rtsp_publish *p, const struct head *h)
 {
     enum publish_known who = publish_login_of(&p->login, h);
 
     if (who == PUBLISH_KNOWN) return true;
+    if (who == PUBLISH_TOKEN) return known_by_token(p, h);
     challenge(p, h, who == PUBLISH_STALE);
     if (who != PUBLISH_WRONG) return false;
     p->ops->wrong(p->arg);
@@ -531,12 +562,18 @@ static void lost(struct rtsp_publish *p)
         p->state == RECORDING ? "out of frame, and not found again" : "this is no RTSP");
 }
 
+/* For an answer from elsewhere: what comes meanwhile is not looked at. */
+static bool waits(const struct rtsp_publish *p)
+{
+    return p->state == BIND || p->state == ASK;
+}
+
 size_t rtsp_publish_feed(struct rtsp_publish *p, struct span in)
 {
     size_t done = 0, took;
     struct interleaved_event e;
 
-    while (p->state != OVER && p->state != BIND) {
+    while (p->state != OVER && !waits(p)) {
         interleaved_next(&p->il, span_from(in, done), &took, &e);
         done += took;
         if (e.kind == INTERLEAVED_MORE) {
@@ -545,11 +582,12 @@ size_t rtsp_publish_feed(struct rtsp_publish *p, struct span in)
         }
         if (e.kind == INTERLEAVED_FRAME) frame(p, &e);
         if (e.kind == INTERLEAVED_MESSAGE) message(p, &e);
+        if (p->state == ASK) done -= took; /* looked at again, with the answer */
         /* A stranger has to be in step from the beginning. */
         if (e.kind == INTERLEAVED_LOST || (e.kind == INTERLEAVED_SKIPPED && p->state != RECORDING)) lost(p);
     }
-    p->need = p->state == BIND ? in.n - done + 1 : 1;
-    return p->state == BIND ? done : in.n;
+    p->need = waits(p) ? in.n - done + 1 : 1;
+    return waits(p) ? done : in.n;
 }
 
 size_t rtsp_publish_need(const struct rtsp_publish *p)

@@ -31,6 +31,9 @@ struct session_ops {
     void (*drained)(void *arg, size_t bytes); /* a batch of packets was taken */
     void (*off)(void *arg);                   /* after session_stop; may free the session */
     void (*turn)(void *arg);                  /* look at session_due again */
+    /* A camera shows a token to push by: may it? session_push_said answers, by its number. */
+    void (*push_ask)(void *arg, uint64_t id, const char *addr, struct span token);
+    void (*push_over)(void *arg, uint64_t id); /* one that was asked about has gone */
     void *arg;
 };
 
@@ -49,6 +52,11 @@ bool session_is_off(const struct session *s);
 bool session_playing(const struct session *s);
 /* Receiver reports, by the way that the track's packets come. */
 void session_send_rtcp(struct session *s, uint8_t track, struct span compound);
+/* Of those that push by a token (push_ask): 200: it may; 5xx: nobody can say, and who pushes goes on; else it
+ * ends. */
+void session_push_said(struct session *s, uint64_t id, unsigned status);
+/* Who decides has forgotten them: they are asked about again. */
+void session_push_again(struct session *s);
 /* Somebody follows the stream live: every packet at once, or in batches so far apart; else as seldom as can
  * be. */
 void session_live(struct session *s, bool live, usec_t pace_us);

@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/rng.h"
+#include "common/base/secret.h"
 #include "common/net/addr.h"
 #include "common/wire/url.h"
 #include "worker/rtsp_publish.h"
@@ -31,6 +32,7 @@ struct push_conn {
     struct sockaddr_storage peer;
     char text[96];
     uint64_t id;
+    struct secret token; /* by which it pushes, or wants to; not set: by login */
     bool over;
 };
 
@@ -56,6 +58,8 @@ static const char waiting[] = "waiting for the camera to push";
 static void conn_free(struct push_conn *c)
 {
     if (!c) return;
+    if (secret_set(&c->token)) c->s->ops.push_over(c->s->ops.arg, c->id);
+    secret_done(&c->token);
     camera_conn_free(c->conn);
     rtsp_publish_free(c->speaks);
     mem_free(c);
@@ -101,7 +105,57 @@ static void on_wrong(void *arg)
     struct push_conn *c = arg;
 
     guesser_of(c->s->push, &c->addr)->n++;
-    say_refused(c, "wrong user or password");
+    say_refused(c, secret_set(&c->token) ? "its token is not for this" : "wrong user or password");
+}
+
+/* --- tokens: httpd knows them --- */
+
+static void ask(struct push_conn *c)
+{
+    char addr[ADDR_TEXT_MAX];
+
+    c->s->ops.push_ask(c->s->ops.arg, c->id, addr_text(&c->addr, addr), secret_reveal(&c->token));
+}
+
+static void on_token(void *arg, struct span token)
+{
+    struct push_conn *c = arg;
+
+    secret_done(&c->token);
+    c->token = secret_of(token);
+    ask(c);
+}
+
+static struct push_conn *by_id(const struct push *p, uint64_t id)
+{
+    if (p->active && p->active->id == id) return p->active;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->v[i]->id == id) return p->v[i];
+    return NULL;
+}
+
+void session_push_said(struct session *s, uint64_t id, unsigned status)
+{
+    struct push_conn *c = s->push ? by_id(s->push, id) : NULL;
+
+    if (!c || !secret_set(&c->token)) return;
+    if (c != s->push->active) {
+        rtsp_publish_said(c->speaks, status);
+        camera_conn_again(c->conn);
+    } else if (status != 200 && status < 500) {
+        session_restart(s, STREAM_DOWN, "the token that it pushed by counts no more");
+    }
+    s->ops.turn(s->ops.arg);
+}
+
+void session_push_again(struct session *s)
+{
+    struct push *p = s->push;
+
+    if (!p) return;
+    if (p->active && secret_set(&p->active->token)) ask(p->active);
+    for (size_t i = 0; i < p->n; i++)
+        if (secret_set(&p->v[i]->token)) ask(p->v[i]);
 }
 
 /* --- the camera's connection --- */
@@ -223,8 +277,12 @@ static struct push_conn *conn_new(struct session *s, uint64_t id, const char *te
         .feed = on_bytes,
         .need = bytes_needed,
         .closed = on_conn_closed};
-    static const struct publish_ops ops = {
-        .send = on_send, .event = on_event, .packet = on_packet, .claim = on_claim, .wrong = on_wrong};
+    static const struct publish_ops ops = {.send = on_send,
+        .event = on_event,
+        .packet = on_packet,
+        .claim = on_claim,
+        .wrong = on_wrong,
+        .token = on_token};
     struct publish_conf conf = {.uid = s->settings->uid,
         .user = span_of(s->push->user),
         .password = span_of(s->push->password),

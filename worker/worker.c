@@ -165,6 +165,26 @@ static void on_turn(void *arg)
     worker_later(arg);
 }
 
+static void on_push_ask(void *arg, uint64_t id, const char *addr, struct span token)
+{
+    struct worker *w = arg;
+    struct packer *p = channel_begin(child_control(w->child), MSG_PUSH_ASK, 3);
+
+    pack_kv_u64(p, "id", id);
+    pack_kv_text(p, "addr", addr);
+    pack_kv_str(p, "token", token);
+    channel_end(child_control(w->child), NULL, 0);
+}
+
+static void on_push_over(void *arg, uint64_t id)
+{
+    struct worker *w = arg;
+    struct packer *p = channel_begin(child_control(w->child), MSG_PUSH_OVER, 1);
+
+    pack_kv_u64(p, "id", id);
+    channel_end(child_control(w->child), NULL, 0);
+}
+
 const struct session_ops worker_session_ops = {.state = on_session_state,
     .source = on_source,
     .connecting = on_connecting,
@@ -174,7 +194,9 @@ const struct session_ops worker_session_ops = {.state = on_session_state,
     .sdp = on_sdp,
     .drained = on_drained,
     .off = on_off,
-    .turn = on_turn};
+    .turn = on_turn,
+    .push_ask = on_push_ask,
+    .push_over = on_push_over};
 
 /* --- the recorder's word --- */
 

@@ -179,6 +179,24 @@ static int on_keeper_sock(struct worker *w, struct incoming *in)
     return 0;
 }
 
+/* --- who pushes by a token --- */
+
+static int on_push_may(struct worker *w, struct incoming *in)
+{
+    if (w->session)
+        session_push_said(w->session, packed_u64(in->body, "id", 0),
+            (unsigned)MIN(packed_u64(in->body, "status", 503), 999));
+    worker_later(w);
+    return 0;
+}
+
+static int on_push_ask(struct worker *w, struct incoming *in)
+{
+    (void)in;
+    if (w->session) session_push_again(w->session);
+    return 0;
+}
+
 /* --- what is recorded --- */
 
 static int on_event(struct worker *w, struct incoming *in)
@@ -216,6 +234,8 @@ int worker_on_message(struct child *c, struct incoming *in)
         {MSG_KEEPER_SOCK, on_keeper_sock},
         {MSG_EVENT, on_event},
         {MSG_RECORD, on_record},
+        {MSG_PUSH_MAY, on_push_may},
+        {MSG_PUSH_ASK, on_push_ask},
     };
 
     for (size_t i = 0; i < ARRAY_N(handlers); i++)

@@ -82,6 +82,13 @@ enum {
     MESSAGE(PUSHED, 29, TO_CONNECTOR, TO_WORKER, 256, 1) \
     /* addr, base (of the listener): somebody pushes inside TLS, which httpd takes off; the connection to it: what he says, and is told */ \
     MESSAGE(PUSH_TLS, 98, TO_HTTPD | TO_MASTER, TO_MASTER | TO_CONNECTOR, 256, 1) \
+    /* id (of the PUSHED connection), addr, token: may this camera push by this token? To httpd also uid; empty to a worker: httpd is \
+       another one, and is to be asked again about who pushes by a token */ \
+    MESSAGE(PUSH_ASK, 73, TO_WORKER | TO_MASTER, TO_MASTER | TO_HTTPD | TO_WORKER, 4096, 0) \
+    /* id, status (200: it may; 503: nobody can say now), [uid, to the master]: the answer, and another one when what was allowed ends */ \
+    MESSAGE(PUSH_MAY, 74, TO_HTTPD | TO_MASTER, TO_MASTER | TO_WORKER, 256, 0) \
+    /* id (0: all of this stream), [uid, to httpd]: it has gone, and what was allowed with it */ \
+    MESSAGE(PUSH_OVER, 75, TO_WORKER | TO_MASTER, TO_MASTER | TO_HTTPD, 256, 0) \
     /* whitelist (CIDR list of whitelist-publishers as text, "": from everywhere): the listeners of before are forgotten, LISTEN \
        says the new ones. After CONF_PEERs, and with every reload */ \
     MESSAGE(PUSH_CONF, 72, TO_MASTER, TO_CONNECTOR, 65536, 0) \

@@ -372,6 +372,15 @@ static bool given_digest(struct span rest, struct auth_given *g)
     return g->user.p && g->nonce.p && g->uri.p && g->response.n > 0;
 }
 
+struct span auth_token(struct span value)
+{
+    struct span rest = value, scheme;
+
+    span_split(&rest, ' ', &scheme);
+    if (!rest.p) return value;
+    return span_iis(scheme, "Bearer") ? span_trim(rest) : SPAN_NONE;
+}
+
 bool auth_given(struct span value, struct auth_given *ret)
 {
     struct auth_given g = {.hash = CRYPTO_MD5};

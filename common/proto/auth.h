@@ -72,6 +72,9 @@ struct auth_given {
     bool sess;
     struct span basic; /* base64 of user:password */
 };
+/* The token in an Authorization value: what stands behind Bearer (RFC 6750), or the whole of a value without
+ * a blank, as clients of the original send it. n 0: there is none. */
+struct span auth_token(struct span value);
 /* Authorization value. false: nothing usable. */
 bool auth_given(struct span value, struct auth_given *ret);
 

@@ -2,8 +2,10 @@
 import base64
 import hashlib
 import os
+import re
 import socket
 import struct
+import threading
 import urllib.parse
 
 import tools
@@ -292,6 +294,45 @@ class Tunnel:
         for s in (self.get, self.post):
             if s:
                 s.close()
+
+
+class Reader(threading.Thread):
+    """Reads a socket to its end."""
+
+    def __init__(self, sock):
+        super().__init__(daemon=True)
+        self.sock, self.over = sock, threading.Event()
+        sock.settimeout(None)
+        self.start()
+
+    def run(self):
+        try:
+            while self.sock.recv(1 << 16):
+                pass
+        except OSError:
+            pass
+        self.over.set()
+
+
+def watch(where, transport, web_port):
+    """A session that plays, over tcp, udp or a tunnel through the port of HTTP: (what to close, its connection)."""
+    if transport != "tunnel":
+        c = Rtsp(where, timeout=15)
+        c.play(0, udp=transport == "udp")
+        c.udp_packets(5) if transport == "udp" else c.packets(5)
+        return c, c.sock
+    t = Tunnel(web_port, urllib.parse.urlsplit(where).path.strip("/").split("/")[-1])
+    described = t.ask(f"DESCRIBE {where}")
+    assert described.startswith(b"RTSP/1.0 200")
+    length = int(re.search(rb"Content-Length: (\d+)", described).group(1))
+    while len(described.split(b"\r\n\r\n", 1)[1]) < length:
+        described += t.get.recv(4096)
+    control = re.search(rb"m=video[^\0]*?a=control:(\S+)", described).group(1).decode()
+    base = re.search(rb"Content-Base: (\S+)", described)
+    setup = t.ask(f"SETUP {base.group(1).decode()}{control}", "Transport: RTP/AVP/TCP;interleaved=0-1\r\n")
+    session = re.search(rb"Session: (\w+)", setup).group(1).decode()
+    assert t.ask(f"PLAY {where}", f"Session: {session}\r\n").startswith(b"RTSP/1.0 200")
+    return t, t.get
 
 
 def h264_units(packets):

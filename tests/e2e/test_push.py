@@ -19,7 +19,7 @@ PATH = "cam-1"
 @pytest.fixture(scope="module")
 def shared():
     need_server()
-    with push.Server({PATH: "publish://u:p@node/cam-1/"}, record=True) as s:
+    with push.Server({PATH: "publish://u:p@node/cam-1/"}, record=True, stream={"auth-secret": "a secret of this test"}) as s:
         yield s
 
 
@@ -94,6 +94,53 @@ def test_who_is_not_let_in(shared):
         c.socket.sendall(b"X" * 9000)
         assert c.answer()[0] == 400
     assert shared.stream(PATH)["state"] != "active"
+
+
+def token(s, *args):
+    return s.rows("token", "create", PATH, "--ops", "publish", *args)[0]
+
+
+@pytest.mark.limit(60)
+def test_pushed_by_a_token(shared):
+    """In the URL, by ffmpeg; taken back, the push ends within two seconds; so it does where httpd has been started anew meanwhile."""
+    made = token(shared, "--user", "carl")
+    url = shared.push_url(PATH, user="") + f"?token={made['token']}"
+    until_free(shared)
+    with push.ffmpeg(url, audio=False) as first:
+        shared.wait_state(PATH)
+        shared.wait_frames(PATH, 25)
+        httpd = shared.status()["httpd_pid"]
+        os.kill(httpd, signal.SIGKILL)
+        wait_for("another httpd", lambda: shared.status()["httpd_pid"] not in (0, httpd))
+        check_live(shared)
+        assert first.process.poll() is None and shared.stream(PATH)["state"] == "active"
+        assert made["token"] not in shared.log()
+        shared.msctl("token", "revoke", f"id={made['id']}")
+        row = shared.wait_state(PATH, "down")
+        assert row["reason"] == "the token that it pushed by counts no more"
+        assert first.said()
+    with push.ffmpeg(url, audio=False) as again:
+        assert "403" in again.said()
+
+
+def test_tokens_that_do_not_push(shared):
+    """In Authorization too; of another scope, another stream, forged, ended; what a viewer may does not matter here."""
+    url = shared.push_url(PATH, user="")
+    until_free(shared)
+
+    def announced(text, **fields):
+        with push.Client(shared.push_port) as c:
+            return c.ask("ANNOUNCE", url + text, push.SDP, **fields)[0]
+
+    good = token(shared)["token"]
+    assert announced(f"?token={good}") == 200
+    assert announced("", Authorization=good) == 200
+    assert announced("", Authorization=f"Bearer {good}") == 200
+    refused = [shared.rows("token", "create", PATH, "--ops", "live,dvr,copy,api")[0]["token"],
+               shared.rows("token", "create", "other", "--ops", "publish")[0]["token"], token(shared, "--address", "10.0.0.0/8")["token"], good[:-2]]
+    assert [announced(f"?token={t}") for t in refused] == [403] * len(refused)
+    with push.Client(shared.push_port) as c:
+        assert c.announce(url, "u", "p")[0] == 200
 
 
 def test_another_one_while_the_first_sends(shared):

@@ -1,7 +1,6 @@
 """Who may watch over RTSP, with the clients that people have: accounts by Digest, tokens, proxies, tunnels through the port of HTTP,
 limits, what is taken back; plain and TLS side by side; streams that are captured only while somebody watches."""
 import ctypes
-import re
 import shutil
 import socket
 import threading
@@ -12,7 +11,8 @@ import pytest
 import gst
 import tools
 from camera import Camera
-from rtsp import Rtsp, Tunnel
+from rtsp import Reader, Rtsp, Tunnel
+from rtsp import watch as rtsp_watch
 from server import MediaServer, need_server
 from test_tls import pair
 from tools import wait_for
@@ -246,43 +246,8 @@ def test_plain_and_tls_side_by_side(site):
 # --- what is taken back, and limits ---
 
 
-class Reader(threading.Thread):
-    """Reads a socket to its end."""
-
-    def __init__(self, sock):
-        super().__init__(daemon=True)
-        self.sock, self.over = sock, threading.Event()
-        sock.settimeout(None)
-        self.start()
-
-    def run(self):
-        try:
-            while self.sock.recv(1 << 16):
-                pass
-        except OSError:
-            pass
-        self.over.set()
-
-
 def watch(site, path, transport, made):
-    """A session that plays: (what to close, its connection)."""
-    where = url(site, f"{path}?token={made['token']}")
-    if transport != "tunnel":
-        c = Rtsp(where, timeout=15)
-        c.play(0, udp=transport == "udp")
-        c.udp_packets(5) if transport == "udp" else c.packets(5)
-        return c, c.sock
-    t = Tunnel(site.web_port, "door")
-    described = t.ask(f"DESCRIBE {where}")
-    assert described.startswith(b"RTSP/1.0 200")
-    while b"trackID=1" not in described and b"track=audio" not in described:
-        described += t.get.recv(4096)
-    control = "track=video" if b"track=video" in described else "trackID=0"
-    base = re.search(rb"Content-Base: (\S+)", described)
-    setup = t.ask(f"SETUP {base.group(1).decode()}{control}", "Transport: RTP/AVP/TCP;interleaved=0-1\r\n")
-    session = re.search(rb"Session: (\w+)", setup).group(1).decode()
-    assert t.ask(f"PLAY {where}", f"Session: {session}\r\n").startswith(b"RTSP/1.0 200")
-    return t, t.get
+    return rtsp_watch(url(site, f"{path}?token={made['token']}"), transport, site.web_port)
 
 
 @pytest.mark.parametrize("path", ["door", "dvr/door/"])

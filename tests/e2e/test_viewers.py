@@ -3,6 +3,7 @@ import socket
 
 import pytest
 
+import rtsp
 import tools
 import ws
 from api3 import Api3
@@ -71,3 +72,66 @@ def test_hls_and_websocket(site):
             while True:
                 viewer.more()
     assert s.get(path, status=None).status == 403
+
+
+@pytest.mark.limit(60)
+def test_rtsp(site):
+    """By id, over every transport, on a public stream and on a private one; another one's session goes on."""
+    s, a, token = site
+    where = {"open": f"rtsp://127.0.0.1:{s.rtsp_port}/open", "shut": f"rtsp://127.0.0.1:{s.rtsp_port}/shut?token={token}"}
+    stays, kept = rtsp.watch(where["open"], "tcp", s.web_port)
+    with stays:
+        (other,) = rows(a, "open", 1)
+        still = rtsp.Reader(kept)
+        for uid in where:
+            for transport in ("tcp", "udp", "tunnel"):
+                session, sock = rtsp.watch(where[uid], transport, s.web_port)
+                with session:
+                    found = [r for r in rows(a, uid, 1 + (uid == "open")) if r["id"] != other["id"]]
+                    assert [r["roads"] for r in found] == [["rtsp"]]
+                    over = rtsp.Reader(sock).over
+                    assert a.call(f"sessions/{found[0]['id']}", "DELETE") == {"ended": 1}
+                    assert over.wait(10 * tools.SLOW), f"{uid} over {transport} still runs"
+                    rows(a, uid, int(uid == "open"))
+        assert not still.over.is_set()
+
+
+def closed(viewer):
+    """Code and reason of the end."""
+    with pytest.raises(ws.Closed) as end:
+        while True:
+            viewer.message(ws.BINARY)
+    return end.value.args
+
+
+def paused(s, uid):
+    viewer = ws.Client(s, f"{uid}/mse_ld")
+    viewer.fragment()
+    viewer.say("pause")
+    while viewer.json().get("event") != "paused":
+        pass
+    return viewer
+
+
+@pytest.mark.limit(60)
+def test_paused_websockets(site):
+    """Who has paused, and waits for nothing, is told all the same: when the stream becomes private, and when it is taken away. Behind that a pause ends where
+    it is allowed again."""
+    s, _, _ = site
+    conf = dict(s.streams_conf["open"])
+    wait_for("a picture", lambda: s.get("open/index.m3u8", status=None).status == 200)
+    with paused(s, "open") as viewer:
+        s.write_stream("open", {"stream-url": conf["stream-url"].strip('"'), "stream-access": "private"})
+        s.reload()
+        assert closed(viewer)[0] == 1008
+    s.write_stream("open", {"stream-url": conf["stream-url"].strip('"')})
+    s.reload()
+    wait_for("it is open again", lambda: s.get("open/index.m3u8", status=None).status == 200)
+    with paused(s, "open") as viewer:
+        viewer.say("resume")
+        viewer.fragment()
+    with paused(s, "open") as viewer:
+        s.remove_stream("open")
+        s.reload()
+        assert closed(viewer)[0] in (1001, 1008)
+    assert s.get("open/index.m3u8", status=None).status == 404

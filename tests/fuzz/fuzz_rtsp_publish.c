@@ -1,6 +1,6 @@
 /* A whole session of the server that cameras push to, against a camera that says what the input says. Pieces
- * are separated by 0xff and one byte that says what else happens: ports come or do not, time passes, the
- * connection ends. The first byte says whether a login is asked for. */
+ * are separated by 0xff and one byte that says what else happens: ports come or do not, a token is judged,
+ * time passes, the connection ends. The first byte says whether a login is asked for. */
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/proto/interleaved.h"
@@ -14,7 +14,7 @@ struct session {
     struct rtsp_publish *p;
     struct buf in;
     usec_t now_us;
-    bool claimed, tracks, playing, over;
+    bool claimed, tracks, playing, over, asked;
     uint8_t bind; /* track + 1 */
     unsigned sum;
 };
@@ -72,6 +72,14 @@ static void on_wrong(void *arg)
     must(!s->claimed);
 }
 
+static void on_token(void *arg, struct span token)
+{
+    struct session *s = arg;
+
+    must(!s->claimed && !s->asked && token.n > 0);
+    s->asked = true;
+}
+
 static void feed(struct session *s)
 {
     size_t took = rtsp_publish_feed(s->p, buf_span(&s->in));
@@ -89,6 +97,13 @@ static void happen(struct session *s, uint8_t what)
         rtsp_publish_udp_bound(s->p, track, 21000, what & 2);
         feed(s);
     }
+    if (s->asked && what & 1) {
+        static const unsigned statuses[] = {200, 403, 503, 200};
+
+        s->asked = false;
+        rtsp_publish_said(s->p, statuses[what >> 1 & 3]);
+        feed(s);
+    }
     if (what & 4) s->now_us += (usec_t)(what >> 3) * US_PER_S;
     if (what & 4) rtsp_publish_tick(s->p, s->now_us);
     if (what == 0x10) rtsp_publish_closed(s->p, 0, NULL);
@@ -98,7 +113,7 @@ static void happen(struct session *s, uint8_t what)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const struct publish_ops ops = {on_send, on_event, on_packet, on_claim, on_wrong};
+    static const struct publish_ops ops = {on_send, on_event, on_packet, on_claim, on_wrong, on_token};
     struct publish_conf conf = {.uid = "c", .tracks = 0xff, .seed = {1, 2, 3}};
     struct span rest = span_from(span(data, n), 1), piece;
     struct session s = {.now_us = 1000 * US_PER_S};

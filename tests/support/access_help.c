@@ -7,6 +7,7 @@
 #include "common/proto/auth.h"
 #include "httpd/auth.h"
 #include "httpd/doors.h"
+#include "httpd/pushes.h"
 
 #include <arpa/inet.h>
 #include <semaphore.h>
@@ -16,6 +17,9 @@
 #define WEBSOCKET                                                                                            \
     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "          \
     "MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+
+#define PUSH_WAIT_S 30
+#define POLL_US     1000
 
 static const struct access_road_row rows[] = {
     {"/live/:uid/playlist.m3u8", "/live/%/playlist.m3u8", ACCESS_LIVE, ROAD_HLS, NULL},
@@ -79,6 +83,7 @@ static const struct access_road_row rows[] = {
     {NULL, "/%", ACCESS_LIVE, ROAD_RTSP, NULL},
     {NULL, "/live/%/", ACCESS_LIVE, ROAD_RTSP, NULL},
     {NULL, "/dvr/%/?timestamp=1700000000", ACCESS_DVR, ROAD_RTSP, NULL},
+    {NULL, "/%", ACCESS_PUBLISH, ROAD_PUSH, NULL},
 };
 
 const struct access_road_row *access_rows(size_t *ret_n)
@@ -102,6 +107,8 @@ static void backend_answer(struct access_backend *b, int fd)
         n += (size_t)k;
     }
     atomic_fetch_add(&b->asked, 1);
+    while (atomic_load(&b->holds)) usleep(POLL_US);
+    if (status == ACCESS_BACKEND_MUTE) return;
     if (status == 0) status = span_find_span(span(in, n), SPAN_LIT("&token=yes")) > 0 ? 200 : 403;
     n = (size_t)snprintf(out, sizeof(out),
         "HTTP/1.1 %u X\r\n%sConnection: close\r\nContent-Length: 0\r\n\r\n", status,
@@ -147,6 +154,40 @@ void access_backend_stop(struct access_backend *b)
     fd_close(&b->fd);
 }
 
+/* --- a camera that pushes --- */
+
+static struct {
+    sem_t said;
+    _Atomic unsigned status;
+} push;
+
+static void push_said(const char *uid, uint64_t id, unsigned status)
+{
+    (void)uid;
+    (void)id;
+    atomic_store(&push.status, status);
+    sem_post(&push.said);
+}
+
+unsigned access_help_push_said(void)
+{
+    struct timespec by;
+
+    clock_gettime(CLOCK_REALTIME, &by);
+    by.tv_sec += PUSH_WAIT_S;
+    must(sem_timedwait(&push.said, &by) == 0);
+    return atomic_load(&push.status);
+}
+
+unsigned access_help_push(struct access_help *h, const char *uid, uint64_t id, const char *token)
+{
+    struct addr addr;
+
+    must(addr_parse(SPAN_LIT("127.0.0.1"), &addr));
+    pushes_ask(&h->http.server, span_of(uid), id, &addr, span_of(token ? token : ""));
+    return access_help_push_said();
+}
+
 /* --- the server --- */
 
 static uint16_t open_door(struct access_help *h, struct door_set door, int *ret_fd)
@@ -160,6 +201,8 @@ static uint16_t open_door(struct access_help *h, struct door_set door, int *ret_
 void access_help_start(struct access_help *h)
 {
     httpd_help_start(&h->http, 2, NULL, 0);
+    must(sem_init(&push.said, 0, 0) == 0);
+    h->http.server.push_said = push_said;
     h->rtsp_port = open_door(h, (struct door_set){.rtsp = true, .base = "/"}, &h->rtsp_fd);
     h->module_port = open_door(h, (struct door_set){.module = true, .base = "/"}, &h->module_fd);
     httpd_help_settle(&h->http);
@@ -168,6 +211,7 @@ void access_help_start(struct access_help *h)
 void access_help_stop(struct access_help *h)
 {
     httpd_help_stop(&h->http);
+    sem_destroy(&push.said);
     fd_close(&h->rtsp_fd);
     fd_close(&h->module_fd);
 }
@@ -267,7 +311,7 @@ static bool sign_in(const struct http_reply *r, const char *login, const char *m
 {
     struct wr w = wr_of(dst, AUTH_HEADER_MAX);
     struct auth_client client = {.nc = 0};
-    struct auth_challenge c;
+    struct auth_challenge c = {.scheme = AUTH_NONE};
     struct auth_login l;
     struct span rest = span_of(login);
     struct head head;
@@ -280,6 +324,14 @@ static bool sign_in(const struct http_reply *r, const char *login, const char *m
     return wr_cstr(&w)[0] != '\0';
 }
 
+static unsigned ask_to_push(struct access_help *h, const char *uid, const char *token)
+{
+    unsigned status = access_help_push(h, uid, 1, token);
+
+    pushes_over(&h->http.server, span_of(uid), 1);
+    return status;
+}
+
 unsigned access_help_ask(struct access_help *h, const struct access_road_row *row, const char *uid,
     const struct access_shown *shown, struct http_reply *ret)
 {
@@ -288,6 +340,7 @@ unsigned access_help_ask(struct access_help *h, const struct access_road_row *ro
     struct http_reply r;
     unsigned status;
 
+    if (row->road == ROAD_PUSH) return ask_to_push(h, uid, shown->token);
     path_of(row, uid, shown, path, sizeof(path));
     snprintf(target, sizeof(target), "%s%s", row->pattern ? "" : "rtsp://127.0.0.1", path);
     ask_once(h, row, target, shown, "", &r);

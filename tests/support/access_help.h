@@ -3,6 +3,7 @@
 #ifndef SUPPORT_ACCESS_HELP_H
 #define SUPPORT_ACCESS_HELP_H
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -18,9 +19,9 @@
 #define ACCESS_HEAD_MAX  8192
 #define ACCESS_QUESTIONS 65536 /* bytes that the backend keeps of what it was asked */
 
-/* A road: an HTTP route and an example of its path, or RTSP. */
+/* A road: an HTTP route and an example of its path, RTSP, or a camera that pushes. */
 struct access_road_row {
-    const char *pattern; /* of the route; NULL: RTSP */
+    const char *pattern; /* of the route; NULL: RTSP, or ROAD_PUSH */
     const char *path;    /* '%' stands for the stream */
     enum access_op op;
     enum access_road road;
@@ -29,11 +30,13 @@ struct access_road_row {
 const struct access_road_row *access_rows(size_t *ret_n);
 
 /* The site's own server: 200 where the token begins with "yes", 403 else; `status` other than 0: that. */
+#define ACCESS_BACKEND_MUTE UINT_MAX /* closes without an answer */
 struct access_backend {
     int fd;
     pthread_t thread;
     char url[64];
     _Atomic unsigned asked, status;
+    _Atomic bool holds; /* answers nobody for now */
     const char *fields; /* of its answers; set before it is asked */
 };
 void access_backend_start(struct access_backend *b);
@@ -68,9 +71,13 @@ struct access_shown {
     const char *session; /* before the path; not over RTSP */
     const char *login;   /* name:password, by Digest */
 };
-/* Status of the last answer; *ret (may be NULL) is the whole of it. */
+/* Status of the last answer; *ret (may be NULL; of ROAD_PUSH always) is the whole of it. */
 unsigned access_help_ask(struct access_help *h, const struct access_road_row *row, const char *uid,
     const struct access_shown *shown, struct http_reply *ret);
+/* A camera asks to push, as its worker does, and is held until it is over (pushes_over); id is not 0. */
+unsigned access_help_push(struct access_help *h, const char *uid, uint64_t id, const char *token);
+/* What is said of one next, of itself. */
+unsigned access_help_push_said(void);
 static inline bool access_may(unsigned status)
 {
     return status != 401 && status != 403;

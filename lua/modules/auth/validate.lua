@@ -81,7 +81,7 @@ function rules.backend(request)
 end
 
 function rules.secure_link(request)
-    if request.link then return allow() end
+    if request.link and request.op ~= "publish" then return allow() end
 end
 
 function rules.token(request)
@@ -91,7 +91,7 @@ end
 -- Accounts of [[[users]]]: a guest sees what is live.
 function rules.account(request)
     local user = request.user
-    if not user then return end
+    if not user or request.op == "publish" then return end
     if user.role ~= "guest" or request.op == "live" or request.op == "preview" or request.op == "page" then return allow(user) end
 end
 

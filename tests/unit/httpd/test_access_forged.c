@@ -8,6 +8,7 @@
 #include "common/base/err.h"
 #include "common/base/mem.h"
 #include "common/wire/base64.h"
+#include "httpd/pushes.h"
 #include "tests/support/access_help.h"
 
 #define FORGED_MAX 320
@@ -180,7 +181,24 @@ static void all_on(const struct access_road_row *row)
 static void one_answer_on_every_road(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < n_rows; i++) all_on(&rows[i]);
+    for (size_t i = 0; i < n_rows; i++)
+        if (rows[i].road != ROAD_PUSH) all_on(&rows[i]);
+}
+
+/* Nor does anybody push by them, but by the one that is for that. */
+static void one_answer_to_who_pushes(void **state)
+{
+    unsigned allowed = 0;
+
+    (void)state;
+    for (size_t k = 0; k < all.n; k++) {
+        unsigned status = access_help_push(&help, "private", k + 1, all.text[k]);
+
+        allowed += status == 200;
+        assert_true(status == 403 || status == 200);
+    }
+    assert_int_equal(allowed, 1);
+    pushes_over(&help.http.server, SPAN_LIT("private"), 0);
 }
 
 /* A login that is offered to others is not offered to who shows a token, whatever that is. */
@@ -264,6 +282,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_answer_on_every_road),
+        cmocka_unit_test(one_answer_to_who_pushes),
         cmocka_unit_test(one_answer_beside_accounts),
         cmocka_unit_test(one_answer_by_every_way),
         cmocka_unit_test(guessing_is_throttled),

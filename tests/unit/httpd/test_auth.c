@@ -7,6 +7,8 @@
 #include "common/base/clock.h"
 #include "tests/support/access_help.h"
 
+#include <unistd.h>
+
 static struct access_help help;
 
 static const struct access_road_row page = {
@@ -84,12 +86,36 @@ static void links(void **state)
     assert_int_equal(behind(&(struct access_site){.link_key = "another"}, id), 403);
 }
 
+/* Another one is asked about who watches; where there is none, nobody has let him in. */
+static void backends(void **state)
+{
+    static struct access_backend first, second;
+    usec_t by_us = clock_mono_us() + 30 * US_PER_S;
+    char id[SESSION_ID_DIGITS + 1];
+
+    (void)state;
+    access_backend_start(&first);
+    access_backend_start(&second);
+    begin(&(struct access_site){.backend = first.url}, &(struct access_shown){.token = "yes-1"}, id);
+    assert_int_equal(behind(&(struct access_site){.backend = first.url, .users = true}, id), 200);
+    assert_int_equal(atomic_load(&first.asked), 1);
+    assert_int_equal(behind(&(struct access_site){.backend = second.url}, id), 200);
+    while (atomic_load(&second.asked) == 0) {
+        assert_true(clock_mono_us() < by_us);
+        usleep(1000);
+    }
+    assert_int_equal(behind(&(struct access_site){.backend = NULL}, id), 403);
+    access_backend_stop(&first);
+    access_backend_stop(&second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tokens),
         cmocka_unit_test(accounts),
         cmocka_unit_test(links),
+        cmocka_unit_test(backends),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

@@ -6,6 +6,7 @@
 #include "common/base/buf.h"
 #include "common/proto/auth.h"
 #include "common/proto/interleaved.h"
+#include "worker/publish_login.h"
 #include "worker/rtsp_publish.h"
 
 #define T0 ((usec_t)1000 * US_PER_S)
@@ -22,7 +23,7 @@ static struct camera {
     char sent[16384], log[2048];
     unsigned cseq, wrong, packets, rtcp;
     bool taken;
-    char text[160];
+    char text[160], token[PUBLISH_TOKEN_MAX + 1];
     struct rtsp_track track[RTSP_CLIENT_TRACKS_MAX];
     struct auth_client auth;
 } C;
@@ -89,7 +90,14 @@ static void on_wrong(void *arg)
     C.wrong++;
 }
 
-static const struct publish_ops ops = {on_send, on_event, on_packet, on_claim, on_wrong};
+static void on_token(void *arg, struct span token)
+{
+    (void)arg;
+    note("TOKEN; ");
+    span_copy(token, C.token, sizeof(C.token));
+}
+
+static const struct publish_ops ops = {on_send, on_event, on_packet, on_claim, on_wrong, on_token};
 
 static void begin(const char *user)
 {
@@ -294,6 +302,111 @@ static void wrong_logins(void **state)
     assert_string_equal(C.log, "FAILED 2 401; ");
 }
 
+/* Somebody says what it is worth; what comes meanwhile waits. */
+static void said(unsigned status)
+{
+    C.sent[0] = '\0';
+    rtsp_publish_said(C.p, status);
+    feed(SPAN_NONE);
+}
+
+static void a_token_in_the_url(void **state)
+{
+    (void)state;
+    begin("u");
+    assert_int_equal(says("ANNOUNCE", URL "/?a=b&token=v1.0.x%2By", "", SDP), 0);
+    assert_string_equal(C.token, "v1.0.x+y");
+    assert_int_equal(says("SETUP", URL "/streamid=0", TCP, NULL), 0);
+    assert_string_equal(C.log, "TOKEN; ");
+    C.sent[0] = '\0';
+    rtsp_publish_udp_bound(C.p, 0, 6000, 0); /* nobody has asked for these */
+    said(200);
+    assert_string_equal(C.log, "TOKEN; CLAIM; ");
+    assert_true(answered_with("CSeq: 1\r\n") && answered_with("CSeq: 2\r\n"));
+    assert_true(answered_with("interleaved=0-1;mode=record"));
+    rtsp_publish_said(C.p, 403); /* nor was this asked */
+    assert_int_equal(says("RECORD", URL, "Session: 0000000000000003\r\n", NULL), 200);
+    assert_int_equal(C.wrong, 0);
+}
+
+static void a_token_in_authorization(void **state)
+{
+    static const char *const fields[] = {"Authorization: v1.0.x\r\n", "Authorization: Bearer v1.0.x\r\n",
+        "Authorization: bearer  v1.0.x \r\n"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_N(fields); i++) {
+        begin("u");
+        assert_int_equal(says("ANNOUNCE", URL "?token=another", fields[i], SDP), 0);
+        assert_string_equal(C.token, "v1.0.x");
+        said(200);
+        assert_true(answered_with("RTSP/1.0 200"));
+        close_camera(NULL);
+        C = (struct camera){.cseq = 0};
+    }
+}
+
+static void a_token_that_is_refused(void **state)
+{
+    (void)state;
+    begin("u");
+    assert_int_equal(says("ANNOUNCE", URL "?token=x", "", SDP), 0);
+    said(403);
+    assert_true(answered_with("RTSP/1.0 403"));
+    assert_string_equal(C.log, "TOKEN; FAILED 2 403; ");
+    assert_int_equal(C.wrong, 1);
+}
+
+/* The camera tries again later; that is no guess. */
+static void a_token_that_nobody_knows_now(void **state)
+{
+    (void)state;
+    begin("u");
+    assert_int_equal(says("ANNOUNCE", URL "?token=x", "", SDP), 0);
+    said(503);
+    assert_true(answered_with("RTSP/1.0 503") && answered_with("Retry-After"));
+    assert_int_equal(C.wrong, 0);
+}
+
+/* A login is judged as one whatever stands in the URL; and nobody is asked about a token that cannot be one,
+ * nor where anybody may push. */
+static void what_is_no_token(void **state)
+{
+    char fields[1024], url[PUBLISH_TOKEN_MAX + 64];
+
+    (void)state;
+    begin("u");
+    assert_int_equal(announce(""), 401);
+    signed_for(CRYPTO_MD5, "p", fields, sizeof(fields));
+    assert_int_equal(says("ANNOUNCE", URL "?token=x", "Authorization: Digest x\r\n", SDP), 401);
+    assert_int_equal(says("ANNOUNCE", URL "?token=", "", SDP), 401);
+    assert_int_equal(says("ANNOUNCE", URL "?tokens=x", "", SDP), 401);
+    assert_int_equal(announce(fields), 200);
+    assert_string_equal(C.log, "CLAIM; ");
+    close_camera(NULL);
+    C = (struct camera){.cseq = 0};
+    begin("u");
+    snprintf(url, sizeof(url), "Authorization: %0*d\r\n", PUBLISH_TOKEN_MAX + 1, 7);
+    assert_int_equal(says("ANNOUNCE", URL, url, SDP), 401);
+    assert_string_equal(C.log, "");
+    close_camera(NULL);
+    C = (struct camera){.cseq = 0};
+    begin("");
+    assert_int_equal(says("ANNOUNCE", URL "?token=x", "", SDP), 200);
+    assert_string_equal(C.log, "CLAIM; ");
+}
+
+static void a_token_has_its_time(void **state)
+{
+    (void)state;
+    begin("u");
+    assert_int_equal(says("ANNOUNCE", URL "?token=x", "", SDP), 0);
+    rtsp_publish_tick(C.p, T0 + PUBLISH_HANDSHAKE_US);
+    assert_string_equal(C.text, "no RECORD in time");
+    said(200);
+    assert_string_equal(C.log, "TOKEN; FAILED 7 0; ");
+}
+
 /* Base64 of "u:p": right, but not over a connection that others can read. */
 static void basic_is_not_taken(void **state)
 {
@@ -449,6 +562,12 @@ int main(void)
         TEST(digest_md5),
         TEST(digest_sha256),
         TEST(wrong_logins),
+        TEST(a_token_in_the_url),
+        TEST(a_token_in_authorization),
+        TEST(a_token_that_is_refused),
+        TEST(a_token_that_nobody_knows_now),
+        TEST(what_is_no_token),
+        TEST(a_token_has_its_time),
         TEST(basic_is_not_taken),
         TEST(an_old_nonce_is_stale),
         TEST(out_of_order),
