@@ -1,8 +1,12 @@
 """Pages in Chromium: steps that browser/drive.mjs runs, and what came of them."""
+import atexit
+import contextlib
 import json
 import pathlib
 import shutil
 import subprocess
+import tempfile
+import threading
 import urllib.parse
 
 import tools
@@ -17,13 +21,67 @@ def usable():
     return bool(CHROMIUM and shutil.which("node") and PLAYWRIGHT)
 
 
+class Driver:
+    """browser/drive.mjs with one Chromium, for all pages of this run: to start one for each would cost more than most pages do."""
+
+    def __init__(self):
+        self.said = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(["node", str(HERE / "drive.mjs"), CHROMIUM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True)
+
+    def run(self, job, timeout):
+        """The answer, within so many seconds."""
+        late = threading.Timer(timeout, self.process.kill)
+        late.start()
+        try:
+            self.process.stdin.write(json.dumps(job) + "\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+        finally:
+            late.cancel()
+        if not answer:
+            self.said.seek(0)
+            raise RuntimeError(f"no answer within {timeout} s, or the browser has ended:\n{self.said.read()[-4000:]}")
+        return json.loads(answer)
+
+    def close(self):
+        """What the browser still does is of no use to anybody."""
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+driver = None
+
+
+@atexit.register
+def end_driver():
+    global driver
+    if driver:
+        driver.close()
+    driver = None
+
+
+def ask(job, timeout):
+    """One job. A driver that was interrupted, or has died, is replaced with the next one."""
+    global driver
+    driver = driver or Driver()
+    try:
+        return driver.run(job, timeout)
+    except BaseException:
+        driver.process.kill()
+        end_driver()
+        raise
+
+
 def browse(url, *steps, timeout=90, clean=True, expected=(), **job):
     """Runs the steps; the results of each. The page may ask no other host. clean: it may say nothing on its console but what is expected."""
     SHOTS.mkdir(exist_ok=True)
-    job |= {"url": url, "steps": steps, "browser": CHROMIUM, "failed": str(SHOTS / "failed.png")}
-    p = subprocess.run(["node", str(HERE / "drive.mjs")], input=json.dumps(job), capture_output=True, text=True, timeout=timeout * tools.SLOW)
-    assert p.returncode == 0, p.stderr[-4000:]
-    got = json.loads(p.stdout)
+    job |= {"url": url, "steps": steps, "failed": str(SHOTS / "failed.png")}
+    got = ask(job, timeout * tools.SLOW)
     assert got["failure"] is None, f"{got['failure']}\n{got['errors']}\n(see {SHOTS}/failed.png)"
     host = urllib.parse.urlsplit(url).netloc
     strangers = [r for r in got["requests"] if not r.startswith("blob:") and urllib.parse.urlsplit(r).netloc != host]

@@ -1,5 +1,7 @@
-/* Drives the player page and the control panel in Chromium. Reads one JSON line: {url, width, height, scheme, steps}; any certificate is taken; writes one JSON object:
- * {steps: [one result a step], errors, requests}. Steps:
+/* Drives the player page and the control panel in Chromium. Its argument is the browser. Each line read is a job,
+ * {url, width, height, scheme, cookies, early, steps, failed}, answered by one line {steps: [one result a step], failure, errors, requests}.
+ * early: a script that each page runs before its own. The browser is one and the same; each job has a context of its own, with no cookie, cache or storage of another's. Any certificate is taken.
+ * Steps:
  *   {playing: ms}              waits for a picture; ms since the page first asked for one
  *   {watch: ms}                plays on; {seconds, frames, dropped, stalled} of that time
  *   {shown: ms}                frames of clockwork.py that are shown in that time: [number, unix ms]
@@ -15,25 +17,20 @@
  *   {visit: url}               another page, in the same window
  *   {click: selector}          once it is there; {fill: [selector, text]}, {pick: [selector, value]} (of a list) alike
  *   {count: selector, is, ms}  waits until so many are seen
- *   {axe: true}                serious faults of accessibility: [id, help, element] */
+ *   {cpu: ms}                  the share of a core that all processes of the browser take meanwhile
+ *   {packed: true}             bytes of all bodies so far, as they came over the wire
+ *   {axe: true}                serious faults of accessibility: [id, help, element]; {axe: [id, ...]} by these rules alone */
 import { chromium } from 'playwright-core';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 
 const axe = readFileSync(new URL('node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
-const job = JSON.parse(readFileSync(0, 'utf8'));
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required'];
-const browser = await chromium.launch({ executablePath: job.browser ?? '/usr/bin/chromium', headless: true, args: flags });
-const page = await browser.newPage({ ignoreHTTPSErrors: true, viewport: { width: job.width ?? 1200, height: job.height ?? 900 }, colorScheme: job.scheme ?? 'light', timezoneId: 'UTC', locale: 'en-GB' });
-const errors = [];
-const requests = [];
-
-page.on('console', (m) => { if (['error', 'warning'].includes(m.type())) errors.push(m.text()); });
-page.on('pageerror', (e) => errors.push(String(e)));
-page.on('request', (r) => requests.push(r.url()));
+const browser = await chromium.launch({ executablePath: process.argv[2] ?? '/usr/bin/chromium', headless: true, args: flags });
 
 /* When the first frame was shown, and how many were. */
-await page.addInitScript(() => {
+function countFrames() {
   window.shown = null;
   window.frames_shown = 0;
   document.addEventListener('DOMContentLoaded', () => {
@@ -45,37 +42,54 @@ await page.addInitScript(() => {
     };
     video?.requestVideoFrameCallback(count);
   });
-});
+}
 
-const quality = () => page.evaluate(() => {
+const quality = (page) => page.evaluate(() => {
   const v = document.querySelector('video');
   const q = v.getVideoPlaybackQuality();
   return { at: v.currentTime, frames: q.totalVideoFrames, dropped: q.droppedVideoFrames };
 });
 
+/* ns of all processes below this one, by the kernel's scheduler. */
+function cpuOfBrowser() {
+  const parents = new Map();
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      parents.set(pid, readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').pop().split(' ')[1]);
+    } catch { /* it has ended */ }
+  }
+  const ours = (pid) => pid === String(process.pid) || (parents.has(pid) && ours(parents.get(pid)));
+  let sum = 0;
+  for (const pid of parents.keys()) {
+    if (pid === String(process.pid) || !ours(pid)) continue;
+    for (const task of readdirSync(`/proc/${pid}/task`)) sum += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]);
+  }
+  return sum;
+}
+
 const actions = {
-  async playing({ playing }) {
+  async playing(page, { playing }) {
     await page.waitForFunction(() => window.shown !== null && document.querySelector('video').currentTime > 0, null, { timeout: playing });
     return page.evaluate(() => {
       const [asked] = performance.getEntriesByName('asked');
       return { ms: window.shown - asked.startTime };
     });
   },
-  async watch({ watch }) {
-    const before = await quality();
+  async watch(page, { watch }) {
+    const before = await quality(page);
     const start = Date.now();
     let stalled = 0;
     let last = before.at;
     while (Date.now() - start < watch) {
       await page.waitForTimeout(250);
-      const now = await quality();
+      const now = await quality(page);
       if (now.at <= last) stalled += 250;
       last = now.at;
     }
-    const after = await quality();
+    const after = await quality(page);
     return { seconds: after.at - before.at, frames: after.frames - before.frames, dropped: after.dropped - before.dropped, stalled };
   },
-  shown: ({ shown }) => page.evaluate(([ms, bits, box]) => new Promise((done) => {
+  shown: (page, { shown }) => page.evaluate(([ms, bits, box]) => new Promise((done) => {
     const video = document.querySelector('video');
     const g = new OffscreenCanvas((bits + 2) * box, box).getContext('2d', { willReadFrequently: true });
     const seen = [];
@@ -92,65 +106,84 @@ const actions = {
     };
     video.requestVideoFrameCallback(look);
   }), [shown, 10, 48]),
-  async text({ text, has, ms }) {
+  async text(page, { text, has, ms }) {
     await page.waitForFunction(([selector, part]) => {
       const e = document.querySelector(selector);
       return e && e.checkVisibility() && e.innerText.includes(part);
     }, [text, has], { timeout: ms ?? 10000 });
     return page.locator(text).innerText();
   },
-  press: ({ press }) => page.keyboard.press(press),
-  async go({ go }) {
+  press: (page, { press }) => page.keyboard.press(press),
+  async go(page, { go }) {
     await page.fill('#when', new Date(go * 1000).toISOString().slice(0, 19));
     await page.click('#goto button');
   },
-  async seek({ seek }) {
+  async seek(page, { seek }) {
     const box = await page.locator('#timeline').boundingBox();
     await page.mouse.click(box.x + box.width * seek, box.y + box.height * 0.7);
   },
-  eval: (step) => page.evaluate(step.eval),
-  async until({ until, ms }) { /* the page's policy forbids waitForFunction to make code of a text */
+  eval: (page, step) => page.evaluate(step.eval),
+  async until(page, { until, ms }) { /* the page's policy forbids waitForFunction to make code of a text */
     for (const end = Date.now() + ms; !(await page.evaluate(until)); await page.waitForTimeout(100))
       if (Date.now() > end) throw new Error(`not within ${ms} ms: ${until}`);
   },
-  wait: ({ wait }) => page.waitForTimeout(wait),
-  shot: ({ shot, quality }) => page.screenshot(quality ? { path: shot, type: 'jpeg', quality } : { path: shot, fullPage: true }).then(() => null),
-  visit: ({ visit }) => page.goto(new URL(visit, page.url()).href).then(() => null),
-  click: ({ click, ms }) => page.locator(click).first().click({ timeout: ms ?? 10000 }),
-  fill: ({ fill }) => page.locator(fill[0]).first().fill(fill[1], { timeout: 10000 }),
-  pick: ({ pick }) => page.locator(pick[0]).first().selectOption(pick[1], { timeout: 10000 }).then(() => null),
-  async count({ count, is, ms }) {
+  wait: (page, { wait }) => page.waitForTimeout(wait),
+  shot: (page, { shot, quality }) => page.screenshot(quality ? { path: shot, type: 'jpeg', quality } : { path: shot, fullPage: true }).then(() => null),
+  visit: (page, { visit }) => page.goto(new URL(visit, page.url()).href).then(() => null),
+  click: (page, { click, ms }) => page.locator(click).first().click({ timeout: ms ?? 10000 }),
+  fill: (page, { fill }) => page.locator(fill[0]).first().fill(fill[1], { timeout: 10000 }),
+  pick: (page, { pick }) => page.locator(pick[0]).first().selectOption(pick[1], { timeout: 10000 }).then(() => null),
+  async count(page, { count, is, ms }) {
     for (const end = Date.now() + (ms ?? 10000); ; await page.waitForTimeout(100)) {
       const n = await page.locator(count).filter({ visible: true }).count();
       if (n === is) return n;
       if (Date.now() > end) throw new Error(`${n} of ${count}, not ${is}`);
     }
   },
-  async axe() {
+  async axe(page, { axe: rules }) {
     await page.evaluate(axe); /* a text given to the debugger: the page's policy is not asked */
-    return page.evaluate(async () => {
-      const { violations } = await window.axe.run(document, { resultTypes: ['violations'] });
+    return page.evaluate(async (only) => {
+      const { violations } = await window.axe.run(document, { resultTypes: ['violations'], ...only });
       return violations.filter((v) => ['serious', 'critical'].includes(v.impact)).flatMap((v) => v.nodes.map((n) => [v.id, v.help, n.html.slice(0, 200)]));
-    });
+    }, Array.isArray(rules) ? { runOnly: rules } : {});
   },
-  async size({ size, scheme }) {
+  async cpu(page, { cpu }) {
+    const [before, began] = [cpuOfBrowser(), process.hrtime.bigint()];
+    await page.waitForTimeout(cpu);
+    return (cpuOfBrowser() - before) / Number(process.hrtime.bigint() - began);
+  },
+  packed: (page) => page.evaluate(() => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].reduce((sum, r) => sum + r.encodedBodySize, 0)),
+  async size(page, { size, scheme }) {
     await page.setViewportSize({ width: size[0], height: size[1] });
     if (scheme) await page.emulateMedia({ colorScheme: scheme });
   },
 };
 
-const results = [];
-let failure = null;
-try {
-  await page.goto(job.url);
-  for (const step of job.steps) {
-    const name = Object.keys(actions).find((a) => a in step);
-    results.push(await actions[name](step) ?? null);
+async function run(job) {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: job.width ?? 1200, height: job.height ?? 900 }, colorScheme: job.scheme ?? 'light', timezoneId: 'UTC', locale: 'en-GB' });
+  const [steps, errors, requests] = [[], [], []];
+  let failure = null;
+  await context.addCookies(job.cookies ?? []);
+  const page = await context.newPage();
+  page.on('console', (m) => { if (['error', 'warning'].includes(m.type())) errors.push(m.text()); });
+  page.on('pageerror', (e) => errors.push(String(e)));
+  page.on('request', (r) => requests.push(r.url()));
+  await page.addInitScript(countFrames);
+  if (job.early) await page.addInitScript({ content: job.early });
+  try {
+    await page.goto(job.url);
+    for (const step of job.steps) {
+      const name = Object.keys(actions).find((a) => a in step);
+      steps.push(await actions[name](page, step) ?? null);
+    }
+  } catch (e) {
+    failure = String(e);
+    if (job.failed) await page.screenshot({ path: job.failed, fullPage: true }).catch(() => {});
+    errors.push(await page.locator('body').innerText({ timeout: 3000 }).catch(String));
   }
-} catch (e) {
-  failure = String(e);
-  if (job.failed) await page.screenshot({ path: job.failed, fullPage: true });
-  errors.push(await page.locator('body').innerText());
+  await context.close();
+  return { steps, failure, errors, requests };
 }
+
+for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(await run(JSON.parse(line))));
 await browser.close();
-console.log(JSON.stringify({ steps: results, failure, errors, requests }));
