@@ -210,8 +210,10 @@ void feed_notice(struct feed *f, struct span event, struct span data)
 /* Commands of msctl whose rows make up a sample. */
 static const struct {
     const char *cmd, *as;
-    bool one; /* the server's row, and those of its processes */
-} samples[] = {{"api server", "server", true}, {"storage list", "storages", false}};
+    bool one;  /* the server's row, and those of its processes */
+    bool some; /* refused where there is no such thing: no rows */
+} samples[] = {{"api server", "server", true, false}, {"storage list", "storages", false, false},
+    {"cluster", "cluster", false, true}};
 
 struct sampling {
     struct feed *feed;
@@ -259,9 +261,10 @@ static void sampled(void *arg, struct master_answer *a)
     struct sampling *s = arg;
     struct feed *f = s->feed;
     size_t at = s->at;
+    bool is = a->code == CTL_OK || (samples[at].some && a->code == CTL_FAILED);
 
     mem_free(s);
-    if (a->code == CTL_OK && buf_fmt(&f->server, "%s\"%s\":", at > 0 ? "," : "{", samples[at].as) &&
+    if (is && buf_fmt(&f->server, "%s\"%s\":", at > 0 ? "," : "{", samples[at].as) &&
         (samples[at].one ? add_server(&f->server, a) : add_list(&f->server, a, false)))
         sample_next(f, at + 1);
     else

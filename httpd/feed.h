@@ -18,7 +18,7 @@
 #define FEED_CLIENTS_MAX 200
 #define FEED_TICK_US     US_PER_S
 #define FEED_SERVER_S    2 /* between two samples of the server */
-#define FEED_PING_S      5
+#define FEED_PING_S      2
 #define FEED_QUEUE_MAX   (8u << 20) /* bytes that a client has not read: it is dropped */
 #define FEED_DETAILS_MAX 8          /* streams that one client looks at closely */
 

@@ -207,12 +207,12 @@ void control_keeper_gone(struct master *m)
 static bool api_may(struct span name)
 {
     static const char *const names[] = {"status", "api streams", "api stream", "api config", "api edit",
-        "cluster", "api export", "api exports", "api export end", "api probe", "api revisions",
-        "api revision", "api undo", "api rollback", "api server", "api history", "api keys", "api audit",
-        "storage list", "logs", "restart", "record", "pause", "resume", "broadcast", "archive vacuum",
-        "event", "events", "archive list", "archive lock", "archive unlock", "archive locks",
-        "archive delete", "archive ranges", "archive segments", "stream create", "stream set", "stream check",
-        "stream remove"};
+        "cluster", "cluster streams", "drain", "api export", "api exports", "api export end", "api probe",
+        "api revisions", "api revision", "api undo", "api rollback", "api server", "api history", "api keys",
+        "api audit", "storage list", "logs", "restart", "record", "pause", "resume", "broadcast",
+        "archive vacuum", "event", "events", "archive list", "archive lock", "archive unlock",
+        "archive locks", "archive delete", "archive ranges", "archive segments", "stream create",
+        "stream set", "stream check", "stream remove"};
 
     for (size_t i = 0; i < ARRAY_N(names); i++)
         if (span_is(name, names[i])) return true;

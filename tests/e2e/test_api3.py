@@ -309,7 +309,8 @@ def test_server(site):
     a.call("logs?process=cat", status=400)
     keys = {(k["section"], k["key"]): k for k in a.call("config/keys")["items"]}
     assert keys["<uid>", "dvr-chunk"]["min"] == 10000000 and "words" in keys["<uid>", "stream-access"]
-    assert a.call("cluster")["enabled"] is False
+    assert a.call("cluster")["enabled"] is False and a.call("cluster/streams")["items"] == []
+    assert "alone" in a.call("cluster/drain", "PUT", {"drained": True}, 409)["detail"] and a.call("cluster/drain", "PUT", {}, 422)
 
 
 # --- who asks, and what is not there ---

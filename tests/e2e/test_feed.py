@@ -104,6 +104,7 @@ def test_server_notices_details_and_pings(site):
         found.setdefault(name, data)
     assert found["stream"]["uid"] == "yard" and "frames" in found["stream"] and "streams" not in found
     assert found["server"]["storages"][0]["name"] == "default" and found["server"]["server"]
+    assert found["server"]["cluster"] == []
     assert abs(found["ping"]["t"] - time.time()) < 60
     mine = Events(s, "?topics=server,notices,streams", anna)
     mine.until("streams")

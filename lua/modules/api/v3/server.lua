@@ -74,19 +74,6 @@ local function logs(request)
     return http.answer(200, { items = items })
 end
 
--- A node that works alone has no cluster to ask.
-local function cluster()
-    local rows, busy = http.server("api server")
-    if not rows then return busy end
-    local said, silent = http.say("server", { cmd = "cluster", args = ms.array() })
-    if not said then return silent end
-    local nodes = ms.array()
-    for i, row in ipairs(said.code == 0 and said.rows or {}) do
-        nodes[i] = { node = row.node, host = row.host, state = row.state, since = row.since_s, streams = row.streams, flags = row.flags }
-    end
-    return http.answer(200, { enabled = said.code == 0, node = rows[1].node, nodes = nodes })
-end
-
 local function keys()
     local rows, busy = http.server("api keys")
     if not rows then return busy end
@@ -99,6 +86,5 @@ return {
     { "GET", "/server/history", history, id = "getServerHistory", right = "operate" },
     { "GET", "/storages", storages, id = "listStorages", right = "operate" },
     { "GET", "/logs", logs, id = "getLogs", right = "operate" },
-    { "GET", "/cluster", cluster, id = "getCluster", right = "operate" },
     { "GET", "/config/keys", keys, id = "listConfigKeys", right = "operate" },
 }
