@@ -21,6 +21,7 @@ import film
 import hls
 import live_figures
 import measure
+import panel_figures
 import tls_figures
 import tools
 import viewers
@@ -483,4 +484,4 @@ def film_against_nginx(scale, server, path):
     return result
 
 
-ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive, export, archive_figures.index, archive_figures.check, live_figures.latency, live_figures.siege, tls_figures.tls, fanout_figures.fanout, access_figures.access, api_figures.api)}
+ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive, export, archive_figures.index, archive_figures.check, live_figures.latency, live_figures.siege, tls_figures.tls, fanout_figures.fanout, access_figures.access, api_figures.api, panel_figures.panel_)}
