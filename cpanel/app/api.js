@@ -4,6 +4,7 @@ import { t } from './text.js';
 export const base = document.documentElement.dataset.api ?? '/api/v3';
 let csrf = null;
 let whenOut = () => {};
+let whenSilent = () => {};
 
 export class Problem extends Error {
   /* retry: seconds after which it may be tried again, where the server says so. */
@@ -14,6 +15,8 @@ export class Problem extends Error {
 }
 
 export function onSignedOut(run) { whenOut = run; }
+/* No call comes through any more. */
+export function onSilent(run) { whenSilent = run; }
 export function setCsrf(value) { csrf = value; }
 
 async function bodyOf(answer) {
@@ -39,6 +42,7 @@ export async function call(method, path, body, { etag, query, quiet, signal } = 
     answer = await fetch(url, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: 'no-store', signal });
   } catch (e) {
     if (e.name === 'AbortError') throw e;
+    whenSilent();
     throw new Problem(0);
   }
   const said = await bodyOf(answer);

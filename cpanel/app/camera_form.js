@@ -5,6 +5,7 @@ import { button, calm, el, field, icon, select } from './dom.js';
 import { dialog, toast } from './frame.js';
 import { probeResult } from './probe.js';
 import { t } from './text.js';
+import { hold, mayLeave } from './unsaved.js';
 
 const CHECK_MS = 500;
 
@@ -68,7 +69,10 @@ class Form {
     const more = el('details.whole', {}, el('summary', {}, t('form.more')), el('div.form', {}, ...FIELDS.filter((f) => f.more).map((f) => this.place(f))));
     this.form = el('form.form', { id: 'camera-form', novalidate: true, onsubmit: (e) => { e.preventDefault(); this.save(); }, oninput: () => this.changed() }, uid, ...first, more, this.remarks);
     this.saveButton = el('button.button.primary', { type: 'submit', form: 'camera-form' }, t('save'));
-    this.window = dialog(t(this.uid === null ? 'form.add' : 'form.edit', { name: this.uid ?? '' }), this.form, { wide: true, foot: [button(t('cancel'), () => this.window.close()), this.saveButton] });
+    const dirty = () => Object.keys(this.values()).length > 0 || (this.uid === null && this.uidField.value !== '');
+    const free = hold(dirty);
+    this.window = dialog(t(this.uid === null ? 'form.add' : 'form.edit', { name: this.uid ?? '' }), this.form,
+      { wide: true, foot: [button(t('cancel'), () => this.window.leave()), this.saveButton], mayClose: () => mayLeave(dirty), onclose: free });
     this.showNeeded();
     (this.uid === null ? this.uidField : this.inputs.get('stream-name')).focus();
   }

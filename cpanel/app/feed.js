@@ -1,9 +1,9 @@
 /* Everything that is live comes by one stream of server-sent events, which this keeps: rows of all streams, the server's
- * state, notices. The server beats at least every five seconds; a line that is silent for longer counts as dead at once,
+ * state, notices. The server beats every two seconds; a line that is silent for much longer counts as dead at once,
  * and what it said last is old from then on. */
 import { base, get } from './api.js';
 
-const SILENT_MS = 11000;
+const SILENT_MS = 6000;
 const SAMPLE_MS = 1000;
 const AGAIN_MS = [500, 1000, 2000, 4000, 8000];
 export const HISTORY = 90; /* samples of a stream's bitrate that are kept */
@@ -50,6 +50,11 @@ function lost() {
   source = null;
   setAlive(false);
   retry = setTimeout(reopen, AGAIN_MS[Math.min(tries++, AGAIN_MS.length - 1)]);
+}
+
+/* Somebody's call had no answer: the line is no better. */
+export function doubt() {
+  if (alive) lost();
 }
 
 /* An event stream does not say why it was refused: the session does. Who is signed out meanwhile is shown the sign-in page. */

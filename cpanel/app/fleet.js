@@ -64,6 +64,7 @@ class Fleet {
     this.search.addEventListener('input', calm(120, () => this.choose({ text: this.search.value })));
     const order = select(Object.keys(orders).map((o) => [o, t(`sort.${o}`)]), this.view.order, { 'aria-label': t('fleet.sort'), title: t('fleet.sort'), onchange: (e) => this.choose({ order: e.target.value }) });
     const group = select(Object.keys(groupings).map((g) => [g, t(`group.${g}`)]), this.view.group, { 'aria-label': t('fleet.group'), title: t('fleet.group'), onchange: (e) => this.choose({ group: e.target.value }) });
+    this.choosing = may('operate') ? button(t('fleet.choose'), () => this.setChoosing(this.grid.dataset.choosing !== 'true'), { icon: 'check', kind: 'choose-button', 'aria-pressed': 'false' }) : null;
     const add = may('configure') ? button(t('fleet.add'), () => openForm(null), { kind: 'primary', icon: 'plus' }) : null;
     this.every = el('input', { type: 'checkbox', 'aria-label': t('fleet.select_all'), onclick: () => this.selectAll(this.every.checked) });
     const heads = [['c-check', may('operate') ? this.every : el('span.sr', {}, t('fleet.select_all'))], ['c-shot', el('span.sr', {}, t('head.picture'))], ['c-name', t('head.camera')], ['c-state', t('head.state')],
@@ -74,7 +75,7 @@ class Fleet {
     this.none = el('div.empty', { hidden: true });
     this.bulk = this.bulkBar();
     root.append(el('h1.sr', {}, t('nav.fleet')),
-      el('div.fleet-head', {}, el('div.chips', { role: 'group', 'aria-label': t('fleet.filter') }, ...Object.values(this.chips)), el('div.fleet-tools', {}, el('div.search', {}, icon('search'), this.search), group, order, add)),
+      el('div.fleet-head', {}, el('div.chips', { role: 'group', 'aria-label': t('fleet.filter') }, ...Object.values(this.chips)), el('div.fleet-tools', {}, el('div.search', {}, icon('search'), this.search), group, order, this.choosing, add)),
       this.grid, this.none);
     document.body.append(this.bulk);
     this.grid.addEventListener('keydown', (e) => this.key(e));
@@ -88,12 +89,20 @@ class Fleet {
     return chip;
   }
 
+  /* On a phone there is room for boxes to tick only while cameras are chosen. */
+  setChoosing(on) {
+    mark(this.grid, 'choosing', String(on));
+    this.choosing?.setAttribute('aria-pressed', String(on));
+    if (!on) this.clearSelection();
+  }
+
   bulkBar() {
     this.bulkText = el('strong.num');
+    this.everyBelow = el('input', { type: 'checkbox', onclick: () => this.selectAll(this.everyBelow.checked) });
     const act = (key, sign, run, kind) => button(t(key), () => run([...this.selected]), { icon: sign, kind: kind ?? '' });
-    return el('div.bulk', { role: 'toolbar', 'aria-label': t('bulk.label'), hidden: true }, this.bulkText, act('action.restart', 'restart', restart), act('action.enable', 'power', (u) => enable(u, true)),
+    return el('div.bulk', { role: 'toolbar', 'aria-label': t('bulk.label'), hidden: true }, el('span.bulk-head', {}, el('label.bulk-all', {}, this.everyBelow, t('fleet.select_all')), this.bulkText), act('action.restart', 'restart', restart), act('action.enable', 'power', (u) => enable(u, true)),
       act('action.disable', 'power', (u) => enable(u, false)), act('action.pause', 'pause', (u) => pause(u, true)), act('action.resume', 'record', (u) => pause(u, false)),
-      act('action.remove', 'trash', async (u) => { if (await removeCameras(u)) this.clearSelection(); }, 'danger'), iconButton('close', t('bulk.clear'), () => this.clearSelection()));
+      act('action.remove', 'trash', async (u) => { if (await removeCameras(u)) this.clearSelection(); }, 'danger'), iconButton('close', t('bulk.clear'), () => this.setChoosing(false)));
   }
 
   rowEvents() {
@@ -193,8 +202,10 @@ class Fleet {
     const n = this.selected.size;
     this.bulk.hidden = n === 0;
     say(this.bulkText, t('fleet.selected', { n }));
-    this.every.checked = n > 0 && n === this.shown.length;
-    this.every.indeterminate = n > 0 && n < this.shown.length;
+    for (const box of [this.every, this.everyBelow]) {
+      box.checked = n > 0 && n === this.shown.length;
+      box.indeterminate = n > 0 && n < this.shown.length;
+    }
   }
 
   /* --- keys: arrows and Page keys go from camera to camera, Space selects, Enter opens (the link has the focus) --- */

@@ -78,6 +78,7 @@ export function showFrame(who) {
   document.body.dataset.role = who.role;
   for (const a of document.querySelectorAll('[data-nav="server"]')) a.hidden = !may('operate');
   $('user').replaceChildren(icon('user'), el('span.user-name', {}, who.user));
+  $('user').setAttribute('aria-label', who.user);
   $('user').addEventListener('click', openUserMenu);
   $('banner').hidden = !who.banner;
   say($('banner-text'), who.secure ? who.banner ?? '' : t('session.insecure'));
@@ -134,18 +135,25 @@ export function showPageError(root, title, e) {
 
 /* --- dialogs --- */
 
-/* A window over the page; { close, box }. It closes by Escape and by its button; what is below cannot be reached meanwhile. */
-export function dialog(title, content, { wide = false, foot = [], onclose } = {}) {
+/* A window over the page; { close, leave, box }. It closes by Escape and by its button; what is below cannot be reached meanwhile.
+ * mayClose: asked before, but not by close(); resolves to whether it may. */
+export function dialog(title, content, { wide = false, foot = [], onclose, mayClose } = {}) {
   const head = el('h2', {}, title);
+  const leave = async () => { if (!mayClose || (await mayClose())) box.close(); };
   const box = el(`dialog.dialog${wide ? '.wide' : ''}`, { 'aria-label': title },
-    el('header', {}, head, iconButton('close', t('close'), () => box.close())), el('div.dialog-body', {}, content), foot.length ? el('footer', {}, ...foot) : null);
+    el('header', {}, head, iconButton('close', t('close'), leave)), el('div.dialog-body', {}, content), foot.length ? el('footer', {}, ...foot) : null);
   box.addEventListener('close', () => {
     box.remove();
     onclose?.();
   });
+  box.addEventListener('cancel', (e) => {
+    if (e.target !== box || !mayClose) return;
+    e.preventDefault();
+    leave();
+  });
   document.body.append(box);
   box.showModal();
-  return { box, close: () => box.close() };
+  return { box, leave, close: () => box.close() };
 }
 
 /* Resolves to true when it was meant. */

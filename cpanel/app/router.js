@@ -3,6 +3,7 @@ import { el } from './dom.js';
 import { markNav, setTitle, showPageError } from './frame.js';
 import { may } from './session.js';
 import { t } from './text.js';
+import { mayLeave, unsaved } from './unsaved.js';
 
 export const home = document.documentElement.dataset.base ?? '/cpanel';
 
@@ -16,6 +17,7 @@ const pages = [
 let root = null;
 let leave = null; /* of the page that is shown */
 let turn = 0;
+let shown = ''; /* the URL of that page */
 
 export function route(url) {
   if (url.pathname !== home && !url.pathname.startsWith(`${home}/`)) return null;
@@ -29,6 +31,7 @@ export function route(url) {
 
 async function show() {
   const mine = ++turn;
+  shown = location.href;
   const found = route(new URL(location.href));
   leave?.();
   leave = null;
@@ -52,7 +55,19 @@ async function show() {
   root.removeAttribute('aria-busy');
 }
 
-export function go(path, { replace = false } = {}) {
+/* By the browser's arrows the URL has changed already: who stays gets it back. */
+async function back() {
+  if (!unsaved()) {
+    show();
+    return;
+  }
+  const wanted = location.href;
+  history.pushState(null, '', shown);
+  if (await mayLeave()) go(wanted, { sure: true });
+}
+
+export async function go(path, { replace = false, sure = false } = {}) {
+  if (!sure && !(await mayLeave())) return;
   if (replace) history.replaceState(null, '', path);
   else history.pushState(null, '', path);
   show();
@@ -66,12 +81,13 @@ export function keepQuery(values) {
   for (const [key, value] of Object.entries(values)) if (value) query.set(key, value);
   const text = query.toString();
   history.replaceState(null, '', location.pathname + (text ? `?${text}` : ''));
+  shown = location.href;
 }
 
 export const cameraPath = (uid, query = '') => `${home}/camera/${encodeURIComponent(uid)}${query}`;
 
 export function start(element) {
   root = element;
-  window.addEventListener('popstate', show);
+  window.addEventListener('popstate', back);
   show();
 }

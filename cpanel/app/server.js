@@ -8,6 +8,7 @@ import { t } from './text.js';
 
 const sections = [
   { name: 'overview', right: 'operate', load: () => import('./server_overview.js') },
+  { name: 'cluster', right: 'operate', load: () => import('./server_cluster.js') },
   { name: 'sessions', right: 'operate', load: () => import('./server_sessions.js') },
   { name: 'changes', right: 'configure', load: () => import('./server_changes.js') },
   { name: 'log', right: 'operate', load: () => import('./server_log.js') },

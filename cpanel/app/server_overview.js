@@ -4,6 +4,7 @@ import { el, icon, mark, say } from './dom.js';
 import * as feed from './feed.js';
 import { plotOf } from './plot.js';
 import { counts } from './fleet_view.js';
+import { nodesOf, nodeTone } from './server_cluster.js';
 import { bits, bytes, duration, fullText, number, percent, shortText, t, word } from './text.js';
 
 const LIVE_S = 2 * 3600; /* of samples of the feed that are kept behind the day's */
@@ -68,7 +69,7 @@ class Overview {
     for (const row of history?.items ?? []) this.add(at.map((i) => row[i]));
     if (server) this.showServer(server);
     get('/storages').then(({ items }) => this.closed || this.showDisks(items), () => {});
-    this.showCluster(cluster);
+    if (cluster) this.showCluster(cluster.enabled ? nodesOf(cluster.nodes) : null);
     this.plots = await Promise.all(PLOTS.map((p, i) => plotOf(this.boxes[i], { series: p.series.map((s) => ({ label: t(`series.${s}`) })), value: p.value, most: p.most })));
     if (this.closed) for (const plot of this.plots) plot.close();
     else this.draw();
@@ -91,6 +92,7 @@ class Overview {
     this.draw();
     this.showServer({ ...feed.server.server, processes: feed.server.processes });
     this.showDisks(feed.server.storages.map(storageOf));
+    this.showCluster(feed.server.cluster?.length ? nodesOf(feed.server.cluster) : null);
     this.showStreams();
   }
 
@@ -133,10 +135,14 @@ class Overview {
     }));
   }
 
-  showCluster(c) {
-    const streams = [...feed.streams.values()].filter((s) => s.record === 'on').length;
-    if (!c?.enabled) this.nodes.replaceChildren(el('p.soft', {}, t('cluster.off', { n: streams })));
-    else this.nodes.replaceChildren(el('ul.lines', {}, ...c.nodes.map((n) => el('li', {}, el('strong', {}, n.host ?? String(n.id)), el('span.pill', {}, n.status ?? ''), el('span.soft', {}, n.ltime ? fullText(n.ltime) : '')))));
+  /* rows of the nodes; null: this node works alone. */
+  showCluster(nodes) {
+    const key = JSON.stringify(nodes?.map((n) => [n.node, n.state, n.streams, n.flags]) ?? feed.streams.size);
+    if (this.clusterKey === key) return;
+    this.clusterKey = key;
+    const n = [...feed.streams.values()].filter((s) => s.record === 'on').length;
+    this.nodes.replaceChildren(nodes === null ? el('p.soft', {}, t('cluster.off', { n })) : el('ul.lines', {}, ...nodes.map((x) => el('li', {}, el('strong', {}, `${t('cluster.node')} ${x.node}`), el('span.pill', { 'data-tone': nodeTone(x) }, word('node_state', x.state)),
+      el('span.soft.grow', {}, x.host || (x.self ? t('cluster.this') : '')), el('span.soft.num', {}, x.streams === undefined ? '' : t('cluster.n_streams', { n: x.streams }))))));
   }
 }
 

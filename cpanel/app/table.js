@@ -1,12 +1,14 @@
 /* A list of things as a table that is loaded whole, with a note while it is and where there is nothing. */
-import { el } from './dom.js';
+import { button, el } from './dom.js';
 import { t } from './text.js';
 
-/* columns: [{ title, cell(item) -> element or text, right }]. */
+/* columns: [{ title, cell(item) -> element or text, right }]. On a phone each item is a card, so the roles of a table are said. */
 export function table(columns, items, { none, row } = {}) {
   if (items.length === 0) return el('p.soft.table-none', {}, none ?? t('list.none'));
-  return el('div.table-wrap', {}, el('table.table', {}, el('thead', {}, el('tr', {}, ...columns.map((c) => el(`th${c.right ? '.right' : ''}`, { scope: 'col' }, c.title || el('span.sr', {}, t('head.actions')))))),
-    el('tbody', {}, ...items.map((item) => el('tr', row?.(item) ?? {}, ...columns.map((c) => el(`td${c.right ? '.right' : ''}`, {}, c.cell(item) ?? '')))))));
+  const right = (c) => (c.right ? '.right' : '');
+  const head = (c) => el(`th${right(c)}`, { scope: 'col', role: 'columnheader' }, c.title || el('span.sr', {}, t('head.actions')));
+  const line = (item) => el('tr', { role: 'row', ...row?.(item) }, ...columns.map((c) => el(`td${right(c)}`, { role: 'cell', 'data-label': c.title }, el('div.cell-in', {}, c.cell(item) ?? ''))));
+  return el('div.table-wrap', {}, el('table.table.cards', { role: 'table' }, el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, ...columns.map(head))), el('tbody', { role: 'rowgroup' }, ...items.map(line))));
 }
 
 /* A card whose content is loaded, and can be loaded anew. { element, load } */
@@ -16,9 +18,9 @@ export function loaded(load, { title, tools = [] } = {}) {
   const again = async () => {
     if (!body.children.length) body.replaceChildren(el('p.inline.soft', {}, el('span.spin'), t('loading')));
     try {
-      body.replaceChildren(await load());
+      body.replaceChildren(...[await load()].flat());
     } catch (e) {
-      body.replaceChildren(el('p.notice.bad', {}, e.message));
+      body.replaceChildren(el('p.notice.bad', { role: 'alert' }, e.message), el('p.table-again', {}, button(t('again'), again, { icon: 'restart' })));
     }
   };
   again();

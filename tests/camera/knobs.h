@@ -112,6 +112,7 @@ enum { HEADS_NORMAL, HEADS_LOWER, HEADS_LF, HEADS_NO_CSEQ, HEADS_BLANKS, HEADS_C
     TEXT(user, "user", "login") \
     TEXT(pass, "pass", "password") \
     TEXT(realm, "realm", "realm of the challenge (U9)") \
+    TEXT(title, "title", "session's name in the SDP instead of the stream's") \
     TEXT(redirect, "redirect", "URL: DESCRIBE gets 302 with it (C15)") \
     TEXT(sdp_file, "sdp-file", "SDP sent instead of the right one (S rows)")
 /* clang-format on */

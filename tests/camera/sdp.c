@@ -99,8 +99,8 @@ static void write_track(struct buf *to, const struct stream *s, unsigned track, 
 
 void sdp_write(struct buf *to, const struct stream *s, struct span base)
 {
-    buf_fmt(
-        to, "v=0\r\no=- %u 1 IN IP4 0.0.0.0\r\ns=%s\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n", s->index + 1, s->name);
+    buf_fmt(to, "v=0\r\no=- %u 1 IN IP4 0.0.0.0\r\ns=%s\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n", s->index + 1,
+        s->k.title[0] ? s->k.title : s->name);
     if (s->k.control != CONTROL_NONE) buf_text(to, "a=control:*\r\n");
     for (unsigned t = 0; t < s->n_tracks; t++) write_track(to, s, t, base);
 }

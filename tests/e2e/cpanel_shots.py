@@ -8,9 +8,18 @@ PAGES = {
     "signin": (None, []),
     "fleet": ("", [{"until": "[...document.querySelectorAll('.shot img')].filter((i) => i.naturalWidth > 0).length >= 5", "ms": 30000}, {"wait": 12000}]),
     "camera": ("/camera/gate", [{"until": "(document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames ?? 0) > 25", "ms": 30000}, {"wait": 4000}]),
+    "archive": ("/camera/gate", [{"click": ".line-tools >> text=Cut"}, {"click": "#tab-history"}, {"wait": 3000}]),
+    "doctor": ("/camera/cellar", [{"click": "text=Why is it black?"}, {"text": "dialog .notice", "has": "wrong", "ms": 40000}]),
+    "form": ("", [{"click": ".row[data-uid=yard] .c-more button"}, {"click": "[role=menu] >> text=Edit"}, {"wait": 800}]),
     "wall": ("/wall", [{"wait": 6000}]),
     "server": ("/server", [{"until": "document.querySelectorAll('.uplot canvas').length === 5", "ms": 20000}, {"wait": 5000}]),
+    "cluster": ("/server/cluster", [{"text": ".server-body", "has": "Main gate"}]),
+    "sessions": ("/server/sessions", [{"wait": 1500}]),
+    "changes": ("/server/changes", [{"wait": 1500}]),
+    "log": ("/server/log", [{"text": ".server-body pre", "has": "httpd"}]),
     "settings": ("/server/settings", [{"until": "document.querySelectorAll('.settings .table').length > 5", "ms": 20000}]),
+    "tokens": ("/server/tokens", [{"wait": 1500}]),
+    "audit": ("/server/audit", [{"text": ".table", "has": "sign in"}]),
 }
 LOOKS = {"light": ("light", 1280, 800), "dark": ("dark", 1280, 800), "phone": ("light", 390, 780)}
 
@@ -23,4 +32,5 @@ def main(folder):
                 panel(server, path or "", *steps, {"wait": 500}, shot, role="root" if path is not None else None, scheme=scheme, width=width, height=height)
 
 
-main(pathlib.Path(sys.argv[1]))
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))

@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+import tools
 from server import MediaServer, need_server
 from tools import wait_for
 
@@ -44,6 +45,17 @@ def test_everything_it_names_is_there(panel):
         total += len(get(panel, path, {"Accept-Encoding": "gzip"}).body)
     print(f"first load: {total} bytes packed")
     assert total < LIMIT
+
+
+def test_every_string_is_there_in_every_language():
+    """What the pages ask for by name is in both files, and none has what the other lacks."""
+    folder = tools.ROOT / "cpanel"
+    names = {lang: set(re.findall(r"(?:^  |, )(?:'([^']+)'|([a-z]\w*)): (?=['\"{])", (folder / "text" / f"{lang}.js").read_text(), re.M)) for lang in ("en", "ru")}
+    forms = {"one", "few", "many", "other"}
+    en, ru = ({a or b for a, b in names[lang]} - forms for lang in ("en", "ru"))
+    assert en == ru and len(en) > 400
+    asked = {name for path in (folder / "app").glob("*.js") for name in re.findall(r"\bt\('([^'$]+)'", path.read_text())}
+    assert asked <= en, asked - en
 
 
 def test_language_of_the_browser(panel):

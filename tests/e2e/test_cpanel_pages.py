@@ -111,6 +111,16 @@ def test_camera_live_and_archive(site):
     assert 0.02 < got[17] - got[15] < 0.2 and got[19] == 2
 
 
+def test_nothing_of_a_camera_becomes_markup(site):
+    """Its name, the title of its SDP, what its log says of both."""
+    server, _ = site
+    got = panel(
+        server, "/camera/hall", {"text": "h1", "has": EVIL}, {"click": "#tab-tracks"}, {"text": "#tab-panel pre", "has": EVIL}, HARMLESS, {"click": "#tab-setup"}, {"text": "#tab-panel pre", "has": EVIL}, HARMLESS, {"click": "#tab-log"}, {"text": "#tab-panel", "has": "hall"}, HARMLESS,
+        {"click": "text=Why is it black?"}, {"text": "dialog .notice", "has": "works", "ms": 40000}, HARMLESS,
+    )
+    assert [r for r in got if isinstance(r, list)] == [[None, 0, 0]] * 4
+
+
 def test_camera_details(site):
     server, _ = site
     got = panel(
@@ -177,33 +187,81 @@ def test_roles(site):
     assert "Settings" not in got[1] and "Log" in got[1]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_serious_for_assistive_technology(site, scheme):
+# Every page, and what is there once it is drawn.
+PAGES = {
+    "": ".rows .row", "/camera/gate": ".side dl", "/wall": ".tile", "/server": ".disks .card", "/server/cluster": ".table a", "/server/sessions": ".table-none, .table", "/server/changes": ".table-none, .table",
+    "/server/log": "pre", "/server/settings": ".settings .table", "/server/tokens": "form", "/server/audit": ".table",
+}
+
+
+def opened(path):
+    return [{"visit": f"/cpanel{path}"}, {"until": f"document.querySelectorAll('{PAGES[path]}').length > 0", "ms": 15000}]
+
+
+def test_cluster(site):
+    """Nodes and who records what; a node that is drained, and takes its cameras back."""
     server, _ = site
+    got = panel(
+        server, "/server/cluster", {"text": ".server-body", "has": "Not heard yet"}, {"text": ".server-body", "has": "this one"}, {"count": "tr:has-text('Main gate'):has-text('1, 2')", "is": 1}, {"click": "text=Give its cameras away"}, {"click": "dialog .button.primary"},
+        {"text": ".toast", "has": "given away"}, {"text": ".server-body", "has": "gives its cameras away"}, {"click": "text=Take its cameras back"}, {"text": ".toast:last-child", "has": "takes its cameras back"}, {"fill": ["input[type=search]", "yard"]}, {"count": "tbody a", "is": 1},
+    )
+    assert got
+    assert {"drain", "drain off"} <= {f"{r['what']} {r['on']}".strip() for r in server.rows("audit")}
+    got = panel(server, "/server/cluster", {"text": ".server-body", "has": "this one"}, {"eval": "document.body.innerText.includes('Give its cameras away')"}, role="admin")
+    assert got[1] is False
+
+
+def test_unsaved_edits_are_asked_for(site):
+    """By the window's button, by Escape, by going elsewhere; what was typed stays until it is meant."""
+    server, _ = site
+    ask = "dialog[open] >> nth=1"
+    got = panel(
+        server, "", {"click": row("yard") + " .c-more button"}, {"click": "[role=menu] >> text=Edit"}, {"count": "dialog", "is": 1}, {"press": "Escape"}, {"count": "dialog", "is": 0},
+        {"click": row("yard") + " .c-more button"}, {"click": "[role=menu] >> text=Edit"}, {"fill": ["input[name=stream-name]", "Other"]}, {"press": "Escape"}, {"text": "dialog:last-of-type", "has": "not saved yet"}, {"click": ask + " >> text=Cancel"},
+        {"eval": "document.querySelector('input[name=stream-name]').value"}, {"eval": "dispatchEvent(new Event('beforeunload', { cancelable: true }))"}, {"click": "dialog footer >> text=Cancel"}, {"click": ask + " >> .danger"}, {"count": "dialog", "is": 0},
+        {"eval": "dispatchEvent(new Event('beforeunload', { cancelable: true }))"},
+    )
+    assert got[11:13] == ["Other", False] and got[-1] is True
+
+
+def test_nothing_serious_for_assistive_technology(site):
+    """On every page; what is dark differs in its colours only (base.css)."""
+    server, _ = site
+    light, dark = ({"size": [1200, 900], "scheme": scheme} for scheme in ("light", "dark"))
+    looks = [{"axe": True}, dark, {"axe": ["color-contrast"]}, light]
     steps = []
-    for path, there in (("", ".rows .row"), ("/camera/gate", ".side dl"), ("/wall", ".tile"), ("/server", ".table"), ("/server/settings", ".settings .table"), ("/server/tokens", "form"), ("/server/log", "pre")):
-        steps += [{"visit": f"/cpanel{path}"}, {"until": f"document.querySelectorAll('{there}').length > 0", "ms": 15000}, {"axe": True}]
-    steps += [{"visit": "/cpanel"}, {"click": "text=Add camera"}, {"axe": True}]
-    found = [r for r, step in zip(panel(server, "", *steps, scheme=scheme, timeout=150), steps) if "axe" in step]
-    assert len(found) == 8 and not any(found), json.dumps(found, indent=1)
+    for path in PAGES:
+        steps += [*opened(path), *looks]
+    steps += [{"visit": "/cpanel"}, {"click": "text=Add camera"}, *looks]
+    found = [r for r, step in zip(panel(server, "", *steps, timeout=150), steps) if "axe" in step]
+    assert len(found) == 2 * (len(PAGES) + 1) and not any(found), json.dumps(found, indent=1)
 
 
 def test_phone_and_russian(site):
     server, _ = site
     wide = {"eval": "document.documentElement.scrollWidth"}
     steps = []
-    for path in ("", "/camera/gate", "/wall", "/server", "/server/tokens"):
-        steps += [{"visit": f"/cpanel{path}"}, {"wait": 800}, wide]
+    for path in PAGES:
+        steps += [*opened(path), wide]
     got = panel(server, "", {"eval": "localStorage.setItem('cpanel.language', 'ru')"}, *steps, {"visit": "/cpanel"}, {"text": ".chips", "has": "Работают"}, width=320, height=700)
-    assert [w for w in got if isinstance(w, int)] == [320] * 5
+    assert [w for w in got if isinstance(w, int)] == [320] * len(PAGES)
+
+
+def test_many_at_once_on_a_phone(site):
+    """Boxes to tick come with a button; then all that can be done with many is there."""
+    server, _ = site
+    got = panel(
+        server, "?q=gate", {"count": ".rows .row", "is": 2}, {"count": ".rows input[type=checkbox]", "is": 0}, {"click": "text=Choose"}, {"click": row("gate") + " input"}, {"text": ".bulk strong", "has": "1 camera"}, {"click": ".bulk-all input"}, {"text": ".bulk strong", "has": "2 cameras"},
+        {"eval": "[...document.querySelectorAll('.bulk button')].every((b) => { const r = b.getBoundingClientRect(); return r.left >= 0 && r.right <= innerWidth && r.bottom <= innerHeight; })"}, {"axe": True},
+        {"click": ".bulk >> text=Restart"}, {"text": ".toast:last-child", "has": "2 cameras are restarting"}, {"click": ".bulk > .icon-button"}, {"count": ".rows input[type=checkbox]", "is": 0}, width=360, height=740,
+    )
+    assert got[7] is True and got[8] == []
 
 
 @pytest.mark.limit(120)
-def test_a_dead_line_greys_the_page(server, camera):
-    """httpd dies while the page is open, and takes the sign-in with it: grey at once, then the sign-in page."""
-    cam = camera(dict(source="small.h264"))
-    s = server({"cam": cam.url()}, sections={"server/module/users": USERS})
-    s.wait_state("cam")
+def test_a_dead_line_greys_the_page(site):
+    """httpd dies while the page is open, and takes the sign-in with it: grey at once, then the sign-in page. The last one here: who was signed in is not any more."""
+    s, _ = site
     s.expects_signals = True
 
     def kill():
@@ -213,6 +271,6 @@ def test_a_dead_line_greys_the_page(server, camera):
     killer = threading.Thread(target=kill)
     killer.start()
     seen = {"eval": "new MutationObserver(() => { if (document.body.dataset.line === 'dead') sessionStorage.dead = getComputedStyle(document.getElementById('page')).filter; }).observe(document.body, { attributes: true })"}
-    got = panel(s, "/camera/cam", seen, {"text": ".signin h1", "has": "media-server", "ms": 60000}, {"eval": "sessionStorage.dead"}, also=("net::ERR_", "WebSocket connection to"))
+    got = panel(s, "/camera/gate", seen, {"text": ".signin h1", "has": "media-server", "ms": 60000}, {"eval": "sessionStorage.dead"}, also=("net::ERR_", "WebSocket connection to"))
     killer.join()
     assert "grayscale" in got[2]
