@@ -33,7 +33,8 @@ local SCRIPTS = { "app/main.js" }
 
 -- Asked for together with the page, and not one after the other.
 local EARLY = {
-    "app/api.js", "app/dom.js", "app/feed.js", "app/frame.js", "app/icons.js", "app/menu.js", "app/router.js", "app/session.js", "app/text.js", "app/unsaved.js",
+    "app/api.js", "app/dom.js", "app/feed.js", "app/frame.js", "app/icons.js", "app/menu.js", "app/router.js", "app/session.js", "app/text.js",
+    "app/unsaved.js",
 }
 local LANGUAGES = { "en", "ru" } -- the first one where a browser reads none of them
 

@@ -13,8 +13,9 @@ local function seconds(ms_or_nil) return ms_or_nil and ms_or_nil / 1000 end
 
 local function node_of(row)
     return {
-        node = row.node, self = row.flags:find("self", 1, true) ~= nil, host = row.host, address = row.address, state = row.state, since = row.since_s,
-        flags = row.flags, drained = row.flags:find("drained", 1, true) ~= nil, paths = row.paths, flaps = row.flaps, heard = seconds(row.heard_ms),
+        node = row.node, self = row.flags:find("self", 1, true) ~= nil, host = row.host, address = row.address,
+        state = row.state, since = row.since_s, flags = row.flags,
+        drained = row.flags:find("drained", 1, true) ~= nil, paths = row.paths, flaps = row.flaps, heard = seconds(row.heard_ms),
         clock = seconds(row.clock_ms), streams = row.streams, term = row.term, left = row.left,
     }
 end
