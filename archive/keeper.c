@@ -42,7 +42,7 @@ static void send_state(const struct store *s)
     struct packer *m;
 
     if (!ch) return;
-    m = channel_begin(ch, MSG_STORAGE_STATE, 14);
+    m = channel_begin(ch, MSG_STORAGE_STATE, 15);
     pack_kv_text(m, "name", s->conf.name);
     pack_kv_text(m, "state", storage_state_name(stalled ? STORAGE_FAILED : s->report.state));
     pack_kv_u64(m, "errno", (uint64_t)(stalled ? ETIMEDOUT : s->report.err));
@@ -57,6 +57,7 @@ static void send_state(const struct store *s)
     pack_kv_i64(m, "full_s", s->report.forecast.full_us / US_PER_S);
     pack_kv_i64(m, "keeps_s", s->report.forecast.keeps_us / US_PER_S);
     pack_kv_i64(m, "ahead_s", s->report.ahead_us / US_PER_S);
+    pack_kv_u64(m, "spare", s->report.forecast.spare);
     channel_end(ch, NULL, 0);
 }
 

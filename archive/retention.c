@@ -90,17 +90,19 @@ void retention_sum_add(
     struct retention_sum *s, const struct retention_stream *st, uint64_t bytes, usec_t now_us)
 {
     bool endless = st->duration_us == 0;
+    uint64_t wants = bytes;
 
     s->footage = plus(s->footage, bytes);
     s->rate = plus(s->rate, st->rate);
     if (st->oldest_us > 0 && (s->oldest_us == 0 || st->oldest_us < s->oldest_us))
         s->oldest_us = st->oldest_us;
     if (endless || now_us - st->oldest_us < st->duration_us) s->growth = plus(s->growth, st->rate);
-    if (st->rate == 0)
-        s->wanted = plus(s->wanted, bytes);
+    if (st->rate > 0) wants = endless ? UINT64_MAX : times(st->rate, (uint64_t)(st->duration_us / US_PER_S));
+    s->wanted = plus(s->wanted, wants);
+    if (endless)
+        s->endless = plus(s->endless, st->rate);
     else
-        s->wanted =
-            plus(s->wanted, endless ? UINT64_MAX : times(st->rate, (uint64_t)(st->duration_us / US_PER_S)));
+        s->kept = plus(s->kept, wants);
 }
 
 struct retention_forecast retention_forecast(
@@ -108,8 +110,9 @@ struct retention_forecast retention_forecast(
 {
     uint64_t begin = retention_begin(r), room = r->free > begin ? r->free - begin : 0;
     struct retention_forecast f = {0};
-    uint64_t holds = plus(s->footage, room);
+    uint64_t holds = plus(s->footage, room), stays = plus(s->kept, times(s->endless, HOUR_S));
 
+    f.spare = holds > stays ? holds - stays : 0;
     if (s->rate == 0) return f;
     f.keeps_us = (usec_t)MIN(holds / s->rate, (uint64_t)INT32_MAX) * US_PER_S;
     if (s->wanted > holds && s->growth > 0)

@@ -53,6 +53,8 @@ struct retention_sum { /* of all streams of a storage */
     uint64_t rate;     /* all that comes in */
     uint64_t growth;   /* of those that do not delete by age yet */
     uint64_t wanted;   /* bytes when each holds its duration; UINT64_MAX: without end */
+    uint64_t kept;     /* the same of those that have a duration: what is not to go before its time */
+    uint64_t endless;  /* bytes a second of those that have none */
     uint64_t footage;  /* bytes */
     usec_t oldest_us;
 };
@@ -61,6 +63,8 @@ void retention_sum_add(
 struct retention_forecast {
     usec_t full_us;  /* when deleting for the floor begins; 0: never, as it is now */
     usec_t keeps_us; /* so long a time fits here at this rate; 0: not known */
+    uint64_t
+        spare; /* bytes that may come beside what comes within an hour, and nothing goes before its time */
 };
 struct retention_forecast retention_forecast(
     const struct retention_sum *s, const struct retention_room *r, usec_t now_us);

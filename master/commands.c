@@ -369,7 +369,7 @@ static bool row_storages(struct session *s, struct packer *p)
     st = &c->storages[s->at++];
     seen = storages_seen(&s->m->storages, st->name);
     pack_map(p,
-        seen ? 11 + (seen->oldest_s > 0) + (seen->keeps_s > 0) + (seen->full_s > 0) + (seen->ahead_s > 0) +
+        seen ? 12 + (seen->oldest_s > 0) + (seen->keeps_s > 0) + (seen->full_s > 0) + (seen->ahead_s > 0) +
                 (seen->index_path != NULL)
              : 3);
     pack_kv_text(p, "name", st->name);
@@ -384,6 +384,7 @@ static bool row_storages(struct session *s, struct packer *p)
     pack_kv_u64(p, "footage", seen->footage);
     pack_kv_u64(p, "rate_bps", seen->rate * 8);
     pack_kv_u64(p, "locked", seen->held);
+    pack_kv_u64(p, "spare", seen->spare);
     if (seen->oldest_s > 0) pack_kv_i64(p, "oldest_s", seen->oldest_s);
     if (seen->keeps_s > 0) pack_kv_i64(p, "keeps_s", seen->keeps_s);
     if (seen->full_s > 0) pack_kv_i64(p, "full_s", seen->full_s);

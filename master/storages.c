@@ -182,6 +182,7 @@ void storages_on_state(struct storages *s, const struct conf *c, const struct pa
     seen->full_s = packed_i64(body, "full_s", 0);
     seen->keeps_s = packed_i64(body, "keeps_s", 0);
     seen->ahead_s = packed_i64(body, "ahead_s", 0);
+    seen->spare = packed_u64(body, "spare", 0);
     if (strcmp(state, seen->state) != 0) {
         log_event(strcmp(state, "ok") == 0 ? LOG_NOTE : LOG_WARN, "storage-state",
             "storage=%s from=%s to=%s err=%s free=%llu", log_q(name), log_q(span_of(seen->state)),

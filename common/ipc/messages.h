@@ -101,7 +101,8 @@ enum {
     MESSAGE(STORAGE_INIT, 32, TO_MASTER, TO_KEEPER, 256, 0)   /* name: accept this path as it is (msctl storage init) */ \
     /* name, state (ok, missing, refused, full, readonly, failed), errno, uuid, total, free, floor, rate (bytes a second recorded), footage (bytes), \
        held (bytes that locks and events keep though room is needed), oldest_s, full_s (when deleting for room begins), keeps_s (so long fits), \
-       ahead_s (of the clock, by which ages are not counted then): on change and every 10 s; 0: not known */ \
+       ahead_s (of the clock, by which ages are not counted then), spare (bytes that may come beside what comes within an hour, and nothing is \
+       deleted before its time): on change and every 10 s; 0: not known */ \
     MESSAGE(STORAGE_STATE, 33, TO_KEEPER, TO_MASTER, 1024, 0) \
     MESSAGE(INDEX_READY, 34, TO_KEEPER | TO_MASTER, TO_MASTER | TO_HTTPD | TO_COURIER, 2048, 0) /* name, path: who reads it opens it, or opens it anew */ \
     MESSAGE(KEEP_PEER, 35, TO_MASTER, TO_KEEPER, 1024, 1)     /* a worker's socket: uid, os_uid (owner of its folder), os_gid, archive */ \

@@ -13,6 +13,7 @@ static const struct {
     [PLACE_DRAINED] = {false, "drained"},
     [PLACE_TWICE] = {false, "this node's number is there twice"},
     [PLACE_FULL] = {false, "full, or no storage in order"},
+    [PLACE_TIGHT] = {false, "left to others: no storage can take it without deleting what is to stay"},
     [PLACE_TURN] = {false, "another backup's turn"},
     [PLACE_YIELDS] = {false, "left to another, the camera allows no further session"},
 };
@@ -139,12 +140,14 @@ static bool is_served(const struct place *p, const struct place_here *h, size_t 
     return false;
 }
 
-/* Those before us that could take it each have a turn; a drained node is behind all others. */
+/* Those before us that could take it each have a turn; a drained node is behind all others, and so is one
+ * that would have to delete what is to stay. */
 static usec_t turns_us(const struct place *p, const struct place_here *h)
 {
-    usec_t us = 0;
+    bool last = h->draining || h->tight;
+    usec_t us = h->tight ? (usec_t)p->me * PLACE_TURN_US : 0;
 
-    for (size_t i = h->draining ? 0 : 1; i < (h->draining ? p->n : p->me); i++) {
+    for (size_t i = last ? 0 : 1; i < (last ? p->n : p->me); i++) {
         const struct member *m = node(p, i);
         bool could = m && !(m->flags & (HEARTBEAT_DRAINING | HEARTBEAT_WARMING | HEARTBEAT_FULL));
 
@@ -174,7 +177,8 @@ static enum place_why while_resting(struct place *p, const struct place_here *h,
     if (h->warming) return PLACE_WARMING;
     if (h->twice) return PLACE_TWICE;
     if (h->full) return PLACE_FULL;
-    if (h->now_us - p->unserved_us < turns_us(p, h)) return h->draining ? PLACE_DRAINED : PLACE_TURN;
+    if (h->now_us - p->unserved_us < turns_us(p, h))
+        return h->draining ? PLACE_DRAINED : h->tight ? PLACE_TIGHT : PLACE_TURN;
     return PLACE_TAKEN;
 }
 

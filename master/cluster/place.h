@@ -4,7 +4,8 @@
  * tidiness: whoever hears nobody record a stream records it, and two that do not hear each other may both do.
  *
  *   starts: the first of the order, always; another one when none before it serves the stream and nobody has
- *           it ready, unless it is warming up, full, drained, or its number is there twice.
+ *           it ready, unless it is warming up, full, drained, or its number is there twice. One without room
+ *           for it lets all others have a turn first.
  *   stops:  only when another one has had it ready (a stretch that plays is on its disk) for PLACE_BOTH_US
  *           and is before it in the order, there for long enough; or, drained, whoever that is.
  *   yields: where a camera refuses the one that is to have it because it allows no further session, the
@@ -47,6 +48,7 @@ struct place_here {
     usec_t now_us;
     const struct member_times *times;
     bool runs, warming, draining, twice, full;
+    bool tight; /* no storage can take it without deleting what is to stay */
 };
 
 enum place_why {
@@ -59,6 +61,7 @@ enum place_why {
     PLACE_DRAINED,
     PLACE_TWICE,
     PLACE_FULL,
+    PLACE_TIGHT, /* rests: others have room for it, as long as there are any */
     PLACE_TURN,  /* rests: a better one's turn */
     PLACE_YIELDS /* rests: the camera is left to another */
 };

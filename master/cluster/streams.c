@@ -6,6 +6,8 @@
 #include "master/master.h"
 #include "master/tell.h"
 
+#define HOUR_S 3600
+
 /* --- places --- */
 
 static int by_id(const void *a, const void *b)
@@ -186,18 +188,23 @@ static bool is_full(const struct cluster *c)
     return most > 0 && (int64_t)c->m->fleet.alive >= most;
 }
 
-/* By what is known: limits of the configuration, and a storage that is in order. */
-static bool has_room(const struct cluster *c, const struct cluster_stream *s)
+/* By what is known: limits of the configuration, and a storage that is in order. Tight: on none of them fits
+ * an hour of it, and of what else was taken over, beside what is to stay; what a camera sends was measured by
+ * who had it last. */
+static bool has_room(const struct cluster *c, const struct cluster_stream *s, bool *ret_tight)
 {
-    uint64_t most = (uint64_t)c->m->conf->server.cluster_max_bitrate * 1000000;
+    uint64_t most = (uint64_t)c->m->conf->server.cluster_max_bitrate * 1000000, rate = rate_of(s);
     const struct conf_archive *a = &s->s->conf->dvr_archive;
     bool stored = !s->s->conf->record;
 
-    if (is_full(c) || (most > 0 && c->rate + rate_of(s) > most)) return false;
-    for (size_t i = 0; !stored && i < a->n; i++) {
+    *ret_tight = !stored;
+    if (is_full(c) || (most > 0 && c->rate + rate > most)) return false;
+    for (size_t i = 0; *ret_tight && i < a->n; i++) {
         const struct storage_seen *seen = storages_seen(&c->m->storages, a->v[i].storage);
 
-        stored = seen && strcmp(seen->state, "ok") == 0;
+        if (!seen || strcmp(seen->state, "ok") != 0) continue;
+        stored = true;
+        *ret_tight = (rate + c->rate_taken) / 8 * HOUR_S > seen->spare;
     }
     return stored;
 }
@@ -231,6 +238,7 @@ static void say_taken(struct cluster *c, struct cluster_stream *s, usec_t now_us
     s->taken_from = taken_from(s);
     s->is.term = cluster_next_term(c);
     c->rate += rate_of(s);
+    c->rate_taken += rate_of(s);
     c->taken++;
     snprintf(from, sizeof(from), "%lld", (long long)s->taken_from);
     snprintf(ms, sizeof(ms), "%lld", (long long)(waited_us / US_PER_MS));
@@ -265,7 +273,7 @@ static void decide(struct cluster *c, struct cluster_stream *s, usec_t now_us)
         .draining = c->drained,
         .twice = cluster_twice(c, now_us)};
 
-    here.full = !here.runs && !has_room(c, s);
+    here.full = !here.runs && !has_room(c, s, &here.tight);
     s->why = place_decide(&s->place, &here, &s->by);
     if (s->why != was || s->by != by || !s->text[0]) say_why(s);
     if (here.runs && !place_runs(s->why)) say_given(c, s, now_us);
@@ -302,9 +310,13 @@ static void claim(struct cluster *c, struct cluster_stream *s)
 void streams_tick(struct cluster *c, usec_t now_us)
 {
     c->full = is_full(c);
-    c->rate = 0;
-    for (size_t i = 0; i < c->n_streams; i++)
-        if (c->streams[i]->is.flags & HEARTBEAT_RUNS) c->rate += rate_of(c->streams[i]);
+    c->rate = c->rate_taken = 0;
+    for (size_t i = 0; i < c->n_streams; i++) {
+        const struct cluster_stream *s = c->streams[i];
+
+        if (s->is.flags & HEARTBEAT_RUNS) c->rate += rate_of(s);
+        if (s->taken_us > 0) c->rate_taken += rate_of(s);
+    }
     for (size_t i = 0; i < c->n_streams; i++) {
         struct cluster_stream *s = c->streams[i];
 

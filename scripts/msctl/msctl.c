@@ -53,9 +53,10 @@ static const struct show_column one_stream[] = {{"uid", "uid", SHOW_TEXT}, {"nam
 static const struct show_column storage_columns[] = {{"name", "NAME", SHOW_TEXT},
     {"state", "STATE", SHOW_TEXT}, {"total", "TOTAL", SHOW_BYTES}, {"free", "FREE", SHOW_BYTES},
     {"floor", "FLOOR", SHOW_BYTES}, {"footage", "FOOTAGE", SHOW_BYTES}, {"locked", "LOCKED", SHOW_BYTES},
-    {"rate_bps", "RATE", SHOW_BITRATE}, {"oldest_s", "OLDEST", SHOW_TIME}, {"keeps_s", "KEEPS", SHOW_PERIOD},
-    {"full_s", "FULL ON", SHOW_TIME}, {"clock_ahead_s", "CLOCK AHEAD", SHOW_PERIOD},
-    {"uuid", "UUID", SHOW_TEXT}, {"path", "PATH", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
+    {"spare", "SPARE", SHOW_BYTES}, {"rate_bps", "RATE", SHOW_BITRATE}, {"oldest_s", "OLDEST", SHOW_TIME},
+    {"keeps_s", "KEEPS", SHOW_PERIOD}, {"full_s", "FULL ON", SHOW_TIME},
+    {"clock_ahead_s", "CLOCK AHEAD", SHOW_PERIOD}, {"uuid", "UUID", SHOW_TEXT}, {"path", "PATH", SHOW_TEXT},
+    {NULL, NULL, SHOW_TEXT}};
 static const struct show_column archive_columns[] = {{"uid", "UID", SHOW_TEXT},
     {"storage", "STORAGE", SHOW_TEXT}, {"segments", "SEGMENTS", SHOW_NUMBER}, {"bytes", "BYTES", SHOW_BYTES},
     {"from_s", "FROM", SHOW_TIME}, {"to_s", "TO", SHOW_TIME}, {NULL, NULL, SHOW_TEXT}};

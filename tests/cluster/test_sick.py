@@ -45,6 +45,27 @@ def test_a_node_that_is_full():
         assert c[3].cluster()[2]["flags"] == "full"
 
 
+def test_a_disk_that_has_no_room(disk_image):
+    """The first backup's disk is a small one whose footage is to stay for a month: the next takes over."""
+    order = {"primary-node": "1", "secondary-node": "2, 3"}
+    c = Cluster(3, {"cam": order, "own": {"primary-node": "2", "dvr-chunk": "10s", "dvr-duration": "30d"}})
+    with c:
+        c[2].sections["storages"]["default"] = str(disk_image(64))
+        c[2].write_ini()
+        c.start()
+        c[1].wait_recording("cam")
+        c[2].wait_recording("own")
+        for n in (2, 3):
+            c[n].sees(1, "active")
+            wait_for("it is warm", lambda n=n: c[n].cluster()[n]["state"] == "active", 20)
+        wait_for("it knows what is to stay", lambda: c[2].rows("storage", "list")[0].get("spare") == 0, 40)
+        c[1].kill_all()
+        c[3].wait_recording("cam", timeout=30)
+        assert not c[2].records("cam")
+        c[3].kill_all()
+        c[2].wait_recording("cam", timeout=30)  # nobody else is left: recording goes before what is to stay
+
+
 def test_a_machine_that_is_not_there():
     """What is sent to it waits in the kernel for its address, and may not take the room of what goes to the others."""
     streams = {f"cam{i}": {"primary-node": "3", "secondary-node": "1, 2"} for i in range(600)}

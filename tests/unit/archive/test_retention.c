@@ -106,6 +106,7 @@ static void forecasts(void **state)
     f = retention_forecast(&s, &r, NOW);
     assert_int_equal(f.full_us, 0); /* 20 GB are wanted, and fit */
     assert_true(f.keeps_us / HOUR == 110);
+    assert_true(f.spare / GB == 90); /* 20 GB are to stay of the 110 that fit */
     st.duration_us = 0;
     st.oldest_us = NOW - 30 * HOUR;
     retention_sum_add(&s, &st, 30 * GB, NOW);
@@ -113,6 +114,9 @@ static void forecasts(void **state)
     assert_true((f.full_us - NOW) / HOUR == 50); /* 100 GB at 2 GB an hour */
     assert_true(f.keeps_us / HOUR == 70);
     assert_true(s.oldest_us == NOW - 30 * HOUR);
+    assert_true(f.spare / GB == 119); /* the other's footage may go, but for an hour of it */
+    s.kept = 200 * GB;
+    assert_int_equal(retention_forecast(&s, &r, NOW).spare, 0);
     s = (struct retention_sum){0};
     f = retention_forecast(&s, &r, NOW);
     assert_true(f.full_us == 0 && f.keeps_us == 0); /* nothing comes in */

@@ -140,6 +140,26 @@ static void backups_in_turn(void **state)
     assert_int_equal(decide(), PLACE_TAKEN);
 }
 
+/* Whoever would have to delete what is to stay lets all others have a turn, later ones too; then it takes it.
+ */
+static void without_room_behind_all_others(void **state)
+{
+    (void)state;
+    situation(1);
+    here.tight = true;
+    nodes[0].state = NODE_DOWN;
+    assert_int_equal(decide(), PLACE_TIGHT);
+    assert_int_equal(later(2 * PLACE_TURN_US - 1), PLACE_TIGHT);
+    assert_int_equal(later(1), PLACE_TAKEN);
+    situation(1);
+    here.tight = true;
+    nodes[0].state = NODE_DOWN;
+    assert_int_equal(decide(), PLACE_TIGHT);
+    says(2, START);
+    says(2, READY);
+    assert_int_equal(later(2 * PLACE_TURN_US), PLACE_SERVED);
+}
+
 /* Make before break: ready, and there for long enough; longer where it has gone before. */
 static void gives_back(void **state)
 {
@@ -264,6 +284,7 @@ int main(void)
         cmocka_unit_test(takes_over),
         cmocka_unit_test(does_not_take_over),
         cmocka_unit_test(backups_in_turn),
+        cmocka_unit_test(without_room_behind_all_others),
         cmocka_unit_test(gives_back),
         cmocka_unit_test(draining),
         cmocka_unit_test(one_session),
