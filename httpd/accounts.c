@@ -4,6 +4,7 @@
 #include "common/proto/auth.h"
 #include "common/wire/base64.h"
 #include "common/wire/hex.h"
+#include "common/wire/scrypt.h"
 #include "common/wire/url.h"
 
 #include <pthread.h>
@@ -35,7 +36,7 @@ void accounts_done(struct accounts *l)
 
 bool account_is_scrypt(const struct account *a)
 {
-    return span_starts(secret_reveal(&a->password), SPAN_LIT("$scrypt$"));
+    return scrypt_is(secret_reveal(&a->password));
 }
 
 /* --- nonces: <time>-<random>-<mac of both and the address>, in hex --- */
@@ -232,39 +233,6 @@ enum account_result account_check(
 
     if (!auth_given(a->authorization, &g)) return ACCOUNT_WRONG;
     return g.scheme == AUTH_BASIC ? check_basic(t, a, ret) : check_digest(t, a, &g, ret);
-}
-
-/* "ln=15,r=8,p=1" */
-static bool scrypt_cost(struct span text, uint64_t *ret)
-{
-    static const struct {
-        const char *name;
-        uint64_t most;
-    } names[] = {{"ln=", ACCOUNT_SCRYPT_MAX}, {"r=", 32}, {"p=", 8}};
-    struct span piece;
-
-    for (size_t i = 0; i < ARRAY_N(names); i++) {
-        struct span name = span_of(names[i].name);
-
-        if (!span_split(&text, ',', &piece) || !span_starts(piece, name)) return false;
-        if (!span_u64(span_from(piece, name.n), names[i].most, &ret[i]) || ret[i] == 0) return false;
-    }
-    return !text.p;
-}
-
-bool account_slow(struct span kept, struct span given)
-{
-    struct span rest = span_from(kept, 1), scheme, cost, salt;
-    uint8_t salt_mem[64], want_mem[64], got[64];
-    struct wr s = wr_of(salt_mem, sizeof(salt_mem)), want = wr_of(want_mem, sizeof(want_mem));
-    uint64_t c[3];
-
-    if (!span_split(&rest, '$', &scheme) || !span_split(&rest, '$', &cost) || !span_split(&rest, '$', &salt))
-        return false;
-    if (!scrypt_cost(cost, c) || !base64_read(salt, &s) || !base64_read(rest, &want) || want.n < 16)
-        return false;
-    if (!crypto_scrypt(given, wr_span(&s), c, got, want.n)) return false;
-    return crypto_equal(span(got, want.n), wr_span(&want));
 }
 
 /* --- what is offered --- */

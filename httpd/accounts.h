@@ -1,8 +1,7 @@
 /* Accounts of [[[users]]] as viewers sign in with them: Digest (SHA-256 first, MD5 second) with nonces that
  * need no memory until they are used, and Basic where nobody can listen in. A password is kept as it is, or
- * as
- * "$scrypt$ln=15,r=8,p=1$<salt>$<hash>" (base64 without padding), which only Basic can be checked against,
- * and which takes a thread some 50 ms. Sources: RFC 7616, RFC 7617, RFC 7914. Tests:
+ * as scrypt (common/wire/scrypt.h), which only what is sent in clear text can be checked against, and which
+ * takes a thread some 50 ms. Sources: RFC 7616, RFC 7617, RFC 7914. Tests:
  * tests/unit/httpd/test_accounts.c. */
 #ifndef HTTPD_ACCOUNTS_H
 #define HTTPD_ACCOUNTS_H
@@ -15,7 +14,6 @@
 #define ACCOUNT_REALM      "media-server"
 #define ACCOUNT_NONCE_S    300  /* a nonce is good for so long; then "stale" */
 #define ACCOUNT_NONCES_MAX 4096 /* that were used and are remembered against replay */
-#define ACCOUNT_SCRYPT_MAX 17   /* ln: 2^17 blocks of 1 KiB are 128 MiB */
 
 struct account {
     char login[ACCESS_USER_MAX + 1];
@@ -41,7 +39,7 @@ enum account_result {
     ACCOUNT_RIGHT = 0,
     ACCOUNT_WRONG,
     ACCOUNT_STALE, /* right, by a nonce that is too old or was used: to be asked again */
-    ACCOUNT_SLOW   /* only account_slow can tell */
+    ACCOUNT_SLOW   /* only scrypt_check can tell: in a thread */
 };
 struct account_try {
     const struct accounts *accounts;
@@ -54,12 +52,10 @@ enum account_result account_check(
     const struct account_try *t, const struct access_ask *a, const struct account **ret);
 
 /* The account of this name whose password this is, for who has asked in clear text. RIGHT, WRONG, or SLOW:
- * account_slow tells, and *ret is whose it would be; of a name that nobody has *ret is some account whose
+ * scrypt_check tells, and *ret is whose it would be; of a name that nobody has *ret is some account whose
  * password takes as long, and *ret_nobody says so. */
 enum account_result account_named(const struct accounts *l, struct span user, struct span password,
     const struct account **ret, bool *ret_nobody);
-/* A password that is kept as scrypt. Takes its time: in a thread. */
-bool account_slow(struct span kept, struct span given);
 /* "user:password" of a Basic login into mem, which is to be wiped. false: it is none. */
 bool account_basic(
     struct span authorization, struct wr *mem, struct span *ret_user, struct span *ret_password);

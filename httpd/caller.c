@@ -1,4 +1,5 @@
 #include "httpd/caller.h"
+#include "common/base/clock.h"
 #include "common/ipc/pack.h"
 
 bool camera_list_read(struct span text, struct camera_list *ret)
@@ -41,6 +42,11 @@ bool caller_sees(const struct caller *c, struct span uid)
 bool caller_changes(const struct caller *c)
 {
     return !c || strcmp(c->role, "root") == 0 || strcmp(c->role, "admin") == 0;
+}
+
+bool caller_confirmed(const struct caller *c)
+{
+    return strcmp(c->by, "session") != 0 || clock_wall_us() / US_PER_S < c->shown_until_s;
 }
 
 void caller_pack(struct packer *p, const struct caller *c)

@@ -27,12 +27,15 @@ struct caller {
     char address[ADDR_TEXT_MAX];
     char id[CALLER_ID_DIGITS + 1]; /* of the sign-in (signins.h); "": none */
     int64_t until_s;               /* wall clock; 0: no end */
+    int64_t shown_until_s;         /* of a session: until then its password counts as just shown */
     struct camera_list cameras;
 };
 /* c NULL: nobody in particular, such as a script on its own account; it sees all. */
 bool caller_sees(const struct caller *c, struct span uid);
 /* root and admin; NULL too. */
 bool caller_changes(const struct caller *c);
+/* What only who has shown a password a moment ago may do: a cookie that somebody has taken is not enough. */
+bool caller_confirmed(const struct caller *c);
 /* One map, for scripts: name, role, by, [cameras]. */
 struct packer;
 void caller_pack(struct packer *p, const struct caller *c);

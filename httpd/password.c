@@ -1,5 +1,6 @@
 #include "httpd/password.h"
 #include "common/base/mem.h"
+#include "common/wire/scrypt.h"
 #include "httpd/auth.h"
 #include "common/net/pool.h"
 
@@ -26,7 +27,7 @@ static void work(struct job *j)
 {
     struct attempt *t = CONTAINER(j, struct attempt, job);
 
-    t->right = account_slow(secret_reveal(&t->account->password), secret_reveal(&t->given)) && !t->nobody;
+    t->right = scrypt_check(secret_reveal(&t->account->password), secret_reveal(&t->given)) && !t->nobody;
 }
 
 static void attempt_free(struct attempt *t)

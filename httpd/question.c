@@ -1,6 +1,7 @@
 #include "httpd/question.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/wire/scrypt.h"
 #include "httpd/auth.h"
 #include "httpd/backend.h"
 #include "httpd/plugins.h"
@@ -81,7 +82,7 @@ static void password_work(struct job *j)
 {
     struct question *q = CONTAINER(j, struct question, job);
 
-    q->right = account_slow(secret_reveal(&q->account->password), secret_reveal(&q->login));
+    q->right = scrypt_check(secret_reveal(&q->account->password), secret_reveal(&q->login));
 }
 
 static void password_done(struct job *j)

@@ -1,6 +1,7 @@
-/* /api/v3/session: an account signs in (POST), sees who it is (GET), signs out (DELETE). What it gets is a
- * random id in a cookie that scripts of a page cannot read and that no other site's page makes use of, and a
- * text that requests must show which change something. docs/reference/sign-in.md. */
+/* /api/v3/session: an account signs in (POST), sees who it is (GET), shows its password again (PUT), signs
+ * out (DELETE). What it gets is a random id in a cookie that scripts of a page cannot read and that no other
+ * site's page makes use of, and a text that requests must show which change something.
+ * docs/reference/sign-in.md. */
 #include "httpd/answer.h"
 #include "httpd/audit.h"
 #include "httpd/auth.h"
@@ -65,6 +66,10 @@ static void show(struct http *h, const struct caller *c, const char *csrf, const
     text_fmt(&t,
         ",\"role\":\"%s\",\"auth\":\"%s\",\"csrf\":\"%s\",\"until\":%lld,\"secure\":%s,\"banner\":\"%s\"",
         c->role, c->by, csrf, (long long)c->until_s, secure ? "true" : "false", secure ? "" : OPEN_BANNER);
+    if (c->shown_until_s > 0)
+        text_fmt(&t, ",\"confirmed_until\":%lld", (long long)c->shown_until_s);
+    else
+        text_put(&t, ",\"confirmed_until\":null");
     write_cameras(&t, &c->cameras);
     text_put(&t, "}\n");
     if (text_ok(&t))
@@ -206,23 +211,80 @@ static void sign_in(struct http *h, const struct addr *peer)
     explicit_bzero(&f, sizeof(f));
 }
 
+static bool is_json(struct http *h)
+{
+    if (span_istarts(head_get(&h->ask->req.head, "Content-Type"), "application/json")) return true;
+    problem_answer(h, 415, "type", NULL, "send application/json");
+    return false;
+}
+
 static void post(struct http *h)
 {
-    struct span type = head_get(&h->ask->req.head, "Content-Type");
     struct addr peer;
     bool secure;
 
     who_peer(h, &peer, &secure);
     if (who_is_foreign(h))
         problem_answer(h, 403, "foreign", NULL, "a page of another site cannot sign in here");
-    else if (!span_istarts(type, "application/json"))
-        problem_answer(h, 415, "type", NULL, "send application/json");
+    else if (!is_json(h))
+        return;
     else if (!who_may_sign_in(h, &peer, secure)) {
         say(h, NULL, SPAN_NONE, "sign in", "refused");
         problem_answer(h, 403, "not-from-here", NULL,
             "from this address nobody may sign in: use TLS, or see cpanel-whitelist");
     } else if (!who_is_throttled(h, &peer))
         sign_in(h, &peer);
+}
+
+/* --- showing the password again --- */
+
+static void who_am_i(struct http *h);
+
+static void confirmed(struct http *h, enum password result, const struct account *a)
+{
+    struct caller *c = h->ask->caller;
+    struct addr peer;
+    bool secure;
+
+    (void)a;
+    who_peer(h, &peer, &secure);
+    say(h, c, SPAN_NONE, "confirm", result == PASSWORD_RIGHT ? "done" : "refused");
+    if (result == PASSWORD_RIGHT) {
+        signins_shown(h->hub->server->signins, span_of(c->id), loop_now_us(h->hub->loop));
+        who_am_i(h);
+        return;
+    }
+    who_guessed(h, &peer);
+    problem_answer(h, 403, "wrong", NULL, "this is not the password of %.64s", c->name);
+}
+
+static void confirm(struct http *h)
+{
+    const struct caller *c = h->ask->caller;
+    const struct account *found;
+    enum password result;
+    struct addr peer;
+    struct fields f;
+    bool secure;
+
+    who_peer(h, &peer, &secure);
+    if (strcmp(c->by, "session") != 0) {
+        problem_answer(h, 409, "no-session", NULL, "only who has signed in shows a password again");
+        return;
+    }
+    if (!is_json(h) || who_is_throttled(h, &peer)) return;
+    read_fields(span_sub(buf_span(&h->ask->body), 0, BODY_MAX), &f);
+    if (f.bad || f.n != 1 || !f.password.p) {
+        problem_answer(h, f.bad ? 400 : 422, f.bad ? "malformed" : "fields", NULL,
+            "send an object of one text: password");
+    } else {
+        result = password_check(h, span_of(c->name), f.password, confirmed, &found);
+        if (result == PASSWORD_BUSY)
+            problem_answer(h, 503, "busy", "Retry-After: 2\r\n", "too many passwords are being looked at");
+        else if (result != PASSWORD_LATER)
+            confirmed(h, result, NULL);
+    }
+    explicit_bzero(&f, sizeof(f));
 }
 
 /* --- signing out --- */
@@ -259,13 +321,12 @@ static void sign_out(struct http *h)
 
 static void who_am_i(struct http *h)
 {
-    const struct caller *c = h->ask->caller;
     char csrf[CALLER_ID_DIGITS + 1] = "";
-    struct caller again;
+    struct caller c = *h->ask->caller;
 
-    if (c->id[0] != '\0')
-        (void)signins_find(h->hub->server->signins, span_of(c->id), loop_now_us(h->hub->loop), &again, csrf);
-    show(h, c, csrf, NULL);
+    if (c.id[0] != '\0')
+        (void)signins_find(h->hub->server->signins, span_of(c.id), loop_now_us(h->hub->loop), &c, csrf);
+    show(h, &c, csrf, NULL);
 }
 
 void serve_session(struct http *h)
@@ -281,6 +342,8 @@ void serve_session(struct http *h)
     case WHO_IS:
         if (h->ask->req.method == HTTP_DELETE)
             sign_out(h);
+        else if (h->ask->req.method == HTTP_PUT)
+            confirm(h);
         else
             who_am_i(h);
         break;

@@ -18,6 +18,7 @@ struct signin {
     struct camera_list cameras;
     uint8_t mark[MARK_N]; /* of the password as it is kept */
     usec_t made_us, used_us;
+    usec_t shown_us; /* its password */
     int64_t until_s;
 };
 struct signins {
@@ -128,7 +129,7 @@ void signins_add(struct signins *s, const struct account *a, const char *id, use
     i->cameras = a->cameras;
     i->basic = id[0] != '\0';
     mark_of(s, a, i->mark);
-    i->made_us = now_us;
+    i->made_us = i->shown_us = now_us;
     i->until_s = (clock_wall_us() + SIGNINS_MOST_US) / US_PER_S;
     random_id(i->csrf);
     random_id(i->id);
@@ -155,6 +156,8 @@ bool signins_find(
         *ret = (struct caller){.role = i->role,
             .by = i->basic ? "basic" : "session",
             .until_s = i->until_s,
+            .shown_until_s =
+                i->basic ? 0 : (clock_wall_us() + SIGNINS_SHOWN_US - (now_us - i->shown_us)) / US_PER_S,
             .cameras = i->cameras};
         memcpy(ret->name, i->name, sizeof(ret->name));
         memcpy(ret->id, i->id, sizeof(ret->id));
@@ -162,6 +165,16 @@ bool signins_find(
     }
     pthread_mutex_unlock(&s->lock);
     return i != NULL;
+}
+
+void signins_shown(struct signins *s, struct span id, usec_t now_us)
+{
+    struct signin *i;
+
+    pthread_mutex_lock(&s->lock);
+    i = find(s, id, now_us);
+    if (i) i->shown_us = now_us;
+    pthread_mutex_unlock(&s->lock);
 }
 
 bool signins_end(struct signins *s, struct span id)

@@ -8,9 +8,10 @@
 #include "httpd/accounts.h"
 #include "httpd/caller.h"
 
-#define SIGNINS_MAX     256
-#define SIGNINS_IDLE_US (15 * 60 * US_PER_S)
-#define SIGNINS_MOST_US (12 * 3600 * US_PER_S)
+#define SIGNINS_MAX      256
+#define SIGNINS_IDLE_US  (15 * 60 * US_PER_S)
+#define SIGNINS_MOST_US  (12 * 3600 * US_PER_S)
+#define SIGNINS_SHOWN_US (5 * 60 * US_PER_S) /* so long a password counts as just shown */
 
 struct signins;
 struct signins *signins_new(void);
@@ -23,6 +24,8 @@ void signins_add(struct signins *s, const struct account *a, const char *id, use
  * there is none, or not any more. */
 bool signins_find(struct signins *s, struct span id, usec_t now_us, struct caller *ret,
     char ret_csrf[CALLER_ID_DIGITS + 1]);
+/* Its account's password was shown again. */
+void signins_shown(struct signins *s, struct span id, usec_t now_us);
 bool signins_end(struct signins *s, struct span id);
 bool signins_has(struct signins *s, struct span id, usec_t now_us); /* without using it */
 /* While an event stream is open it is in use. false: it is not there (any more). */

@@ -125,30 +125,12 @@ static void basic(void **state)
     assert_int_equal(account_check(&now, &ask, &who), ACCOUNT_WRONG);
 }
 
-/* RFC 7914, 12: the second vector ("password", "NaCl", N 1024, r 8, p 16) with p within our limit is none, so
- * ours is made by Python's hashlib.scrypt. */
-static void scrypt(void **state)
-{
-    struct span kept =
-        SPAN_LIT("$scrypt$ln=10,r=8,p=1$c2FsdHNhbHQ$z41lnTi9z9Gy0whplZu0tsf7cD9h/SZHw6tySg+vXQ4");
-
-    (void)state;
-    assert_true(account_slow(kept, SPAN_LIT("slow")));
-    assert_false(account_slow(kept, SPAN_LIT("slow ")));
-    assert_false(
-        account_slow(SPAN_LIT("$scrypt$ln=30,r=8,p=1$c2FsdA$AAAAAAAAAAAAAAAAAAAAAA"), SPAN_LIT("x")));
-    assert_false(account_slow(SPAN_LIT("$scrypt$ln=10,r=8$c2FsdA$AAAA"), SPAN_LIT("x")));
-    assert_false(account_slow(SPAN_LIT("$scrypt$"), SPAN_LIT("x")));
-    assert_false(account_slow(SPAN_LIT("$scrypt$ln=10,r=8,p=1$c2FsdA$AAAA"), SPAN_LIT("x")));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(digest, setup, teardown),
         cmocka_unit_test_setup_teardown(old_nonces_and_md5, setup, teardown),
         cmocka_unit_test_setup_teardown(basic, setup, teardown),
-        cmocka_unit_test(scrypt),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,10 +147,33 @@ static void reloaded(void **state)
     assert_false(there(T0));
 }
 
+/* A cookie alone is good for less than the password that was shown a moment ago. */
+static void shown(void **state)
+{
+    usec_t later_us = T0 + SIGNINS_SHOWN_US + US_PER_S;
+    char basic[CALLER_ID_DIGITS + 1];
+
+    (void)state;
+    assert_true(there(T0 + SIGNINS_SHOWN_US - 10 * US_PER_S));
+    assert_true(caller_confirmed(&c));
+    assert_true(there(later_us));
+    assert_false(caller_confirmed(&c));
+    signins_shown(s, span_of(id), later_us);
+    assert_true(there(later_us));
+    assert_true(caller_confirmed(&c));
+    /* A login by Basic shows it each time. */
+    signins_basic(s, SPAN_LIT("Basic YTpi"), basic);
+    signins_add(s, &accounts.v[0], basic, T0, basic);
+    assert_true(signins_find(s, span_of(basic), later_us, &c, csrf));
+    assert_int_equal(c.shown_until_s, 0);
+    assert_true(caller_confirmed(&c));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(found, setup, teardown),
+        cmocka_unit_test_setup_teardown(shown, setup, teardown),
         cmocka_unit_test_setup_teardown(idle_and_old, setup, teardown),
         cmocka_unit_test_setup_teardown(signed_out, setup, teardown),
         cmocka_unit_test_setup_teardown(many, setup, teardown),
