@@ -2,7 +2,6 @@
 #include "common/base/clock.h"
 #include "common/base/list.h"
 #include "common/base/mem.h"
-#include "common/base/rng.h"
 #include "httpd/api_tracks.h"
 #include "httpd/auth.h"
 #include "httpd/caller.h"
@@ -10,12 +9,11 @@
 #include "httpd/master_ask.h"
 #include "httpd/plugins.h"
 #include "httpd/stream_rows.h"
+#include "httpd/token_calls.h"
 #include "httpd/viewers.h"
 
 #define HELD_MAX 16
 #define HELD_US  (20 * US_PER_S)
-
-#define DURATION_MAX_S ((int64_t)100 * 366 * 86400)
 
 /* Rows that a script has not had yet. */
 struct held {
@@ -31,7 +29,6 @@ static struct {
     struct loop *loop;
     struct server *server;
     struct stream_rows *rows;
-    struct auth *auth; /* NULL: not told yet */
     struct list held;
     size_t n_held;
     uint64_t last_id;
@@ -80,7 +77,7 @@ static void send_packed(const struct lua_call *c, struct buf *b, const struct pa
     buf_done(b);
 }
 
-static void answered(void *arg, struct master_answer *a)
+void api_calls_said(void *arg, struct master_answer *a)
 {
     struct lua_call *c = arg;
     struct held *h = NULL;
@@ -122,7 +119,7 @@ static void ask_server(const struct lua_call *c, const struct packed *args)
         .caller = c->caller};
     struct lua_call *own = mem_dup(c, sizeof(*c));
 
-    if (master_ask(calls.master, &q, answered, own)) return;
+    if (master_ask(calls.master, &q, api_calls_said, own)) return;
     mem_free(own);
     lua_call_failed(c, "the server is busy, or the stream is not this account's");
 }
@@ -142,9 +139,19 @@ static void call_server(const struct lua_call *c, const struct packed *args)
     lua_call_failed(c, "there is no such command, or it changes something (server.change)");
 }
 
+/* These have calls of their own, which say who may. */
+static bool is_apart(struct span cmd)
+{
+    static const char *const names[] = {"api token"};
+
+    for (size_t i = 0; i < ARRAY_N(names); i++)
+        if (span_starts(cmd, span_of(names[i]))) return true;
+    return false;
+}
+
 static void call_change(const struct lua_call *c, const struct packed *args)
 {
-    if (!caller_changes(c->caller)) {
+    if (!caller_changes(c->caller) || is_apart(packed_str(args, "cmd"))) {
         lua_call_failed(c, "this account may change nothing");
         return;
     }
@@ -270,64 +277,9 @@ static void call_tracks(const struct lua_call *c, const struct packed *args)
     api_tracks(calls.server, calls.loop, c, args);
 }
 
-/* --- tokens --- */
-
-/* NULL, or what cannot be. */
-static const char *read_token(const struct packed *args, usec_t now_us, struct token *t)
-{
-    const struct packed *ops = packed_get(args, "ops");
-    int64_t duration_s = packed_i64(args, "duration", 0);
-    struct span uid = packed_str(args, "uid");
-    unsigned op;
-
-    if (!span_copy(packed_str(args, "user"), t->user, sizeof(t->user))) return "user: too long";
-    if (uid.p) {
-        if (!token_pattern_ok(uid) || !span_copy(uid, t->streams[0], sizeof(t->streams[0])))
-            return "uid: there is no such name";
-        t->n_streams = 1;
-    }
-    for (size_t i = 0; i < packed_n(ops); i++) {
-        if (!token_ops_of(packed_as_str(packed_at(ops, i)), &op)) return "ops: there is no such word";
-        t->ops |= op;
-    }
-    if (duration_s < 0 || duration_s > DURATION_MAX_S) return "duration: too long";
-    if (duration_s > 0) t->not_after_s = now_us / US_PER_S + duration_s;
-    t->from_s = packed_i64(args, "from", 0);
-    t->to_s = packed_i64(args, "to", 0);
-    if (t->from_s < 0 || t->to_s < 0) return "from, to: unix seconds";
-    t->made_us = now_us;
-    return NULL;
-}
-
-static void call_mint(const struct lua_call *c, const struct packed *args)
-{
-    char text[TOKEN_TEXT_MAX];
-    usec_t now_us = clock_wall_us();
-    struct token t = {0};
-    const char *bad = calls.auth ? read_token(args, now_us, &t) : "the server has only just begun";
-    struct packer p;
-    struct buf b;
-
-    if (bad) {
-        lua_call_failed(c, bad);
-        return;
-    }
-    span_copy(span_of(calls.auth->audience), t.audience, sizeof(t.audience));
-    rng_bytes(t.id, sizeof(t.id));
-    if (!token_mint(&calls.auth->keys, &t, now_us / US_PER_S, text)) {
-        lua_call_failed(c, "there is no key: set auth-secret");
-        return;
-    }
-    buf_init(&b, TOKEN_TEXT_MAX + 16);
-    p = packer_of(&b);
-    pack_str(&p, span_of(text));
-    send_packed(c, &b, &p);
-}
-
 void api_calls_auth(struct auth *a)
 {
-    auth_unref(calls.auth);
-    calls.auth = a;
+    token_calls_auth(a);
 }
 
 #define BOTH (1u << LUAHOST_API | 1u << LUAHOST_API3)
@@ -343,7 +295,10 @@ const struct lua_row api_calls[] = {
     {"store.get", LUAHOST_PLUGINS, false, plugins_get},
     {"store.set", LUAHOST_PLUGINS, false, plugins_set}, /* twice set, it is the same */
     {"store.keys", LUAHOST_PLUGINS, false, plugins_keys},
-    {"token.mint", BOTH | LUAHOST_PLUGINS, false, call_mint}, /* twice made, one is given away */
+    {"token.mint", BOTH | LUAHOST_PLUGINS, false, token_mint_call}, /* twice made, one is given away */
+    {"tokens", 1u << LUAHOST_API3, false, token_list},
+    {"token.create", 1u << LUAHOST_API3, true, token_create},
+    {"token.revoke", 1u << LUAHOST_API3, true, token_revoke},
     {0},
 };
 
@@ -364,4 +319,5 @@ void api_calls_start(struct loop *l, struct server *server, void (*open)(void *a
     calls.master = master_asks_new(l, open, arg);
     calls.rows = stream_rows_new(l, calls.master);
     list_init(&calls.held);
+    token_calls_start(calls.master);
 }

@@ -7,8 +7,7 @@
  *   streams.list   a question of stream_rows.h: a page of streams, as a number that the script answers with
  *                  ({ held = number }, no body); with as_text: as JSON text
  *   stream.tracks  a uid: its tracks (api_tracks.h)
- *   token.mint     { user, uid, ops = array, duration s (0: for ever), from, to (of footage) }: a token as
- *                  text
+ *   token...       token_calls.h
  *
  * Which commands it may ask is the master's to say. Tests: tests/e2e/test_api.py. */
 #ifndef HTTPD_API_CALLS_H
@@ -27,7 +26,10 @@ void api_calls_start(struct loop *l, struct server *server, void (*open)(void *a
 struct stream_rows;
 struct stream_rows *api_calls_rows(void);
 struct master_asks *api_calls_master(void);
-/* The keys that tokens are made with from now on; takes the reference. */
+/* What the master says, to a script: `arg` is a struct lua_call of its own, which is freed. */
+struct master_answer;
+void api_calls_said(void *arg, struct master_answer *a);
+/* Keys of tokens from now on; takes the reference. */
 void api_calls_auth(struct auth *a);
 
 #endif

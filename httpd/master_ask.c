@@ -171,7 +171,7 @@ static bool may_ask(const struct master_question *q)
 {
     struct span first = packed_as_str(packed_at(q->args, 0));
 
-    if (!q->caller || q->caller->cameras.n == 0) return true;
+    if (q->apart || !q->caller || q->caller->cameras.n == 0) return true;
     return !q->body &&
         (packed_n(q->args) == 0 || span_find(first, '=') >= 0 || caller_sees(q->caller, first));
 }

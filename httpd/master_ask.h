@@ -38,6 +38,7 @@ struct master_question {
     /* For whom: the master writes him down, rows of streams that he does not see are left out, and a command
      * about such a stream is refused. NULL: nobody. */
     const struct caller *caller;
+    bool apart; /* it is about no stream */
 };
 /* done is called once. false: too many are under way, or a word or the body is too long, or the caller may
  * not; done is not called. */

@@ -10,7 +10,7 @@ static bool only_reads(const char *cmd)
         "archive list", "cluster", "cluster streams", "api exports", "archive plan", "archive locks",
         "archive ranges", "archive segments", "token revoked", "stream check", "audit", "api audit",
         "api streams", "api stream", "api config", "api revisions", "api revision", "api server",
-        "api history", "api keys", "api probe"};
+        "api history", "api keys", "api probe", "api tokens"};
 
     for (size_t i = 0; i < ARRAY_N(names); i++)
         if (strcmp(names[i], cmd) == 0) return true;
@@ -40,10 +40,10 @@ void audit_command_begin(struct session *s, const struct packed *body)
     struct audit_command *a = &s->audit;
     struct wr w = wr_of(a->words, sizeof(a->words) - 1);
 
+    whose(s, body);
     a->on = !only_reads(s->command->cmd);
     if (!a->on) return;
     a->cmd = s->command->cmd;
-    whose(s, body);
     for (size_t i = 1; i < s->n_args; i++) {
         size_t n = strlen(s->args[i]);
 

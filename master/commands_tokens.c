@@ -7,11 +7,14 @@
 #include "common/wire/hex.h"
 #include "master/master.h"
 
-#define OPS_USUAL (TOKEN_LIVE | TOKEN_DVR)
+#define OPS_USUAL      (TOKEN_LIVE | TOKEN_DVR)
+#define OPS_OF_USERS   (TOKEN_LIVE | TOKEN_DVR | TOKEN_COPY)
+#define OPS_OF_FOOTAGE (TOKEN_DVR | TOKEN_COPY)
 
 struct made {
     struct token t;
     usec_t duration_us;
+    char note[MINTED_NOTE_MAX + 1];
     char text[TOKEN_TEXT_MAX];
 };
 
@@ -21,8 +24,9 @@ static int say(struct session *s, int code, const char *text)
     return code;
 }
 
-/* --- token create STREAMS [user=] [ops=] [duration=] [not-before=] [from=] [to=] [address=] [sessions=] ---
- */
+/* --- token create STREAMS [user=] [ops=] [duration=] [not-before=] [from=] [to=] [address=] [sessions=]
+ * [note=]
+ * --- */
 
 static bool take_user(struct span v, struct made *m)
 {
@@ -74,6 +78,11 @@ static bool take_sessions(struct span v, struct made *m)
     return true;
 }
 
+static bool take_note(struct span v, struct made *m)
+{
+    return span_copy(v, m->note, sizeof(m->note));
+}
+
 static const struct {
     const char *name;
     bool (*take)(struct span v, struct made *m);
@@ -87,6 +96,7 @@ static const struct {
     {"to", take_to, "to: unix seconds, 2026-01-31 or 2026-01-31T12:00:00Z"},
     {"address", take_address, "address: an address, or a network such as 10.0.0.0/8"},
     {"sessions", take_sessions, "sessions: a number, 0: as many as there are"},
+    {"note", take_note, "note: at most 200 bytes"},
 };
 
 /* NULL, or what is wrong. */
@@ -97,7 +107,7 @@ static const char *take_option(struct span arg, struct made *m)
     if (!span_split(&arg, '=', &name) || !arg.p) return "an option is NAME=VALUE";
     for (size_t i = 0; i < ARRAY_N(options); i++)
         if (span_is(name, options[i].name)) return options[i].take(arg, m) ? NULL : options[i].wrong;
-    return "an option is user, ops, duration, not-before, from, to, address or sessions";
+    return "an option is user, ops, duration, not-before, from, to, address, sessions or note";
 }
 
 static const char *take_streams(struct span list, struct token *t)
@@ -135,8 +145,27 @@ static int mint(struct session *s, struct made *m)
     tokens_keys(s->m->conf, &keys);
     ok = token_mint(&keys, &m->t, now_us / US_PER_S, m->text);
     token_keys_done(&keys);
-    return ok ? CTL_OK
-              : say(s, CTL_FAILED, "there is no key that is good now: see auth-secret and [[[keys]]]");
+    if (!ok) return say(s, CTL_FAILED, "there is no key that is good now: see auth-secret and [[[keys]]]");
+    minted_add(&s->m->tokens.minted, &m->t, s->audit.who, m->note);
+    return CTL_OK;
+}
+
+/* What the API may make, for whom. For which cameras is httpd's to say (httpd/token_calls.c). */
+static const char *too_much(const struct session *s, const struct made *m)
+{
+    bool root = strcmp(s->audit.role, "root") == 0, admin = strcmp(s->audit.role, "admin") == 0;
+
+    if ((m->t.from_s > 0 || m->t.to_s > 0) && (m->t.ops & ~OPS_OF_FOOTAGE))
+        return "ops: what has from and to is footage: dvr and copy alone";
+    if (!root && (m->t.ops & TOKEN_API)) return "ops: tokens of the API are for a root to make";
+    if (root || admin) return NULL;
+    if (strcmp(s->audit.role, "user") != 0) return "this role shares nothing";
+    if (m->t.ops & ~OPS_OF_USERS) return "ops: a user shares live, dvr and copy";
+    if (m->duration_us == 0 || m->duration_us > s->m->conf->delivery.share_max_us)
+        return "duration: longer than share-max of the server";
+    for (size_t i = 0; i < m->t.n_streams; i++)
+        if (strchr(m->t.streams[i], '*')) return "uids: a user shares streams by their names";
+    return NULL;
 }
 
 static int run_create(struct session *s)
@@ -148,7 +177,8 @@ static int run_create(struct session *s)
     m->duration_us = 86400 * US_PER_S;
     wrong = take_streams(span_of(s->args[0]), &m->t);
     for (size_t i = 1; i < s->n_args && !wrong; i++) wrong = take_option(span_of(s->args[i]), m);
-    if (!wrong && m->t.to_s > 0 && m->t.to_s < m->t.from_s) wrong = "its footage ends before it begins";
+    if (!wrong && m->t.to_s > 0 && m->t.to_s < m->t.from_s) wrong = "to: its footage ends before it begins";
+    if (!wrong && s->api) wrong = too_much(s, m);
     if (wrong) {
         made_free(m);
         return say(s, CTL_USAGE, wrong);
@@ -234,7 +264,7 @@ static int run_revoke(struct session *s)
 
 /* --- token revoked --- */
 
-static int run_revoked(struct session *s)
+static int run_list(struct session *s)
 {
     (void)s;
     return CTL_OK;
@@ -247,9 +277,46 @@ static bool row_revoked(struct session *s, struct packer *p)
     return true;
 }
 
+/* --- api tokens, api token revoke ID: one's own, a root's all --- */
+
+static bool is_theirs(const struct session *s, const struct minted_row *r)
+{
+    return strcmp(s->audit.role, "root") == 0 || strcmp(s->audit.who, r->by) == 0;
+}
+
+static bool row_minted(struct session *s, struct packer *p)
+{
+    const struct minted *t = &s->m->tokens.minted;
+
+    while (s->at < t->n) {
+        const struct minted_row *r = &t->v[t->n - 1 - s->at++];
+
+        if (!is_theirs(s, r)) continue;
+        minted_pack(p, r);
+        return true;
+    }
+    return false;
+}
+
+static int run_revoke_minted(struct session *s)
+{
+    const struct minted_row *r = minted_find(&s->m->tokens.minted, span_of(s->args[0]));
+    struct revoked_row row = {.kind = REVOKED_TOKEN, .at_us = clock_wall_us()};
+    const char *wrong;
+
+    if (!r || !is_theirs(s, r)) return say(s, CTL_NOT_FOUND, "there is no such token");
+    row.until_s = r->until_s;
+    span_copy(span_of(r->id), row.name, sizeof(row.name));
+    wrong = tokens_revoke(s->m, &row);
+    return wrong ? say(s, CTL_FAILED, wrong) : CTL_OK;
+}
+
 const struct command commands_tokens[] = {
-    {"token create", 1, 8, run_create, row_create},
+    {"token create", 1, 10, run_create, row_create},
+    {"api token create", 1, 10, run_create, row_create},
+    {"api tokens", 0, 0, run_list, row_minted},
+    {"api token revoke", 1, 1, run_revoke_minted, NULL},
     {"token revoke", 1, 1, run_revoke, NULL},
-    {"token revoked", 0, 0, run_revoked, row_revoked},
+    {"token revoked", 0, 0, run_list, row_revoked},
 };
 const size_t n_commands_tokens = ARRAY_N(commands_tokens);

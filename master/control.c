@@ -212,7 +212,7 @@ static bool api_may(struct span name)
         "api audit", "storage list", "logs", "restart", "record", "pause", "resume", "broadcast",
         "archive vacuum", "event", "events", "archive list", "archive lock", "archive unlock",
         "archive locks", "archive delete", "archive ranges", "archive segments", "stream create",
-        "stream set", "stream check", "stream remove"};
+        "stream set", "stream check", "stream remove", "api token create", "api tokens", "api token revoke"};
 
     for (size_t i = 0; i < ARRAY_N(names); i++)
         if (span_is(name, names[i])) return true;

@@ -68,6 +68,8 @@ int tokens_open(struct tokens *t, int state_dir)
 
     *t = (struct tokens){.file = state_file_new(state_dir, FILE_NAME)};
     if (!t->file) return -EMFILE;
+    err = minted_open(&t->minted, state_dir);
+    if (err < 0) return err;
     err = fd_read_file(state_dir, FILE_NAME, FILE_MAX, &p, &n);
     if (err == -ENOENT) return 0;
     if (err < 0) return err;
@@ -84,6 +86,7 @@ int tokens_open(struct tokens *t, int state_dir)
 
 void tokens_close(struct tokens *t)
 {
+    minted_close(&t->minted);
     state_file_free(t->file);
     mem_free(t->v);
     *t = (struct tokens){.n = 0};
@@ -128,13 +131,31 @@ void tokens_tell(struct master *m, struct channel *httpd)
         tell(httpd, &m->tokens.v[at], MIN(m->tokens.n - at, PAGE_ROWS));
 }
 
+static bool has_id(const struct minted_row *r, const char *id)
+{
+    return strcmp(r->id, id) == 0;
+}
+
+static bool has_user(const struct minted_row *r, const char *user)
+{
+    return strcmp(r->user, user) == 0;
+}
+
+static bool is_for(const struct minted_row *r, const char *uid)
+{
+    return strcmp(r->streams, uid) == 0; /* one that is for others too goes on for those */
+}
+
 const char *tokens_revoke(struct master *m, const struct revoked_row *row)
 {
+    bool (*const meets[])(const struct minted_row *r, const char *name) = {
+        [REVOKED_TOKEN] = has_id, [REVOKED_USER] = has_user, [REVOKED_STREAM] = is_for};
     struct channel *httpd = services_channel(m, SERVICE_HTTPD);
 
     if (!put(&m->tokens, row))
         return "as many are revoked as can be: revoke by user or stream, or change the key";
     save(&m->tokens);
+    minted_revoke(&m->tokens.minted, meets[row->kind], row->name);
     if (httpd) tell(httpd, row, 1);
     return NULL;
 }
@@ -146,6 +167,7 @@ void tokens_check(struct master *m)
     int err = state_file_failed(t->file);
     size_t kept = 0;
 
+    minted_check(&t->minted, now_s);
     if (err < 0) log_error("revoked-unwritten", "err=%s", log_q(span_of(err_text(err))));
     for (size_t i = 0; i < t->n; i++)
         if (t->v[i].until_s == 0 || t->v[i].until_s > now_s) t->v[kept++] = t->v[i];

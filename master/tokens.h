@@ -6,6 +6,7 @@
 #define MASTER_TOKENS_H
 
 #include "common/wire/token.h"
+#include "master/minted.h"
 #include "master/state_file.h"
 
 #define TOKENS_REVOKED_MAX 10000
@@ -24,6 +25,7 @@ struct revoked_row {
     int64_t until_s; /* forgotten then; 0: never */
 };
 struct tokens {
+    struct minted minted; /* what was made here */
     struct state_file *file;
     struct revoked_row *v;
     size_t n;

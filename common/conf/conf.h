@@ -163,6 +163,7 @@ struct conf_delivery {                                                      /* [
     struct secret auth_secret, secure_link_key, auth_backend;
     struct conf_cidrs trusted_proxies, throttle_exempt;
     usec_t auth_backend_timeout_us;
+    usec_t share_max_us; /* a link of a user's */
     enum conf_down auth_backend_down;
     int64_t limit_address, limit_connections, limit_bandwidth; /* the last in Mbit/s */
     bool web_login, rtsp_digest_md5;

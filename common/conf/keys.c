@@ -188,6 +188,8 @@ const struct conf_row conf_rows[] = {
         .help = "When it does not answer, or says 5xx: deny: new viewers are answered 503; allow: they are let in for 30 s. Who watches goes on."},
     {CONF_ROW(DELIVERY, "web-login", KIND_BOOL, delivery.web_login, bool, "false"), .reload = RELOAD_LIVE,
         .help = "Whoever asks for a private stream over HTTP with nothing in hand is asked to sign in (401) and not refused (403). Browsers then ask their users for a password."},
+    {CONF_ROW(DELIVERY, "share-max", KIND_DURATION, delivery.share_max_us, usec_t, "24h"), .min = 60 * S, .max = 366 * 86400 * S, .reload = RELOAD_LIVE,
+        .help = "The longest that an account of the role user may share what it sees, by a link with a token. root and admin share for as long as they say."},
     {CONF_ROW(DELIVERY, "rtsp-digest-md5", KIND_BOOL, delivery.rtsp_digest_md5, bool, "true"), .reload = RELOAD_LIVE,
         .help = "Accounts may sign in by Digest with MD5, beside SHA-256: ffmpeg and GStreamer know nothing else."},
     {CONF_ROW(DELIVERY, "trusted-proxies", KIND_CIDRS, delivery.trusted_proxies, struct conf_cidrs, ""), .reload = RELOAD_LIVE,

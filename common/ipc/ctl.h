@@ -95,8 +95,12 @@
  * KEY without a value: the key goes, its default holds. A removed stream's file is set aside, its archive
  * stays. stream check UID KEY=VALUE|KEY...: the same as set, or create where there is none, and only judged.
  * - token create STREAMS [user=T] [ops=LIST] [duration=D] [not-before=T] [from=T] [to=T] [address=CIDR]
- *   [sessions=N]: one row. token t, id t, until_s u. STREAMS: uids or beginnings with '*', with commas; ops
- * out of live, dvr, copy, publish, api (live,dvr); duration 1 day, 0: without an end; from, to: of footage.
+ *   [sessions=N] [note=T]: one row. token t, id t, until_s u. STREAMS: uids or beginnings with '*', with
+ * commas; ops out of live, dvr, copy, publish, api (live,dvr); duration 1 day, 0: without an end; from, to:
+ * of footage.
+ * - api token create: the same, for whoever asks: what his role may. api tokens: a row each, newest first, of
+ * his own, of a root all. id t, by t, user t, streams t, note t, ops t, made u, until u (0: open), footage
+ * (from, to), revoked b. api token revoke ID: no row.
  * - token revoke token=T|id=T|user=T|stream=T: no row. Durable; what runs on it ends within 2 s. By user or
  * stream: all tokens made until now.
  * - token revoked: a row each. kind t (token, user, stream), name t, at_us u, until_s u.

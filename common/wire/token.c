@@ -37,6 +37,17 @@ bool token_ops_of(struct span text, unsigned *ret_ops)
     return ops != 0;
 }
 
+void token_ops_write(struct wr *w, unsigned ops)
+{
+    const char *comma = "";
+
+    for (size_t i = 0; i < ARRAY_N(words); i++) {
+        if (!(ops & words[i].op)) continue;
+        wr_fmt(w, "%s%s", comma, words[i].word);
+        comma = ",";
+    }
+}
+
 /* ---- keys ---- */
 
 bool token_keys_add(
@@ -344,9 +355,23 @@ bool token_pattern_fits(struct span pattern, struct span uid)
     return span_eq(uid, pattern);
 }
 
+bool token_pattern_covers(struct span pattern, struct span other)
+{
+    if (!span_ends(other, SPAN_LIT("*"))) return token_pattern_fits(pattern, other);
+    return span_ends(pattern, SPAN_LIT("*")) &&
+        span_starts(span_sub(other, 0, other.n - 1), span_sub(pattern, 0, pattern.n - 1));
+}
+
 bool token_fits_stream(const struct token *t, struct span uid)
 {
     for (size_t i = 0; i < t->n_streams; i++)
         if (token_pattern_fits(span_of(t->streams[i]), uid)) return true;
     return false;
+}
+
+bool token_is_for_all(const struct token *t)
+{
+    for (size_t i = 0; i < t->n_streams; i++)
+        if (strcmp(t->streams[i], "*") == 0) return true;
+    return t->n_streams == 0;
 }

@@ -37,6 +37,7 @@ enum token_op {
 };
 /* "live, dvr": false: another word, or none. */
 bool token_ops_of(struct span text, unsigned *ret_ops);
+void token_ops_write(struct wr *w, unsigned ops); /* "live,dvr" */
 
 struct token {
     char audience[TOKEN_AUDIENCE_MAX + 1];
@@ -88,9 +89,12 @@ int token_verify(const struct token_check *c, struct span text, struct token *re
 bool token_mint(const struct token_keys *k, const struct token *t, int64_t now_s, char *ret);
 
 bool token_fits_stream(const struct token *t, struct span uid);
+bool token_is_for_all(const struct token *t); /* it names no streams, or "*" */
 /* A pattern: a uid's characters, maybe with '*' at its end, or "*" alone. */
 bool token_pattern_ok(struct span pattern);
 bool token_pattern_fits(struct span pattern, struct span uid);
+/* Fits a pattern all that another one does? */
+bool token_pattern_covers(struct span pattern, struct span other);
 
 /* The parts, for tests. */
 void token_write(struct wr *w, const struct token *t);

@@ -265,8 +265,9 @@ static const struct command {
     {"broadcast", "broadcast UID on|off [SECONDS]", "whether it may be watched live; recording goes on", 2, 3,
         print_nothing, NULL},
     {"token create", "token create STREAMS",
-        "an access token; --user, --ops, --duration, --not-before, --from, --to, --address, --sessions", 1, 1,
-        print_token, NULL},
+        "an access token; --user, --ops, --duration, --not-before, --from, --to, --address, --sessions, "
+        "--note",
+        1, 1, print_token, NULL},
     {"token revoke", "token revoke KIND=NAME",
         "takes back token=TOKEN, id=ID, or all of user=NAME, stream=UID", 1, 1, print_nothing, NULL},
     {"token revoked", "token revoked", "what was taken back", 0, 0, print_revoked, NULL},
@@ -395,7 +396,8 @@ static bool options_take(int argc, char *const *argv, struct options *o)
         {"user", required_argument, NULL, OF_COMMAND}, {"ops", required_argument, NULL, OF_COMMAND},
         {"duration", required_argument, NULL, OF_COMMAND},
         {"not-before", required_argument, NULL, OF_COMMAND}, {"address", required_argument, NULL, OF_COMMAND},
-        {"sessions", required_argument, NULL, OF_COMMAND}, {0}};
+        {"sessions", required_argument, NULL, OF_COMMAND}, {"note", required_argument, NULL, OF_COMMAND},
+        {0}};
     int c, at = 0;
 
     optind = 0; /* from the start, also when called twice */

@@ -33,7 +33,7 @@ class Client:
         finally:
             c.close()
         assert status is None or r.status == status, f"{method} {path}: {r.status} {text}"
-        return r, (json.loads(text) if "json" in (r.headers["Content-Type"] or "") else text)
+        return r, (json.loads(text) if text and "json" in (r.headers["Content-Type"] or "") else text)
 
     def sign_in(self, user, password, status=200, **kw):
         r, said = self.ask("POST", "/api/v3/session", {"user": user, "password": password}, status=status, **kw)

@@ -35,15 +35,12 @@ end
 
 -- Where it is fetched: for whoever has this URL, as long as the export is kept, and no other footage.
 local function url_of(request, row)
-    local about = http.server("api server")
-    local web = about and about[1].web[1]
-    if not web then return ms.null end
+    local place = http.place(request, row.uid)
+    if not place then return ms.null end
     local token = ms.call("token.mint", {
         user = request.user.name, uid = row.uid, ops = ms.array({ "copy" }), from = row.from, to = row.to,
         duration = math.max(1, row["until"] - os.time()),
     })
-    local host, base = request.host:gsub(":%d+$", ""), web.base:gsub("/*$", "/")
-    local place = ("%s://%s:%d%s%s"):format(about[1].tls and "https" or "http", host, web.port, base, row.uid)
     return ("%s/archive-%d-%d.mp4%s"):format(place, row.from, row.to - row.from, token and "?token=" .. token or "")
 end
 

@@ -101,8 +101,8 @@ function M.no_json(why, at)
     return M.problem(400, "malformed-json", ("The body is no JSON: %s, behind byte %d."):format(why, at), { at = at })
 end
 
--- The body as an object; fields: name = type (text: string; a '!' behind it: it must be there), nil: any field.
--- Or nil and a problem that names each mistake.
+-- The body as an object; fields: name = type (text: string; a '!' behind it: it must be there; false: any), nil: any
+-- field. Or nil and a problem that names each mistake.
 function M.body(request, fields)
     local value, why, at = ms.parse(request.body == "" and "{}" or request.body)
     if value == nil then return nil, M.no_json(why, at) end
@@ -110,14 +110,14 @@ function M.body(request, fields)
     local errors = ms.array()
     for name, v in pairs(value) do
         local want = fields and fields[name]
-        if fields and not want then
+        if fields and want == nil then
             errors[#errors + 1] = { field = name, detail = "There is no such field." }
         elseif want and not fits(v, (want:gsub("!", ""))) then
             errors[#errors + 1] = { field = name, detail = ("This must be of type %s, it is %s."):format(want:gsub("!", ""), type_of(v)) }
         end
     end
     for name, want in pairs(fields or {}) do
-        if want:sub(-1) == "!" and value[name] == nil then errors[#errors + 1] = { field = name, detail = "This field is needed." } end
+        if want and want:sub(-1) == "!" and value[name] == nil then errors[#errors + 1] = { field = name, detail = "This field is needed." } end
     end
     if #errors == 0 then return value end
     table.sort(errors, function(a, b) return a.field < b.field end)
@@ -166,5 +166,14 @@ end
 -- Rows of a command, or nil and a problem.
 function M.server(cmd, ...) return ask("server", cmd, ...) end
 function M.change(cmd, ...) return ask("server.change", cmd, ...) end
+
+-- Where viewers find a stream, by the host that was asked for; nil: nobody listens for them.
+function M.place(request, uid)
+    local about = M.server("api server")
+    local web = about and about[1].web[1]
+    if not web then return nil end
+    local host, base = request.host:gsub(":%d+$", ""), web.base:gsub("/*$", "/")
+    return ("%s://%s:%d%s%s"):format(about[1].tls and "https" or "http", host, web.port, base, uid)
+end
 
 return M

@@ -1,4 +1,4 @@
--- Who watches, and their end; tokens; the audit log. Signing in is the server's own (docs/reference/sign-in.md).
+-- Who watches, and their end; the audit log. Signing in is the server's own (docs/reference/sign-in.md).
 
 local http = require("modules.api.v3.http")
 
@@ -18,21 +18,6 @@ local function end_session(_, path)
     return http.answer(200, { ended = done.ended })
 end
 
--- A token for viewers or, on the server itself, of the API.
-local function create_token(request)
-    local fields, wrong = http.body(request, { user = "string", uid = "string", ops = "array!", duration = "integer" })
-    if not fields then return wrong end
-    for _, op in ipairs(fields.ops) do
-        if op == "api" and not request.is_local then
-            return http.problem(403, "not-local", "Tokens of the API are made on the server itself: msctl token create, or ask from there.")
-        end
-    end
-    local asked = { user = fields.user or "", uid = fields.uid, ops = ms.array(fields.ops), duration = fields.duration or 86400 }
-    local token, why = ms.call("token.mint", asked)
-    if not token then return http.problem(422, "token", why .. ".") end
-    return http.answer(201, { token = token })
-end
-
 local function audit(request)
     local args, wrong = http.query(request, { limit = "natural" })
     if not args then return wrong end
@@ -47,6 +32,5 @@ end
 return {
     { "GET", "/sessions", sessions, id = "listSessions", right = "operate" },
     { "DELETE", "/sessions/{id}", end_session, id = "endSession", right = "operate" },
-    { "POST", "/tokens", create_token, id = "createToken", right = "server" },
     { "GET", "/audit", audit, id = "getAudit", right = "server" },
 }

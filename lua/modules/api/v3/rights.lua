@@ -6,9 +6,9 @@ local M = {}
 
 local LEVELS = { guest = 1, user = 2, admin = 3, root = 4 }
 
--- view: look at streams and footage; operate: restart, pause, record, lock, probe; configure: make, change and
--- take away streams; server: its settings.
-local NEEDS = { view = 1, operate = 3, configure = 3, server = 4 }
+-- view: look at streams and footage; share: give others a link to what one sees; operate: restart, pause, record,
+-- lock, probe; configure: make, change and take away streams; server: its settings, accounts, keys.
+local NEEDS = { view = 1, share = 2, operate = 3, configure = 3, server = 4 }
 
 -- Whoever has a token of the API may do everything.
 function M.user(request)
@@ -26,7 +26,9 @@ function M.sees(user, uid)
     return false
 end
 
+-- The server as a whole is for nobody who is held to some cameras.
 function M.may(user, right)
+    if right == "server" and user.cameras then return false end
     return (LEVELS[user.role] or 0) >= NEEDS[right]
 end
 
@@ -40,7 +42,8 @@ function M.refuse(request, right, uid)
         return answer
     end
     if not M.may(user, right) then
-        return http.problem(403, "forbidden", ("Your role (%s) does not allow this: ask an administrator."):format(user.role))
+        local held = user.cameras and ", held to some cameras" or ""
+        return http.problem(403, "forbidden", ("Your role (%s%s) does not allow this: ask an administrator."):format(user.role, held))
     end
     if uid and not M.sees(user, uid) then return http.no_stream(uid) end
     return nil
