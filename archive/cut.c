@@ -153,6 +153,32 @@ int seg_cut_listed(const struct seg_table *t, size_t from, size_t to, unsigned m
     return seg_cut(t, from, to, mask, ret);
 }
 
+struct seg_table *seg_table_part(const struct seg_table *t, usec_t from_us, usec_t until_us, size_t *number)
+{
+    struct seg_table *part = mem_try(sizeof(*part));
+    size_t before = number ? *number : 0, at = 0;
+
+    if (!part) return NULL;
+    *part = *t;
+    part->s = mem_try(MAX(t->n, 1) * sizeof(*part->s));
+    part->cap = t->n;
+    part->n = 0;
+    if (!part->s) {
+        mem_free(part);
+        return NULL;
+    }
+    for (size_t i = 0; i < t->n; i++) {
+        usec_t us = seg_wall_us(t, i);
+
+        if (us < from_us || us >= until_us) continue;
+        if (i < before) at++;
+        part->s[part->n++] = t->s[i];
+    }
+    part->info.end_us = MIN(t->info.end_us, until_us);
+    if (number) *number = at;
+    return part;
+}
+
 size_t seg_tail(const struct seg_table *t)
 {
     uint8_t track = primary(t);

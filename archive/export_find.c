@@ -9,7 +9,7 @@ void export_sources_done(struct export_sources *s)
     *s = (struct export_sources){0};
 }
 
-static void push(struct export_sources *s, const struct export_source *one)
+void export_sources_put(struct export_sources *s, const struct export_source *one)
 {
     size_t cap = s->cap ? s->cap * 2 : 64;
     struct export_source *grown;
@@ -33,19 +33,20 @@ void export_sources_add(
         .end_us = i->end_us,
         .key_us = i->n_keys > 0 ? i->start_us + (usec_t)i->keys[0].at_ms * US_PER_MS : INT64_MAX,
         .crc = i->crc,
+        .node = i->origin,
         .storage = storage,
         .inside = i->flags & SEG_CONTINUES};
 
     if (i->start_us >= to_us || i->end_us <= from_us - EXPORT_LEAD_US) return;
     s->any |= i->end_us > from_us;
-    push(s, &one);
+    export_sources_put(s, &one);
 }
 
 void export_sources_join(struct export_sources *s, const struct export_sources *other)
 {
     s->any |= other->any;
     s->too_many |= other->too_many;
-    for (size_t k = 0; k < other->n; k++) push(s, &other->v[k]);
+    for (size_t k = 0; k < other->n; k++) export_sources_put(s, &other->v[k]);
 }
 
 static int by_time(const void *a, const void *b)
@@ -53,7 +54,8 @@ static int by_time(const void *a, const void *b)
     const struct export_source *x = a, *y = b;
 
     if (x->start_us != y->start_us) return x->start_us < y->start_us ? -1 : 1;
-    return (x->id > y->id) - (x->id < y->id);
+    if (x->id != y->id) return x->id < y->id ? -1 : 1;
+    return (x->storage > y->storage) - (x->storage < y->storage);
 }
 
 void export_sources_settle(struct export_sources *s, usec_t from_us)

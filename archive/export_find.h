@@ -8,14 +8,16 @@
 #define EXPORT_LEAD_US                                                                                       \
     (60 * US_PER_S) /* a key frame before the first moment may lie in a segment so long before it */
 
-/* A segment that is in it. */
+/* A segment that is in it, or a part of one. */
 struct export_source {
     uint64_t id, bytes; /* so much of it was written when it was looked for */
     usec_t start_us, end_us;
     usec_t key_us; /* its first key frame; INT64_MAX: none is known */
     uint32_t crc;
+    uint16_t node;   /* of the cluster, that recorded it; 0: this one */
     uint8_t storage; /* the caller's number */
     bool inside;     /* begins inside a group of pictures */
+    bool part;       /* only what was captured in [start_us, end_us) of it */
 };
 struct export_sources {
     struct export_source *v;
@@ -26,6 +28,8 @@ void export_sources_done(struct export_sources *s); /* zeroed and done ones too 
 /* Takes what may be of use for [from_us, to_us). */
 void export_sources_add(
     struct export_sources *s, const struct seg_info *i, uint8_t storage, usec_t from_us, usec_t to_us);
+/* One as it is. */
+void export_sources_put(struct export_sources *s, const struct export_source *one);
 /* All of another's, too. */
 void export_sources_join(struct export_sources *s, const struct export_sources *other);
 /* In order, each once; without what lies before the first moment, but for what leads to it: a segment that

@@ -75,6 +75,9 @@ int seg_cut(const struct seg_table *t, size_t from, size_t to, unsigned mask, st
 /* The same of a piece whose end was listed while the segment was written (seg_tail), or whose segment is good
  * no further: `to` may be any sample, and what comes behind it in the file changes nothing. */
 int seg_cut_listed(const struct seg_table *t, size_t from, size_t to, unsigned mask, struct seg_cut *ret);
+/* The samples that were captured in [from_us, until_us), of all tracks, as a table of its own; *number, a
+ * sample's, becomes what it is there (NULL: none is asked). NULL: memory is out. */
+struct seg_table *seg_table_part(const struct seg_table *t, usec_t from_us, usec_t until_us, size_t *number);
 /* Where a piece at the end of a segment that is still written may end, and stay what it is however the
  * segment goes on: at no sample that a later piece may begin with, since such a piece has the other tracks up
  * to its time. */

@@ -42,6 +42,7 @@ struct seg_info {
     int64_t clock_offset_us; /* camera's clock minus ours, as last measured at the start or first after it; 0
                                 where it is not known */
     uint32_t crc;            /* CRC-32C of the file up to the box that holds this structure */
+    uint16_t origin;         /* the index's alone: the node of the cluster that recorded it; 0: this one */
     uint16_t n_keys;
     struct seg_key keys[SEG_KEYS_MAX];
 };
