@@ -59,6 +59,7 @@ static void write_answer(struct archive_job *j)
         if (!atomic_load(&j->v[i].over) || j->v[i].err != 0) continue;
         j->used |= 1u << i;
         j->damaged |= j->v[i].damaged;
+        j->stale += j->v[i].stale;
         used++;
     }
     j->missing = (unsigned)(j->n - used);
@@ -250,8 +251,9 @@ void archive_answer(struct archive_job *j, const char *type, struct body *b)
     struct answer a = {.status = 200, .type = type, .cache = CACHE_CHECK, .placed = true};
     char extra[ARCHIVE_EXTRA_MAX];
 
-    if (j->missing > 0) {
-        snprintf(extra, sizeof(extra), "X-Archive-Incomplete: %u of %zu storages\r\n", j->missing, j->n);
+    if (j->missing + j->stale > 0) {
+        snprintf(extra, sizeof(extra), "X-Archive-Incomplete: %u of %zu storages\r\n", j->missing + j->stale,
+            j->n);
         a.extra = extra;
         a.cache = CACHE_NEVER;
     }

@@ -6,6 +6,7 @@
 
 #include "archive/reader.h"
 #include "httpd/answer.h"
+#include "httpd/records.h"
 #include "httpd/storages.h"
 
 #define ARCHIVE_SPAN_MOST_US  (7 * 86400 * US_PER_S) /* one playlist */
@@ -14,7 +15,7 @@
 #define ARCHIVE_LATE_US       (10 * US_PER_S) /* a disk that has not answered by then: 503 */
 #define ARCHIVE_PATIENCE_US   (2 * US_PER_S)  /* by then: the others answer without it */
 #define ARCHIVE_EXTRA_MAX     64
-#define ARCHIVE_STORAGES_MAX  8
+#define ARCHIVE_STORAGES_MAX  16 /* of a stream, and other nodes */
 #define ARCHIVE_PAGE          32 /* segments read from an index at once */
 
 /* The segment that is being written, as the ring publishes it. id 0: none. */
@@ -34,6 +35,8 @@ struct archive_visit {
     struct storage *st;
     uint8_t n;                  /* which of the job's */
     bool damaged;               /* the index left out what it cannot read */
+    bool stale;                 /* a node that does not answer: what it has said before */
+    bool writes;                /* it is being recorded there, as far as was listed */
     bool wrote;                 /* this one also wrote the answer */
     usec_t before_us, after_us; /* archive_nearest: footage around an empty span; 0: none */
     int err;
@@ -55,6 +58,7 @@ struct archive_job {
     struct job writing;
     uint32_t used;    /* for finish and answer: the visits in it, a bit each */
     unsigned missing; /* and how many are not */
+    unsigned stale;   /* and how many are as they were before */
     bool damaged;
     char uid[RING_UID_MAX + 1];
     struct open_segment open;
@@ -72,8 +76,13 @@ void archive_forget(struct http *h);
 void archive_body(struct body *b, struct span text, bool pack);
 /* 200 with that body; says where storages are missing in it, and that no cache may keep it then. */
 void archive_answer(struct archive_job *j, const char *type, struct body *b);
+/* In the pool, once its segments were listed: the one that is written in the visit's storage; id 0: none. Of
+ * another node's only its file says how much of it there is: bytes is INT64_MAX. */
+struct open_segment archive_open_of(const struct archive_visit *v, const struct records *r);
+/* Closes the records, and notes what they are worth. Returns err. */
+int archive_read_end(struct archive_visit *v, struct records *r, int err);
 /* In the pool: nothing is in the job's span; where the next footage is. */
-void archive_nearest(struct archive_visit *v, struct index *ix);
+void archive_nearest(struct archive_visit *v, struct records *r);
 /* Whole seconds inside footage, as the visits have found it; 0: nowhere. */
 int64_t archive_nearest_s(const struct archive_job *j);
 /* 404 with the nearest moment, or 503 where it may lie in what could not be read. */
@@ -84,10 +93,7 @@ int archive_index_err(struct archive_visit *v, int err);
 /* In a pool thread: the segments between the newest of the index and the open one. They are closed, and the
  * keeper is about to put them in (after its next syncfs); until then only their files know of them. fn gets
  * each, in no order. */
-#define ARCHIVE_FRESH_MOST_US                                                                                \
-    (1800 * US_PER_S) /* older than this, what is not in the index is the keeper's to find */
-#define ARCHIVE_FRESH_MAX 64
-void archive_fresh(struct archive_visit *v, struct index *ix,
+void archive_fresh(struct archive_visit *v, const struct records *r,
     void (*fn)(struct archive_visit *v, const struct seg_info *info));
 
 /* "1700000000". */

@@ -10,28 +10,22 @@ static bool is_init(const struct cut_key *k)
     return k->to == 0;
 }
 
-/* The path of a segment follows from its id. */
 static int open_file(struct storage *st, const struct cut_key *k, int *ret_fd, struct stat *ret)
 {
-    char path[SEG_PATH_MAX];
-    int err;
+    int err = records_file(st, k->uid, k->id, ret_fd);
 
-    seg_path_of(k->id, path);
-    err = seg_open(st->path, k->uid, path, ret_fd);
     if (err == 0 && fstat(*ret_fd, ret) < 0) err = -errno;
     return err;
 }
 
-/* What the index says of it. A segment that is not in the index is still open, or was closed a moment ago;
- * of a damaged record the file says itself what it did. 0, positive: ask the file, or -errno. */
-static int ask_index(struct storage *st, const struct cut_key *k, struct seg_info *ret)
+/* It ends where another node's footage goes on. */
+static int cut_until(const struct cut_key *k, const struct seg_table *t, unsigned mask, struct seg_cut *ret)
 {
-    struct index *ix = storage_index_get(st);
-    int err;
+    size_t from = k->from;
+    struct seg_table *part = seg_table_part(t, INT64_MIN, k->until_us, &from);
+    int err = part ? seg_cut_listed(part, from, part->n, mask, ret) : -ENOMEM;
 
-    if (!ix) return -EAGAIN;
-    err = index_get(ix, k->uid, k->id, ret);
-    storage_index_put(st);
+    seg_table_free(part);
     return err;
 }
 
@@ -43,7 +37,10 @@ static int make(const struct cut_key *k, const struct seg_table *t, struct cut *
 
     if (mask == 0) return INDEX_E_NONE;
     if (is_init(k)) return mp4_init_segment(&c->head, &t->tracks, mask) ? 0 : -ENOMEM;
-    err = seg_cut_listed(t, k->from, k->to, mask, &c->media);
+    if (k->until_us != 0)
+        err = cut_until(k, t, mask, &c->media);
+    else
+        err = seg_cut_listed(t, k->from, k->to, mask, &c->media);
     if (err != 0) return err;
     if (c->media.n == 0) return INDEX_E_NONE;
     ok = mp4_fragment_head(&c->head, k->from + 1, c->media.s, c->media.n, NULL);
@@ -53,11 +50,10 @@ static int make(const struct cut_key *k, const struct seg_table *t, struct cut *
     return ok ? 0 : -ENOMEM;
 }
 
-static int read_open(
-    struct storage *st, const struct cut_key *k, const struct open_segment *open, int fd, struct cut *c)
+static int read_open(struct storage *st, const struct cut_key *k, uint64_t bytes, int fd, struct cut *c)
 {
     struct scan *s;
-    int err = scans_read(st->scans, k->uid, k->id, fd, open->bytes, &s);
+    int err = scans_read(st->scans, k->uid, k->id, fd, bytes, &s);
 
     if (err != 0) return err;
     err = make(k, scan_table(s), c);
@@ -80,9 +76,11 @@ static int read_piece(
     struct storage *st, const struct cut_key *k, const struct open_segment *open, int fd, struct cut *c)
 {
     CLEANUP(mem_freep) struct seg_info *info = mem_try(sizeof(*info));
-    int known = info ? ask_index(st, k, info) : -ENOMEM, err;
+    int known = info ? records_get(st, k->uid, k->id, info) : -ENOMEM, err;
     struct seg_table *t = NULL;
 
+    /* A segment that is not in the index is still open, or was closed a moment ago; of a damaged record the
+     * file says itself what it did. */
     if (known < 0) return known;
     err = seg_table_load(fd, known == INDEX_OK ? info : NULL, &t);
     if (err == 0) {
@@ -90,7 +88,8 @@ static int read_piece(
         seg_table_free(t);
         return err;
     }
-    if (err == SEG_E_NO_FOOTER && open->id == k->id) return read_open(st, k, open, fd, c);
+    if (err == SEG_E_NO_FOOTER && st->node != 0) return read_open(st, k, INT64_MAX, fd, c);
+    if (err == SEG_E_NO_FOOTER && open->id == k->id) return read_open(st, k, open->bytes, fd, c);
     if (err != SEG_E_NO_FOOTER && err != SEG_E_BAD) return err;
     if (known == INDEX_OK) storage_flaw(st, k->uid, k->id);
     return read_fragments(k, fd, c);

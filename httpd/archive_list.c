@@ -74,16 +74,16 @@ static void read_tracks(struct archive_visit *v, const struct seg_info *info)
 {
     CLEANUP(fd_close) int fd = -1;
     struct seg_table *t = NULL;
-    int err = seg_open(v->st->path, v->j->uid, info->path, &fd);
+    int err = records_file(v->st, v->j->uid, info->id, &fd);
 
     if (err == 0) err = seg_table_load(fd, info, &t);
     if (err == 0) keep_tracks(found_of(v), t);
     seg_table_free(t);
 }
 
-static void add_as(struct archive_visit *v, const struct seg_info *info, bool open)
+static void add_as(struct archive_visit *v, const struct seg_info *info, bool open, bool writes)
 {
-    struct plan_span span = {v->j->from_us, v->j->to_us, v->n, open};
+    struct plan_span span = {v->j->from_us, v->j->to_us, v->n, open, writes};
     struct found *f = found_of(v);
 
     if (!plan_add(&f->plan, info, &span)) f->too_long = true;
@@ -95,8 +95,11 @@ static void add_flawed(struct archive_visit *v, const struct seg_info *info)
     CLEANUP(fd_close) int fd = -1;
     struct seg_table *t = NULL;
 
-    if (seg_open(v->st->path, v->j->uid, info->path, &fd) != 0) return;
-    if (seg_table_any(fd, INT64_MAX, &t) == SEG_OK) add_as(v, &t->info, false);
+    if (records_file(v->st, v->j->uid, info->id, &fd) != 0) return;
+    if (seg_table_any(fd, INT64_MAX, &t) == SEG_OK) {
+        t->info.origin = info->origin;
+        add_as(v, &t->info, false, false);
+    }
     seg_table_free(t);
 }
 
@@ -105,10 +108,10 @@ static void add(struct archive_visit *v, const struct seg_info *info)
     if (storage_flawed(v->st, v->j->uid, info->id))
         add_flawed(v, info);
     else
-        add_as(v, info, false);
+        add_as(v, info, false, false);
 }
 
-static int read_segments(struct archive_visit *v, struct index *ix)
+static int read_segments(struct archive_visit *v, struct records *r)
 {
     CLEANUP(mem_freep) struct seg_info *page = mem_try(ARCHIVE_PAGE * sizeof(*page));
     struct index_query q = {.uid = v->j->uid, .from_us = v->j->from_us, .to_us = v->j->to_us};
@@ -118,7 +121,7 @@ static int read_segments(struct archive_visit *v, struct index *ix)
 
     for (unsigned pages = 0; err == 0 && n == ARCHIVE_PAGE && !f->too_long && pages < CATALOGUE_CALM;
          pages++) {
-        err = archive_index_err(v, index_segments(ix, &q, page, ARCHIVE_PAGE, &n));
+        err = archive_index_err(v, records_segments(r, &q, page, ARCHIVE_PAGE, &n));
         for (size_t i = 0; err == 0 && i < n; i++) {
             add(v, &page[i]);
             if (catalogue_of(v)->want.master && !f->has_tracks) read_tracks(v, &page[i]);
@@ -135,19 +138,19 @@ static void add_open(struct archive_visit *v, const struct seg_table *t)
     CLEANUP(mem_freep) struct seg_info *info = mem_dup(&t->info, sizeof(*info));
 
     info->samples = (uint32_t)seg_tail(t);
-    add_as(v, info, catalogue_of(v)->want.kind != PLAN_VOD);
+    info->origin = v->st->node;
+    add_as(v, info, catalogue_of(v)->want.kind != PLAN_VOD, true);
 }
 
-static void read_open(struct archive_visit *v)
+static void read_open(struct archive_visit *v, const struct records *r)
 {
-    const struct open_segment *o = &v->j->open;
+    struct open_segment o = archive_open_of(v, r);
     CLEANUP(fd_close) int fd = -1;
     struct scan *c;
 
-    if (o->id == 0 || strcmp(o->storage, v->st->name) != 0) return;
-    if (o->start_us >= v->j->to_us || o->end_us <= v->j->from_us) return;
-    if (seg_open(v->st->path, v->j->uid, o->path, &fd) != 0) return;
-    if (scans_read(v->st->scans, v->j->uid, o->id, fd, o->bytes, &c) != SEG_OK) return;
+    if (o.id == 0 || o.start_us >= v->j->to_us || o.end_us <= v->j->from_us) return;
+    if (records_file(v->st, v->j->uid, o.id, &fd) != 0) return;
+    if (scans_read(v->st->scans, v->j->uid, o.id, fd, o.bytes, &c) != SEG_OK) return;
     if (scan_table(c)->n > 0) {
         add_open(v, scan_table(c));
         keep_tracks(found_of(v), scan_table(c));
@@ -157,18 +160,17 @@ static void read_open(struct archive_visit *v)
 
 static int read_playlist(struct archive_visit *v)
 {
-    struct index *ix = storage_index_get(v->st);
+    struct records r;
     struct found *f;
-    int err;
+    int err = records_open(v->st, &r);
 
-    if (!ix) return -ENOENT;
+    if (err != 0) return err;
     f = catalogue_of(v)->found[v->n] = NEW(struct found);
-    err = read_segments(v, ix);
-    if (err == 0) archive_fresh(v, ix, add);
-    if (err == 0) read_open(v);
-    if (err == 0 && f->plan.n == 0) archive_nearest(v, ix);
-    storage_index_put(v->st);
-    return err;
+    err = read_segments(v, &r);
+    if (err == 0) archive_fresh(v, &r, add);
+    if (err == 0) read_open(v, &r);
+    if (err == 0 && f->plan.n == 0) archive_nearest(v, &r);
+    return archive_read_end(v, &r, err);
 }
 
 static void write_master(const struct catalogue *c, const struct found *f, struct text *b)
@@ -210,6 +212,8 @@ static usec_t newest_us(const struct plan *p)
 static bool has_ended(const struct catalogue *c)
 {
     if (c->j.open.id != 0) return false;
+    for (size_t i = 0; i < c->j.n; i++)
+        if (c->j.used & 1u << i && c->j.v[i].writes) return false;
     return !c->records || c->j.now_us - newest_us(&c->plan) > LIST_STOPPED_US;
 }
 
@@ -223,7 +227,7 @@ static void make_plan(struct catalogue *c, struct plan_view *ret)
         .edge_us = w->to_us,
         .window_us = w->window_us,
         .gop_us = c->gop_us};
-    if (!plan_sort(&c->plan)) c->too_long = true;
+    if (!plan_merge(&c->plan) || !plan_sort(&c->plan)) c->too_long = true;
     if (w->kind != PLAN_VOD) plan_settle(&c->plan, c->j.now_us - HOLE_US);
     if (w->gaps && !plan_fill_gaps(&c->plan)) c->too_long = true;
     c->young = c->plan.n > 0 && plan_listed(&c->plan, ret) == 0;
@@ -275,10 +279,14 @@ static void answer_nothing(struct catalogue *c)
         archive_answer_nothing(&c->j);
 }
 
-/* A playlist that is asked for again must not lose what it listed. */
+/* A playlist that is asked for again must not lose what it listed. Of a node that is away it is known what it
+ * had, or nobody has asked for it here before it went: then the rest is played, for as long as it takes. */
 static bool would_go_back(const struct catalogue *c)
 {
-    return c->want.kind != PLAN_VOD && c->j.missing > 0;
+    if (c->want.kind == PLAN_VOD || c->j.missing == 0) return false;
+    for (size_t i = 0; i < c->j.n; i++)
+        if (!(c->j.used & 1u << i) && c->j.v[i].st->node == 0) return true;
+    return false;
 }
 
 static void answer_playlist(struct archive_job *j)

@@ -32,32 +32,29 @@ static void consider_info(struct archive_visit *v, const struct seg_info *info)
     consider(v, &(struct moment){info->id, info->start_us, info->bytes}, info->end_us);
 }
 
-static int read_index(struct archive_visit *v, struct index *ix)
+static int read_records(struct archive_visit *v, struct records *r)
 {
     CLEANUP(mem_freep) struct seg_info *page = mem_try(PAGE_N * sizeof(*page));
     struct index_query q = {.uid = v->j->uid, .from_us = v->j->from_us, .to_us = v->j->to_us};
-    const struct open_segment *o = &v->j->open;
+    struct open_segment o;
     size_t n = 0;
-    int err = page ? archive_index_err(v, index_segments(ix, &q, page, PAGE_N, &n)) : -ENOMEM;
+    int err = page ? archive_index_err(v, records_segments(r, &q, page, PAGE_N, &n)) : -ENOMEM;
 
     if (err != 0) return err;
     for (size_t i = 0; i < n; i++) consider_info(v, &page[i]);
-    archive_fresh(v, ix, consider_info);
-    if (o->id != 0 && strcmp(o->storage, v->st->name) == 0)
-        consider(v, &(struct moment){o->id, o->start_us, o->bytes}, o->end_us);
-    if (job_of(v)->m[v->n].id == 0) archive_nearest(v, ix);
+    archive_fresh(v, r, consider_info);
+    o = archive_open_of(v, r);
+    if (o.id != 0) consider(v, &(struct moment){o.id, o.start_us, o.bytes}, o.end_us);
+    if (job_of(v)->m[v->n].id == 0) archive_nearest(v, r);
     return 0;
 }
 
 static int find(struct archive_visit *v)
 {
-    struct index *ix = storage_index_get(v->st);
-    int err;
+    struct records r;
+    int err = records_open(v->st, &r);
 
-    if (!ix) return -ENOENT;
-    err = read_index(v, ix);
-    storage_index_put(v->st);
-    return err;
+    return err == 0 ? archive_read_end(v, &r, read_records(v, &r)) : err;
 }
 
 void moment_init(struct moment_job *mj, usec_t at_us)

@@ -51,6 +51,8 @@ struct film_answer {
     uint64_t left;
 };
 void film_answer_free(struct film_answer *a);
+/* A source's file and its table, as far as it is wanted; ret_t NULL: the file alone. 0, positive, -errno. */
+int film_source(const struct film_answer *a, uint32_t source, int *ret_fd, struct seg_table **ret_t);
 
 /* archive_sound.c: the first telephone sound of a segment, and what it is made into. false: it has none. */
 bool film_sound_form(const struct seg_table *t, struct track *ret_source, struct export_made *ret);

@@ -12,30 +12,30 @@ static void nearer(struct archive_visit *v, const struct seg_info *s)
 }
 
 /* The end of what was recorded last before the span. */
-static void range_before(struct archive_visit *v, struct index *ix)
+static void range_before(struct archive_visit *v, struct records *r)
 {
     CLEANUP(mem_freep) struct index_range *page = mem_try(ARCHIVE_PAGE * sizeof(*page));
     struct index_query q = {.uid = v->j->uid, .to_us = v->j->from_us};
     size_t n = ARCHIVE_PAGE;
 
     for (unsigned pages = 0; page && n == ARCHIVE_PAGE && pages < CALM; pages++) {
-        if (archive_index_err(v, index_ranges(ix, &q, page, ARCHIVE_PAGE, &n)) != 0) return;
+        if (archive_index_err(v, records_ranges(r, &q, page, ARCHIVE_PAGE, &n)) != 0) return;
         for (size_t i = 0; i < n; i++)
             if (page[i].end_us <= v->j->from_us) v->before_us = MAX(v->before_us, page[i].end_us);
         if (n > 0) q.from_us = page[n - 1].end_us + 1;
     }
 }
 
-void archive_nearest(struct archive_visit *v, struct index *ix)
+void archive_nearest(struct archive_visit *v, struct records *r)
 {
     CLEANUP(mem_freep) struct seg_info *s = mem_try(sizeof(*s));
     struct index_query later = {.uid = v->j->uid, .from_us = v->j->to_us, .to_us = INT64_MAX};
     size_t n = 0;
 
     if (!s) return;
-    archive_fresh(v, ix, nearer);
-    if (archive_index_err(v, index_segments(ix, &later, s, 1, &n)) == 0 && n == 1) nearer(v, s);
-    range_before(v, ix);
+    archive_fresh(v, r, nearer);
+    if (archive_index_err(v, records_segments(r, &later, s, 1, &n)) == 0 && n == 1) nearer(v, s);
+    range_before(v, r);
     if (v->j->open.id == 0) return;
     s->start_us = v->j->open.start_us;
     s->end_us = v->j->open.end_us;

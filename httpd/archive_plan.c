@@ -25,7 +25,7 @@ static bool grow(void **v, size_t n, size_t *cap, size_t most, size_t bytes)
     return true;
 }
 
-static bool push(struct plan *p, const struct piece_of *piece)
+bool plan_put(struct plan *p, const struct piece_of *piece)
 {
     void *v = p->v;
     bool ok = grow(&v, p->n, &p->cap, PLAN_PIECES_MAX, sizeof(*p->v));
@@ -35,7 +35,7 @@ static bool push(struct plan *p, const struct piece_of *piece)
     return ok;
 }
 
-static bool push_segment(struct plan *p, const struct plan_segment *s)
+bool plan_put_segment(struct plan *p, const struct plan_segment *s)
 {
     void *v = p->s;
     bool ok = grow(&v, p->n_s, &p->cap_s, PLAN_SEGMENTS_MAX, sizeof(*p->s));
@@ -72,6 +72,8 @@ bool plan_add(struct plan *p, const struct seg_info *s, const struct plan_span *
         .first = p->n,
         .samples = s->samples,
         .storage = span->storage,
+        .node = s->origin,
+        .writes = span->writes,
         .discont = (s->flags & SEG_DISCONT) != 0};
 
     count_bytes(p, s);
@@ -87,10 +89,10 @@ bool plan_add(struct plan *p, const struct seg_info *s, const struct plan_span *
 
         if (piece.dur_us <= 0 || piece.to <= piece.from || start_us >= span->to_us || end_us <= span->from_us)
             continue;
-        if (!push(p, &piece)) return false;
+        if (!plan_put(p, &piece)) return false;
     }
     seg.n = p->n - seg.first;
-    return seg.n == 0 || push_segment(p, &seg);
+    return seg.n == 0 || plan_put_segment(p, &seg);
 }
 
 bool plan_take(struct plan *to, struct plan *from)
@@ -100,8 +102,8 @@ bool plan_take(struct plan *to, struct plan *from)
 
         seg.first = to->n;
         for (size_t k = 0; k < seg.n; k++)
-            if (!push(to, &from->v[from->s[i].first + k])) return false;
-        if (!push_segment(to, &seg)) return false;
+            if (!plan_put(to, &from->v[from->s[i].first + k])) return false;
+        if (!plan_put_segment(to, &seg)) return false;
     }
     to->bytes += from->bytes;
     to->bytes_us += from->bytes_us;
@@ -118,7 +120,8 @@ static int by_start(const void *a, const void *b)
 
     if (x->start_us != y->start_us) return x->start_us < y->start_us ? -1 : 1;
     if (x->id != y->id) return x->id < y->id ? -1 : 1;
-    return (x->samples < y->samples) - (x->samples > y->samples); /* the longer first */
+    if (x->samples != y->samples) return x->samples > y->samples ? -1 : 1; /* the longer first */
+    return (x->storage > y->storage) - (x->storage < y->storage);
 }
 
 static int by_run(const void *a, const void *b)
@@ -129,9 +132,12 @@ static int by_run(const void *a, const void *b)
     return by_start(a, b);
 }
 
-static void drop_twins(struct plan *p)
+void plan_drop_twins(struct plan *p)
 {
     size_t n = 0;
+
+    if (p->n_s == 0) return;
+    qsort(p->s, p->n_s, sizeof(p->s[0]), by_start);
 
     for (size_t i = 0; i < p->n_s; i++)
         if (n == 0 || p->s[i].id != p->s[n - 1].id || p->s[i].start_us != p->s[n - 1].start_us)
@@ -172,7 +178,7 @@ static void find_runs(struct plan *p)
 
 static bool joined_at(const struct plan_segment *a, const struct plan_segment *b)
 {
-    return b->discont || a->run != b->run || a->tracks_hash != b->tracks_hash;
+    return b->discont || a->run != b->run || a->tracks_hash != b->tracks_hash || a->node != b->node;
 }
 
 /* The last frame of a file may be shown a little longer, up to the next. */
@@ -192,8 +198,7 @@ bool plan_sort(struct plan *p)
 
     if (p->n == 0) return true;
     if (!v) return false;
-    qsort(p->s, p->n_s, sizeof(p->s[0]), by_start);
-    drop_twins(p);
+    plan_drop_twins(p);
     find_runs(p);
     qsort(p->s, p->n_s, sizeof(p->s[0]), by_run);
     for (size_t i = 0; i < p->n_s; i++) {

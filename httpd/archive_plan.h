@@ -27,14 +27,17 @@ struct piece_of {
     bool inside;             /* begins inside a GOP */
     bool gap;                /* nothing was recorded then */
     bool discont;            /* a player has to start anew between the one before and this */
+    usec_t until_us;         /* only what was captured before; 0: all of it */
 };
 struct plan_segment {
     uint64_t id, tracks_hash;
     usec_t start_us, end_us; /* wall clock, of the whole segment */
     size_t first, n;         /* its pieces */
     uint32_t samples, run;
+    uint16_t node;   /* of the cluster, that recorded it; 0: this one */
     uint8_t storage; /* index in the plan's tags */
     bool discont;    /* it says that footage is missing before it */
+    bool writes;     /* it is being written */
 };
 struct plan {
     struct piece_of *v;
@@ -48,16 +51,23 @@ struct plan {
 };
 void plan_done(struct plan *p);
 
-/* Adds the pieces of a segment that overlap [from_us, to_us). open: it is still written; what lies behind its
+/* Puts one behind the others. false: too many, or memory is out. */
+bool plan_put(struct plan *p, const struct piece_of *piece);
+bool plan_put_segment(struct plan *p, const struct plan_segment *s);
+/* Adds the pieces of a segment that overlap [from_us, to_us). open: what lies behind its
  * last listed key frame is left out, since it will be longer. false: too many, or memory is out. */
 struct plan_span {
     usec_t from_us, to_us;
     uint8_t storage;
-    bool open;
+    bool open, writes; /* it is being written */
 };
 bool plan_add(struct plan *p, const struct seg_info *s, const struct plan_span *span);
 /* Moves what is in `from` behind what is in `to`. false: too many, or memory is out. */
 bool plan_take(struct plan *to, struct plan *from);
+/* By their starts; of two that are the same segment the longer is left. */
+void plan_drop_twins(struct plan *p);
+/* What more than one node recorded is left once (archive_merge.h). false: too many, or memory is out. */
+bool plan_merge(struct plan *p);
 /* In playing order; of two that are the same segment the longer is left. false: memory is out. */
 bool plan_sort(struct plan *p);
 /* Of a sorted plan: entries for time between the pieces in which nothing was recorded. false: too many, or

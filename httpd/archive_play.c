@@ -154,8 +154,8 @@ static void send_answer(struct http *h, struct play *p)
         play_free(p);
         return;
     }
-    snprintf(etag, sizeof(etag), "\"%llx-%x-%x-%llx\"", (unsigned long long)p->key.id, p->key.from, p->key.to,
-        (unsigned long long)whole);
+    snprintf(etag, sizeof(etag), "\"%llx-%x-%x-%llx-%llx\"", (unsigned long long)p->key.id, p->key.from,
+        p->key.to, (unsigned long long)p->key.until_us, (unsigned long long)whole);
     a.v.etag = span_of(etag);
     if (!answer_range(h, &a, whole, extra, sizeof(extra), &p->range)) {
         play_free(p);
@@ -269,16 +269,28 @@ void serve_archive_init(struct http *h)
     answer_error(h, 400, "this is no name of an init segment");
 }
 
+/* "<sample>", or "<sample>x<microseconds>" of a piece that ends before the sample. */
+static bool piece_end(struct span s, struct cut_key *k)
+{
+    struct span number;
+    uint64_t to, until = 0;
+
+    if (!span_split(&s, 'x', &number) || !span_hex64(number, &to) || to > UINT32_MAX) return false;
+    if (s.p && (!span_hex64(s, &until) || until == 0 || until > SEG_TIME_MAX_US)) return false;
+    k->to = (uint32_t)to;
+    k->until_us = (usec_t)until;
+    return true;
+}
+
 void serve_archive_segment(struct http *h)
 {
     const struct route_match *m = &h->ask->match;
     struct play *p = NEW(struct play);
-    uint64_t from, to;
+    uint64_t from;
 
     if (span_hex64(m->capture[1], &p->key.id) && span_hex64(m->capture[2], &from) &&
-        span_hex64(m->capture[3], &to) && from < to && to <= UINT32_MAX) {
+        piece_end(m->capture[3], &p->key) && from < p->key.to) {
         p->key.from = (uint32_t)from;
-        p->key.to = (uint32_t)to;
         start(h, p, m->capture[0]);
         return;
     }

@@ -23,15 +23,6 @@ static struct film_answer *answer_of(struct lent *l)
 
 /* --- in the pool --- */
 
-static int open_source(struct film_answer *a, uint32_t source, int *ret_fd)
-{
-    const struct export_source *s = &a->film->source[source];
-    char path[SEG_PATH_MAX];
-
-    seg_path_of(s->id, path);
-    return seg_open(a->st[s->storage]->path, a->uid, path, ret_fd);
-}
-
 /* What archive/export says of a file that is not what it was. */
 static int changed(int err)
 {
@@ -78,9 +69,8 @@ static int put_piece(struct film_answer *a, const struct export_piece *p)
 {
     CLEANUP(fd_close) int fd = -1;
     struct seg_table *t = NULL;
-    int err = open_source(a, p->source, &fd);
+    int err = changed(film_source(a, p->source, &fd, p->needs_table ? &t : NULL));
 
-    if (err == 0 && p->needs_table) err = changed(seg_table_any(fd, a->film->source[p->source].bytes, &t));
     if (err == 0) err = p->kind == EXPORT_ROWS ? put_rows(a, p, t) : put_media(a, p, t, &fd);
     seg_table_free(t);
     return err;

@@ -41,13 +41,7 @@ bool film_sound_form(const struct seg_table *t, struct track *ret_source, struct
 
 static int open_heard(const struct film_answer *a, uint32_t source, struct heard *ret)
 {
-    const struct export_source *s = &a->film->source[source];
-    char path[SEG_PATH_MAX];
-    int err;
-
-    seg_path_of(s->id, path);
-    err = seg_open(a->st[s->storage]->path, a->uid, path, &ret->fd);
-    return err == 0 ? seg_table_any(ret->fd, s->bytes, &ret->t) : err;
+    return film_source(a, source, &ret->fd, &ret->t);
 }
 
 static int track_of(const struct seg_table *t)

@@ -46,19 +46,19 @@ static int read_ranges(struct archive_visit *v)
 {
     CLEANUP(mem_freep) struct index_range *page = mem_try(RANGES_PAGE * sizeof(*page));
     struct index_query q = {.uid = v->j->uid, .from_us = v->j->from_us, .to_us = v->j->to_us};
-    struct index *ix = storage_index_get(v->st);
+    struct records r;
     size_t n = RANGES_PAGE;
-    int err = ix && page ? 0 : -ENOENT;
+    int err = page ? records_open(v->st, &r) : -ENOMEM;
 
+    if (err != 0) return err;
     while (err == 0 && n == RANGES_PAGE) {
-        err = archive_index_err(v, index_ranges(ix, &q, page, RANGES_PAGE, &n));
+        err = archive_index_err(v, records_ranges(&r, &q, page, RANGES_PAGE, &n));
         for (size_t i = 0; err == 0 && i < n; i++)
             if (!add(v, page[i].start_us, page[i].end_us)) err = -ENOMEM;
         if (err == 0 && n > 0) q.from_us = page[n - 1].end_us + 1;
     }
-    if (err == 0) archive_fresh(v, ix, add_fresh);
-    if (ix) storage_index_put(v->st);
-    return err;
+    if (err == 0) archive_fresh(v, &r, add_fresh);
+    return archive_read_end(v, &r, err);
 }
 
 static void write_ranges(const struct stretches *s, struct text *b)

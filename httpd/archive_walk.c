@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #define WALK_TURN 16 /* tables, then the next job of this storage */
 
@@ -50,20 +51,49 @@ static size_t source_of(const struct film_answer *a)
     return a->ask.kind == FILM_WHOLE ? a->at : source_at(a->film, picture_us(&a->ask, a->at));
 }
 
+/* A part of a segment is all that is known of it here. */
+static int take_part(const struct export_source *s, struct seg_table **t)
+{
+    struct seg_table *part = seg_table_part(*t, s->start_us, s->end_us, NULL);
+
+    seg_table_free(*t);
+    *t = part;
+    return part ? 0 : -ENOMEM;
+}
+
+int film_source(const struct film_answer *a, uint32_t source, int *ret_fd, struct seg_table **ret_t)
+{
+    const struct export_source *s = &a->film->source[source];
+    CLEANUP(fd_close) int fd = -1;
+    int err = records_file(a->st[s->storage], a->uid, s->id, &fd);
+
+    if (err == 0 && ret_t) err = seg_table_any(fd, s->bytes, ret_t);
+    if (err == 0 && ret_t && s->part) err = take_part(s, ret_t);
+    if (err != 0) return err;
+    *ret_fd = fd;
+    fd = -1;
+    return 0;
+}
+
+/* What is still written elsewhere is taken as far as it is now, here and whenever it is sent. */
+static void settle_bytes(struct export_source *s, int fd)
+{
+    struct stat file;
+
+    if (s->bytes == INT64_MAX && fstat(fd, &file) == 0) s->bytes = (uint64_t)file.st_size;
+}
+
 /* 0, -errno, or positive: there is none to be read. */
 static int load(struct film_answer *a, size_t i)
 {
-    const struct export_source *s = &a->film->source[i];
     CLEANUP(fd_close) int fd = -1;
-    char path[SEG_PATH_MAX];
     int err;
 
     if (a->t && a->loaded == i) return 0;
     seg_table_free(a->t);
     a->t = NULL;
-    seg_path_of(s->id, path);
-    err = seg_open(a->st[s->storage]->path, a->uid, path, &fd);
-    if (err == 0) err = seg_table_any(fd, s->bytes, &a->t);
+    err = film_source(a, (uint32_t)i, &fd, &a->t);
+    if (err == 0) settle_bytes(&a->film->source[i], fd);
     if (err == 0) a->loaded = (uint32_t)i;
     return err == -ENOENT ? SEG_E_BAD : err;
 }

@@ -106,6 +106,10 @@ static void write_piece(const struct plan *p, const struct piece_of *x, struct t
     text_hex(to, x->from);
     text_put(to, "-");
     text_hex(to, x->to);
+    if (x->until_us != 0) {
+        text_put(to, "x");
+        text_hex(to, (uint64_t)x->until_us);
+    }
     text_put(to, ".m4s\n");
 }
 

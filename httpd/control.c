@@ -2,6 +2,7 @@
 #include "httpd/assets.h"
 #include "httpd/audit.h"
 #include "httpd/auth.h"
+#include "httpd/away.h"
 #include "httpd/doors.h"
 #include "httpd/feed.h"
 #include "httpd/h2_conn.h"
@@ -34,6 +35,7 @@ struct control {
     struct loop *loop;
     struct server server;
     struct storages *storages;
+    struct away *away;     /* other nodes of the cluster */
     bool running;          /* HTTPD_CONF has come */
     uint64_t bytes_before; /* sent, a second ago */
     bool complete;         /* CONF_DONE has come: requests for known streams find them */
@@ -462,6 +464,26 @@ static int on_index_ready(struct control *c, struct incoming *in)
     return 0;
 }
 
+static int on_courier(struct control *c, struct incoming *in)
+{
+    int fd = take_fd(in, 0);
+
+    if (fd < 0) return -1;
+    away_socket(c->away, fd);
+    return 0;
+}
+
+static void on_nodes(void *arg, uint16_t self, const struct away_node *v, size_t n)
+{
+    struct control *c = arg;
+    uint16_t nodes[AWAY_NODES_MAX];
+
+    for (size_t i = 0; i < n; i++) nodes[i] = v[i].node;
+    storages_nodes(c->storages, c->away, self, nodes, n);
+}
+
+static const struct away_ops away_ops = {on_nodes};
+
 static int on_conf_done(struct control *c, struct incoming *in)
 {
     (void)in;
@@ -517,6 +539,7 @@ static const struct {
     {MSG_STORAGE, on_storage},
     {MSG_STORAGE_GONE, on_storage_gone},
     {MSG_INDEX_READY, on_index_ready},
+    {MSG_COURIER_SOCK, on_courier},
     {MSG_CONF_DONE, on_conf_done},
     {MSG_HELPER, on_helper},
     {MSG_METRICS, on_metrics},
@@ -617,6 +640,7 @@ bool control_start(struct loop *loop)
 
     c->loop = loop;
     c->storages = storages_new();
+    c->away = away_new(loop, &away_ops, c);
     c->child = child_start(loop, &setup);
     if (!c->child) return false;
     loop_timer_every(loop, &c->second, US_PER_S, tell_stats, c);

@@ -16,7 +16,8 @@ struct cuts {
 
 static void name_of(const struct cut_key *k, char *dst, size_t cap)
 {
-    snprintf(dst, cap, "%s/%llx/%x/%x", k->uid, (unsigned long long)k->id, k->from, k->to);
+    snprintf(dst, cap, "%s/%llx/%x/%x/%llx", k->uid, (unsigned long long)k->id, k->from, k->to,
+        (unsigned long long)k->until_us);
 }
 
 struct cut *cut_new(const struct cut_key *key)

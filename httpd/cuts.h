@@ -21,6 +21,7 @@ struct cut_key {
     char uid[RING_UID_MAX + 1];
     uint64_t id;
     uint32_t from, to;
+    usec_t until_us; /* what was captured before; 0: all of it */
 };
 struct cut {
     struct buf head;
@@ -33,7 +34,7 @@ struct cut {
     } file;
     /* the cache's */
     _Atomic uint32_t refs;
-    char name[RING_UID_MAX + 48];
+    char name[RING_UID_MAX + 64];
     struct list link;
     size_t cost;
 };

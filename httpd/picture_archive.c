@@ -107,11 +107,8 @@ static enum seek_err read_units(struct seek *k, const struct seg_table *t, int f
 
 static int load(const struct archive_visit *v, const struct moment *m, int *ret_fd, struct seg_table **ret)
 {
-    char path[SEG_PATH_MAX];
-    int err;
+    int err = records_file(v->st, v->j->uid, m->id, ret_fd);
 
-    seg_path_of(m->id, path);
-    err = seg_open(v->st->path, v->j->uid, path, ret_fd);
     return err == 0 ? seg_table_any(*ret_fd, m->bytes, ret) : err;
 }
 

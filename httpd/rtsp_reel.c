@@ -9,15 +9,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SAMPLE_MAX (16u << 20)
-#define JOINED_US  (40 * US_PER_MS) /* of playing between two stretches */
+#define SAMPLE_MAX   (16u << 20)
+#define LOOK_AWAY_US US_PER_S
+#define JOINED_US    (40 * US_PER_MS) /* of playing between two stretches */
 
 struct reel *reel_new(const char *uid, struct storage *const *st, size_t n, uint32_t random)
 {
     struct reel *r = NEW(struct reel);
 
     span_copy(span_of(uid), r->uid, sizeof(r->uid));
-    for (size_t i = 0; i < n && i < ARCHIVE_STORAGES_MAX; i++) r->st[r->n_st++] = st[i];
+    for (size_t i = 0; i < n && i < ARCHIVE_STORAGES_MAX; i++) {
+        r->st[r->n_st++] = st[i];
+        r->joint |= st[i]->node != 0;
+    }
     r->random = random;
     r->fd = -1;
     return r;
@@ -31,7 +35,7 @@ static void close_segment(struct reel *r)
     r->order = NULL;
     r->n_order = 0;
     fd_close(&r->fd);
-    r->placed = r->next_known = false;
+    r->placed = r->next_known = r->cut = false;
 }
 
 void reel_free(struct reel *r)
@@ -45,7 +49,7 @@ void reel_free(struct reel *r)
 void reel_seek(struct reel *r, const struct reel_way *way)
 {
     close_segment(r);
-    r->at = (struct found){0};
+    r->at = r->before = (struct found){0};
     r->way = *way;
     r->begun = false;
     r->joined = true;
@@ -170,19 +174,39 @@ static size_t step_behind(const struct reel *r, size_t i)
     return i == 0 ? r->t->n : step_to(r, i - 1);
 }
 
+/* It was listed, and the node gives no file: others may have the same time, and the one before, which would
+ * have ended where this one began, goes on. */
+static void go_around(struct reel *r)
+{
+    r->avoid |= 1u << r->at.st;
+    r->avoid_us = clock_mono_us();
+    close_segment(r);
+    r->at = r->before;
+    if (r->at.id != 0 && !reel_backward(r) && r->at.to_us < r->at.end_us) {
+        r->at.from_us = r->at.to_us;
+        r->at.to_us = r->at.end_us;
+        return;
+    }
+    reel_search(r);
+}
+
 static enum reel_state load(struct reel *r)
 {
     struct storage *st = r->st[r->at.st];
-    char path[SEG_PATH_MAX];
-    int err;
+    int err = records_file(st, r->uid, r->at.id, &r->fd);
 
-    seg_path_of(r->at.id, path);
-    err = seg_open(st->path, r->uid, path, &r->fd);
-    if (err == 0) err = seg_table_any(r->fd, r->at.bytes, &r->t);
+    if (err == 0 && r->at.open && st->node != 0)
+        err = seg_table_scan(r->fd, INT64_MAX, &r->t);
+    else if (err == 0)
+        err = seg_table_any(r->fd, r->at.bytes, &r->t);
     if (err == 0 && r->t->n == 0) err = SEG_E_BAD;
     if (err == 0 && !put_in_order(r)) err = -ENOMEM;
     if (err != 0) { /* a gap */
-        storage_say(st, STORAGE_FLAWED, r->uid, err);
+        storage_say(st, err == -EHOSTUNREACH ? STORAGE_UNREAD : STORAGE_FLAWED, r->uid, err);
+        if (st->node != 0) {
+            go_around(r);
+            return REEL_MORE;
+        }
         close_segment(r);
         reel_search(r);
         return REEL_MORE;
@@ -191,27 +215,92 @@ static enum reel_state load(struct reel *r)
     return REEL_MORE;
 }
 
+/* Joint: the next one is known while this one is not played yet, and this one ends where that one begins.
+ * false: nothing is left of it. */
+static bool cut_end(struct reel *r)
+{
+    struct seg_table *part;
+
+    r->cut = true;
+    if (r->next.id == 0) r->next_known = false; /* until then something may have come */
+    if (!r->next_known || r->at.open || r->next.from_us >= r->at.to_us) return true;
+    part = seg_table_part(r->t, INT64_MIN, r->next.from_us, NULL);
+    if (!part) return true;
+    mem_free(r->order);
+    r->order = NULL;
+    r->n_order = 0;
+    seg_table_free(r->t);
+    r->t = part;
+    r->at.to_us = r->next.from_us;
+    return part->n > 0 && put_in_order(r);
+}
+
+/* From where it is played, or up to where when it is read backwards. INT64_MIN: all of it. */
+static usec_t place_us(const struct reel *r)
+{
+    if (!r->begun && r->way.at_us > r->at.start_us) return r->way.at_us;
+    if (!r->joint) return INT64_MIN;
+    if (reel_backward(r)) return r->at.to_us < r->at.end_us ? r->at.to_us - 1 : INT64_MIN;
+    return r->at.from_us > r->at.start_us ? r->at.from_us : INT64_MIN;
+}
+
 static void place(struct reel *r)
 {
     size_t from = reel_backward(r) ? r->t->n - 1 : 0, key;
+    usec_t at_us = place_us(r);
 
-    if (!r->begun && r->way.at_us > r->at.start_us) {
-        key = seg_key_at(r->t, r->way.at_us);
+    if (at_us != INT64_MIN) {
+        key = seg_key_at(r->t, at_us);
         for (from = 0; from + 1 < r->t->n && r->order[from] != key;) from++;
     }
     r->i = step_to(r, from);
     r->placed = true;
 }
 
+/* Between the segment at hand and the next one. */
+static usec_t gap_to_next(const struct reel *r)
+{
+    if (r->joint) return reel_backward(r) ? r->at.from_us - r->next.to_us : r->next.from_us - r->at.to_us;
+    return reel_backward(r) ? r->at.start_us - r->next.end_us : r->next.start_us - r->at.end_us;
+}
+
 /* Goes to the next segment, which was searched. */
 static enum reel_state leave(struct reel *r)
 {
-    usec_t gap_us = reel_backward(r) ? r->at.start_us - r->next.end_us : r->next.start_us - r->at.end_us;
+    usec_t gap_us = gap_to_next(r);
 
     if (r->next.id == 0) return REEL_END;
-    if (gap_us > INDEX_JOIN_US || gap_us < -INDEX_JOIN_US) r->joined = true;
+    if (gap_us > INDEX_JOIN_US || (!r->joint && gap_us < -INDEX_JOIN_US)) r->joined = true;
+    r->before = r->at;
     r->at = r->next;
     close_segment(r);
+    return REEL_MORE;
+}
+
+/* More of what another node writes is there once its file is asked for again. A node that is gone has written
+ * as much as is here. */
+static enum reel_state look_away(struct reel *r)
+{
+    CLEANUP(mem_freep) struct seg_info *info = mem_try(sizeof(*info));
+    size_t n = r->t->n;
+    usec_t now_us = clock_mono_us();
+    bool closed;
+    int fd;
+
+    if (now_us - r->looked_us < LOOK_AWAY_US) return REEL_WAIT;
+    r->looked_us = now_us;
+    if (!info) return REEL_FAILED;
+    closed = records_file(r->st[r->at.st], r->uid, r->at.id, &fd) != 0;
+    if (!closed) {
+        fd_close(&r->fd);
+        r->fd = fd;
+        if (seg_table_scan(r->fd, INT64_MAX, &r->t) < 0) return REEL_FAILED;
+        closed = seg_info_load(r->fd, info) == SEG_OK;
+    }
+    r->at.end_us = r->at.to_us = r->t->info.end_us;
+    if (r->t->n > n) return put_in_order(r) ? REEL_MORE : REEL_FAILED;
+    if (!closed) return REEL_WAIT;
+    reel_search(r);
     return REEL_MORE;
 }
 
@@ -220,6 +309,8 @@ static enum reel_state look_ahead(struct reel *r)
 {
     size_t n = r->t->n;
 
+    if (r->at.open && !reel_backward(r) && r->st[r->at.st]->node != 0) return look_away(r);
+
     if (r->at.open && !reel_backward(r)) {
         bool open = r->open.id == r->at.id;
 
@@ -227,7 +318,7 @@ static enum reel_state look_ahead(struct reel *r)
         if (r->t->n > n) return put_in_order(r) ? REEL_MORE : REEL_FAILED;
         if (open) return REEL_WAIT;
         r->at.open = false;
-        r->at.end_us = r->t->info.end_us;
+        r->at.end_us = r->at.to_us = r->t->info.end_us;
     }
     reel_search(r);
     return REEL_MORE;
@@ -333,9 +424,7 @@ static size_t last_picture(const struct reel *r)
 /* Does a stretch end with this segment? */
 static bool gap_behind(const struct reel *r)
 {
-    if (r->next.id == 0) return true;
-    return reel_backward(r) ? r->at.start_us - r->next.end_us > INDEX_JOIN_US
-                            : r->next.start_us - r->at.end_us > INDEX_JOIN_US;
+    return r->next.id == 0 || gap_to_next(r) > INDEX_JOIN_US;
 }
 
 /* Frames of the segment at hand. */
@@ -361,6 +450,11 @@ enum reel_state reel_turn(struct reel *r, struct reel_frame *out, size_t most, s
     *ret_n = 0;
     if (r->searching) return reel_search_on(r);
     if (!r->t) return r->next_known ? leave(r) : load(r); /* one that cannot be read is passed over */
+    if (r->joint && !r->cut && !r->at.open && !reel_backward(r) && !r->next_known) {
+        reel_search(r);
+        return REEL_MORE;
+    }
+    if (r->joint && !r->cut && !cut_end(r)) return leave(r);
     if (!r->placed) place(r);
     return most > 0 ? read_some(r, out, most, ret_n) : REEL_MORE;
 }

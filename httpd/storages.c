@@ -37,6 +37,7 @@ void storage_unref(struct storage *st)
     pool_free(st->pool);
     cuts_free(st->cuts);
     scans_free(st->scans);
+    shelf_free(st->shelf);
     index_close(st->index);
     pthread_mutex_destroy(&st->say_lock);
     pthread_mutex_destroy(&st->index_lock);
@@ -74,7 +75,7 @@ static struct storage *find_any(struct storages *s, struct span word)
 
     if (at) return *at;
     for (size_t i = 0; i < s->n; i++)
-        if (span_is(word, s->v[i]->path)) return s->v[i];
+        if (s->v[i]->node == 0 && span_is(word, s->v[i]->path)) return s->v[i];
     return NULL;
 }
 
@@ -92,6 +93,19 @@ void storage_remove(struct storages *s, struct span name)
     storage_unref(old);
 }
 
+static void put(struct storages *s, struct storage *st)
+{
+    bool full;
+
+    pthread_mutex_lock(&s->lock);
+    full = s->n == STORAGES_MAX;
+    if (!full) s->v[s->n++] = st;
+    pthread_mutex_unlock(&s->lock);
+    if (!full) return;
+    log_warn("storages-full", "name=%s most=%d", log_q(span_of(st->name)), STORAGES_MAX);
+    storage_unref(st);
+}
+
 void storage_set(struct storages *s, struct span name, struct span path)
 {
     struct storage *st = storage_by_name(s, name);
@@ -100,15 +114,53 @@ void storage_set(struct storages *s, struct span name, struct span path)
     storage_unref(st);
     if (same) return;
     storage_remove(s, name);
-    st = storage_new(name, path);
+    put(s, storage_new(name, path));
+}
+
+/* --- other nodes --- */
+
+static bool among(const uint16_t *nodes, size_t n, uint16_t node)
+{
+    for (size_t i = 0; i < n; i++)
+        if (nodes[i] == node) return true;
+    return false;
+}
+
+/* Takes one out that is no node any more; NULL: there is none. */
+static struct storage *take_stale_node(struct storages *s, uint16_t self, const uint16_t *nodes, size_t n)
+{
+    struct storage *st = NULL;
+
     pthread_mutex_lock(&s->lock);
-    if (s->n < STORAGES_MAX) {
-        s->v[s->n++] = st;
-        st = NULL;
+    for (size_t i = 0; i < s->n && !st; i++) {
+        if (s->v[i]->node == 0 || (s->v[i]->self == self && among(nodes, n, s->v[i]->node))) continue;
+        st = s->v[i];
+        s->v[i] = s->v[--s->n];
     }
     pthread_mutex_unlock(&s->lock);
-    if (st) log_warn("storages-full", "name=%s most=%d", log_q(name), STORAGES_MAX);
-    storage_unref(st);
+    return st;
+}
+
+void storages_nodes(struct storages *s, struct away *away, uint16_t self, const uint16_t *nodes, size_t n)
+{
+    char name[STORAGE_NAME_MAX];
+    struct storage *st;
+
+    while ((st = take_stale_node(s, self, nodes, n))) storage_unref(st);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(name, sizeof(name), "node:%u", nodes[i]);
+        st = storage_by_name(s, span_of(name));
+        if (!st) {
+            struct storage *made = storage_new(span_of(name), SPAN_NONE);
+
+            made->node = nodes[i];
+            made->self = self;
+            made->away = away;
+            made->shelf = shelf_new(away, nodes[i], SHELF_BYTES_MAX);
+            put(s, made);
+        }
+        storage_unref(st);
+    }
 }
 
 void storage_index_ready(struct storages *s, struct span name, struct span dir)
@@ -215,6 +267,8 @@ size_t storages_of(struct storages *s, struct span archive, struct storage **ret
         if (piece.n > 0) n = add(s, piece, ret, n, max);
     }
     if (n == 0) n = add(s, SPAN_LIT("default"), ret, n, max);
+    for (size_t i = 0; i < s->n && n < max; i++)
+        if (s->v[i]->node != 0) ret[n++] = storage_ref(s->v[i]);
     pthread_mutex_unlock(&s->lock);
     return n;
 }

@@ -1,6 +1,6 @@
 /* The storages httpd reads: name, path, index, and a pool of threads for each, so that a disk that hangs
- * holds up its own viewers only. Archive reads never happen in a hub's thread. Tests:
- * tests/unit/net/test_pool.c. */
+ * holds up its own viewers only. Archive reads never happen in a hub's thread. What another node of the
+ * cluster has recorded is a storage too, without a path (records.h). Tests: tests/unit/net/test_pool.c. */
 #ifndef HTTPD_STORAGES_H
 #define HTTPD_STORAGES_H
 
@@ -10,8 +10,9 @@
 #include "httpd/hub.h"
 #include "common/net/pool.h"
 #include "httpd/scans.h"
+#include "httpd/shelf.h"
 
-#define STORAGES_MAX     32
+#define STORAGES_MAX     96 /* and other nodes */
 #define STORAGE_NAME_MAX 64
 #define STORAGE_FLAWS    256 /* damaged segments that are remembered */
 #define STORAGE_PATH_MAX 1024
@@ -31,6 +32,9 @@ struct storage {
     struct pool *pool;
     struct cuts *cuts;   /* ready-made pieces of its segments */
     struct scans *scans; /* tables of segments that are written */
+    uint16_t node, self; /* of another node: its number, and ours; 0: of this machine */
+    struct away *away;   /* of another node: who asks it, */
+    struct shelf *shelf; /* and what it has said */
     struct {
         char uid[RING_UID_MAX + 1];
         uint64_t id;
@@ -60,7 +64,11 @@ void storage_remove(struct storages *s, struct span name);
 size_t storages_suspect(struct storages *s, char (*ret)[STORAGE_NAME_MAX], size_t max);
 void storage_index_ready(struct storages *s, struct span name, struct span dir);
 
-/* From any thread: the storages a stream's dvr-archive names ("a*3, /path*1"; empty: "default"), referenced.
+/* The other nodes of the cluster, all of them; `away` lives on. */
+void storages_nodes(struct storages *s, struct away *away, uint16_t self, const uint16_t *nodes, size_t n);
+
+/* From any thread: the storages a stream's dvr-archive names ("a*3, /path*1"; empty: "default"), and behind
+ * them the other nodes, referenced.
  */
 size_t storages_of(struct storages *s, struct span archive, struct storage **ret, size_t max);
 /* By its name; NULL. Referenced. */

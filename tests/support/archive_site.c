@@ -18,14 +18,14 @@
 
 struct site site;
 
-static int records(void)
+static int records(const char *dir)
 {
     char name[160];
     int fd;
 
-    snprintf(name, sizeof(name), "%s/%s", site.dir, UID);
+    snprintf(name, sizeof(name), "%s/%s", dir, UID);
     mkdir(name, 0750);
-    snprintf(name, sizeof(name), "%s/%s/records", site.dir, UID);
+    snprintf(name, sizeof(name), "%s/%s/records", dir, UID);
     mkdir(name, 0750);
     fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     must(fd >= 0);
@@ -33,9 +33,9 @@ static int records(void)
 }
 
 /* The site.footage once, from that moment on; fragments of about a second. */
-static struct segw *write_segment(usec_t wall_us, bool discont)
+struct segw *site_write_segment(const char *dir, usec_t wall_us, bool discont)
 {
-    CLEANUP(fd_close) int fd = records();
+    CLEANUP(fd_close) int fd = records(dir);
     CLEANUP(mem_freep) struct frame *f = mem_new_n(site.footage.n, sizeof(*f));
     struct track_set tracks = site.footage.movie.tracks;
     struct segw_setup setup = {
@@ -57,13 +57,13 @@ static struct segw *write_segment(usec_t wall_us, bool discont)
     return w;
 }
 
-static void put_segment(usec_t wall_us, bool discont)
+void site_put_segment(const char *dir, struct index *ix, usec_t wall_us, bool discont)
 {
-    struct segw *w = write_segment(wall_us, discont);
+    struct segw *w = site_write_segment(dir, wall_us, discont);
     struct seg_info *info = NEW(struct seg_info);
     const struct seg_info *list[] = {info};
 
-    must(segw_close(w, info) == 0 && index_put(site.ix, list, 1) == INDEX_OK);
+    must(segw_close(w, info) == 0 && index_put(ix, list, 1) == INDEX_OK);
     mem_free(info);
 }
 
@@ -71,7 +71,7 @@ void site_publish_open(usec_t wall_us)
 {
     struct ring_status *st = ring_writer_status(site.camera.w);
 
-    site.open = write_segment(wall_us, false);
+    site.open = site_write_segment(site.dir, wall_us, false);
     atomic_store(&st->rec_segment, segw_id(site.open));
     atomic_store(&st->rec_start_us, segw_start_us(site.open));
     atomic_store(&st->rec_end_us, segw_end_us(site.open));
@@ -94,9 +94,9 @@ int site_start(void **state)
     httpd_help_start(&site.help, 2, NULL, 0);
     if (!site.have_footage) return 0;
     must(index_open(site.dir, &site.ix) == INDEX_OK);
-    put_segment(T0, true);
-    put_segment(T0 + 8 * US_PER_S, false);
-    put_segment(T0 + 116 * US_PER_S, true);
+    site_put_segment(site.dir, site.ix, T0, true);
+    site_put_segment(site.dir, site.ix, T0 + 8 * US_PER_S, false);
+    site_put_segment(site.dir, site.ix, T0 + 116 * US_PER_S, true);
     storage_set(site.help.storages, SPAN_LIT("default"), span_of(site.dir));
     storage_index_ready(site.help.storages, SPAN_LIT("default"), span_of(site.dir));
     httpd_camera_start(&site.help, &site.camera, &v, &site.footage, clock_wall_us());

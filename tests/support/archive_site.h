@@ -32,6 +32,9 @@ void site_need_footage(void);
 /* Waits until no job is in the pool of the storage any more: one that was left behind would come back to a
  * hub that has gone. */
 void site_settle_pool(void);
+/* 8 s of the footage from that moment on, in the storage of that folder; closed, and in its index. */
+struct segw *site_write_segment(const char *dir, usec_t wall_us, bool discont);
+void site_put_segment(const char *dir, struct index *ix, usec_t wall_us, bool discont);
 /* Another open segment, from that moment on. */
 void site_publish_open(usec_t wall_us);
 /* GET /<uid>/<name>, or another path: the status. */

@@ -1,0 +1,165 @@
+#include "httpd/records.h"
+#include "archive/reader.h"
+#include "common/base/mem.h"
+
+#include <errno.h>
+
+int records_open(struct storage *st, struct records *ret)
+{
+    *ret = (struct records){.st = st};
+    if (st->node != 0) return 0;
+    ret->ix = storage_index_get(st);
+    return ret->ix ? 0 : -ENOENT;
+}
+
+void records_close(struct records *r)
+{
+    if (r->ix) storage_index_put(r->st);
+    r->ix = NULL;
+}
+
+/* --- another node --- */
+
+static int page_of(struct records *r, const struct away_ask *q, struct away_list **ret)
+{
+    bool stale;
+    int err = shelf_find(r->st->shelf, q, ret, &stale);
+
+    r->stale |= err == 0 && stale;
+    return err;
+}
+
+static bool overlaps(const struct seg_info *s, const struct index_query *q)
+{
+    return s->start_us < q->to_us && s->end_us > q->from_us;
+}
+
+/* What of a page is wanted, behind what is in out. */
+static size_t take_page(struct records *r, const struct away_list *l, const struct index_query *q,
+    struct seg_info *out, size_t max, uint64_t *ret_last)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < l->n && n < max; i++) {
+        if (!away_item(l, i, q->uid, &out[n])) continue;
+        *ret_last = out[n].id;
+        out[n].origin = r->st->self == out[n].origin ? 0 : out[n].origin;
+        if (!overlaps(&out[n], q)) continue;
+        if (out[n].id != l->open) {
+            n++;
+            continue;
+        }
+        r->open_id = out[n].id;
+        r->open_start_us = out[n].start_us;
+        r->open_end_us = out[n].end_us;
+    }
+    return n;
+}
+
+static int away_segments(
+    struct records *r, const struct index_query *q, struct seg_info *out, size_t max, size_t *ret_n)
+{
+    struct away_ask ask = {.uid = q->uid,
+        .from_us = q->from_us,
+        .to_us = q->to_us,
+        .after = q->after_id,
+        .most = AWAY_LIST_MOST};
+    bool more = true;
+    size_t n = 0;
+
+    while (more && n < max) {
+        uint64_t last = ask.after;
+        struct away_list *l;
+        int err = page_of(r, &ask, &l);
+
+        if (err != 0) return err;
+        n += take_page(r, l, q, out + n, max - n, &last);
+        more = l->more && last > ask.after;
+        ask.after = last;
+        away_list_unref(l);
+    }
+    *ret_n = n;
+    return INDEX_OK;
+}
+
+static int away_newest(struct records *r, const char *uid, usec_t before_us, struct seg_info *ret)
+{
+    const struct away_ask ask = {.uid = uid, .to_us = before_us, .back = true, .most = 1};
+    struct away_list *l;
+    int err = page_of(r, &ask, &l);
+
+    if (err != 0) return err;
+    err = l->n > 0 && away_item(l, 0, uid, ret) ? INDEX_OK : INDEX_E_NONE;
+    if (err == INDEX_OK && ret->id == l->open) {
+        r->open_id = ret->id;
+        r->open_start_us = ret->start_us;
+        r->open_end_us = ret->end_us;
+    }
+    away_list_unref(l);
+    return err;
+}
+
+static int away_spans_of(
+    struct records *r, const struct index_query *q, struct index_range *out, size_t max, size_t *ret_n)
+{
+    const struct away_ask ask = {.uid = q->uid, .from_us = q->from_us, .to_us = q->to_us};
+    struct away_spans *s;
+    size_t n = 0;
+    bool stale;
+    int err = shelf_ranges(r->st->shelf, &ask, &s, &stale);
+
+    if (err != 0) return err;
+    r->stale |= stale;
+    for (size_t i = 0; i < s->n && n < max; i++)
+        if (s->v[i].start_us < q->to_us && s->v[i].end_us > q->from_us)
+            out[n++] = (struct index_range){s->v[i].start_us, s->v[i].end_us};
+    away_spans_unref(s);
+    *ret_n = n;
+    return INDEX_OK;
+}
+
+/* --- of both kinds --- */
+
+int records_segments(
+    struct records *r, const struct index_query *q, struct seg_info *out, size_t max, size_t *ret_n)
+{
+    return r->ix ? index_segments(r->ix, q, out, max, ret_n) : away_segments(r, q, out, max, ret_n);
+}
+
+int records_ranges(
+    struct records *r, const struct index_query *q, struct index_range *out, size_t max, size_t *ret_n)
+{
+    return r->ix ? index_ranges(r->ix, q, out, max, ret_n) : away_spans_of(r, q, out, max, ret_n);
+}
+
+int records_last(struct records *r, const char *uid, struct seg_info *ret)
+{
+    return r->ix ? index_last(r->ix, uid, ret) : away_newest(r, uid, SEG_TIME_MAX_US, ret);
+}
+
+int records_last_by(struct records *r, const char *uid, usec_t at_us, struct seg_info *ret)
+{
+    return r->ix ? index_last_by(r->ix, uid, at_us, ret) : away_newest(r, uid, at_us + US_PER_MS, ret);
+}
+
+int records_get(struct storage *st, const char *uid, uint64_t id, struct seg_info *ret)
+{
+    struct index *ix;
+    int err;
+
+    if (st->node != 0) return INDEX_E_NONE;
+    ix = storage_index_get(st);
+    if (!ix) return -EAGAIN;
+    err = index_get(ix, uid, id, ret);
+    storage_index_put(st);
+    return err;
+}
+
+int records_file(struct storage *st, const char *uid, uint64_t id, int *ret_fd)
+{
+    char path[SEG_PATH_MAX];
+
+    if (st->node != 0) return away_open(st->away, st->node, uid, id, ret_fd);
+    seg_path_of(id, path);
+    return seg_open(st->path, uid, path, ret_fd);
+}

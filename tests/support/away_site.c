@@ -1,0 +1,280 @@
+#include "tests/support/away_site.h"
+#include "archive/reader.h"
+#include "common/base/err.h"
+#include "common/base/fd.h"
+#include "common/base/mem.h"
+#include "common/ipc/channel.h"
+#include "tests/support/tool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <sys/socket.h>
+
+#define NODE     2
+#define PAGE_MAX 100
+
+struct away_site away_site;
+
+/* Two loops: the courier's, and that of httpd's main thread. */
+static struct {
+    struct loop *loop;
+    pthread_t thread;
+} courier, host;
+static struct channel *channel; /* the courier's end */
+static sem_t posted;
+
+static void *run(void *loop)
+{
+    loop_run(loop);
+    return NULL;
+}
+
+/* --- the courier --- */
+
+static struct packer *answer(enum message type, struct incoming *in, uint32_t pairs)
+{
+    struct packer *p = channel_begin(channel, type, pairs + 2);
+
+    pack_kv_u64(p, "id", packed_u64(in->body, "id", 0));
+    pack_kv_u64(p, "node", NODE);
+    return p;
+}
+
+static void refuse(enum message type, struct incoming *in, int err)
+{
+    struct packer *p = answer(type, in, 2);
+
+    pack_kv_i64(p, "err", err);
+    pack_kv_bool(p, "last", true);
+    channel_end(channel, NULL, 0);
+}
+
+static size_t list(struct incoming *in, struct seg_info *page, size_t most, bool *ret_more)
+{
+    char uid[40];
+    struct index_query q = {.uid = uid,
+        .from_us = packed_i64(in->body, "from_us", 0),
+        .to_us = packed_i64(in->body, "to_us", 0),
+        .after_id = packed_u64(in->body, "after", 0)};
+    size_t n = 0;
+
+    must(packed_text(in->body, "uid", uid, sizeof(uid)));
+    *ret_more = false;
+    if (packed_bool(in->body, "back", false))
+        return index_last_by(away_site.ix, uid, q.to_us - US_PER_MS, page) == INDEX_OK;
+    must(index_segments(away_site.ix, &q, page, most, &n) == INDEX_OK);
+    *ret_more = n == most;
+    return n;
+}
+
+/* In two messages, as a page that does not fit one. */
+static void send_infos(struct incoming *in, const struct seg_info *page, size_t from, size_t to, bool more, bool last)
+{
+    struct packer *p = answer(MSG_AWAY_FOUND, in, 6);
+
+    pack_kv_i64(p, "err", 0);
+    pack_kv_bool(p, "more", more);
+    pack_kv_bool(p, "last", last);
+    pack_kv_u64(p, "open", away_site.open);
+    pack_key(p, "infos");
+    pack_array(p, (uint32_t)(to - from));
+    for (size_t i = from; i < to; i++) {
+        uint8_t text[SEG_INFO_WIRE_MAX];
+        struct wr w = wr_of(text, sizeof(text));
+
+        seg_info_write(&w, &page[i]);
+        pack_bin(p, wr_span(&w));
+    }
+    pack_key(p, "origins");
+    pack_array(p, (uint32_t)(to - from));
+    for (size_t i = from; i < to; i++) pack_u64(p, page[i].origin);
+    channel_end(channel, NULL, 0);
+}
+
+static void on_find(struct incoming *in)
+{
+    CLEANUP(mem_freep) struct seg_info *page = mem_new_n(PAGE_MAX, sizeof(*page));
+    size_t most = (size_t)CLAMP(packed_u64(in->body, "most", 12), 1, PAGE_MAX), n;
+    bool more;
+
+    away_site.finds++;
+    n = list(in, page, most, &more);
+    send_infos(in, page, 0, n / 2, true, false);
+    send_infos(in, page, n / 2, n, more, true);
+}
+
+static void on_ranges(struct incoming *in)
+{
+    struct index_range page[PAGE_MAX];
+    char uid[40];
+    struct index_query q = {.uid = uid,
+        .from_us = packed_i64(in->body, "from_us", 0),
+        .to_us = packed_i64(in->body, "to_us", 0)};
+    size_t n = 0;
+    struct packer *p;
+
+    must(packed_text(in->body, "uid", uid, sizeof(uid)));
+    must(index_ranges(away_site.ix, &q, page, PAGE_MAX, &n) == INDEX_OK);
+    p = answer(MSG_AWAY_SPANS, in, 3);
+    pack_kv_i64(p, "err", 0);
+    pack_kv_bool(p, "last", true);
+    pack_key(p, "spans");
+    pack_array(p, (uint32_t)(2 * n));
+    for (size_t i = 0; i < n; i++) {
+        pack_i64(p, page[i].start_us);
+        pack_i64(p, page[i].end_us);
+    }
+    channel_end(channel, NULL, 0);
+}
+
+static void on_open(struct incoming *in)
+{
+    char uid[40], path[SEG_PATH_MAX];
+    CLEANUP(fd_close) int fd = -1;
+    int err;
+    struct packer *p;
+
+    away_site.opens++;
+    must(packed_text(in->body, "uid", uid, sizeof(uid)));
+    seg_path_of(packed_u64(in->body, "segment", 0), path);
+    err = away_site.mode == AWAY_NO_FILES ? -EHOSTUNREACH : seg_open(away_site.dir, uid, path, &fd);
+    p = answer(MSG_AWAY_FILE, in, 1);
+    pack_kv_i64(p, "err", -err);
+    channel_end(channel, &fd, err == 0);
+}
+
+static int on_message(struct channel *ch, struct incoming *in)
+{
+    static const struct {
+        enum message type, answer;
+        void (*fn)(struct incoming *in);
+    } rows[] = {{MSG_AWAY_FIND, MSG_AWAY_FOUND, on_find}, {MSG_AWAY_RANGES, MSG_AWAY_SPANS, on_ranges},
+        {MSG_AWAY_OPEN, MSG_AWAY_FILE, on_open}};
+
+    (void)ch;
+    away_site.gone += in->type == MSG_AWAY_GONE;
+    for (size_t i = 0; i < ARRAY_N(rows); i++) {
+        if (rows[i].type != in->type || away_site.mode == AWAY_SILENT) continue;
+        if (away_site.mode == AWAY_ABSENT)
+            refuse(rows[i].answer, in, EHOSTUNREACH);
+        else
+            rows[i].fn(in);
+    }
+    return 0;
+}
+
+static void on_close(struct channel *ch, int err)
+{
+    (void)err;
+    channel_free(ch);
+    channel = NULL;
+}
+
+static const struct channel_ops ops = {on_message, on_close};
+
+/* --- its socket --- */
+
+static void say_nodes(void)
+{
+    struct packer *p = channel_begin(channel, MSG_AWAY_NODES, 2);
+
+    pack_kv_u64(p, "self", 1);
+    pack_key(p, "nodes");
+    pack_array(p, 1);
+    pack_array(p, 2);
+    pack_u64(p, NODE);
+    pack_str(p, SPAN_LIT("10.0.0.2"));
+    channel_end(channel, NULL, 0);
+}
+
+static void take_end(void *fd)
+{
+    channel = channel_new(courier.loop, *(int *)fd, ROLE_COURIER, ROLE_HTTPD, &ops, NULL);
+    say_nodes();
+}
+
+static void hand_over(void *fd)
+{
+    away_socket(away_site.away, *(int *)fd);
+}
+
+static void on_nodes(void *arg, uint16_t self, const struct away_node *v, size_t n)
+{
+    uint16_t nodes[AWAY_NODES_MAX];
+
+    (void)arg;
+    for (size_t i = 0; i < n; i++) nodes[i] = v[i].node;
+    storages_nodes(site.help.storages, away_site.away, self, nodes, n);
+    sem_post(&posted);
+}
+
+static const struct away_ops away_ops = {on_nodes};
+
+void away_site_connect(void)
+{
+    static int pair[2];
+
+    must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
+    loop_post(host.loop, hand_over, &pair[0]);
+    loop_post(courier.loop, take_end, &pair[1]);
+    sem_wait(&posted); /* its nodes are known */
+}
+
+static void hang_up(void *arg)
+{
+    (void)arg;
+    channel_free(channel);
+    channel = NULL;
+    sem_post(&posted);
+}
+
+void away_site_hang_up(void)
+{
+    loop_post(courier.loop, hang_up, NULL);
+    sem_wait(&posted);
+}
+
+/* --- life --- */
+
+void away_site_start(usec_t from_us, unsigned segments)
+{
+    tool_tmpdir(away_site.dir, sizeof(away_site.dir));
+    must(index_open(away_site.dir, &away_site.ix) == INDEX_OK);
+    for (unsigned i = 0; i < segments; i++)
+        site_put_segment(away_site.dir, away_site.ix, from_us + i * SITE_FOOTAGE_S * US_PER_S, i == 0);
+    sem_init(&posted, 0, 0);
+    courier.loop = loop_new();
+    host.loop = loop_new();
+    must(pthread_create(&courier.thread, NULL, run, courier.loop) == 0);
+    must(pthread_create(&host.thread, NULL, run, host.loop) == 0);
+    away_site.away = away_new(host.loop, &away_ops, NULL);
+    away_site_connect();
+}
+
+static void end_loop(void *loop)
+{
+    loop_break(loop);
+}
+
+void away_site_stop(void)
+{
+    loop_post(courier.loop, end_loop, courier.loop);
+    pthread_join(courier.thread, NULL);
+    channel_free(channel);
+    channel = NULL;
+}
+
+/* What still waits for it has been told by now that nobody is there. */
+void away_site_free(void)
+{
+    loop_post(host.loop, end_loop, host.loop);
+    pthread_join(host.thread, NULL);
+    away_free(away_site.away);
+    loop_free(courier.loop);
+    loop_free(host.loop);
+    index_close(away_site.ix);
+    sem_destroy(&posted);
+    tool_rmdir(away_site.dir);
+    away_site = (struct away_site){.away = NULL};
+}

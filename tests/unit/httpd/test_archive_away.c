@@ -1,0 +1,391 @@
+/* The archive of two nodes as one: what this node has not recorded comes from the other one, each second once,
+ * whichever road asks; and what is said where the other one does not answer. This node: 16 s, 100 s without,
+ * 8 s, and what is being recorded; the other one from the tenth second to the 122nd. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "httpd/rtsp_reel.h"
+#include "tests/support/away_site.h"
+#include "tests/support/playlist.h"
+#include "tests/support/tool.h"
+
+#define T0         SITE_T0
+#define ALL        "archive-1700000000-200.m3u8"
+#define WHOLE_S    132 /* to the end of the open segment */
+#define OTHERS     14  /* segments of the other node */
+#define FRAME_US   (40 * US_PER_MS)
+#define TURNS_MAX  8000
+#define SILENCE_US (1100 * US_PER_MS) /* behind it a node that did not answer is asked again */
+
+static int start(void **state)
+{
+    site_start(state);
+    if (site.have_footage) away_site_start(T0 + 10 * US_PER_S, OTHERS);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    bool away = site.have_footage;
+
+    if (away) away_site_stop();
+    site_stop(state);
+    if (away) away_site_free();
+    return 0;
+}
+
+/* As if nothing had been asked yet. */
+static int anew(void **state)
+{
+    (void)state;
+    if (!site.have_footage) return 0;
+    away_site.mode = AWAY_ANSWERS;
+    away_site.open = 0;
+    storages_nodes(site.help.storages, away_site.away, 1, NULL, 0);
+    storages_nodes(site.help.storages, away_site.away, 1, (uint16_t[]){2}, 1);
+    return 0;
+}
+
+static struct span next_line(struct span *text)
+{
+    struct span line = SPAN_NONE;
+
+    span_split(text, '\n', &line);
+    return line;
+}
+
+/* Of all entries. */
+static double seconds(struct span text)
+{
+    double sum = 0;
+
+    while (text.n > 0) {
+        struct span line = next_line(&text);
+
+        if (span_starts(line, SPAN_LIT("#EXTINF:"))) sum += strtod((const char *)line.p + 8, NULL);
+    }
+    return sum;
+}
+
+/* Every entry begins where the one before ended: dates and durations agree. */
+static void check_dates(struct span text)
+{
+    double at = 0, date;
+
+    while (text.n > 0) {
+        struct span line = next_line(&text);
+        unsigned h, m;
+        double s;
+
+        if (span_starts(line, SPAN_LIT("#EXTINF:"))) at += strtod((const char *)line.p + 8, NULL);
+        if (!span_starts(line, SPAN_LIT("#EXT-X-PROGRAM-DATE-TIME:"))) continue;
+        assert_int_equal(sscanf((const char *)line.p + 36, "%u:%u:%lf", &h, &m, &s), 3);
+        date = h * 3600 + m * 60 + s - (22 * 3600 + 13 * 60 + 20);
+        assert_true(date - at < 0.002 && at - date < 0.002);
+    }
+}
+
+static void a_playlist_over_both(void **state)
+{
+    struct http_reply r;
+
+    (void)state;
+    site_need_footage();
+    assert_int_equal(site_get(ALL, NULL, &r), 200);
+    assert_true(seconds(r.body) > WHOLE_S - 0.1 && seconds(r.body) < WHOLE_S + 0.1);
+    check_dates(r.body);
+    assert_int_equal(playlist_count(r.body, "#EXT-X-DISCONTINUITY\n"), 2); /* to the other node, and back */
+    assert_int_equal(http_reply_field(&r, "X-Archive-Incomplete").n, 0);
+    http_reply_done(&r);
+}
+
+/* Bytes of each piece, and of what is before it. */
+static void every_piece_is_sent(void **state)
+{
+    char name[128], url[256];
+    struct http_reply r, part;
+    unsigned n = 0;
+
+    (void)state;
+    site_need_footage();
+    assert_int_equal(site_get(ALL, NULL, &r), 200);
+    while (site_uri(n, name, sizeof(name))) {
+        snprintf(url, sizeof(url), "/" SITE_UID "/%s", name);
+        assert_true(httpd_help_get(&site.help, url, NULL, &part));
+        assert_int_equal(part.status, 200);
+        assert_true(part.body.n > 1000);
+        http_reply_done(&part);
+        n++;
+    }
+    assert_true(n >= WHOLE_S / 5);
+    http_reply_done(&r);
+    assert_int_equal(site_get("dvr-0badf00d-1-0-1.m4s", NULL, &r), 404);
+    http_reply_done(&r);
+}
+
+static void piece_names_with_an_end(void **state)
+{
+    struct http_reply r;
+
+    (void)state;
+    site_need_footage();
+    assert_int_equal(site_get("dvr-0badf00d-1-0-1x.m4s", NULL, &r), 400);
+    http_reply_done(&r);
+    assert_int_equal(site_get("dvr-0badf00d-1-0-1xzz.m4s", NULL, &r), 400);
+    http_reply_done(&r);
+    assert_int_equal(site_get("dvr-0badf00d-1-0-1xffffffffffffffff.m4s", NULL, &r), 400);
+    http_reply_done(&r);
+}
+
+static void ranges_join(void **state)
+{
+    struct http_reply r;
+
+    (void)state;
+    site_need_footage();
+    assert_int_equal(site_get("recording_status.json?request=ranges", NULL, &r), 200);
+    /* the last second is counted whole */
+    assert_non_null(strstr(site.text, "\"ranges\":[{\"from\":1700000000,\"duration\":133}]"));
+    http_reply_done(&r);
+}
+
+/* Frames and sound of all of it, counted by who reads it. */
+static unsigned count_frames(const char *name)
+{
+    const char *const argv[] = {"ffprobe", "-v", "error", "-select_streams", "v", "-count_packets", "-show_entries",
+        "stream=nb_read_packets", "-of", "csv=p=0", site.out, NULL};
+    const char *const decode[] = {
+        "ffmpeg", "-v", "error", "-xerror", "-err_detect", "explode", "-i", site.out, "-f", "null", "-", NULL};
+    struct http_reply r;
+    struct buf out;
+    FILE *f;
+    uint64_t n = 0;
+
+    assert_int_equal(site_get(name, NULL, &r), 200);
+    assert_int_equal(http_reply_field(&r, "X-Archive-Gaps").n, 0);
+    f = fopen(site.out, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(r.body.p, 1, r.body.n, f), r.body.n);
+    fclose(f);
+    http_reply_done(&r);
+    buf_init(&out, 1 << 20);
+    assert_int_equal(tool_run(argv, &out), 0);
+    assert_int_equal(tool_run(decode, NULL), 0);
+    assert_true(span_u64(span_trim(buf_span(&out)), UINT32_MAX, &n));
+    buf_done(&out);
+    return (unsigned)n;
+}
+
+static void a_film_over_both(void **state)
+{
+    (void)state;
+    site_need_footage();
+    assert_int_equal(count_frames("archive-1700000000-200.mp4"), WHOLE_S * 25);
+    /* across one border, begun within the other node's footage */
+    assert_int_equal(count_frames("archive-1700000100-32.mp4"), 32 * 25);
+}
+
+/* --- RTSP --- */
+
+static struct {
+    usec_t *wall_us;
+    size_t n, cap;
+    enum reel_state state;
+} T;
+
+static void play(const struct reel_way *way)
+{
+    struct storage *st[ARCHIVE_STORAGES_MAX];
+    size_t n_st = storages_of(site.help.storages, SPAN_LIT("default"), st, ARCHIVE_STORAGES_MAX);
+    struct reel *r = reel_new(SITE_UID, st, n_st, 7);
+    const struct open_segment none = {0};
+
+    T.n = 0;
+    reel_seek(r, way);
+    T.state = REEL_MORE;
+    for (unsigned i = 0; i < TURNS_MAX && T.state == REEL_MORE; i++) {
+        struct reel_frame batch[REEL_FRAMES];
+        size_t n = 0;
+
+        reel_note_open(r, &none);
+        T.state = reel_turn(r, batch, REEL_FRAMES, &n);
+        for (size_t k = 0; k < n; k++) {
+            if (T.n == T.cap) T.wall_us = mem_renew(T.wall_us, (T.cap = T.cap ? 2 * T.cap : 4096) * sizeof(*T.wall_us));
+            if (batch[k].track == 0) T.wall_us[T.n++] = batch[k].wall_us;
+            chunk_unref(batch[k].c);
+        }
+    }
+    reel_free(r);
+}
+
+static void forwards(void **state)
+{
+    (void)state;
+    site_need_footage();
+    play(&(struct reel_way){.at_us = T0, .scale_milli = 1000});
+    assert_int_equal(T.state, REEL_END);
+    assert_int_equal(T.n, 124 * 25); /* the open segment is not known here */
+    for (size_t i = 0; i < T.n; i++) assert_int_equal(T.wall_us[i], T0 + (usec_t)i * FRAME_US);
+}
+
+static void from_within_the_other(void **state)
+{
+    (void)state;
+    site_need_footage();
+    play(&(struct reel_way){.at_us = T0 + 60 * US_PER_S, .to_us = T0 + 120 * US_PER_S, .scale_milli = 1000, .strict = true});
+    assert_int_equal(T.state, REEL_END);
+    assert_true(T.wall_us[0] <= T0 + 60 * US_PER_S && T.wall_us[0] > T0 + 50 * US_PER_S);
+    for (size_t i = 1; i < T.n; i++) assert_int_equal(T.wall_us[i] - T.wall_us[i - 1], FRAME_US);
+    assert_int_equal(T.wall_us[T.n - 1], T0 + 120 * US_PER_S - FRAME_US);
+}
+
+static void backwards(void **state)
+{
+    (void)state;
+    site_need_footage();
+    play(&(struct reel_way){.at_us = T0 + 124 * US_PER_S, .scale_milli = -4000, .keys = true});
+    assert_int_equal(T.state, REEL_END);
+    assert_true(T.n > 30);
+    for (size_t i = 1; i < T.n; i++) {
+        assert_true(T.wall_us[i] < T.wall_us[i - 1]);
+        assert_true(T.wall_us[i - 1] - T.wall_us[i] <= 12 * US_PER_S);
+    }
+    assert_int_equal(T.wall_us[T.n - 1], T0);
+}
+
+/* --- a node that is not there --- */
+
+static void check_alone(const char *name)
+{
+    struct http_reply r;
+
+    assert_int_equal(site_get(name, NULL, &r), 200);
+    assert_true(span_is(http_reply_field(&r, "X-Archive-Incomplete"), "1 of 2 storages"));
+    assert_true(span_is(http_reply_field(&r, "Cache-Control"), "no-store"));
+    assert_true(seconds(r.body) > 31.9 && seconds(r.body) < 32.3); /* what is here */
+    http_reply_done(&r);
+}
+
+static void silent_and_absent(void **state)
+{
+    unsigned finds = away_site.finds;
+    struct http_reply r;
+
+    (void)state;
+    site_need_footage();
+    away_site.mode = AWAY_SILENT;
+    check_alone(ALL);
+    check_alone(ALL); /* at once: it was silent a moment ago */
+    assert_int_equal(site_get("rewind-60.m3u8", NULL, &r), 503); /* nothing of it is so young, and it may be there */
+    http_reply_done(&r);
+    anew(NULL);
+    away_site.mode = AWAY_ABSENT;
+    check_alone(ALL);
+    assert_int_equal(site_get("archive-1700000030-10.m3u8", NULL, &r), 503); /* it may lie there */
+    http_reply_done(&r);
+    assert_int_equal(away_site.finds, finds);
+    site_settle_pool();
+}
+
+/* It has answered once: what it had is still listed. Its pieces are refused, and nothing else is. */
+static void gone_since(void **state)
+{
+    struct http_reply r, part;
+    char name[128], url[256];
+    unsigned lost = 0, sent = 0;
+
+    (void)state;
+    site_need_footage();
+    assert_int_equal(site_get(ALL, NULL, &r), 200);
+    http_reply_done(&r);
+    away_site.mode = AWAY_ABSENT;
+    usleep(SHELF_FRESH_US + 100 * US_PER_MS);
+    assert_int_equal(site_get(ALL, NULL, &r), 200);
+    assert_true(span_is(http_reply_field(&r, "X-Archive-Incomplete"), "1 of 2 storages"));
+    assert_true(seconds(r.body) > WHOLE_S - 0.1 && seconds(r.body) < WHOLE_S + 0.1);
+    for (unsigned i = 0; site_uri(i, name, sizeof(name)); i++) {
+        snprintf(url, sizeof(url), "/" SITE_UID "/%s", name);
+        assert_true(httpd_help_get(&site.help, url, NULL, &part));
+        lost += part.status == 503;
+        sent += part.status == 200;
+        http_reply_done(&part);
+    }
+    assert_true(lost > 10 && sent > 5);
+    http_reply_done(&r);
+}
+
+/* The courier dies while it is asked, and another one comes. */
+static void another_courier(void **state)
+{
+    struct http_reply r;
+
+    (void)state;
+    site_need_footage();
+    away_site_hang_up();
+    check_alone(ALL);
+    away_site_connect();
+    usleep(SILENCE_US);
+    assert_int_equal(site_get(ALL, NULL, &r), 200);
+    assert_int_equal(http_reply_field(&r, "X-Archive-Incomplete").n, 0);
+    http_reply_done(&r);
+}
+
+/* Between the list and the piece. */
+static void files_that_do_not_come(void **state)
+{
+    struct http_reply r;
+
+    (void)state;
+    site_need_footage();
+    away_site.mode = AWAY_NO_FILES;
+    assert_int_equal(site_get("archive-1700000001-190.mp4", NULL, &r), 503);
+    http_reply_done(&r);
+    play(&(struct reel_way){.at_us = T0, .scale_milli = 1000}); /* a gap */
+    assert_int_equal(T.state, REEL_END);
+    assert_true(T.n >= 24 * 25 && T.n <= 27 * 25); /* all that is here; a part of it again where it was left */
+}
+
+/* Many viewers of one film cost one question. */
+static void asked_once(void **state)
+{
+    struct http_reply r;
+    unsigned finds;
+
+    (void)state;
+    site_need_footage();
+    finds = away_site.finds;
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(site_get(ALL, NULL, &r), 200);
+        http_reply_done(&r);
+    }
+    assert_true(away_site.finds - finds <= 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_playlist_over_both, anew),
+        cmocka_unit_test_setup(every_piece_is_sent, anew),
+        cmocka_unit_test(piece_names_with_an_end),
+        cmocka_unit_test_setup(ranges_join, anew),
+        cmocka_unit_test_setup(a_film_over_both, anew),
+        cmocka_unit_test_setup(forwards, anew),
+        cmocka_unit_test_setup(from_within_the_other, anew),
+        cmocka_unit_test_setup(backwards, anew),
+        cmocka_unit_test_setup(silent_and_absent, anew),
+        cmocka_unit_test_setup(gone_since, anew),
+        cmocka_unit_test_setup(another_courier, anew),
+        cmocka_unit_test_setup(files_that_do_not_come, anew),
+        cmocka_unit_test_setup(asked_once, anew),
+    };
+    int failed = cmocka_run_group_tests(tests, start, stop);
+
+    mem_free(T.wall_us);
+    return failed;
+}
