@@ -7,8 +7,9 @@
 
 #include "archive/index.h"
 
-#define FRESH_MOST_US (1800 * US_PER_S) /* older than this, what is not in the index is the keeper's to find */
-#define FRESH_MAX     64
+#define FRESH_MOST_US                                                                                        \
+    (1800 * US_PER_S) /* older than this, what is not in the index is the keeper's to find */
+#define FRESH_MAX 64
 
 struct fresh_ask {
     const char *storage, *uid; /* path of the storage */

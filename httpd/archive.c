@@ -1,5 +1,6 @@
 #include "httpd/archive.h"
 #include "httpd/bytes.h"
+#include "httpd/elsewhere.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
@@ -107,6 +108,17 @@ static void unreadable(struct http *h)
     answer_error_with(h, 503, "Retry-After: 5\r\n", "the archive cannot be read now");
 }
 
+/* Where a node has all of it, and viewers may be sent there (cluster-redirect). */
+static bool send_to_holder(struct archive_job *j)
+{
+    char line[ELSEWHERE_MAX];
+    struct wr w = wr_of(line, sizeof(line));
+
+    if (!j->holder || j->missing + j->stale > 0 || !elsewhere_at(j->h, j->holder->host, &w)) return false;
+    answer_error_with(j->h, 307, line, "another node has this footage");
+    return true;
+}
+
 static void deliver(struct archive_job *j)
 {
     struct http *h = j->h;
@@ -117,7 +129,7 @@ static void deliver(struct archive_job *j)
     h->ask->abort = NULL;
     if (j->missing == j->n)
         unreadable(h);
-    else
+    else if (!send_to_holder(j))
         j->answer(j);
     j->h = NULL;
 }

@@ -56,9 +56,10 @@ struct archive_job {
     _Atomic unsigned left;
     _Atomic bool taken;
     struct job writing;
-    uint32_t used;    /* for finish and answer: the visits in it, a bit each */
-    unsigned missing; /* and how many are not */
-    unsigned stale;   /* and how many are as they were before */
+    uint32_t used;                /* for finish and answer: the visits in it, a bit each */
+    unsigned missing;             /* and how many are not */
+    unsigned stale;               /* and how many are as they were before */
+    const struct storage *holder; /* finish: another node's, where all that was asked for lies there; NULL */
     bool damaged;
     char uid[RING_UID_MAX + 1];
     struct open_segment open;

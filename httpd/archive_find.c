@@ -176,6 +176,14 @@ static bool merge(struct search *s)
     return true;
 }
 
+/* Another node's storage, if all of it lies there. */
+static const struct storage *holder_of(const struct search *s)
+{
+    for (size_t i = 1; i < s->all.n; i++)
+        if (s->all.v[i].storage != s->all.v[0].storage) return NULL;
+    return s->all.n > 0 && s->j.v[s->all.v[0].storage].st->node != 0 ? s->j.v[s->all.v[0].storage].st : NULL;
+}
+
 static void finish(struct archive_job *j)
 {
     struct search *s = search_of(j);
@@ -189,6 +197,7 @@ static void finish(struct archive_job *j)
         s->all.too_many = true;
         return;
     }
+    j->holder = holder_of(s);
     fold(&s->key, (uint64_t)a->from_us);
     fold(&s->key, (uint64_t)a->to_us);
     fold(&s->key,

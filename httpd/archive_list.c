@@ -247,6 +247,16 @@ static void put_body(struct catalogue *c, const struct text *b)
     text_done(&below);
 }
 
+/* Another node's storage, if every piece lies there. */
+static const struct storage *holder_of(const struct catalogue *c)
+{
+    uint8_t storage = c->plan.n_s > 0 ? c->plan.s[0].storage : 0;
+
+    for (size_t i = 0; i < c->plan.n_s; i++)
+        if (c->plan.s[i].storage != storage) return NULL;
+    return c->plan.n_s > 0 && c->j.v[storage].st->node != 0 ? c->j.v[storage].st : NULL;
+}
+
 static void finish_playlist(struct archive_job *j)
 {
     struct catalogue *c = CONTAINER(j, struct catalogue, j);
@@ -257,6 +267,7 @@ static void finish_playlist(struct archive_job *j)
     if (c->plan.n == 0 || c->too_long) return;
     make_plan(c, &view);
     if (c->plan.n == 0 || c->too_long || c->young) return;
+    c->j.holder = holder_of(c);
     text_init(&b, HLS_VOD_MAX);
     if (!c->want.master)
         plan_write(&c->plan, &view, &b);

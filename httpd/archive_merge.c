@@ -57,12 +57,13 @@ static void cut_back(struct merge *m, size_t n, usec_t from_us, usec_t to_us)
     for (size_t i = 0; i < n; i++) {
         struct merge_window *w = &m->w[i];
 
-        if (w->from_us < to_us && w->until_us > from_us) w->until_us = MAX(MIN(w->until_us, from_us), w->from_us);
+        if (w->from_us < to_us && w->until_us > from_us)
+            w->until_us = MAX(MIN(w->until_us, from_us), w->from_us);
     }
 }
 
-/* Goes on behind a stretch of others, at its end: with the key frame before it, up to which the stretch is cut
- * back. One that begins before the whole stretch takes its place. */
+/* Goes on behind a stretch of others, at its end: with the key frame before it, up to which the stretch is
+ * cut back. One that begins before the whole stretch takes its place. */
 static bool go_on(struct merge *m, size_t n, size_t part, const struct stretch *behind, usec_t until_us)
 {
     struct merge_window w = {part, m->key(m->arg, part, behind->to_us), until_us}, *before;
@@ -102,7 +103,8 @@ static bool fill(struct merge *m, size_t n, size_t part, const struct stretches 
 static bool cover_with(struct stretches *cover, const struct sorted *v, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++)
-        if (!stretches_add(cover, v[i].p->start_us, v[i].p->writes ? INT64_MAX : v[i].p->end_us)) return false;
+        if (!stretches_add(cover, v[i].p->start_us, v[i].p->writes ? INT64_MAX : v[i].p->end_us))
+            return false;
     stretches_join(cover, INDEX_JOIN_US, INT64_MIN, INT64_MAX);
     return true;
 }

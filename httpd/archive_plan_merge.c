@@ -67,7 +67,8 @@ static bool merge(struct plan *p, struct plan *ret)
         const struct plan_segment *s = &p->s[i];
         const struct piece_of *last = &p->v[s->first + s->n - 1];
 
-        parts[i] = (struct merge_part){p->v[s->first].start_us, last->start_us + last->dur_us, s->node, s->writes};
+        parts[i] =
+            (struct merge_part){p->v[s->first].start_us, last->start_us + last->dur_us, s->node, s->writes};
     }
     ok = merge_run(&m);
     for (size_t i = 0; ok && i < m.n_w; i++) ok = take(ret, p, &m.w[i]);

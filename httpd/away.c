@@ -14,8 +14,6 @@
 
 struct away {
     struct loop *loop;
-    const struct away_ops *ops;
-    void *arg;
     struct channel *courier; /* the loop's */
     pthread_mutex_t lock;
     struct list waits; /* struct wait; under the lock */
@@ -212,27 +210,6 @@ static int on_file(struct away *a, struct incoming *in)
     return 0;
 }
 
-static int on_nodes(struct away *a, struct incoming *in)
-{
-    const struct packed *rows = packed_get(in->body, "nodes");
-    CLEANUP(mem_freep) struct away_node *v = mem_new_n(AWAY_NODES_MAX, sizeof(*v));
-    uint64_t self = packed_u64(in->body, "self", 0);
-    size_t n = 0;
-
-    if (self == 0 || self > NODE_MOST) return -EPROTO;
-    for (size_t i = 0; i < packed_n(rows) && n < AWAY_NODES_MAX; i++) {
-        const struct packed *row = packed_at(rows, i);
-        uint64_t node = packed_as_u64(packed_at(row, 0), 0);
-
-        if (node == 0 || node > NODE_MOST || node == self) continue;
-        v[n].node = (uint16_t)node;
-        if (!span_copy(packed_as_str(packed_at(row, 1)), v[n].host, sizeof(v[n].host))) v[n].host[0] = '\0';
-        n++;
-    }
-    a->ops->nodes(a->arg, (uint16_t)self, v, n);
-    return 0;
-}
-
 static const struct {
     enum message type;
     int (*fn)(struct away *a, struct incoming *in);
@@ -240,7 +217,6 @@ static const struct {
     {MSG_AWAY_FOUND, on_found},
     {MSG_AWAY_SPANS, on_spans},
     {MSG_AWAY_FILE, on_file},
-    {MSG_AWAY_NODES, on_nodes},
 };
 
 static int on_message(struct channel *ch, struct incoming *in)
@@ -278,13 +254,11 @@ void away_socket(struct away *a, int fd)
     a->courier = channel_new(a->loop, fd, ROLE_HTTPD, ROLE_COURIER, &channel_ops, a);
 }
 
-struct away *away_new(struct loop *loop, const struct away_ops *ops, void *arg)
+struct away *away_new(struct loop *loop)
 {
     struct away *a = NEW(struct away);
 
     a->loop = loop;
-    a->ops = ops;
-    a->arg = arg;
     pthread_mutex_init(&a->lock, NULL);
     list_init(&a->waits);
     return a;
@@ -326,7 +300,8 @@ static void send(void *arg)
         enum message type;
         unsigned pairs;
         void (*fn)(struct packer *p, const struct question *q);
-    } forms[] = {{MSG_AWAY_FIND, 5, pack_find}, {MSG_AWAY_RANGES, 2, pack_ranges}, {MSG_AWAY_OPEN, 1, pack_open}};
+    } forms[] = {
+        {MSG_AWAY_FIND, 5, pack_find}, {MSG_AWAY_RANGES, 2, pack_ranges}, {MSG_AWAY_OPEN, 1, pack_open}};
     struct question *q = arg;
     struct away *a = q->a;
     struct packer *p;

@@ -1,7 +1,7 @@
-/* Questions to the courier about what other nodes of the cluster have recorded (AWAY_* in common/ipc/messages.h).
- * The channel lives on the main loop; pool threads ask, and wait for at most as long as is said here. What
- * comes over it was written by another machine: every record is checked. Without a courier, and where the
- * cluster is off, all of it fails at once. Tests: tests/unit/httpd/test_away.c. */
+/* Questions to the courier about what other nodes of the cluster have recorded (AWAY_* in
+ * common/ipc/messages.h). The channel lives on the main loop; pool threads ask, and wait for at most as long
+ * as is said here. What comes over it was written by another machine: every record is checked. Without a
+ * courier, and where the cluster is off, all of it fails at once. Tests: tests/unit/httpd/test_away.c. */
 #ifndef HTTPD_AWAY_H
 #define HTTPD_AWAY_H
 
@@ -11,12 +11,10 @@
 #include "common/base/buf.h"
 #include "common/net/loop.h"
 
-#define AWAY_NODES_MAX    64
-#define AWAY_HOST_MAX     256
-#define AWAY_LIST_MOST    100                 /* segments asked for at once */
-#define AWAY_SPANS_MOST   20000               /* ranges of one answer */
-#define AWAY_OPEN_US      (9500 * US_PER_MS)  /* for a whole segment: ARCHIVE_LATE_US comes later */
-#define AWAY_ASKS_MOST    256                 /* at a time */
+#define AWAY_LIST_MOST  100                /* segments asked for at once */
+#define AWAY_SPANS_MOST 20000              /* ranges of one answer */
+#define AWAY_OPEN_US    (9500 * US_PER_MS) /* for a whole segment: ARCHIVE_LATE_US comes later */
+#define AWAY_ASKS_MOST  256                /* at a time */
 
 /* Segments that a node has, as it said. Counted: caches and readers share it. */
 struct away_item {
@@ -47,17 +45,8 @@ struct away_spans {
 struct away_spans *away_spans_ref(struct away_spans *s);
 void away_spans_unref(struct away_spans *s); /* NULL too */
 
-struct away_node {
-    uint16_t node;
-    char host[AWAY_HOST_MAX]; /* for viewers; "": none is known */
-};
-struct away_ops {
-    /* On the loop: this node's number, and all the others. */
-    void (*nodes)(void *arg, uint16_t self, const struct away_node *v, size_t n);
-};
-
 struct away;
-struct away *away_new(struct loop *loop, const struct away_ops *ops, void *arg);
+struct away *away_new(struct loop *loop);
 /* On the loop; nobody waits any more. NULL too. */
 void away_free(struct away *a);
 /* On the loop: the courier's socket, in place of the one before; who waits for that one is told. Takes fd. */

@@ -473,16 +473,20 @@ static int on_courier(struct control *c, struct incoming *in)
     return 0;
 }
 
-static void on_nodes(void *arg, uint16_t self, const struct away_node *v, size_t n)
+static int on_nodes(struct control *c, struct incoming *in)
 {
-    struct control *c = arg;
-    uint16_t nodes[AWAY_NODES_MAX];
+    const struct packed *rows = packed_get(in->body, "nodes");
+    CLEANUP(mem_freep) struct storage_node *v = mem_new_n(STORAGE_NODES, sizeof(*v));
+    size_t n = 0;
 
-    for (size_t i = 0; i < n; i++) nodes[i] = v[i].node;
-    storages_nodes(c->storages, c->away, self, nodes, n);
+    for (size_t i = 0; i + 1 < packed_n(rows) && n < STORAGE_NODES; i += 2) {
+        v[n].node = (uint16_t)MIN(packed_as_u64(packed_at(rows, i), 0), UINT16_MAX);
+        span_copy(packed_as_str(packed_at(rows, i + 1)), v[n].host, sizeof(v[n].host));
+        n += v[n].node != 0;
+    }
+    storages_nodes(c->storages, c->away, (uint16_t)packed_u64(in->body, "self", 0), v, n);
+    return 0;
 }
-
-static const struct away_ops away_ops = {on_nodes};
 
 static int on_conf_done(struct control *c, struct incoming *in)
 {
@@ -540,6 +544,7 @@ static const struct {
     {MSG_STORAGE_GONE, on_storage_gone},
     {MSG_INDEX_READY, on_index_ready},
     {MSG_COURIER_SOCK, on_courier},
+    {MSG_NODES, on_nodes},
     {MSG_CONF_DONE, on_conf_done},
     {MSG_HELPER, on_helper},
     {MSG_METRICS, on_metrics},
@@ -640,7 +645,7 @@ bool control_start(struct loop *loop)
 
     c->loop = loop;
     c->storages = storages_new();
-    c->away = away_new(loop, &away_ops, c);
+    c->away = away_new(loop);
     c->child = child_start(loop, &setup);
     if (!c->child) return false;
     loop_timer_every(loop, &c->second, US_PER_S, tell_stats, c);

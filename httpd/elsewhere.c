@@ -17,6 +17,11 @@ bool elsewhere_line(const char *host, struct span url, struct wr *w)
 
 bool elsewhere_http(const struct http *h, struct wr *w)
 {
+    return elsewhere_at(h, h->ask->stream->v.elsewhere, w);
+}
+
+bool elsewhere_at(const struct http *h, const char *host, struct wr *w)
+{
     const struct ask *a = h->ask;
     char url[URL_MAX];
     struct wr text = wr_of(url, sizeof(url));
@@ -26,5 +31,5 @@ bool elsewhere_http(const struct http *h, struct wr *w)
     wr_text(&text, conn_is_tls(h->conn) ? "https://" : "http://");
     wr_bytes(&text, head_get(&a->req.head, "Host"));
     wr_bytes(&text, a->req.head.target);
-    return wr_ok(&text) && elsewhere_line(a->stream->v.elsewhere, wr_span(&text), w);
+    return wr_ok(&text) && elsewhere_line(host, wr_span(&text), w);
 }

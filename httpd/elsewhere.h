@@ -13,5 +13,7 @@ bool elsewhere_line(const char *host, struct span url, struct wr *w);
 /* The same of a request, its Host and its target. false: the stream has no other node that is known, or the
  * URL would mean nothing there. */
 bool elsewhere_http(const struct http *h, struct wr *w);
+/* The same, at that host ("": none). */
+bool elsewhere_at(const struct http *h, const char *host, struct wr *w);
 
 #endif

@@ -1,7 +1,7 @@
 /* What an archive says of a stream: a storage of this machine by its index and its folders, another node by
- * what it answers (shelf.h). In the storage's pool; all of it may wait for a disk, or at most AWAY_PATIENCE_US
- * for the node. Conditions and errors are those of archive/index.h. Tests: tests/unit/httpd/test_archive.c,
- * test_archive_away.c. */
+ * what it answers (shelf.h). In the storage's pool; all of it may wait for a disk, or at most
+ * AWAY_PATIENCE_US for the node. Conditions and errors are those of archive/index.h. Tests:
+ * tests/unit/httpd/test_archive.c, test_archive_away.c. */
 #ifndef HTTPD_RECORDS_H
 #define HTTPD_RECORDS_H
 
@@ -10,9 +10,10 @@
 
 struct records {
     struct storage *st;
-    struct index *ix;  /* NULL: another node's */
-    bool stale;        /* the node does not answer: this is what it has said before */
-    uint64_t open_id;  /* of another node's segments that were listed, the one that is still written; 0: none */
+    struct index *ix; /* NULL: another node's */
+    bool stale;       /* the node does not answer: this is what it has said before */
+    uint64_t
+        open_id; /* of another node's segments that were listed, the one that is still written; 0: none */
     usec_t open_start_us, open_end_us;
 };
 /* 0, or -ENOENT: there is no index yet. To be closed at once when it is read. */

@@ -365,6 +365,11 @@ void rtsp_dvr_open(struct rtsp_dvr *d)
     start(d, DVR_OPENING);
 }
 
+const char *rtsp_dvr_holder(const struct rtsp_dvr *d)
+{
+    return reel_storage(d->reel)->host;
+}
+
 /* A range's time as a wall clock: its clock, or its npt behind what was described. GStreamer (rtspsrc 1.22)
  * makes of the clock= that it was told an npt of seconds since 1900. */
 static usec_t wall_of(const struct rtsp_dvr *d, const struct rtsp_range *r, usec_t us)

@@ -197,7 +197,14 @@ void rtsp_play_close(struct rtsp_conn *r)
 
 static void dvr_opened(void *arg, unsigned status, const struct describe *d)
 {
-    rtsp_conn_opened(arg, status, NULL, d);
+    struct rtsp_conn *r = arg;
+    char line[ELSEWHERE_MAX];
+    struct wr w = wr_of(line, sizeof(line));
+
+    if (status == 200 && elsewhere_line(rtsp_dvr_holder(r->dvr), r->open.uri, &w))
+        rtsp_conn_opened(r, 302, line, NULL);
+    else
+        rtsp_conn_opened(r, status, NULL, d);
 }
 
 static void dvr_played(void *arg, unsigned status, const struct rtsp_played *p)

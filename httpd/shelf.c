@@ -14,7 +14,7 @@ struct entry {
     struct list link;
     char name[NAME_MAX_N];
     usec_t to_us, said_us;
-    struct away_list *list;   /* one of the two */
+    struct away_list *list; /* one of the two */
     struct away_spans *spans;
     size_t cost;
 };
@@ -93,7 +93,8 @@ static bool look(struct shelf *s, const char *name, const struct away_ask *q, st
 
     pthread_mutex_lock(&s->lock);
     e = map_get(&s->by_name, span_of(name));
-    good = e && (silent ? !q->back || e->to_us == q->to_us : now_us - e->said_us < SHELF_FRESH_US && covers(e, q));
+    good = e &&
+        (silent ? !q->back || e->to_us == q->to_us : now_us - e->said_us < SHELF_FRESH_US && covers(e, q));
     if (good) {
         list_remove(&e->link);
         list_push(&s->used, &e->link);

@@ -119,21 +119,22 @@ void storage_set(struct storages *s, struct span name, struct span path)
 
 /* --- other nodes --- */
 
-static bool among(const uint16_t *nodes, size_t n, uint16_t node)
+static bool among(const struct storage_node *nodes, size_t n, const struct storage *st)
 {
     for (size_t i = 0; i < n; i++)
-        if (nodes[i] == node) return true;
+        if (nodes[i].node == st->node) return strcmp(nodes[i].host, st->host) == 0;
     return false;
 }
 
-/* Takes one out that is no node any more; NULL: there is none. */
-static struct storage *take_stale_node(struct storages *s, uint16_t self, const uint16_t *nodes, size_t n)
+/* Takes one out that is no node any more, or has another host; NULL: there is none. */
+static struct storage *take_stale_node(
+    struct storages *s, uint16_t self, const struct storage_node *nodes, size_t n)
 {
     struct storage *st = NULL;
 
     pthread_mutex_lock(&s->lock);
     for (size_t i = 0; i < s->n && !st; i++) {
-        if (s->v[i]->node == 0 || (s->v[i]->self == self && among(nodes, n, s->v[i]->node))) continue;
+        if (s->v[i]->node == 0 || (s->v[i]->self == self && among(nodes, n, s->v[i]))) continue;
         st = s->v[i];
         s->v[i] = s->v[--s->n];
     }
@@ -141,24 +142,35 @@ static struct storage *take_stale_node(struct storages *s, uint16_t self, const 
     return st;
 }
 
-void storages_nodes(struct storages *s, struct away *away, uint16_t self, const uint16_t *nodes, size_t n)
+static struct storage *node_new(struct away *away, uint16_t self, const struct storage_node *node)
 {
     char name[STORAGE_NAME_MAX];
     struct storage *st;
 
+    snprintf(name, sizeof(name), "node:%u", node->node);
+    st = storage_new(span_of(name), SPAN_NONE);
+    st->node = node->node;
+    st->self = self;
+    st->away = away;
+    st->shelf = shelf_new(away, node->node, SHELF_BYTES_MAX);
+    span_copy(span_of(node->host), st->host, sizeof(st->host));
+    return st;
+}
+
+void storages_nodes(
+    struct storages *s, struct away *away, uint16_t self, const struct storage_node *nodes, size_t n)
+{
+    struct storage *st;
+
     while ((st = take_stale_node(s, self, nodes, n))) storage_unref(st);
     for (size_t i = 0; i < n; i++) {
-        snprintf(name, sizeof(name), "node:%u", nodes[i]);
-        st = storage_by_name(s, span_of(name));
-        if (!st) {
-            struct storage *made = storage_new(span_of(name), SPAN_NONE);
+        struct storage *made = node_new(away, self, &nodes[i]);
 
-            made->node = nodes[i];
-            made->self = self;
-            made->away = away;
-            made->shelf = shelf_new(away, nodes[i], SHELF_BYTES_MAX);
+        st = storage_by_name(s, span_of(made->name));
+        if (st)
+            storage_unref(made);
+        else
             put(s, made);
-        }
         storage_unref(st);
     }
 }

@@ -16,6 +16,8 @@
 #define STORAGE_NAME_MAX 64
 #define STORAGE_FLAWS    256 /* damaged segments that are remembered */
 #define STORAGE_PATH_MAX 1024
+#define STORAGE_HOST_MAX 256
+#define STORAGE_NODES    64
 
 /* What is said of a storage that viewers read. */
 enum storage_fault {
@@ -35,6 +37,7 @@ struct storage {
     uint16_t node, self; /* of another node: its number, and ours; 0: of this machine */
     struct away *away;   /* of another node: who asks it, */
     struct shelf *shelf; /* and what it has said */
+    char host[STORAGE_HOST_MAX];
     struct {
         char uid[RING_UID_MAX + 1];
         uint64_t id;
@@ -65,7 +68,12 @@ size_t storages_suspect(struct storages *s, char (*ret)[STORAGE_NAME_MAX], size_
 void storage_index_ready(struct storages *s, struct span name, struct span dir);
 
 /* The other nodes of the cluster, all of them; `away` lives on. */
-void storages_nodes(struct storages *s, struct away *away, uint16_t self, const uint16_t *nodes, size_t n);
+struct storage_node {
+    uint16_t node;
+    char host[STORAGE_HOST_MAX]; /* that viewers may be sent to; "": they are not */
+};
+void storages_nodes(
+    struct storages *s, struct away *away, uint16_t self, const struct storage_node *nodes, size_t n);
 
 /* From any thread: the storages a stream's dvr-archive names ("a*3, /path*1"; empty: "default"), and behind
  * them the other nodes, referenced.

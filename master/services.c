@@ -4,6 +4,7 @@
 #include "common/base/err.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/conf/nodes.h"
 #include "master/master.h"
 #include "master/pushes.h"
 
@@ -11,6 +12,7 @@
 #include <sys/wait.h>
 
 #define HTTPD_LOOPS_MAX 8
+#define HTTPD_NODES_MAX 64 /* whose archives it reads */
 
 static void tell_connector(struct service *s);
 static void tell_keeper(struct service *s);
@@ -162,6 +164,27 @@ static void pack_plugins(struct packer *p, const struct conf *c)
     pack_kv_text(p, "plugin_hosts", wr_cstr(&w));
 }
 
+/* The other nodes, whose archives are one with ours. */
+static void tell_nodes(const struct conf *c, struct channel *ch)
+{
+    size_t n = MIN(c->n_nodes, HTTPD_NODES_MAX);
+    struct packer *p;
+
+    if (!conf_clustered(c)) return;
+    p = channel_begin(ch, MSG_NODES, 2);
+    pack_kv_i64(p, "self", c->server.node_id);
+    pack_key(p, "nodes");
+    pack_array(p, (uint32_t)(2 * n));
+    for (size_t i = 0; i < n; i++) {
+        const struct conf_node *node = &c->nodes[i];
+
+        /* ourselves are none of the others */
+        pack_i64(p, node->id == c->server.node_id ? 0 : node->id);
+        pack_str(p, span_of(c->server.cluster_redirect && node->n_paths > 0 ? node->paths[0].host : ""));
+    }
+    channel_end(ch, NULL, 0);
+}
+
 void services_httpd_conf(struct master *m)
 {
     struct channel *ch = services_channel(m, SERVICE_HTTPD);
@@ -184,6 +207,7 @@ void services_httpd_conf(struct master *m)
     pack_kv_text(p, "cpanel_module", m->conf->module.cpanel_module);
     channel_end(ch, NULL, 0);
     tell_auth(m, ch);
+    tell_nodes(m->conf, ch);
 }
 
 static void tell_httpd(struct service *s)

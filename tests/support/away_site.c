@@ -69,7 +69,8 @@ static size_t list(struct incoming *in, struct seg_info *page, size_t most, bool
 }
 
 /* In two messages, as a page that does not fit one. */
-static void send_infos(struct incoming *in, const struct seg_info *page, size_t from, size_t to, bool more, bool last)
+static void send_infos(
+    struct incoming *in, const struct seg_info *page, size_t from, size_t to, bool more, bool last)
 {
     struct packer *p = answer(MSG_AWAY_FOUND, in, 6);
 
@@ -108,9 +109,8 @@ static void on_ranges(struct incoming *in)
 {
     struct index_range page[PAGE_MAX];
     char uid[40];
-    struct index_query q = {.uid = uid,
-        .from_us = packed_i64(in->body, "from_us", 0),
-        .to_us = packed_i64(in->body, "to_us", 0)};
+    struct index_query q = {
+        .uid = uid, .from_us = packed_i64(in->body, "from_us", 0), .to_us = packed_i64(in->body, "to_us", 0)};
     size_t n = 0;
     struct packer *p;
 
@@ -175,41 +175,17 @@ static const struct channel_ops ops = {on_message, on_close};
 
 /* --- its socket --- */
 
-static void say_nodes(void)
-{
-    struct packer *p = channel_begin(channel, MSG_AWAY_NODES, 2);
-
-    pack_kv_u64(p, "self", 1);
-    pack_key(p, "nodes");
-    pack_array(p, 1);
-    pack_array(p, 2);
-    pack_u64(p, NODE);
-    pack_str(p, SPAN_LIT("10.0.0.2"));
-    channel_end(channel, NULL, 0);
-}
-
 static void take_end(void *fd)
 {
     channel = channel_new(courier.loop, *(int *)fd, ROLE_COURIER, ROLE_HTTPD, &ops, NULL);
-    say_nodes();
+    sem_post(&posted);
 }
 
 static void hand_over(void *fd)
 {
     away_socket(away_site.away, *(int *)fd);
-}
-
-static void on_nodes(void *arg, uint16_t self, const struct away_node *v, size_t n)
-{
-    uint16_t nodes[AWAY_NODES_MAX];
-
-    (void)arg;
-    for (size_t i = 0; i < n; i++) nodes[i] = v[i].node;
-    storages_nodes(site.help.storages, away_site.away, self, nodes, n);
     sem_post(&posted);
 }
-
-static const struct away_ops away_ops = {on_nodes};
 
 void away_site_connect(void)
 {
@@ -218,7 +194,8 @@ void away_site_connect(void)
     must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
     loop_post(host.loop, hand_over, &pair[0]);
     loop_post(courier.loop, take_end, &pair[1]);
-    sem_wait(&posted); /* its nodes are known */
+    sem_wait(&posted);
+    sem_wait(&posted);
 }
 
 static void hang_up(void *arg)
@@ -248,8 +225,18 @@ void away_site_start(usec_t from_us, unsigned segments)
     host.loop = loop_new();
     must(pthread_create(&courier.thread, NULL, run, courier.loop) == 0);
     must(pthread_create(&host.thread, NULL, run, host.loop) == 0);
-    away_site.away = away_new(host.loop, &away_ops, NULL);
+    away_site.away = away_new(host.loop);
     away_site_connect();
+    away_site_nodes("");
+}
+
+void away_site_nodes(const char *host_of)
+{
+    struct storage_node node = {.node = NODE};
+
+    storages_nodes(site.help.storages, away_site.away, 1, NULL, 0);
+    span_copy(span_of(host_of), node.host, sizeof(node.host));
+    storages_nodes(site.help.storages, away_site.away, 1, &node, 1);
 }
 
 static void end_loop(void *loop)

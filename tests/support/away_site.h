@@ -27,6 +27,8 @@ void away_site_start(usec_t from_us, unsigned segments);
 /* Before site_stop. */
 void away_site_stop(void);
 void away_site_free(void); /* behind it */
+/* The other node, as if nothing had been asked of it yet; host: "" or where viewers may be sent to. */
+void away_site_nodes(const char *host_of);
 /* The courier ends; a new one starts. */
 void away_site_hang_up(void);
 void away_site_connect(void);

@@ -1,6 +1,6 @@
-/* The archive of two nodes as one: what this node has not recorded comes from the other one, each second once,
- * whichever road asks; and what is said where the other one does not answer. This node: 16 s, 100 s without,
- * 8 s, and what is being recorded; the other one from the tenth second to the 122nd. */
+/* The archive of two nodes as one: what this node has not recorded comes from the other one, each second
+ * once, whichever road asks; and what is said where the other one does not answer. This node: 16 s, 100 s
+ * without, 8 s, and what is being recorded; the other one from the tenth second to the 122nd. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -47,8 +47,7 @@ static int anew(void **state)
     if (!site.have_footage) return 0;
     away_site.mode = AWAY_ANSWERS;
     away_site.open = 0;
-    storages_nodes(site.help.storages, away_site.away, 1, NULL, 0);
-    storages_nodes(site.help.storages, away_site.away, 1, (uint16_t[]){2}, 1);
+    away_site_nodes("");
     return 0;
 }
 
@@ -158,10 +157,10 @@ static void ranges_join(void **state)
 /* Frames and sound of all of it, counted by who reads it. */
 static unsigned count_frames(const char *name)
 {
-    const char *const argv[] = {"ffprobe", "-v", "error", "-select_streams", "v", "-count_packets", "-show_entries",
-        "stream=nb_read_packets", "-of", "csv=p=0", site.out, NULL};
-    const char *const decode[] = {
-        "ffmpeg", "-v", "error", "-xerror", "-err_detect", "explode", "-i", site.out, "-f", "null", "-", NULL};
+    const char *const argv[] = {"ffprobe", "-v", "error", "-select_streams", "v", "-count_packets",
+        "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", site.out, NULL};
+    const char *const decode[] = {"ffmpeg", "-v", "error", "-xerror", "-err_detect", "explode", "-i",
+        site.out, "-f", "null", "-", NULL};
     struct http_reply r;
     struct buf out;
     FILE *f;
@@ -216,7 +215,8 @@ static void play(const struct reel_way *way)
         reel_note_open(r, &none);
         T.state = reel_turn(r, batch, REEL_FRAMES, &n);
         for (size_t k = 0; k < n; k++) {
-            if (T.n == T.cap) T.wall_us = mem_renew(T.wall_us, (T.cap = T.cap ? 2 * T.cap : 4096) * sizeof(*T.wall_us));
+            if (T.n == T.cap)
+                T.wall_us = mem_renew(T.wall_us, (T.cap = T.cap ? 2 * T.cap : 4096) * sizeof(*T.wall_us));
             if (batch[k].track == 0) T.wall_us[T.n++] = batch[k].wall_us;
             chunk_unref(batch[k].c);
         }
@@ -238,7 +238,8 @@ static void from_within_the_other(void **state)
 {
     (void)state;
     site_need_footage();
-    play(&(struct reel_way){.at_us = T0 + 60 * US_PER_S, .to_us = T0 + 120 * US_PER_S, .scale_milli = 1000, .strict = true});
+    play(&(struct reel_way){
+        .at_us = T0 + 60 * US_PER_S, .to_us = T0 + 120 * US_PER_S, .scale_milli = 1000, .strict = true});
     assert_int_equal(T.state, REEL_END);
     assert_true(T.wall_us[0] <= T0 + 60 * US_PER_S && T.wall_us[0] > T0 + 50 * US_PER_S);
     for (size_t i = 1; i < T.n; i++) assert_int_equal(T.wall_us[i] - T.wall_us[i - 1], FRAME_US);
@@ -282,7 +283,8 @@ static void silent_and_absent(void **state)
     away_site.mode = AWAY_SILENT;
     check_alone(ALL);
     check_alone(ALL); /* at once: it was silent a moment ago */
-    assert_int_equal(site_get("rewind-60.m3u8", NULL, &r), 503); /* nothing of it is so young, and it may be there */
+    assert_int_equal(
+        site_get("rewind-60.m3u8", NULL, &r), 503); /* nothing of it is so young, and it may be there */
     http_reply_done(&r);
     anew(NULL);
     away_site.mode = AWAY_ABSENT;
@@ -348,7 +350,34 @@ static void files_that_do_not_come(void **state)
     http_reply_done(&r);
     play(&(struct reel_way){.at_us = T0, .scale_milli = 1000}); /* a gap */
     assert_int_equal(T.state, REEL_END);
-    assert_true(T.n >= 24 * 25 && T.n <= 27 * 25); /* all that is here; a part of it again where it was left */
+    assert_true(
+        T.n >= 24 * 25 && T.n <= 27 * 25); /* all that is here; a part of it again where it was left */
+}
+
+/* cluster-redirect: what lies there alone is had there. */
+static void sent_to_who_has_it(void **state)
+{
+    struct http_reply r;
+
+    (void)state;
+    site_need_footage();
+    away_site_nodes("node-2.example");
+    assert_int_equal(site_get("archive-1700000040-20.m3u8?token=a", NULL, &r), 307);
+    assert_true(span_starts(http_reply_field(&r, "Location"), SPAN_LIT("http://node-2.example")));
+    assert_true(span_ends(
+        http_reply_field(&r, "Location"), SPAN_LIT("/" SITE_UID "/archive-1700000040-20.m3u8?token=a")));
+    http_reply_done(&r);
+    assert_int_equal(site_get("archive-1700000040-20.mp4", NULL, &r), 307);
+    http_reply_done(&r);
+    assert_int_equal(site_get(ALL, NULL, &r), 200); /* of both */
+    http_reply_done(&r);
+    assert_int_equal(site_get("archive-1700000000-8.m3u8", NULL, &r), 200);
+    http_reply_done(&r);
+    away_site.mode = AWAY_ABSENT;
+    usleep(SHELF_FRESH_US + 100 * US_PER_MS);
+    assert_int_equal(site_get("archive-1700000040-20.m3u8", NULL, &r),
+        200); /* as it was listed: nobody is sent to who is away */
+    http_reply_done(&r);
 }
 
 /* Many viewers of one film cost one question. */
@@ -382,6 +411,7 @@ int main(void)
         cmocka_unit_test_setup(gone_since, anew),
         cmocka_unit_test_setup(another_courier, anew),
         cmocka_unit_test_setup(files_that_do_not_come, anew),
+        cmocka_unit_test_setup(sent_to_who_has_it, anew),
         cmocka_unit_test_setup(asked_once, anew),
     };
     int failed = cmocka_run_group_tests(tests, start, stop);

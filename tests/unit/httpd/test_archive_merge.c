@@ -37,7 +37,8 @@ static void is(const struct merge *m, size_t i, size_t part, usec_t from_us, use
 /* The node's own 0 to 30 and 100 to 200; the other one's 21 to 121. */
 static void a_hole_is_filled(void **state)
 {
-    struct merge_part p[] = {{0, 30 * S, 0, false}, {100 * S, 200 * S, 0, false}, {21 * S, 121 * S, 2, false}};
+    struct merge_part p[] = {
+        {0, 30 * S, 0, false}, {100 * S, 200 * S, 0, false}, {21 * S, 121 * S, 2, false}};
     struct merge m = run(p, 3);
 
     (void)state;
@@ -50,8 +51,8 @@ static void a_hole_is_filled(void **state)
 
 static void what_is_whole_is_left_alone(void **state)
 {
-    struct merge_part p[] = {{0, 60 * S, 0, false}, {60 * S, 120 * S, 0, false}, {60 * S + S / 2, 120 * S + S / 20, 2, false},
-        {10 * S, 50 * S, 3, false}};
+    struct merge_part p[] = {{0, 60 * S, 0, false}, {60 * S, 120 * S, 0, false},
+        {60 * S + S / 2, 120 * S + S / 20, 2, false}, {10 * S, 50 * S, 3, false}};
     struct merge m = run(p, 4);
 
     (void)state;
@@ -90,7 +91,8 @@ static void a_stretch_too_short_to_change_sides(void **state)
 /* Reconnecting to a camera takes a moment: nobody changes sides for it. */
 static void a_short_hole_is_none(void **state)
 {
-    struct merge_part p[] = {{0, 50 * S, 0, false}, {50 * S + 900 * US_PER_MS, 90 * S, 0, false}, {0, 90 * S, 2, false}};
+    struct merge_part p[] = {
+        {0, 50 * S, 0, false}, {50 * S + 900 * US_PER_MS, 90 * S, 0, false}, {0, 90 * S, 2, false}};
     struct merge m = run(p, 3);
 
     (void)state;
@@ -173,7 +175,8 @@ static void nothing_missing_nothing_twice(void **state)
             }
         m = run(p, n);
         for (size_t i = 0; i < m.n_w; i++) {
-            assert_true(m.w[i].from_us >= p[m.w[i].part].start_us && m.w[i].until_us <= p[m.w[i].part].end_us);
+            assert_true(
+                m.w[i].from_us >= p[m.w[i].part].start_us && m.w[i].until_us <= p[m.w[i].part].end_us);
             if (i > 0) assert_true(m.w[i].from_us >= m.w[i - 1].until_us);
             for (usec_t k = m.w[i].from_us / u; k < m.w[i].until_us / u; k++) taken[k]++;
         }
