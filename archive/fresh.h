@@ -1,7 +1,7 @@
 /* Segments that the index does not know yet, found by their names in the day's folder: closed ones, until the
  * keeper's next syncfs has covered them, and the one that is still written. Whoever reads an archive's index
  * asks here for what lies behind its newest segment. May block on the disk. Tests:
- * tests/unit/httpd/test_archive.c, tests/unit/archive/test_fresh.c. */
+ * tests/unit/httpd/test_archive.c. */
 #ifndef ARCHIVE_FRESH_H
 #define ARCHIVE_FRESH_H
 

@@ -40,7 +40,7 @@ static bool push(struct merge *m, const struct merge_window *w)
 {
     size_t cap = m->cap_w ? m->cap_w * 2 : 64;
 
-    if (m->n_w == m->cap_w) {
+    if (!m->w || m->n_w == m->cap_w) {
         struct merge_window *v = m->n_w < WINDOWS_MAX ? mem_retry(m->w, cap * sizeof(*v)) : NULL;
 
         if (!v) return false;

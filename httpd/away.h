@@ -1,7 +1,8 @@
 /* Questions to the courier about what other nodes of the cluster have recorded (AWAY_* in
  * common/ipc/messages.h). The channel lives on the main loop; pool threads ask, and wait for at most as long
  * as is said here. What comes over it was written by another machine: every record is checked. Without a
- * courier, and where the cluster is off, all of it fails at once. Tests: tests/unit/httpd/test_away.c. */
+ * courier, and where the cluster is off, all of it fails at once. Tests:
+ * tests/unit/httpd/test_archive_away.c. */
 #ifndef HTTPD_AWAY_H
 #define HTTPD_AWAY_H
 

@@ -2,7 +2,7 @@
  * viewers of the same footage cost one question; behind that it is kept for the time in which the node does
  * not answer, and is then said to be old. A node that did not answer is asked again after SHELF_SILENT_US.
  * One shelf a node, capped in bytes; what was asked for longest ago goes first. In pool threads; a lock is
- * held for a look into memory only. Tests: tests/unit/httpd/test_shelf.c. */
+ * held for a look into memory only. Tests: tests/unit/httpd/test_archive_away.c. */
 #ifndef HTTPD_SHELF_H
 #define HTTPD_SHELF_H
 
