@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define WORDS_OF_CALLER 300 /* bytes of a question beside its own words */
+#define WORDS_OF_CALLER (300 + CAMERA_LIST_TEXT_MAX) /* bytes of a question beside its own words */
 
 struct master_asks {
     struct loop *loop;
@@ -138,18 +138,19 @@ static bool send_body(struct ask *a, const struct packed *body)
 static bool send_question(struct ask *a, const struct master_question *q)
 {
     const struct packed *args = q->args;
-    char name[64];
+    char name[64], cameras[CAMERA_LIST_TEXT_MAX];
     struct packer *p;
 
     if (!span_copy(q->cmd, name, sizeof(name)) || packed_n(args) > MASTER_ARGS_MAX || !send_body(a, q->body))
         return false;
-    p = channel_begin(a->ch, MSG_CTL, 7);
+    p = channel_begin(a->ch, MSG_CTL, 8);
     pack_kv_u64(p, "proto", IPC_PROTO);
     pack_kv_text(p, "cmd", name);
     pack_kv_text(p, "who", a->caller.name);
     pack_kv_text(p, "role", a->caller.role);
     pack_kv_text(p, "from", a->caller.address);
     pack_kv_text(p, "by", a->caller.by);
+    pack_kv_text(p, "cameras", camera_list_text(&a->caller.cameras, cameras));
     pack_key(p, "args");
     pack_array(p, (uint32_t)packed_n(args));
     for (size_t i = 0; i < packed_n(args); i++) pack_str(p, packed_as_str(packed_at(args, i)));
@@ -165,13 +166,25 @@ static size_t words_n(struct span cmd, const struct packed *args)
     return n;
 }
 
+/* The master holds these to the caller's streams: what they are about stands in the body, or in a revision.
+ */
+static bool master_decides(struct span cmd)
+{
+    static const char *const names[] = {
+        "api edit", "api revisions", "api revision", "api undo", "api rollback", "config show"};
+
+    for (size_t i = 0; i < ARRAY_N(names); i++)
+        if (span_is(cmd, names[i])) return true;
+    return false;
+}
+
 /* Of a command about one stream that is the first word; "from=..." names none. What goes along may name any.
  */
 static bool may_ask(const struct master_question *q)
 {
     struct span first = packed_as_str(packed_at(q->args, 0));
 
-    if (q->apart || !q->caller || q->caller->cameras.n == 0) return true;
+    if (q->apart || !q->caller || q->caller->cameras.n == 0 || master_decides(q->cmd)) return true;
     return !q->body &&
         (packed_n(q->args) == 0 || span_find(first, '=') >= 0 || caller_sees(q->caller, first));
 }

@@ -4,12 +4,16 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/conf/edit.h"
 #include "common/conf/keys.h"
+#include "common/conf/mask.h"
 #include "common/wire/json.h"
 #include "common/wire/url.h"
 #include "master/state_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #define READ_MAX (2 * AUDIT_FILE_MAX)
 
@@ -80,17 +84,51 @@ bool audit_pack(const struct audit *a, size_t i, struct packer *p)
 
 /* --- what may be written down --- */
 
+/* Of words that are no keys of a file: options of commands. */
 static bool is_secret(struct span key)
 {
     char name[64];
-    const struct conf_row *row;
 
     if (!span_copy(key, name, sizeof(name))) return true;
-    for (size_t i = 0; i < conf_rows_n; i++) {
-        row = &conf_rows[i];
-        if (strcmp(row->name, name) == 0 && (row->kind == KIND_SECRET || row->kind == KIND_USER)) return true;
-    }
+    for (size_t i = 0; i < conf_rows_n; i++)
+        if (strcmp(conf_rows[i].name, name) == 0 &&
+            (conf_rows[i].kind == KIND_SECRET || conf_rows[i].kind == KIND_USER))
+            return true;
     return strcmp(name, "token") == 0 || strcmp(name, "payload") == 0;
+}
+
+static void put_value(struct wr *w, const char *section, const char *key, struct span value)
+{
+    char name[SOURCE_KEY_MAX + 1], masked[CONF_SHOWN_MAX];
+    const struct source_item item = {.key = name, .value = value};
+
+    if (span_copy(span_of(key), name, sizeof(name)) && value.n <= CONF_VALUE_MAX)
+        wr_text(w, conf_mask(section, &item, masked));
+    else
+        wr_text(w, CONF_MASK);
+}
+
+void audit_set(struct wr *w, const struct conf_set *set)
+{
+    wr_fmt(w, " %s%s%s", set->section ? set->section : "", set->section ? "/" : "", set->key);
+    if (!set->value) return;
+    wr_text(w, "=");
+    put_value(w, set->section, set->key, span_of(set->value));
+}
+
+/* "server/stream/auth-secret=..." of "config set". */
+static bool put_site_key(struct wr *w, struct span key, struct span value)
+{
+    char path[SOURCE_PATH_MAX + SOURCE_KEY_MAX + 2], *slash;
+
+    if (!span_copy(key, path, sizeof(path))) return false;
+    slash = strrchr(path, '/');
+    if (!slash || slash == path || slash[-1] == '/') return false;
+    *slash = '\0';
+    wr_bytes(w, key);
+    wr_text(w, "=");
+    put_value(w, path, slash + 1, value);
+    return true;
 }
 
 void audit_word(struct wr *w, struct span word)
@@ -98,14 +136,15 @@ void audit_word(struct wr *w, struct span word)
     char masked[URL_MAX];
     struct span value = word, key;
 
-    if (!span_split(&value, '=', &key) || !value.p) {
+    if (!span_split(&value, '=', &key) || !value.p || span_find_span(key, SPAN_LIT("://")) >= 0) {
         wr_text(w, url_masked(word, masked, sizeof(masked)));
         return;
     }
+    if (put_site_key(w, key, value)) return;
     wr_bytes(w, key);
     wr_text(w, "=");
     if (is_secret(key))
-        wr_text(w, "***");
+        wr_text(w, CONF_MASK);
     else if (span_find_span(value, SPAN_LIT("://")) >= 0)
         wr_text(w, url_masked(value, masked, sizeof(masked)));
     else
@@ -125,18 +164,29 @@ static void take_line(struct audit *a, struct span line)
     span_copy(digest, a->digest, sizeof(a->digest));
 }
 
+/* What a crash has left of a line would spoil the next one. */
+static void cut_torn(int dir, const char *name, size_t whole, size_t torn)
+{
+    CLEANUP(fd_close) int fd = openat(dir, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    int err = fd < 0 || ftruncate(fd, (off_t)whole) < 0 || fsync(fd) < 0 ? -errno : 0;
+
+    log_warn("audit-torn", "file=%s bytes=%zu err=%s", name, torn, log_q(span_of(err ? err_text(err) : "")));
+}
+
 /* Lines of one file; 0, or -errno. */
 static int read_file(struct audit *a, int dir, const char *name)
 {
     char digest[CHAIN_DIGEST] = "";
     struct span rest, line;
-    size_t n, bad, lines;
+    size_t n, bad, lines, whole;
     uint8_t *p;
     int err = fd_read_file(dir, name, READ_MAX, &p, &n);
 
     if (err == -ENOENT) return 0;
     if (err < 0) return err;
-    rest = span(p, n);
+    for (whole = n; whole > 0 && p[whole - 1] != '\n';) whole--;
+    if (whole < n) cut_torn(dir, name, whole, n - whole);
+    rest = span(p, whole);
     snprintf(digest, sizeof(digest), "%s", a->digest);
     bad = chain_check(rest, digest, &lines);
     if (bad > 0)

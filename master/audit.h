@@ -1,8 +1,8 @@
 /* Who did what: every command that changes something, of msctl and of the API, every sign-in. Lines of JSON
  * in state-dir/audit.log, which nobody but root reads and no process but the master writes; each holds the
  * digest of the one before, so that a line that is changed or taken away shows (msctl audit verify). Secrets
- * stay out: passwords in URLs, values of keys that are secrets. Tests: tests/unit/wire/test_chain.c,
- * tests/e2e/test_signin.py. */
+ * stay out: passwords in URLs, values of keys that are secrets. Tests: tests/unit/master/test_audit.c,
+ * tests/unit/wire/test_chain.c, tests/e2e/test_signin.py. */
 #ifndef MASTER_AUDIT_H
 #define MASTER_AUDIT_H
 
@@ -37,5 +37,8 @@ void audit_add(struct audit *a, usec_t wall_us, const struct audit_entry *e);
 bool audit_pack(const struct audit *a, size_t i, struct packer *p);
 /* What of a word of a command may be written down: "stream-url=rtsp://u:***@h/". */
 void audit_word(struct wr *w, struct span word);
+/* The same of a key that is set or goes: " stream-url=rtsp://u:***@h/". */
+struct conf_set;
+void audit_set(struct wr *w, const struct conf_set *set);
 
 #endif

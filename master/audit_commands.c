@@ -10,7 +10,7 @@ static bool only_reads(const char *cmd)
         "archive list", "cluster", "cluster streams", "api exports", "archive plan", "archive locks",
         "archive ranges", "archive segments", "token revoked", "stream check", "audit", "api audit",
         "api streams", "api stream", "api config", "api revisions", "api revision", "api server",
-        "api history", "api keys", "api probe", "api tokens"};
+        "api history", "api keys", "api probe", "api tokens", "config show", "config check"};
 
     for (size_t i = 0; i < ARRAY_N(names); i++)
         if (strcmp(names[i], cmd) == 0) return true;
@@ -56,16 +56,40 @@ void audit_command_begin(struct session *s, const struct packed *body)
     if (!wr_ok(&w)) snprintf(a->words, sizeof(a->words), "(%zu words)", s->n_args - 1);
 }
 
+struct wr *audit_command_words(struct session *s, const char *subject)
+{
+    struct audit_command *a = &s->audit;
+
+    if (!a->on) return NULL;
+    a->named = true;
+    span_copy(span_sub(span_of(subject), 0, sizeof(a->subject) - 1), a->subject, sizeof(a->subject));
+    memset(a->words, 0, sizeof(a->words));
+    a->w = wr_of(a->words, sizeof(a->words) - 1);
+    return &a->w;
+}
+
+void audit_command_forget(struct session *s)
+{
+    s->audit.on = false;
+}
+
+static struct span subject_of(const struct session *s)
+{
+    if (s->audit.named) return span_of(s->audit.subject);
+    return s->n_args > 0 ? span_sub(span_of(s->args[0]), 0, AUDIT_WORD_MAX) : SPAN_NONE;
+}
+
 void audit_command_end(struct session *s)
 {
     struct audit_command *a = &s->audit;
+    bool too_long = a->named && !wr_ok(&a->w);
     const struct audit_entry e = {.who = a->who,
         .role = a->role,
         .from = a->from,
         .by = a->by,
         .what = a->cmd,
-        .on = s->n_args > 0 ? span_sub(span_of(s->args[0]), 0, AUDIT_WORD_MAX) : SPAN_NONE,
-        .args = span_of(a->words),
+        .on = subject_of(s),
+        .args = too_long ? SPAN_LIT("(too many to name)") : span_of(a->words),
         .result = s->code == CTL_OK ? "done"
             : s->code == CTL_FAILED ? "failed"
                                     : "refused",

@@ -2,6 +2,7 @@
 #ifndef MASTER_AUDIT_COMMANDS_H
 #define MASTER_AUDIT_COMMANDS_H
 
+#include "common/base/wr.h"
 #include "common/ipc/pack.h"
 
 struct session;
@@ -16,9 +17,17 @@ struct audit_command {
     const char *cmd;
     char who[AUDIT_WHO_MAX], role[8], from[48], by[8];
     char words[AUDIT_WORDS_MAX];
+    bool named; /* by the command itself: what it is about, and w over words */
+    char subject[AUDIT_WHO_MAX];
+    struct wr w;
 };
 /* Before it runs, which may take its words apart. */
 void audit_command_begin(struct session *s, const struct packed *body);
 void audit_command_end(struct session *s);
+/* A command whose words stand in its body names what it is about, and writes them here; NULL: nobody writes
+ * it down. */
+struct wr *audit_command_words(struct session *s, const char *subject);
+/* It changes nothing after all. */
+void audit_command_forget(struct session *s);
 
 #endif

@@ -1,28 +1,22 @@
-/* What the API asks about streams' files: the commands "api edit", "api config", "api revision..." of
- * common/ipc/ctl.h. */
+/* What the API asks about files of the configuration: the commands "api edit", "api config", "config show",
+ * "api revision..." of common/ipc/ctl.h. */
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
+#include "common/conf/mask.h"
 #include "common/conf/report.h"
-#include "common/conf/source.h"
-#include "common/wire/url.h"
-#include "master/edits.h"
+#include "master/edits_read.h"
 #include "master/master.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
-#define EDIT_ITEMS 4 /* of an edit in the body: kind, uid, etag, keys */
-
 /* What a command that edits has to show: an item a stream, then the remarks. */
 struct outcome {
     struct conf_report report;
     struct edits_result result;
-    struct stream_edit *edits;
-    size_t n;
-    struct conf_set *sets;
-    char *texts; /* of uids, etags, keys and values */
+    struct edits_read in;
     struct revision_file file, newer[REVISIONS_MAX];
     size_t n_newer;
     bool dry;
@@ -33,10 +27,8 @@ static void outcome_free(void *p)
     struct outcome *o = p;
 
     conf_report_done(&o->report);
-    mem_free(o->result.etags);
-    mem_free(o->edits);
-    mem_free(o->sets);
-    mem_free(o->texts);
+    edits_result_done(&o->result);
+    edits_read_done(&o->in);
     revision_file_done(&o->file);
     for (size_t i = 0; i < o->n_newer; i++) revision_file_done(&o->newer[i]);
     mem_free(o);
@@ -60,11 +52,33 @@ static int refuse(struct session *s, int code, const char *text)
 static int apply(struct session *s, struct outcome *o, const char *why)
 {
     char by[CONTROL_BY_MAX];
-    const struct edits_order order = {o->edits, o->n, o->dry, control_by(s, by), why};
+    const struct edits_order order = {
+        .v = o->in.v, .n = o->in.n, .dry = o->dry, .remote = s->api, .by = control_by(s, by), .why = why};
     int code = edits_apply(s->m, &order, &o->report, &o->result);
 
     span_copy(span_of(o->result.text), s->text, sizeof(s->text));
     return code;
+}
+
+static void pack_whole(const struct edits_result *r, struct packer *p)
+{
+    pack_map(p, r->site ? 7 : 3);
+    pack_kv_text(p, "kind", "edit");
+    pack_kv_u64(p, "revision", r->revision);
+    pack_kv_u64(p, "at", r->at);
+    if (!r->site) return;
+    pack_kv_bool(p, "site", true);
+    pack_kv_bool(p, "httpd", r->httpd);
+    pack_kv_u64(p, "streams", r->streams);
+    pack_key(p, "restart");
+    pack_array(p, (uint32_t)r->restart.n);
+    for (size_t i = 0; i < r->restart.n; i++) pack_str(p, span_of(r->restart.v[i]));
+}
+
+/* The server's own configuration has no uid. */
+static const char *shown_uid(const char *uid)
+{
+    return strcmp(uid, EDIT_SITE_UID) == 0 ? "" : uid;
 }
 
 /* First the whole (revision, at), then items, then remarks. */
@@ -75,118 +89,67 @@ static bool row_outcome(struct session *s, struct packer *p)
 
     if (at == 0) {
         s->at++;
-        pack_map(p, 3);
-        pack_kv_text(p, "kind", "edit");
-        pack_kv_u64(p, "revision", o->result.revision);
-        pack_kv_u64(p, "at", o->result.at);
+        pack_whole(&o->result, p);
         return true;
     }
     at--;
-    if (o->result.etags && at < o->n) {
+    if (o->result.etags && at < o->in.n) {
         s->at++;
         pack_map(p, 3);
         pack_kv_text(p, "kind", "item");
-        pack_kv_text(p, "uid", o->edits[at].uid);
+        pack_kv_text(p, "uid", shown_uid(o->in.v[at].uid));
         pack_kv_text(p, "etag", o->result.etags[at]);
         return true;
     }
-    if (o->result.etags) at -= o->n;
+    if (o->result.etags) at -= o->in.n;
     return control_row_remark(s, &o->report, at, p);
 }
 
-/* --- api edit DRY WHY, with a body: array of [kind, uid, etag, "key=value\nkey\n"] --- */
+/* --- api edit DRY WHY, with a body --- */
 
-static char *put_text(char **to, struct span s)
+/* Of whoever asks: what is his to change. */
+static int may_edit(struct session *s, const struct edits_read *in)
 {
-    char *text = *to;
+    for (size_t i = 0; i < in->n; i++) {
+        const struct stream_edit *e = &in->v[i];
 
-    memcpy(text, s.p ? s.p : (const uint8_t *)"", s.n);
-    text[s.n] = 0;
-    *to += s.n + 1;
-    return text;
-}
-
-static size_t lines_of(struct span s)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < s.n; i++) n += s.p[i] == '\n';
-    return n;
-}
-
-/* "key=value" a line, "key" for one that goes. */
-static size_t take_sets(struct span lines, struct conf_set *to, char **texts)
-{
-    struct span line, key;
-    size_t n = 0;
-
-    while (span_split(&lines, '\n', &line)) {
-        bool has_value = span_find(line, '=') >= 0;
-
-        if (line.n == 0) continue;
-        span_split(&line, '=', &key);
-        to[n].key = put_text(texts, key);
-        to[n++].value = has_value ? put_text(texts, line) : NULL;
+        if (control_sees(s, e->uid)) continue;
+        snprintf(s->text, sizeof(s->text), "no such stream: %.64s", shown_uid(e->uid));
+        return CTL_NOT_FOUND;
     }
-    return n;
+    return CTL_OK;
 }
 
-static bool has_nul(struct span s)
+/* For the audit log: "set gate stream-name=Gate dvr-chunk". */
+static void name_edits(struct session *s, const struct edits_read *in)
 {
-    return s.n > 0 && memchr(s.p, 0, s.n);
-}
+    struct wr *w = audit_command_words(s, in->n == 1 ? shown_uid(in->v[0].uid) : "");
 
-static bool take_edit(const struct packed *row, struct stream_edit *e, struct conf_set *sets, char **texts)
-{
-    struct span uid = packed_as_str(packed_at(row, 1)), etag = packed_as_str(packed_at(row, 2));
-    struct span lines = packed_as_str(packed_at(row, 3));
+    for (size_t i = 0; w && i < in->n; i++) {
+        const struct stream_edit *e = &in->v[i];
 
-    if (packed_n(row) != EDIT_ITEMS || !edit_kind_of(packed_as_str(packed_at(row, 0)), &e->kind) ||
-        uid.n == 0 || has_nul(uid) || has_nul(etag) || has_nul(lines))
-        return false;
-    e->uid = put_text(texts, uid);
-    e->etag = etag.n > 0 ? put_text(texts, etag) : NULL;
-    e->set = sets;
-    e->n = take_sets(lines, sets, texts);
-    return true;
-}
-
-static bool take_edits(struct outcome *o, const struct packed *rows)
-{
-    size_t bytes = 0, sets = 0;
-    char *at;
-
-    o->n = packed_n(rows);
-    if (o->n == 0 || o->n > EDITS_MAX) return false;
-    for (size_t i = 0; i < o->n; i++)
-        for (size_t k = 0; k < EDIT_ITEMS; k++) {
-            struct span s = packed_as_str(packed_at(packed_at(rows, i), k));
-
-            bytes += s.n + 2;
-            if (k == EDIT_ITEMS - 1) sets += lines_of(s) + 1;
-        }
-    o->edits = mem_renew(NULL, o->n * sizeof(*o->edits));
-    memset(o->edits, 0, o->n * sizeof(*o->edits));
-    o->sets = mem_renew(NULL, sets * sizeof(*o->sets));
-    o->texts = at = mem_new(bytes + sets);
-    for (size_t i = 0, k = 0; i < o->n; k += o->edits[i++].n)
-        if (!take_edit(packed_at(rows, i), &o->edits[i], &o->sets[k], &at)) return false;
-    return true;
+        wr_fmt(w, "%s%s", i > 0 ? "; " : "", edit_kind_word(e->kind));
+        if (in->n > 1) wr_fmt(w, " %s", shown_uid(e->uid));
+        for (size_t k = 0; k < e->n; k++) audit_set(w, &e->set[k]);
+    }
 }
 
 static int run_edit(struct session *s)
 {
     struct outcome *o = outcome_new(s);
-    struct unpack *u = NULL;
-    bool ok = unpack_new(buf_span(&s->body), &u) == 0 && take_edits(o, unpack_root(u));
+    int code;
 
-    unpack_done(u);
-    if (!ok) {
-        o->n = 0;
+    if (!edits_read(buf_span(&s->body), &o->in)) {
+        o->in.n = 0;
         return refuse(s, CTL_USAGE, "the edits cannot be read");
     }
     o->dry = strcmp(s->args[0], "dry") == 0;
-    return apply(s, o, s->args[1]);
+    if (o->dry)
+        audit_command_forget(s);
+    else
+        name_edits(s, &o->in);
+    code = may_edit(s, &o->in);
+    return code == CTL_OK ? apply(s, o, s->args[1]) : code;
 }
 
 /* --- api config UID: its etag, then the keys of its file; URLs without their passwords --- */
@@ -212,27 +175,42 @@ static void shown_free(void *data)
     mem_free(x);
 }
 
-static void show_key(void *arg, const char *key, struct span value)
+static void show_item(void *arg, const char *section, const struct source_item *item)
 {
+    char masked[CONF_SHOWN_MAX], name[SOURCE_PATH_MAX + SOURCE_KEY_MAX + 2];
     struct shown *x = arg;
-    char masked[URL_MAX];
-    bool url = span_find_span(value, SPAN_LIT("://")) >= 0;
 
+    snprintf(name, sizeof(name), "%s%s%s", section ? section : "", section ? "/" : "", item->key);
     x->v = mem_renew(x->v, (x->n + 1) * sizeof(*x->v));
-    x->v[x->n].key = mem_strdup(key);
-    x->v[x->n++].value = url ? mem_strdup(url_masked(value, masked, sizeof(masked))) : span_dup(value);
+    x->v[x->n].key = mem_strdup(name);
+    x->v[x->n++].value = mem_strdup(conf_mask(section, item, masked));
 }
 
-static int run_config(struct session *s)
+static void show_key(void *arg, const char *key, struct span value)
 {
-    const struct conf_stream *c = conf_stream(s->m->conf, span_of(s->args[0]));
+    char name[SOURCE_KEY_MAX + 1];
+    const struct source_item item = {.key = name, .value = value};
+
+    span_copy(span_of(key), name, sizeof(name));
+    show_item(arg, NULL, &item);
+}
+
+/* Of the streams file of this uid, or of media-server.ini. */
+static void show_text(struct span text, const char *uid, struct shown *x)
+{
+    if (strcmp(uid, EDIT_SITE_UID) == 0)
+        conf_show_site(text, show_item, x);
+    else
+        conf_show(text, span_of(uid), show_key, x);
+}
+
+static int show_file(struct session *s, const char *file, const char *uid)
+{
     struct shown *x;
     uint8_t *text;
     size_t n;
-    int err;
+    int err = fd_read_file(AT_FDCWD, file, SOURCE_FILE_MAX, &text, &n);
 
-    if (!c) return refuse(s, CTL_NOT_FOUND, "no such stream");
-    err = fd_read_file(AT_FDCWD, c->file, SOURCE_FILE_MAX, &text, &n);
     if (err < 0) {
         snprintf(s->text, sizeof(s->text), "its file cannot be read: %s", err_text(err));
         return CTL_FAILED;
@@ -240,9 +218,23 @@ static int run_config(struct session *s)
     s->data = x = NEW(struct shown);
     s->data_free = shown_free;
     edits_etag(span(text, n), x->etag);
-    conf_show(span(text, n), span_of(c->uid), show_key, x);
+    show_text(span(text, n), uid, x);
     mem_free(text);
     return CTL_OK;
+}
+
+static int run_config(struct session *s)
+{
+    const struct conf_stream *c = conf_stream(s->m->conf, span_of(s->args[0]));
+
+    return c ? show_file(s, c->file, c->uid) : refuse(s, CTL_NOT_FOUND, "no such stream");
+}
+
+static void pack_pair(const struct shown_key *k, struct packer *p)
+{
+    pack_map(p, 2);
+    pack_kv_text(p, "key", k->key);
+    pack_kv_text(p, "value", k->value);
 }
 
 static bool row_config(struct session *s, struct packer *p)
@@ -250,14 +242,51 @@ static bool row_config(struct session *s, struct packer *p)
     const struct shown *x = s->data;
 
     if (!x || s->at > x->n) return false;
-    pack_map(p, s->at == 0 ? 1 : 2);
-    if (s->at == 0) {
-        pack_kv_text(p, "etag", x->etag);
-    } else {
-        pack_kv_text(p, "key", x->v[s->at - 1].key);
-        pack_kv_text(p, "value", x->v[s->at - 1].value);
-    }
+    if (s->at > 0) return pack_pair(&x->v[s->at++ - 1], p), true;
     s->at++;
+    pack_map(p, 1);
+    pack_kv_text(p, "etag", x->etag);
+    return true;
+}
+
+/* --- config show: file and etag, the keys that are set, those that wait for a restart --- */
+
+static int run_site(struct session *s)
+{
+    if (!control_sees(s, EDIT_SITE_UID)) return refuse(s, CTL_NOT_FOUND, "that is for root alone");
+    return show_file(s, s->m->file, EDIT_SITE_UID);
+}
+
+/* The first at or behind row i; conf_rows_n: none. */
+static size_t next_pending(const struct master *m, size_t i)
+{
+    uint64_t now[CONF_ROWS_MAX];
+
+    conf_hashes(m->conf, now);
+    while (i < conf_rows_n && (conf_rows[i].reload != RELOAD_RESTART || now[i] == m->started_with[i])) i++;
+    return i;
+}
+
+static bool row_site(struct session *s, struct packer *p)
+{
+    const struct shown *x = s->data;
+    char name[100];
+    size_t row;
+
+    if (!x) return false;
+    if (s->at == 0) {
+        pack_map(p, 2);
+        pack_kv_text(p, "file", s->m->file);
+        pack_kv_text(p, "etag", x->etag);
+        return s->at++, true;
+    }
+    if (s->at <= x->n) return pack_pair(&x->v[s->at++ - 1], p), true;
+    row = next_pending(s->m, s->at - 1 - x->n);
+    if (row >= conf_rows_n) return false;
+    s->at = row + x->n + 2;
+    pack_map(p, 1);
+    snprintf(name, sizeof(name), "%s/%s", conf_rows[row].section, conf_rows[row].name);
+    pack_kv_text(p, "pending", name);
     return true;
 }
 
@@ -280,13 +309,27 @@ static void pack_revision(const struct revision *v, struct packer *p)
     pack_kv_u64(p, "changes", v->changes);
 }
 
+/* One that touches what whoever asks does not see is not there for him. */
+static bool sees_revision(const struct session *s, const struct revision *v)
+{
+    struct span rest = span_of(v->uids), uid;
+    char text[CONF_UID_MAX + 1];
+
+    while (span_split(&rest, ',', &uid))
+        if (!span_copy(uid, text, sizeof(text)) || !control_sees(s, text)) return false;
+    return true;
+}
+
 static bool row_revisions(struct session *s, struct packer *p)
 {
     const struct revisions *r = &s->m->revisions;
 
-    if (s->at >= r->n) return false;
-    pack_revision(&r->v[r->n - 1 - s->at++], p);
-    return true;
+    while (s->at < r->n) {
+        const struct revision *v = &r->v[r->n - 1 - s->at++];
+
+        if (sees_revision(s, v)) return pack_revision(v, p), true;
+    }
+    return false;
 }
 
 static bool revision_id(struct session *s, uint64_t *ret)
@@ -294,10 +337,21 @@ static bool revision_id(struct session *s, uint64_t *ret)
     return span_u64(span_of(s->args[0]), INT64_MAX, ret);
 }
 
+/* NULL: there is none, or not for whoever asks. */
+static const struct revision *find_revision(struct session *s)
+{
+    const struct revisions *r = &s->m->revisions;
+    uint64_t id;
+
+    for (size_t i = 0; revision_id(s, &id) && i < r->n; i++)
+        if (r->v[i].id == id) return sees_revision(s, &r->v[i]) ? &r->v[i] : NULL;
+    return NULL;
+}
+
 static int open_revision(struct session *s, struct outcome *o)
 {
-    uint64_t id;
-    int err = revision_id(s, &id) ? revisions_read(&s->m->revisions, id, &o->file) : -ENOENT;
+    const struct revision *v = find_revision(s);
+    int err = v ? revisions_read(&s->m->revisions, v->id, &o->file) : -ENOENT;
 
     return err == 0 ? CTL_OK : refuse(s, CTL_NOT_FOUND, "there is no such revision any more");
 }
@@ -316,7 +370,7 @@ static void pack_keys(struct packer *p, const char *name, const char *uid, struc
         pack_nil(p);
         return;
     }
-    conf_show(text, span_of(uid), show_key, &x);
+    show_text(text, uid, &x);
     pack_map(p, (uint32_t)x.n);
     for (size_t i = 0; i < x.n; i++) {
         pack_kv_text(p, x.v[i].key, x.v[i].value);
@@ -329,21 +383,16 @@ static void pack_keys(struct packer *p, const char *name, const char *uid, struc
 static bool row_revision(struct session *s, struct packer *p)
 {
     const struct outcome *o = s->data;
+    const struct revision *v = s->at == 0 ? find_revision(s) : NULL;
     const struct revision_change *c;
-    uint64_t id;
 
-    if (s->at == 0) {
-        const struct revisions *r = &s->m->revisions;
-
-        s->at++;
-        for (size_t i = 0; i < r->n && revision_id(s, &id); i++)
-            if (r->v[i].id == id) return pack_revision(&r->v[i], p), true;
-    }
+    if (s->at == 0) s->at++;
+    if (v) return pack_revision(v, p), true;
     if (s->at > o->file.n) return false;
     c = &o->file.changes[s->at++ - 1];
     pack_map(p, 5);
     pack_kv_text(p, "kind", "change");
-    pack_kv_text(p, "uid", c->uid);
+    pack_kv_text(p, "uid", shown_uid(c->uid));
     pack_kv_text(p, "what", !c->before.p ? "create" : !c->after.p ? "delete" : "change");
     pack_keys(p, "before", c->uid, c->before);
     pack_keys(p, "after", c->uid, c->after);
@@ -354,13 +403,15 @@ static bool row_revision(struct session *s, struct packer *p)
 
 static void take_back(struct outcome *o, const struct revision_change *c)
 {
-    for (size_t i = 0; i < o->n; i++)
-        if (strcmp(o->edits[i].file, c->file) == 0) { /* a newer one has it already */
-            o->edits[i].text = c->before;
+    struct edits_read *in = &o->in;
+
+    for (size_t i = 0; i < in->n; i++)
+        if (strcmp(in->v[i].file, c->file) == 0) { /* a newer one has it already */
+            in->v[i].text = c->before;
             return;
         }
-    o->edits = mem_renew(o->edits, (o->n + 1) * sizeof(*o->edits));
-    o->edits[o->n++] = (struct stream_edit){
+    in->v = mem_renew(in->v, (in->n + 1) * sizeof(*in->v));
+    in->v[in->n++] = (struct stream_edit){
         .kind = EDIT_TEXT, .uid = c->uid, .file = c->file, .was = c->after, .text = c->before};
 }
 
@@ -369,12 +420,12 @@ static void drop_idle(struct outcome *o)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < o->n; i++) {
-        const struct stream_edit *e = &o->edits[i];
+    for (size_t i = 0; i < o->in.n; i++) {
+        const struct stream_edit *e = &o->in.v[i];
 
-        if (!(e->was.p == NULL && e->text.p == NULL)) o->edits[n++] = *e;
+        if (!(e->was.p == NULL && e->text.p == NULL)) o->in.v[n++] = *e;
     }
-    o->n = n;
+    o->in.n = n;
 }
 
 static int run_undo(struct session *s)
@@ -404,13 +455,15 @@ static int run_rollback(struct session *s)
     for (size_t i = r->n; i-- > 0 && r->v[i].id > id;) {
         struct revision_file *f = &o->newer[o->n_newer];
 
+        if (!sees_revision(s, &r->v[i]))
+            return refuse(s, CTL_FAILED, "a newer revision is about what is not yours: ask an administrator");
         if (revisions_read(r, r->v[i].id, f) < 0)
             return refuse(s, CTL_FAILED, "a newer revision cannot be read");
         o->n_newer++;
         for (size_t k = 0; k < f->n; k++) take_back(o, &f->changes[k]);
     }
     drop_idle(o);
-    if (o->n == 0) return refuse(s, CTL_OK, "nothing has changed since then");
+    if (o->in.n == 0) return refuse(s, CTL_OK, "nothing has changed since then");
     o->dry = strcmp(s->args[1], "dry") == 0;
     snprintf(why, sizeof(why), "back to revision %.20s", s->args[0]);
     return apply(s, o, why);
@@ -419,6 +472,7 @@ static int run_rollback(struct session *s)
 const struct command commands_edits[] = {
     {"api edit", 2, 2, run_edit, row_outcome},
     {"api config", 1, 1, run_config, row_config},
+    {"config show", 0, 0, run_site, row_site},
     {"api revisions", 0, 0, run_revisions, row_revisions},
     {"api revision", 1, 1, run_revision, row_revision},
     {"api undo", 2, 2, run_undo, row_outcome},

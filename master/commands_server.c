@@ -176,7 +176,7 @@ static bool row_keys(struct session *s, struct packer *p)
 
     if (s->at >= conf_rows_n) return false;
     r = &conf_rows[s->at++];
-    pack_map(p, 8 + (r->max != 0 ? 2 : 0) + (r->words != NULL) + (r->accepted != NULL));
+    pack_map(p, 9 + (r->max != 0 ? 2 : 0) + (r->words != NULL) + (r->accepted != NULL));
     pack_kv_text(p, "scope", scopes[r->scope]);
     pack_kv_text(p, "section", r->section);
     pack_kv_text(p, "key", r->name);
@@ -185,6 +185,7 @@ static bool row_keys(struct session *s, struct packer *p)
     pack_kv_text(p, "unit", r->unit);
     pack_kv_text(p, "reload", conf_reload_name(r->reload));
     pack_kv_text(p, "help", r->help);
+    pack_kv_bool(p, "local", r->flags & KEY_LOCAL);
     if (r->max != 0) {
         pack_kv_i64(p, "min", r->min);
         pack_kv_i64(p, "max", r->max);

@@ -1,9 +1,8 @@
-/* What msctl may ask about streams' files: the commands "stream ..." of common/ipc/ctl.h. */
+/* What msctl may ask about files of the configuration: the commands "stream ..." and "config ..." of
+ * common/ipc/ctl.h. */
 #include "common/base/mem.h"
-#include "master/edits.h"
+#include "master/edits_read.h"
 #include "master/master.h"
-
-#include <string.h>
 
 static void report_free(void *p)
 {
@@ -11,31 +10,49 @@ static void report_free(void *p)
     mem_free(p);
 }
 
-/* "KEY=VALUE", or "KEY" for one that goes: cut at its first '='. */
-static struct conf_set set_of(char *arg)
-{
-    char *eq = strchr(arg, '=');
-
-    if (eq) *eq = 0;
-    return (struct conf_set){arg, eq ? eq + 1 : NULL};
-}
-
-static int run_edit(struct session *s, enum edit_kind kind, bool dry)
+/* words: those of the question behind the uid. */
+static int apply(struct session *s, struct stream_edit *edit, size_t words, bool dry)
 {
     struct conf_set set[CONTROL_ARGS_MAX];
-    struct stream_edit edit = {.kind = kind, .uid = s->args[0], .set = set, .n = s->n_args - 1};
     char by[CONTROL_BY_MAX];
-    const struct edits_order order = {&edit, 1, dry, control_by(s, by), ""};
+    const struct edits_order order = {
+        .v = edit, .n = 1, .dry = dry, .remote = s->api, .by = control_by(s, by), .why = ""};
     struct edits_result result;
     int code;
 
-    for (size_t i = 0; i < edit.n; i++) set[i] = set_of(s->args[i + 1]);
+    edit->set = set;
+    edit->n = s->n_args - words;
+    for (size_t i = 0; i < edit->n; i++) set[i] = edits_set(s->args[i + words], edit->kind == EDIT_SITE);
     s->data = NEW(struct conf_report);
     s->data_free = report_free;
     code = edits_apply(s->m, &order, s->data, &result);
     span_copy(span_of(result.text), s->text, sizeof(s->text));
-    mem_free(result.etags);
+    edits_result_done(&result);
     return code;
+}
+
+static int run_edit(struct session *s, enum edit_kind kind, bool dry)
+{
+    struct stream_edit edit = {.kind = kind, .uid = s->args[0]};
+
+    return apply(s, &edit, 1, dry);
+}
+
+static int run_site(struct session *s, bool dry)
+{
+    struct stream_edit edit = {.kind = EDIT_SITE, .uid = EDIT_SITE_UID};
+
+    return apply(s, &edit, 0, dry);
+}
+
+static int run_site_set(struct session *s)
+{
+    return run_site(s, false);
+}
+
+static int run_site_check(struct session *s)
+{
+    return run_site(s, true);
 }
 
 static int run_create(struct session *s)
@@ -63,5 +80,7 @@ const struct command commands_streams[] = {
     {"stream set", 2, CONTROL_ARGS_MAX, run_set, row_remarks},
     {"stream check", 2, CONTROL_ARGS_MAX, run_check, row_remarks},
     {"stream remove", 1, 1, run_remove, row_remarks},
+    {"config set", 1, CONTROL_ARGS_MAX, run_site_set, row_remarks},
+    {"config check", 1, CONTROL_ARGS_MAX, run_site_check, row_remarks},
 };
 const size_t n_commands_streams = ARRAY_N(commands_streams);

@@ -3,6 +3,8 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/wire/token.h"
+#include "master/edits.h"
 #include "master/master.h"
 
 #include <errno.h>
@@ -134,6 +136,24 @@ const char *control_by(const struct session *s, char dst[static CONTROL_BY_MAX])
     return dst;
 }
 
+bool control_sees(const struct session *s, const char *uid)
+{
+    struct span rest = span_of(s->caller.cameras), pattern;
+
+    if (strcmp(uid, EDIT_SITE_UID) == 0) return s->caller.root && rest.n == 0;
+    while (rest.n > 0 && span_split(&rest, ',', &pattern))
+        if (token_pattern_fits(pattern, span_of(uid))) return true;
+    return !s->caller.cameras[0];
+}
+
+/* A list that is too long to be kept lets nothing be seen. */
+static void take_caller(struct session *s, const struct packed *body)
+{
+    s->caller.root = !s->api || span_is(packed_str(body, "role"), "root");
+    if (s->api && !span_copy(packed_str(body, "cameras"), s->caller.cameras, sizeof(s->caller.cameras)))
+        span_copy(SPAN_LIT(","), s->caller.cameras, sizeof(s->caller.cameras));
+}
+
 int control_ask_keeper(struct session *s)
 {
     struct channel *keeper = services_channel(s->m, SERVICE_KEEPER);
@@ -212,7 +232,8 @@ static bool api_may(struct span name)
         "api audit", "storage list", "logs", "restart", "record", "pause", "resume", "broadcast",
         "archive vacuum", "event", "events", "archive list", "archive lock", "archive unlock",
         "archive locks", "archive delete", "archive ranges", "archive segments", "stream create",
-        "stream set", "stream check", "stream remove", "api token create", "api tokens", "api token revoke"};
+        "stream set", "stream check", "stream remove", "api token create", "api tokens", "api token revoke",
+        "config show"};
 
     for (size_t i = 0; i < ARRAY_N(names); i++)
         if (span_is(name, names[i])) return true;
@@ -269,6 +290,7 @@ static int on_message(struct channel *ch, struct incoming *in)
     else if (!take_args(s, packed_get(in->body, "args")))
         refuse(s, CTL_USAGE, "wrong arguments");
     else {
+        take_caller(s, in->body);
         audit_command_begin(s, in->body);
         s->code = s->command->run(s);
     }

@@ -15,6 +15,7 @@
 #define CONTROL_ARG_MAX      2048
 #define CONTROL_TEXT_MAX     512
 #define CONTROL_BY_MAX       64
+#define CONTROL_CAMERAS_MAX  700
 #define CONTROL_BODY_MAX     (1u << 20)      /* of CTL_BODY */
 #define CONTROL_KEEPER_US    (25 * US_PER_S) /* between two messages of the keeper's answer */
 #define CONTROL_WAITS        (-1)            /* of a command: its answer comes later, by control_answer */
@@ -37,6 +38,10 @@ struct session {
     char args[CONTROL_ARGS_MAX][CONTROL_ARG_MAX];
     size_t n_args;
     bool api; /* httpd asks */
+    struct {
+        bool root;                         /* or msctl asks */
+        char cameras[CONTROL_CAMERAS_MAX]; /* uids and beginnings with '*', with commas; "": all */
+    } caller;
     struct buf body;
     struct audit_command audit;
     int code;
@@ -80,6 +85,8 @@ struct conf_stream;
 const struct conf_stream *control_next_stream(const struct session *s);
 /* The rows of a command that has waited, and its end. */
 void control_answer(struct session *s);
+/* Is this stream there for whoever asks? The server's own configuration (EDIT_SITE_UID): for root. */
+bool control_sees(const struct session *s, const char *uid);
 /* Who asks, for what is kept of it; returns dst. */
 const char *control_by(const struct session *s, char dst[static CONTROL_BY_MAX]);
 struct conf_report;

@@ -188,23 +188,25 @@ static void drafts_done(struct edits_work *w)
 static void say(const struct edits_work *w)
 {
     for (size_t i = 0; i < w->n; i++)
-        log_note("stream-edit", "uid=%s what=%s revision=%llu", w->v[i].uid, edit_kind_word(w->v[i].kind),
-            (unsigned long long)w->ret->revision);
+        log_note(w->drafts[i].site ? "server-edit" : "stream-edit", "uid=%s what=%s revision=%llu",
+            w->v[i].uid, edit_kind_word(w->v[i].kind), (unsigned long long)w->ret->revision);
 }
 
 static void keep_revision(struct edits_work *w, const struct edits_order *order)
 {
     struct revision_change *changes = mem_renew(NULL, w->n * sizeof(*changes));
+    size_t n = 0;
 
     for (size_t i = 0; i < w->n; i++) {
         const struct draft *d = &w->drafts[i];
 
-        changes[i] = (struct revision_change){.uid = w->v[i].uid,
+        if (w->v[i].quiet) continue;
+        changes[n++] = (struct revision_change){.uid = w->v[i].uid,
             .file = d->file,
             .before = d->is_new ? SPAN_NONE : span(d->was, d->was_n),
             .after = d->gone ? SPAN_NONE : buf_span(&w->drafts[i].text)};
     }
-    w->ret->revision = revisions_add(&w->m->revisions, order->by, order->why, changes, w->n);
+    if (n > 0) w->ret->revision = revisions_add(&w->m->revisions, order->by, order->why, changes, n);
     mem_free(changes);
 }
 
@@ -217,10 +219,34 @@ static void tag_all(struct edits_work *w)
     }
 }
 
+/* Of a change of media-server.ini: what comes of it. */
+static void note_effects(struct edits_work *w, const struct conf *after)
+{
+    struct edits_result *ret = w->ret;
+    struct conf_diff d;
+
+    for (size_t i = 0; i < w->n; i++) ret->site = ret->site || w->drafts[i].site;
+    if (!ret->site) return;
+    conf_diff(w->m->conf, after, &d);
+    ret->httpd = d.httpd;
+    ret->streams = d.n_streams;
+    ret->restart = d.restart;
+    d.restart = (struct conf_list){0};
+    conf_diff_done(&d);
+}
+
+void edits_result_done(struct edits_result *r)
+{
+    for (size_t i = 0; i < r->restart.n; i++) mem_free(r->restart.v[i]);
+    mem_free(r->restart.v);
+    mem_free(r->etags);
+    *r = (struct edits_result){.at = 0};
+}
+
 int edits_apply(
     struct master *m, const struct edits_order *order, struct conf_report *r, struct edits_result *ret)
 {
-    struct edits_work w = {.m = m, .v = order->v, .n = order->n, .ret = ret};
+    struct edits_work w = {.m = m, .v = order->v, .n = order->n, .remote = order->remote, .ret = ret};
     struct conf *after = NULL;
     int code;
 
@@ -230,11 +256,12 @@ int edits_apply(
     memset(w.drafts, 0, w.n * sizeof(*w.drafts));
     code = edits_drafts(&w);
     if (code == CTL_OK) code = judge(&w, &after, r);
+    if (code == CTL_OK) note_effects(&w, after);
     if (code == CTL_OK) tag_all(&w);
     if (code == CTL_OK && !order->dry) code = store(&w);
     if (code == CTL_OK && !order->dry) {
         keep_revision(&w, order);
-        code = reload_take(m, after, r, ret->text) ? CTL_OK : CTL_FAILED;
+        code = reload_take(m, after, r, ret->text, EDITS_HTTPD_US) ? CTL_OK : CTL_FAILED;
         after = NULL;
     }
     if (code == CTL_OK && !order->dry) say(&w);

@@ -1,8 +1,9 @@
-/* Streams that are made, changed and taken away while the server runs: in their files, durably, and in what
- * runs; all of it or nothing. The files keep their order and comments (common/conf/edit.h), their owner and
- * mode. What would be stored is read as a configuration first: one mistake refuses everything and nothing is
- * written. Like a reload it also takes over what somebody else has changed in the files meanwhile. What was
- * done is a revision that can be undone (revisions.h). Tests: tests/e2e/test_edits.py. */
+/* Streams that are made, changed and taken away while the server runs, and keys of media-server.ini: in their
+ * files, durably, and in what runs; all of it or nothing. The files keep their order and comments
+ * (common/conf/edit.h), their owner and mode. What would be stored is read as a configuration first: one
+ * mistake refuses everything and nothing is written. Like a reload it also takes over what somebody else has
+ * changed in the files meanwhile. What was done is a revision that can be undone (revisions.h). Tests:
+ * tests/e2e/test_edits.py. */
 #ifndef MASTER_EDITS_H
 #define MASTER_EDITS_H
 
@@ -21,13 +22,17 @@ enum edit_kind {
     EDIT_MERGE,   /* one is made where there is none */
     EDIT_REPLACE, /* the same; keys that are not named go */
     EDIT_REMOVE,  /* its file is set aside as <name>.removed-<UTC>, the archive stays */
+    EDIT_SITE,    /* keys of media-server.ini; uid is EDIT_SITE_UID, each of the set names its section */
     EDIT_TEXT     /* the whole file: text in `file`; p NULL: it goes as with EDIT_REMOVE */
 };
 const char *edit_kind_word(enum edit_kind k);
 bool edit_kind_of(struct span word, enum edit_kind *ret); /* not EDIT_TEXT */
 
+#define EDIT_SITE_UID "[server]" /* no stream can be called so */
+
 struct stream_edit {
     enum edit_kind kind;
+    bool quiet; /* no revision keeps it: what was a password is gone */
     const char *uid;
     const struct conf_set *set;
     size_t n;
@@ -43,12 +48,19 @@ struct edits_result {
     uint64_t revision;             /* 0: nothing was stored */
     char (*etags)[EDITS_ETAG_MAX]; /* of each file as it is now, "" for those that went; the caller's
                                       (mem_free) */
+    /* Where media-server.ini was to be changed: what that touches. */
+    bool site, httpd;         /* httpd: it is started anew, in EDITS_HTTPD_US */
+    size_t streams;           /* that are others */
+    struct conf_list restart; /* keys that only a restart of the server applies */
 };
+void edits_result_done(struct edits_result *r);
+#define EDITS_HTTPD_US (300 * US_PER_MS) /* whoever has asked through it gets his answer */
 /* by: who asks, for the revision; why: a text of his, may be "". */
 struct edits_order {
     const struct stream_edit *v;
     size_t n;
-    bool dry; /* judged, and not done */
+    bool dry;    /* judged, and not done */
+    bool remote; /* keys of KEY_LOCAL stay as they are */
     const char *by, *why;
 };
 /* Each uid at most once. r: what reading found, added to. A code of ctl.h; CTL_CHANGED: an etag is another.

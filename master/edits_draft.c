@@ -4,8 +4,7 @@
 #include "common/base/map.h"
 #include "common/base/mem.h"
 #include "common/conf/keys.h"
-#include "common/conf/source.h"
-#include "common/wire/url.h"
+#include "common/conf/mask.h"
 #include "master/edits_impl.h"
 #include "master/master.h"
 
@@ -16,7 +15,6 @@
 
 #define PATH_MAX_OURS 4096
 #define URL_KEY       "stream-url"
-#define MASK          "***"
 #define SETS_MAX      (CONF_ROWS_MAX * 2) /* of one edit, with the keys that go */
 
 static const char *const words[] = {[EDIT_CREATE] = "create",
@@ -24,6 +22,7 @@ static const char *const words[] = {[EDIT_CREATE] = "create",
     [EDIT_MERGE] = "merge",
     [EDIT_REPLACE] = "replace",
     [EDIT_REMOVE] = "remove",
+    [EDIT_SITE] = "site",
     [EDIT_TEXT] = "restore"};
 
 const char *edit_kind_word(enum edit_kind k)
@@ -70,7 +69,7 @@ static int draft_new(struct edits_work *w, const char *uid, struct draft *d)
     return CTL_OK;
 }
 
-static int read_file(struct edits_work *w, struct draft *d)
+int edits_read_file(struct edits_work *w, struct draft *d)
 {
     int err = fd_read_file(AT_FDCWD, d->real, SOURCE_FILE_MAX, &d->was, &d->was_n);
 
@@ -85,52 +84,40 @@ static int draft_old(struct edits_work *w, const char *uid, struct draft *d)
     d->file = mem_strdup(s->file);
     d->real = realpath(s->file, NULL);
     if (!d->real) return edits_refuse(w, CTL_FAILED, "%.256s: %s", s->file, err_text(-errno));
-    return read_file(w, d);
+    return edits_read_file(w, d);
 }
 
 /* --- what it holds --- */
 
 struct old_url {
-    char text[URL_MAX]; /* a copy: what conf_show gives is gone behind it */
-    struct span value;
+    char text[CONF_VALUE_MAX + 1]; /* a copy: what conf_show gives is gone behind it */
+    bool found;
 };
 
 static void find_url(void *arg, const char *key, struct span value)
 {
     struct old_url *old = arg;
 
-    if (strcmp(key, URL_KEY) == 0 && span_copy(value, old->text, sizeof(old->text)))
-        old->value = span_of(old->text);
+    if (strcmp(key, URL_KEY) == 0) old->found = span_copy(value, old->text, sizeof(old->text));
 }
 
 /* A URL whose password is masked means the password that is there. *own: where another text is put. */
 static int unmask(struct edits_work *w, const struct draft *d, const struct stream_edit *e,
     struct conf_set *set, char **own)
 {
-    struct span value = span_of(set->value ? set->value : "");
-    struct old_url old = {.value = SPAN_NONE};
-    char masked[URL_MAX];
-    struct url is, was;
+    struct old_url old = {.found = false};
+    struct source_item was = {0};
     struct wr wr;
 
-    if (strcmp(set->key, URL_KEY) != 0 || span_find_span(value, SPAN_LIT(MASK)) < 0) return CTL_OK;
+    if (strcmp(set->key, URL_KEY) != 0 || !set->value) return CTL_OK;
     conf_show(span(d->was, d->was_n), span_of(e->uid), find_url, &old);
-    *own = mem_new(URL_MAX);
-    wr = wr_of(*own, URL_MAX);
-    if (old.value.p && span_is(value, url_masked(old.value, masked, sizeof(masked)))) {
-        wr_bytes(&wr, old.value);
-    } else if (old.value.p && url_parse(value, &is) == 0 && span_is(is.password, MASK) &&
-        url_parse(old.value, &was) == 0 && was.password.n > 0) {
-        size_t before = (size_t)(is.password.p - value.p);
-
-        wr_bytes(&wr, span_sub(value, 0, before));
-        wr_bytes(&wr, was.password);
-        wr_bytes(&wr, span_from(value, before + is.password.n));
-    }
-    if (!wr_cstr(&wr)[0])
+    was.value = span_of(old.text);
+    *own = mem_new(CONF_SHOWN_MAX);
+    wr = wr_of(*own, CONF_SHOWN_MAX);
+    if (!conf_unmask(NULL, set->key, span_of(set->value), old.found ? &was : NULL, &wr))
         return edits_refuse(
             w, CTL_USAGE, "the password in %s is masked, and none is known to stand for it", URL_KEY);
-    set->value = *own;
+    set->value = wr_cstr(&wr);
     return CTL_OK;
 }
 
@@ -152,7 +139,7 @@ static void drop_unnamed(void *arg, const char *key, struct span value)
         if (strcmp(g->e->set[i].key, key) == 0) return;
     if (g->n_keys == ARRAY_N(g->keys) || g->n == SETS_MAX) return;
     snprintf(g->keys[g->n_keys], sizeof(g->keys[0]), "%s", key);
-    g->to[g->n++] = (struct conf_set){g->keys[g->n_keys++], NULL};
+    g->to[g->n++] = (struct conf_set){.key = g->keys[g->n_keys++]};
 }
 
 static int draft_text(struct edits_work *w, const struct stream_edit *e, struct draft *d)
@@ -191,22 +178,25 @@ static int draft_restored(struct edits_work *w, const struct stream_edit *e, str
     d->real = realpath(e->file, NULL);
     d->is_new = d->real == NULL;
     d->gone = e->text.p == NULL;
+    d->site = strcmp(e->file, w->m->file) == 0;
     if (d->is_new) {
         d->real = mem_strdup(e->file);
         same = e->was.p == NULL;
     } else {
-        err = read_file(w, d);
+        err = edits_read_file(w, d);
         if (err != CTL_OK) return err;
         same = e->was.p && span_eq(e->was, span(d->was, d->was_n));
     }
     if (!same) return edits_refuse(w, CTL_CHANGED, "the file of %.64s has changed since then", e->uid);
     if (!d->gone && !buf_put(&d->text, e->text)) return edits_refuse(w, CTL_FAILED, "out of memory");
-    return CTL_OK;
+    return d->site ? edits_site_check(w, d) : CTL_OK;
 }
 
 static int check_etag(struct edits_work *w, const struct stream_edit *e, const struct draft *d)
 {
     char is[EDITS_ETAG_MAX];
+
+    const char *name = e->kind == EDIT_SITE ? "the configuration" : e->uid;
 
     if (!e->etag) return CTL_OK;
     if (strcmp(e->etag, "-") == 0 ? d->is_new
@@ -214,7 +204,7 @@ static int check_etag(struct edits_work *w, const struct stream_edit *e, const s
             ? !d->is_new
             : !d->is_new && strcmp(e->etag, edits_etag(span(d->was, d->was_n), is)) == 0)
         return CTL_OK;
-    return edits_refuse(w, CTL_CHANGED, "%.64s is not as it was when it was read: read it again", e->uid);
+    return edits_refuse(w, CTL_CHANGED, "%.64s is not as it was when it was read: read it again", name);
 }
 
 static int draft_make(struct edits_work *w, const struct stream_edit *e, struct draft *d)
@@ -224,6 +214,10 @@ static int draft_make(struct edits_work *w, const struct stream_edit *e, struct 
     int code;
 
     if (e->kind == EDIT_TEXT) return draft_restored(w, e, d);
+    if (e->kind == EDIT_SITE) {
+        code = edits_site(w, e, d);
+        return code == CTL_OK ? check_etag(w, e, d) : code;
+    }
     code = fresh ? draft_new(w, e->uid, d) : draft_old(w, e->uid, d);
     if (code == CTL_OK) code = check_etag(w, e, d);
     if (code != CTL_OK) return code;

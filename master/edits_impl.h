@@ -13,13 +13,14 @@ struct draft {
     uint8_t *was; /* what it holds now; NULL: there is none */
     size_t was_n;
     struct buf text;
-    bool gone, is_new;
+    bool gone, is_new, site;
 };
 struct edits_work {
     struct master *m;
     const struct stream_edit *v;
     size_t n;
     struct draft *drafts; /* of each edit */
+    bool remote;
     struct edits_result *ret;
 };
 
@@ -27,5 +28,9 @@ struct edits_work {
 int edits_refuse(struct edits_work *w, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Fills w->drafts. A code of ctl.h. */
 int edits_drafts(struct edits_work *w);
+/* media-server.ini, edits_site.c: what it is to hold; what may not be changed in it from elsewhere. */
+int edits_site(struct edits_work *w, const struct stream_edit *e, struct draft *d);
+int edits_site_check(struct edits_work *w, const struct draft *d);
+int edits_read_file(struct edits_work *w, struct draft *d);
 
 #endif

@@ -376,6 +376,7 @@ int master_run(const struct master_start *start)
 
     *m = (struct master){.file = start->file, .version = start->version, .revision = start->revision};
     m->conf = start->conf;
+    conf_hashes(m->conf, m->started_with);
     m->certs = start->certs;
     m->log_level_fixed = start->log_level;
     m->paths = *start->paths;

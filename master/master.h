@@ -11,7 +11,7 @@
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
 
-#include "common/conf/conf.h"
+#include "common/conf/keys.h"
 #include "common/conf/node_key.h"
 #include "common/conf/paths.h"
 #include "master/audit.h"
@@ -46,6 +46,7 @@ struct master {
     const char *file; /* of the configuration, as given */
     const char *version, *revision;
     struct conf *conf;
+    uint64_t started_with[CONF_ROWS_MAX]; /* conf_hashes of what it was started with */
     struct roles roles;
     struct births births;
     struct notify notify;

@@ -17,9 +17,9 @@ static int configure(
     struct master *m, const char *uid, const struct probe_order *o, struct conf **ret, struct conf_report *r)
 {
     char path[4096], *url = span_dup(o->url);
-    const struct conf_set set[] = {{"stream-url", url}, {"stream-transport", o->transport},
-        {"stream-access", "none"}, {"stream-tracks", "video, audio"}, {"dvr-mode", "off"},
-        {"reconnect-timeout", "1s"}};
+    const struct conf_set set[] = {{"stream-url", url, NULL}, {"stream-transport", o->transport, NULL},
+        {"stream-access", "none", NULL}, {"stream-tracks", "video, audio", NULL}, {"dvr-mode", "off", NULL},
+        {"reconnect-timeout", "1s", NULL}};
     struct buf text;
     size_t at;
     int err = -1;

@@ -82,8 +82,8 @@ static void apply_storages(struct master *m, const struct conf *before)
     }
 }
 
-static void apply(
-    struct master *m, struct conf *after, const struct conf_diff *d, struct listeners *listeners)
+static void apply(struct master *m, struct conf *after, const struct conf_diff *d,
+    struct listeners *listeners, usec_t httpd_us)
 {
     struct conf *before = m->conf;
 
@@ -97,7 +97,7 @@ static void apply(
     if (!same_addresses(&before->server, &after->server)) fleet_tell_connector(m);
     if (before->dvr.capacity_enforce != after->dvr.capacity_enforce) fleet_tell_keeping(m);
     if (d->httpd)
-        proc_restart(&m->services.v[SERVICE_HTTPD].proc);
+        services_httpd_anew(m, httpd_us);
     else if (d->live)
         services_httpd_conf(m);
     cluster_conf(m);
@@ -125,7 +125,7 @@ static void say_restart_keys(const struct conf_diff *d)
         log_warn("reload-needs-restart", "key=%s", log_q(span_of(d->restart.v[i])));
 }
 
-static bool take(struct master *m, struct conf *after, struct certs *certs, char *what)
+static bool take(struct master *m, struct conf *after, struct certs *certs, char *what, usec_t httpd_us)
 {
     struct listeners listeners;
     struct conf_diff d = {.n_streams = 0};
@@ -144,16 +144,16 @@ static bool take(struct master *m, struct conf *after, struct certs *certs, char
         d.restart.n > 0 ? "; some keys need a restart of the server" : "");
     say_restart_keys(&d);
     apply_certs(m, certs);
-    apply(m, after, &d, &listeners);
+    apply(m, after, &d, &listeners, httpd_us);
     conf_diff_done(&d);
     return true;
 }
 
-bool reload_take(struct master *m, struct conf *after, struct conf_report *r, char *what)
+bool reload_take(struct master *m, struct conf *after, struct conf_report *r, char *what, usec_t httpd_us)
 {
     struct certs certs;
 
-    if (certs_read(after, clock_wall_us(), r, &certs)) return take(m, after, &certs, what);
+    if (certs_read(after, clock_wall_us(), r, &certs)) return take(m, after, &certs, what, httpd_us);
     conf_free(after);
     describe_refusal(r, what);
     return false;
@@ -166,7 +166,7 @@ bool reload(struct master *m, struct conf_report *r, char *what)
 
     notify_reloading(&m->notify);
     if (conf_load(m->file, &after, r) == 0)
-        ok = reload_take(m, after, r, what);
+        ok = reload_take(m, after, r, what, 0);
     else
         describe_refusal(r, what);
     reload_log_report(r);

@@ -12,8 +12,8 @@ struct master;
 #define RELOAD_TEXT_MAX 512
 bool reload(struct master *m, struct conf_report *r, char *what);
 /* Applies a configuration that was read, and takes it; false: it could not be (a listener, a certificate),
- * what runs goes on. */
-bool reload_take(struct master *m, struct conf *after, struct conf_report *r, char *what);
+ * what runs goes on. Where httpd has to be started anew, it is in httpd_us: it may have asked. */
+bool reload_take(struct master *m, struct conf *after, struct conf_report *r, char *what, usec_t httpd_us);
 /* Mistakes, warnings and notes into the log. */
 void reload_log_report(const struct conf_report *r);
 

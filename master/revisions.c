@@ -5,6 +5,7 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/wr.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -82,19 +83,25 @@ static bool take_changes(struct revision_file *f, const struct packed *rows)
     return true;
 }
 
+int revision_file_read(struct buf *bytes, struct revision_file *ret)
+{
+    *ret = (struct revision_file){.bytes = *bytes};
+    *bytes = (struct buf){0};
+    if (unpack_new(buf_span(&ret->bytes), &ret->u) == 0 && packed_n(unpack_root(ret->u)) == HEAD_ITEMS &&
+        take_changes(ret, packed_at(unpack_root(ret->u), 4)))
+        return 0;
+    revision_file_done(ret);
+    return -EBADMSG;
+}
+
 int revisions_read(const struct revisions *r, uint64_t id, struct revision_file *ret)
 {
-    int err;
+    struct buf bytes = {0};
+    int err = r->dir < 0 ? -ENOENT : read_bytes(r, id, &bytes);
 
     *ret = (struct revision_file){.n = 0};
-    err = r->dir < 0 ? -ENOENT : read_bytes(r, id, &ret->bytes);
-    if (err == 0 && unpack_new(buf_span(&ret->bytes), &ret->u) != 0) err = -EBADMSG;
-    if (err == 0 &&
-        (packed_n(unpack_root(ret->u)) != HEAD_ITEMS ||
-            !take_changes(ret, packed_at(unpack_root(ret->u), 4))))
-        err = -EBADMSG;
-    if (err < 0) revision_file_done(ret);
-    return err;
+    if (err < 0) return buf_done(&bytes), err;
+    return revision_file_read(&bytes, ret);
 }
 
 void revision_file_done(struct revision_file *f)
@@ -115,6 +122,7 @@ static void forget_oldest(struct revisions *r)
     name_of(r->v[0].id, name);
     if (unlinkat(r->dir, name, 0) < 0 && errno != ENOENT)
         log_warn("revision-forget", "name=%s err=%s", name, err_text(-errno));
+    mem_free(r->v[0].uids);
     memmove(&r->v[0], &r->v[1], --r->n * sizeof(r->v[0]));
 }
 
@@ -129,6 +137,20 @@ static void make_room(struct revisions *r, size_t bytes)
     }
 }
 
+static char *join_uids(const struct revision_change *v, size_t n)
+{
+    size_t bytes = 1;
+    struct wr w;
+    char *text;
+
+    for (size_t i = 0; i < n; i++) bytes += strlen(v[i].uid) + 1;
+    text = mem_new(bytes + 1);
+    w = wr_of(text, bytes + 1);
+    for (size_t i = 0; i < n; i++) wr_fmt(&w, "%s%s", i > 0 ? "," : "", v[i].uid);
+    wr_cstr(&w);
+    return text;
+}
+
 static void list_one(struct revisions *r, uint64_t id)
 {
     struct revision_file f;
@@ -141,6 +163,7 @@ static void list_one(struct revisions *r, uint64_t id)
     v = &r->v[r->n++];
     *v = (struct revision){
         .id = id, .at_us = packed_as_i64(packed_at(head, 1), 0), .changes = f.n, .bytes = buf_n(&f.bytes)};
+    v->uids = join_uids(f.changes, f.n);
     span_copy(span_sub(packed_as_str(packed_at(head, 2)), 0, sizeof(v->by) - 1), v->by, sizeof(v->by));
     span_copy(span_sub(packed_as_str(packed_at(head, 3)), 0, sizeof(v->text) - 1), v->text, sizeof(v->text));
     revision_file_done(&f);
@@ -177,6 +200,8 @@ int revisions_open(struct revisions *r, int state_dir)
 
 void revisions_close(struct revisions *r)
 {
+    for (size_t i = 0; i < r->n; i++) mem_free(r->v[i].uids);
+    r->n = 0;
     fd_close(&r->dir);
 }
 
@@ -219,7 +244,8 @@ static int write_file(const struct revisions *r, uint64_t id, struct span bytes)
     if (fd < 0) return -errno;
     err = fd_write_all(fd, bytes);
     name_of(id, name);
-    return err < 0 ? err : renameat(r->dir, tmp, r->dir, name) < 0 ? -errno : 0;
+    if (err < 0) return err;
+    return fsync(fd) < 0 || renameat(r->dir, tmp, r->dir, name) < 0 || fsync(r->dir) < 0 ? -errno : 0;
 }
 
 uint64_t revisions_add(
@@ -242,6 +268,7 @@ uint64_t revisions_add(
         log_error("revision-lost", "err=%s", log_q(span_of(err_text(err))));
         return 0;
     }
+    v.uids = join_uids(changes, n);
     r->v[r->n++] = v;
     return r->last = v.id;
 }

@@ -1,7 +1,8 @@
 /* What was changed by call, kept so that it can be undone: a file for each revision in state-dir/revisions,
  * the newest REVISIONS_MAX of them. It holds the streams' files as they were and as they became, passwords
- * too: only the master's user reads it. What a power cut takes of it is no stream's file: that revision is
- * missing, and cannot be undone. Tests: tests/unit/master/test_revisions.c, tests/e2e/test_api3.py. */
+ * too: only the master's user reads it. Each is synced before the change is answered, as the files themselves
+ * are. Tests: tests/unit/master/test_revisions.c, tests/e2e/test_api3.py, fuzz: tests/fuzz/fuzz_revision.c.
+ */
 #ifndef MASTER_REVISIONS_H
 #define MASTER_REVISIONS_H
 
@@ -23,6 +24,7 @@ struct revision {
     uint64_t id;
     usec_t at_us; /* wall clock */
     size_t changes, bytes;
+    char *uids; /* of the changes, with commas between them */
     char by[REVISION_BY_MAX], text[REVISION_TEXT_MAX];
 };
 struct revisions {
@@ -49,6 +51,8 @@ struct revision_file {
 };
 /* 0, -ENOENT, -EBADMSG. */
 int revisions_read(const struct revisions *r, uint64_t id, struct revision_file *ret);
+/* Of the bytes of a file, which it takes (buf_done). 0, -EBADMSG: *ret is empty, the bytes are gone. */
+int revision_file_read(struct buf *bytes, struct revision_file *ret);
 void revision_file_done(struct revision_file *f);
 
 #endif

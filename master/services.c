@@ -210,6 +210,21 @@ void services_httpd_conf(struct master *m)
     tell_nodes(m->conf, ch);
 }
 
+static void httpd_anew(struct loop_timer *t)
+{
+    struct master *m = t->arg;
+
+    if (!m->stopping) proc_restart(&m->services.v[SERVICE_HTTPD].proc);
+}
+
+void services_httpd_anew(struct master *m, usec_t in_us)
+{
+    if (in_us > 0)
+        loop_timer_set(m->loop, &m->services.httpd_anew, in_us, httpd_anew, m);
+    else
+        proc_restart(&m->services.v[SERVICE_HTTPD].proc);
+}
+
 static void tell_httpd(struct service *s)
 {
     struct master *m = s->m;
@@ -551,6 +566,7 @@ void services_init(struct master *m)
 
 void services_done(struct master *m)
 {
+    loop_timer_stop(&m->services.httpd_anew);
     for (int i = 0; i < SERVICES; i++) {
         proc_done(&m->services.v[i].proc);
         lines_done(&m->services.v[i].lines);

@@ -23,6 +23,7 @@ struct services {
     struct service v[SERVICES];
     uint64_t viewers, connections, bytes_out, requests; /* of the last HTTPD_STATS */
     unsigned cage_missing;                              /* the same: enum cage_layer */
+    struct loop_timer httpd_anew;
 };
 
 void services_init(struct master *m);
@@ -37,6 +38,8 @@ const char *services_name(enum service_id id);
 bool services_wanted(const struct master *m, enum service_id id);
 /* HTTPD_CONF anew (keys that need no restart). */
 void services_httpd_conf(struct master *m);
+/* Another httpd, in so long; 0: now. */
+void services_httpd_anew(struct master *m, usec_t in_us);
 /* Listeners and whitelist of cameras that push, to the connector. */
 void services_push_conf(struct master *m);
 

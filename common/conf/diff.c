@@ -55,6 +55,14 @@ void hash_stream(const struct conf *c, struct conf_stream *st)
     st->view_hash = view;
 }
 
+void conf_hashes(const struct conf *c, uint64_t v[static CONF_ROWS_MAX])
+{
+    for (size_t i = 0; i < conf_rows_n; i++) {
+        v[i] = 0;
+        if (conf_rows[i].scope == SCOPE_CONF) value_hash(&conf_rows[i], field_of(&conf_rows[i], c), &v[i]);
+    }
+}
+
 static bool row_same(const struct conf_row *row, const void *a, const void *b)
 {
     uint64_t ha = 0, hb = 0;

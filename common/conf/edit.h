@@ -1,6 +1,6 @@
-/* The text of a stream's file with some keys changed, and everything else as it was: order, comments, blank
- * lines, indentation, line ends, quotes. What is written reads back as the value that was given (source.h);
- * it is not judged here: conf_load_as does that before anything is stored. Tests:
+/* The text of a stream's file, or of media-server.ini, with some keys changed, and everything else as it was:
+ * order, comments, blank lines, indentation, line ends, quotes. What is written reads back as the value that
+ * was given (source.h); it is not judged here: conf_load_as does that before anything is stored. Tests:
  * tests/unit/conf/test_edit.c, fuzz: tests/fuzz/fuzz_ini.c. */
 #ifndef CONF_EDIT_H
 #define CONF_EDIT_H
@@ -9,16 +9,19 @@
 #include "common/conf/conf.h"
 
 struct conf_set {
-    const char *key;
-    const char *value; /* NULL: the key goes, the default holds */
+    const char *key;     /* "", with value NULL and a section: that whole section goes */
+    const char *value;   /* NULL: the key goes, the default holds */
+    const char *section; /* "server/stream"; NULL: that of the uid */
 };
-enum { CONF_EDIT_OK = 0, CONF_EDIT_E_KEY, CONF_EDIT_E_VALUE, CONF_EDIT_E_LARGE };
+enum { CONF_EDIT_OK = 0, CONF_EDIT_E_KEY, CONF_EDIT_E_VALUE, CONF_EDIT_E_SECTION, CONF_EDIT_E_LARGE };
 
-/* text: of the file, empty for a new one. The section is made where it is not there. A key that stands there
- * more than once is changed where it counts, in its last line; one that goes, goes everywhere. A key twice in
- * v: the later one counts. ret is cleared first. CONF_EDIT_E_KEY: v[*at] is no name of a key;
- * CONF_EDIT_E_VALUE: the file's form has no place for this value (control characters, both kinds of quotes,
- * too long); CONF_EDIT_E_LARGE: more than SOURCE_FILE_MAX, or memory is out. */
+/* text: of the file, empty for a new one. A section is made where it is not there, behind what stands in the
+ * one around it. A key that stands there more than once is changed where it counts, in its last line; one
+ * that goes, goes everywhere. A key twice in v: the later one counts. ret is cleared first. CONF_EDIT_E_KEY:
+ * v[*at] is no name of a key; CONF_EDIT_E_VALUE: the file's form has no place for this value (control
+ * characters, both kinds of quotes, too long; of a free section that is raw, not as it has to be written);
+ * CONF_EDIT_E_SECTION: no name of a section, or it cannot go: others stand in it, or keys of it are set;
+ * CONF_EDIT_E_LARGE: more than SOURCE_FILE_MAX, or memory is out. */
 int conf_edit(
     struct span text, struct span uid, const struct conf_set *v, size_t n, struct buf *ret, size_t *at);
 
@@ -26,9 +29,14 @@ int conf_edit(
  * around it, until fn returns. */
 void conf_show(
     struct span text, struct span uid, void (*fn)(void *arg, const char *key, struct span value), void *arg);
+/* The same of every section of media-server.ini, as it was read. */
+struct source_item;
+void conf_show_site(
+    struct span text, void (*fn)(void *arg, const char *section, const struct source_item *item), void *arg);
 
-/* The same as if files were already what is meant to be stored: a stream's file of this path has this text,
- * or is not there. Paths that the configuration does not include are left out. */
+/* conf_load as if files were already what is meant to be stored: the file itself (the same path) or a
+ * stream's file has this text, or is not there. Paths that the configuration does not include are left out.
+ */
 struct conf_draft {
     const char *file;
     struct span text; /* p NULL: the file is gone */

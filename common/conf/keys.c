@@ -115,38 +115,38 @@ const struct conf_row conf_rows[] = {
         .accepted = "accepted: will be the API's share once the API is part of this server", .help = "Of the original: API and control panel."},
     {CONF_ROW(SERVER, "threads-sched", KIND_INT, server.threads_sched, int64_t, "5"), .max = 4096, .reload = RELOAD_LIVE,
         .accepted = "accepted and not applied: there is no pool of scheduler threads", .help = "Of the original: scheduler."},
-    {CONF_ROW(SERVER, "state-dir", KIND_PATH, server.state_dir, char *, ""), .reload = RELOAD_RESTART,
+    {CONF_ROW(SERVER, "state-dir", KIND_PATH, server.state_dir, char *, ""), .reload = RELOAD_RESTART, .flags = KEY_LOCAL,
         .help = "What the server remembers: storages' identities, keys, revisions. Default /var/lib/media-server, in a checkout its folder var."},
-    {CONF_ROW(SERVER, "control-socket", KIND_PATH, server.control_socket, char *, ""), .reload = RELOAD_RESTART,
+    {CONF_ROW(SERVER, "control-socket", KIND_PATH, server.control_socket, char *, ""), .reload = RELOAD_RESTART, .flags = KEY_LOCAL,
         .help = "Where msctl asks. Default control.sock in `state-dir`."},
     {CONF_ROW(SERVER, "time-zone", KIND_TEXT, server.time_zone, char *, ""), .reload = RELOAD_RESTART,
         .help = "Such as Europe/Berlin, for days and schedules. Empty: the machine's. Files and URLs are in UTC always."},
-    {CONF_ROW(SERVER, "log-file", KIND_PATH, server.log_file, char *, ""), .reload = RELOAD_RESTART,
+    {CONF_ROW(SERVER, "log-file", KIND_PATH, server.log_file, char *, ""), .reload = RELOAD_RESTART, .flags = KEY_LOCAL,
         .help = "Written by all processes, opened anew on SIGUSR1. Empty: standard output, errors on standard error."},
     {CONF_ROW(SERVER, "log-format", KIND_ENUM, server.log_format, enum conf_log_format, "text"), .words = words_format,
         .reload = RELOAD_RESTART, .help = "Lines as text or as JSON objects."},
     {CONF_ROW(SERVER, "log-level", KIND_ENUM, server.log_level, int, "info"), .words = words_level, .reload = RELOAD_LIVE,
         .help = "What is written: this level and the more serious ones. `msctl log-level` changes it until the next reload."},
-    {CONF_ROW(SERVER, "group", KIND_TEXT, server.group, char *, "media-server"), .reload = RELOAD_RESTART,
+    {CONF_ROW(SERVER, "group", KIND_TEXT, server.group, char *, "media-server"), .reload = RELOAD_RESTART, .flags = KEY_LOCAL,
         .help = "Group of all processes and of the archive's files. Used when started as root."},
-    {CONF_ROW(SERVER, "user-worker", KIND_TEXT, server.user_worker, char *, "ms-worker"), .reload = RELOAD_RESTART,
+    {CONF_ROW(SERVER, "user-worker", KIND_TEXT, server.user_worker, char *, "ms-worker"), .reload = RELOAD_RESTART, .flags = KEY_LOCAL,
         .help = "User of the workers where the range of users of their own (docs/decisions/003) is not there; when started as root."},
-    {CONF_ROW(SERVER, "user-keeper", KIND_TEXT, server.user_keeper, char *, "ms-keeper"), .reload = RELOAD_RESTART,
+    {CONF_ROW(SERVER, "user-keeper", KIND_TEXT, server.user_keeper, char *, "ms-keeper"), .reload = RELOAD_RESTART, .flags = KEY_LOCAL,
         .help = "User of the keeper of the archive."},
-    {CONF_ROW(SERVER, "user-httpd", KIND_TEXT, server.user_httpd, char *, "ms-httpd"), .reload = RELOAD_RESTART,
+    {CONF_ROW(SERVER, "user-httpd", KIND_TEXT, server.user_httpd, char *, "ms-httpd"), .reload = RELOAD_RESTART, .flags = KEY_LOCAL,
         .help = "User of the process that serves viewers."},
-    {CONF_ROW(SERVER, "user-connector", KIND_TEXT, server.user_connector, char *, "ms-connector"), .reload = RELOAD_RESTART,
+    {CONF_ROW(SERVER, "user-connector", KIND_TEXT, server.user_connector, char *, "ms-connector"), .reload = RELOAD_RESTART, .flags = KEY_LOCAL,
         .help = "User of the process that connects to cameras."},
-    {CONF_ROW(SERVER, "user-courier", KIND_TEXT, server.user_courier, char *, "ms-courier"), .reload = RELOAD_RESTART,
+    {CONF_ROW(SERVER, "user-courier", KIND_TEXT, server.user_courier, char *, "ms-courier"), .reload = RELOAD_RESTART, .flags = KEY_LOCAL,
         .help = "User of the process that talks to the other nodes of a cluster."},
-    {CONF_ROW(SERVER, "user-picture", KIND_TEXT, server.user_picture, char *, "ms-picture"), .reload = RELOAD_RESTART,
+    {CONF_ROW(SERVER, "user-picture", KIND_TEXT, server.user_picture, char *, "ms-picture"), .reload = RELOAD_RESTART, .flags = KEY_LOCAL,
         .help = "User of the processes that decode pictures."},
-    {CONF_ROW(SERVER, "user-lua", KIND_TEXT, server.user_lua, char *, "ms-lua"), .reload = RELOAD_RESTART,
+    {CONF_ROW(SERVER, "user-lua", KIND_TEXT, server.user_lua, char *, "ms-lua"), .reload = RELOAD_RESTART, .flags = KEY_LOCAL,
         .help = "User of the process that runs scripts."},
     {CONF_ROW(SERVER, "pictures", KIND_INT, server.pictures, int64_t, "2"), .max = 16, .reload = RELOAD_HTTPD,
         .help = "Processes that decode pictures (JPEG, AAC of telephone sound), at most so many at a time; each takes up to 512 MiB for a moment. 0: none."},
     {CONF_ROW(SERVER, "sandbox", KIND_ENUM, server.sandbox, enum conf_sandbox, "best-effort"), .words = words_sandbox,
-        .reload = RELOAD_HTTPD, .help = "required: a process that decodes pictures or runs scripts does not begin where a layer of its sandbox cannot be put up. best-effort: it does, and log and `msctl status` name what is missing."},
+        .reload = RELOAD_HTTPD, .flags = KEY_LOCAL, .help = "required: a process that decodes pictures or runs scripts does not begin where a layer of its sandbox cannot be put up. best-effort: it does, and log and `msctl status` name what is missing."},
     {CONF_ROW(SERVER, "camera-allow", KIND_CIDRS, server.camera_allow, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
         .help = "Networks in which cameras may be. Empty: everywhere outside `camera-deny`. Checked for the resolved address and the connected peer. This machine itself and link-local addresses are called only where the URL names them literally, whatever is said here."},
     {CONF_ROW(SERVER, "camera-deny", KIND_CIDRS, server.camera_deny, struct conf_cidrs,
@@ -268,9 +268,9 @@ const struct conf_row conf_rows[] = {
         .help = "Whether dvr-capacity of the streams deletes footage. It was informational in the original: without this key a warning names what it would keep."},
     {CONF_ROW("dvr", "dvr-sync", KIND_DURATION, dvr.sync_us, usec_t, "5s"), .min = 100 * US_PER_MS, .max = 10 * M, .reload = RELOAD_LIVE,
         .help = "How often recorded bytes are made durable: the most a power cut costs."},
-    {CONF_ROW("streams", "include", KIND_LIST, streams_include, struct conf_list, "streams/*.ini"), .reload = RELOAD_LIVE,
+    {CONF_ROW("streams", "include", KIND_LIST, streams_include, struct conf_list, "streams/*.ini"), .reload = RELOAD_LIVE, .flags = KEY_LOCAL,
         .help = "Patterns of the stream files, from the ini's folder."},
-    {CONF_ROW("nodes", "include", KIND_PATH, nodes_include, char *, "media-server.nodes"), .reload = RELOAD_LIVE,
+    {CONF_ROW("nodes", "include", KIND_PATH, nodes_include, char *, "media-server.nodes"), .reload = RELOAD_LIVE, .flags = KEY_LOCAL,
         .help = "File with one `node-id = hostname` a line, the nodes of the cluster."},
 
     /* --- [plugins] ----------------------------------------------------------------------------------------------- */
@@ -349,19 +349,38 @@ const struct conf_free_section conf_free_sections[] = {
     {"server/stream/keys", "KID = secret[, not-before[, not-after]]",
         "Further keys of the access tokens, good between these times (2026-01-31, 2026-01-31T12:00:00Z or "
         "unix "
-        "seconds). The last in the list that is good signs; a reload applies them."},
+        "seconds). The last in the list that is good signs; a reload applies them.",
+        CONF_SECRET_FIRST, true},
     {"server/module/accounts", "LOGIN = ROLE:PASSWORD",
         "Accounts beside those of [[[users]]]; the role is root, admin, user or guest, the password as it is "
-        "there (`msctl password` makes its hash)."},
+        "there (`msctl password` makes its hash).",
+        CONF_SECRET_COLON, false},
     {"server/module/cameras", "LOGIN = UID|BEGINNING*, ...",
-        "The streams that an account is for, wherever it signs in. An account without a list is for all."},
+        "The streams that an account is for, wherever it signs in. An account without a list is for all.",
+        CONF_SECRET_NONE, false},
     {"nodes", "NODE-ID = HOST[:PORT][, HOST[:PORT]...]",
         "In the nodes file, and here too: the nodes of the cluster, this one may stand among them. Further "
         "hosts "
-        "are further ways to the same node, four at most: heartbeats go over all of them."},
-    {"storages", "NAME = PATH", "Storages; `[[NAME]]` holds the keys of one that needs more than a path."},
+        "are further ways to the same node, four at most: heartbeats go over all of them.",
+        CONF_SECRET_NONE, false},
+    {"storages", "NAME = PATH", "Storages; `[[NAME]]` holds the keys of one that needs more than a path.",
+        CONF_SECRET_NONE, false},
 };
 const size_t conf_free_sections_n = ARRAY_N(conf_free_sections);
+
+const struct conf_free_section *conf_free_section(struct span section)
+{
+    for (size_t i = 0; i < conf_free_sections_n; i++)
+        if (span_is(section, conf_free_sections[i].section)) return &conf_free_sections[i];
+    return NULL;
+}
+
+bool conf_section_raw(struct span section)
+{
+    const struct conf_free_section *f = conf_free_section(section);
+
+    return f && f->raw;
+}
 
 const struct conf_row *conf_row_find(enum conf_scope scope, const char *section, const char *name)
 {
@@ -373,6 +392,15 @@ const struct conf_row *conf_row_find(enum conf_scope scope, const char *section,
             return row;
     }
     return NULL;
+}
+
+const struct conf_row *conf_site_row(const char *section, const char *key)
+{
+    static const char storages[] = "storages/";
+
+    if (strncmp(section, storages, sizeof(storages) - 1) == 0 && !strchr(section + sizeof(storages) - 1, '/'))
+        return conf_row_find(SCOPE_STORAGE, "", key);
+    return conf_row_find(SCOPE_CONF, section, key);
 }
 
 const char *conf_kind_name(enum conf_kind k)

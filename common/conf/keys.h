@@ -45,6 +45,7 @@ struct conf_word {
 };
 
 #define KEY_INHERITS 1 /* absent: the server's key of the same name */
+#define KEY_LOCAL    2 /* set on the server itself only (msctl, an editor): the machine is at stake */
 
 struct conf_row {
     enum conf_scope scope;
@@ -73,14 +74,30 @@ static inline size_t conf_row_index(const struct conf_row *row)
 {
     return (size_t)(row - conf_rows);
 }
+/* Of the server's keys, by the row's index: which of them are not what they were. */
+void conf_hashes(const struct conf *c, uint64_t v[static CONF_ROWS_MAX]);
 const char *conf_kind_name(enum conf_kind k);
 const char *conf_reload_name(enum conf_reload r);
 /* Sections whose names or keys are free, for the documents and for telling an unknown section. */
+enum conf_secret { /* where in a value what nobody is shown stands */
+    CONF_SECRET_NONE,
+    CONF_SECRET_ALL,
+    CONF_SECRET_URL,   /* its password */
+    CONF_SECRET_COLON, /* behind the first ':' */
+    CONF_SECRET_FIRST  /* the first of a list */
+};
 struct conf_free_section {
     const char *section, *syntax, *help;
+    enum conf_secret secret;
+    bool raw; /* quotes are a part of its values */
 };
 extern const struct conf_free_section conf_free_sections[];
 extern const size_t conf_free_sections_n;
+/* NULL: its keys are those of the table. */
+const struct conf_free_section *conf_free_section(struct span section);
+bool conf_section_raw(struct span section);
+/* Of media-server.ini: "storages/fast" has rows of SCOPE_STORAGE. NULL: no such key. */
+const struct conf_row *conf_site_row(const char *section, const char *key);
 
 /* Words of the enumerations, ended by NULL. */
 extern const struct conf_word conf_words_enable[], conf_words_access[], conf_words_dvr_mode[],

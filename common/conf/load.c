@@ -170,10 +170,27 @@ static void default_paths(struct conf *c)
     }
 }
 
+const struct conf_draft *load_draft(const struct load *l, const char *file)
+{
+    for (size_t i = 0; i < l->n_drafts; i++)
+        if (strcmp(l->drafts[i].file, file) == 0) return &l->drafts[i];
+    return NULL;
+}
+
+int load_source(struct load *l, const char *file, unsigned flags, struct source *s)
+{
+    const struct conf_draft *d = load_draft(l, file);
+    struct span text = d && d->text.p ? d->text : SPAN_LIT("");
+
+    if (!d) return source_read(s, file, flags, l->r);
+    source_parse(s, file, mem_dup(text.p, text.n), text.n, flags, l->r);
+    return 0;
+}
+
 static int load_file(struct load *l, const char *file)
 {
     struct source s;
-    int err = source_read(&s, file, 0, l->r);
+    int err = load_source(l, file, 0, &s);
 
     for (size_t i = 0; err == 0 && i < s.n; i++) load_section(l, &s, &s.sections[i]);
     if (err == 0) {

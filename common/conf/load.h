@@ -48,6 +48,10 @@ struct load {
     } short_capacity; /* streams whose dvr-capacity would cut their dvr-duration */
 };
 
+/* A file as it is stored, or as it is meant to be; 0 or -errno, which has been reported then. */
+int load_source(struct load *l, const char *file, unsigned flags, struct source *s);
+/* NULL: nothing else is meant with this file. */
+const struct conf_draft *load_draft(const struct load *l, const char *file);
 /* Sets the defaults of a scope; base is the struct of the scope. */
 void load_defaults(enum conf_scope scope, void *base);
 void load_free_fields(enum conf_scope scope, void *base);

@@ -74,31 +74,14 @@ static void stream_section(struct load *l, const struct source *s, const struct 
         stream_add(l, s, sec);
 }
 
-static const struct conf_draft *draft_of(const struct load *l, const char *file)
-{
-    for (size_t i = 0; i < l->n_drafts; i++)
-        if (strcmp(l->drafts[i].file, file) == 0) return &l->drafts[i];
-    return NULL;
-}
-
-/* As it is stored, or as it is meant to be. */
-static int read_file(struct load *l, const char *file, struct source *s)
-{
-    const struct conf_draft *d = draft_of(l, file);
-
-    if (!d) return source_read(s, file, SOURCE_BARE_KEYS, l->r);
-    source_parse(s, file, mem_dup(d->text.p, d->text.n), d->text.n, SOURCE_BARE_KEYS, l->r);
-    return 0;
-}
-
 static void stream_file(struct load *l, const char *file)
 {
     size_t streams = 0, mistakes = l->r->mistakes;
-    const struct conf_draft *d = draft_of(l, file);
+    const struct conf_draft *d = load_draft(l, file);
     struct source s;
 
     if (d && !d->text.p) return;
-    if (read_file(l, file, &s) == 0) {
+    if (load_source(l, file, SOURCE_BARE_KEYS, &s) == 0) {
         for (size_t i = 0; i < s.n; i++) {
             stream_section(l, &s, &s.sections[i]);
             streams += strchr(s.sections[i].path, '/') == NULL;

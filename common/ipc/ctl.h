@@ -26,10 +26,11 @@
  * gop_frames u, gop_seconds, bitrate u), then attempt, step and sdp as api stream. CTL_BUSY: two are being
  * tried.
  * - api config UID: etag t of its file; then key t, value t of each key there, URLs without their passwords.
- * - api edit DRY WHY: behind CTL_BODY: an array of [kind (create, set, merge, replace, remove), uid, etag,
- * "key=value" or "key" a line]; all of them or none; DRY = dry: only judged. Rows: "edit" (revision u, at u:
- * on failure which it is about), "item" (uid t, etag t), then remarks as reload. etag: of `api config`, "*":
- * there must be one, "-": none, "": whatever.
+ * - api edit DRY WHY: behind CTL_BODY: an array of [kind (create, set, merge, replace, remove, site), uid,
+ * etag, "key=value" or "key" a line; of site, whose uid is "[server]", "section/key"]; all of them or none;
+ * DRY = dry: only judged. Rows: "edit" (revision u, at u: on failure which it is about; of site too site b,
+ * httpd b, streams u, restart: array), "item" (uid t, "" of site, etag t), then remarks as reload. etag: of
+ * `api config`, "*": there must be one, "-": none, "": whatever.
  * - api revisions: a row each, newest first. id u, at, by t, text t, changes u. api revision ID: that row,
  * then "change" (uid t, what t, before, after: maps of keys, or nothing).
  * - api undo ID DRY, api rollback ID DRY: rows as api edit. That one is taken back, or all that came behind
@@ -94,6 +95,10 @@
  * reload. Into the stream's file, durably, and into what runs; a mistake refuses it and nothing is written.
  * KEY without a value: the key goes, its default holds. A removed stream's file is set aside, its archive
  * stays. stream check UID KEY=VALUE|KEY...: the same as set, or create where there is none, and only judged.
+ * - config show: of media-server.ini, for root: file t, etag t; then key t ("server/stream/web"), value t of
+ * each key there, secrets as "***"; then pending t: a key that waits for a restart of the server.
+ * - config set SECTION/KEY=VALUE|SECTION/KEY..., config check ...: as stream set and check, of
+ * media-server.ini. SECTION/ alone: the section goes. "***" in a secret: what stands there.
  * - token create STREAMS [user=T] [ops=LIST] [duration=D] [not-before=T] [from=T] [to=T] [address=CIDR]
  *   [sessions=N] [note=T]: one row. token t, id t, until_s u. STREAMS: uids or beginnings with '*', with
  * commas; ops out of live, dvr, copy, publish, api (live,dvr); duration 1 day, 0: without an end; from, to:

@@ -229,7 +229,7 @@ enum {
        nothing is kept for anybody */ \
     MESSAGE(FILL_KNOWN, 146, TO_COURIER, TO_KEEPER, 128, 0) \
     /* --- msctl: commands and rows stand in ctl.h ---------------------------------------------------------------- */ \
-    MESSAGE(CTL, 60, TO_CTL, TO_MASTER, 4096, 0)              /* proto, cmd, args (array of text); of httpd, for whom: [who, role, from, by] */ \
+    MESSAGE(CTL, 60, TO_CTL, TO_MASTER, 4096, 0)              /* proto, cmd, args (array of text); of httpd, for whom: [who, role, from, by, cameras] */ \
     MESSAGE(CTL_BODY, 64, TO_CTL, TO_MASTER, 65536, 0)        /* data: before CTL, in pieces, for commands that take more than words */ \
     MESSAGE(CTL_OPEN, 63, TO_HTTPD, TO_MASTER, 64, 1)         /* a socket, on which it asks as msctl does: the commands of the API alone */ \
     MESSAGE(CTL_ROW, 61, TO_MASTER, TO_CTL, 65536, 0)         /* rows: array of maps, at most 100 */ \

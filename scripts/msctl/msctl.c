@@ -172,6 +172,20 @@ static void print_key(const struct show *s, FILE *out)
     }
 }
 
+/* "server/stream/web = *:444/", and what waits for a restart. */
+static void print_config(const struct show *s, FILE *out)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        struct span key = packed_str(s->rows[i], "key"), pending = packed_str(s->rows[i], "pending");
+
+        if (key.p) utf8_print(key, out);
+        if (key.p) fputs(" = ", out);
+        utf8_print(key.p ? packed_str(s->rows[i], "value") : pending, out);
+        if (pending.p) fputs(": waits for a restart of the server", out);
+        if (key.p || pending.p) fputc('\n', out);
+    }
+}
+
 static void print_token(const struct show *s, FILE *out)
 {
     show_lines(s, "token", out);
@@ -228,6 +242,13 @@ static const struct command {
         2, ASK_ARGS_MAX, show_remarks, NULL},
     {"stream remove", "stream remove UID", "its file is set aside, its archive stays", 1, 1, show_remarks,
         NULL},
+    {"config show", "config show", "what is set in media-server.ini, secrets as ***", 0, 0, print_config,
+        NULL},
+    {"config set", "config set SECTION/KEY=VALUE|SECTION/KEY...",
+        "changes keys of media-server.ini and of what runs; SECTION/KEY alone: its default", 1, ASK_ARGS_MAX,
+        show_remarks, NULL},
+    {"config check", "config check SECTION/KEY=VALUE|SECTION/KEY...",
+        "what config set would say; nothing is changed", 1, ASK_ARGS_MAX, show_remarks, NULL},
     {"storage list", "storage list", "storages, their state and space", 0, 0, print_storages, NULL},
     {"storage init", "storage init NAME", "accepts a storage's path as it is", 1, 1, print_nothing, NULL},
     {"storage clock", "storage clock NAME", "the clock is right, however far ahead: footage ages by it", 1, 1,

@@ -92,7 +92,7 @@ static void check_edit(const struct source *before, const struct source *after)
 static void edit(const uint8_t *data, size_t n)
 {
     static const struct conf_set set[] = {
-        {"stream-name", "a \"b\" # c"}, {"dvr-chunk", "30s"}, {"stream-url", NULL}};
+        {"stream-name", "a \"b\" # c", NULL}, {"dvr-chunk", "30s", NULL}, {"stream-url", NULL, NULL}};
     struct conf_report r = {0};
     struct source before, after;
     struct buf to;
@@ -104,6 +104,44 @@ static void edit(const uint8_t *data, size_t n)
         source_parse(
             &after, "fuzz.ini", mem_dup(buf_span(&to).p, buf_n(&to)), buf_n(&to), SOURCE_BARE_KEYS, &r);
         check_edit(&before, &after);
+        source_done(&after);
+    }
+    source_done(&before);
+    conf_report_done(&r);
+    buf_done(&to);
+}
+
+static void check_set(const struct source *s, const char *path, const char *key, const char *value)
+{
+    const struct source_item *found = item(section(s, path), key);
+
+    must(found && span_is(found->value, value));
+}
+
+/* media-server.ini: a section in a section, made where it is not there. */
+static void edit_site(const uint8_t *data, size_t n)
+{
+    static const struct conf_set set[] = {
+        {"web", "*:80/", "server/stream"}, {"k", "\"a,b\", 1", "server/stream/keys"}};
+    struct conf_report r = {0};
+    struct source before, after;
+    struct buf to;
+    size_t at;
+
+    buf_init(&to, 4u << 20);
+    source_parse(&before, "fuzz.ini", mem_dup(data, n), n, 0, &r);
+    if (r.mistakes == 0 && conf_edit(span(data, n), SPAN_NONE, set, ARRAY_N(set), &to, &at) == CONF_EDIT_OK) {
+        source_parse(&after, "fuzz.ini", mem_dup(buf_span(&to).p, buf_n(&to)), buf_n(&to), 0, &r);
+        check_set(&after, "server/stream", "web", "*:80/");
+        check_set(&after, "server/stream/keys", "k", "\"a,b\", 1");
+        for (size_t i = 0; i < before.n; i++)
+            for (size_t k = 0; k < before.sections[i].n; k++) {
+                const struct source_section *sec = &before.sections[i];
+                const char *key = sec->items[k].key;
+
+                if (strcmp(key, "web") != 0 && strcmp(key, "k") != 0)
+                    must(same(item(sec, key), item(section(&after, sec->path), key)));
+            }
         source_done(&after);
     }
     source_done(&before);
@@ -126,5 +164,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         conf_report_done(&r);
     }
     edit(data, n);
+    edit_site(data, n);
     return 0;
 }

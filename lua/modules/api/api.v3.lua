@@ -20,6 +20,7 @@ local PARTS = {
     require("modules.api.v3.archive"),
     require("modules.api.v3.exports"),
     require("modules.api.v3.revisions"),
+    require("modules.api.v3.config"),
     require("modules.api.v3.server"),
     require("modules.api.v3.cluster"),
     require("modules.api.v3.probe"),

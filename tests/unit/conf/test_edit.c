@@ -35,7 +35,7 @@ static int edit_n(const char *text, const struct conf_set *v, size_t n)
 
 static void becomes(const char *text, const char *key, const char *value, const char *wanted)
 {
-    assert_int_equal(edit_n(text, &(struct conf_set){key, value}, 1), CONF_EDIT_OK);
+    assert_int_equal(edit_n(text, &(struct conf_set){key, value, NULL}, 1), CONF_EDIT_OK);
     assert_string_equal((const char *)buf_span(&out).p, wanted);
 }
 
@@ -63,7 +63,7 @@ static void test_the_line_that_counts(void **state)
 
 static void test_new_keys_and_sections(void **state)
 {
-    static const struct conf_set two[] = {{"a", "1"}, {"b", "x # y"}, {"a", "2"}};
+    static const struct conf_set two[] = {{"a", "1", NULL}, {"b", "x # y", NULL}, {"a", "2", NULL}};
 
     (void)state;
     assert_int_equal(edit_n("", two, 3), CONF_EDIT_OK);
@@ -92,13 +92,104 @@ static void test_what_cannot_be(void **state)
     static char large[CONF_VALUE_MAX + 2];
 
     (void)state;
-    assert_int_equal(edit_n("", &(struct conf_set){"A b", "1"}, 1), CONF_EDIT_E_KEY);
-    assert_int_equal(edit_n("", &(struct conf_set){"", "1"}, 1), CONF_EDIT_E_KEY);
-    assert_int_equal(edit_n("", &(struct conf_set){"a]", "1"}, 1), CONF_EDIT_E_KEY);
-    assert_int_equal(edit_n("", &(struct conf_set){"a", "x\n[y]"}, 1), CONF_EDIT_E_VALUE);
-    assert_int_equal(edit_n("", &(struct conf_set){"a", "# \" '"}, 1), CONF_EDIT_E_VALUE);
+    assert_int_equal(edit_n("", &(struct conf_set){"A b", "1", NULL}, 1), CONF_EDIT_E_KEY);
+    assert_int_equal(edit_n("", &(struct conf_set){"", "1", NULL}, 1), CONF_EDIT_E_KEY);
+    assert_int_equal(edit_n("", &(struct conf_set){"a]", "1", NULL}, 1), CONF_EDIT_E_KEY);
+    assert_int_equal(edit_n("", &(struct conf_set){"a", "x\n[y]", NULL}, 1), CONF_EDIT_E_VALUE);
+    assert_int_equal(edit_n("", &(struct conf_set){"a", "# \" '", NULL}, 1), CONF_EDIT_E_VALUE);
     memset(large, 'x', sizeof(large) - 1);
-    assert_int_equal(edit_n("", &(struct conf_set){"a", large}, 1), CONF_EDIT_E_VALUE);
+    assert_int_equal(edit_n("", &(struct conf_set){"a", large, NULL}, 1), CONF_EDIT_E_VALUE);
+}
+
+/* --- media-server.ini: sections in sections --- */
+
+static const char site[] = "# ours\n"
+                           "[server]\n"
+                           "  node-id = 1\n"
+                           "  [[stream]]\n"
+                           "    # rtsp = *:554:/\n"
+                           "    web = *:444/ # viewers\n"
+                           "\n"
+                           "# footage\n"
+                           "[storages]\n"
+                           "  default = /a\n"
+                           "  [[fast]]\n"
+                           "    path = /f\n";
+
+static void site_becomes(const struct conf_set *v, size_t n, const char *wanted)
+{
+    assert_int_equal(edit_n(site, v, n), CONF_EDIT_OK);
+    assert_string_equal((const char *)buf_span(&out).p, wanted);
+}
+
+static void test_keys_of_sections(void **state)
+{
+    static const struct conf_set v[] = {{"web", "*:80/", "server/stream"}, {"node-id", NULL, "server"},
+        {"rtsp", "*:5554:/", "server/stream"}, {"fast", NULL, "storages"}, {"path", "/g", "storages/fast"}};
+
+    (void)state;
+    site_becomes(v, ARRAY_N(v),
+        "# ours\n[server]\n  [[stream]]\n    # rtsp = *:554:/\n    web = *:80/ # viewers\n"
+        "    rtsp = *:5554:/\n\n# footage\n[storages]\n  default = /a\n  [[fast]]\n    path = /g\n");
+}
+
+static void test_sections_are_made_where_they_belong(void **state)
+{
+    static const struct conf_set v[] = {{"Anna_1", "user:p", "server/module/accounts"},
+        {"dvr-sync", "2s", "dvr"}, {"path", "/h", "storages/slow"}};
+
+    (void)state;
+    site_becomes(v, ARRAY_N(v),
+        "# ours\n[server]\n  node-id = 1\n  [[stream]]\n    # rtsp = *:554:/\n    web = *:444/ # viewers\n"
+        "\n  [[module]]\n  [[[accounts]]]\n  Anna_1 = user:p\n\n# footage\n[storages]\n  default = /a\n"
+        "  [[fast]]\n    path = /f\n\n  [[slow]]\n  path = /h\n\n[dvr]\ndvr-sync = 2s\n");
+}
+
+static void test_sections_go(void **state)
+{
+    static const struct conf_set fast = {"", NULL, "storages/fast"}, server = {"", NULL, "server"};
+    static const struct conf_set both[] = {{"", NULL, "storages/fast"}, {"path", "/x", "storages/fast"}};
+    static const struct conf_set gone[] = {{"", NULL, "dvr"}, {"x", NULL, "dvr/y"}};
+
+    (void)state;
+    site_becomes(&fast, 1,
+        "# ours\n[server]\n  node-id = 1\n  [[stream]]\n    # rtsp = *:554:/\n    web = *:444/ # viewers\n"
+        "\n# footage\n[storages]\n  default = /a\n");
+    assert_int_equal(edit_n(site, &server, 1), CONF_EDIT_E_SECTION);
+    assert_int_equal(edit_n(site, both, 2), CONF_EDIT_E_SECTION);
+    site_becomes(gone, 2, site);
+    assert_int_equal(edit_n(site, &(struct conf_set){"a", "1", "a/b/c/d/e"}, 1), CONF_EDIT_E_SECTION);
+    assert_int_equal(edit_n(site, &(struct conf_set){"a", "1", "a//b"}, 1), CONF_EDIT_E_SECTION);
+    assert_int_equal(edit_n(site, &(struct conf_set){"a", "1", "a]"}, 1), CONF_EDIT_E_SECTION);
+    assert_int_equal(edit_n(site, &(struct conf_set){".", "1", "a"}, 1), CONF_EDIT_E_KEY);
+}
+
+/* What is a list with a quoted part is written as it is given, or it would be one text. */
+static void test_raw_values(void **state)
+{
+    static const char keys[] = "server/stream/keys";
+    const struct conf_set two[] = {{"k1", "\"a, b\", 2026-01-01", keys}, {"k2", "plain", keys}};
+
+    (void)state;
+    assert_int_equal(edit_n("[server]\n[[stream]]\n[[[keys]]]\nk1 = \"old\" # mine\n", two, 2), CONF_EDIT_OK);
+    assert_string_equal((const char *)buf_span(&out).p,
+        "[server]\n[[stream]]\n[[[keys]]]\nk1 = \"a, b\", 2026-01-01 # mine\nk2 = plain\n");
+    assert_int_equal(edit_n("", &(struct conf_set){"k", "a#b", keys}, 1), CONF_EDIT_E_VALUE);
+    assert_int_equal(edit_n("", &(struct conf_set){"k", "\"open", keys}, 1), CONF_EDIT_E_VALUE);
+    assert_int_equal(edit_n("", &(struct conf_set){"k", "\"a#b\"", keys}, 1), CONF_EDIT_OK);
+}
+
+static void add_shown(void *arg, const char *section, const struct source_item *item)
+{
+    buf_fmt(arg, "%s/%s=%.*s;", section, item->key, SPAN_FMT(item->value));
+}
+
+static void test_site_is_shown(void **state)
+{
+    (void)state;
+    buf_clear(&out);
+    conf_show_site(SPAN_LIT("[a]\nx = 1\nx = 2\n[[b]]\ny = \"#\"\n"), add_shown, &out);
+    assert_true(span_is(buf_span(&out), "a/x=2;a/b/y=#;"));
 }
 
 /* What is meant to be stored is judged as if it were, and nothing is. */
@@ -134,6 +225,14 @@ static void test_drafts(void **state)
     assert_true(conf_files_said(&f, CONF_MISTAKE, 3, "cam-2/dvr-chunk", ""));
     assert_int_equal(conf_files_load(&f), 0);
     assert_int_equal(f.conf->n_streams, 1);
+    d[0] = (struct conf_draft){ini, SPAN_LIT("[server]\nnode-id = 7\n[streams]\ninclude = streams/*.ini\n")};
+    assert_int_equal(conf_load_as(ini, d, 1, &c, &f.report), 0);
+    assert_int_equal(c->server.node_id, 7);
+    assert_int_equal(c->n_streams, 1);
+    conf_free(c);
+    d[0].text = SPAN_LIT("[server]\nnode-id = none\n");
+    assert_int_equal(conf_load_as(ini, d, 1, &c, &f.report), CONF_E_MISTAKES);
+    assert_true(conf_files_said(&f, CONF_MISTAKE, 2, "server/node-id", ""));
     conf_files_done(&f);
 }
 
@@ -145,6 +244,11 @@ int main(void)
         cmocka_unit_test(test_new_keys_and_sections),
         cmocka_unit_test(test_quotes),
         cmocka_unit_test(test_what_cannot_be),
+        cmocka_unit_test(test_keys_of_sections),
+        cmocka_unit_test(test_sections_are_made_where_they_belong),
+        cmocka_unit_test(test_sections_go),
+        cmocka_unit_test(test_raw_values),
+        cmocka_unit_test(test_site_is_shown),
         cmocka_unit_test(test_drafts),
     };
 

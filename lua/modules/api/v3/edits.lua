@@ -7,7 +7,7 @@ local M = {}
 local MOST = 1000 -- streams at once
 
 -- A value as it stands in the file; nil and what is wrong with it.
-local function text_of(value)
+function M.text_of(value)
     if type(value) == "table" then
         local words = {}
         for i, v in ipairs(value) do
@@ -35,7 +35,7 @@ local function lines_of(config, field, errors)
             wrong = "This is no key: keys are those of streams/<uid>.ini."
         elseif value ~= ms.null then
             local text
-            text, wrong = text_of(value)
+            text, wrong = M.text_of(value)
             line = text and key .. "=" .. text
         end
         if wrong and #errors < 50 then
@@ -49,7 +49,7 @@ local function lines_of(config, field, errors)
 end
 
 -- The etag of a header field as the server takes it: "" for none; nil and a problem.
-local function tag_of(request)
+function M.tag_of(request)
     local match, none = request.if_match, request.if_none_match
     if none == "*" then return "-" end
     if match == "" or match == nil then return "" end
@@ -60,7 +60,7 @@ end
 
 -- --- what the server says ------------------------------------------------------------------------------------------
 
-local function remarks_of(rows)
+function M.remarks_of(rows)
     local remarks = ms.array()
     for _, row in ipairs(rows) do
         if row.level and #remarks < 100 then remarks[#remarks + 1] = { level = row.level, key = row.key, line = row.line, text = row.text } end
@@ -122,18 +122,18 @@ function M.apply(items, text, dry)
 end
 
 local function valid(said)
-    return http.answer(200, { valid = true, remarks = remarks_of(said.rows) })
+    return http.answer(200, { valid = true, remarks = M.remarks_of(said.rows) })
 end
 
 function M.one(request, item, dry)
-    local tag, bad = tag_of(request)
+    local tag, bad = M.tag_of(request)
     if not tag then return bad end
     item.etag = tag
     local said, tags = M.apply({ item }, nil, dry)
     if not said then return tags end
     if dry then return valid(said) end
     local etag = tags[1].etag
-    return http.answer(200, { uid = item.uid, revision = said.rows[1].revision, etag = etag, remarks = remarks_of(said.rows) },
+    return http.answer(200, { uid = item.uid, revision = said.rows[1].revision, etag = etag, remarks = M.remarks_of(said.rows) },
         etag ~= ms.null and { ETag = '"' .. etag .. '"' } or nil)
 end
 
@@ -142,7 +142,7 @@ function M.many(items, text, dry)
     local said, tags = M.apply(items, text, dry)
     if not said then return tags end
     if dry then return valid(said) end
-    return http.answer(200, { revision = said.rows[1].revision, items = ms.array(tags), remarks = remarks_of(said.rows) })
+    return http.answer(200, { revision = said.rows[1].revision, items = ms.array(tags), remarks = M.remarks_of(said.rows) })
 end
 
 -- Rows of undo and roll-back.
@@ -151,7 +151,7 @@ function M.outcome(said)
     for _, row in ipairs(said.rows) do
         if row.kind == "item" then items[#items + 1] = { uid = row.uid, etag = row.etag ~= "" and row.etag or ms.null } end
     end
-    return http.answer(200, { revision = said.rows[1] and said.rows[1].revision or 0, items = items, remarks = remarks_of(said.rows) })
+    return http.answer(200, { revision = said.rows[1] and said.rows[1].revision or 0, items = items, remarks = M.remarks_of(said.rows) })
 end
 
 return M
