@@ -39,7 +39,7 @@ export class CameraArchive {
     this.cutBar = el('div.cut-bar', { hidden: true });
     this.jump = el('input', { type: 'datetime-local', step: '1', 'aria-label': t('line.go'), title: t('line.go'), onchange: () => { const at = inputTime(this.jump.value); if (at) this.on.seek(Math.min(at, feed.now())); } });
     const tools = el('div.line-tools', {}, iconButton('calendar', t('calendar.title'), (e) => this.openCalendar(e.currentTarget)), this.jump,
-      may('archive') ? button(t('cut.title'), () => this.toggleCut(), { icon: 'scissors', kind: 'small' }) : null, may('server') ? button(t('share.title'), () => this.share(), { icon: 'link', kind: 'small' }) : null, this.note,
+      may('archive') ? button(t('cut.title'), () => this.toggleCut(), { icon: 'scissors', kind: 'small' }) : null, may('archive') ? button(t('share.title'), () => this.share(), { icon: 'link', kind: 'small' }) : null, this.note,
       el('span.grow'), iconButton('left', t('line.earlier'), () => this.line.move(-0.5)), iconButton('minus', t('line.more'), () => this.line.setZoom(this.line.zoom + 1)), this.span,
       iconButton('plus', t('line.less'), () => this.line.setZoom(this.line.zoom - 1)), iconButton('right', t('line.later'), () => this.line.move(0.5)));
     const legend = el('div.legend', { 'aria-hidden': 'true' }, ...['rec', 'event', 'guard'].map((name) => el(`span.key.${name}`, {}, t(`line.${name}`))));
@@ -174,7 +174,7 @@ export class CameraArchive {
 
   async share() {
     const { openShare } = await import('./share.js');
-    openShare(this.uid, this.cut ?? (this.at !== null && feed.now() - this.at > 60 ? { from: Math.floor(this.at) } : null));
+    openShare(this.uid, { cut: this.cut, at: this.at !== null && feed.now() - this.at > 60 ? this.at : null });
   }
 
   lockList(locks) {

@@ -13,7 +13,7 @@ const sections = [
   { name: 'changes', right: 'configure', load: () => import('./server_changes.js') },
   { name: 'log', right: 'operate', load: () => import('./server_log.js') },
   { name: 'settings', right: 'server', load: () => import('./server_settings.js') },
-  { name: 'tokens', right: 'server', load: () => import('./server_tokens.js') },
+  { name: 'tokens', right: 'operate', load: () => import('./server_tokens.js') },
   { name: 'audit', right: 'server', load: () => import('./server_audit.js') },
 ];
 
@@ -27,6 +27,7 @@ export function show(root, name = 'overview') {
   mark(root, 'page', 'server');
   root.append(el('h1.sr', {}, t('nav.server')),
     el('nav.tabs.server-tabs', { 'aria-label': t('nav.server') }, ...offered.map((s) => el('a', { href: `${home}/server/${s.name}`, 'aria-current': s === section ? 'page' : undefined }, t(`server.${s.name}`)))), body);
+  root.querySelector('.server-tabs [aria-current]').scrollIntoView({ inline: 'center', block: 'nearest' }); /* on a phone they are more than fit */
   section.load().then((m) => {
     body.removeAttribute('aria-busy');
     if (!gone) leave = m.show(body) ?? null;

@@ -142,12 +142,22 @@ def test_why_is_it_black(site):
 
 
 def test_sharing(site):
+    """Live for a while; a stretch of the archive and nothing beside it; what was given is listed, and taken back."""
     server, _ = site
-    link = panel(server, "/camera/roof", {"click": "text=Share"}, {"click": "text=Make the link"}, {"text": "dialog", "has": "Whoever has the link may watch"}, {"eval": "document.querySelector('dialog input[readonly]').value"})[-1]
+    value = {"eval": "document.querySelector('dialog input[readonly]').value"}
+    said = {"text": "dialog", "has": "Whoever has the link may watch"}
+    link = panel(server, "/camera/roof", {"click": "text=Share"}, {"click": "text=Make the link"}, said, value, role="user")[-1]
     assert link.startswith(server.url("roof/embed.html?token="))
     token = link.split("token=")[1].split("&")[0]
+    now = int(time.time())
     assert server.get(f"roof/index.m3u8?token={token}")
-    assert server.get("roof/index.m3u8", status=None).status in (401, 403) and server.get(f"roof/archive-{int(time.time()) - 20}-10.m3u8?token={token}", status=403)
+    assert server.get("roof/index.m3u8", status=None).status in (401, 403) and server.get(f"roof/archive-{now - 20}-10.m3u8?token={token}", status=403)
+    got = panel(
+        server, "/camera/roof", {"click": ".line-tools >> text=Cut"}, {"click": "text=Share"}, {"fill": ["dialog input[name=user]", EVIL]}, {"click": "text=Make the link"}, said, value, {"text": "dialog .lines", "has": EVIL[:60]}, HARMLESS,
+        {"eval": "document.querySelectorAll('dialog input[readonly]')[1].value"}, {"click": f"dialog .lines li:has-text('<script>') >> text=Take back"}, {"click": "dialog .danger"}, {"text": ".toast:last-child", "has": "taken back"}, {"count": "dialog .lines li", "is": 1},
+    )
+    assert got[7] == [None, 0, 0] and "-" in got[8].split("/archive-")[1] and ".mp4?token=" in got[8]
+    wait_for("the link has ended", lambda: server.get(got[8].removeprefix(server.url("")), status=None).status in (401, 403), timeout=10)
 
 
 def test_wall_moves_and_rests(site):
@@ -170,7 +180,8 @@ def test_server_pages(site):
     got = panel(
         server, "/server", {"text": ".tiles", "has": "Cameras"}, {"text": ".tiles", "has": "%"}, {"text": ".disks", "has": "default", "ms": 15000}, {"text": ".table", "has": "httpd"}, {"until": "document.querySelectorAll('.uplot canvas').length === 5", "ms": 15000},
         {"click": ".server-tabs >> text=Viewers"}, {"text": ".server-body", "has": "Viewers"}, {"click": ".server-tabs >> text=Changes"}, {"text": ".server-body", "has": "Changes"}, {"click": ".server-tabs >> text=Log"}, {"text": ".server-body pre", "has": "httpd"},
-        {"click": ".server-tabs >> text=Settings"}, {"text": ".settings", "has": "node-id", "ms": 15000}, {"click": ".server-tabs >> text=Tokens"}, {"fill": ["input[name=uid]", "gate"]}, {"click": ".server-body .primary"}, {"text": ".server-body", "has": "shown once"},
+        {"click": ".server-tabs >> text=Settings"}, {"text": ".settings", "has": "node-id", "ms": 15000}, {"click": ".server-tabs >> text=Tokens"}, {"click": "text=Make a token"}, {"fill": ["dialog input[name=uids]", "gate"]}, {"fill": ["dialog input[name=note]", EVIL]}, {"click": "dialog footer .primary"}, {"text": "dialog", "has": "shown once"},
+        {"click": "dialog footer >> text=Close"}, {"text": ".server-body .table", "has": EVIL}, HARMLESS,
         {"click": ".server-tabs >> text=Audit"}, {"text": ".server-body", "has": "sign in"}, HARMLESS,
     )
     assert got[-1] == [None, 0, 0]
@@ -190,7 +201,7 @@ def test_roles(site):
 # Every page, and what is there once it is drawn.
 PAGES = {
     "": ".rows .row", "/camera/gate": ".side dl", "/wall": ".tile", "/server": ".disks .card", "/server/cluster": ".table a", "/server/sessions": ".table-none, .table", "/server/changes": ".table-none, .table",
-    "/server/log": "pre", "/server/settings": ".settings .table", "/server/tokens": "form", "/server/audit": ".table",
+    "/server/log": "pre", "/server/settings": ".settings .table", "/server/tokens": ".table-none, .table", "/server/audit": ".table",
 }
 
 
