@@ -3,8 +3,13 @@
  * any hub copies those of the others; one lock, held for a look into memory only. Rules:
  *   - the master playlist of the main stream lists the others behind it, that of another lists itself alone;
  *   - nobody is led to what is not open to everybody, is not captured now, or has other kinds of tracks
- * (Media Source Extensions keep those that a player began with). Tests: tests/unit/httpd/test_camera.c,
- * tests/e2e/test_lowlat.py. */
+ * (Media Source Extensions keep those that a player began with);
+ *   - streams have rings and media times of their own, and a camera's clock runs off ours: what places a
+ * moment in both is EXT-X-PROGRAM-DATE-TIME, fitted to this node's clock for both (timeline.h), so that it
+ * agrees within a part. Media times may differ by as much as the camera's clock has run off between the
+ * beginnings of both sessions; hls.js and AVFoundation align renditions by the date, and hls.js moves a
+ * rendition whose media time is off by more than a fragment to where the date says. Tests:
+ * tests/unit/httpd/test_camera.c, tests/e2e/test_lowlat.py. */
 #ifndef HTTPD_CAMERA_H
 #define HTTPD_CAMERA_H
 

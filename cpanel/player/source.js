@@ -42,6 +42,7 @@ export class Source {
     if (this.roads.length === 0) this.roads = ['hls'];
     this.at = 0;
     this.retry = 0;
+    this.recovered = [];
     video.addEventListener('ended', () => this.partEnded());
     video.addEventListener('playing', () => this.on.playing());
     video.addEventListener('waiting', () => this.on.waiting());
@@ -63,6 +64,7 @@ export class Source {
   live() {
     this.setMode('live');
     this.at = this.worked = 0;
+    this.recovered = [];
     this.openRoad();
   }
 
@@ -84,6 +86,7 @@ export class Source {
   archive(t) {
     if (this.mode === 'archive' && this.seekLoaded(t)) return;
     this.setMode('archive');
+    this.recovered = [];
     this.from = Math.floor(t);
     const grows = Date.now() / 1000 - this.from < ARCHIVE_PART;
     this.open(`archive-${this.from}-${grows ? 'now' : ARCHIVE_PART}.m3u8`, t);
@@ -144,7 +147,6 @@ export class Source {
     /* A playlist that grows is played from where it was asked for, not from its end. */
     const hls = new this.Hls(this.road === 'll-hls' ? lowConfig : t === null ? hlsConfig : { ...hlsConfig, startPosition: 0, liveMaxLatencyDurationCount: Infinity });
     this.hls = hls;
-    this.recovered = [];
     if (t !== null)
       hls.once(Events.LEVEL_LOADED, () => this.video.addEventListener('loadedmetadata', () => this.seekLoaded(t), { once: true }));
     hls.on(Events.MANIFEST_PARSED, () => this.play());
@@ -194,7 +196,8 @@ export class Source {
     else this.archive(Math.max(at, this.from + 1) + 1);
   }
 
-  /* Footage whose tracks are others than those it began with needs new buffers, once each time. */
+  /* Footage whose tracks are others than those it began with needs new buffers, once each time. Live begins anew: behind
+   * recoverMediaError() hls.js (1.7) waits for ever for a playlist of low latency that it does not ask for. */
   mayRecover() {
     const now = Date.now();
     this.recovered = this.recovered.filter((t) => now - t < RECOVER_MS);
@@ -212,7 +215,8 @@ export class Source {
   failed(data) {
     const { ErrorTypes } = this.Hls;
     if (data.type === ErrorTypes.MEDIA_ERROR && this.mayRecover()) {
-      this.hls.recoverMediaError();
+      if (this.mode === 'live') this.openRoad();
+      else this.hls.recoverMediaError();
       return;
     }
     if (this.skipped(data)) return;

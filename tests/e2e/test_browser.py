@@ -284,6 +284,36 @@ def test_sound_that_is_only_announced(server, camera):
     assert again[1]["seconds"] > 3 and again[2] > 0
 
 
+@pytest.mark.limit(90)
+def test_sound_that_stops(server, camera):
+    """While it is watched: the playlist begins anew without it, and low latency goes on with the picture."""
+    cam = camera(dict(source=["small.h264", "audio.aac"]))
+    s = server({"cam": cam.url()})
+    s.wait_state("cam")
+
+    def requests():
+        return int(re.search(r"ms_http_requests_total (\d+)", s.text(f"http://127.0.0.1:{s.module_port}/metrics"))[1])
+
+    def stop():
+        wait_for("somebody plays", lambda: requests() > 60, timeout=60)
+        cam.set("cam0", freeze_audio=1)
+
+    stopper = threading.Thread(target=stop, daemon=True)
+    stopper.start()
+    got = browse(
+        s.url("cam/embed.html?proto=ll-hls"),
+        {"playing": 20000},
+        {"eval": "performance.setResourceTimingBufferSize(5000)"},
+        {"until": "new Set(performance.getEntriesByType('resource').map((r) => r.name).filter((name) => name.includes('live-init-'))).size > 1", "ms": 40000},
+        {"until": "document.querySelector('video').readyState > 2 && document.querySelector('video').currentTime > 0", "ms": 20000},
+        {"watch": 4000},
+        clean=False,  # hls.js says that its buffer is of other tracks
+    )
+    stopper.join()
+    assert got[4]["seconds"] > 2 and got[4]["frames"] > 50, got[4]
+    assert "mp4a" not in s.text("cam/index.ll.m3u8")
+
+
 def test_keyboard(site):
     got = browse(
         page(site, "roof"),

@@ -1,5 +1,6 @@
 """Low latency: live over WebSocket and by low-latency HLS, as clients of other people would read it."""
 import base64
+import datetime
 import re
 import socket
 import time
@@ -278,6 +279,7 @@ def pair_of_streams():
             "gate-sub": {"stream-url": cam.url("sub0"), "camera-uid": "c-1", "stream-profile": "sub"},
         }
         with MediaServer(streams) as server:
+            server.cam = cam
             for uid in streams:
                 server.wait_state(uid)
             yield server
@@ -302,6 +304,46 @@ def test_renditions_of_one_camera(pair_of_streams):
         (msn, part), began = (int(report["LAST-MSN"]), int(report["LAST-PART"])), time.monotonic()
         text = server.text(f"{other}/video.ll.m3u8?_HLS_msn={msn}&_HLS_part={part}")
         assert f"live-{msn}.{part}.m4s" in text and time.monotonic() - began < 2 * tools.SLOW
+
+
+def part_ends(text):
+    """{(media sequence, part): unix time of its end}, by EXT-X-PROGRAM-DATE-TIME; the part target."""
+    ends, msn, part, at, target = {}, None, 0, None, None
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name == "#EXT-X-MEDIA-SEQUENCE":
+            msn = int(value)
+        elif name == "#EXT-X-PART-INF":
+            target = float(hls.attributes(value)["PART-TARGET"])
+        elif name == "#EXT-X-PROGRAM-DATE-TIME":
+            at = datetime.datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp()
+        elif name == "#EXT-X-PART":
+            at += float(hls.attributes(value)["DURATION"])
+            ends[msn, part] = at
+            part += 1
+        elif line and not line.startswith("#"):
+            msn, part = msn + 1, 0
+    return ends, target
+
+
+def test_renditions_have_one_clock(pair_of_streams):
+    """Both are timed by the clock of this node, whenever their cameras' sessions began: by EXT-X-PROGRAM-DATE-TIME the last part of one and that which it reports of
+    the other end within a part of each other."""
+    server = pair_of_streams
+    server.cam.do("rst", name="sub0")  # another session: its media time begins elsewhere
+    wait_for("another session", lambda: server.stream("gate-sub")["reconnects"] > 0, timeout=30)
+    server.wait_state("gate-sub")
+    wait_for("its playlist", lambda: server.get("gate-sub/video.ll.m3u8", status=None).status == 200, timeout=30)
+    assert "gate-sub" in server.text("gate/index.ll.m3u8")
+
+    def apart():
+        text = server.text("gate/video.ll.m3u8")
+        other = server.text("gate-sub/video.ll.m3u8")
+        (mine, target), (theirs, _), reports = part_ends(text), part_ends(other), reports_of(text)
+        last = (int(reports[0]["LAST-MSN"]), int(reports[0]["LAST-PART"])) if reports else None
+        return last in theirs and abs(max(mine.values()) - theirs[last]) <= target
+
+    wait_for("they agree", apart, timeout=30)
 
 
 @pytest.mark.heavy
