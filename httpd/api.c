@@ -235,10 +235,18 @@ void api_run(struct http *h, enum luahost_slot slot, struct span request)
     lua_ask(h->hub->server->lua, slot, request, slot < LUAHOST_PLUGIN ? API_US : PLUGIN_DECIDES_US, &who);
 }
 
+/* Passwords go by no plug-in. */
+static bool is_private(const struct http *h)
+{
+    const struct route_match *m = &h->ask->match;
+
+    return m->route->flags & ROUTE_V3 && span_starts(m->capture[0], SPAN_LIT("users"));
+}
+
 /* To the next plug-in that wants to see requests; behind the last one to the API's script. */
 static void go_on(struct http *h, enum luahost_slot after)
 {
-    enum luahost_slot plugin = plugins_next(PLUGIN_REQUEST, after);
+    enum luahost_slot plugin = is_private(h) ? LUAHOST_SLOTS : plugins_next(PLUGIN_REQUEST, after);
     enum luahost_slot script = h->ask->match.route->flags & ROUTE_V3 ? LUAHOST_API3 : LUAHOST_API;
     struct packer p;
     struct buf b;

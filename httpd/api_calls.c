@@ -8,6 +8,7 @@
 #include "httpd/held.h"
 #include "httpd/master_ask.h"
 #include "httpd/plugins.h"
+#include "httpd/people_calls.h"
 #include "httpd/stream_rows.h"
 #include "httpd/token_calls.h"
 #include "httpd/viewers.h"
@@ -142,7 +143,7 @@ static void call_server(const struct lua_call *c, const struct packed *args)
 /* These have calls of their own, which say who may. */
 static bool is_apart(struct span cmd)
 {
-    static const char *const names[] = {"api token"};
+    static const char *const names[] = {"api account", "api token"};
 
     for (size_t i = 0; i < ARRAY_N(names); i++)
         if (span_starts(cmd, span_of(names[i]))) return true;
@@ -279,6 +280,7 @@ static void call_tracks(const struct lua_call *c, const struct packed *args)
 
 void api_calls_auth(struct auth *a)
 {
+    people_auth(auth_ref(a));
     token_calls_auth(a);
 }
 
@@ -295,6 +297,9 @@ const struct lua_row api_calls[] = {
     {"store.get", LUAHOST_PLUGINS, false, plugins_get},
     {"store.set", LUAHOST_PLUGINS, false, plugins_set}, /* twice set, it is the same */
     {"store.keys", LUAHOST_PLUGINS, false, plugins_keys},
+    {"accounts", 1u << LUAHOST_API3, false, people_list},
+    {"account.set", 1u << LUAHOST_API3, true, people_set},
+    {"account.remove", 1u << LUAHOST_API3, true, people_remove},
     {"token.mint", BOTH | LUAHOST_PLUGINS, false, token_mint_call}, /* twice made, one is given away */
     {"tokens", 1u << LUAHOST_API3, false, token_list},
     {"token.create", 1u << LUAHOST_API3, true, token_create},
@@ -319,5 +324,6 @@ void api_calls_start(struct loop *l, struct server *server, void (*open)(void *a
     calls.master = master_asks_new(l, open, arg);
     calls.rows = stream_rows_new(l, calls.master);
     list_init(&calls.held);
+    people_start(l, server, calls.master);
     token_calls_start(calls.master);
 }

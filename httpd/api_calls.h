@@ -8,6 +8,7 @@
  *                  ({ held = number }, no body); with as_text: as JSON text
  *   stream.tracks  a uid: its tracks (api_tracks.h)
  *   token...       token_calls.h
+ *   account...     people_calls.h
  *
  * Which commands it may ask is the master's to say. Tests: tests/e2e/test_api.py. */
 #ifndef HTTPD_API_CALLS_H
@@ -29,7 +30,7 @@ struct master_asks *api_calls_master(void);
 /* What the master says, to a script: `arg` is a struct lua_call of its own, which is freed. */
 struct master_answer;
 void api_calls_said(void *arg, struct master_answer *a);
-/* Keys of tokens from now on; takes the reference. */
+/* Keys of tokens, and accounts, from now on; takes the reference. */
 void api_calls_auth(struct auth *a);
 
 #endif

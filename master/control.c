@@ -232,8 +232,8 @@ static bool api_may(struct span name)
         "api audit", "storage list", "logs", "restart", "record", "pause", "resume", "broadcast",
         "archive vacuum", "event", "events", "archive list", "archive lock", "archive unlock",
         "archive locks", "archive delete", "archive ranges", "archive segments", "stream create",
-        "stream set", "stream check", "stream remove", "api token create", "api tokens", "api token revoke",
-        "config show"};
+        "stream set", "stream check", "stream remove", "api accounts", "api account set",
+        "api account remove", "api token create", "api tokens", "api token revoke", "config show"};
 
     for (size_t i = 0; i < ARRAY_N(names); i++)
         if (span_is(name, names[i])) return true;
@@ -249,7 +249,8 @@ static const struct command *command_of(struct span name)
         {commands_streams, n_commands_streams}, {commands_api, n_commands_api},
         {commands_edits, n_commands_edits}, {commands_server, n_commands_server},
         {commands_exports, n_commands_exports}, {commands_tokens, n_commands_tokens},
-        {commands_cluster, n_commands_cluster}, {commands_audit, n_commands_audit}};
+        {commands_cluster, n_commands_cluster}, {commands_audit, n_commands_audit},
+        {commands_people, n_commands_people}};
 
     for (size_t i = 0; i < ARRAY_N(lists); i++)
         for (size_t k = 0; k < lists[i].n; k++)

@@ -113,6 +113,8 @@ extern const struct command commands_exports[]; /* commands_exports.c */
 extern const size_t n_commands_exports;
 extern const struct command commands_audit[]; /* commands_audit.c */
 extern const size_t n_commands_audit;
+extern const struct command commands_people[]; /* commands_people.c */
+extern const size_t n_commands_people;
 extern const struct command commands_tokens[]; /* commands_tokens.c */
 extern const size_t n_commands_tokens;
 

@@ -112,6 +112,11 @@
  * - audit [N]: a row a line of the audit log, newest first, at most N (100). seq u, at_s u, who t, role t,
  * from t, by t (session, basic, token, msctl), what t, on t, args t, result t (done, refused, failed), text
  * t. "api audit" for the API. What only reads is not written down (master/audit_commands.c).
+ * - api accounts: a row each. name t, role t, cameras t (patterns with commas, "": all), kept t (scrypt,
+ * plain).
+ * - api account set NAME [WORD...]: behind CTL_BODY: a map of [role], [password] (as it is to be kept),
+ * [cameras]; the words are for the audit log. A new one (text: created) needs role and password. CTL_FAILED:
+ * it is the last root. api account remove NAME: no row.
  * - cluster: a row a node, this one first. node u, host t, state t (docs/cluster.md), since_s u, flags t
  * (self, drained, full, ending), streams u (that run), term u; of this one left u (still to be given away);
  * of others address t, paths t ("heard/all"), flaps u, sent u, received u, heard_ms u, clock_ms i (its clock

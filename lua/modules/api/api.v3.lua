@@ -25,6 +25,7 @@ local PARTS = {
     require("modules.api.v3.cluster"),
     require("modules.api.v3.probe"),
     require("modules.api.v3.people"),
+    require("modules.api.v3.accounts"),
     require("modules.api.v3.tokens"),
 }
 
