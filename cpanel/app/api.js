@@ -5,6 +5,7 @@ export const base = document.documentElement.dataset.api ?? '/api/v3';
 let csrf = null;
 let whenOut = () => {};
 let whenSilent = () => {};
+let whenUnsure = async () => false;
 
 export class Problem extends Error {
   /* retry: seconds after which it may be tried again, where the server says so. */
@@ -29,6 +30,9 @@ async function bodyOf(answer) {
   }
 }
 
+/* A call wants the own password shown again first; run resolves to whether it was. */
+export function onUnsure(run) { whenUnsure = run; }
+
 /* call('PATCH', '/streams/x', { ... }, { etag, query: { validate: true }, quiet: true }). quiet: a 401 is the caller's business. */
 export async function call(method, path, body, { etag, query, quiet, signal } = {}) {
   const url = new URL(base + path, location.origin);
@@ -47,6 +51,7 @@ export async function call(method, path, body, { etag, query, quiet, signal } = 
   }
   const said = await bodyOf(answer);
   if (answer.status === 401 && !quiet) whenOut();
+  if (answer.status === 403 && said?.code === 'confirm' && (await whenUnsure())) return call(method, path, body, { etag, query, quiet, signal });
   if (!answer.ok) throw new Problem(answer.status, said ?? {}, Number(answer.headers.get('Retry-After')) || 0);
   if (said && typeof said === 'object') Object.defineProperty(said, 'etag', { value: answer.headers.get('ETag'), configurable: true, writable: true });
   return said;

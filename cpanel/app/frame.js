@@ -1,5 +1,5 @@
 /* What stands around every page: navigation, who is signed in, the state of the line to the server, messages, dialogs. */
-import { button, el, icon, iconButton, say } from './dom.js';
+import { button, el, icon, iconButton, newId, say } from './dom.js';
 import { menu } from './menu.js';
 import { may, me, signOut } from './session.js';
 import { language, languages, setLanguage, t, word } from './text.js';
@@ -68,7 +68,7 @@ function openUserMenu(e) {
     ...[['', 'theme.system'], ['light', 'theme.light'], ['dark', 'theme.dark']].map(([name, text]) => ({ text: t(text), on: theme === name, run: () => setTheme(name) })),
     { title: t('language.title') },
     ...Object.entries(languages).map(([name, text]) => ({ text, on: language === name, run: () => setLanguage(name) })),
-    ...(me.auth === 'basic' ? [] : [{ line: true }, { text: t('session.out'), icon: 'out', run: leave }]),
+    ...(me.auth === 'basic' ? [] : [{ line: true }, { text: t('password.change'), icon: 'key', run: async () => (await import('./passwords.js')).changeOwn() }, { text: t('session.out'), icon: 'out', run: leave }]),
   ]);
 }
 
@@ -154,6 +154,15 @@ export function dialog(title, content, { wide = false, foot = [], onclose, mayCl
   document.body.append(box);
   box.showModal();
   return { box, leave, close: () => box.close() };
+}
+
+/* A form in a dialog: Enter and its second button run it. */
+export function formDialog(title, fields, yes, run, more = {}) {
+  const id = newId('form');
+  const form = el('form.stack', { id, novalidate: true, onsubmit: (e) => { e.preventDefault(); run(d); } }, ...fields);
+  const d = dialog(title, form, { foot: [button(t('cancel'), () => d.leave()), el('button.button.primary', { type: 'submit', form: id }, yes)], ...more });
+  form.querySelector('input:not([disabled]), select')?.focus();
+  return d;
 }
 
 /* Resolves to true when it was meant. */

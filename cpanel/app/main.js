@@ -1,5 +1,5 @@
 /* The panel: who is there, the frame, and the page that the URL names. */
-import { onSignedOut, onSilent } from './api.js';
+import { onSignedOut, onSilent, onUnsure } from './api.js';
 import * as feed from './feed.js';
 import { showFrame, frameState, showPageError } from './frame.js';
 import { go, route, start as startRouter } from './router.js';
@@ -24,6 +24,7 @@ async function leave() {
 async function start() {
   onSignedOut(() => { if (me) location.reload(); });
   onSilent(feed.doubt);
+  onUnsure(async () => (await import('./passwords.js')).showAgain());
   try {
     if (await resume()) await enter();
     else await leave();

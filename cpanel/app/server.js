@@ -13,6 +13,7 @@ const sections = [
   { name: 'changes', right: 'configure', load: () => import('./server_changes.js') },
   { name: 'log', right: 'operate', load: () => import('./server_log.js') },
   { name: 'settings', right: 'server', load: () => import('./server_settings.js') },
+  { name: 'users', right: 'server', load: () => import('./server_users.js') },
   { name: 'tokens', right: 'operate', load: () => import('./server_tokens.js') },
   { name: 'audit', right: 'server', load: () => import('./server_audit.js') },
 ];

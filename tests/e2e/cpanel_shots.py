@@ -17,7 +17,8 @@ PAGES = {
     "sessions": ("/server/sessions", [{"wait": 1500}]),
     "changes": ("/server/changes", [{"wait": 1500}]),
     "log": ("/server/log", [{"text": ".server-body pre", "has": "httpd"}]),
-    "settings": ("/server/settings", [{"until": "document.querySelectorAll('.settings .table').length > 5", "ms": 20000}]),
+    "settings": ("/server/settings", [{"until": "document.querySelectorAll('.setting').length > 50", "ms": 20000}]),
+    "users": ("/server/users", [{"text": ".table", "has": "Viewer"}]),
     "tokens": ("/server/tokens", [{"wait": 1500}]),
     "audit": ("/server/audit", [{"text": ".table", "has": "sign in"}]),
 }

@@ -69,6 +69,14 @@ def cookie(server, role):
 EXPECTED = ("a status of 401", "a status of 404", "a status of 422", "a status of 503", "Unexpected response code: 503", "closed before the connection is established", "axe.utils.preloadMedia")
 
 
+def csrf(server, role="root"):
+    """What that session shows with each change."""
+    c = cookie(server, role)
+    r = urllib.request.Request(f"http://127.0.0.1:{server.module_port}/api/v3/session", headers={"Cookie": f"{c['name']}={c['value']}"})
+    with urllib.request.urlopen(r, timeout=20) as answer:
+        return json.load(answer)["csrf"]
+
+
 LIVE = {"text": "#line-text", "has": "Live", "ms": 15000}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import ws
 from chromium import usable
-from panel import EVIL, USERS, panel, panel_site
+from panel import EVIL, USERS, csrf, panel, panel_site
 from server import need_server
 from tools import wait_for
 
@@ -201,7 +201,7 @@ def test_roles(site):
 # Every page, and what is there once it is drawn.
 PAGES = {
     "": ".rows .row", "/camera/gate": ".side dl", "/wall": ".tile", "/server": ".disks .card", "/server/cluster": ".table a", "/server/sessions": ".table-none, .table", "/server/changes": ".table-none, .table",
-    "/server/log": "pre", "/server/settings": ".settings .table", "/server/tokens": ".table-none, .table", "/server/audit": ".table",
+    "/server/log": "pre", "/server/settings": ".setting", "/server/users": ".table", "/server/tokens": ".table-none, .table", "/server/audit": ".table",
 }
 
 
@@ -220,6 +220,56 @@ def test_cluster(site):
     assert {"drain", "drain off"} <= {f"{r['what']} {r['on']}".strip() for r in server.rows("audit")}
     got = panel(server, "/server/cluster", {"text": ".server-body", "has": "this one"}, {"eval": "document.body.innerText.includes('Give its cameras away')"}, role="admin")
     assert got[1] is False
+
+
+def test_settings(site):
+    """A mistake is told beside its key before anything is stored; what is saved stands in the file and is undone; what somebody else has changed meanwhile is not written over."""
+    server, _ = site
+    key = "input[name='server/stream/reconnect-timeout']"
+    wrong = f".setting:has({key}) .wrong"
+    before = server.ini.read_text()
+    edited = [{"count": key, "is": 1}, {"fill": [key, "2s"]}, {"text": ".save-bar", "has": "1 change"}]
+    got = panel(
+        server, "/server/settings", {"count": key, "is": 1}, {"fill": [key, "soon"]}, {"until": f"document.querySelector(\"{wrong}\").textContent.includes('duration')", "ms": 15000}, {"axe": True}, {"click": ".nav >> text=Fleet"}, {"click": "dialog >> text=Cancel"}, {"count": key, "is": 1},
+        {"fill": [key, "3s"]}, {"until": f"document.querySelector(\"{wrong}\").hidden", "ms": 15000}, {"click": ".save-bar .primary"}, {"text": ".toast", "has": "saved"}, {"eval": f"document.querySelector(\"{key}\").value"},
+    )
+    assert got[3] == [] and got[-1] == "3s" and "reconnect-timeout = 3s" in server.ini.read_text()
+    panel(server, "/server/changes", {"click": "tbody tr >> nth=0 >> text=Undo"}, {"text": ".toast", "has": "Undone"})
+    assert server.ini.read_text() == before
+    panel(server, "/server/settings", *edited, {"eval": f"fetch('/api/v3/config', {{ method: 'PATCH', body: '{{\"server/stream\": {{\"reconnect-timeout\": \"4s\"}}}}', headers: {{ 'Content-Type': 'application/json', 'X-CSRF-Token': '{csrf(server)}' }} }}).then((r) => r.status)"},
+          {"click": ".save-bar .primary"}, {"text": ".save-bar", "has": "Somebody else"}, {"click": ".save-bar >> text=Load them anew"}, {"until": f"document.querySelector(\"{key}\")?.value === '4s'", "ms": 15000}, also=("a status of 412",))
+    server.ini.write_text(before)
+    server.reload()
+
+
+# The first change of an account is answered as the server answers it once the password was shown long ago.
+ASKS_AGAIN = """
+const real = window.fetch;
+let asked = false;
+window.fetch = (url, what) => (asked || what?.method !== 'PUT' || !String(url).includes('/users/') ? real(url, what)
+  : (asked = true, Promise.resolve(new Response('{"code": "confirm", "detail": "Show your password."}', { status: 403, headers: { 'Content-Type': 'application/problem+json' } }))));
+"""
+
+
+def test_users(site):
+    """Added (with one's own password shown again), changed, with another password, removed."""
+    server, _ = site
+    sent = {"click": "dialog footer .primary"}
+    own = USERS["root"].split(":")[1]
+    open_menu = {"click": "tr:has-text('nina') button"}
+    panel(
+        server, "/server/users", {"text": ".table", "has": "Viewer"}, {"click": "text=Add user"}, {"fill": ["input[name=name]", "nina"]}, {"fill": ["textarea[name=cameras]", "gate*, yard"]}, {"fill": ["input[name=new]", "short"]}, {"fill": ["input[name=again]", "shirt"]}, sent,
+        {"text": "dialog", "has": "shorter"}, {"text": "dialog", "has": "differ"}, {"axe": True}, {"fill": ["input[name=new]", "a-new-password"]}, {"fill": ["input[name=again]", "a-new-password"]}, sent,
+        {"fill": ["input[name=password]", "wrong"]}, {"press": "Enter"}, {"text": "dialog:last-of-type", "has": "is wrong"}, {"fill": ["input[name=password]", own]}, {"press": "Enter"}, {"text": ".toast", "has": "nina was added"},
+        {"count": "tr:has-text('gate*, yard'):has-text('hashed')", "is": 1}, open_menu, {"click": "[role=menu] >> text=Edit"}, {"pick": ["select[name=role]", "guest"]}, {"press": "Escape"}, {"text": "dialog:last-of-type", "has": "not saved"}, {"click": "dialog >> nth=1 >> text=Cancel"},
+        sent, {"text": ".toast:last-child", "has": "was changed"}, {"count": "tr:has-text('nina'):has-text('Guest')", "is": 1}, early=ASKS_AGAIN, also=("a status of 403",),
+    )
+    USERS["nina"] = "nina:a-new-password"
+    seen = panel(server, "", {"count": ".rows .row", "is": 3}, {"click": "#user"}, {"click": "[role=menu] >> text=Change password"}, {"fill": ["input[name=old]", "a-new-password"]}, {"fill": ["input[name=new]", "another-password"]}, {"fill": ["input[name=again]", "another-password"]},
+                 sent, {"text": ".signin h1", "has": "media-server"}, {"fill": ["input[name=user]", "nina"]}, {"fill": ["input[name=password]", "another-password"]}, {"press": "Enter"}, {"count": ".rows .row", "is": 3}, role="nina")
+    assert seen[-1] == 3
+    panel(server, "/server/users", open_menu, {"click": "[role=menu] >> text=Remove"}, {"click": "dialog .danger"}, {"text": ".toast", "has": "was removed"}, {"count": "tr:has-text('nina')", "is": 0})
+    assert USERS.pop("nina") and "nina" not in server.ini.read_text()
 
 
 def test_unsaved_edits_are_asked_for(site):
