@@ -90,9 +90,12 @@ int keeper_ask_lock(struct keeper *k, struct answer *a)
         answer_fail(a, CTL_FAILED, "there are %d locks already", LOCKS_MAX);
         return a->code;
     }
-    log_event_of(LOG_NOTE, l.uid, "locked", "id=%llx from_s=%lld to_s=%lld by=%s", (unsigned long long)l.id,
-        (long long)(l.start_us / US_PER_S), (long long)(l.end_us / US_PER_S), log_q(span_of(l.by)));
-    if (a->ask.act.stamp.term == 0) keeper_keep_lock(k, &l);
+    if (a->ask.act.stamp.term == 0) { /* an act is logged where it is done (work_act.c) */
+        log_event_of(LOG_NOTE, l.uid, "locked", "id=%llx from_s=%lld to_s=%lld by=%s",
+            (unsigned long long)l.id, (long long)(l.start_us / US_PER_S), (long long)(l.end_us / US_PER_S),
+            log_q(span_of(l.by)));
+        keeper_keep_lock(k, &l);
+    }
     lock_row(a, &l);
     if (!map_get(&k->keeping, span_of(l.uid)))
         answer_fail(a, CTL_OK, "%s is not configured: what footage there is of it is locked", l.uid);
@@ -109,9 +112,11 @@ int keeper_ask_unlock(struct keeper *k, struct answer *a)
         answer_fail(a, CTL_NOT_FOUND, "no such lock: %.40s of %.40s", a->ask.args[1], a->ask.args[0]);
         return a->code;
     }
-    log_event_of(
-        LOG_NOTE, l.uid, "unlocked", "id=%llx by=%s", (unsigned long long)l.id, log_q(span_of(a->ask.by)));
-    if (a->ask.act.stamp.term == 0) keeper_keep_lock(k, &l);
+    if (a->ask.act.stamp.term == 0) {
+        log_event_of(LOG_NOTE, l.uid, "unlocked", "id=%llx by=%s", (unsigned long long)l.id,
+            log_q(span_of(a->ask.by)));
+        keeper_keep_lock(k, &l);
+    }
     return a->code;
 }
 

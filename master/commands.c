@@ -457,7 +457,7 @@ static int run_log_level(struct session *s)
 /* --- archive ... UID FROM TO --- */
 
 /* Times go to the keeper as microseconds. */
-static int run_archive_range(struct session *s)
+static int take_range(struct session *s)
 {
     int64_t at_s;
     usec_t at_us;
@@ -471,7 +471,26 @@ static int run_archive_range(struct session *s)
         at_us = at_s * US_PER_S;
         snprintf(s->args[i], sizeof(s->args[i]), "%lld", (long long)at_us);
     }
-    return control_ask_keeper(s);
+    return CTL_OK;
+}
+
+static int run_delete(struct session *s)
+{
+    int code = take_range(s);
+
+    return code == CTL_OK ? singular_run(s, ACT_DELETE) : code;
+}
+
+static int run_lock(struct session *s)
+{
+    int code = take_range(s);
+
+    return code == CTL_OK ? singular_run(s, ACT_LOCK) : code;
+}
+
+static int run_unlock(struct session *s)
+{
+    return singular_run(s, ACT_UNLOCK);
 }
 
 /* Behind the keeper's ranges: the segment that is being written, which only its worker knows. */
@@ -507,9 +526,9 @@ const struct command commands[] = {
     /* the keeper's, in archive/ask.h */
     {"archive list", 0, 1, control_ask_keeper, NULL},
     {"archive plan", 0, 1, control_ask_keeper, NULL},
-    {"archive delete", 3, 3, run_archive_range, NULL},
-    {"archive lock", 3, 4, run_archive_range, NULL},
-    {"archive unlock", 2, 2, control_ask_keeper, NULL},
+    {"archive delete", 3, 3, run_delete, NULL},
+    {"archive lock", 3, 4, run_lock, NULL},
+    {"archive unlock", 2, 2, run_unlock, NULL},
     {"archive locks", 0, 1, control_ask_keeper, NULL},
     {"archive reread", 3, 4, control_ask_keeper, NULL},
     {"archive restore", 1, 2, control_ask_keeper, NULL},

@@ -38,6 +38,7 @@ static void session_free(struct session *s)
     for (size_t i = 0; i < CONTROL_SESSIONS_MAX; i++)
         if (c->sessions[i] == s) c->sessions[i] = NULL;
     keep_forget(s);
+    singular_forget(s);
     loop_timer_stop(&s->timer);
     if (s->data_free) s->data_free(s->data);
     channel_free(s->ch);
@@ -126,6 +127,33 @@ static void keep_late(struct loop_timer *t)
     keep_end(s, CTL_FAILED, SPAN_LIT("the keeper does not answer"));
 }
 
+void control_wait(struct session *s)
+{
+    loop_timer_set(s->m->loop, &s->timer, CONTROL_ANSWER_US, too_late, s);
+}
+
+struct session *control_acting(const struct master *m, uint64_t act_id)
+{
+    for (size_t i = 0; act_id > 0 && i < CONTROL_SESSIONS_MAX; i++)
+        if (m->control.sessions[i] && m->control.sessions[i]->act_id == act_id) return m->control.sessions[i];
+    return NULL;
+}
+
+void control_answer_late(struct session *s, int code, const char *text, struct span rows)
+{
+    struct packer *p;
+
+    if (rows.p) {
+        p = channel_begin(s->ch, MSG_CTL_ROW, 1);
+        pack_key(p, "rows");
+        pack_ready(p, rows);
+        channel_end(s->ch, NULL, 0);
+    }
+    s->code = code;
+    span_copy(span_sub(span_of(text), 0, sizeof(s->text) - 1), s->text, sizeof(s->text));
+    control_answer(s);
+}
+
 const char *control_by(const struct session *s, char dst[static CONTROL_BY_MAX])
 {
     unsigned uid = 0;
@@ -193,6 +221,7 @@ void control_keep_row(struct master *m, const struct packed *body)
     struct session *s = keep_session(m, body);
     struct packer *p;
 
+    if (!s && singular_keep_row(m, body)) return;
     if (!s) return;
     loop_timer_set(m->loop, &s->timer, CONTROL_KEEPER_US, keep_late, s);
     if (s->keep_rows) s->keep_rows(s, packed_get(body, "rows"));
@@ -208,7 +237,7 @@ void control_keep_end(struct master *m, const struct packed *body)
 
     if (s)
         keep_end(s, (int)MIN(packed_u64(body, "code", CTL_FAILED), 255), packed_str(body, "text"));
-    else
+    else if (!singular_keep_end(m, body))
         exports_unlocked(m, packed_u64(body, "id", 0), (int)MIN(packed_u64(body, "code", CTL_FAILED), 255));
 }
 
@@ -219,6 +248,7 @@ void control_keeper_gone(struct master *m)
 
         if (s && s->keep_id > 0) keep_end(s, CTL_FAILED, SPAN_LIT("the keeper died while it was asked"));
     }
+    singular_keeper_gone(m);
 }
 
 /* --- the question --- */
@@ -237,6 +267,8 @@ static bool api_may(struct span name)
 
     for (size_t i = 0; i < ARRAY_N(names); i++)
         if (span_is(name, names[i])) return true;
+    for (size_t i = 0; i < n_commands_cluster; i++)
+        if (span_is(name, commands_cluster[i].cmd)) return true;
     return false;
 }
 

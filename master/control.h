@@ -53,6 +53,7 @@ struct session {
     struct loop_timer timer;
     uint64_t keep_id;     /* of what the keeper was asked; 0: it is not */
     const char *keep_cmd; /* what the keeper is asked; NULL: the command's own name */
+    uint64_t act_id;      /* of a singular act that it waits for; 0: for none */
     void (*keep_rows)(struct session *s, const struct packed *rows); /* sees its rows; NULL: nobody does */
 };
 
@@ -74,6 +75,11 @@ void control_serve_api(struct master *m, int fd);
 /* A command that the keeper answers: KEEP_ASK. For `run`: CONTROL_WAITS, or CTL_FAILED when it does not run.
  * Where the command has a `row`, its rows come behind the keeper's. */
 int control_ask_keeper(struct session *s);
+/* Of a command that waits for something else, and then its answer: rows, a msgpack array of maps, or
+ * SPAN_NONE. */
+void control_wait(struct session *s);
+struct session *control_acting(const struct master *m, uint64_t act_id); /* NULL: it has gone */
+void control_answer_late(struct session *s, int code, const char *text, struct span rows);
 /* KEEP_ROW, KEEP_END; and the keeper has died: those who wait are told. */
 void control_keep_row(struct master *m, const struct packed *body);
 void control_keep_end(struct master *m, const struct packed *body);

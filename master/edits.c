@@ -192,6 +192,26 @@ static void say(const struct edits_work *w)
             w->v[i].uid, edit_kind_word(w->v[i].kind), (unsigned long long)w->ret->revision);
 }
 
+static bool is_stream(const struct stream_edit *e)
+{
+    return strcmp(e->uid, EDIT_SITE_UID) != 0;
+}
+
+static void tell_nodes(const struct edits_work *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (is_stream(&w->v[i])) files_edited(w->m, w->v[i].uid, w->drafts[i].gone);
+}
+
+/* Files that all nodes are to have are changed only where nodes enough are there. */
+static bool may_change(const struct edits_work *w)
+{
+    bool streams = false;
+
+    for (size_t i = 0; i < w->n; i++) streams |= is_stream(&w->v[i]);
+    return !streams || files_may_edit(w->m, w->ret->text);
+}
+
 static void keep_revision(struct edits_work *w, const struct edits_order *order)
 {
     struct revision_change *changes = mem_renew(NULL, w->n * sizeof(*changes));
@@ -254,6 +274,7 @@ int edits_apply(
     if (w.n == 0 || w.n > EDITS_MAX) return edits_refuse(&w, CTL_USAGE, "1 to %d streams at once", EDITS_MAX);
     w.drafts = mem_new_n(w.n, sizeof(*w.drafts));
     memset(w.drafts, 0, w.n * sizeof(*w.drafts));
+    if (!order->dry && !order->pushed && !may_change(&w)) return CTL_BUSY;
     code = edits_drafts(&w);
     if (code == CTL_OK) code = judge(&w, &after, r);
     if (code == CTL_OK) note_effects(&w, after);
@@ -265,6 +286,7 @@ int edits_apply(
         after = NULL;
     }
     if (code == CTL_OK && !order->dry) say(&w);
+    if (code == CTL_OK && !order->dry && !order->pushed) tell_nodes(&w);
     conf_free(after);
     drafts_done(&w);
     return code;

@@ -61,6 +61,7 @@ struct edits_order {
     size_t n;
     bool dry;    /* judged, and not done */
     bool remote; /* keys of KEY_LOCAL stay as they are */
+    bool pushed; /* by another node: it has been told already */
     const char *by, *why;
 };
 /* Each uid at most once. r: what reading found, added to. A code of ctl.h; CTL_CHANGED: an etag is another.

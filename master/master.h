@@ -17,6 +17,8 @@
 #include "master/audit.h"
 #include "master/certs.h"
 #include "master/cluster/cluster.h"
+#include "master/cluster/files.h"
+#include "master/cluster/singular.h"
 #include "master/control.h"
 #include "master/exports.h"
 #include "master/fleet.h"

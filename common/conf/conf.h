@@ -118,7 +118,7 @@ struct conf_server { /* [server] */
     struct secret cluster_key, cluster_key_also;
     int64_t cluster_port, cluster_max_streams;
     int64_t cluster_max_bitrate, cluster_fill_rate; /* Mbit/s */
-    bool cluster_redirect;
+    bool cluster_redirect, cluster_push;
     usec_t cluster_warming_up_us, cluster_tolerance_us, cluster_ping_interval_us, cluster_return_us;
     int64_t sys_limit, sys_umask;
     int64_t threads; /* httpd's media loops; 0: one a processor, at most 8 */

@@ -94,6 +94,8 @@ const struct conf_row conf_rows[] = {
         .help = "How long a node has to be back before backups leave its streams to it; doubled by each time it goes again soon."},
     {CONF_ROW(SERVER, "cluster-redirect", KIND_BOOL, server.cluster_redirect, bool, "false"), .reload = RELOAD_LIVE,
         .help = "Who asks for a live stream that another node has is sent there, by HTTP 307 and RTSP 302: to the first host of that node in the nodes file, and the port that he asked here. Access is decided here, and there again."},
+    {CONF_ROW(SERVER, "cluster-push", KIND_BOOL, server.cluster_push, bool, "false"), .reload = RELOAD_LIVE,
+        .help = "Streams that are made, changed or removed by call here are so on all nodes: their files are pushed there (docs/cluster.md)."},
     {CONF_ROW(SERVER, "cluster-max-streams", KIND_INT, server.cluster_max_streams, int64_t, "0"), .max = CONF_STREAMS_MAX, .unit = "streams", .reload = RELOAD_LIVE,
         .help = "With so many running this node takes over no more. 0: no limit."},
     {CONF_ROW(SERVER, "cluster-max-bitrate", KIND_INT, server.cluster_max_bitrate, int64_t, "0"), .max = 1000000, .unit = "Mbit/s", .reload = RELOAD_LIVE,

@@ -123,6 +123,12 @@
  * before ours). CTL_FAILED: there is no cluster.
  * - cluster streams: a row a stream. uid t, nodes t (numbers, in order), runs t (numbers; '+': nothing that
  * plays yet, '!': not as it should), term u, here b, why t.
+ * - cluster acts: a row for each delete or lock that a node has still to do. node u, uid t, what t, by t,
+ * since_s u, term u, why t.
+ * - cluster files: a row for each stream's file that was pushed. uid t, term u, by u (node), gone b, has t
+ * (nodes that have this version), refused_by u, why t.
+ * - config push [UID]: a row for each other node. node u, there b, has u (of the pushed files), files u,
+ * refuses t (a uid), why t. CTL_BUSY: too few nodes are there.
  * - drain [off]: no row. Streams of this node are given to their other nodes, until a restart or off.
  * - log-level N: no row. N: 3 (error) to 7 (debug), for all processes, until the next reload.
  */

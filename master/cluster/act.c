@@ -209,8 +209,7 @@ static void propose(struct acts *a, struct act_run *r, uint64_t above, usec_t no
     ask_promises(a, r, now_us);
 }
 
-/* Nobody who is there could make it a quorum. false: it is answered. */
-static bool could_be(struct acts *a, struct act_run *r, usec_t now_us)
+bool acts_reach(const struct acts *a, char text[static ACT_TEXT_MAX])
 {
     uint64_t there = 0;
     size_t n = 0;
@@ -222,15 +221,25 @@ static bool could_be(struct acts *a, struct act_run *r, usec_t now_us)
         }
     if (acts_quorum(a, there)) return true;
     if (a->n_nodes == 0)
-        fail(a, r, CTL_BUSY, now_us, "not done: this cluster has more than %d nodes", ACT_NODES_MAX);
+        snprintf(text, ACT_TEXT_MAX, "not done: this cluster has more than %d nodes", ACT_NODES_MAX);
     else if (a->n_nodes == 2)
-        fail(a, r, CTL_BUSY, now_us,
-            "not done: node %u is not reachable, and while two nodes do not hear each other the lower one "
+        snprintf(text, ACT_TEXT_MAX,
+            "not done: node %u is not reachable, and of two nodes that do not hear each other the lower one "
             "decides",
             a->nodes[0]);
     else
-        fail(a, r, CTL_BUSY, now_us,
+        snprintf(text, ACT_TEXT_MAX,
             "not done: %zu of %zu nodes are reachable, and more than half have to agree", n, a->n_nodes);
+    return false;
+}
+
+/* false: it is answered. */
+static bool could_be(struct acts *a, struct act_run *r, usec_t now_us)
+{
+    char text[ACT_TEXT_MAX];
+
+    if (acts_reach(a, text)) return true;
+    fail(a, r, CTL_BUSY, now_us, "%s", text);
     return false;
 }
 

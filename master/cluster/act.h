@@ -124,6 +124,8 @@ void acts_done(struct acts *a);
 /* The cluster's nodes, in any order, this one among them; more than ACT_NODES_MAX: acts are refused. */
 void acts_nodes(struct acts *a, const uint16_t *nodes, size_t n);
 bool acts_quorum(const struct acts *a, uint64_t of); /* bit i: nodes[i] */
+/* Are there nodes enough, with this one, to decide anything? text: why not. */
+bool acts_reach(const struct acts *a, char text[static ACT_TEXT_MAX]);
 /* Somebody here asks; who (never 0) gets one answer. */
 void acts_ask(struct acts *a, const struct act *act, uint64_t who, usec_t now_us);
 void acts_forget(struct acts *a, uint64_t who); /* he has gone; the act goes on */

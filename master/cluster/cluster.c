@@ -98,6 +98,8 @@ void cluster_conf(struct master *m)
 {
     if (!m->cluster) return;
     take_conf(m->cluster);
+    singular_conf(m->cluster);
+    files_conf(m->cluster);
     streams_place(m->cluster);
     courier_conf(m);
     courier_streams(m);
@@ -177,6 +179,8 @@ static void beat(struct loop_timer *t)
     names_tick(c, now_us);
     follow_nodes(c, now_us);
     streams_tick(c, now_us);
+    singular_tick(c, now_us);
+    files_tick(c, now_us);
     if (now_us - c->told_us + CLUSTER_BEAT_US / 2 >= c->m->conf->server.cluster_ping_interval_us) {
         c->told_us = now_us;
         tell_all(c, now_us);
@@ -208,6 +212,9 @@ int cluster_open(struct master *m)
         log_error("state-dir-read", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
         return err;
     }
+    err = singular_open(c);
+    if (err == 0) err = files_open(c);
+    if (err < 0) return err;
     err = link_open(&c->link, m->loop, (uint16_t)s->cluster_port, hear_datagram, c);
     if (err < 0)
         log_error(
@@ -247,6 +254,8 @@ void cluster_close(struct master *m)
     link_close(&c->link);
     courier_close(c);
     net_done(m);
+    singular_close(c);
+    files_close(c);
     state_file_free(c->file);
     mem_free(c->streams);
     mem_free(c->nodes);

@@ -7,6 +7,8 @@
  *   streams.c   what runs here             health.c   how that is
  *   names.c     addresses of the nodes     show.c     msctl and /metrics
  *   courier.c   the process ms-courier     net.c      messages from master to master
+ *   singular.c  deletes and locks of people, by act.c, act_outbox.c, act_word.c, which are pure
+ *   files.c     streams' files on all nodes, by spread.c, which is pure
  *
  * Without cluster-enable there is none (struct master's cluster is NULL), and every stream runs. Tests:
  * tests/unit/cluster, tests/cluster. */
@@ -27,6 +29,8 @@ struct master;
 struct stream;
 struct packed;
 struct metrics;
+struct singular;
+struct files;
 
 #define CLUSTER_BEAT_US    (200 * US_PER_MS) /* decisions are made so often, however seldom heartbeats go */
 #define CLUSTER_CLOCK_US   (2 * US_PER_S)    /* clocks that differ by more are shown */
@@ -106,6 +110,8 @@ struct cluster {
     struct cluster_stream **streams; /* by id; only those with a place */
     size_t n_streams;
     size_t told_stream, told_node; /* where the turns are */
+    struct singular *singular;
+    struct files *files;
     usec_t beat_us, told_us, started_us;
     usec_t twice_us; /* when this node's number was seen twice */
     bool drained, leaving, full;

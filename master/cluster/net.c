@@ -79,7 +79,8 @@ static const struct {
     enum net_kind kind;
     void (*fn)(struct master *m, uint16_t node, uint64_t boot, struct span body);
 } kinds[] = {
-    {NET_KIND_NONE, NULL},
+    {NET_KIND_ACT, singular_got},
+    {NET_KIND_FILES, files_got},
 };
 
 void net_on_got(struct master *m, const struct packed *body)
@@ -88,7 +89,7 @@ void net_on_got(struct master *m, const struct packed *body)
     uint16_t node = (uint16_t)packed_u64(body, "node", 0);
 
     for (size_t i = 0; i < ARRAY_N(kinds); i++)
-        if (kinds[i].kind == kind && kinds[i].fn) {
+        if (kinds[i].kind == kind) {
             kinds[i].fn(m, node, packed_u64(body, "boot", 0), packed_str(body, "body"));
             return;
         }

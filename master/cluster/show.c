@@ -67,7 +67,7 @@ static void pack_node(const struct cluster *c, const struct cluster_node *n, str
     char flags[64], paths[PATHS_TEXT], at[LINK_TEXT_MAX];
     bool heard = m->heard_us > 0;
 
-    pack_map(p, 9 + (heard ? 5 : 0));
+    pack_map(p, 10 + (heard ? 5 : 0));
     pack_kv_i64(p, "node", m->id);
     pack_kv_text(p, "host", n->n_paths > 0 ? n->paths[0].host : "");
     pack_kv_text(p, "address", n->n_paths > 0 && n->paths[0].known ? link_text(&n->paths[0].at, at) : "");
@@ -78,6 +78,7 @@ static void pack_node(const struct cluster *c, const struct cluster_node *n, str
     pack_kv_text(p, "paths", paths_text(c, n, now_us, paths));
     pack_kv_u64(p, "flaps", m->flaps);
     pack_kv_u64(p, "sent", n->sent);
+    pack_kv_u64(p, "acts", singular_waiting(c, m->id));
     if (!heard) return;
     pack_kv_u64(p, "streams", m->running);
     pack_kv_u64(p, "term", m->term);
@@ -180,6 +181,9 @@ static int run_drain(struct session *s)
 const struct command commands_cluster[] = {
     {"cluster", 0, 0, run_cluster, row_cluster},
     {"cluster streams", 0, 0, run_cluster, row_streams},
+    {"cluster acts", 0, 0, run_cluster, singular_row},
+    {"cluster files", 0, 0, run_cluster, files_row},
+    {"config push", 0, 1, files_run_push, files_row_push},
     {"drain", 0, 1, run_drain, NULL},
 };
 const size_t n_commands_cluster = ARRAY_N(commands_cluster);
@@ -299,6 +303,7 @@ void cluster_metrics(const struct master *m, struct metrics *to)
 
         metrics_u64(to, "ms_cluster_refused_total", &l, 1, c->bad[i]);
     }
+    singular_metrics(c, to);
     one(to, "ms_cluster_taken_total", "Streams taken over.", c->taken);
     one(to, "ms_cluster_given_total", "Streams left to another node.", c->returned);
     one(to, "ms_cluster_late_total", "Times that this node's master stood still.", c->late);

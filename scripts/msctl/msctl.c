@@ -99,6 +99,17 @@ static const struct show_column cluster_stream_columns[] = {{"uid", "UID", SHOW_
     {"nodes", "NODES", SHOW_TEXT}, {"runs", "RUNS ON", SHOW_TEXT}, {"here", "HERE", SHOW_TEXT},
     {"why", "WHY", SHOW_TEXT}, {"term", "TERM", SHOW_NUMBER}, {NULL, NULL, SHOW_TEXT}};
 
+static const struct show_column cluster_act_columns[] = {{"node", "NODE", SHOW_NUMBER},
+    {"uid", "UID", SHOW_TEXT}, {"what", "WHAT", SHOW_TEXT}, {"by", "BY", SHOW_TEXT},
+    {"since_s", "ASKED", SHOW_TIME}, {"term", "TERM", SHOW_NUMBER}, {"why", "WHY", SHOW_TEXT},
+    {NULL, NULL, SHOW_TEXT}};
+static const struct show_column cluster_file_columns[] = {{"uid", "UID", SHOW_TEXT},
+    {"term", "TERM", SHOW_NUMBER}, {"by", "BY NODE", SHOW_NUMBER}, {"has", "ON NODES", SHOW_TEXT},
+    {"refused_by", "REFUSED BY", SHOW_NUMBER}, {"why", "WHY", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
+static const struct show_column push_columns[] = {{"node", "NODE", SHOW_NUMBER},
+    {"there", "THERE", SHOW_TEXT}, {"has", "HAS", SHOW_NUMBER}, {"files", "OF", SHOW_NUMBER},
+    {"refuses", "REFUSES", SHOW_TEXT}, {"why", "WHY", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
+
 static void print_status(const struct show *s, FILE *out)
 {
     show_list(s, status_columns, out);
@@ -199,6 +210,21 @@ static void print_revoked(const struct show *s, FILE *out)
 static void print_cluster(const struct show *s, FILE *out)
 {
     show_table(s, cluster_columns, out);
+}
+
+static void print_cluster_acts(const struct show *s, FILE *out)
+{
+    show_table(s, cluster_act_columns, out);
+}
+
+static void print_cluster_files(const struct show *s, FILE *out)
+{
+    show_table(s, cluster_file_columns, out);
+}
+
+static void print_push(const struct show *s, FILE *out)
+{
+    show_table(s, push_columns, out);
 }
 
 static void print_cluster_streams(const struct show *s, FILE *out)
@@ -306,7 +332,13 @@ static const struct command {
         "which nodes record each stream ('+': nothing that plays yet, '!': not as it should), and why here "
         "or not",
         0, 0, print_cluster_streams, NULL},
+    {"cluster acts", "cluster acts", "deletes and locks that other nodes have still to do", 0, 0,
+        print_cluster_acts, NULL},
+    {"cluster files", "cluster files", "streams' files that were pushed, and who has them", 0, 0,
+        print_cluster_files, NULL},
     {"cluster", "cluster", "the nodes and how they are", 0, 0, print_cluster, NULL},
+    {"config push", "config push [UID]", "this node's stream files, or one of them, to all nodes", 0, 1,
+        print_push, NULL},
     {"drain", "drain [off]", "gives this node's streams to their other nodes; off: takes them back", 0, 1,
         print_nothing, NULL},
     {"log-level", "log-level LEVEL", "error, warn, note, info, debug or 3 to 7, until the next reload", 1, 1,

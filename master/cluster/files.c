@@ -1,0 +1,503 @@
+#include "master/cluster/files.h"
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/base/fd.h"
+#include "common/base/mem.h"
+#include "common/conf/report.h"
+#include "master/cluster/net.h"
+#include "master/edits.h"
+#include "master/master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#define FILE_NAME   "files" /* in state-dir: versions, as spread_pack writes them */
+#define FILE_MOST   (4u << 20)
+#define PATH_MAX_   4096
+#define PATIENCE_US (15 * US_PER_S) /* of who pushes; the API waits for 20 s */
+
+/* A file on its way here. */
+struct coming {
+    struct spread_file f;
+    uint8_t *text; /* NULL: it goes */
+    size_t n;
+    char path[PATH_MAX_];
+    uint8_t *was;
+    size_t was_n;
+};
+/* Somebody waits until all have said what they do. */
+struct push_wait {
+    struct list link;
+    uint64_t who;
+    usec_t until_us;
+};
+struct files {
+    struct cluster *c;
+    struct spread spread;
+    struct state_file *file;
+    struct coming *coming;
+    size_t n_coming;
+    struct list waits;
+    bool unsaved;
+};
+
+static struct files *of(const struct master *m)
+{
+    return m->cluster ? m->cluster->files : NULL;
+}
+
+/* --- what the versions call (struct spread_ops) --- */
+
+static void was_sent(struct master *m, void *arg, int err)
+{
+    (void)m;
+    (void)arg;
+    (void)err; /* it is said again */
+}
+
+static void tell(void *arg, uint16_t node, struct span word)
+{
+    const struct files *g = arg;
+
+    net_send(g->c->m, node, NET_KIND_FILES, word, was_sent, NULL);
+}
+
+static bool is_there(const struct files *g, uint16_t node)
+{
+    const struct cluster_node *n = cluster_node(g->c, node);
+
+    return n && member_near(&n->member);
+}
+
+static bool there(void *arg, uint16_t node)
+{
+    return is_there(arg, node);
+}
+
+static uint64_t next_term(void *arg, uint64_t above)
+{
+    const struct files *g = arg;
+
+    cluster_heard_term(g->c, above);
+    return cluster_next_term(g->c);
+}
+
+/* The file of one stream, and of no other. NULL: there is none, or it holds others too. */
+static const char *file_of(const struct conf *c, const char *uid, bool *ret_shared)
+{
+    const struct conf_stream *s = conf_stream(c, span_of(uid));
+
+    *ret_shared = false;
+    for (size_t i = 0; s && i < c->n_streams; i++)
+        *ret_shared |= c->streams[i] != s && strcmp(c->streams[i]->file, s->file) == 0;
+    return s && !*ret_shared ? s->file : NULL;
+}
+
+static bool look(void *arg, const char *uid, char ret_etag[static SPREAD_ETAG_MAX])
+{
+    const struct files *g = arg;
+    bool shared;
+    const char *path = file_of(g->c->m->conf, uid, &shared);
+    uint8_t *text;
+    size_t n;
+
+    ret_etag[0] = 0;
+    if (!path) return !shared;
+    if (fd_read_file(AT_FDCWD, path, SPREAD_TEXT_MAX, &text, &n) < 0) return false;
+    edits_etag(span(text, n), ret_etag);
+    mem_free(text);
+    return true;
+}
+
+static bool read_text(void *arg, const char *uid, struct buf *ret)
+{
+    const struct files *g = arg;
+    bool shared, ok;
+    const char *path = file_of(g->c->m->conf, uid, &shared);
+    uint8_t *text;
+    size_t n;
+
+    if (!path || fd_read_file(AT_FDCWD, path, SPREAD_TEXT_MAX, &text, &n) < 0) return false;
+    ok = buf_put(ret, span(text, n));
+    mem_free(text);
+    return ok;
+}
+
+static void store(void *arg, const struct spread_file *f, struct span text)
+{
+    struct files *g = arg;
+    struct coming *x;
+
+    if (g->n_coming == 2 * SPREAD_FILES_MAX) return; /* it comes again */
+    g->coming = mem_renew(g->coming, (g->n_coming + 1) * sizeof(*g->coming));
+    x = &g->coming[g->n_coming++];
+    *x = (struct coming){.f = *f, .text = text.p ? mem_dup(text.p, MAX(text.n, 1)) : NULL, .n = text.n};
+}
+
+static void changed(void *arg)
+{
+    struct files *g = arg;
+
+    g->unsaved = true;
+}
+
+static const struct spread_ops ops = {tell, there, next_term, look, read_text, store, changed};
+
+/* --- storing what came --- */
+
+/* NULL, or why it cannot be stored here. */
+static const char *place(const struct files *g, struct coming *x)
+{
+    const struct conf *conf = g->c->m->conf;
+    bool shared;
+    const char *path = file_of(conf, x->f.uid, &shared);
+
+    if (shared) return "its file holds other streams too: give it a file of its own";
+    if (path && !span_copy(span_of(path), x->path, sizeof(x->path)))
+        return "the path of its file is too long";
+    if (!path && !conf_stream_path(conf, span_of(x->f.uid), x->path, sizeof(x->path)))
+        return "no pattern of [streams] include takes its file";
+    if (path && fd_read_file(AT_FDCWD, x->path, SPREAD_TEXT_MAX, &x->was, &x->was_n) < 0)
+        return "its file cannot be read";
+    if (conf_uid_refused(span_of(x->f.uid))) return conf_uid_refused(span_of(x->f.uid));
+    return NULL;
+}
+
+/* It was changed here since it was pushed last. The edits keep what it was. */
+static void say_overruled(const struct files *g, const struct coming *x, uint64_t revision)
+{
+    const struct spread_file *was = spread_file(&g->spread, x->f.uid);
+    char etag[SPREAD_ETAG_MAX];
+
+    if (!x->was || strcmp(edits_etag(span(x->was, x->was_n), etag), was ? was->etag : "") == 0) return;
+    log_event_of(LOG_WARN, x->f.uid, "file-overruled", "by_node=%u term=%llu revision=%llu", x->f.stamp.node,
+        (unsigned long long)x->f.stamp.term, (unsigned long long)revision);
+}
+
+static void done(
+    struct files *g, const struct coming *x, const char *etag, const char *why, uint64_t revision)
+{
+    if (why)
+        log_event_of(LOG_WARN, x->f.uid, "file-refused", "by_node=%u term=%llu why=%s", x->f.stamp.node,
+            (unsigned long long)x->f.stamp.term, log_q(span_of(why)));
+    else
+        say_overruled(g, x, revision);
+    spread_stored(&g->spread, x->f.uid, &x->f.stamp, etag, why);
+}
+
+/* false: refused as a whole. */
+static bool apply(struct files *g, struct coming *const *v, size_t n)
+{
+    struct stream_edit *edits = mem_renew(NULL, n * sizeof(*edits));
+    struct conf_report report = {0};
+    struct edits_result result;
+    char by[32];
+    const struct edits_order order = {
+        .v = edits, .n = n, .pushed = true, .by = by, .why = "pushed by another node"};
+    int code;
+
+    snprintf(by, sizeof(by), "node %u", v[0]->f.stamp.node);
+    for (size_t i = 0; i < n; i++)
+        edits[i] = (struct stream_edit){.kind = EDIT_TEXT,
+            .uid = v[i]->f.uid,
+            .file = v[i]->path,
+            .was = v[i]->was ? span(v[i]->was, v[i]->was_n) : SPAN_NONE,
+            .text = v[i]->text ? span(v[i]->text, v[i]->n) : SPAN_NONE};
+    code = edits_apply(g->c->m, &order, &report, &result);
+    for (size_t i = 0; i < n && (code == CTL_OK || n == 1); i++)
+        done(g, v[i], code == CTL_OK ? result.etags[i] : "", code == CTL_OK ? NULL : result.text,
+            result.revision);
+    mem_free(result.etags);
+    conf_report_done(&report);
+    mem_free(edits);
+    return code == CTL_OK;
+}
+
+/* All at once; where one of them is wrong, one by one. */
+static void take_coming(struct files *g)
+{
+    struct coming *all = g->coming, **good;
+    size_t n = g->n_coming, n_good = 0;
+
+    if (n == 0) return;
+    g->coming = NULL;
+    g->n_coming = 0;
+    good = mem_renew(NULL, n * sizeof(struct coming *));
+    for (size_t i = 0; i < n; i++) {
+        const char *why = place(g, &all[i]);
+        bool twice = false;
+
+        for (size_t k = 0; k < n_good; k++) twice |= strcmp(good[k]->f.uid, all[i].f.uid) == 0;
+        if (twice) continue; /* it comes again */
+        if (why)
+            done(g, &all[i], "", why, 0);
+        else if (!all[i].text && !all[i].was)
+            done(g, &all[i], "", NULL, 0); /* there is nothing that could go */
+        else
+            good[n_good++] = &all[i];
+    }
+    if (n_good > 0 && !apply(g, good, n_good))
+        for (size_t i = 0; n_good > 1 && i < n_good; i++) (void)apply(g, &good[i], 1);
+    for (size_t i = 0; i < n; i++) {
+        mem_free(all[i].text);
+        mem_free(all[i].was);
+    }
+    mem_free(good);
+    mem_free(all);
+}
+
+/* --- its life --- */
+
+static void save(struct files *g)
+{
+    struct buf b;
+    struct packer p;
+
+    buf_init(&b, FILE_MOST);
+    p = packer_of(&b);
+    spread_pack(&g->spread, &p);
+    if (!p.bad) state_file_write(g->file, buf_span(&b));
+    buf_done(&b);
+    g->unsaved = false;
+}
+
+static int load(struct files *g, int state_dir)
+{
+    struct unpack *u = NULL;
+    uint8_t *bytes;
+    size_t n;
+    int err = fd_read_file(state_dir, FILE_NAME, FILE_MOST, &bytes, &n);
+
+    if (err < 0) return err == -ENOENT ? 0 : err;
+    err = unpack_new(span(bytes, n), &u) == 0 && spread_read(&g->spread, unpack_root(u)) ? 0 : -EBADMSG;
+    unpack_done(u);
+    mem_free(bytes);
+    return err;
+}
+
+int files_open(struct cluster *c)
+{
+    struct files *g = c->files = NEW(struct files);
+    int err;
+
+    g->c = c;
+    list_init(&g->waits);
+    spread_init(&g->spread, &ops, g, (uint16_t)c->m->conf->server.node_id, c->boot);
+    files_conf(c);
+    err = load(g, c->m->state_dir);
+    g->file = state_file_new(c->m->state_dir, FILE_NAME);
+    if (!g->file) err = -EMFILE;
+    if (err < 0) log_error("state-dir-read", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
+    return err;
+}
+
+void files_close(struct cluster *c)
+{
+    struct files *g = c->files;
+
+    if (!g) return;
+    if (g->unsaved && g->file) save(g);
+    LIST_EACH(&g->waits, link) mem_free(LIST_ITEM(link, struct push_wait, link));
+    for (size_t i = 0; i < g->n_coming; i++) mem_free(g->coming[i].text);
+    mem_free(g->coming);
+    spread_done(&g->spread);
+    state_file_free(g->file);
+    mem_free(g);
+    c->files = NULL;
+}
+
+void files_conf(struct cluster *c)
+{
+    uint16_t *others = mem_new((c->n_nodes + 1) * sizeof(*others));
+    bool same = c->files && c->files->spread.n_nodes == c->n_nodes;
+
+    for (size_t i = 0; i < c->n_nodes; i++) {
+        others[i] = c->nodes[i].member.id;
+        same = same && c->files->spread.nodes[i] == others[i];
+    }
+    if (c->files && !same) spread_nodes(&c->files->spread, others, c->n_nodes);
+    mem_free(others);
+}
+
+void files_got(struct master *m, uint16_t node, uint64_t boot, struct span body)
+{
+    (void)boot; /* stamps have it */
+    if (of(m)) spread_heard(&of(m)->spread, node, body, clock_mono_us());
+}
+
+/* --- who pushes --- */
+
+bool files_may_edit(const struct master *m, char *text)
+{
+    return !of(m) || !m->conf->server.cluster_push || singular_reach(m->cluster, text);
+}
+
+bool files_push(struct master *m, const char *uid)
+{
+    struct files *g = of(m);
+
+    return g && spread_push(&g->spread, uid, conf_stream(m->conf, span_of(uid)) == NULL, clock_mono_us());
+}
+
+void files_edited(struct master *m, const char *uid, bool gone)
+{
+    struct files *g = of(m);
+
+    if (!g || !m->conf->server.cluster_push) return;
+    if (!spread_push(&g->spread, uid, gone, clock_mono_us()))
+        log_event_of(LOG_WARN, uid, "file-not-pushed", "why=\"it is not a file of its own, or too large\"");
+}
+
+const struct spread_file *files_version(const struct master *m, const char *uid)
+{
+    return of(m) ? spread_file(&of(m)->spread, uid) : NULL;
+}
+
+bool files_settled(const struct master *m, const char *uid)
+{
+    return of(m) && spread_settled(&of(m)->spread, uid);
+}
+
+/* s->args[0]: a uid, or all. */
+static bool all_settled(const struct files *g, const struct session *s)
+{
+    const struct conf *conf = g->c->m->conf;
+
+    if (s->n_args > 0) return spread_settled(&g->spread, s->args[0]);
+    for (size_t i = 0; i < conf->n_streams; i++)
+        if (!spread_settled(&g->spread, conf->streams[i]->uid)) return false;
+    return true;
+}
+
+static void follow_waits(struct files *g, usec_t now_us)
+{
+    LIST_EACH(&g->waits, link)
+    {
+        struct push_wait *w = LIST_ITEM(link, struct push_wait, link);
+        struct session *s = control_acting(g->c->m, w->who);
+
+        if (s && now_us < w->until_us && !all_settled(g, s)) continue;
+        list_remove(&w->link);
+        mem_free(w);
+        if (!s) continue;
+        s->act_id = 0;
+        control_answer_late(s, CTL_OK, s->text, SPAN_NONE);
+    }
+}
+
+void files_tick(struct cluster *c, usec_t now_us)
+{
+    struct files *g = c->files;
+    int err;
+
+    if (!g) return;
+    take_coming(g);
+    spread_tick(&g->spread, now_us);
+    follow_waits(g, now_us);
+    if (g->unsaved) save(g);
+    err = state_file_failed(g->file);
+    if (err < 0) log_error("state-dir-write", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
+}
+
+/* --- msctl --- */
+
+int files_run_push(struct session *s)
+{
+    struct files *g = of(s->m);
+    const struct conf *conf = s->m->conf;
+    struct push_wait *w;
+    size_t n = 0, left = 0;
+
+    if (!g) {
+        span_copy(SPAN_LIT("this node works alone: there is nobody to push to"), s->text, sizeof(s->text));
+        return CTL_FAILED;
+    }
+    if (!singular_reach(s->m->cluster, s->text)) return CTL_BUSY;
+    if (s->n_args > 0 && !conf_stream(conf, span_of(s->args[0]))) {
+        snprintf(s->text, sizeof(s->text), "no such stream: %.256s", s->args[0]);
+        return CTL_NOT_FOUND;
+    }
+    for (size_t i = 0; i < conf->n_streams; i++) {
+        const char *uid = conf->streams[i]->uid;
+
+        if (s->n_args > 0 && strcmp(uid, s->args[0]) != 0) continue;
+        if (spread_push(&g->spread, uid, false, clock_mono_us()))
+            n++;
+        else
+            left++;
+    }
+    snprintf(s->text, sizeof(s->text), "%zu file%s pushed%s", n, n == 1 ? "" : "s",
+        left > 0 ? "; others hold more than one stream, or are too large" : "");
+    if (n == 0) return CTL_FAILED;
+    w = NEW(struct push_wait);
+    w->who = s->act_id = ++s->m->control.asks;
+    w->until_us = clock_mono_us() + PATIENCE_US;
+    list_push(&g->waits, &w->link);
+    control_wait(s);
+    return CONTROL_WAITS;
+}
+
+/* A row a node: how many of the files that were pushed it has, and the first that it refuses. */
+bool files_row_push(struct session *s, struct packer *p)
+{
+    const struct files *g = of(s->m);
+    size_t has = 0, all = 0;
+    const struct spread_file *wrong = NULL;
+    struct map_slot slot;
+    uint16_t node;
+    size_t at = 0;
+
+    if (!g || s->at >= g->spread.n_nodes) return false;
+    node = g->spread.nodes[s->at];
+    while (map_next(&g->spread.files, &at, &slot)) {
+        const struct spread_file *f = slot.value;
+
+        if (f->stamp.term == 0 || (s->n_args > 0 && strcmp(f->uid, s->args[0]) != 0)) continue;
+        all++;
+        has += f->has >> s->at & 1;
+        if ((f->refused >> s->at & 1) && f->why_node == node) wrong = f;
+    }
+    s->at++;
+    pack_map(p, wrong ? 6 : 4);
+    pack_kv_u64(p, "node", node);
+    pack_kv_bool(p, "there", is_there(g, node));
+    pack_kv_u64(p, "has", has);
+    pack_kv_u64(p, "files", all);
+    if (!wrong) return true;
+    pack_kv_text(p, "refuses", wrong->uid);
+    pack_kv_text(p, "why", wrong->why);
+    return true;
+}
+
+/* A row a version, by uid. */
+bool files_row(struct session *s, struct packer *p)
+{
+    const struct files *g = of(s->m);
+    const struct spread_file *next = NULL;
+    struct map_slot slot;
+    char has[128];
+    struct wr w = wr_of(has, sizeof(has));
+    size_t at = 0;
+
+    if (!g) return false;
+    while (map_next(&g->spread.files, &at, &slot)) {
+        const struct spread_file *f = slot.value;
+
+        if (f->stamp.term > 0 && strcmp(f->uid, s->last) > 0 && (!next || strcmp(f->uid, next->uid) < 0))
+            next = f;
+    }
+    if (!next) return false;
+    span_copy(span_of(next->uid), s->last, sizeof(s->last));
+    for (size_t i = 0; i < g->spread.n_nodes; i++)
+        if (next->has >> i & 1) wr_fmt(&w, "%s%u", w.n > 0 ? "," : "", g->spread.nodes[i]);
+    pack_map(p, next->why[0] ? 7 : 5);
+    pack_kv_text(p, "uid", next->uid);
+    pack_kv_u64(p, "term", next->stamp.term);
+    pack_kv_u64(p, "by", next->stamp.node);
+    pack_kv_bool(p, "gone", next->gone);
+    pack_kv_text(p, "has", wr_cstr(&w));
+    if (!next->why[0]) return true;
+    pack_kv_u64(p, "refused_by", next->why_node);
+    pack_kv_text(p, "why", next->why);
+    return true;
+}

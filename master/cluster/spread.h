@@ -1,0 +1,93 @@
+/* Streams' files on all nodes (docs/cluster.md): whoever pushes one gives it a stamp, and of two versions the
+ * newer stamp counts, everywhere. Nodes tell each other what they have and fetch what is newer, so that one
+ * that was away catches up. What a node finds wrong it refuses, keeps its last good file, and says why. Pure:
+ * words, time and the answers of struct spread_ops in and out; files.c reads and stores files. Tests:
+ * tests/unit/cluster/test_spread.c. */
+#ifndef CLUSTER_SPREAD_H
+#define CLUSTER_SPREAD_H
+
+#include "common/base/list.h"
+#include "common/base/map.h"
+#include "common/ipc/stamp.h"
+
+#define SPREAD_UID_MAX   40
+#define SPREAD_ETAG_MAX  17
+#define SPREAD_WHY_MAX   200
+#define SPREAD_ROWS_MAX  300             /* of one word */
+#define SPREAD_FILES_MAX 50              /* that are fetched at a time */
+#define SPREAD_TEXT_MAX  (56u << 10)     /* of a file: it goes in one message */
+#define SPREAD_AGAIN_US  (10 * US_PER_S) /* a word without an answer */
+#define SPREAD_ROUNDS    6               /* of them: a file that was refused is offered again */
+#define SPREAD_NODES_MAX 64
+
+/* A version of a stream's file. */
+struct spread_file {
+    char uid[SPREAD_UID_MAX];
+    struct stamp stamp;
+    char etag[SPREAD_ETAG_MAX]; /* of its bytes; "": it is gone */
+    bool gone;
+    uint64_t has;             /* bit i: nodes[i] has said that it has it */
+    uint64_t refused;         /* the same: that it does not take it */
+    uint16_t why_node;        /* the last that refused it, */
+    char why[SPREAD_WHY_MAX]; /* and why */
+    /* a newer one that is not here */
+    struct stamp wanted;
+    usec_t wanted_us; /* asked for, last */
+    bool wrong;       /* it came, and was refused */
+};
+
+enum spread_word_kind {
+    SPREAD_HAVE = 1, /* rows of uid, stamp, etag, gone: these are newest here */
+    SPREAD_HAS,      /* rows of uid, stamp: so it is here too */
+    SPREAD_WANT,     /* rows of uid */
+    SPREAD_FILE,     /* uid, stamp, etag, text */
+    SPREAD_REFUSED,  /* uid, stamp, text: why */
+    SPREAD_WORDS
+};
+struct spread_ops {
+    void (*tell)(void *arg, uint16_t node, struct span word);
+    bool (*there)(void *arg, uint16_t node);
+    uint64_t (*next_term)(void *arg, uint64_t above);
+    /* The etag of the stream's file as it lies here; "": there is none. false: it is not a file that can be
+     * pushed. */
+    bool (*look)(void *arg, const char *uid, char ret_etag[static SPREAD_ETAG_MAX]);
+    bool (*read)(void *arg, const char *uid, struct buf *ret);
+    /* To be stored, now or soon: spread_stored is told. text.p NULL: it goes. */
+    void (*store)(void *arg, const struct spread_file *f, struct span text);
+    void (*changed)(void *arg); /* versions: to be kept */
+};
+
+struct spread {
+    const struct spread_ops *ops;
+    void *arg;
+    uint16_t self;
+    uint64_t boot;
+    uint16_t nodes[SPREAD_NODES_MAX]; /* the others */
+    usec_t told_us[SPREAD_NODES_MAX]; /* when each was told what it may lack */
+    unsigned rounds[SPREAD_NODES_MAX];
+    size_t n_nodes;
+    struct map files; /* uid -> struct spread_file */
+    size_t fetching;
+    uint64_t taken, refused; /* so far */
+};
+
+void spread_init(struct spread *s, const struct spread_ops *ops, void *arg, uint16_t self, uint64_t boot);
+void spread_done(struct spread *s);
+void spread_nodes(struct spread *s, const uint16_t *others, size_t n); /* has and refused are asked anew */
+/* This node's file is what all shall have; gone: none of them. false: it cannot be pushed. */
+bool spread_push(struct spread *s, const char *uid, bool gone, usec_t now_us);
+void spread_heard(struct spread *s, uint16_t from, struct span word, usec_t now_us);
+/* What was given to store; why NULL: it is stored, and its etag is so. */
+void spread_stored(
+    struct spread *s, const char *uid, const struct stamp *stamp, const char *etag, const char *why);
+void spread_tick(struct spread *s, usec_t now_us);
+/* Everybody who is there has said what he does with it. */
+bool spread_settled(const struct spread *s, const char *uid);
+uint64_t spread_bit(const struct spread *s, uint16_t node); /* 0: none of the others */
+const struct spread_file *spread_file(
+    const struct spread *s, const char *uid); /* NULL: it was never pushed */
+/* Versions as they are kept. */
+void spread_pack(const struct spread *s, struct packer *p);
+bool spread_read(struct spread *s, const struct packed *v);
+
+#endif
