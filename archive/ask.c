@@ -14,21 +14,21 @@
 #define ROW_BYTES  8192
 
 const struct ask_command ask_commands[] = {
-    {"archive list", 0, 1, NULL, work_list, sizeof(struct work_list), NULL},
-    {"archive plan", 0, 1, NULL, work_plan, sizeof(struct plan), work_plan_done},
-    {"archive delete", 3, 3, keeper_ask_delete, work_delete, sizeof(struct work_delete), NULL},
-    {"archive lock", 3, 4, keeper_ask_lock, work_locked, 0, NULL},
-    {"archive unlock", 2, 2, keeper_ask_unlock, work_locked, 0, NULL},
-    {"archive locks", 0, 1, keeper_ask_locks, NULL, 0, NULL},
-    {"archive ranges", 3, 3, keeper_ask_look, work_look_ranges, sizeof(struct work_look), NULL},
-    {"archive segments", 4, 4, keeper_ask_look, work_look_segments, sizeof(struct work_look), NULL},
-    {"act promise", 1, 1, keeper_ask_promise, work_promise, 0, NULL},
-    {"act did", 1, 1, keeper_ask_promise, work_did, 0, NULL},
-    {"archive reread", 3, 4, NULL, work_reread, 0, NULL},
-    {"archive restore", 1, 2, NULL, work_restore, sizeof(struct work_restore), NULL},
-    {"archive vacuum", 0, 3, keeper_ask_complete, work_vacuum, sizeof(struct work_vacuum), NULL},
-    {"storage clock", 1, 1, NULL, work_clock_accept, 0, NULL},
-    {"events", 0, 4, work_events_begin, work_events_step, sizeof(struct work_events_list), NULL},
+    {"archive list", 0, 1, NULL, work_list, sizeof(struct work_list), NULL, false},
+    {"archive plan", 0, 1, NULL, work_plan, sizeof(struct plan), work_plan_done, false},
+    {"archive delete", 3, 3, keeper_ask_delete, work_delete, sizeof(struct work_delete), NULL, false},
+    {"archive lock", 3, 4, keeper_ask_lock, work_locked, 0, NULL, false},
+    {"archive unlock", 2, 2, keeper_ask_unlock, work_locked, 0, NULL, false},
+    {"archive locks", 0, 1, keeper_ask_locks, NULL, 0, NULL, false},
+    {"archive ranges", 3, 3, keeper_ask_look, work_look_ranges, sizeof(struct work_look), NULL, false},
+    {"archive segments", 4, 4, keeper_ask_look, work_look_segments, sizeof(struct work_look), NULL, false},
+    {"act promise", 1, 1, keeper_ask_promise, work_promise, 0, NULL, false},
+    {"act did", 1, 1, keeper_ask_promise, work_did, 0, NULL, false},
+    {"archive reread", 3, 4, NULL, work_reread, 0, NULL, false},
+    {"archive restore", 1, 2, NULL, work_restore, sizeof(struct work_restore), NULL, false},
+    {"archive vacuum", 0, 3, keeper_ask_complete, work_vacuum, sizeof(struct work_vacuum), NULL, true},
+    {"storage clock", 1, 1, NULL, work_clock_accept, 0, NULL, false},
+    {"events", 0, 4, work_events_begin, work_events_step, sizeof(struct work_events_list), NULL, false},
 };
 const size_t ask_commands_n = ARRAY_N(ask_commands);
 

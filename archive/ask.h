@@ -46,6 +46,7 @@ struct ask_command {
     bool (*step)(struct work *w, struct answer *a); /* true: there is more to do; NULL: no storage is asked */
     size_t state;                                   /* bytes of a->state, zeroed; freed with it */
     void (*done)(void *state);                      /* before that; NULL: there is nothing to do */
+    bool unwritten; /* of a stream that is not configured any more: once nobody writes it */
 };
 extern const struct ask_command ask_commands[];
 extern const size_t ask_commands_n;

@@ -4,6 +4,7 @@
 
 #define ASKS_MAX   64             /* at a time: the master has fewer sessions */
 #define QUEUE_MOST (1u << 20)     /* bytes the master has not read: then pages wait here */
+#define WRITER_US  (5 * US_PER_S) /* a worker has ended by then, or is killed */
 #define ALIVE_US   (5 * US_PER_S) /* nothing to say for so long: an empty page says that it goes on */
 
 struct page {
@@ -66,7 +67,7 @@ static bool go_on(struct keeper_ask *q)
         list_remove(&page->link);
         mem_free(page);
     }
-    if (ch && (q->n_parts > 0 || !list_empty(&q->pages))) return false;
+    if (ch && (q->n_parts > 0 || q->waits_us > 0 || !list_empty(&q->pages))) return false;
     if (ch) send_end(q, ch);
     ask_free(q);
     return true;
@@ -145,19 +146,6 @@ void keeper_ask_silent(struct store *s)
     }
 }
 
-void keeper_ask_tick(struct keeper *k)
-{
-    struct channel *ch = child_control(k->child);
-
-    LIST_EACH(&k->asks, link)
-    {
-        struct keeper_ask *q = LIST_ITEM(link, struct keeper_ask, link);
-
-        if (go_on(q) || !ch) continue;
-        if (loop_now_us(k->loop) - q->said_us >= ALIVE_US) send_rows(q, ch, 0, SPAN_NONE);
-    }
-}
-
 void keeper_ask_done(struct keeper *k)
 {
     LIST_EACH(&k->asks, link) ask_free(LIST_ITEM(link, struct keeper_ask, link));
@@ -207,6 +195,46 @@ static void ask_storages(struct keeper_ask *q)
     }
 }
 
+/* Its last segment is on its way to the index while a stream that was taken away is still being written. */
+static usec_t waits_until(const struct keeper_ask *q)
+{
+    const struct ask *a = &q->answer.ask;
+    struct keeper *k = q->keeper;
+
+    if (!a->command->unwritten || a->n_args == 0 || !a->args[0][0]) return 0;
+    if (map_get(&k->keeping, span_of(a->args[0])) || !keeper_is_written(k, a->args[0])) return 0;
+    return loop_now_us(k->loop) + WRITER_US;
+}
+
+/* true: it was at its end at once, and has gone. */
+static bool look_at_writer(struct keeper_ask *q)
+{
+    bool written = keeper_is_written(q->keeper, q->answer.ask.args[0]);
+
+    if (q->waits_us == 0 || (written && loop_now_us(q->keeper->loop) < q->waits_us)) return false;
+    q->waits_us = 0;
+    ask_storages(q);
+    return go_on(q);
+}
+
+void keeper_ask_unwritten(struct keeper *k)
+{
+    LIST_EACH(&k->asks, link)(void) look_at_writer(LIST_ITEM(link, struct keeper_ask, link));
+}
+
+void keeper_ask_tick(struct keeper *k)
+{
+    struct channel *ch = child_control(k->child);
+
+    LIST_EACH(&k->asks, link)
+    {
+        struct keeper_ask *q = LIST_ITEM(link, struct keeper_ask, link);
+
+        if (look_at_writer(q) || go_on(q) || !ch) continue;
+        if (loop_now_us(k->loop) - q->said_us >= ALIVE_US) send_rows(q, ch, 0, SPAN_NONE);
+    }
+}
+
 static void refuse(struct keeper *k, uint64_t id, const char *text)
 {
     struct channel *ch = child_control(k->child);
@@ -239,7 +267,10 @@ int keeper_ask(struct keeper *k, struct incoming *in)
     list_push(&k->asks, &q->link);
     if (ask.command->begin) q->answer.code = ask.command->begin(k, &q->answer);
     answer_flush(&q->answer);
-    if (ask.command->step && q->answer.code == CTL_OK) ask_storages(q);
+    if (ask.command->step && q->answer.code == CTL_OK) {
+        q->waits_us = waits_until(q);
+        if (q->waits_us == 0) ask_storages(q);
+    }
     (void)go_on(q);
     return 0;
 }

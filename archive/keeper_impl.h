@@ -63,6 +63,7 @@ struct keeper_ask {
     size_t n_parts, rows;
     struct list pages; /* that the master has no room for yet */
     usec_t said_us;    /* something to the master, last */
+    usec_t waits_us;   /* until then for a writer to end; 0: its storages are asked */
 };
 
 struct keeper {
@@ -93,6 +94,8 @@ void keeper_folder(struct store *s, const char *uid, int fd, int err);
 void keeper_stored(struct keeper *k, const char *uid, uint64_t id);
 /* A storage goes: nobody may name it any more. */
 void keeper_forget(struct keeper *k, const struct store *s);
+/* Does a worker write this stream? */
+bool keeper_is_written(struct keeper *k, const char *uid);
 /* Messages of the master. 0, or -EPROTO. */
 int keeper_peer(struct keeper *k, struct incoming *in);
 int keeper_peer_gone(struct keeper *k, struct incoming *in);
@@ -105,6 +108,8 @@ void keeper_ask_answered(struct store *s, uint64_t id, int code, const char *tex
 /* A storage hangs, ends or goes: it will not answer what it was asked. */
 void keeper_ask_silent(struct store *s);
 void keeper_ask_tick(struct keeper *k);
+/* A worker has gone: who waited for that is asked now. */
+void keeper_ask_unwritten(struct keeper *k);
 void keeper_ask_done(struct keeper *k);
 
 /* --- keeper_events.c --- */

@@ -135,14 +135,22 @@ void keeper_serve(struct keeper *k)
     LIST_EACH(&k->peers, link) serve(LIST_ITEM(link, struct peer, link));
 }
 
+bool keeper_is_written(struct keeper *k, const char *uid)
+{
+    return find_peer(k, uid) != NULL;
+}
+
 static void peer_free(struct peer *p)
 {
+    struct keeper *k = p->keeper;
+
     if (p->store && p->store->disk) disk_look(p->store->disk, p->uid, true);
     if (p->open_store && p->open_store != p->store && p->open_store->disk)
         disk_look(p->open_store->disk, p->uid, true);
     list_remove(&p->link);
     channel_free(p->ch);
     mem_free(p);
+    keeper_ask_unwritten(k);
 }
 
 static int archive_ask(struct peer *p, const struct packed *body)

@@ -201,6 +201,7 @@ bool work_vacuum(struct work *w, struct answer *a)
     int err = 0;
 
     if (!v->counted) {
+        work_commit(w); /* what was closed a moment ago */
         err = count_all(w, q, v);
     } else if (v->busy) {
         v->busy = look_page(w, v, yes, &err);

@@ -54,6 +54,8 @@ void tell_gone(struct stream *s)
         struct packer *p;
 
         if (!ch || (s->probe && rows[i].to != SERVICE_CONNECTOR)) continue;
+        /* A worker closes its segment yet: the end of its socket tells the keeper. */
+        if (rows[i].type == MSG_KEEP_PEER_GONE && s->proc.pid > 0) continue;
         p = channel_begin(ch, rows[i].type, 1);
         pack_kv_text(p, "uid", s->uid);
         channel_end(ch, NULL, 0);

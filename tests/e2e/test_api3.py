@@ -286,6 +286,28 @@ def test_locks_and_footage(site):
     a.call("streams/cam/footage", "DELETE", status=400)
 
 
+def test_a_stream_goes_with_its_footage(site):
+    """The open segment too, whether asked in today's manner or in that of the first generation; what is locked stays."""
+    server, a, cam = site
+    streams = {"goes": "streams/{}?footage=delete", "went": None, "held": "streams/{}?footage=delete"}
+    for uid in streams:
+        a.call(f"streams/{uid}", "PUT", {"stream-url": cam.url(), "dvr-enable": True, "dvr-chunk": "1h"})
+    for uid in streams:
+        server.wait_recording(uid)
+    a.call("streams/held/locks", "POST", {"from": time.time() - 60, "to": time.time() + 60}, 201)
+    a.call("streams/goes?footage=all", "DELETE", status=400)
+    for uid, path in streams.items():
+        if path:
+            gone = a.call(path.format(uid), "DELETE")["footage"]
+            assert (gone["segments"], gone["locked"]) == ((0, 1) if uid == "held" else (1, 0)), uid
+        else:
+            assert api(server, f"streams/{uid}/?erase_dvr=true", "DELETE", None, {"Authorization": a.token})[0] == 200
+    left = [(row["uid"], row["segments"]) for row in server.rows("archive", "list") if row["uid"] in streams and row["segments"]]
+    assert left == [("held", 1)]
+    for uid in ("goes", "went"):
+        wait_for("its file is gone", lambda uid=uid: not list((server.path / "archive" / uid).rglob("*.mp4")))
+
+
 def test_events(site):
     server, a, cam = site
     event = a.call("streams/cam/events", "POST", {"kind": "door", "start": time.time() - 1, "end": time.time(), "payload": "<b>&"}, 201)

@@ -143,14 +143,24 @@ local function write(kind)
     end
 end
 
+-- Its footage goes with it where that is asked for, the segment that was open too; what is locked stays.
 local function delete(request, path)
     local args, wrong = http.query(request, { validate = "boolean", footage = "text" })
     if not args then return wrong end
-    if args.footage and args.footage ~= "keep" then
-        return http.problem(422, "footage-stays",
-            "Footage is deleted by DELETE /api/v3/streams/{uid}/footage before, or by msctl archive vacuum behind it.")
+    if args.footage and args.footage ~= "keep" and args.footage ~= "delete" then
+        return select(2, http.bad_argument("footage", "footage: keep or delete."))
     end
-    return edits.one(request, { kind = "remove", uid = path.uid }, args.validate)
+    local gone = edits.one(request, { kind = "remove", uid = path.uid }, args.validate)
+    if args.footage ~= "delete" or args.validate or gone.status ~= 200 then return gone end
+    local rows, refused = http.change("archive vacuum", path.uid, "yes")
+    if not rows then return refused end
+    local value, footage = ms.parse(gone.body), { segments = 0, locked = 0 }
+    for _, row in ipairs(rows) do
+        footage.segments = footage.segments + (row.deleted or 0)
+        footage.locked = footage.locked + (row.locked or 0)
+    end
+    value.footage = footage
+    return http.answer(200, value, gone.headers)
 end
 
 local KINDS = { replace = "replace", merge = "merge", delete = "remove" }
