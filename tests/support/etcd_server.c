@@ -1,0 +1,85 @@
+#include "tests/support/etcd_server.h"
+#include "common/base/err.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PROGRAM "/usr/bin/etcd"
+
+static uint16_t free_port(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    must(fd >= 0 && bind(fd, (struct sockaddr *)&at, len) == 0 &&
+        getsockname(fd, (struct sockaddr *)&at, &len) == 0);
+    close(fd);
+    return ntohs(at.sin_port);
+}
+
+static _Noreturn void run(const struct etcd_server *s)
+{
+    char peer[64], cluster[80];
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    dup2(null, 0);
+    dup2(null, 1);
+    dup2(null, 2);
+    snprintf(peer, sizeof(peer), "http://127.0.0.1:%u", s->peer_port);
+    snprintf(cluster, sizeof(cluster), "default=%s", peer);
+    execl(PROGRAM, PROGRAM, "--data-dir", s->dir, "--listen-client-urls", s->url, "--advertise-client-urls",
+        s->url, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster",
+        cluster, (char *)NULL);
+    _exit(127);
+}
+
+void etcd_server_start(struct etcd_server *s)
+{
+    s->pid = fork();
+    must(s->pid >= 0);
+    if (s->pid == 0) run(s);
+}
+
+bool etcd_server_new(struct etcd_server *s)
+{
+    *s = (struct etcd_server){.pid = 0};
+    if (access(PROGRAM, X_OK) != 0) return false;
+    snprintf(s->dir, sizeof(s->dir), "/tmp/etcd-test-XXXXXX");
+    must(mkdtemp(s->dir) != NULL);
+    s->port = free_port();
+    s->peer_port = free_port();
+    snprintf(s->url, sizeof(s->url), "http://127.0.0.1:%u", s->port);
+    etcd_server_start(s);
+    return true;
+}
+
+void etcd_server_kill(struct etcd_server *s)
+{
+    if (s->pid <= 0) return;
+    kill(s->pid, SIGKILL);
+    waitpid(s->pid, NULL, 0);
+    s->pid = 0;
+}
+
+void etcd_server_done(struct etcd_server *s)
+{
+    pid_t pid;
+
+    etcd_server_kill(s);
+    if (s->dir[0] == 0) return;
+    pid = fork();
+    if (pid == 0) {
+        execl("/bin/rm", "rm", "-rf", s->dir, (char *)NULL);
+        _exit(127);
+    }
+    waitpid(pid, NULL, 0);
+    s->dir[0] = 0;
+}
