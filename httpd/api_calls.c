@@ -111,13 +111,15 @@ void api_calls_said(void *arg, struct master_answer *a)
 }
 
 /* What a command of msctl's asks of the master; `changes`: the lists of streams are not what they were. */
-static void ask_server(const struct lua_call *c, const struct packed *args)
+/* apart: it is about no stream. */
+static void ask_server(const struct lua_call *c, const struct packed *args, bool apart)
 {
     const struct packed *body = packed_get(args, "body");
     const struct master_question q = {.cmd = packed_str(args, "cmd"),
         .args = packed_get(args, "args"),
         .body = packed_kind(body) == PACKED_NIL ? NULL : body,
-        .caller = c->caller};
+        .caller = c->caller,
+        .apart = apart};
     struct lua_call *own = mem_dup(c, sizeof(*c));
 
     if (master_ask(calls.master, &q, api_calls_said, own)) return;
@@ -134,7 +136,7 @@ static void call_server(const struct lua_call *c, const struct packed *args)
 
     for (size_t i = 0; i < ARRAY_N(reads); i++)
         if (span_is(packed_str(args, "cmd"), reads[i])) {
-            ask_server(c, args);
+            ask_server(c, args, false);
             return;
         }
     lua_call_failed(c, "there is no such command, or it changes something (server.change)");
@@ -143,7 +145,7 @@ static void call_server(const struct lua_call *c, const struct packed *args)
 /* These have calls of their own, which say who may. */
 static bool is_apart(struct span cmd)
 {
-    static const char *const names[] = {"api account", "api token"};
+    static const char *const names[] = {"api account", "api token", "api layout", "api signing", "api setup"};
 
     for (size_t i = 0; i < ARRAY_N(names); i++)
         if (span_starts(cmd, span_of(names[i]))) return true;
@@ -157,7 +159,21 @@ static void call_change(const struct lua_call *c, const struct packed *args)
         return;
     }
     stream_rows_drop(calls.rows);
-    ask_server(c, args);
+    ask_server(c, args, false);
+}
+
+/* What people keep: the master holds each to his own. Keys are a root's alone. */
+static void call_people(const struct lua_call *c, const struct packed *args)
+{
+    struct span cmd = packed_str(args, "cmd");
+    bool keys = span_starts(cmd, SPAN_LIT("api signing"));
+    const char *refused = keys ? people_refused(c->caller, !span_is(cmd, "api signing keys")) : NULL;
+
+    if (!c->caller || !(keys || span_starts(cmd, SPAN_LIT("api layout")))) refused = "forbidden";
+    if (refused)
+        lua_call_failed(c, refused);
+    else
+        ask_server(c, args, true);
 }
 
 /* --- lists of streams --- */
@@ -300,6 +316,7 @@ const struct lua_row api_calls[] = {
     {"accounts", 1u << LUAHOST_API3, false, people_list},
     {"account.set", 1u << LUAHOST_API3, true, people_set},
     {"account.remove", 1u << LUAHOST_API3, true, people_remove},
+    {"people", 1u << LUAHOST_API3, true, call_people},
     {"token.mint", BOTH | LUAHOST_PLUGINS, false, token_mint_call}, /* twice made, one is given away */
     {"tokens", 1u << LUAHOST_API3, false, token_list},
     {"token.create", 1u << LUAHOST_API3, true, token_create},

@@ -7,8 +7,8 @@
  *   streams.list   a question of stream_rows.h: a page of streams, as a number that the script answers with
  *                  ({ held = number }, no body); with as_text: as JSON text
  *   stream.tracks  a uid: its tracks (api_tracks.h)
- *   token...       token_calls.h
- *   account...     people_calls.h
+ *   people         as server.change: commands "api layout...", and of a root "api signing..."; refused:
+ * forbidden, confirm token...       token_calls.h account...     people_calls.h
  *
  * Which commands it may ask is the master's to say. Tests: tests/e2e/test_api.py. */
 #ifndef HTTPD_API_CALLS_H

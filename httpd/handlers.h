@@ -30,6 +30,9 @@ void serve_events(struct http *h);
 /* signin.c */
 void serve_session(struct http *h);
 
+/* setup.c */
+void serve_setup(struct http *h);
+
 /* live_hls.c, live_low.c, live_mp4.c, live_ts.c, preview.c */
 void serve_master(struct http *h);
 void serve_media_playlist(struct http *h);

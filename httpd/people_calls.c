@@ -260,6 +260,16 @@ void people_list(const struct lua_call *c, const struct packed *args)
         ask_plain(c, "api accounts", SPAN_NONE);
 }
 
+struct loop *people_loop(void)
+{
+    return people.loop;
+}
+
+bool people_knows(const char *name)
+{
+    return people.auth && account_of(people.auth, name);
+}
+
 void people_auth(struct auth *a)
 {
     auth_unref(people.auth);

@@ -23,6 +23,9 @@ struct server;
 void people_start(struct loop *l, struct server *server, struct master_asks *master);
 /* The accounts from now on; takes the reference. */
 void people_auth(struct auth *a);
+/* For setup.c: the main loop, and whether an account of this name has come. */
+struct loop *people_loop(void);
+bool people_knows(const char *name);
 /* NULL, or the word: accounts and keys are for a root that is for all streams. */
 const char *people_refused(const struct caller *c, bool changes);
 

@@ -11,6 +11,7 @@
  * /<uid>/, /live/<uid>/ and /dvr/<uid>/. */
 static const struct route table[] = {
     {"/api/v3/session", ROUTE_API, ROUTE_PANEL | ROUTE_BODY, ACCESS_PAGE, ROAD_PAGE, serve_session},
+    {"/api/v3/setup", 1u << HTTP_POST, ROUTE_PANEL | ROUTE_BODY, ACCESS_PAGE, ROAD_PAGE, serve_setup},
     {"/api/v3/events/stream", ROUTE_GET, ROUTE_PANEL, ACCESS_PAGE, ROAD_PAGE, serve_events},
     {"/api/v3/openapi.json", ROUTE_GET, ROUTE_PANEL, ACCESS_PAGE, ROAD_PAGE, serve_openapi},
     {"/api/v3/**", ROUTE_API | 1u << HTTP_PATCH, ROUTE_PANEL | ROUTE_BODY | ROUTE_V3, ACCESS_PAGE, ROAD_PAGE,

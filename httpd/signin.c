@@ -9,12 +9,11 @@
 #include "httpd/json.h"
 #include "httpd/password.h"
 #include "httpd/problem.h"
+#include "httpd/sign_fields.h"
 #include "httpd/signins.h"
 #include "httpd/who.h"
 #include "common/base/mem.h"
-#include "common/wire/json.h"
 
-#define BODY_MAX   4096
 #define ANSWER_MAX 8192
 #define COOKIE_MAX 200
 #define OPEN_BANNER                                                                                          \
@@ -112,10 +111,11 @@ static void not_signed_in(struct http *h)
 
     who_peer(h, &peer, &secure);
     may = who_may_sign_in(h, &peer, secure);
-    why = auth->accounts.n == 0
-        ? "there is no account yet: name one in [[[users]]] or [[[accounts]]] of media-server.ini"
-        : may ? "sign in: POST /api/v3/session"
-              : "from this address nobody may sign in: use TLS, or see cpanel-whitelist";
+    why = auth->accounts.n == 0 ? "there is no account yet: make the first one with the secret in the "
+                                  "server's log (POST /api/v3/setup), or name "
+                                  "one in [[[accounts]]] of media-server.ini"
+        : may                   ? "sign in: POST /api/v3/session"
+                                : "from this address nobody may sign in: use TLS, or see cpanel-whitelist";
     problem_answer(h, 401,
         auth->accounts.n == 0 ? "no-account"
             : may             ? "signed-out"
@@ -132,39 +132,9 @@ static void refuse(struct http *h, const struct addr *peer, struct span user)
     problem_answer(h, 401, "wrong", NULL, "user or password is wrong");
 }
 
-/* What was sent, decoded into mem. at: behind how many bytes it is no JSON. */
-struct fields {
-    struct span user, password;
-    size_t n, at;
-    bool bad;
-    uint8_t mem[BODY_MAX];
-};
-
-static void read_fields(struct span body, struct fields *f)
-{
-    struct wr w = wr_of(f->mem, sizeof(f->mem));
-    struct json j = json_of(body);
-    struct json_item item;
-
-    *f = (struct fields){.n = 0};
-    while (json_next(&j, &item)) {
-        struct span *to = span_is(item.key, "user") ? &f->user
-            : span_is(item.key, "password")         ? &f->password
-                                                    : NULL;
-        size_t from = w.n;
-
-        if (item.type == JSON_END || (item.depth == 0 && item.type == JSON_OBJECT)) continue;
-        f->n++;
-        if (!to || to->p || item.depth != 1 || item.type != JSON_TEXT) continue;
-        if (json_read_text(&w, item.text)) *to = span(f->mem + from, w.n - from);
-    }
-    f->bad = j.bad || body.n == 0;
-    f->at = body.n - j.rest.n;
-}
-
 static void looked_at(struct http *h, enum password result, const struct account *a)
 {
-    struct fields f;
+    struct sign_fields f;
     struct addr peer;
     bool secure;
 
@@ -173,7 +143,7 @@ static void looked_at(struct http *h, enum password result, const struct account
         return;
     }
     who_peer(h, &peer, &secure);
-    read_fields(buf_span(&h->ask->body), &f);
+    sign_fields_read(buf_span(&h->ask->body), &f);
     refuse(h, &peer, f.user);
     explicit_bzero(&f, sizeof(f));
 }
@@ -195,13 +165,13 @@ static void check(struct http *h, const struct addr *peer, struct span user, str
 static void sign_in(struct http *h, const struct addr *peer)
 {
     struct span body = buf_span(&h->ask->body);
-    struct fields f;
+    struct sign_fields f;
 
-    if (body.n > BODY_MAX) {
+    if (body.n > SIGN_BODY_MAX) {
         problem_answer(h, 413, "too-large", NULL, "a name and a password are shorter");
         return;
     }
-    read_fields(body, &f);
+    sign_fields_read(body, &f);
     if (f.bad)
         problem_answer(h, 400, "malformed", NULL, "this is no JSON, behind byte %zu", f.at);
     else if (f.n == 2 && f.user.p && f.password.p)
@@ -209,13 +179,6 @@ static void sign_in(struct http *h, const struct addr *peer)
     else
         problem_answer(h, 422, "fields", NULL, "send an object of two texts: user and password");
     explicit_bzero(&f, sizeof(f));
-}
-
-static bool is_json(struct http *h)
-{
-    if (span_istarts(head_get(&h->ask->req.head, "Content-Type"), "application/json")) return true;
-    problem_answer(h, 415, "type", NULL, "send application/json");
-    return false;
 }
 
 static void post(struct http *h)
@@ -226,7 +189,7 @@ static void post(struct http *h)
     who_peer(h, &peer, &secure);
     if (who_is_foreign(h))
         problem_answer(h, 403, "foreign", NULL, "a page of another site cannot sign in here");
-    else if (!is_json(h))
+    else if (!sign_is_json(h))
         return;
     else if (!who_may_sign_in(h, &peer, secure)) {
         say(h, NULL, SPAN_NONE, "sign in", "refused");
@@ -264,7 +227,7 @@ static void confirm(struct http *h)
     const struct account *found;
     enum password result;
     struct addr peer;
-    struct fields f;
+    struct sign_fields f;
     bool secure;
 
     who_peer(h, &peer, &secure);
@@ -272,8 +235,8 @@ static void confirm(struct http *h)
         problem_answer(h, 409, "no-session", NULL, "only who has signed in shows a password again");
         return;
     }
-    if (!is_json(h) || who_is_throttled(h, &peer)) return;
-    read_fields(span_sub(buf_span(&h->ask->body), 0, BODY_MAX), &f);
+    if (!sign_is_json(h) || who_is_throttled(h, &peer)) return;
+    sign_fields_read(span_sub(buf_span(&h->ask->body), 0, SIGN_BODY_MAX), &f);
     if (f.bad || f.n != 1 || !f.password.p) {
         problem_answer(h, f.bad ? 400 : 422, f.bad ? "malformed" : "fields", NULL,
             "send an object of one text: password");

@@ -10,7 +10,8 @@ static bool only_reads(const char *cmd)
         "archive list", "cluster", "cluster streams", "api exports", "archive plan", "archive locks",
         "archive ranges", "archive segments", "token revoked", "stream check", "audit", "api audit",
         "api streams", "api stream", "api config", "api revisions", "api revision", "api server",
-        "api history", "api keys", "api probe", "api tokens", "api accounts", "config show", "config check"};
+        "api history", "api keys", "api probe", "api tokens", "api accounts", "api layouts", "api layout get",
+        "api signing keys", "config show", "config check"};
 
     for (size_t i = 0; i < ARRAY_N(names); i++)
         if (strcmp(names[i], cmd) == 0) return true;

@@ -218,13 +218,16 @@ static int run_remove(struct session *s)
     const struct conf_module *m = &s->m->conf->module;
     struct change c = {.n = 0};
     struct found a;
+    int code;
 
     if (!account_named(m, s->args[0], &a)) return refuse(s, CTL_NOT_FOUND, "no such account");
     if (is_root(m, &a) && !others_are_root(m, a.name))
         return refuse(s, CTL_FAILED, "this is the last root account");
     add(&c, a.of_role ? USERS : ACCOUNTS, a.of_role ? conf_role_word(a.role) : a.name, NULL);
     add(&c, CAMERAS, s->args[0], NULL);
-    return apply(s, &c, "account");
+    code = apply(s, &c, "account");
+    if (code == CTL_OK) layouts_forget(&s->m->layouts, s->args[0]);
+    return code;
 }
 
 const struct command commands_people[] = {

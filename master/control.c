@@ -262,8 +262,10 @@ static bool api_may(struct span name)
         "api audit", "storage list", "logs", "restart", "record", "pause", "resume", "broadcast",
         "archive vacuum", "event", "events", "archive list", "archive lock", "archive unlock",
         "archive locks", "archive delete", "archive ranges", "archive segments", "stream create",
-        "stream set", "stream check", "stream remove", "api accounts", "api account set",
-        "api account remove", "api token create", "api tokens", "api token revoke", "config show"};
+        "stream set", "stream check", "stream remove", "api layouts", "api layout get", "api layout put",
+        "api layout remove", "api signing keys", "api signing rotate", "api signing remove", "api setup",
+        "api accounts", "api account set", "api account remove", "api token create", "api tokens",
+        "api token revoke", "config show"};
 
     for (size_t i = 0; i < ARRAY_N(names); i++)
         if (span_is(name, names[i])) return true;
@@ -282,7 +284,8 @@ static const struct command *command_of(struct span name)
         {commands_edits, n_commands_edits}, {commands_server, n_commands_server},
         {commands_exports, n_commands_exports}, {commands_tokens, n_commands_tokens},
         {commands_cluster, n_commands_cluster}, {commands_audit, n_commands_audit},
-        {commands_people, n_commands_people}};
+        {commands_people, n_commands_people}, {commands_layouts, n_commands_layouts},
+        {commands_keys, n_commands_keys}, {commands_setup, n_commands_setup}};
 
     for (size_t i = 0; i < ARRAY_N(lists); i++)
         for (size_t k = 0; k < lists[i].n; k++)

@@ -121,6 +121,12 @@ extern const struct command commands_audit[]; /* commands_audit.c */
 extern const size_t n_commands_audit;
 extern const struct command commands_people[]; /* commands_people.c */
 extern const size_t n_commands_people;
+extern const struct command commands_keys[]; /* commands_keys.c */
+extern const size_t n_commands_keys;
+extern const struct command commands_layouts[]; /* commands_layouts.c */
+extern const size_t n_commands_layouts;
+extern const struct command commands_setup[]; /* setup.c */
+extern const size_t n_commands_setup;
 extern const struct command commands_tokens[]; /* commands_tokens.c */
 extern const size_t n_commands_tokens;
 

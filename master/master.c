@@ -104,6 +104,7 @@ static void say_ready(struct master *m)
 {
     if (m->ready || m->stopping) return;
     m->ready = true;
+    setup_offer(m);
     log_note("ready", "streams=%zu ms=%lld", m->conf->n_streams,
         (long long)((clock_mono_us() - m->started_us) / US_PER_MS));
     notify_ready(&m->notify, m->conf->n_streams);
@@ -138,6 +139,7 @@ static void check(struct loop_timer *t)
     storages_check(&m->storages);
     record_said(m);
     tokens_check(m);
+    layouts_check(&m->layouts);
     exports_check(m);
     fleet_windows(m);
     certs_check(&m->certs, services_channel(m, SERVICE_HTTPD), now_us, clock_wall_us());
@@ -292,6 +294,9 @@ static int open_state(struct master *m)
     err = tokens_open(&m->tokens, m->state_dir);
     if (err < 0) log_error("state-dir-read", "file=revoked err=%s", log_q(span_of(err_text(err))));
     if (err < 0) return err;
+    err = layouts_open(&m->layouts, m->state_dir);
+    if (err < 0) log_error("state-dir-read", "file=layouts err=%s", log_q(span_of(err_text(err))));
+    if (err < 0) return err;
     err = exports_open(&m->exports, m->state_dir);
     if (err < 0) log_error("state-dir-read", "file=exports err=%s", log_q(span_of(err_text(err))));
     open_revisions(m);
@@ -356,6 +361,7 @@ static void close_all(struct master *m)
     storages_done(&m->storages);
     record_close(&m->record);
     tokens_close(&m->tokens);
+    layouts_close(&m->layouts);
     revisions_close(&m->revisions);
     exports_close(&m->exports);
     audit_close(&m->audit);

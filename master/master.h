@@ -27,6 +27,7 @@
 #include "master/keeps.h"
 #include "master/lines.h"
 #include "master/machine.h"
+#include "master/layouts.h"
 #include "master/listeners.h"
 #include "master/notify.h"
 #include "master/probe.h"
@@ -34,6 +35,7 @@
 #include "master/revisions.h"
 #include "master/roles.h"
 #include "master/services.h"
+#include "master/setup.h"
 #include "master/storages.h"
 #include "master/tokens.h"
 
@@ -57,6 +59,8 @@ struct master {
     struct storages storages;
     struct record record;
     struct tokens tokens;
+    struct layouts layouts;
+    struct setup setup;
     struct revisions revisions;
     struct exports exports;
     struct audit audit;

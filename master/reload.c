@@ -102,6 +102,7 @@ static void apply(struct master *m, struct conf *after, const struct conf_diff *
         services_httpd_conf(m);
     cluster_conf(m);
     services_push_conf(m); /* their listener comes and goes with such streams */
+    setup_offer(m);
     conf_free(before);
 }
 

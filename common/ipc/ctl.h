@@ -117,6 +117,14 @@
  * - api account set NAME [WORD...]: behind CTL_BODY: a map of [role], [password] (as it is to be kept),
  * [cameras]; the words are for the audit log. A new one (text: created) needs role and password. CTL_FAILED:
  * it is the last root. api account remove NAME: no row.
+ * - api setup NAME: behind CTL_BODY: a map of secret, password (as it is to be kept). The first root account.
+ * Text: secret, name, password (wrong ones), over.
+ * - api layouts: a row each, one's own and the shared. name t, shared b, by t, at u. api layout get KIND
+ * NAME: that row, then rows of piece t. KIND: own, shared. api layout put KIND NAME: behind CTL_BODY: JSON as
+ * text. api layout remove KIND NAME. Text: name, layout, full, role.
+ * - api signing keys: a row each, as tokens are signed. id t, not_before u, not_after u (0: open), state t
+ * (signs, good, later, over). api signing rotate SECONDS: a new one signs, those before are good for so long;
+ * text: its id. api signing remove ID: no row.
  * - cluster: a row a node, this one first. node u, host t, state t (docs/cluster.md), since_s u, flags t
  * (self, drained, full, ending), streams u (that run), term u; of this one left u (still to be given away);
  * of others address t, paths t ("heard/all"), flaps u, sent u, received u, heard_ms u, clock_ms i (its clock

@@ -27,6 +27,8 @@ local PARTS = {
     require("modules.api.v3.people"),
     require("modules.api.v3.accounts"),
     require("modules.api.v3.tokens"),
+    require("modules.api.v3.keys"),
+    require("modules.api.v3.layouts"),
 }
 
 local routes = {}
