@@ -12,6 +12,7 @@
 #   make bench-latency  how late the picture is in Chromium, and what slow clients cost the others
 #   make bench-fanout   what many viewers cost: RTSP and HLS, beside nginx; and what slow clients cost them
 #   make bench-access   who may watch: the time of refusals, another key, taking back, guessing
+#   make bench-api      the API: 1,000 streams made and listed, their metrics, what playback has of 200 calls a second; and the panel
 #   make bench-panel    the control panel in Chromium with 1,000 cameras, and what live tiles cost
 #   make bench-archive  the archive's figures alone: index, check, archive HLS, TLS and HTTP/2
 #   make cluster-test  servers in network namespaces that die, are cut off and return (long; ROUNDS=50; root)
@@ -117,7 +118,7 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 TEST_LIBS := $(foreach r,tests/support scripts/msctl worker courier httpd httpd/rtsp httpd/picture httpd/luahost archive master master/cluster master/connector $(COMMON) tests/camera,$(call room_lib,$(r)))
 
-.PHONY: all demo check check-tsan unit e2e lint format bench bench-access bench-archive bench-latency bench-fanout bench-panel crash-kill crash-power crash-full crash-stall crash-delete cluster-test fuzz deps deps-test install clean help tests FORCE
+.PHONY: all demo check check-tsan unit e2e lint format bench bench-access bench-archive bench-latency bench-fanout bench-api bench-panel crash-kill crash-power crash-full crash-stall crash-delete cluster-test fuzz deps deps-test install clean help tests FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: $(BINS) $(CPANEL_LIBS)
@@ -233,6 +234,9 @@ bench-fanout: all $(BENCHES)
 
 bench-access: all $(BENCHES)
 	scripts/bench $(B) --only access $(BENCH_ARGS)
+
+bench-api: all
+	scripts/bench $(B) --only api,metrics,beside,panel $(BENCH_ARGS)
 
 bench-panel: all
 	scripts/bench $(B) --only panel $(BENCH_ARGS)

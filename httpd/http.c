@@ -299,6 +299,8 @@ static void route(struct http *h)
     a->session_id = http_session_id(&path);
     status = route_find(path, a->req.method, h->module, &a->match);
     if (status != 404 && a->session_id.n > 0 && !(a->match.route->flags & ROUTE_STREAM)) status = 404;
+    if (status != 404)
+        atomic_fetch_add_explicit(&h->hub->count.requests_of[a->match.route->road], 1, memory_order_relaxed);
     if (status == 404) {
         answer_error(h, 404, "nothing is here");
     } else if (a->req.method == HTTP_OPTIONS) {

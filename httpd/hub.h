@@ -42,6 +42,7 @@ enum hub_tls { HUB_TLS_STREAM, HUB_TLS_MODULE, HUB_TLS }; /* of which listeners 
 /* Counted by the hub, read by the main thread. */
 struct hub_count {
     _Atomic uint64_t requests, bytes_out;
+    _Atomic uint64_t requests_of[ROADS]; /* of HTTP, by the road of the URL */
     _Atomic uint32_t viewers;
 };
 

@@ -6,6 +6,7 @@
 #include "httpd/bytes.h"
 #include "httpd/handlers.h"
 #include "httpd/panel.h"
+#include "httpd/viewers.h"
 
 #define RELAXED(v) atomic_load_explicit(&(v), memory_order_relaxed)
 
@@ -202,6 +203,7 @@ struct gather {
         struct gather *g;
         struct hub *hub;
         struct buf text[FAMILIES];
+        uint32_t viewers[ROADS];
         bool bad;
     } part[];
 };
@@ -256,6 +258,33 @@ static void write_own(struct metrics *m, struct server *s)
     metrics_u64(m, "ms_viewer_multiplexed_requests", NULL, 0, atomic_load(&s->carried));
 }
 
+static void one_road(struct metrics *m, const char *family, unsigned road, uint64_t v)
+{
+    const struct metrics_label l = {"road", access_road_name((enum access_road)road)};
+
+    metrics_u64(m, family, &l, 1, v);
+}
+
+static void write_roads(struct metrics *m, const struct gather *g)
+{
+    const struct server *s = g->asker->server;
+
+    metrics_family(m, "ms_road_viewers", METRICS_GAUGE, "Who watches now, by road; players of HLS too.");
+    for (unsigned r = 0; r < ROADS; r++) {
+        uint64_t n = 0;
+
+        for (unsigned k = 0; k < s->n_hubs; k++) n += g->part[k].viewers[r];
+        one_road(m, "ms_road_viewers", r, n);
+    }
+    metrics_family(m, "ms_road_requests_total", METRICS_COUNTER, "Requests of HTTP, by the road of the URL.");
+    for (unsigned r = 0; r < ROADS; r++) {
+        uint64_t n = 0;
+
+        for (unsigned k = 0; k < s->n_hubs; k++) n += RELAXED(s->hubs[k].count.requests_of[r]);
+        one_road(m, "ms_road_requests_total", r, n);
+    }
+}
+
 static bool join(struct gather *g, struct buf *all)
 {
     struct server *s = g->asker->server;
@@ -268,6 +297,7 @@ static bool join(struct gather *g, struct buf *all)
             ok = ok && !g->part[k].bad && buf_put(all, buf_span(&g->part[k].text[i]));
     }
     write_own(&m, s);
+    write_roads(&m, g);
     pthread_mutex_lock(&s->metrics.lock);
     ok = ok && buf_put(all, span(s->metrics.text, s->metrics.n));
     pthread_mutex_unlock(&s->metrics.lock);
@@ -306,6 +336,7 @@ static void on_asked(struct hub *hub, void *arg)
     struct part *p = arg;
 
     write_streams(hub, p);
+    viewers_by_road(hub, p->viewers);
     hub_post(p->g->asker, on_part, p);
 }
 

@@ -108,6 +108,23 @@ static struct seen of_session(const struct session *s)
     return seen;
 }
 
+void viewers_by_road(struct hub *hub, uint32_t v[static ROADS])
+{
+    struct map_slot slot;
+
+    LIST_EACH(&hub->sessions.all, at)
+    {
+        const struct seen seen = of_session(LIST_ITEM(at, struct session, link));
+
+        for (unsigned r = 0; r < ROADS; r++) v[r] += (seen.roads & 1u << r) != 0;
+    }
+    for (size_t at = 0; map_next(&hub->streams, &at, &slot);) {
+        struct stream *st = slot.value;
+
+        LIST_EACH(&st->anyone, link) v[LIST_ITEM(link, struct access_hold, link)->road]++;
+    }
+}
+
 static void look_at_sessions(struct part *p, struct hub *hub)
 {
     LIST_EACH(&hub->sessions.all, at)

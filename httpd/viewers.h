@@ -15,6 +15,8 @@
 bool viewers_id(struct span text, unsigned n_hubs, unsigned *ret_hub, uint64_t *ret_serial);
 
 void viewers_start(struct server *server, struct loop *main);
+/* Who watches at this hub now, by road; a player of HLS between two requests counts. On the hub's loop. */
+void viewers_by_road(struct hub *hub, uint32_t v[static ROADS]);
 /* Rows of the table of calls (api_calls.c).
  * { uid, user }, each may be missing: { rows = { { id, uid, user, address, agent, roads, since, last } },
  * total } */

@@ -146,6 +146,27 @@ static void storages(const struct master *m, struct metrics *to)
 
 /* --- to httpd --- */
 
+static void webhooks(const struct master *m, struct metrics *to)
+{
+    const struct {
+        const char *name, *help;
+        uint64_t v;
+    } rows[] = {{"ms_webhook_events_delivered_total", "Events that were taken.", m->hooks.delivered},
+        {"ms_webhook_events_dropped_total", "Events that found the queue full.", m->hooks.dropped},
+        {"ms_webhook_failures_total", "Requests that were not taken; the same is sent again.",
+            m->hooks.failed}};
+
+    metrics_family(to, "ms_webhook_events_waiting", METRICS_GAUGE, "Events that wait to be told.");
+    metrics_u64(to, "ms_webhook_events_waiting", NULL, 0, m->hooks.n);
+    for (size_t i = 0; i < ARRAY_N(rows); i++) {
+        metrics_family(to, rows[i].name, METRICS_COUNTER, rows[i].help);
+        metrics_u64(to, rows[i].name, NULL, 0, rows[i].v);
+    }
+    metrics_family(
+        to, "ms_audit_lines_lost_total", METRICS_COUNTER, "Lines that the disk did not take in time.");
+    metrics_u64(to, "ms_audit_lines_lost_total", NULL, 0, m->audit.lost);
+}
+
 static void write_all(const struct master *m, struct metrics *to)
 {
     const struct metrics_label build[] = {{"version", m->version}, {"revision", m->revision}};
@@ -158,6 +179,7 @@ static void write_all(const struct master *m, struct metrics *to)
     streams(m, to);
     storages(m, to);
     cluster_metrics(m, to);
+    webhooks(m, to);
 }
 
 static void tell_httpd(const struct master *m)

@@ -484,4 +484,4 @@ def film_against_nginx(scale, server, path):
     return result
 
 
-ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive, export, archive_figures.index, archive_figures.check, live_figures.latency, live_figures.siege, tls_figures.tls, fanout_figures.fanout, access_figures.access, api_figures.api, panel_figures.panel_)}
+ALL = {f.__name__: f for f in (ingest, record, growth, kill, stop, start, picture, archive, export, archive_figures.index, archive_figures.check, live_figures.latency, live_figures.siege, tls_figures.tls, fanout_figures.fanout, access_figures.access, api_figures.api, api_figures.metrics, api_figures.beside, panel_figures.panel_)}

@@ -1,4 +1,6 @@
 """/metrics, /healthz, /readyz: what who collects numbers reads, on the panel's listener only."""
+import contextlib
+import http.client
 import json
 import re
 
@@ -46,6 +48,18 @@ def site():
             yield server, cam
 
 
+@contextlib.contextmanager
+def live(server, uid):
+    """A viewer of endless MP4."""
+    conn = http.client.HTTPConnection("127.0.0.1", server.web_port, timeout=30)
+    conn.request("GET", f"/{uid}/live.mp4")
+    answer = conn.getresponse()
+    assert answer.status == 200 and answer.read(8)
+    yield
+    answer.close()
+    conn.close()
+
+
 def panel(server, path, **kw):
     return server.get(f"http://127.0.0.1:{server.module_port}{path}", **kw)
 
@@ -84,6 +98,20 @@ def test_what_the_machine_does(site):
     assert all(v > 100_000 for v in m["ms_process_resident_bytes"].values())
     assert m["ms_streams"]['state="active"'] == 2 and m["ms_workers"][""] == 3
     assert m["ms_storage_up"] == {'storage="default"': 1} and m["ms_storage_free_bytes"]['storage="default"'] > 0
+
+
+def test_by_road(site):
+    server, _ = site
+    before = metrics(server)
+    server.get("gate/video.m3u8", status=None)
+    server.get("gate/preview.jpg", status=None)
+    m = metrics(server)
+    for road, more in (("hls", 1), ("picture", 1), ("page", 1)):
+        assert m["ms_road_requests_total"][f'road="{road}"'] >= before["ms_road_requests_total"][f'road="{road}"'] + more
+    with live(server, "gate"):
+        wait_for("a viewer of MP4", lambda: metrics(server)["ms_road_viewers"]['road="mp4"'] == 1)
+    wait_for("he has gone", lambda: metrics(server)["ms_road_viewers"]['road="mp4"'] == 0)
+    assert wait_for("the master's part", lambda: (m := metrics(server)) and "ms_webhook_events_waiting" in m and m)["ms_webhook_events_dropped_total"][""] == 0
 
 
 def test_where_and_by_whom(site):
