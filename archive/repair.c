@@ -187,25 +187,6 @@ int repair_closed(
     return find_and_repair(records_fd, uid, id, true, watch, ret);
 }
 
-/* The checksum covers all that lies before the box that holds it, whose size stands in the last four bytes.
- */
-static int verify(int fd, const struct seg_info *info, const struct segproof_watch *watch)
-{
-    struct seg_info *got = NEW(struct seg_info);
-    uint8_t last[4];
-    uint32_t size, crc = 0;
-    int err = seg_info_load(fd, got);
-
-    if (!err && (!belongs(got, info->uid, info->id) || got->bytes != info->bytes || got->crc != info->crc))
-        err = SEG_E_NO_FOOTER;
-    mem_free(got);
-    if (err) return err == SEG_E_BAD ? SEG_E_NO_FOOTER : err;
-    if (pread(fd, last, sizeof(last), (off_t)(info->bytes - sizeof(last))) != sizeof(last)) return -EIO;
-    size = segbox_info_size(span(last, sizeof(last)));
-    err = segproof_crc(fd, 0, info->bytes - size, watch, &crc);
-    return err ? err : crc == info->crc ? SEG_OK : SEG_E_BAD;
-}
-
 int repair_verify(int records_fd, const struct seg_info *info, const struct segproof_watch *watch)
 {
     struct place p = {.folder = -1};
@@ -215,7 +196,7 @@ int repair_verify(int records_fd, const struct seg_info *info, const struct segp
     if (!err) err = open_in(&p, O_RDONLY, &fd);
     fd_close(&p.folder);
     if (!err) err = -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-    return err ? err : verify(fd, info, watch);
+    return err ? err : segproof_file(fd, info, watch);
 }
 
 /* "2026/11/22" from the end: each in its parent, without following a link. */

@@ -22,8 +22,14 @@ enum seg_flag {
     SEG_DISCONT = 1 /* footage is missing before it, or the wall clock was stepped there */,
     SEG_DAMAGED = 2,
     SEG_RECOVERED = 4 /* footer rebuilt by the keeper */,
-    SEG_CONTINUES = 8 /* begins inside a GOP: what lies before its first key frame needs the segment before */
+    SEG_CONTINUES =
+        8, /* begins inside a GOP: what lies before its first key frame needs the segment before */
+    /* in no file: */
+    SEG_FILLED = 16, /* of an index: another node recorded it: see SEG_ORIGIN_SHIFT */
+    SEG_OPEN = 32    /* between nodes: it is still being written */
 };
+#define SEG_FLAGS_OF_FILE 0xfu
+#define SEG_ORIGIN_SHIFT  16 /* its node's number, in an index's flags */
 
 struct seg_info {
     uint64_t id; /* unique in the stream: wall clock ms of the start << 8 | counter */

@@ -243,3 +243,24 @@ int seg_table_any(int fd, uint64_t bytes, struct seg_table **ret)
 
     return err > 0 ? seg_table_fragments(fd, bytes, ret) : err;
 }
+
+/* The checksum covers all that lies before the box that holds it, whose size stands in the last four bytes.
+ */
+int segproof_file(int fd, const struct seg_info *info, const struct segproof_watch *watch)
+{
+    struct seg_info *got = NEW(struct seg_info);
+    uint8_t last[4];
+    uint32_t size, crc = 0;
+    int err = seg_info_load(fd, got);
+
+    if (!err &&
+        (got->id != info->id || strcmp(got->uid, info->uid) != 0 || got->bytes != info->bytes ||
+            got->crc != info->crc))
+        err = SEG_E_NO_FOOTER;
+    mem_free(got);
+    if (err) return err == SEG_E_BAD ? SEG_E_NO_FOOTER : err;
+    if (pread(fd, last, sizeof(last), (off_t)(info->bytes - sizeof(last))) != sizeof(last)) return -EIO;
+    size = segbox_info_size(span(last, sizeof(last)));
+    err = segproof_crc(fd, 0, info->bytes - size, watch, &crc);
+    return err ? err : crc == info->crc ? SEG_OK : SEG_E_BAD;
+}

@@ -29,5 +29,8 @@ int seg_table_fragments(int fd, uint64_t bytes, struct seg_table **ret);
 int seg_table_any(int fd, uint64_t bytes, struct seg_table **ret);
 /* Takes the file's bytes from `at` to `end` into *crc. 0 or -errno. */
 int segproof_crc(int fd, uint64_t at, uint64_t end, const struct segproof_watch *watch, uint32_t *crc);
+/* Is every byte what its footer says, and this what info says? SEG_OK, SEG_E_BAD, SEG_E_NO_FOOTER (or it is
+ * another's footer), -errno. */
+int segproof_file(int fd, const struct seg_info *info, const struct segproof_watch *watch);
 
 #endif

@@ -38,6 +38,33 @@ static int on_send(struct courier *c, struct incoming *in)
     return 0;
 }
 
+static int on_storage(struct courier *c, struct incoming *in)
+{
+    shelves_storage(&c->shelves, in->body);
+    return 0;
+}
+
+static int on_storage_gone(struct courier *c, struct incoming *in)
+{
+    shelves_gone(&c->shelves, in->body);
+    return 0;
+}
+
+static int on_index(struct courier *c, struct incoming *in)
+{
+    shelves_index(&c->shelves, in->body);
+    return 0;
+}
+
+static void on_suspect(void *arg, const char *name)
+{
+    const struct courier *c = arg;
+    struct packer *p = channel_begin(master(c), MSG_INDEX_SUSPECT, 1);
+
+    pack_kv_text(p, "name", name);
+    channel_end(master(c), NULL, 0);
+}
+
 static int on_peer(struct courier *c, struct incoming *in);
 
 static const struct {
@@ -48,6 +75,9 @@ static const struct {
     {MSG_LISTEN, on_listen},
     {MSG_NET_SEND, on_send},
     {MSG_COURIER_PEER, on_peer},
+    {MSG_STORAGE, on_storage},
+    {MSG_STORAGE_GONE, on_storage_gone},
+    {MSG_INDEX_READY, on_index},
 };
 
 static int on_message(struct child *ch, struct incoming *in)
@@ -140,47 +170,38 @@ static void on_gone(void *arg, struct peer *p)
 
 static void on_question(void *arg, struct trunk *l, const struct wire_frame *f)
 {
-    const struct courier *c = arg;
+    struct courier *c = arg;
 
-    if (f->type == WIRE_POST) posts_take(c->posts, l, f);
+    if (f->type == WIRE_POST)
+        posts_take(c->posts, l, f);
+    else if (!serve_ask(&c->serve, l, f))
+        serve_say_end(l, f->id, ENOSYS);
 }
 
-static void on_trunk(void *arg, struct trunk *l)
+static void on_trunk_room(void *arg, struct trunk *l)
 {
-    (void)arg;
-    (void)l;
+    struct courier *c = arg;
+
+    serve_room(&c->serve, l);
 }
 
-static const struct nodes_ops nodes_ops = {on_there, on_away, on_gone, on_question, on_trunk, on_trunk};
+static void on_trunk_end(void *arg, struct trunk *l)
+{
+    struct courier *c = arg;
+
+    serve_end(&c->serve, l);
+}
+
+static const struct nodes_ops nodes_ops = {
+    on_there, on_away, on_gone, on_question, on_trunk_room, on_trunk_end};
 
 /* --- httpd and the keeper --- */
-
-static void pack_missing(struct courier *c, struct packer *p)
-{
-    pack_key(p, "missing");
-    pack_array(p, (uint32_t)c->nodes->n);
-    for (size_t i = 0; i < c->nodes->n; i++) pack_u64(p, c->nodes->v[i]->node);
-}
 
 static int on_httpd(struct channel *ch, struct incoming *in)
 {
     struct courier *c = channel_arg(ch);
-    uint64_t id = packed_u64(in->body, "id", 0);
-    struct packer *p;
 
-    if (in->type == MSG_AWAY_GONE) return 0;
-    if (in->type == MSG_AWAY_OPEN) {
-        p = channel_begin(ch, MSG_AWAY_FILE, 2);
-        pack_kv_u64(p, "id", id);
-        pack_kv_u64(p, "err", EHOSTUNREACH);
-    } else {
-        p = channel_begin(ch, in->type == MSG_AWAY_FIND ? MSG_AWAY_FOUND : MSG_AWAY_SPANS, 3);
-        pack_kv_u64(p, "id", id);
-        pack_kv_bool(p, "last", true);
-        pack_missing(c, p);
-    }
-    channel_end(ch, NULL, 0);
-    return 0;
+    return away_message(&c->away, in);
 }
 
 static void on_close(struct channel *ch, int err)
@@ -188,7 +209,7 @@ static void on_close(struct channel *ch, int err)
     struct courier *c = channel_arg(ch);
 
     if (err != 0) log_warn("peer-closed", "err=%s", log_q(span_of(err_text(err))));
-    if (c->httpd == ch) c->httpd = NULL;
+    if (c->away.httpd == ch) away_httpd(&c->away, NULL);
     channel_free(ch);
 }
 
@@ -196,9 +217,11 @@ static const struct channel_ops httpd_ops = {on_httpd, on_close};
 
 static int on_peer(struct courier *c, struct incoming *in)
 {
+    struct channel *old = c->away.httpd;
+
     if (in->n_fds != 1 || packed_u64(in->body, "role", 0) != ROLE_HTTPD) return -EPROTO;
-    channel_free(c->httpd);
-    c->httpd = channel_new(c->loop, in->fds[0], ROLE_COURIER, ROLE_HTTPD, &httpd_ops, c);
+    away_httpd(&c->away, channel_new(c->loop, in->fds[0], ROLE_COURIER, ROLE_HTTPD, &httpd_ops, c));
+    channel_free(old);
     in->fds[0] = -1;
     return 0;
 }
@@ -230,6 +253,9 @@ bool courier_start(struct loop *l)
     c->loop = l;
     c->nodes = nodes_new(l, &nodes_ops, c);
     c->posts = posts_new(l, c->nodes, &posts_ops, c);
+    shelves_init(&c->shelves, l, on_suspect, c);
+    serve_init(&c->serve, l, &c->shelves);
+    away_init(&c->away, l, c->nodes, cache_new(c->nodes));
     c->master = child_start(l, &setup);
     return c->master != NULL;
 }

@@ -8,19 +8,25 @@
  *   nodes.c     the other nodes, each with a connection that was dialled and one that was accepted (trunk.c)
  *   wire.c      what goes over these
  *   post.c      messages from master to master
+ *   away.c      what httpd asks about footage that is elsewhere; cache.c: segments of other nodes
+ *   serve.c     what others ask about footage that is here; shelves.c: the storages, look.c: what is on one
  */
 #ifndef COURIER_COURIER_H
 #define COURIER_COURIER_H
 
 #include "common/ipc/child.h"
+#include "courier/away.h"
 #include "courier/post.h"
+#include "courier/serve.h"
 
 struct courier {
     struct loop *loop;
     struct child *master;
     struct nodes *nodes;
     struct posts *posts;
-    struct channel *httpd; /* NULL: it does not run */
+    struct shelves shelves;
+    struct serve serve;
+    struct away away;
     struct loop_timer second;
 };
 

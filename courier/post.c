@@ -228,5 +228,9 @@ void posts_free(struct posts *p)
         call_drop(&one->call);
         mem_free(one);
     }
+    for (size_t i = 0; i < p->nodes->n; i++) {
+        mem_free(p->nodes->v[i]->post);
+        p->nodes->v[i]->post = NULL;
+    }
     mem_free(p);
 }

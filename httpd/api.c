@@ -7,6 +7,8 @@
 #include "httpd/held.h"
 #include "httpd/panel.h"
 #include "httpd/plugins.h"
+#include "httpd/problem.h"
+#include "httpd/rates.h"
 #include "httpd/who.h"
 
 /* A request that the script has; its answer may come when the connection has gone. */
@@ -263,6 +265,31 @@ static void go_on(struct http *h, enum luahost_slot after)
     buf_done(&b);
 }
 
+/* By the account or token, without either by the address. */
+static bool is_too_fast(struct http *h)
+{
+    const struct auth *auth = h->hub->auth;
+    const struct caller *c = h->ask->caller;
+    char who[ACCESS_USER_MAX + 8] = "", extra[40], text[ADDR_TEXT_MAX];
+    struct addr peer = {0}, source;
+    long long wait_s;
+    usec_t wait_us;
+
+    if (auth->api_rate == 0) return false;
+    (void)panel_address(h, &peer);
+    if (cidrs_has(&auth->api_exempt, &peer)) return false;
+    source = addr_source(&peer);
+    if (c) snprintf(who, sizeof(who), "%s %s", strcmp(c->by, "token") == 0 ? "token" : "user", c->name);
+    wait_us = rates_take(h->hub->server->rates, span_of(c ? who : addr_text(&source, text)), auth->api_rate,
+        loop_now_us(h->hub->loop));
+    if (wait_us == 0) return false;
+    wait_s = (wait_us + US_PER_S - 1) / US_PER_S;
+    snprintf(extra, sizeof(extra), "Retry-After: %lld\r\n", wait_s);
+    problem_answer(h, 429, "too-fast", extra,
+        "more calls than api-rate allows (%u a second): try again in %lld s", auth->api_rate, wait_s);
+    return true;
+}
+
 void serve_api(struct http *h)
 {
     if (!h->hub->auth->api) {
@@ -270,6 +297,6 @@ void serve_api(struct http *h)
         return;
     }
     if (who_asks(h) > WHO_IS) return;
-    if (!has_signed_in(h) && !panel_open(h)) return;
+    if ((!has_signed_in(h) && !panel_open(h)) || is_too_fast(h)) return;
     go_on(h, LUAHOST_AUTH);
 }

@@ -13,6 +13,7 @@ struct auth *auth_new(void)
 
     atomic_init(&a->refs, 1);
     snprintf(a->api_base, sizeof(a->api_base), "/api");
+    snprintf(a->cpanel_base, sizeof(a->cpanel_base), "/cpanel");
     return a;
 }
 
@@ -27,6 +28,7 @@ void auth_unref(struct auth *a)
     if (!a || atomic_fetch_sub(&a->refs, 1) != 1) return;
     cidrs_done(&a->whitelist);
     cidrs_done(&a->api_whitelist);
+    cidrs_done(&a->api_exempt);
     cidrs_done(&a->cpanel_whitelist);
     cidrs_done(&a->proxies);
     cidrs_done(&a->exempt);
@@ -84,6 +86,9 @@ struct auth *auth_read(const struct packed *body)
     read_list(a, body, "api_whitelist", &a->api_whitelist);
     a->api = packed_bool(body, "api", false);
     read_base(body, "api_base", a->api_base);
+    read_base(body, "cpanel_base", a->cpanel_base);
+    a->api_rate = (unsigned)CLAMP(packed_i64(body, "api_rate", 0), 0, INT32_MAX);
+    read_list(a, body, "api_exempt", &a->api_exempt);
     read_list(a, body, "cpanel_whitelist", &a->cpanel_whitelist);
     a->cpanel = packed_bool(body, "cpanel", false);
     a->panel_basic = packed_bool(body, "panel_basic", false);

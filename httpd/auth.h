@@ -22,7 +22,10 @@ struct auth {
     bool api;               /* api-enable */
     struct cidrs api_whitelist;
     char api_base[AUTH_BASE_MAX]; /* where it stands */
+    unsigned api_rate;            /* calls a second of one caller; 0: no limit */
+    struct cidrs api_exempt;      /* api-rate-exempt */
     bool cpanel;                  /* cpanel-enable */
+    char cpanel_base[AUTH_BASE_MAX];
     struct cidrs cpanel_whitelist;
     bool panel_basic;     /* cpanel-auth = basic */
     struct cidrs proxies; /* trusted-proxies: what they say of a viewer is believed */

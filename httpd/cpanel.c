@@ -31,7 +31,8 @@ void serve_cpanel(struct http *h)
 {
     const struct ask *a = h->ask;
     struct span below = a->match.n > 0 ? a->match.capture[0] : SPAN_NONE;
-    char path[HTTP_PATH_MAX];
+    const struct auth *auth = h->hub->auth;
+    char path[HTTP_PATH_MAX], api[AUTH_BASE_MAX + 4];
     struct packer p;
     struct buf b;
 
@@ -39,13 +40,16 @@ void serve_cpanel(struct http *h)
     snprintf(path, sizeof(path), "/%.*s", SPAN_FMT(below));
     buf_init(&b, REQUEST_MAX);
     p = packer_of(&b);
-    pack_map(&p, 3 + (a->caller != NULL));
+    snprintf(api, sizeof(api), "%s/v3", auth->api_base);
+    pack_map(&p, 5 + (a->caller != NULL));
     if (a->caller) {
         pack_key(&p, "user");
         caller_pack(&p, a->caller);
     }
     pack_kv_text(&p, "path", path);
     pack_kv_str(&p, "languages", span_sub(head_get(&a->req.head, "Accept-Language"), 0, LANGUAGES_MAX));
+    pack_kv_text(&p, "base", auth->cpanel_base);
+    pack_kv_text(&p, "api", api);
     pack_kv_bool(&p, "secure", conn_is_tls(h->conn));
     api_run(h, LUAHOST_CPANEL, buf_span(&b));
     buf_done(&b);

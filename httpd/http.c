@@ -244,8 +244,11 @@ static bool module_path(const struct http *h, struct span *path, char *dst)
     const struct auth *a = h->hub->auth;
     const struct {
         const char *base, *inside;
-    } rows[] = {{a->api_base, "/api"}};
+    } rows[] = {{a->api_base, "/api"}, {a->cpanel_base, "/cpanel"}};
 
+    /* Pages of streams have their player from there, whatever the panel's base. */
+    if (span_starts(*path, SPAN_LIT("/cpanel/player/")) || span_starts(*path, SPAN_LIT("/cpanel/lib/")))
+        return true;
     for (size_t i = 0; i < ARRAY_N(rows); i++)
         if (strcmp(rows[i].base, rows[i].inside) != 0) {
             if (from_base(rows[i].base, rows[i].inside, path, dst)) return true;

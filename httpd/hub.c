@@ -13,6 +13,7 @@
 #include "httpd/push_tls.h"
 #include "httpd/pushes.h"
 #include "httpd/quota.h"
+#include "httpd/rates.h"
 #include "httpd/rtsp_conn.h"
 #include "httpd/signins.h"
 #include "httpd/stream.h"
@@ -152,6 +153,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
     metrics_master_init(&s->metrics);
     s->quota = quota_new();
     s->guesses = guess_new();
+    s->rates = rates_new();
     s->outgoing = outgoing_new();
     atomic_store(&s->conns_max, HTTP_CONNS_MAX);
     s->nonces = nonces_new();
@@ -209,6 +211,7 @@ void server_free(struct server *s)
     quota_free(s->quota);
     outgoing_free(s->outgoing);
     guess_free(s->guesses);
+    rates_free(s->rates);
     nonces_free(s->nonces);
     signins_free(s->signins);
     pool_free(s->passwords);

@@ -95,6 +95,7 @@ struct server {
     _Atomic uint32_t conns_max;
     _Atomic uint64_t bandwidth_max; /* bit/s; 0: no limit */
     struct guess *guesses;          /* who guesses credentials */
+    struct rates *rates;            /* who calls the API how fast */
     struct nonces *nonces;          /* of logins */
     struct signins *signins;        /* who has signed in to API and panel */
     struct feed *feed;           /* the panel's event stream; set before server_start; NULL: there is none */

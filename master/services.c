@@ -124,7 +124,7 @@ static void pack_users(struct packer *p, const struct conf_module *c)
 
 static void tell_auth(struct master *m, struct channel *ch)
 {
-    struct packer *p = channel_begin(ch, MSG_HTTPD_AUTH, 21);
+    struct packer *p = channel_begin(ch, MSG_HTTPD_AUTH, 24);
     const struct conf_delivery *d = &m->conf->delivery;
     char audience[TOKEN_AUDIENCE_MAX + 1];
 
@@ -141,6 +141,9 @@ static void tell_auth(struct master *m, struct channel *ch)
     pack_kv_bool(p, "api", m->conf->module.api_enable);
     pack_kv_text(p, "api_whitelist", m->conf->module.api_whitelist.text);
     pack_kv_text(p, "api_base", m->conf->module.api_baseurl);
+    pack_kv_i64(p, "api_rate", m->conf->module.api_rate);
+    pack_kv_text(p, "api_exempt", m->conf->module.api_rate_exempt.text);
+    pack_kv_text(p, "cpanel_base", m->conf->module.cpanel_baseurl);
     pack_kv_bool(p, "cpanel", m->conf->module.cpanel_enable);
     pack_kv_text(p, "cpanel_whitelist", m->conf->module.cpanel_whitelist.text);
     pack_kv_bool(p, "panel_basic", m->conf->module.cpanel_auth == CONF_SIGN_IN_BASIC);

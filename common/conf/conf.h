@@ -180,7 +180,8 @@ struct conf_module { /* [[module]] of [server] */
     char *cpanel_baseurl, *cpanel_module;
     enum conf_sign_in cpanel_auth;
     char *api_baseurl, *api_module;
-    struct conf_cidrs cpanel_whitelist, api_whitelist;
+    struct conf_cidrs cpanel_whitelist, api_whitelist, api_rate_exempt;
+    int64_t api_rate; /* calls a second of one caller; 0: no limit */
     struct conf_tls tls;
     struct conf_user users[CONF_ROLES];
     struct conf_accounts own; /* beside those */

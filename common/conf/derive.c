@@ -150,6 +150,23 @@ static void check_listeners(struct load *l)
         }
 }
 
+/* API and control panel share a listener with streams, health and metrics. */
+static void check_bases(struct load *l)
+{
+    static const char *const names[] = {"api-baseurl", "cpanel-baseurl"};
+    const struct conf_module *m = &l->c->module;
+    const char *const bases[] = {m->api_baseurl, m->cpanel_baseurl};
+
+    for (size_t i = 0; i < ARRAY_N(bases); i++)
+        if (strcmp(bases[i], "/") == 0)
+            report_add(l->r, CONF_MISTAKE, l->c->file, line_of(l, "server/module", names[i]),
+                i ? "server/module/cpanel-baseurl" : "server/module/api-baseurl",
+                "/ is where streams stand: give it a path of its own");
+    if (strcmp(bases[0], bases[1]) == 0)
+        report_add(l->r, CONF_MISTAKE, l->c->file, line_of(l, "server/module", names[1]),
+            "server/module/cpanel-baseurl", "is where the API stands");
+}
+
 void derive_server(struct load *l)
 {
     struct conf *c = l->c;
@@ -162,6 +179,7 @@ void derive_server(struct load *l)
     c->delivery.tls.kernel_line = line_of(l, "server/stream", "tls-kernel");
     derive_tls(l, "server/module", NULL, &c->module.tls);
     check_listeners(l);
+    check_bases(l);
     derive_accounts(l);
     if (c->plugins.n > CONF_PLUGINS_MAX)
         report_add(l->r, CONF_MISTAKE, c->file, line_of(l, "plugins", "load"), "plugins/load",

@@ -10,8 +10,6 @@
 #define GI (1024 * MI)
 #define TI (1024 * GI)
 
-#define CPANEL "accepted: the control panel is not part of this version"
-
 const struct conf_word conf_words_enable[] = {{"true", CONF_ENABLED}, {"false", CONF_DISABLED},
     {"on-demand", CONF_ON_DEMAND}, {"yes", CONF_ENABLED}, {"no", CONF_DISABLED}, {"on", CONF_ENABLED},
     {"off", CONF_DISABLED}, {"1", CONF_ENABLED}, {"0", CONF_DISABLED}, {NULL, 0}};
@@ -114,7 +112,7 @@ const struct conf_row conf_rows[] = {
     {CONF_ROW(SERVER, "threads-media", KIND_INT, server.threads_media, int64_t, "10"), .max = 4096, .reload = RELOAD_HTTPD,
         .help = "Of the original: delivery. Taken for `threads` when that is absent, at most 64."},
     {CONF_ROW(SERVER, "threads-web", KIND_INT, server.threads_web, int64_t, "5"), .max = 4096, .reload = RELOAD_HTTPD,
-        .accepted = "accepted: will be the API's share once the API is part of this server", .help = "Of the original: API and control panel."},
+        .accepted = "accepted and not applied: the API's scripts have a process of their own", .help = "Of the original: API and control panel."},
     {CONF_ROW(SERVER, "threads-sched", KIND_INT, server.threads_sched, int64_t, "5"), .max = 4096, .reload = RELOAD_LIVE,
         .accepted = "accepted and not applied: there is no pool of scheduler threads", .help = "Of the original: scheduler."},
     {CONF_ROW(SERVER, "state-dir", KIND_PATH, server.state_dir, char *, ""), .reload = RELOAD_RESTART, .flags = KEY_LOCAL,
@@ -230,8 +228,8 @@ const struct conf_row conf_rows[] = {
         .help = "HTTP for API and control panel."},
     {CONF_ROW(MODULE, "cpanel-enable", KIND_BOOL, module.cpanel_enable, bool, "true"), .reload = RELOAD_LIVE,
         .help = "Serve the control panel."},
-    {CONF_ROW(MODULE, "cpanel-baseurl", KIND_BASE, module.cpanel_baseurl, char *, "/cpanel"), .reload = RELOAD_HTTPD, .accepted = CPANEL,
-        .help = "Where it stands."},
+    {CONF_ROW(MODULE, "cpanel-baseurl", KIND_BASE, module.cpanel_baseurl, char *, "/cpanel"), .reload = RELOAD_LIVE,
+        .help = "Where it stands. Not /: streams and the checks of health stand there."},
     {CONF_ROW(MODULE, "cpanel-module", KIND_TEXT, module.cpanel_module, char *, "modules/cpanel/cpanel.lua"), .reload = RELOAD_LIVE,
         .help = "Its script: looked for in the site's folder, then in what is shipped."},
     {CONF_ROW(MODULE, "cpanel-whitelist", KIND_CIDRS, module.cpanel_whitelist, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
@@ -241,11 +239,15 @@ const struct conf_row conf_rows[] = {
     {CONF_ROW(MODULE, "api-enable", KIND_BOOL, module.api_enable, bool, "true"), .reload = RELOAD_LIVE,
         .help = "Serve the API."},
     {CONF_ROW(MODULE, "api-baseurl", KIND_BASE, module.api_baseurl, char *, "/api"), .reload = RELOAD_LIVE,
-        .help = "Where it stands."},
+        .help = "Where it stands. Not /, and not where the control panel does."},
     {CONF_ROW(MODULE, "api-module", KIND_TEXT, module.api_module, char *, "modules/api/api.v2.lua"), .reload = RELOAD_LIVE,
         .help = "Its script: looked for in the site's folder, then in what is shipped."},
     {CONF_ROW(MODULE, "api-whitelist", KIND_CIDRS, module.api_whitelist, struct conf_cidrs, ""), .reload = RELOAD_LIVE,
         .help = "Networks from which it, /metrics and the checks of health may be asked. Empty: from everywhere."},
+    {CONF_ROW(MODULE, "api-rate", KIND_INT, module.api_rate, int64_t, "100"), .max = 100000, .unit = "calls a second", .reload = RELOAD_LIVE,
+        .help = "How many calls one account or token may make of the API, without either one address (IPv6: its /64); ten seconds of it at once. More are answered 429 with Retry-After. 0: no limit."},
+    {CONF_ROW(MODULE, "api-rate-exempt", KIND_CIDRS, module.api_rate_exempt, struct conf_cidrs, "127.0.0.0/8, ::1"), .reload = RELOAD_LIVE,
+        .help = "Networks from which api-rate does not hold: those of the site's own scripts."},
     {CONF_ROW(MODULE, "ssl-enable", KIND_BOOL, module.tls.enable, bool, "false"), .reload = RELOAD_HTTPD,
         .help = "TLS for API and control panel."},
     {CONF_ROW(MODULE, "ssl-cert", KIND_PATH, module.tls.cert, char *, ""), .reload = RELOAD_LIVE,

@@ -142,7 +142,7 @@ enum {
     /* threads, web_dir (cpanel files), allow_origin, export_max_us (longest MP4 of the archive), pictures (helpers at most); scripts: lua_site, \
        lua_shipped (folders), auth_module, api_module, cpanel_module, plugins (array of paths), plugin_hosts (list) */ \
     MESSAGE(HTTPD_CONF, 51, TO_MASTER, TO_HTTPD, 8192, 0) \
-    /* whitelist (CIDR list of whitelist-access as text, "": from everywhere), api (bool: is there one), api_whitelist, api_base (where it stands), cpanel (the same), cpanel_whitelist, keys (of tokens: array of kid, secret, \
+    /* whitelist (CIDR list of whitelist-access as text, "": from everywhere), api (bool: is there one), api_whitelist, api_base (where it stands), api_rate (calls a second of one caller; 0: no limit), api_exempt (CIDR list: of whom not), cpanel (as api), cpanel_base, cpanel_whitelist, keys (of tokens: array of kid, secret, \
        not_before_s, not_after_s), audience (of tokens), proxies and exempt (CIDR lists: trusted-proxies, throttle-exempt), users (array of login, password, role, cameras: uids and \
        beginnings with '*', "": all), panel_basic (bool: Basic is a sign-in), link_key, \
        backend (URL), backend_timeout_us, backend_down_allows, digest_md5, web_login, address_limit, connections_limit (viewers), bandwidth_limit (bit/s; 0: none): behind HTTPD_CONF, and when anything of it has changed */ \

@@ -1,8 +1,11 @@
 """media-server.ini by call: GET and PATCH /api/v3/config, msctl config: what is shown, kept, refused, restarted, taken back."""
 import base64
 import json
+import re
 
 import pytest
+
+import tools
 
 from api3 import Api3
 from server import MediaServer, need_server
@@ -108,6 +111,42 @@ def test_what_it_restarts(site):
     a.conn = None
     wait_for("it answers", lambda: api(server, "v3/streams")[0] == 401)
     assert a.call("config")["sections"]["server/stream"]["web-allow-origin"] == "https://a.example"
+
+
+def test_called_too_fast(site):
+    """api-rate holds for each caller for himself, not from exempt networks, and says when to come again."""
+    server, a = site
+    bert = As(server, "bert", "bert")
+    a.call("config", "PATCH", {"server/module": {"api-rate": 1, "api-rate-exempt": "10.0.0.0/8"}})
+    refused = wait_for("as many calls as are too many", lambda: (x := bert.ask("streams")).status == 429 and x, timeout=5)
+    assert refused.json["code"] == "too-fast" and int(refused.headers["Retry-After"]) >= 1 and "api-rate" in refused.json["detail"]
+    assert a.call("streams"), "another caller has a rate of his own"
+    assert wait_for("strangers too", lambda: a.ask("streams", token="wrong").status == 429)
+    assert server.get(f"http://127.0.0.1:{server.module_port}/healthz", status=200)
+    server.msctl("config", "set", "server/module/api-rate", "server/module/api-rate-exempt")
+    wait_for("it holds no more", lambda: bert.ask("streams").status == 200)
+    for _ in range(300):
+        assert bert.ask("streams?limit=1").status == 200, "the usual rate is met by nobody here"
+
+
+def test_the_panel_stands_elsewhere(site):
+    server, a = site
+    get = lambda path: server.get(f"http://127.0.0.1:{server.module_port}{path}", status=None)  # noqa: E731
+    a.call("config", "PATCH", {"server/module": {"cpanel-baseurl": "/site/panel", "cpanel-auth": "session"}})
+    page = wait_for("it is there", lambda: (x := get("/site/panel")).status == 200 and x)
+    assert 'data-base="/site/panel"' in page.text and 'data-api="/api/v3"' in page.text and get("/site/panel/wall").status == 200
+    named = re.findall(r'(?:src|href)="([^"#]+)"', page.text)
+    assert len(named) > 10 and all(path.startswith("/site/panel") and get(path).status == 200 for path in named)
+    assert get("/cpanel").status == 404 and get("/cpanel/app/main.js").status == 404 and get("/site/panels").status == 404
+    assert get("/cpanel/player/player.js").status == 200, "pages of streams have their player from there"
+    for field, base in (("server/module/cpanel-baseurl", "/"), ("server/module/cpanel-baseurl", "/api"), ("server/module/api-baseurl", "/"), ("server/module/cpanel-baseurl", "x")):
+        section, key = field.rsplit("/", 1)
+        assert field in {e["field"] for e in a.call("config", "PATCH", {section: {key: base}}, 422)["errors"]}
+    a.call("config", "PATCH", {"server/module": {"cpanel-baseurl": None, "cpanel-auth": "basic"}})
+    wait_for("and back", lambda: get("/cpanel/app/main.js").status == 200 and get("/site/panel").status == 404)
+    ours = [p.relative_to(tools.ROOT) for folder in ("app", "text") for p in (tools.ROOT / "cpanel" / folder).glob("*.js")
+            if re.search(r"""['"`(]/(cpanel|api)\b""", re.sub(r"dataset\.\w+ \?\? '/[^']+'", "", p.read_text()))]
+    assert ours == [], "modules go by data-base and data-api"
 
 
 def test_msctl(site):

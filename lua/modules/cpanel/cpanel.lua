@@ -7,6 +7,8 @@
 -- within two seconds, without a restart. docs/lua.md says more.
 --
 -- request.path       below the base: "/", "/camera/cam-1"
+-- request.base       where the panel stands: cpanel-baseurl
+-- request.api        where /api/v3 does
 -- request.languages  what the browser says it reads (Accept-Language)
 -- request.secure     did it come by TLS?
 --
@@ -17,17 +19,15 @@ local html = require("modules.cpanel.html")
 -- --- what a site may want to change --------------------------------------------------------------------------------
 
 local SITE = "media-server" -- name of the site, in the head and in the window's title
-local BASE = "/cpanel"
-local API = "/api/v3"
 
--- icon: one of cpanel/app/icons.js. text: one of cpanel/text/*.js, or any text.
+-- path: below the base. icon: one of cpanel/app/icons.js. text: one of cpanel/text/*.js, or any text.
 local NAVIGATION = {
-    { name = "fleet", path = BASE, icon = "fleet", text = "nav.fleet" },
-    { name = "wall", path = BASE .. "/wall", icon = "wall", text = "nav.wall" },
-    { name = "server", path = BASE .. "/server", icon = "server", text = "nav.server" },
+    { name = "fleet", path = "", icon = "fleet", text = "nav.fleet" },
+    { name = "wall", path = "/wall", icon = "wall", text = "nav.wall" },
+    { name = "server", path = "/server", icon = "server", text = "nav.server" },
 }
 
--- Below /cpanel/. A site's own files can stand behind ours.
+-- Below the base. A site's own files can stand behind ours.
 local STYLES = { "lib/uPlot.min.css", "app/base.css", "app/frame.css", "app/fleet.css", "app/camera.css", "app/wall.css", "app/server.css" }
 local SCRIPTS = { "app/main.js" }
 
@@ -48,8 +48,8 @@ local PAGE = [[
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{site}</title>
-<link rel="icon" href="/cpanel/player/icon.svg" type="image/svg+xml">
-<script src="/cpanel/app/early.js"></script>
+<link rel="icon" href="{base}/player/icon.svg" type="image/svg+xml">
+<script src="{base}/app/early.js"></script>
 {{styles}}
 {{early}}
 {{scripts}}
@@ -74,12 +74,18 @@ local PAGE = [[
 </html>
 ]]
 
-local LINK = [[    <a href="{path}" data-nav="{name}"><span data-icon="{icon}"></span><span data-t="{text}"></span></a>]]
+local LINK = [[    <a href="{base}{path}" data-nav="{name}"><span data-icon="{icon}"></span><span data-t="{text}"></span></a>]]
 
-local function files(template, names)
+local function files(template, base, names)
     local rows = {}
-    for i, name in ipairs(names) do rows[i] = { name = name } end
+    for i, name in ipairs(names) do rows[i] = { base = base, name = name } end
     return html.each(template, rows)
+end
+
+local function navigation(base)
+    local rows = {}
+    for i, row in ipairs(NAVIGATION) do rows[i] = { base = base, name = row.name, path = row.path, icon = row.icon, text = row.text } end
+    return html.each(LINK, rows)
 end
 
 -- The first language of the browser's list that there is.
@@ -95,11 +101,11 @@ end
 return function(request)
     local body = html.fill(PAGE, {
         language = language_of(request.languages),
-        base = BASE, api = API, site = SITE,
-        styles = files([[<link rel="stylesheet" href="/cpanel/{name}">]], STYLES),
-        early = files([[<link rel="modulepreload" href="/cpanel/{name}">]], EARLY),
-        scripts = files([[<script type="module" src="/cpanel/{name}"></script>]], SCRIPTS),
-        navigation = html.each(LINK, NAVIGATION),
+        base = request.base, api = request.api, site = SITE,
+        styles = files([[<link rel="stylesheet" href="{base}/{name}">]], request.base, STYLES),
+        early = files([[<link rel="modulepreload" href="{base}/{name}">]], request.base, EARLY),
+        scripts = files([[<script type="module" src="{base}/{name}"></script>]], request.base, SCRIPTS),
+        navigation = navigation(request.base),
     })
     return { status = 200, type = "text/html; charset=utf-8", body = body, headers = { Vary = "Accept-Language" } }
 end

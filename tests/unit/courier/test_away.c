@@ -1,0 +1,434 @@
+/* courier/away, cache, serve, shelves and look: node 1 asks, as its httpd would, what node 2 has on its disk,
+ * and gets segments whole. */
+#include "common/base/fd.h"
+#include "common/base/mem.h"
+#include "courier/away.h"
+#include "courier/serve.h"
+#include "tests/support/courier_pair.h"
+#include "tests/support/segments.h"
+#include "tests/support/tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define UID      "cam-1"
+#define T0       (1700000000 * US_PER_S)
+#define SEGMENTS 5
+#define SECONDS  4
+
+static struct {
+    char dir[64], index_dir[128];
+    struct index *ix;
+    int records;
+    struct seg_info infos[SEGMENTS];
+    struct shelves shelves;
+    struct serve serve;
+    struct away away;
+    struct cache *cache;
+    struct channel *httpd; /* the test's end */
+    unsigned fetches;      /* that node 2 was asked for */
+    /* what came */
+    struct seg_info found[64];
+    size_t n_found, n_missing;
+    int64_t spans[64];
+    size_t n_spans;
+    bool more, last;
+    unsigned files;
+    int err, fd;
+    uint64_t bytes;
+} rig;
+
+/* --- the nodes --- */
+
+static void nothing(void *arg, struct peer *p)
+{
+    (void)arg;
+    (void)p;
+}
+
+static void on_question(void *arg, struct trunk *t, const struct wire_frame *f)
+{
+    (void)arg;
+    rig.fetches += f->type == WIRE_FETCH;
+    if (!serve_ask(&rig.serve, t, f)) serve_say_end(t, f->id, ENOSYS);
+}
+
+static void on_room(void *arg, struct trunk *t)
+{
+    (void)arg;
+    serve_room(&rig.serve, t);
+}
+
+static void on_trunk_end(void *arg, struct trunk *t)
+{
+    (void)arg;
+    serve_end(&rig.serve, t);
+}
+
+static const struct nodes_ops nodes_ops = {nothing, nothing, nothing, on_question, on_room, on_trunk_end};
+
+/* --- httpd --- */
+
+static void take_found(const struct packed *body)
+{
+    const struct packed *infos = packed_get(body, "infos"), *spans = packed_get(body, "spans");
+
+    for (size_t i = 0; i < packed_n(infos); i++)
+        assert_true(seg_info_read(packed_as_str(packed_at(infos, i)), &rig.found[rig.n_found++]));
+    for (size_t i = 0; i < packed_n(spans); i++)
+        rig.spans[rig.n_spans++] = packed_as_i64(packed_at(spans, i), 0);
+    if (packed_n(infos) > 0) assert_int_equal(packed_u64(body, "node", 0), 2);
+    rig.more |= packed_bool(body, "more", false);
+    rig.last |= packed_bool(body, "last", false);
+    rig.n_missing = packed_n(packed_get(body, "missing"));
+}
+
+static int on_answer(struct channel *ch, struct incoming *in)
+{
+    (void)ch;
+    if (in->type != MSG_AWAY_FILE) {
+        take_found(in->body);
+        return 0;
+    }
+    rig.files++;
+    rig.err = (int)packed_u64(in->body, "err", 9999);
+    rig.bytes = packed_u64(in->body, "bytes", 0);
+    if (in->n_fds == 1) {
+        fd_close(&rig.fd);
+        rig.fd = in->fds[0];
+        in->fds[0] = -1;
+    }
+    return 0;
+}
+
+static void on_close(struct channel *ch, int err)
+{
+    (void)err;
+    channel_free(ch);
+    rig.httpd = NULL;
+}
+
+static int on_ask(struct channel *ch, struct incoming *in)
+{
+    (void)ch;
+    return away_message(&rig.away, in);
+}
+
+static void on_httpd_gone(struct channel *ch, int err)
+{
+    (void)err;
+    away_httpd(&rig.away, NULL);
+    channel_free(ch);
+}
+
+static const struct channel_ops test_ops = {on_answer, on_close}, courier_ops = {on_ask, on_httpd_gone};
+
+static void meet_httpd(void)
+{
+    int sv[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+    rig.httpd = channel_new(pair.loop, sv[0], ROLE_HTTPD, ROLE_COURIER, &test_ops, NULL);
+    away_httpd(&rig.away, channel_new(pair.loop, sv[1], ROLE_COURIER, ROLE_HTTPD, &courier_ops, NULL));
+}
+
+/* --- the archive of node 2 --- */
+
+static void make_archive(void)
+{
+    const struct seg_info *list[SEGMENTS];
+    char path[160];
+
+    snprintf(rig.dir, sizeof(rig.dir), "/tmp/test_away.XXXXXX");
+    assert_non_null(mkdtemp(rig.dir));
+    snprintf(path, sizeof(path), "%s/" UID, rig.dir);
+    assert_int_equal(mkdir(path, 0755), 0);
+    snprintf(path, sizeof(path), "%s/" UID "/records", rig.dir);
+    assert_int_equal(mkdir(path, 0755), 0);
+    rig.records = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    snprintf(rig.index_dir, sizeof(rig.index_dir), "%s/.index", rig.dir);
+    assert_int_equal(mkdir(rig.index_dir, 0755), 0);
+    assert_int_equal(index_open(rig.index_dir, &rig.ix), 0);
+    for (size_t i = 0; i < SEGMENTS; i++) {
+        /* the last one behind a gap */
+        segments_make(rig.records, UID, T0 + (usec_t)(i + (i == SEGMENTS - 1 ? 10 : 0)) * SECONDS * US_PER_S,
+            SECONDS, &rig.infos[i]);
+        list[i] = &rig.infos[i];
+    }
+    assert_int_equal(index_put(rig.ix, list, SEGMENTS), 0);
+}
+
+static void on_suspect(void *arg, const char *name)
+{
+    (void)arg;
+    (void)name;
+}
+
+static void tell_shelves(void)
+{
+    struct buf b;
+    struct packer p = pair_pack(&b, 2);
+    struct unpack *u;
+
+    pack_kv_text(&p, "name", "disk");
+    pack_kv_text(&p, "path", rig.dir);
+    u = pair_unpack(&b);
+    shelves_storage(&rig.shelves, unpack_root(u));
+    unpack_done(u);
+    buf_done(&b);
+    p = pair_pack(&b, 2);
+    pack_kv_text(&p, "name", "disk");
+    pack_kv_text(&p, "path", rig.index_dir);
+    u = pair_unpack(&b);
+    shelves_index(&rig.shelves, unpack_root(u));
+    unpack_done(u);
+    buf_done(&b);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&rig, 0, sizeof(rig));
+    rig.fd = -1;
+    pair_start(&nodes_ops, NULL, NULL);
+    rig.cache = cache_new(pair.a);
+    shelves_init(&rig.shelves, pair.loop, on_suspect, NULL);
+    serve_init(&rig.serve, pair.loop, &rig.shelves);
+    away_init(&rig.away, pair.loop, pair.a, rig.cache);
+    make_archive();
+    tell_shelves();
+    meet_httpd();
+    return 0;
+}
+
+static bool at_rest(void)
+{
+    return list_empty(&rig.serve.questions) && list_empty(&rig.serve.flows);
+}
+
+static int tear_down(void **state)
+{
+    struct channel *ours = rig.away.httpd;
+
+    (void)state;
+    away_httpd(&rig.away, NULL);
+    channel_free(ours);
+    channel_free(rig.httpd);
+    pair_wait(at_rest);
+    cache_free(rig.cache);
+    shelves_done(&rig.shelves);
+    pair_stop();
+    fd_close(&rig.fd);
+    fd_close(&rig.records);
+    index_close(rig.ix);
+    tool_rmdir(rig.dir);
+    return 0;
+}
+
+/* --- questions --- */
+
+static void ask(enum message type, usec_t from_us, usec_t to_us, uint64_t most)
+{
+    struct packer *p = channel_begin(rig.httpd, type, 6);
+
+    rig.n_found = rig.n_spans = rig.n_missing = 0;
+    rig.more = rig.last = false;
+    pack_kv_u64(p, "id", 5);
+    pack_kv_text(p, "uid", UID);
+    pack_kv_i64(p, "from_us", from_us);
+    pack_kv_i64(p, "to_us", to_us);
+    pack_kv_u64(p, "after", 0);
+    pack_kv_u64(p, "most", most);
+    channel_end(rig.httpd, NULL, 0);
+}
+
+static bool answered(void)
+{
+    return rig.last;
+}
+
+static void open_one(uint64_t id, uint64_t segment, const char *storage)
+{
+    struct packer *p = channel_begin(rig.httpd, MSG_AWAY_OPEN, 5);
+
+    pack_kv_u64(p, "id", id);
+    pack_kv_u64(p, "node", 2);
+    pack_kv_text(p, "storage", storage);
+    pack_kv_text(p, "uid", UID);
+    pack_kv_u64(p, "segment", segment);
+    channel_end(rig.httpd, NULL, 0);
+}
+
+static unsigned files_wanted;
+
+static bool files_came(void)
+{
+    return rig.files >= files_wanted;
+}
+
+static void wait_files(unsigned n)
+{
+    files_wanted = n;
+    pair_wait(files_came);
+}
+
+static void what_there_is(void **state)
+{
+    (void)state;
+    pair_meet("x", "x");
+    ask(MSG_AWAY_FIND, 0, INT64_MAX, 0);
+    pair_wait(answered);
+    assert_int_equal(rig.n_found, SEGMENTS);
+    assert_int_equal(rig.n_missing, 0);
+    assert_false(rig.more);
+    for (size_t i = 0; i < SEGMENTS; i++) assert_int_equal(rig.found[i].id, rig.infos[i].id);
+    ask(MSG_AWAY_FIND, T0, T0 + US_PER_S, 0);
+    pair_wait(answered);
+    assert_int_equal(rig.n_found, 1);
+    ask(MSG_AWAY_FIND, 0, INT64_MAX, 2);
+    pair_wait(answered);
+    assert_int_equal(rig.n_found, 2);
+    assert_true(rig.more);
+}
+
+static void ranges(void **state)
+{
+    (void)state;
+    pair_meet("x", "x");
+    ask(MSG_AWAY_RANGES, 0, INT64_MAX, 0);
+    pair_wait(answered);
+    assert_int_equal(rig.n_spans, 4); /* two */
+    assert_int_equal(rig.spans[0], rig.infos[0].start_us);
+    assert_int_equal(rig.spans[2], rig.infos[SEGMENTS - 1].start_us);
+}
+
+static void nobody_there(void **state)
+{
+    (void)state;
+    pair_conf(pair.a, 1, "x", 2, 1);
+    ask(MSG_AWAY_FIND, 0, INT64_MAX, 0);
+    pair_wait(answered);
+    assert_int_equal(rig.n_missing, 1);
+    open_one(1, rig.infos[0].id, "disk");
+    wait_files(1);
+    assert_int_equal(rig.err, EHOSTUNREACH);
+}
+
+static void same_bytes(const struct seg_info *info)
+{
+    char path[256];
+    uint8_t *there, *here = mem_new(info->bytes);
+    size_t n;
+
+    snprintf(path, sizeof(path), "%s/" UID "/records/%s", rig.dir, info->path);
+    assert_int_equal(fd_read_file(AT_FDCWD, path, 64u << 20, &there, &n), 0);
+    assert_int_equal(n, info->bytes);
+    assert_int_equal(rig.bytes, info->bytes);
+    assert_int_equal(pread(rig.fd, here, n, 0), (ssize_t)n);
+    assert_memory_equal(here, there, n);
+    mem_free(there);
+    mem_free(here);
+}
+
+static void a_segment_whole(void **state)
+{
+    (void)state;
+    pair_meet("x", "x");
+    for (unsigned i = 0; i < SEGMENTS; i++) {
+        open_one(i, rig.infos[i].id, "disk");
+        wait_files(i + 1);
+        assert_int_equal(rig.err, 0);
+        same_bytes(&rig.infos[i]);
+    }
+    assert_int_equal(rig.fetches, SEGMENTS);
+    assert_int_equal(pwrite(rig.fd, "x", 1, 0), -1);
+}
+
+/* However many ask, it comes once. */
+static void many_ask_for_one(void **state)
+{
+    (void)state;
+    pair_meet("x", "x");
+    for (unsigned i = 0; i < 30; i++) open_one(i, rig.infos[1].id, "disk");
+    wait_files(30);
+    assert_int_equal(rig.err, 0);
+    assert_int_equal(rig.fetches, 1);
+    open_one(31, rig.infos[1].id, "disk");
+    wait_files(31);
+    assert_int_equal(rig.fetches, 1);
+    same_bytes(&rig.infos[1]);
+}
+
+static void what_is_not_there(void **state)
+{
+    (void)state;
+    pair_meet("x", "x");
+    open_one(1, rig.infos[0].id + 1, "disk");
+    wait_files(1);
+    assert_int_equal(rig.err, ENOENT);
+    open_one(2, rig.infos[0].id, "elsewhere");
+    wait_files(2);
+    assert_int_equal(rig.err, ENOENT);
+    open_one(3, 0, "disk");
+    wait_files(3);
+    assert_int_equal(rig.err, ENOENT);
+}
+
+/* A disk that has lost a bit: nobody is given that. */
+static void damaged(void **state)
+{
+    char path[256];
+    int fd;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/" UID "/records/%s", rig.dir, rig.infos[2].path);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "\xff\xff\xff\xff", 4, (off_t)rig.infos[2].bytes / 2), 4);
+    fd_close(&fd);
+    pair_meet("x", "x");
+    open_one(1, rig.infos[2].id, "disk");
+    wait_files(1);
+    assert_int_equal(rig.err, EBADMSG);
+}
+
+static void httpd_dies(void **state)
+{
+    (void)state;
+    pair_meet("x", "x");
+    for (unsigned i = 0; i < SEGMENTS; i++) open_one(i, rig.infos[i].id, "disk");
+    ask(MSG_AWAY_FIND, 0, INT64_MAX, 0);
+    away_message(&rig.away, &(struct incoming){.type = MSG_AWAY_GONE});
+    channel_free(rig.away.httpd);
+    away_httpd(&rig.away, NULL);
+    channel_free(rig.httpd);
+    meet_httpd();
+    open_one(77, rig.infos[0].id, "disk");
+    wait_files(1);
+    assert_int_equal(rig.err, 0);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        T(what_there_is),
+        T(ranges),
+        T(nobody_there),
+        T(a_segment_whole),
+        T(many_ask_for_one),
+        T(what_is_not_there),
+        T(damaged),
+        T(httpd_dies),
+    };
+
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
