@@ -48,10 +48,15 @@ struct seg_info {
     int64_t clock_offset_us; /* camera's clock minus ours, as last measured at the start or first after it; 0
                                 where it is not known */
     uint32_t crc;            /* CRC-32C of the file up to the box that holds this structure */
-    uint16_t origin;         /* the index's alone: the node of the cluster that recorded it; 0: this one */
+    uint16_t origin; /* in no byte form: the node that recorded it, as who reads it found out; 0: this one */
     uint16_t n_keys;
     struct seg_key keys[SEG_KEYS_MAX];
 };
+/* The node that an index names in the flags; 0: none. */
+static inline uint16_t seg_origin(const struct seg_info *s)
+{
+    return s->flags & SEG_FILLED ? (uint16_t)(s->flags >> SEG_ORIGIN_SHIFT) : 0;
+}
 #define SEG_INFO_WIRE_MAX (512 + SEG_KEYS_MAX * 8)
 
 void seg_info_write(struct wr *w, const struct seg_info *s); /* with a CRC-32C behind it */

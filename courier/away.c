@@ -103,7 +103,8 @@ static bool ask_node(struct part *part, struct peer *peer, const struct packed *
 
 static void ask_all(struct away *a, const struct packed *body, enum message answer)
 {
-    size_t n = a->n_asks < AWAY_ASKS_MAX ? a->nodes->n : 0;
+    uint64_t only = packed_u64(body, "node", 0);
+    size_t n = a->n_asks < AWAY_ASKS_MAX ? (only ? 1 : a->nodes->n) : 0;
     struct ask *q = mem_new(sizeof(*q) + n * sizeof(q->parts[0]));
 
     memset(q, 0, sizeof(*q) + n * sizeof(q->parts[0]));
@@ -114,10 +115,11 @@ static void ask_all(struct away *a, const struct packed *body, enum message answ
     list_push(&a->asks, &q->link);
     a->n_asks++;
     for (size_t i = 0; i < n; i++) {
+        struct peer *peer = only ? nodes_find(a->nodes, only) : a->nodes->v[i];
         struct part *part = &q->parts[i];
 
-        *part = (struct part){.ask = q, .node = a->nodes->v[i]->node, .missing = true};
-        q->left += ask_node(part, a->nodes->v[i], body);
+        *part = (struct part){.ask = q, .node = peer ? peer->node : (uint16_t)only, .missing = true};
+        q->left += peer && ask_node(part, peer, body);
     }
     if (q->left == 0)
         say_last(q);

@@ -1,4 +1,5 @@
 #include "courier/look.h"
+#include "archive/fresh.h"
 #include "archive/segproof.h"
 #include "common/base/clock.h"
 #include "common/base/fd.h"
@@ -7,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -99,4 +101,43 @@ bool look_open(const char *storage_path, const char *uid, uint64_t after_id, str
     found = ret->id == id && ret->n_keys <= SEG_KEYS_MAX;
     seg_table_free(t);
     return found;
+}
+
+struct closed {
+    struct seg_info *v[FRESH_MAX];
+    size_t n;
+};
+
+static void keep(void *arg, const struct seg_info *info)
+{
+    struct closed *c = arg;
+
+    if (c->n < FRESH_MAX) c->v[c->n++] = mem_dup(info, sizeof(*info));
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct seg_info *const *x = a, *const *y = b;
+
+    return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
+}
+
+void look_behind(const char *storage_path, struct index *ix, const char *uid, usec_t from_us,
+    void (*fn)(void *arg, const struct seg_info *info), void *arg)
+{
+    static const struct fresh_ops ops = {.closed = keep};
+    const struct fresh_ask ask = {
+        .storage = storage_path, .uid = uid, .newest_us = clock_wall_us(), .from_us = from_us};
+    CLEANUP(mem_freep) struct seg_info *info = NEW(struct seg_info);
+    struct closed c = {.n = 0};
+    uint64_t last = index_last(ix, uid, info) == INDEX_OK ? info->id : 0;
+
+    fresh_find(ix, &ask, &ops, &c);
+    qsort(c.v, c.n, sizeof(c.v[0]), by_id);
+    for (size_t i = 0; i < c.n; i++) {
+        last = MAX(last, c.v[i]->id);
+        fn(arg, c.v[i]);
+        mem_free(c.v[i]);
+    }
+    if (look_open(storage_path, uid, last, info)) fn(arg, info);
 }

@@ -73,6 +73,37 @@ static bool put_info(struct part *p, const struct seg_info *info)
     return true;
 }
 
+static bool asked_for(const struct question *q, const struct seg_info *info)
+{
+    return info->start_us < q->to_us && info->end_us > q->from_us && info->id > q->after;
+}
+
+static void put_found(void *arg, const struct seg_info *info)
+{
+    struct part *p = arg;
+
+    if (asked_for(p->q, info) && !p->more) p->more = !put_info(p, info);
+}
+
+static void put_span(void *arg, const struct seg_info *info)
+{
+    struct part *p = arg;
+    struct packer pk = packer_of(&p->rows);
+
+    if (!asked_for(p->q, info) || !room_for(p, 20)) return;
+    pack_i64(&pk, info->start_us);
+    pack_i64(&pk, info->end_us);
+    p->n += 2;
+}
+
+/* What is too old for it is in the index. */
+static void look_behind_index(struct part *p, const struct shelf_read *r, struct index *ix,
+    void (*put)(void *, const struct seg_info *))
+{
+    if (p->q->to_us > clock_wall_us() - OPEN_US)
+        look_behind(r->shelf->path, ix, p->q->uid, p->q->from_us, put, p);
+}
+
 static void work_find(struct shelf_read *r, struct index *ix)
 {
     struct part *p = CONTAINER(r, struct part, read);
@@ -87,13 +118,7 @@ static void work_find(struct shelf_read *r, struct index *ix)
         for (size_t i = 0; i < n && !p->more; i++) p->more = !put_info(p, &page[i]);
         if (n > 0) query.after_id = page[n - 1].id;
     }
-    if (ix && !p->more && q->to_us > clock_wall_us() - OPEN_US) {
-        uint64_t last = index_last(ix, q->uid, page) == INDEX_OK ? page->id : 0;
-
-        if (look_open(r->shelf->path, q->uid, MAX(last, q->after), page) && page->start_us < q->to_us &&
-            page->end_us > q->from_us)
-            p->more = !put_info(p, page);
-    }
+    if (ix && !p->more) look_behind_index(p, r, ix, put_found);
     mem_free(page);
 }
 
@@ -117,6 +142,7 @@ static void work_ranges(struct shelf_read *r, struct index *ix)
         }
         if (n > 0) query.from_us = page[n - 1].end_us;
     }
+    if (ix && !p->more) look_behind_index(p, r, ix, put_span);
 }
 
 static void look_for_locks(struct part *p, struct index *ix)
@@ -327,6 +353,7 @@ struct flow {
     uint64_t id, segment, at, bytes, room;
     char uid[40];
     struct shelf *shelf;
+    size_t others; /* any storage: those that are still to be asked */
     struct shelf_read read;
     int fd, err;
     bool reading, opened, whole;
@@ -397,6 +424,19 @@ static void flow_go(struct flow *f)
     }
 }
 
+/* Whichever storage has it. false: none is left. */
+static bool look_elsewhere(struct flow *f)
+{
+    const struct shelves *s = f->serve->shelves;
+
+    f->others = MIN(f->others, s->n);
+    if (f->others == 0) return false;
+    shelf_unref(f->shelf);
+    f->shelf = shelf_ref(s->v[--f->others]);
+    f->err = 0;
+    return true;
+}
+
 /* Behind the others: they have their turn. */
 static void flow_done(struct shelf_read *r)
 {
@@ -404,6 +444,10 @@ static void flow_done(struct shelf_read *r)
     struct packer *p;
 
     f->reading = false;
+    if (!f->opened && f->err == ENOENT && look_elsewhere(f)) {
+        flow_go(f);
+        return;
+    }
     if (f->trunk && f->opened && f->err == 0) {
         p = trunk_begin(f->trunk, WIRE_CHUNK, f->id, 1);
         pack_kv_bin(p, "bytes", span(f->chunk, f->n));
@@ -419,7 +463,9 @@ static void flow_done(struct shelf_read *r)
 
 static void fetch(struct serve *s, struct trunk *t, const struct wire_frame *w)
 {
-    struct shelf *shelf = shelves_find(s->shelves, packed_str(w->body, "storage"));
+    struct span storage = packed_str(w->body, "storage");
+    bool any = storage.n == 0 && s->shelves->n > 0;
+    struct shelf *shelf = any ? s->shelves->v[s->shelves->n - 1] : shelves_find(s->shelves, storage);
     struct flow *f;
     char uid[40];
     unsigned n = 0;
@@ -438,6 +484,7 @@ static void fetch(struct serve *s, struct trunk *t, const struct wire_frame *w)
     f->room = MIN(packed_u64(w->body, "room", 0), SERVE_ROOM_MAX);
     memcpy(f->uid, uid, sizeof(uid));
     f->shelf = shelf_ref(shelf);
+    f->others = any ? s->shelves->n - 1 : 0;
     f->fd = -1;
     list_push(&s->flows, &f->link);
     flow_go(f);

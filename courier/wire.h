@@ -30,7 +30,7 @@ enum wire_side { WIRE_DIALLER = 1, WIRE_ACCEPTER = 2 }; /* who may say it */
     FRAME(FOUND, 21, WIRE_ACCEPTER, 65536)             /* storage, infos (array of bin), more (there are others behind) */ \
     FRAME(RANGES, 22, WIRE_DIALLER, 256)               /* uid, from_us, to_us: SPANS for each storage, END */ \
     FRAME(SPANS, 23, WIRE_ACCEPTER, 65536)             /* storage, spans (array of start_us, end_us) */ \
-    /* storage, uid, segment, room (bytes that may be on their way): CHUNKs in order, END with bytes, whole (bool: it has been closed) */ \
+    /* storage ("": any), uid, segment, room (bytes that may be on their way): CHUNKs in order, END with bytes, whole (bool: it has been closed) */ \
     FRAME(FETCH, 30, WIRE_DIALLER, 256) \
     FRAME(CHUNK, 31, WIRE_ACCEPTER, WIRE_BULK_MAX)     /* bytes */ \
     FRAME(MORE, 32, WIRE_DIALLER, 64)                  /* bytes: room for so many more */ \

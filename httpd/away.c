@@ -8,8 +8,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 
-#define LIST_BYTES_MAX (AWAY_LIST_MOST * SEG_INFO_WIRE_MAX)
+#define LIST_BYTES_MAX (AWAY_LIST_MAX * SEG_INFO_WIRE_MAX)
 #define NODE_MOST      0xffff
 
 struct away {
@@ -65,7 +66,8 @@ static struct away_list *list_new(void)
 
     atomic_init(&l->refs, 1);
     buf_init(&l->bytes, LIST_BYTES_MAX);
-    l->v = mem_new_n(AWAY_LIST_MOST, sizeof(*l->v));
+    l->v = mem_new_n(AWAY_LIST_MAX, sizeof(*l->v));
+    l->known = UINT64_MAX;
     return l;
 }
 
@@ -126,22 +128,36 @@ static int err_of(const struct packed *body)
     return -(int)CLAMP(packed_i64(body, "err", 0), 0, 4095);
 }
 
+/* What one of the node's storages has: behind what others have, put in order once all is there. */
 static void take_infos(struct away_list *l, const struct packed *body, uint16_t node)
 {
-    const struct packed *infos = packed_get(body, "infos"), *origins = packed_get(body, "origins");
+    const struct packed *infos = packed_get(body, "infos");
+    CLEANUP(mem_freep) struct seg_info *info = mem_new(sizeof(*info));
+    uint64_t last = 0;
 
-    for (size_t i = 0; i < packed_n(infos) && l->n < AWAY_LIST_MOST; i++) {
+    for (size_t i = 0; i < packed_n(infos); i++) {
         struct span one = packed_as_str(packed_at(infos, i));
-        uint64_t origin = packed_as_u64(packed_at(origins, i), 0);
         size_t at = buf_n(&l->bytes);
 
-        if (one.n == 0 || !buf_put(&l->bytes, one)) continue;
-        l->v[l->n++] = (struct away_item){.at = (uint32_t)at,
+        if (!seg_info_read(one, info) || info->id <= last) continue;
+        if (l->n == AWAY_LIST_MAX || !buf_put(&l->bytes, one)) {
+            l->known = MIN(l->known, last);
+            return;
+        }
+        last = info->id;
+        if (info->flags & SEG_OPEN) l->open = info->id;
+        l->v[l->n++] = (struct away_item){.id = info->id,
+            .at = (uint32_t)at,
             .n = (uint32_t)one.n,
-            .origin = origin > 0 && origin <= NODE_MOST ? (uint16_t)origin : node};
+            .origin = seg_origin(info) != 0 ? seg_origin(info) : node};
     }
-    l->more = packed_bool(body, "more", false) || packed_n(infos) > AWAY_LIST_MOST;
-    l->open = packed_u64(body, "open", l->open);
+    if (packed_bool(body, "more", false) && last > 0) l->known = MIN(l->known, last);
+}
+
+/* With the last message: 0, or the node has not answered. */
+static int end_of(const struct packed *body)
+{
+    return packed_n(packed_get(body, "missing")) > 0 ? -EHOSTUNREACH : 0;
 }
 
 static int on_found(struct away *a, struct incoming *in)
@@ -154,7 +170,7 @@ static int on_found(struct away *a, struct incoming *in)
         uint64_t node = packed_u64(in->body, "node", 0);
 
         take_infos(w->list, in->body, (uint16_t)MIN(node, NODE_MOST));
-        if (packed_bool(in->body, "last", true)) finish(w, err_of(in->body));
+        if (packed_bool(in->body, "last", false)) finish(w, end_of(in->body));
     }
     pthread_mutex_unlock(&a->lock);
     return 0;
@@ -189,7 +205,7 @@ static int on_spans(struct away *a, struct incoming *in)
             finish(w, -ENOMEM);
             w = NULL;
         }
-    if (w && packed_bool(in->body, "last", true)) finish(w, err_of(in->body));
+    if (w && packed_bool(in->body, "last", false)) finish(w, end_of(in->body));
     pthread_mutex_unlock(&a->lock);
     return 0;
 }
@@ -279,7 +295,6 @@ static void pack_find(struct packer *p, const struct question *q)
     pack_kv_i64(p, "from_us", q->ask.from_us);
     pack_kv_i64(p, "to_us", q->ask.to_us);
     pack_kv_u64(p, "after", q->ask.after);
-    pack_kv_bool(p, "back", q->ask.back);
     pack_kv_u64(p, "most", q->ask.most);
 }
 
@@ -291,6 +306,7 @@ static void pack_ranges(struct packer *p, const struct question *q)
 
 static void pack_open(struct packer *p, const struct question *q)
 {
+    pack_kv_text(p, "storage", "");
     pack_kv_u64(p, "segment", q->segment);
 }
 
@@ -301,7 +317,7 @@ static void send(void *arg)
         unsigned pairs;
         void (*fn)(struct packer *p, const struct question *q);
     } forms[] = {
-        {MSG_AWAY_FIND, 5, pack_find}, {MSG_AWAY_RANGES, 2, pack_ranges}, {MSG_AWAY_OPEN, 1, pack_open}};
+        {MSG_AWAY_FIND, 4, pack_find}, {MSG_AWAY_RANGES, 2, pack_ranges}, {MSG_AWAY_OPEN, 2, pack_open}};
     struct question *q = arg;
     struct away *a = q->a;
     struct packer *p;
@@ -388,16 +404,37 @@ static int wait_for(struct away *a, struct wait *w, enum message type, const str
     return w->err;
 }
 
+static int by_id(const void *a, const void *b)
+{
+    const struct away_item *x = a, *y = b;
+
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Of all storages in one order, each once; as far as every storage is known. */
+static void put_in_order(struct away_list *l)
+{
+    size_t n = 0;
+
+    qsort(l->v, l->n, sizeof(l->v[0]), by_id);
+    for (size_t i = 0; i < l->n && l->v[i].id <= l->known; i++)
+        if (n == 0 || l->v[i].id != l->v[n - 1].id) l->v[n++] = l->v[i];
+    l->n = n;
+    l->more = l->known != UINT64_MAX;
+}
+
 int away_find(struct away *a, const struct away_ask *q, struct away_list **ret)
 {
     struct wait w = {.answer = MSG_AWAY_FOUND, .list = list_new(), .fd = -1};
     int err = wait_for(a, &w, MSG_AWAY_FIND, q, 0, AWAY_PATIENCE_US);
 
-    if (err == 0)
-        *ret = w.list;
-    else
+    if (err != 0) {
         away_list_unref(w.list);
-    return err;
+        return err;
+    }
+    put_in_order(w.list);
+    *ret = w.list;
+    return 0;
 }
 
 int away_ranges(struct away *a, const struct away_ask *q, struct away_spans **ret)

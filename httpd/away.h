@@ -12,13 +12,15 @@
 #include "common/base/buf.h"
 #include "common/net/loop.h"
 
-#define AWAY_LIST_MOST  100                /* segments asked for at once */
+#define AWAY_LIST_MOST  100                /* segments asked for at once, of each storage; ... */
+#define AWAY_LIST_MAX   400                /* ... and kept of an answer */
 #define AWAY_SPANS_MOST 20000              /* ranges of one answer */
 #define AWAY_OPEN_US    (9500 * US_PER_MS) /* for a whole segment: ARCHIVE_LATE_US comes later */
 #define AWAY_ASKS_MOST  256                /* at a time */
 
 /* Segments that a node has, as it said. Counted: caches and readers share it. */
 struct away_item {
+    uint64_t id;
     uint32_t at, n;  /* seg_info as it came, in `bytes` */
     uint16_t origin; /* the node that recorded it */
 };
@@ -27,8 +29,9 @@ struct away_list {
     struct buf bytes;
     struct away_item *v;
     size_t n;
-    bool more;     /* there are others behind the last one */
-    uint64_t open; /* the one that is still written; 0: none */
+    uint64_t known; /* every storage of the node is listed up to this one; UINT64_MAX: to its end */
+    bool more;      /* there are others behind the last one */
+    uint64_t open;  /* the one that is still written; 0: none */
 };
 struct away_list *away_list_ref(struct away_list *l);
 void away_list_unref(struct away_list *l); /* NULL too */
@@ -57,10 +60,9 @@ void away_socket(struct away *a, int fd);
 struct away_ask {
     uint16_t node;
     const char *uid;
-    usec_t from_us, to_us; /* segments that overlap [from_us, to_us); back: that begin before to_us */
-    uint64_t after;        /* behind this one (back: before it); 0: from the first (the last) */
-    bool back;             /* the newest first */
-    unsigned most;
+    usec_t from_us, to_us; /* segments that overlap [from_us, to_us) */
+    uint64_t after;        /* those behind this one; 0: from the first */
+    unsigned most;         /* of each storage */
 };
 /* 0 or -errno: -EHOSTUNREACH, -ETIMEDOUT, ... */
 int away_find(struct away *a, const struct away_ask *q, struct away_list **ret);

@@ -29,6 +29,13 @@ static int page_of(struct records *r, const struct away_ask *q, struct away_list
     return err;
 }
 
+static void note_open(struct records *r, const struct seg_info *s)
+{
+    r->open_id = s->id;
+    r->open_start_us = s->start_us;
+    r->open_end_us = s->end_us;
+}
+
 static bool overlaps(const struct seg_info *s, const struct index_query *q)
 {
     return s->start_us < q->to_us && s->end_us > q->from_us;
@@ -49,9 +56,7 @@ static size_t take_page(struct records *r, const struct away_list *l, const stru
             n++;
             continue;
         }
-        r->open_id = out[n].id;
-        r->open_start_us = out[n].start_us;
-        r->open_end_us = out[n].end_us;
+        note_open(r, &out[n]);
     }
     return n;
 }
@@ -82,19 +87,44 @@ static int away_segments(
     return INDEX_OK;
 }
 
-static int away_newest(struct records *r, const char *uid, usec_t before_us, struct seg_info *ret)
+/* Where the last footage before that moment ends, at most there. INDEX_E_NONE: there is none. */
+static int away_edge(struct records *r, const char *uid, usec_t before_us, usec_t *ret)
 {
-    const struct away_ask ask = {.uid = uid, .to_us = before_us, .back = true, .most = 1};
-    struct away_list *l;
-    int err = page_of(r, &ask, &l);
+    const struct away_ask ask = {.uid = uid, .to_us = before_us};
+    struct away_spans *s;
+    usec_t edge_us = 0;
+    bool stale;
+    int err = shelf_ranges(r->st->shelf, &ask, &s, &stale);
 
     if (err != 0) return err;
-    err = l->n > 0 && away_item(l, 0, uid, ret) ? INDEX_OK : INDEX_E_NONE;
-    if (err == INDEX_OK && ret->id == l->open) {
-        r->open_id = ret->id;
-        r->open_start_us = ret->start_us;
-        r->open_end_us = ret->end_us;
+    r->stale |= stale;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->v[i].start_us < before_us) edge_us = MAX(edge_us, MIN(s->v[i].end_us, before_us));
+    away_spans_unref(s);
+    *ret = edge_us;
+    return edge_us > 0 ? INDEX_OK : INDEX_E_NONE;
+}
+
+/* Holes of a range are shorter than twice INDEX_JOIN_US. */
+static int away_newest(struct records *r, const char *uid, usec_t before_us, struct seg_info *ret)
+{
+    struct away_ask ask = {.uid = uid, .most = AWAY_LIST_MOST};
+    CLEANUP(mem_freep) struct seg_info *info = mem_try(sizeof(*info));
+    struct away_list *l;
+    int err = info ? away_edge(r, uid, before_us, &ask.to_us) : -ENOMEM;
+
+    if (err != INDEX_OK) return err;
+    ask.from_us = ask.to_us - 2 * INDEX_JOIN_US;
+    err = page_of(r, &ask, &l);
+    if (err != 0) return err;
+    err = INDEX_E_NONE;
+    for (size_t i = 0; i < l->n; i++) {
+        if (!away_item(l, i, uid, info) || info->start_us >= before_us) continue;
+        *ret = *info;
+        ret->origin = r->st->self == ret->origin ? 0 : ret->origin;
+        err = INDEX_OK;
     }
+    if (err == INDEX_OK && ret->id == l->open) note_open(r, ret);
     away_list_unref(l);
     return err;
 }
@@ -123,7 +153,12 @@ static int away_spans_of(
 int records_segments(
     struct records *r, const struct index_query *q, struct seg_info *out, size_t max, size_t *ret_n)
 {
-    return r->ix ? index_segments(r->ix, q, out, max, ret_n) : away_segments(r, q, out, max, ret_n);
+    int err;
+
+    if (!r->ix) return away_segments(r, q, out, max, ret_n);
+    err = index_segments(r->ix, q, out, max, ret_n);
+    for (size_t i = 0; err >= 0 && i < *ret_n; i++) out[i].origin = seg_origin(&out[i]);
+    return err;
 }
 
 int records_ranges(
@@ -139,7 +174,12 @@ int records_last(struct records *r, const char *uid, struct seg_info *ret)
 
 int records_last_by(struct records *r, const char *uid, usec_t at_us, struct seg_info *ret)
 {
-    return r->ix ? index_last_by(r->ix, uid, at_us, ret) : away_newest(r, uid, at_us + US_PER_MS, ret);
+    int err;
+
+    if (!r->ix) return away_newest(r, uid, at_us + US_PER_MS, ret);
+    err = index_last_by(r->ix, uid, at_us, ret);
+    if (err == INDEX_OK) ret->origin = seg_origin(ret);
+    return err;
 }
 
 int records_get(struct storage *st, const char *uid, uint64_t id, struct seg_info *ret)

@@ -66,22 +66,21 @@ static void widen(const struct away_ask *q, struct away_ask *ret)
 {
     *ret = *q;
     ret->from_us = MAX(ret->from_us, 0) / SHELF_GRID_US * SHELF_GRID_US;
-    if (!q->back && ret->to_us < SEG_TIME_MAX_US)
+    if (ret->to_us < SEG_TIME_MAX_US)
         ret->to_us += SHELF_GRID_US - 1 - (ret->to_us + SHELF_GRID_US - 1) % SHELF_GRID_US;
     ret->to_us = MIN(ret->to_us, SEG_TIME_MAX_US);
 }
 
 static void name_of(const struct away_ask *q, char kind, char *dst, size_t cap)
 {
-    snprintf(dst, cap, "%c%s/%llx/%llx/%u", q->back ? 'b' : kind, q->uid, (unsigned long long)q->from_us,
+    snprintf(dst, cap, "%c%s/%llx/%llx/%u", kind, q->uid, (unsigned long long)q->from_us,
         (unsigned long long)q->after, q->most);
 }
 
 /* Lock held. Does it say all of what is asked? */
 static bool covers(const struct entry *e, const struct away_ask *q)
 {
-    if (q->back) return e->to_us == q->to_us;
-    return e->to_us >= q->to_us || (e->list && e->list->more && e->list->n == q->most);
+    return e->to_us >= q->to_us || (e->list && e->list->more);
 }
 
 /* What is known; fresh, or of a node that is silent. Referenced in *ret. */
@@ -93,8 +92,7 @@ static bool look(struct shelf *s, const char *name, const struct away_ask *q, st
 
     pthread_mutex_lock(&s->lock);
     e = map_get(&s->by_name, span_of(name));
-    good = e &&
-        (silent ? !q->back || e->to_us == q->to_us : now_us - e->said_us < SHELF_FRESH_US && covers(e, q));
+    good = e && (silent || (now_us - e->said_us < SHELF_FRESH_US && covers(e, q)));
     if (good) {
         list_remove(&e->link);
         list_push(&s->used, &e->link);
@@ -108,7 +106,7 @@ static bool look(struct shelf *s, const char *name, const struct away_ask *q, st
 
 static size_t cost_of(const struct entry *e)
 {
-    return sizeof(*e) + (e->list ? e->list->bytes.cap + AWAY_LIST_MOST * sizeof(e->list->v[0]) : 0) +
+    return sizeof(*e) + (e->list ? e->list->bytes.cap + AWAY_LIST_MAX * sizeof(e->list->v[0]) : 0) +
         (e->spans ? e->spans->cap * sizeof(e->spans->v[0]) : 0);
 }
 

@@ -196,21 +196,20 @@ enum {
     MESSAGE(COURIER_STATE, 126, TO_COURIER, TO_MASTER, 65536, 0) \
     MESSAGE(COURIER_SOCK, 127, TO_MASTER, TO_HTTPD | TO_KEEPER, 64, 1) /* the courier's; after start, and after a new courier */ \
     MESSAGE(COURIER_PEER, 128, TO_MASTER, TO_COURIER, 64, 1)  /* role (httpd, keeper): its socket, in place of the one before */ \
-    /* id (never 0), node (it is asked alone), uid, from_us, to_us, after (id of the segment before; 0), back (bool: the newest first, of those that begin before to_us and, \
-       with after, before that one), most (of the node, its storages together in the order of ids, each id once): what it has. Answered by one AWAY_FOUND, or several */ \
+    /* id (never 0), node (it is asked alone; 0: all), uid, from_us, to_us, after (id of the segment before; 0), most (of each node and storage; 0: 12): what other nodes have, the closed \
+       segments that their indexes do not know yet and what they still write among it. Answered by any number of AWAY_FOUND */ \
     MESSAGE(AWAY_FIND, 130, TO_HTTPD, TO_COURIER, 256, 0) \
-    /* id, node, err (0, or positive errno: EHOSTUNREACH, ETIMEDOUT: not within AWAY_PATIENCE_US), infos (array of bin: seg_info as archive/seginfo.h writes it), origins (array: of each \
-       the node that recorded it; 0: this one), open (id of the one of them that is still written, as far as it is whole; 0: none), more (bool: there are some behind the last \
-       one), last (bool: nothing follows). Closed segments that the node's index does not know yet are among them */ \
+    /* id, node, storage, infos (array of bin: seg_info as archive/seginfo.h writes it, in order; flags with SEG_FILLED, SEG_OPEN), more (bool: this storage has some behind the last \
+       one), last (bool: nothing follows), missing (with last: array of the nodes that have not answered within AWAY_PATIENCE_US) */ \
     MESSAGE(AWAY_FOUND, 131, TO_COURIER, TO_HTTPD, 65536, 0) \
-    /* id, node, uid, segment: answered by AWAY_FILE, once the whole of it is here, or, of one that is still written, what is whole of it now */ \
+    /* id, node, storage ("": whichever has it), uid, segment: answered by AWAY_FILE, once the whole of it is here, or, of one that is still written, what is whole of it now */ \
     MESSAGE(AWAY_OPEN, 132, TO_HTTPD, TO_COURIER, 256, 0) \
-    /* id, err (0, or positive errno: ENOENT, that node has it no more; EHOSTUNREACH, ETIMEDOUT; EBADMSG: its checksum is wrong; ENOSPC); a descriptor, read-only, \
+    /* id, err (0, or positive errno: ENOENT, that node has it no more; EHOSTUNREACH, ETIMEDOUT; EBADMSG: its checksum is wrong; ENOSPC), bytes; a descriptor, read-only, \
        when err is 0 */ \
     MESSAGE(AWAY_FILE, 133, TO_COURIER, TO_HTTPD, 64, 1) \
     MESSAGE(AWAY_GONE, 134, TO_HTTPD, TO_COURIER, 64, 0)      /* id: whoever asked does not want it any more */ \
     MESSAGE(AWAY_RANGES, 135, TO_HTTPD, TO_COURIER, 256, 0)   /* id, node, uid, from_us, to_us: answered by AWAY_SPANS, as AWAY_FIND is */ \
-    /* id, node, err, spans (array of start_us, end_us: by pairs, up to what is written now; of several storages in no order), last */ \
+    /* id, node, storage, spans (array of start_us, end_us, by pairs: the index's in order, then those up to now), last, missing */ \
     MESSAGE(AWAY_SPANS, 136, TO_COURIER, TO_HTTPD, 65536, 0) \
     /* self, nodes (array of node, host, by pairs; host: where viewers of its footage are sent, "": nowhere; 0: no node): of the cluster, behind \
        HTTPD_CONF, and with every reload. Not said where there is no cluster */ \

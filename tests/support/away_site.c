@@ -41,68 +41,60 @@ static struct packer *answer(enum message type, struct incoming *in, uint32_t pa
     return p;
 }
 
-static void refuse(enum message type, struct incoming *in, int err)
+static void say_last(enum message type, struct incoming *in, bool missing)
 {
     struct packer *p = answer(type, in, 2);
 
-    pack_kv_i64(p, "err", err);
     pack_kv_bool(p, "last", true);
+    pack_key(p, "missing");
+    pack_array(p, missing);
+    if (missing) pack_u64(p, NODE);
     channel_end(channel, NULL, 0);
 }
 
-static size_t list(struct incoming *in, struct seg_info *page, size_t most, bool *ret_more)
+/* Of one of the node's storages. */
+static void send_infos(
+    struct incoming *in, const struct seg_info *page, size_t n, unsigned storage, bool more)
 {
+    struct packer *p = answer(MSG_AWAY_FOUND, in, 3);
+    uint32_t own = 0;
+
+    for (size_t i = 0; i < n; i++) own += i % 2 == storage;
+    pack_kv_text(p, "storage", storage == 0 ? "a" : "b");
+    pack_kv_bool(p, "more", more);
+    pack_key(p, "infos");
+    pack_array(p, own);
+    for (size_t i = 0; i < n; i++) {
+        struct seg_info info = page[i];
+        uint8_t text[SEG_INFO_WIRE_MAX];
+        struct wr w = wr_of(text, sizeof(text));
+
+        if (i % 2 != storage) continue;
+        if (info.id == away_site.open) info.flags |= SEG_OPEN;
+        seg_info_write(&w, &info);
+        pack_bin(p, wr_span(&w));
+    }
+    channel_end(channel, NULL, 0);
+}
+
+/* As if every second segment lay on another storage. */
+static void on_find(struct incoming *in)
+{
+    CLEANUP(mem_freep) struct seg_info *page = mem_new_n(PAGE_MAX, sizeof(*page));
+    size_t most = (size_t)CLAMP(packed_u64(in->body, "most", 12), 1, away_site.most), n = 0;
     char uid[40];
     struct index_query q = {.uid = uid,
         .from_us = packed_i64(in->body, "from_us", 0),
         .to_us = packed_i64(in->body, "to_us", 0),
         .after_id = packed_u64(in->body, "after", 0)};
-    size_t n = 0;
-
-    must(packed_text(in->body, "uid", uid, sizeof(uid)));
-    *ret_more = false;
-    if (packed_bool(in->body, "back", false))
-        return index_last_by(away_site.ix, uid, q.to_us - US_PER_MS, page) == INDEX_OK;
-    must(index_segments(away_site.ix, &q, page, most, &n) == INDEX_OK);
-    *ret_more = n == most;
-    return n;
-}
-
-/* In two messages, as a page that does not fit one. */
-static void send_infos(
-    struct incoming *in, const struct seg_info *page, size_t from, size_t to, bool more, bool last)
-{
-    struct packer *p = answer(MSG_AWAY_FOUND, in, 6);
-
-    pack_kv_i64(p, "err", 0);
-    pack_kv_bool(p, "more", more);
-    pack_kv_bool(p, "last", last);
-    pack_kv_u64(p, "open", away_site.open);
-    pack_key(p, "infos");
-    pack_array(p, (uint32_t)(to - from));
-    for (size_t i = from; i < to; i++) {
-        uint8_t text[SEG_INFO_WIRE_MAX];
-        struct wr w = wr_of(text, sizeof(text));
-
-        seg_info_write(&w, &page[i]);
-        pack_bin(p, wr_span(&w));
-    }
-    pack_key(p, "origins");
-    pack_array(p, (uint32_t)(to - from));
-    for (size_t i = from; i < to; i++) pack_u64(p, page[i].origin);
-    channel_end(channel, NULL, 0);
-}
-
-static void on_find(struct incoming *in)
-{
-    CLEANUP(mem_freep) struct seg_info *page = mem_new_n(PAGE_MAX, sizeof(*page));
-    size_t most = (size_t)CLAMP(packed_u64(in->body, "most", 12), 1, PAGE_MAX), n;
-    bool more;
 
     away_site.finds++;
-    n = list(in, page, most, &more);
-    send_infos(in, page, 0, n / 2, true, false);
-    send_infos(in, page, n / 2, n, more, true);
+    must(packed_u64(in->body, "node", 0) == NODE);
+    must(packed_text(in->body, "uid", uid, sizeof(uid)));
+    must(index_segments(away_site.ix, &q, page, most, &n) == INDEX_OK);
+    send_infos(in, page, n, 1, n == most);
+    send_infos(in, page, n, 0, n == most);
+    say_last(MSG_AWAY_FOUND, in, false);
 }
 
 static void on_ranges(struct incoming *in)
@@ -116,9 +108,7 @@ static void on_ranges(struct incoming *in)
 
     must(packed_text(in->body, "uid", uid, sizeof(uid)));
     must(index_ranges(away_site.ix, &q, page, PAGE_MAX, &n) == INDEX_OK);
-    p = answer(MSG_AWAY_SPANS, in, 3);
-    pack_kv_i64(p, "err", 0);
-    pack_kv_bool(p, "last", true);
+    p = answer(MSG_AWAY_SPANS, in, 1);
     pack_key(p, "spans");
     pack_array(p, (uint32_t)(2 * n));
     for (size_t i = 0; i < n; i++) {
@@ -126,6 +116,7 @@ static void on_ranges(struct incoming *in)
         pack_i64(p, page[i].end_us);
     }
     channel_end(channel, NULL, 0);
+    say_last(MSG_AWAY_SPANS, in, false);
 }
 
 static void on_open(struct incoming *in)
@@ -144,6 +135,19 @@ static void on_open(struct incoming *in)
     channel_end(channel, &fd, err == 0);
 }
 
+static void absent(enum message type, struct incoming *in)
+{
+    struct packer *p;
+
+    if (type != MSG_AWAY_FILE) {
+        say_last(type, in, true);
+        return;
+    }
+    p = answer(type, in, 1);
+    pack_kv_i64(p, "err", EHOSTUNREACH);
+    channel_end(channel, NULL, 0);
+}
+
 static int on_message(struct channel *ch, struct incoming *in)
 {
     static const struct {
@@ -157,7 +161,7 @@ static int on_message(struct channel *ch, struct incoming *in)
     for (size_t i = 0; i < ARRAY_N(rows); i++) {
         if (rows[i].type != in->type || away_site.mode == AWAY_SILENT) continue;
         if (away_site.mode == AWAY_ABSENT)
-            refuse(rows[i].answer, in, EHOSTUNREACH);
+            absent(rows[i].answer, in);
         else
             rows[i].fn(in);
     }
@@ -221,6 +225,7 @@ void away_site_start(usec_t from_us, unsigned segments)
     for (unsigned i = 0; i < segments; i++)
         site_put_segment(away_site.dir, away_site.ix, from_us + i * SITE_FOOTAGE_S * US_PER_S, i == 0);
     sem_init(&posted, 0, 0);
+    away_site.most = PAGE_MAX;
     courier.loop = loop_new();
     host.loop = loop_new();
     must(pthread_create(&courier.thread, NULL, run, courier.loop) == 0);

@@ -18,6 +18,7 @@ struct away_site {
     struct away *away;
     _Atomic enum away_mode mode;
     _Atomic unsigned finds, opens, gone; /* questions that came */
+    _Atomic unsigned most;               /* segments of one answer */
     _Atomic uint64_t open;               /* the segment that it says it still writes */
 };
 extern struct away_site away_site;

@@ -47,6 +47,7 @@ static int anew(void **state)
     if (!site.have_footage) return 0;
     away_site.mode = AWAY_ANSWERS;
     away_site.open = 0;
+    away_site.most = 100;
     away_site_nodes("");
     return 0;
 }
@@ -142,6 +143,13 @@ static void piece_names_with_an_end(void **state)
     http_reply_done(&r);
 }
 
+/* An answer of a few segments is continued. */
+static void in_small_pages(void **state)
+{
+    away_site.most = 3;
+    a_playlist_over_both(state);
+}
+
 static void ranges_join(void **state)
 {
     struct http_reply r;
@@ -188,6 +196,19 @@ static void a_film_over_both(void **state)
     assert_int_equal(count_frames("archive-1700000000-200.mp4"), WHOLE_S * 25);
     /* across one border, begun within the other node's footage */
     assert_int_equal(count_frames("archive-1700000100-32.mp4"), 32 * 25);
+}
+
+/* The other node writes its last one still: what is whole of it is listed and sent. */
+static void what_the_other_writes(void **state)
+{
+    CLEANUP(mem_freep) struct seg_info *last = mem_new(sizeof(*last));
+
+    site_need_footage();
+    assert_int_equal(index_last(away_site.ix, SITE_UID, last), INDEX_OK);
+    away_site.open = last->id;
+    a_playlist_over_both(state);
+    every_piece_is_sent(state);
+    assert_int_equal(count_frames("archive-1700000002-198.mp4"), (WHOLE_S - 2) * 25);
 }
 
 /* --- RTSP --- */
@@ -401,9 +422,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_playlist_over_both, anew),
         cmocka_unit_test_setup(every_piece_is_sent, anew),
+        cmocka_unit_test_setup(in_small_pages, anew),
         cmocka_unit_test(piece_names_with_an_end),
         cmocka_unit_test_setup(ranges_join, anew),
         cmocka_unit_test_setup(a_film_over_both, anew),
+        cmocka_unit_test_setup(what_the_other_writes, anew),
         cmocka_unit_test_setup(forwards, anew),
         cmocka_unit_test_setup(from_within_the_other, anew),
         cmocka_unit_test_setup(backwards, anew),
