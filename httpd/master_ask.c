@@ -178,15 +178,15 @@ static bool master_decides(struct span cmd)
     return false;
 }
 
-/* Of a command about one stream that is the first word; "from=..." names none. What goes along may name any.
- */
+/* Of a command about one stream that is the first word ("from=..." names none); a camera that is tried out is
+ * nobody's yet, unless the fourth word is a stream. What goes along may name any. */
 static bool may_ask(const struct master_question *q)
 {
-    struct span first = packed_as_str(packed_at(q->args, 0));
+    size_t at = span_is(q->cmd, "api probe") ? 3 : 0;
+    struct span uid = packed_as_str(packed_at(q->args, at));
 
     if (q->apart || !q->caller || q->caller->cameras.n == 0 || master_decides(q->cmd)) return true;
-    return !q->body &&
-        (packed_n(q->args) == 0 || span_find(first, '=') >= 0 || caller_sees(q->caller, first));
+    return !q->body && (packed_n(q->args) <= at || span_find(uid, '=') >= 0 || caller_sees(q->caller, uid));
 }
 
 bool master_ask(struct master_asks *x, const struct master_question *q,

@@ -7,8 +7,9 @@ local M = {}
 local LEVELS = { guest = 1, user = 2, admin = 3, root = 4 }
 
 -- view: look at streams and footage; share: give others a link to what one sees; operate: restart, pause, record,
--- lock, probe; configure: make, change and take away streams; server: its settings, accounts, keys.
-local NEEDS = { view = 1, share = 2, operate = 3, configure = 3, server = 4 }
+-- lock, probe; configure: make, change and take away streams; whole: what tells of every stream; server: its settings,
+-- accounts, keys.
+local NEEDS = { view = 1, share = 2, operate = 3, configure = 3, whole = 3, server = 4 }
 
 -- Whoever has a token of the API may do everything.
 function M.user(request)
@@ -28,7 +29,7 @@ end
 
 -- The server as a whole is for nobody who is held to some cameras.
 function M.may(user, right)
-    if right == "server" and user.cameras then return false end
+    if (right == "server" or right == "whole") and user.cameras then return false end
     return (LEVELS[user.role] or 0) >= NEEDS[right]
 end
 

@@ -85,6 +85,6 @@ return {
     { "GET", "/server", server, id = "getServer", right = "operate" },
     { "GET", "/server/history", history, id = "getServerHistory", right = "operate" },
     { "GET", "/storages", storages, id = "listStorages", right = "operate" },
-    { "GET", "/logs", logs, id = "getLogs", right = "operate" },
+    { "GET", "/logs", logs, id = "getLogs", right = "whole" },
     { "GET", "/config/keys", keys, id = "listConfigKeys", right = "operate" },
 }
