@@ -75,11 +75,33 @@ static int run_remove(struct session *s)
     return run_edit(s, EDIT_REMOVE, false);
 }
 
+/* secondary UID [URL [SECONDS]] */
+static int run_secondary(struct session *s)
+{
+    char by[CONTROL_BY_MAX], text[EDITS_TEXT_MAX];
+    struct secondary_order o = {.uid = s->args[0], .url = s->n_args > 1 ? s->args[1] : ""};
+    uint64_t seconds = 0;
+    int code;
+
+    if (s->n_args > 2 && !span_u64(span_of(s->args[2]), SECONDARY_MOST_S, &seconds)) {
+        snprintf(s->text, sizeof(s->text), "seconds: at most %d", SECONDARY_MOST_S);
+        return CTL_USAGE;
+    }
+    o.seconds = (int64_t)seconds;
+    o.by = control_by(s, by);
+    s->data = NEW(struct conf_report);
+    s->data_free = report_free;
+    code = secondary_set(s->m, &o, s->data, text);
+    span_copy(span_of(text), s->text, sizeof(s->text));
+    return code;
+}
+
 const struct command commands_streams[] = {
     {"stream create", 2, CONTROL_ARGS_MAX, run_create, row_remarks},
     {"stream set", 2, CONTROL_ARGS_MAX, run_set, row_remarks},
     {"stream check", 2, CONTROL_ARGS_MAX, run_check, row_remarks},
     {"stream remove", 1, 1, run_remove, row_remarks},
+    {"secondary", 1, 3, run_secondary, row_remarks},
     {"config set", 1, CONTROL_ARGS_MAX, run_site_set, row_remarks},
     {"config check", 1, CONTROL_ARGS_MAX, run_site_check, row_remarks},
 };

@@ -262,10 +262,10 @@ static bool api_may(struct span name)
         "api audit", "storage list", "logs", "restart", "record", "pause", "resume", "broadcast",
         "archive vacuum", "event", "events", "archive list", "archive lock", "archive unlock",
         "archive locks", "archive delete", "archive ranges", "archive segments", "stream create",
-        "stream set", "stream check", "stream remove", "api layouts", "api layout get", "api layout put",
-        "api layout remove", "api signing keys", "api signing rotate", "api signing remove", "api setup",
-        "api accounts", "api account set", "api account remove", "api token create", "api tokens",
-        "api token revoke", "config show"};
+        "stream set", "stream check", "stream remove", "secondary", "api layouts", "api layout get",
+        "api layout put", "api layout remove", "api signing keys", "api signing rotate", "api signing remove",
+        "api setup", "api accounts", "api account set", "api account remove", "api token create",
+        "api tokens", "api token revoke", "config show"};
 
     for (size_t i = 0; i < ARRAY_N(names); i++)
         if (span_is(name, names[i])) return true;

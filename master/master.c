@@ -141,6 +141,7 @@ static void check(struct loop_timer *t)
     tokens_check(m);
     layouts_check(&m->layouts);
     exports_check(m);
+    secondary_check(m);
     fleet_windows(m);
     certs_check(&m->certs, services_channel(m, SERVICE_HTTPD), now_us, clock_wall_us());
     metrics_tick(m);
@@ -301,6 +302,9 @@ static int open_state(struct master *m)
     if (err < 0) log_error("state-dir-read", "file=exports err=%s", log_q(span_of(err_text(err))));
     open_revisions(m);
     if (err < 0) return err;
+    err = secondary_open(&m->secondary, m->state_dir);
+    if (err < 0) log_error("state-dir-read", "file=secondary err=%s", log_q(span_of(err_text(err))));
+    if (err < 0) return err;
     err = audit_open(&m->audit, m->state_dir);
     if (err < 0) log_error("state-dir-read", "file=" AUDIT_FILE " err=%s", log_q(span_of(err_text(err))));
     if (err < 0) return err;
@@ -364,6 +368,7 @@ static void close_all(struct master *m)
     layouts_close(&m->layouts);
     revisions_close(&m->revisions);
     exports_close(&m->exports);
+    secondary_close(&m->secondary);
     audit_close(&m->audit);
     keeps_close(&m->keeps);
     births_done(&m->births);

@@ -34,6 +34,7 @@
 #include "master/record.h"
 #include "master/revisions.h"
 #include "master/roles.h"
+#include "master/secondary.h"
 #include "master/services.h"
 #include "master/setup.h"
 #include "master/storages.h"
@@ -63,6 +64,7 @@ struct master {
     struct setup setup;
     struct revisions revisions;
     struct exports exports;
+    struct secondary secondary;
     struct audit audit;
     struct keeps keeps;
     uint64_t last_event; /* number of the newest event */

@@ -18,6 +18,7 @@
 struct state_file {
     int dir;
     const char *name;
+    mode_t mode;
     size_t most; /* of a file that is added to; 0: it is written whole */
     pthread_t thread;
     bool started;
@@ -36,7 +37,7 @@ static int write_file(const struct state_file *f, struct span content)
     int err;
 
     snprintf(tmp, sizeof(tmp), "%s.new", f->name);
-    fd = openat(f->dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    fd = openat(f->dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, f->mode);
     if (fd < 0) return -errno;
     err = fd_write_all(fd, content);
     if (err < 0) return err;
@@ -132,8 +133,17 @@ struct state_file *state_file_new(int dir, const char *name)
     f = NEW(struct state_file);
     f->dir = own;
     f->name = name;
+    f->mode = 0640;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->wake, NULL);
+    return f;
+}
+
+struct state_file *state_file_private(int dir, const char *name)
+{
+    struct state_file *f = state_file_new(dir, name);
+
+    if (f) f->mode = 0600;
     return f;
 }
 

@@ -11,6 +11,8 @@ struct state_file;
 /* dir: of a descriptor that stays the caller's. name must outlive it. Starts no thread before the first
  * write. NULL: no descriptor is left. */
 struct state_file *state_file_new(int dir, const char *name);
+/* The same, for the master's user alone. */
+struct state_file *state_file_private(int dir, const char *name);
 /* A file that is added to. Above `most` bytes it is set aside as <name>.1, that one as <name>.2, and so on.
  */
 #define STATE_FILE_OLDER 8

@@ -95,6 +95,8 @@
  * reload. Into the stream's file, durably, and into what runs; a mistake refuses it and nothing is written.
  * KEY without a value: the key goes, its default holds. A removed stream's file is set aside, its archive
  * stays. stream check UID KEY=VALUE|KEY...: the same as set, or create where there is none, and only judged.
+ * - secondary UID [URL [SECONDS]]: a row a remark, as reload. Another source for so long (0: until it is
+ * taken back), in the stream's file; without URL its own again. Over restarts, too.
  * - config show: of media-server.ini, for root: file t, etag t; then key t ("server/stream/web"), value t of
  * each key there, secrets as "***"; then pending t: a key that waits for a restart of the server.
  * - config set SECTION/KEY=VALUE|SECTION/KEY..., config check ...: as stream set and check, of

@@ -275,6 +275,8 @@ static const struct command {
         show_remarks, NULL},
     {"config check", "config check SECTION/KEY=VALUE|SECTION/KEY...",
         "what config set would say; nothing is changed", 1, ASK_ARGS_MAX, show_remarks, NULL},
+    {"secondary", "secondary UID [URL [SECONDS]]", "another source for a while; without URL its own again", 1,
+        3, show_remarks, NULL},
     {"storage list", "storage list", "storages, their state and space", 0, 0, print_storages, NULL},
     {"storage init", "storage init NAME", "accepts a storage's path as it is", 1, 1, print_nothing, NULL},
     {"storage clock", "storage clock NAME", "the clock is right, however far ahead: footage ages by it", 1, 1,

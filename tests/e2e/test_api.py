@@ -1,6 +1,7 @@
 """The API below /api/: bodies of requests, tokens, calls of the first generation (compatibility.md 3)."""
 import json
 import socket
+import urllib.parse
 
 import pytest
 
@@ -223,10 +224,35 @@ def test_reconfigure(recorded):
     call(s, token, "streams/rec/reconfigure/?enable=true&restart=true", "PUT")
     wait_for("another worker", lambda: s.pid("rec") not in (0, before))
     s.wait_state("rec")
-    call(s, token, "streams/rec/reconfigure/?secondary-url=rtsp://h/x", "PUT", status=501)
+    call(s, token, "streams/rec/reconfigure/?secondary-url=rtsp://h/x&secondary-duration=soon", "PUT", status=400)
     for query in ("dvr=perhaps", "timeout=x&dvr=false", "other=true"):
         call(s, token, f"streams/rec/reconfigure/?{query}", "PUT", status=400)
     call(s, token, "streams/none/reconfigure/?dvr=false", "PUT", status=404)
+
+
+def test_another_source_for_a_while(recorded):
+    s, token = recorded
+    path = s.path / "streams" / "rec.ini"
+    before, other = path.read_text(), "rtsp://u:planted@127.0.0.1:1/other"
+    wish = "streams/rec/reconfigure/?" + urllib.parse.urlencode({"secondary-url": other, "secondary-duration": 1})
+    call(s, token, wish, "PUT")
+    assert other in path.read_text() and "planted" not in (s.path / "state" / "audit.log").read_text()
+    wait_for("its own source again", lambda: path.read_text() == before)
+    call(s, token, wish.replace("duration=1", "duration=0"), "PUT")
+    wait_for("what has to come back is stored", lambda: other.encode() in (s.path / "state" / "secondary").read_bytes())
+    assert (s.path / "state" / "secondary").stat().st_mode & 0o777 == 0o600
+    s.stop()
+    s.start()
+    assert other in path.read_text(), "until it is taken back"
+    s.msctl("secondary", "rec")
+    assert path.read_text() == before
+    s.msctl("secondary", "rec", other, "1")
+    s.msctl("stream", "set", "rec", "stream-url=rtsp://127.0.0.1:1/mine")
+    wait_for("its time is over", lambda: "secondary-over" in s.log().rsplit("what=set", 1)[1])
+    assert "rtsp://127.0.0.1:1/mine" in path.read_text(), "what somebody has changed meanwhile stays"
+    path.write_text(before)
+    s.reload()
+    s.wait_recording("rec")
 
 
 def test_where_it_may_be_watched(recorded):

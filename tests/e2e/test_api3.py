@@ -210,6 +210,8 @@ def test_many_at_once(site):
     problem = a.call("streams", "PUT", {"items": bad}, 422)
     assert "/items/2/config/dvr-chunk" in [e["field"] for e in problem["errors"]] and a.call("streams?limit=1")["total"] == 253
     assert a.call("streams", "PUT", {"items": [items[0], items[0]]}, 422)["errors"][0]["detail"] == "This stream is named twice."
+    many = a.call("streams", "PUT", {"items": [{"uid": f"x{i}", "config": {}, "mode": "merge"} for i in range(1001)]}, 413)
+    assert many["code"] == "too-many" and "1000" in many["detail"]
     assert a.call("streams", "PUT", {"items": []}, 422) and a.call("streams", "PUT", {"items": [{"config": {}}]}, 422)["errors"][0]["field"] == "/items/0"
     assert a.call("streams", "PUT", {"items": [items[0], {"uid": "b001", "config": {}, "mode": "merge", "etag": "0"}]}, 412)["errors"][0]["field"] == "/items/1"
     changed = a.call("streams", "PUT", {"items": [{"uid": i["uid"], "mode": "merge", "config": {"stream-access": "private"}} for i in items]})

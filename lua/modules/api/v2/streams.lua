@@ -178,8 +178,6 @@ end
 
 -- --- reconfigure ---------------------------------------------------------------------------------------------------
 
-local NOT_HERE = "another source for a while is not part of this version: change stream-url by POST"
-
 -- Each switch by its words; arguments of the URL or fields of the body. `timeout`: seconds, 0: until it is taken back.
 function M.reconfigure(request, uid)
     local args = {}
@@ -189,11 +187,14 @@ function M.reconfigure(request, uid)
         for name, value in pairs(fields) do args[name] = tostring(value) end
     end
     for name, value in pairs(request.query) do args[name] = value end
-    if args["secondary-url"] or args["secondary-duration"] then return fail(501, NOT_HERE) end
+    local url, while_s = args["secondary-url"], args["secondary-duration"] or "0"
+    args["secondary-url"], args["secondary-duration"] = nil, nil
+    if not while_s:find("^%d+$") then return fail(400, "secondary-duration: seconds") end
     local seconds = args.timeout or "0"
     if not seconds:find("^%d+$") then return fail(400, "timeout: seconds") end
     local off = seconds ~= "0" and { seconds } or {}
     local steps = {}
+    if url then steps[1] = url ~= "" and { "secondary", url, while_s } or { "secondary" } end
     for name, value in pairs(args) do
         local on = http.BOOLEANS[value]
         if name ~= "timeout" and not on then return fail(400, ("%s: true or false"):format(name)) end
