@@ -27,11 +27,10 @@ static int stop(void **state)
 
 static unsigned get(const char *path, const char *fields)
 {
-    struct httpd_help module = help.http;
+    const struct httpd_help module = {.port = help.module_port};
     struct http_reply r;
     unsigned status;
 
-    module.port = help.module_port;
     must(httpd_help_get(&module, path, fields, &r));
     status = r.status;
     http_reply_done(&r);
