@@ -69,17 +69,22 @@ void facts_of_token(struct facts *f, const struct access_ask *a)
     const struct auth *auth = a->hub->auth;
     const struct token_check check = {&auth->keys, auth->audience, clock_wall_us() / US_PER_S};
     struct span uid = span_of(a->stream->v.uid);
+    bool back, fits, address;
     int err;
 
     if (a->token.n == 0) return;
     f->has_token = true;
     err = token_verify(&check, a->token, &f->token, &f->until_s);
+    /* Looked up of every token, so that one that nobody has signed is not refused sooner. */
+    back = revoked_token(&a->hub->revoked, &f->token, uid);
+    fits = token_fits_stream(&f->token, uid);
+    address = !f->token.bound || addr_has_prefix(&a->address, f->token.address, f->token.address_bits);
     f->guessed = err == TOKEN_E_FORGED;
     if (err == TOKEN_E_FORGED) of_link(f, a);
-    if (err != 0 || revoked_token(&a->hub->revoked, &f->token, uid)) return;
+    if (err != 0 || back) return;
     f->token_valid = true;
-    f->stream_ok = token_fits_stream(&f->token, uid);
-    f->address_ok = !f->token.bound || addr_has_prefix(&a->address, f->token.address, f->token.address_bits);
+    f->stream_ok = fits;
+    f->address_ok = address;
     kid_of(a->token, f->kid, sizeof(f->kid));
 }
 

@@ -19,13 +19,15 @@
 #define CUTS    8 /* thresholds above which samples are left out */
 #define SAMPLES 1000000
 
-enum kind { RIGHT, FIRST_BYTE, LAST_BYTE, ALL_BYTES, OTHER_KEY, OTHER_USER, KINDS };
+enum kind { RIGHT, FIRST_BYTE, LAST_BYTE, ALL_BYTES, OTHER_KEY, OTHER_USER, OTHER_CLUSTER, ENDED, KINDS };
 static const char *const names[KINDS] = {[RIGHT] = "right",
     [FIRST_BYTE] = "first byte of the MAC wrong",
     [LAST_BYTE] = "last byte of the MAC wrong",
     [ALL_BYTES] = "MAC of nobody",
     [OTHER_KEY] = "unknown key id",
-    [OTHER_USER] = "payload changed"};
+    [OTHER_USER] = "payload changed",
+    [OTHER_CLUSTER] = "of another cluster",
+    [ENDED] = "ended"};
 
 static struct token_keys keys;
 
@@ -44,6 +46,8 @@ static void make(enum kind kind, char *dst)
     struct wr w = wr_of(payload, sizeof(payload)), text = wr_of(dst, TOKEN_TEXT_MAX);
 
     rng_bytes(t.id, sizeof(t.id));
+    if (kind == OTHER_CLUSTER) t.audience[0] = '2';
+    if (kind == ENDED) t.not_after_s = NOW_S - 3600;
     t.made_us = (int64_t)NOW_S * US_PER_S + (int64_t)(rng_u32() % 1000000);
     token_write(&w, &t);
     mac_of(wr_span(&w), mac);
@@ -164,6 +168,8 @@ int main(int argc, char **argv)
     compare(FIRST_BYTE, ALL_BYTES, samples, ",\n ");
     compare(FIRST_BYTE, OTHER_USER, samples, ",\n ");
     compare(FIRST_BYTE, OTHER_KEY, samples, ",\n ");
+    compare(FIRST_BYTE, OTHER_CLUSTER, samples, ",\n ");
+    compare(FIRST_BYTE, ENDED, samples, ",\n ");
     compare(FIRST_BYTE, RIGHT, samples, ",\n ");
     printf("]\n");
     token_keys_done(&keys);
