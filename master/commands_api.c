@@ -58,7 +58,7 @@ static const char *codec_word(const _Atomic uint32_t *v)
 }
 
 /* As its worker tells: zeroes where none has been yet. */
-#define MEASURED 12
+#define MEASURED 13
 static void pack_measured(const struct stream *s, struct packer *p)
 {
     static const struct ring_status nothing;
@@ -67,6 +67,7 @@ static void pack_measured(const struct stream *s, struct packer *p)
 
     ring_status_get_text(st, st->rec_storage, sizeof(st->rec_storage), storage, sizeof(storage));
     pack_kv_text(p, "storage", storage);
+    pack_kv_f64(p, "ping", (double)past_ping_us(s->past) / US_PER_S);
     pack_kv_u64(p, "bitrate", atomic_load_explicit(&st->bitrate_in, memory_order_relaxed));
     pack_kv_text(p, "codec", codec_word(&st->video));
     pack_kv_text(p, "audio", codec_word(&st->audio));

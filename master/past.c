@@ -78,6 +78,16 @@ void past_sdp(struct past **x, const struct packed *body)
     (*x)->sdp_n = text.n;
 }
 
+usec_t past_ping_us(const struct past *x)
+{
+    for (size_t i = 0; x && i < x->n_steps; i++) {
+        const struct step *s = &x->steps[i];
+
+        if (s->ok && (strcmp(s->name, "OPTIONS") == 0 || strcmp(s->name, "DESCRIBE") == 0)) return s->took_us;
+    }
+    return 0;
+}
+
 usec_t past_over_us(const struct past *x)
 {
     return x && x->n > 0 ? x->attempts[(x->n - 1) % PAST_ATTEMPTS].over_us : 0;

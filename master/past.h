@@ -16,6 +16,9 @@ void past_free(struct past *x); /* NULL too */
 /* MSG_STEP, MSG_SDP of a worker; *x is made by need. */
 void past_step(struct past **x, const struct packed *body, usec_t wall_us);
 void past_sdp(struct past **x, const struct packed *body);
+/* How long the camera took to answer OPTIONS, or DESCRIBE where it wanted a password first; 0: it has not. x
+ * may be NULL. */
+usec_t past_ping_us(const struct past *x);
 /* Is the newest attempt over, and since when (wall clock)? 0: it goes on, or there was none. */
 usec_t past_over_us(const struct past *x);
 /* Row `at` of "api stream": attempts (newest first), steps, the description. false: there are no more. x may

@@ -16,8 +16,8 @@
  * - api streams [UID]: a row a stream, for the API; URLs without their passwords. uid t, name t, camera_uid
  * t, profile t, enabled b, on_demand b, access t, tracks t, proto t (of its configuration), dvr b, dvr_mode
  * t, archive t, source t, state t, reason t, since u, viewers u, record t, record_reason t, paused b (by
- * call), restarts u, memory u, cpu (share of a processor), storage t, bitrate u, codec t, audio t, width u,
- * height u, last_frame u, frames u, losses u, repairs u, connects u, reconnects u.
+ * call), restarts u, memory u, cpu (share of a processor), storage t, ping (seconds), bitrate u, codec t,
+ * audio t, width u, height u, last_frame u, frames u, losses u, repairs u, connects u, reconnects u.
  * - api stream UID: rows by kind: one "stream" (file t, whitelist t, limit u, pid u, peer t, last_key u,
  * gop_frames u, gop_seconds, clock_known b, clock_offset, counters, recording: maps); "attempt" (at, ended,
  * cause t, text t), newest first; "step" of the newest (name t, ok b, seconds, text t); "sdp" (text t).

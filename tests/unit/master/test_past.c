@@ -68,6 +68,7 @@ static void nothing_yet(void **state)
     (void)state;
     assert_null(row(0));
     assert_int_equal(past_over_us(x), 0);
+    assert_int_equal(past_ping_us(x), 0);
     past_free(NULL);
 }
 
@@ -76,10 +77,12 @@ static void an_attempt(void **state)
     (void)state;
     step("begin", "", 10 * US_PER_S);
     step("connect", "192.0.2.1:554", 11 * US_PER_S);
+    assert_int_equal(past_ping_us(x), 0);
     step("DESCRIBE", "401 Unauthorized", 12 * US_PER_S);
     assert_int_equal(past_over_us(x), 0);
     assert_int_equal(packed_n(row(0)), 2); /* it goes on: no end */
     done();
+    assert_int_equal(past_ping_us(x), 1500);
     step("over", "wrong password", 13 * US_PER_S);
     assert_int_equal(past_over_us(x), 13 * US_PER_S);
     assert_true(span_is(packed_str(row(0), "text"), "wrong password"));

@@ -12,7 +12,12 @@ local function status_of(row)
     return STATES[row.state] or row.state
 end
 
--- Nobody has measured a ping: null. What is sent is what its live viewers are sent.
+-- Milliseconds that its camera took to answer first, last time; null: it has not.
+local function ping_of(row)
+    return row.ping > 0 and math.floor(row.ping * 1000 + 0.5) or ms.null
+end
+
+-- What is sent is what its live viewers are sent.
 local function in_list(row)
     local plays = row.state == "active" or row.state == "stale"
     return {
@@ -20,7 +25,7 @@ local function in_list(row)
         track_video = row.tracks:find("video") ~= nil, track_audio = row.tracks:find("audio") ~= nil,
         dvr_enabled = row.dvr, dvr_paused = row.record == "paused",
         reconnect_attempt = plays and 0 or math.max(row.connects - row.reconnects, 0), reconnect_total = row.reconnects, reconnect_time = row.since,
-        bitrate_in = row.bitrate, bitrate_out = row.bitrate * row.viewers, src_ping_time = ms.null, clients_count = row.viewers,
+        bitrate_in = row.bitrate, bitrate_out = row.bitrate * row.viewers, src_ping_time = ping_of(row), clients_count = row.viewers,
     }
 end
 
@@ -157,7 +162,7 @@ local function dvr(row, about, all)
     }
 end
 
--- ping: nobody has measured one. source: where its configuration comes from.
+-- source: where its configuration comes from.
 function M.get(_, uid)
     local rows, none = http.server("server", "api streams", uid)
     if not rows then return none end
@@ -172,7 +177,7 @@ function M.get(_, uid)
     return answer(200, {
         uid = uid, camera_uid = row.camera_uid, stream_name = row.name, status = status_of(row), type = "primary", enabled = row.enabled,
         access = row.access, whitelist = about[1].whitelist, entry = "stream", config = { file = about[1].file, source = "file" },
-        dvr = dvr(row, about[1], all), source = { url = row.source, ping = ms.null, sdp = sdp }, tracks = tracks(uid),
+        dvr = dvr(row, about[1], all), source = { url = row.source, ping = ping_of(row), sdp = sdp }, tracks = tracks(uid),
     })
 end
 

@@ -11,7 +11,7 @@ local FIELDS = {
     uid = "text", name = "text", camera_uid = "text", profile = "text", enabled = "boolean", on_demand = "boolean", access = "text",
     tracks = "text", proto = "text", dvr = "boolean", dvr_mode = "text", archive = "text", source = "text", state = "text", reason = "text",
     since = "number", viewers = "number", record = "text", record_reason = "text", paused = "boolean", restarts = "number", memory = "number",
-    cpu = "number", storage = "text", bitrate = "number", codec = "text", audio = "text", width = "number", height = "number",
+    cpu = "number", ping = "number", storage = "text", bitrate = "number", codec = "text", audio = "text", width = "number", height = "number",
     last_frame = "number", frames = "number", losses = "number", repairs = "number", connects = "number", reconnects = "number",
 }
 
