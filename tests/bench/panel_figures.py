@@ -40,7 +40,7 @@ def line(text):
 @contextlib.contextmanager
 def fleet():
     """A server with CAMERAS cameras, PLAYING of which play."""
-    with Camera(dict(group="cam", source="tiny.h264", streams=PLAYING, start="key")) as cam:
+    with Camera(dict(group="cam", source="tiny.h264", fps=12.5, streams=PLAYING, start="key")) as cam:
         urls = [cam.url(f"cam{i}") if i < PLAYING else "rtsp://127.0.0.1:9/x" for i in range(CAMERAS)]
         streams = {f"cam-{i:04}": {"stream-url": url, "stream-name": f"Camera {i}", "stream-enable": "true" if i < PLAYING else "false"} for i, url in enumerate(urls)}
         with MediaServer(streams, sections={"server/module/users": panel.USERS}) as server:
@@ -121,7 +121,7 @@ def walls(scale):
     """What ten tiles take of a core: windows with the walls and without them, in turn; taking the streams in is taken off."""
     n = TILES * WALLS
     found = []
-    with Camera(dict(group="cam", source=sub_stream(), streams=n, start="key")) as cam, MediaServer({f"tile{i}": cam.url(f"cam{i}") for i in range(n)}) as server:
+    with Camera(dict(group="cam", source=sub_stream(), fps=FPS, streams=n, start="key")) as cam, MediaServer({f"tile{i}": cam.url(f"cam{i}") for i in range(n)}) as server:
         wait_for("all play", lambda: server.status()["active"] >= n, timeout=60, every=0.5)
         for _ in range(scale.windows):
             without, _ = core_of(server, scale.window_s, lambda s: time.sleep(s) or 0)
