@@ -1,6 +1,6 @@
-/* Tokens that were made and still count, and making one. */
+/* Tokens that were made and still count, and making one; the keys that sign them. */
 import { get, post, remove } from './api.js';
-import { button, copy, el, field, select } from './dom.js';
+import { button, copy, el, field, iconButton, select } from './dom.js';
 import { attempt, confirm, dialog, toast } from './frame.js';
 import { may, me } from './session.js';
 import { loaded, table } from './table.js';
@@ -9,6 +9,7 @@ import { fullText, inputTime, t, word } from './text.js';
 const OPS = ['live', 'dvr', 'copy', 'publish', 'api'];
 const HOUR = 3600;
 const TERMS = [HOUR, 24 * HOUR, 7 * 24 * HOUR, 30 * 24 * HOUR, 365 * 24 * HOUR, 0];
+const KEY_TONES = { signs: 'good', good: 'good', later: 'warn', over: '' };
 
 const path = (id) => `/tokens/${encodeURIComponent(id)}`;
 
@@ -86,6 +87,25 @@ function tokenCard() {
   return card;
 }
 
+function keyCard() {
+  const rotate = async () => {
+    if (!(await confirm(t('keys.rotate'), t('keys.rotate_text'), t('keys.rotate'), { kind: 'primary' }))) return;
+    if (await attempt(() => post('/keys/rotate', {}), t('keys.rotated'))) card.load();
+  };
+  const card = loaded(async () => {
+    const { items } = await get('/keys');
+    return table([
+      { title: t('keys.id'), cell: (k) => el('span.mono', {}, k.id) },
+      { title: t('keys.state'), cell: (k) => el('span.pill', { 'data-tone': KEY_TONES[k.state] ?? '' }, word('key_state', k.state)) },
+      { title: t('keys.before'), cell: (k) => el('span.num', {}, fullText(k.not_before)) },
+      { title: t('keys.after'), cell: (k) => el('span.num', {}, fullText(k.not_after)) },
+      { title: t('keys.from'), cell: (k) => el('span.mono', {}, k.from) },
+    ], items, { none: t('keys.none') });
+  }, { title: t('keys.title'), tools: [iconButton('restart', t('refresh'), () => card.load()), button(t('keys.rotate'), rotate, { icon: 'key' })] });
+  return card;
+}
+
 export function show(root) {
   root.append(el('p.soft.lead', {}, t('tokens.lead', { name: me.user })), tokenCard().element);
+  if (may('server')) root.append(keyCard().element);
 }

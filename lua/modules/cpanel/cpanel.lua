@@ -36,6 +36,19 @@ local EARLY = {
     "app/api.js", "app/dom.js", "app/feed.js", "app/frame.js", "app/icons.js", "app/menu.js", "app/router.js", "app/session.js", "app/text.js",
     "app/unsaved.js",
 }
+-- And what the page needs that is opened, by the first name of its path; the fleet's is the first one of all.
+local OF_PAGE = {
+    fleet = {
+        "app/fleet.js", "app/fleet_actions.js", "app/fleet_row.js", "app/fleet_view.js", "app/pictures.js", "app/spark.js", "app/states.js",
+        "app/virtual.js",
+    },
+    camera = {
+        "app/camera.js", "app/calendar.js", "app/camera_archive.js", "app/camera_line.js", "app/camera_panels.js", "app/camera_player.js",
+        "app/fleet_actions.js", "app/plot.js", "app/probe.js", "app/states.js", "player/source.js", "player/socket.js", "player/timeline.js",
+    },
+    wall = { "app/wall.js", "app/states.js", "player/socket.js" },
+    server = { "app/server.js" },
+}
 local LANGUAGES = { "en", "ru" } -- the first one where a browser reads none of them
 
 -- --- the page ------------------------------------------------------------------------------------------------------
@@ -98,12 +111,20 @@ local function language_of(list)
     return LANGUAGES[1]
 end
 
+-- What is asked for early of this page in this language.
+local function early_of(path, language)
+    local names = { ("text/%s.js"):format(language), table.unpack(EARLY) }
+    local of_page = OF_PAGE[path:match("^/(%l+)") or "fleet"] or {}
+    return table.move(of_page, 1, #of_page, #names + 1, names)
+end
+
 return function(request)
+    local language = language_of(request.languages)
     local body = html.fill(PAGE, {
-        language = language_of(request.languages),
+        language = language,
         base = request.base, api = request.api, site = SITE,
         styles = files([[<link rel="stylesheet" href="{base}/{name}">]], request.base, STYLES),
-        early = files([[<link rel="modulepreload" href="{base}/{name}">]], request.base, EARLY),
+        early = files([[<link rel="modulepreload" href="{base}/{name}">]], request.base, early_of(request.path, language)),
         scripts = files([[<script type="module" src="{base}/{name}"></script>]], request.base, SCRIPTS),
         navigation = navigation(request.base),
     })
