@@ -92,6 +92,10 @@ function keyCard() {
     if (!(await confirm(t('keys.rotate'), t('keys.rotate_text'), t('keys.rotate'), { kind: 'primary' }))) return;
     if (await attempt(() => post('/keys/rotate', {}), t('keys.rotated'))) card.load();
   };
+  const end = async (k) => {
+    if (!(await confirm(t('keys.end', { id: k.id }), t('keys.end_text'), t('keys.end_do')))) return;
+    if (await attempt(async () => { await remove(`/keys/${encodeURIComponent(k.id)}`); return true; }, t('keys.ended'))) card.load();
+  };
   const card = loaded(async () => {
     const { items } = await get('/keys');
     return table([
@@ -100,6 +104,7 @@ function keyCard() {
       { title: t('keys.before'), cell: (k) => el('span.num', {}, fullText(k.not_before)) },
       { title: t('keys.after'), cell: (k) => el('span.num', {}, fullText(k.not_after)) },
       { title: t('keys.from'), cell: (k) => el('span.mono', {}, k.from) },
+      { title: '', right: true, cell: (k) => (k.state === 'over' || k.state === 'signs' ? '' : button(t('keys.end_do'), () => end(k), { kind: 'small' })) },
     ], items, { none: t('keys.none') });
   }, { title: t('keys.title'), tools: [iconButton('restart', t('refresh'), () => card.load()), button(t('keys.rotate'), rotate, { icon: 'key' })] });
   return card;

@@ -1,12 +1,13 @@
 /* The wall: live tiles side by side. A tile takes the camera's sub stream where there is one, is fed only while it is on the
  * screen, and falls back to pictures where this browser has not the codec. */
 import { Socket } from '../player/socket.js';
-import { mediaPath } from './api.js';
-import { button, el, icon, iconButton, mark, say, select } from './dom.js';
+import { get, mediaPath, put, remove } from './api.js';
+import { button, el, field, icon, iconButton, mark, say, select } from './dom.js';
 import * as feed from './feed.js';
-import { confirm, dialog, setTitle, toast } from './frame.js';
+import { attempt, confirm, dialog, formDialog, setTitle, toast } from './frame.js';
 import { menu } from './menu.js';
 import { cameraPath, keepQuery } from './router.js';
+import { may } from './session.js';
 import { reasonOf, stateText, toneOf } from './states.js';
 import { compare, t } from './text.js';
 
@@ -14,7 +15,6 @@ const TILES_MOST = 64;
 const AGAIN_MS = 3000;
 const PICTURE_MS = 2000; /* of a camera whose codec the browser has not */
 const COLUMNS = [1, 2, 3, 4, 5, 6, 8];
-const KEPT = 'cpanel.walls';
 
 /* The stream that a tile of this camera shows: the sub stream of the same camera, if there is one that works. */
 function tileStream(uid) {
@@ -36,7 +36,7 @@ class Tile {
     this.element.addEventListener('dragstart', (e) => e.dataTransfer.setData('text/plain', uid));
     this.element.addEventListener('dragover', (e) => e.preventDefault());
     this.element.addEventListener('drop', (e) => { e.preventDefault(); wall.move(e.dataTransfer.getData('text/plain'), uid); });
-    this.video.addEventListener('playing', () => mark(this.element, 'playing', 'true'));
+    this.video.addEventListener('playing', () => { mark(this.element, 'playing', 'true'); this.show(); });
     this.show();
   }
 
@@ -103,7 +103,7 @@ class Tile {
     say(this.pill, s ? stateText(s) : t('wall.gone'));
     mark(this.pill, 'tone', s ? toneOf(s) : 'bad');
     this.pill.hidden = s?.state === 'active';
-    if (!this.pictures) say(this.note, s ? reasonOf(s) : '');
+    if (!this.pictures) say(this.note, s ? reasonOf(s) || (this.element.dataset.playing === 'true' ? '' : t('loading')) : '');
   }
 }
 
@@ -113,6 +113,7 @@ class Wall {
     this.uids = (asked.get('cameras') ?? '').split(',').filter(Boolean).slice(0, TILES_MOST);
     this.columns = COLUMNS.includes(Number(asked.get('columns'))) ? Number(asked.get('columns')) : 0;
     this.layout = asked.get('layout') ?? '';
+    this.shared = false;
     this.tiles = new Map();
     this.eyes = new IntersectionObserver((entries) => { for (const e of entries) this.tiles.get(e.target.dataset.uid)?.look(e.isIntersecting); }, { rootMargin: '40px' });
     this.build(root);
@@ -141,10 +142,9 @@ class Wall {
   }
 
   /* The first look at a wall without cameras: those that work, as many as fit a screen. */
-  begin() {
+  async begin() {
     this.begun = true;
-    const kept = this.kept();
-    if (this.uids.length === 0 && kept[this.layout]) Object.assign(this, kept[this.layout]);
+    if (this.uids.length === 0 && this.layout && (await this.recall(this.layout))) return;
     if (this.uids.length === 0) this.uids = [...feed.streams.values()].filter((s) => s.state === 'active' && s.profile !== 'sub').sort((a, b) => compare(a.label, b.label)).slice(0, 9).map((s) => s.uid);
     this.column.value = String(this.columns);
     this.arrange();
@@ -226,58 +226,72 @@ class Wall {
     list();
   }
 
-  /* --- layouts, kept in this browser; the URL of a wall is a layout too --- */
-
-  kept() {
-    try { return JSON.parse(localStorage.getItem(KEPT)) ?? {}; } catch { return {}; }
-  }
-
-  keep(all) {
-    try { localStorage.setItem(KEPT, JSON.stringify(all)); } catch { toast(t('wall.unkept'), { kind: 'bad' }); }
-  }
+  /* --- layouts, kept by the server: one's own, and those that all see; the URL of a wall is a layout too --- */
 
   showLayout() { this.saved.replaceChildren(icon('wall'), this.layout || t('wall.layouts')); }
 
-  take(name) {
-    const kept = this.kept()[name];
-    Object.assign(this, { layout: name, uids: kept.uids, columns: kept.columns });
+  async take({ name, shared }) {
+    const kept = await attempt(() => get(this.layoutPath(name, shared)));
+    if (!kept) return;
+    const { layout } = kept;
+    const uids = Array.isArray(layout.uids) ? layout.uids.filter((uid) => typeof uid === 'string') : [];
+    Object.assign(this, { layout: name, shared, uids: uids.slice(0, TILES_MOST), columns: COLUMNS.includes(layout.columns) ? layout.columns : 0 });
     this.column.value = String(this.columns);
     this.showLayout();
     this.arrange();
   }
 
-  openLayouts(anchor) {
-    const all = this.kept();
+  /* Of a URL that names a layout and no cameras. */
+  async recall(name) {
+    const { items } = (await attempt(() => get('/layouts'))) ?? { items: [] };
+    const kept = items.find((l) => l.name === name && !l.shared) ?? items.find((l) => l.name === name);
+    if (kept) await this.take(kept);
+    return Boolean(kept);
+  }
+
+  async openLayouts(anchor) {
+    const said = await attempt(() => get('/layouts'));
+    if (!said) return;
+    const entry = (l) => ({ text: l.name, on: l.name === this.layout && l.shared === this.shared, run: () => this.take(l) });
+    const [own, all] = [false, true].map((shared) => said.items.filter((l) => l.shared === shared).sort((a, b) => compare(a.name, b.name)));
+    const current = said.items.find((l) => l.name === this.layout && l.shared === this.shared);
     menu(anchor, [
-      ...Object.keys(all).sort(compare).map((name) => ({ text: name, on: name === this.layout, run: () => this.take(name) })),
-      ...(Object.keys(all).length ? [{ line: true }] : []),
+      ...(own.length ? [{ title: t('wall.own') }, ...own.map(entry)] : []),
+      ...(all.length ? [{ title: t('wall.shared') }, ...all.map(entry)] : []),
+      ...(said.items.length ? [{ line: true }] : []),
       { text: t('wall.save'), icon: 'check', run: () => this.save() },
-      ...(all[this.layout] ? [{ text: t('wall.forget', { name: this.layout }), icon: 'trash', danger: true, run: () => this.forget() }] : []),
+      ...(current && (!current.shared || may('configure')) ? [{ text: t('wall.forget', { name: this.layout }), icon: 'trash', danger: true, run: () => this.forget() }] : []),
     ]);
   }
 
+  layoutPath(name, shared) { return `/layouts/${encodeURIComponent(name)}${shared ? '?shared=true' : ''}`; }
+
   save() {
-    const name = el('input', { value: this.layout, maxlength: '60', 'aria-label': t('wall.name'), required: true });
-    const yes = () => {
+    const name = el('input', { name: 'name', value: this.layout, maxlength: '60', required: true });
+    const shared = el('input', { type: 'checkbox', name: 'shared', checked: this.shared === true });
+    const at = field(t('wall.name'), name);
+    formDialog(t('wall.save'), [at, may('configure') ? el('label.check', {}, shared, t('wall.share')) : null].filter(Boolean), t('save'), async (d) => {
       const text = name.value.trim();
-      if (!text) return;
-      this.keep({ ...this.kept(), [text]: { uids: this.uids, columns: this.columns } });
-      this.layout = text;
-      d.close();
-      this.showLayout();
-      this.arrange();
-      toast(t('wall.saved', { name: text }));
-    };
-    const d = dialog(t('wall.save'), el('form', { onsubmit: (e) => { e.preventDefault(); yes(); } }, el('div.field', {}, el('span', {}, t('wall.name')), name)), { foot: [button(t('cancel'), () => d.close()), button(t('save'), yes, { kind: 'primary' })] });
-    name.focus();
+      const forAll = may('configure') && shared.checked;
+      at.wrong(text === '' || text.includes('/') ? t('wall.name_wrong') : '');
+      if (text === '' || text.includes('/')) return;
+      try {
+        await put(this.layoutPath(text, forAll), { layout: { uids: this.uids, columns: this.columns } });
+        Object.assign(this, { layout: text, shared: forAll });
+        d.close();
+        this.showLayout();
+        this.arrange();
+        toast(t('wall.saved', { name: text }));
+      } catch (e) {
+        at.wrong(e.message);
+      }
+    });
   }
 
   async forget() {
     if (!(await confirm(t('wall.forget', { name: this.layout }), t('wall.forget_text'), t('wall.forget_do')))) return;
-    const all = this.kept();
-    delete all[this.layout];
-    this.keep(all);
-    this.layout = '';
+    if (!(await attempt(() => remove(this.layoutPath(this.layout, this.shared))))) return;
+    Object.assign(this, { layout: '', shared: false });
     this.showLayout();
     this.arrange();
   }
