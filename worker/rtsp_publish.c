@@ -208,7 +208,6 @@ static bool known_by_token(struct rtsp_publish *p, const struct head *h)
     } else if (said >= 500) {
         answer_last(p, h, 503, "nobody can say whether its token is right");
     } else {
-        p->ops->wrong(p->arg);
         answer(p, h, 403);
         fail(p, RTSP_FAIL_AUTH, 403, "its token is not for this");
     }

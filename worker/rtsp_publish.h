@@ -38,7 +38,7 @@ struct publish_ops {
     void (*event)(void *arg, const struct rtsp_event *e);
     void (*packet)(void *arg, uint8_t track, bool rtcp, struct span packet);
     enum publish_claim (*claim)(void *arg);
-    void (*wrong)(void *arg); /* a login or a token that is not right */
+    void (*wrong)(void *arg); /* a login that is not right */
     /* May it push by this token? rtsp_publish_said comes later, once. */
     void (*token)(void *arg, struct span token);
 };

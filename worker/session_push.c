@@ -105,7 +105,7 @@ static void on_wrong(void *arg)
     struct push_conn *c = arg;
 
     guesser_of(c->s->push, &c->addr)->n++;
-    say_refused(c, secret_set(&c->token) ? "its token is not for this" : "wrong user or password");
+    say_refused(c, "wrong user or password");
 }
 
 /* --- tokens: httpd knows them --- */
@@ -210,8 +210,7 @@ static void on_event(void *arg, const struct rtsp_event *e)
         session_event(c->s, e);
         return;
     }
-    if (e->kind == RTSP_EV_FAILED && e->fail != RTSP_FAIL_ENDED && e->fail != RTSP_FAIL_AUTH &&
-        e->status != 503)
+    if (e->kind == RTSP_EV_FAILED && e->fail != RTSP_FAIL_ENDED && e->status != 401 && e->status != 503)
         say_refused(c, e->text);
     c->over = true;
     camera_conn_shut(c->conn);
