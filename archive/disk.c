@@ -42,6 +42,7 @@ enum post_kind {
     POST_ANSWER,
     POST_EVENT,
     POST_OPEN_EVENT,
+    POST_FILL,
     POST_END
 };
 struct post {
@@ -74,6 +75,7 @@ static void deliver(void *p)
     case POST_ANSWER: ops->on_answer(arg, m->number, m->err, m->path); break;
     case POST_EVENT: ops->on_event(arg, m->event); break;
     case POST_OPEN_EVENT: ops->on_open_event(arg, m->event); break;
+    case POST_FILL: ops->on_fill(arg, m->number, m->fd, m->err); break;
     case POST_END: ops->on_end(arg); break;
     }
     mem_free(m->locks);
@@ -177,6 +179,17 @@ static void post_open_event(void *arg, const struct event *e)
     post_with_event(arg, POST_OPEN_EVENT, e);
 }
 
+static void post_fill(void *arg, uint64_t id, int fd, int err)
+{
+    struct disk *d = arg;
+    struct post *m = post_new(d, POST_FILL, NULL, NULL);
+
+    m->number = id;
+    m->fd = fd;
+    m->err = err;
+    loop_post(d->loop, deliver, m);
+}
+
 static void alive(void *arg)
 {
     struct disk *d = arg;
@@ -185,7 +198,7 @@ static void alive(void *arg)
 }
 
 static const struct work_ops posts = {post_state, post_folder, post_stored, post_index, post_locks, post_rows,
-    post_answer, post_event, post_open_event, alive};
+    post_answer, post_event, post_open_event, post_fill, alive};
 
 /* --- the thread --- */
 
@@ -392,6 +405,26 @@ void disk_sync_every(struct disk *d, usec_t sync_us)
     struct job j = job_of(JOB_SYNC_EVERY, NULL);
 
     j.id = (uint64_t)sync_us;
+    put(d, j);
+}
+
+void disk_fill_open(
+    struct disk *d, uint64_t id, const char *uid, uid_t owner, gid_t group, const struct fill_order *o)
+{
+    struct job j = job_of(JOB_FILL_OPEN, uid);
+
+    j.id = id;
+    j.owner = owner;
+    j.group = group;
+    j.data = mem_dup(o, sizeof(*o));
+    put(d, j);
+}
+
+void disk_fill_done(struct disk *d, uint64_t id, bool given_up)
+{
+    struct job j = job_of(given_up ? JOB_FILL_DROP : JOB_FILL_DONE, NULL);
+
+    j.id = id;
     put(d, j);
 }
 

@@ -52,7 +52,10 @@ struct disk_ops {
     void (*on_answer)(void *arg, uint64_t id, int code, const char *text); /* once for each */
     void (*on_event)(void *arg, const struct event *e);      /* of disk_event: it is in the index, durably */
     void (*on_open_event)(void *arg, const struct event *e); /* in its index, every ten minutes */
-    void (*on_end)(void *arg);                               /* the thread has ended: disk_free */
+    /* Of disk_fill_open: a file without a name, for writing (takes fd), or err, a positive errno; behind
+     * disk_fill_done: 0, it is in the index, durably. */
+    void (*on_fill)(void *arg, uint64_t id, int fd, int err);
+    void (*on_end)(void *arg); /* the thread has ended: disk_free */
 };
 
 struct disk *disk_new(struct loop *l, const struct disk_conf *conf, const struct disk_ops *ops, void *arg);
@@ -86,6 +89,12 @@ void disk_suspect(struct disk *d);
 void disk_lock(struct disk *d, const struct index_lock *lock);
 /* It knows the locks of the others: deleting may begin. */
 void disk_keep_ready(struct disk *d);
+
+/* Back-fill (work_fill.h). */
+struct fill_order;
+void disk_fill_open(
+    struct disk *d, uint64_t id, const char *uid, uid_t owner, gid_t group, const struct fill_order *o);
+void disk_fill_done(struct disk *d, uint64_t id, bool given_up);
 
 /* Into the index; on_event, unless the storage is not in order. */
 void disk_event(struct disk *d, const struct event *e);

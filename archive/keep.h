@@ -10,6 +10,8 @@ struct keep_policy {
     usec_t event_duration_us;  /* of what belongs to an event */
     uint64_t capacity_bytes;   /* on one storage; 0: no limit, */
     unsigned capacity_percent; /* or of that storage; 0: no limit */
+    usec_t
+        late_us; /* what ends behind it is let go last: another node, its first, has it not yet; 0: nothing */
 };
 
 #endif

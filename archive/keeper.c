@@ -123,9 +123,14 @@ static void on_open_event(void *arg, const struct event *e)
     keeper_event_open(arg, e);
 }
 
+static void on_fill(void *arg, uint64_t id, int fd, int err)
+{
+    keeper_fill(arg, id, fd, err);
+}
+
 static void on_end(void *arg);
-static const struct disk_ops disk_ops = {
-    on_state, on_folder, on_stored, on_index, on_locks, on_rows, on_answer, on_event, on_open_event, on_end};
+static const struct disk_ops disk_ops = {on_state, on_folder, on_stored, on_index, on_locks, on_rows,
+    on_answer, on_event, on_open_event, on_fill, on_end};
 
 static void begin(struct store *s)
 {
@@ -147,6 +152,7 @@ static void on_end(void *arg)
     struct keeper *k = s->keeper;
 
     keeper_ask_silent(s);
+    keeper_fill_silent(s);
     disk_free(s->disk);
     s->disk = NULL;
     if (s->gone || k->done) {
@@ -275,6 +281,7 @@ static const struct master_row {
     {MSG_KEEP_END, keeper_ask_gone},
     {MSG_EVENT, keeper_event},
     {MSG_CONF_DONE, conf_done},
+    {MSG_COURIER_SOCK, keeper_courier},
 };
 
 int keeper_message(struct keeper *k, struct incoming *in)
@@ -301,6 +308,7 @@ static void watch_stalls(struct keeper *k)
             "storage=%s", s->conf.name);
         send_state(s);
         if (stalled) keeper_ask_silent(s);
+        if (stalled) keeper_fill_silent(s);
     }
 }
 
@@ -325,6 +333,7 @@ struct keeper *keeper_new(struct loop *l, struct child *c)
     list_init(&k->stores);
     list_init(&k->peers);
     list_init(&k->asks);
+    list_init(&k->fills);
     loop_timer_every(l, &k->tick, TICK_US, on_tick, k);
     return k;
 }
@@ -338,6 +347,7 @@ void keeper_stop(struct keeper *k, void (*done)(void *arg), void *arg)
     keeper_ask_done(k);
     keeper_keep_done(k);
     keeper_events_done(k);
+    keeper_fill_done(k);
     LIST_EACH(&k->stores, link)
     {
         struct store *s = LIST_ITEM(link, struct store, link);

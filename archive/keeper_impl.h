@@ -1,6 +1,6 @@
 /* What keeper.c (storages, the master), keeper_peers.c (workers, and where they record), keeper_ask.c
- * (questions of msctl), keeper_events.c (events) and keeper_keep.c (how streams are kept, locks) share: the
- * tables and their rows. */
+ * (questions of msctl), keeper_fill.c (back-fill), keeper_events.c (events) and keeper_keep.c (how streams
+ * are kept, locks) share: the tables and their rows. */
 #ifndef ARCHIVE_KEEPER_IMPL_H
 #define ARCHIVE_KEEPER_IMPL_H
 
@@ -70,10 +70,11 @@ struct keeper {
     struct loop *loop;
     struct child *child;
     bool complete; /* CONF_DONE has come */
-    struct list stores, peers, asks;
-    struct map keeping;     /* uid -> struct keep_policy */
-    struct locks locks;     /* of all storages */
-    struct map open_events; /* id -> struct open_event: those that the master knows of */
+    struct list stores, peers, asks, fills;
+    struct channel *courier; /* NULL: there is none */
+    struct map keeping;      /* uid -> struct keep_policy */
+    struct locks locks;      /* of all storages */
+    struct map open_events;  /* id -> struct open_event: those that the master knows of */
     usec_t begun_us, begun_wall_us;
     usec_t forgot_us; /* released locks, last */
     struct loop_timer tick;
@@ -99,6 +100,21 @@ bool keeper_is_written(struct keeper *k, const char *uid);
 /* Messages of the master. 0, or -EPROTO. */
 int keeper_peer(struct keeper *k, struct incoming *in);
 int keeper_peer_gone(struct keeper *k, struct incoming *in);
+
+/* Where a stream that records here records now, and whose its folder is (ret_owner may be NULL); NULL:
+ * nowhere. */
+struct owner {
+    uid_t uid;
+    gid_t gid;
+};
+struct store *keeper_store_of(struct keeper *k, const char *uid, struct owner *ret_owner);
+
+/* --- keeper_fill.c --- */
+int keeper_courier(struct keeper *k, struct incoming *in);
+void keeper_fill(struct store *s, uint64_t id, int fd, int err); /* takes fd */
+/* A storage hangs, ends or goes. */
+void keeper_fill_silent(struct store *s);
+void keeper_fill_done(struct keeper *k);
 
 /* --- keeper_ask.c --- */
 int keeper_ask(struct keeper *k, struct incoming *in);
@@ -127,6 +143,8 @@ int keeper_keep_stream_gone(struct keeper *k, struct incoming *in);
 void keeper_keep_tell(struct store *s);
 void keeper_keep_locks(struct store *s, const struct index_lock *list, size_t n, bool last);
 void keeper_keep_tick(struct keeper *k);
+/* What of a stream ends behind that is let go last (FILL_KNOWN); INT64_MAX: nothing. */
+void keeper_keep_late(struct keeper *k, const char *uid, usec_t until_us);
 /* A lock that is new, or another version of one: to all storages. */
 void keeper_keep_lock(struct keeper *k, const struct index_lock *lock);
 void keeper_keep_done(struct keeper *k);

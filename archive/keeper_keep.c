@@ -20,11 +20,14 @@ static void tell_all(struct keeper *k, const char *uid, const struct keep_policy
 
 int keeper_keep_stream(struct keeper *k, struct incoming *in)
 {
+    const struct keep_policy *was;
     struct keep_policy *p;
     char uid[40];
 
     if (!packed_text(in->body, "uid", uid, sizeof(uid)) || !seg_uid_ok(uid)) return -EPROTO;
+    was = map_get(&k->keeping, span_of(uid));
     p = NEW(struct keep_policy);
+    p->late_us = was ? was->late_us : 0;
     p->duration_us = packed_i64(in->body, "duration_us", 0);
     p->event_duration_us = packed_i64(in->body, "event_duration_us", 0);
     p->capacity_bytes = packed_u64(in->body, "capacity_bytes", 0);
@@ -32,6 +35,16 @@ int keeper_keep_stream(struct keeper *k, struct incoming *in)
     tell_all(k, uid, p);
     mem_free(map_set(&k->keeping, span_of(uid), p));
     return 0;
+}
+
+void keeper_keep_late(struct keeper *k, const char *uid, usec_t until_us)
+{
+    struct keep_policy *p = map_get(&k->keeping, span_of(uid));
+    usec_t late_us = until_us == INT64_MAX ? 0 : until_us;
+
+    if (!p || p->late_us == late_us) return;
+    p->late_us = late_us;
+    tell_all(k, uid, p);
 }
 
 int keeper_keep_stream_gone(struct keeper *k, struct incoming *in)

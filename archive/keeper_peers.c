@@ -252,6 +252,15 @@ static void on_peer_close(struct channel *ch, int err)
 
 static const struct channel_ops peer_ops = {on_peer_message, on_peer_close};
 
+struct store *keeper_store_of(struct keeper *k, const char *uid, struct owner *ret_owner)
+{
+    const struct peer *p = find_peer(k, uid);
+
+    if (!p) return NULL;
+    if (ret_owner) *ret_owner = (struct owner){p->os_uid, p->os_gid};
+    return p->store ? p->store : choose(p);
+}
+
 /* --- from keeper.c --- */
 
 /* A folder on a storage that the stream has left meanwhile is nobody's. */

@@ -26,6 +26,7 @@ bool reap_event_keeps(
 void reap_end(struct reap *r)
 {
     mem_free(r->heap);
+    mem_free(r->late);
     mem_free(r->page);
     *r = (struct reap){0};
 }
@@ -209,6 +210,27 @@ static int streams_step(struct reap *r)
 
 /* --- all of them, for the floor --- */
 
+static bool is_late(const struct reap *r, const char *uid, const struct seg_info *s)
+{
+    const struct keep_policy *p = policy(r, uid);
+
+    return !r->last_round && p && p->late_us > 0 && s->end_us > p->late_us;
+}
+
+/* All that follows in the stream is late too. */
+static void put_late(struct reap *r, const struct reap_oldest *o)
+{
+    if (r->n_late % 64 == 0) r->late = mem_renew(r->late, (r->n_late + 64) * sizeof(*r->late));
+    r->late[r->n_late++] = *o;
+}
+
+static void begin_last_round(struct reap *r)
+{
+    r->last_round = true;
+    for (size_t i = 0; i < r->n_late; i++) heap_put(r, r->late[i].uid, &r->late[i]);
+    r->n_late = 0;
+}
+
 /* The oldest of all goes, and the one behind it takes its place. */
 static int oldest(struct reap *r, struct seg_info *s)
 {
@@ -217,6 +239,10 @@ static int oldest(struct reap *r, struct seg_info *s)
     int err = o.behind ? INDEX_E_NONE : index_get(r->s.ix, o.uid, o.id, s);
 
     if (err < 0) return err;
+    if (err == INDEX_OK && is_late(r, o.uid, s)) {
+        put_late(r, &o);
+        return INDEX_OK;
+    }
     if (err == INDEX_OK) take(r, o.uid, s, RETENTION_FLOOR);
     err = next_free(r, o.uid, &cursor, s);
     if (err == INDEX_OK)
@@ -233,11 +259,12 @@ static int floor_step(struct reap *r)
     struct seg_info *s = NEW(struct seg_info);
     int err = INDEX_OK;
 
+    if (r->n_heap == 0 && r->n_late > 0) begin_last_round(r);
     for (int i = 0; !err && i < STREAMS_STEP && r->needed > 0 && r->n_heap > 0 && r->n < REAP_BATCH; i++)
         err = oldest(r, s);
     mem_free(s);
     if (err < 0) return err;
-    if (r->needed == 0 || r->n_heap == 0) return REAP_DONE;
+    if (r->needed == 0 || (r->n_heap == 0 && r->n_late == 0)) return REAP_DONE;
     return r->n == REAP_BATCH ? REAP_FULL : REAP_MORE;
 }
 

@@ -2,7 +2,8 @@
  * few milliseconds; nothing is changed here: the caller takes them out of the index, or only counts them.
  *
  * First all streams, in the order of their uids, for age and capacity; then, while the storage needs room,
- * the oldest of all. Tests: tests/unit/archive/test_reap.c. */
+ * the oldest of all, and last the oldest of what is kept for another node (keep.h, late_us). Tests:
+ * tests/unit/archive/test_reap.c. */
 #ifndef ARCHIVE_REAP_H
 #define ARCHIVE_REAP_H
 
@@ -50,6 +51,9 @@ struct reap {
     uint64_t needed; /* bytes, for the floor: less what goes */
     struct reap_oldest *heap;
     size_t n_heap, cap_heap;
+    struct reap_oldest *late; /* of streams of which only that is left */
+    size_t n_late;
+    bool last_round; /* its turn has come */
     struct reap_item items[REAP_BATCH];
     size_t n; /* of items */
     struct seg_info *page;

@@ -316,6 +316,27 @@ int storage_records_ro(const struct storage *s, const char *uid, int *ret_fd)
     return err ? err : open_folder(folder, "records", false, ret_fd);
 }
 
+int storage_day_make(int records_fd, const char *path, uid_t owner, gid_t group, int *ret_fd)
+{
+    struct span rest = span_of(path), part;
+    int fd = fcntl(records_fd, F_DUPFD_CLOEXEC, 0), err = fd < 0 ? -errno : 0;
+
+    while (!err && span_split(&rest, '/', &part) && rest.n > 0) { /* its last part is the file's name */
+        char name[8];
+        int sub = -1;
+
+        err = span_copy(part, name, sizeof(name)) ? open_folder(fd, name, true, &sub) : -EINVAL;
+        if (!err) err = give(sub, owner, group, FOLDER_MODE);
+        close(fd);
+        fd = sub;
+    }
+    if (err)
+        fd_close(&fd);
+    else
+        *ret_fd = fd;
+    return err;
+}
+
 int storage_day(int records_fd, const char *day, int *ret_fd)
 {
     struct span rest = span_of(day), part;

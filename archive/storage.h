@@ -55,6 +55,8 @@ enum storage_state storage_look(struct storage *s, bool write);
 int storage_records(const struct storage *s, const char *uid, uid_t owner, gid_t group, int *ret_fd);
 /* The same folder when it exists, for reading. */
 int storage_records_ro(const struct storage *s, const char *uid, int *ret_fd);
+/* The folder of a segment's path below records, made where it is missing, as storage_records does. */
+int storage_day_make(int records_fd, const char *path, uid_t owner, gid_t group, int *ret_fd);
 /* A day's folder in it, "2026/11/22", reached without following a link. */
 int storage_day(int records_fd, const char *day, int *ret_fd);
 

@@ -226,6 +226,13 @@ static int sync_storage(const struct work *w)
     return syncfs(w->storage.fd) < 0 || fsync(w->storage.fd) < 0 ? errno : 0;
 }
 
+static void stored(void *arg, const char *uid, uint64_t id)
+{
+    struct work *w = arg;
+
+    if (!work_fill_stored(w, uid, id)) w->ops->on_stored(w->arg, uid, id);
+}
+
 /* What is in the index is on the disk: first syncfs, then the transaction with what it covered. */
 static void sync_and_commit(struct work *w, usec_t now_us, bool now)
 {
@@ -254,7 +261,7 @@ static void sync_and_commit(struct work *w, usec_t now_us, bool now)
     w->stuck = err != INDEX_OK;
     if (err == INDEX_OK) {
         pending_uncache(&w->pending, n, w->storage.path);
-        pending_drop(&w->pending, n, w->ops->on_stored, w->arg);
+        pending_drop(&w->pending, n, stored, w);
     }
     index_wrote(w, err, now_us);
 }
@@ -368,6 +375,7 @@ static void close_all(struct work *w, bool clean)
     scan_free(w->scan);
     w->scan = NULL;
     w->scanning = false;
+    work_fill_end(w);
     work_keep_closed(w);
     work_copies_closed(w);
     pending_clear(&w->pending); /* they are on the disk, and found when it is back */
@@ -553,6 +561,9 @@ void work_job(struct work *w, const struct job *j)
         [JOB_SYNC_EVERY] = sync_every,
         [JOB_EVENT] = work_event,
         [JOB_EVENT_OVER] = work_event_over,
+        [JOB_FILL_OPEN] = work_fill_open,
+        [JOB_FILL_DONE] = work_fill_done,
+        [JOB_FILL_DROP] = work_fill_drop,
     };
 
     must(j->kind < ARRAY_N(jobs));
@@ -563,6 +574,7 @@ void work_init(struct work *w, const struct disk_conf *conf, const struct work_o
 {
     *w = (struct work){.conf = conf, .ops = ops, .arg = arg, .sync_every_us = conf->sync_us};
     pending_init(&w->pending);
+    work_fill_init(&w->fill);
     list_init(&w->asks);
     work_keep_init(&w->keep);
     storage_init(&w->storage, conf->path, conf->floor);
@@ -576,6 +588,7 @@ void work_done(struct work *w, usec_t now_us)
     (void)work_events_tick(w, now_us);
     work_events_done(w);
     work_ask_end(w);
+    work_fill_end(w);
     close_all(w, w->pending.n_sure + w->pending.n_doubtful == 0);
     map_drop(&w->writers, mem_free);
     work_keep_done(&w->keep);

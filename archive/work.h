@@ -11,6 +11,7 @@
 #include "archive/work_clock.h"
 #include "archive/work_copies.h"
 #include "archive/work_events.h"
+#include "archive/work_fill.h"
 #include "archive/work_keep.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
@@ -31,6 +32,9 @@ enum job_kind {
     JOB_SYNC_EVERY,
     JOB_EVENT,
     JOB_EVENT_OVER,
+    JOB_FILL_OPEN,
+    JOB_FILL_DONE,
+    JOB_FILL_DROP,
     JOB_STOP
 };
 struct job {
@@ -40,8 +44,8 @@ struct job {
     gid_t group;
     uint64_t id; /* of a segment; JOB_SYNC_EVERY: microseconds; JOB_EVENT_OVER: wall clock */
     void *data;  /* JOB_ASK: struct ask, JOB_KEEP: struct keep_policy (NULL: not configured any more),
-                    JOB_LOCK: struct index_lock, JOB_EVENT, JOB_EVENT_OVER: struct event. Flat; freed behind
-                    the job */
+                    JOB_LOCK: struct index_lock, JOB_EVENT, JOB_EVENT_OVER: struct event; JOB_FILL_OPEN: struct
+                    fill_order. Flat; freed behind  the job */
 };
 
 struct work_ops { /* as those of struct disk_ops, in the thread */
@@ -54,6 +58,7 @@ struct work_ops { /* as those of struct disk_ops, in the thread */
     void (*on_answer)(void *arg, uint64_t id, int code, const char *text);
     void (*on_event)(void *arg, const struct event *e);
     void (*on_open_event)(void *arg, const struct event *e);
+    void (*on_fill)(void *arg, uint64_t id, int fd, int err);
     void (*alive)(void *arg); /* between the reads of something long: the disk answers */
 };
 
@@ -75,6 +80,7 @@ struct work {
     usec_t sync_every_us; /* of the conf, until it changes */
     struct work_events events;
     struct work_copies copies;
+    struct work_fill fill;
     usec_t report_us, reopen_us, sync_us, relook_us, retry_us; /* last done, or due: CLOCK_MONOTONIC */
     usec_t retry_wait_us;                                      /* 0: nothing has failed */
     bool usable;                                               /* the storage is open */

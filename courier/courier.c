@@ -20,6 +20,7 @@ static struct channel *master(const struct courier *c)
 
 static int on_conf(struct courier *c, struct incoming *in)
 {
+    fill_rate(c->fill, packed_u64(in->body, "fill_rate", 0));
     nodes_conf(c->nodes, in->body);
     return 0;
 }
@@ -35,6 +36,18 @@ static int on_listen(struct courier *c, struct incoming *in)
 static int on_send(struct courier *c, struct incoming *in)
 {
     posts_send(c->posts, in->body);
+    return 0;
+}
+
+static int on_stream(struct courier *c, struct incoming *in)
+{
+    fill_stream(c->fill, in->body);
+    return 0;
+}
+
+static int on_stream_gone(struct courier *c, struct incoming *in)
+{
+    fill_stream_gone(c->fill, in->body);
     return 0;
 }
 
@@ -75,6 +88,8 @@ static const struct {
     {MSG_LISTEN, on_listen},
     {MSG_NET_SEND, on_send},
     {MSG_COURIER_PEER, on_peer},
+    {MSG_COURIER_STREAM, on_stream},
+    {MSG_COURIER_STREAM_GONE, on_stream_gone},
     {MSG_STORAGE, on_storage},
     {MSG_STORAGE_GONE, on_storage_gone},
     {MSG_INDEX_READY, on_index},
@@ -87,8 +102,9 @@ static int on_message(struct child *ch, struct incoming *in)
     return 0;
 }
 
-static void pack_state(struct packer *p, const struct peer *peer)
+static void pack_state(struct courier *c, struct packer *p, struct peer *peer)
 {
+    const struct fill_counts *n = fill_counts(c->fill, peer);
     const struct trunk *both[] = {peer->out, peer->in};
     uint64_t in = peer->bytes_in, out = peer->bytes_out;
 
@@ -96,13 +112,18 @@ static void pack_state(struct packer *p, const struct peer *peer)
         in += both[i] ? both[i]->in : 0;
         out += both[i] ? both[i]->out : 0;
     }
-    pack_map(p, 6);
+    pack_map(p, 11);
     pack_kv_u64(p, "node", peer->node);
     pack_kv_bool(p, "there", peer->there);
     pack_kv_i64(p, "since_us", peer->since_us);
     pack_kv_u64(p, "in", in);
     pack_kv_u64(p, "out", out);
     pack_kv_text(p, "why", peer->why);
+    pack_kv_u64(p, "left", n->left);
+    pack_kv_u64(p, "left_bytes", n->left_bytes);
+    pack_kv_u64(p, "filled", n->filled);
+    pack_kv_u64(p, "filled_bytes", n->filled_bytes);
+    pack_kv_u64(p, "failed", n->failed);
 }
 
 static void tell_state(struct loop_timer *t)
@@ -113,7 +134,7 @@ static void tell_state(struct loop_timer *t)
     pack_kv_u64(p, "refused", c->nodes->refused);
     pack_key(p, "nodes");
     pack_array(p, (uint32_t)c->nodes->n);
-    for (size_t i = 0; i < c->nodes->n; i++) pack_state(p, c->nodes->v[i]);
+    for (size_t i = 0; i < c->nodes->n; i++) pack_state(c, p, c->nodes->v[i]);
     channel_end(master(c), NULL, 0);
 }
 
@@ -153,6 +174,7 @@ static void on_there(void *arg, struct peer *p)
     const struct courier *c = arg;
 
     posts_there(c->posts, p);
+    fill_there(c->fill, p);
 }
 
 static void on_away(void *arg, struct peer *p)
@@ -166,6 +188,14 @@ static void on_gone(void *arg, struct peer *p)
     const struct courier *c = arg;
 
     posts_gone(c->posts, p);
+    fill_gone(c->fill, p);
+}
+
+static void on_known(struct courier *c, struct trunk *l, const struct wire_frame *f)
+{
+    const struct peer *p = nodes_of(c->nodes, l);
+
+    serve_say_end(l, f->id, p ? fill_known(c->fill, p, f->body) : EPERM);
 }
 
 static void on_question(void *arg, struct trunk *l, const struct wire_frame *f)
@@ -174,6 +204,8 @@ static void on_question(void *arg, struct trunk *l, const struct wire_frame *f)
 
     if (f->type == WIRE_POST)
         posts_take(c->posts, l, f);
+    else if (f->type == WIRE_KNOWN)
+        on_known(c, l, f);
     else if (!serve_ask(&c->serve, l, f))
         serve_say_end(l, f->id, ENOSYS);
 }
@@ -210,18 +242,45 @@ static void on_close(struct channel *ch, int err)
 
     if (err != 0) log_warn("peer-closed", "err=%s", log_q(span_of(err_text(err))));
     if (c->away.httpd == ch) away_httpd(&c->away, NULL);
+    if (c->keeper == ch) fill_keeper(c->fill, c->keeper = NULL);
     channel_free(ch);
 }
 
-static const struct channel_ops httpd_ops = {on_httpd, on_close};
+static int on_keeper(struct channel *ch, struct incoming *in)
+{
+    const struct courier *c = channel_arg(ch);
 
-static int on_peer(struct courier *c, struct incoming *in)
+    return fill_message(c->fill, in);
+}
+
+static const struct channel_ops httpd_ops = {on_httpd, on_close}, keeper_ops = {on_keeper, on_close};
+
+static void meet_keeper(struct courier *c, int fd)
+{
+    struct channel *old = c->keeper;
+
+    c->keeper = channel_new(c->loop, fd, ROLE_COURIER, ROLE_KEEPER, &keeper_ops, c);
+    fill_keeper(c->fill, c->keeper);
+    channel_free(old);
+}
+
+static void meet_httpd(struct courier *c, int fd)
 {
     struct channel *old = c->away.httpd;
 
-    if (in->n_fds != 1 || packed_u64(in->body, "role", 0) != ROLE_HTTPD) return -EPROTO;
-    away_httpd(&c->away, channel_new(c->loop, in->fds[0], ROLE_COURIER, ROLE_HTTPD, &httpd_ops, c));
+    away_httpd(&c->away, channel_new(c->loop, fd, ROLE_COURIER, ROLE_HTTPD, &httpd_ops, c));
     channel_free(old);
+}
+
+static int on_peer(struct courier *c, struct incoming *in)
+{
+    uint64_t role = packed_u64(in->body, "role", 0);
+
+    if (in->n_fds != 1 || (role != ROLE_HTTPD && role != ROLE_KEEPER)) return -EPROTO;
+    if (role == ROLE_HTTPD)
+        meet_httpd(c, in->fds[0]);
+    else
+        meet_keeper(c, in->fds[0]);
     in->fds[0] = -1;
     return 0;
 }
@@ -254,6 +313,7 @@ bool courier_start(struct loop *l)
     c->nodes = nodes_new(l, &nodes_ops, c);
     c->posts = posts_new(l, c->nodes, &posts_ops, c);
     shelves_init(&c->shelves, l, on_suspect, c);
+    c->fill = fill_new(l, c->nodes, &c->shelves);
     serve_init(&c->serve, l, &c->shelves);
     away_init(&c->away, l, c->nodes, cache_new(c->nodes));
     c->master = child_start(l, &setup);

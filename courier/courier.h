@@ -9,13 +9,16 @@
  *   wire.c      what goes over these
  *   post.c      messages from master to master
  *   away.c      what httpd asks about footage that is elsewhere; cache.c: segments of other nodes
- *   serve.c     what others ask about footage that is here; shelves.c: the storages, look.c: what is on one
+ *   fill.c      what others recorded for this node: fill_round.c finds it, fill_copy.c fetches it,
+ * fill_plan.c compares serve.c     what others ask about footage that is here; shelves.c: the storages,
+ * look.c: what is on one
  */
 #ifndef COURIER_COURIER_H
 #define COURIER_COURIER_H
 
 #include "common/ipc/child.h"
 #include "courier/away.h"
+#include "courier/fill.h"
 #include "courier/post.h"
 #include "courier/serve.h"
 
@@ -27,6 +30,8 @@ struct courier {
     struct shelves shelves;
     struct serve serve;
     struct away away;
+    struct fill *fill;
+    struct channel *keeper; /* NULL: it does not run */
     struct loop_timer second;
 };
 

@@ -79,6 +79,7 @@ static void tell_keeper(struct service *s)
 {
     storages_send(&s->m->storages, s->m->conf, s->proc.ch);
     fleet_tell_keeper(s->m);
+    courier_meets(s->m, SERVICE_KEEPER);
 }
 
 static void pack_keys(struct packer *p, const struct conf *c)
@@ -248,6 +249,7 @@ static void tell_courier(struct service *s)
     storages_send(&s->m->storages, s->m->conf, s->proc.ch);
     storages_send_indexes(&s->m->storages, s->m->conf, s->proc.ch);
     courier_begin(s->m);
+    courier_meets(s->m, SERVICE_KEEPER);
     courier_meets(s->m, SERVICE_HTTPD);
 }
 

@@ -67,7 +67,7 @@ static void pack_node(const struct cluster *c, const struct cluster_node *n, str
     char flags[64], paths[PATHS_TEXT], at[LINK_TEXT_MAX];
     bool heard = m->heard_us > 0;
 
-    pack_map(p, 10 + (heard ? 5 : 0));
+    pack_map(p, 16 + (heard ? 5 : 0));
     pack_kv_i64(p, "node", m->id);
     pack_kv_text(p, "host", n->n_paths > 0 ? n->paths[0].host : "");
     pack_kv_text(p, "address", n->n_paths > 0 && n->paths[0].known ? link_text(&n->paths[0].at, at) : "");
@@ -79,6 +79,12 @@ static void pack_node(const struct cluster *c, const struct cluster_node *n, str
     pack_kv_u64(p, "flaps", m->flaps);
     pack_kv_u64(p, "sent", n->sent);
     pack_kv_u64(p, "acts", singular_waiting(c, m->id));
+    pack_kv_bool(p, "channel", n->courier.there);
+    pack_kv_text(p, "channel_why", n->courier.there ? "" : n->courier.why);
+    pack_kv_u64(p, "fill_left", n->courier.left);
+    pack_kv_u64(p, "fill_left_bytes", n->courier.left_bytes);
+    pack_kv_u64(p, "filled", n->courier.filled);
+    pack_kv_u64(p, "fill_failed", n->courier.failed);
     if (!heard) return;
     pack_kv_u64(p, "streams", m->running);
     pack_kv_u64(p, "term", m->term);
@@ -254,6 +260,31 @@ static uint64_t channel_out(const struct courier_seen *s)
     return s->out;
 }
 
+static uint64_t fill_left(const struct courier_seen *s)
+{
+    return s->left;
+}
+
+static uint64_t fill_left_bytes(const struct courier_seen *s)
+{
+    return s->left_bytes;
+}
+
+static uint64_t filled(const struct courier_seen *s)
+{
+    return s->filled;
+}
+
+static uint64_t filled_bytes(const struct courier_seen *s)
+{
+    return s->filled_bytes;
+}
+
+static uint64_t fill_failed(const struct courier_seen *s)
+{
+    return s->failed;
+}
+
 static const struct {
     const char *name, *help;
     enum metrics_kind kind;
@@ -262,6 +293,12 @@ static const struct {
     {"ms_cluster_channel_up", "1: its courier answers ours.", METRICS_GAUGE, channel_up},
     {"ms_cluster_channel_received_bytes_total", "Bytes that came from it.", METRICS_COUNTER, channel_in},
     {"ms_cluster_channel_sent_bytes_total", "Bytes that went to it.", METRICS_COUNTER, channel_out},
+    {"ms_cluster_fill_left_segments", "Known to be missing here, and to be copied from it.", METRICS_GAUGE,
+        fill_left},
+    {"ms_cluster_fill_left_bytes", "Of these.", METRICS_GAUGE, fill_left_bytes},
+    {"ms_cluster_fill_segments_total", "Copied from it.", METRICS_COUNTER, filled},
+    {"ms_cluster_fill_bytes_total", "Of these.", METRICS_COUNTER, filled_bytes},
+    {"ms_cluster_fill_failed_total", "Segments that could not be copied.", METRICS_COUNTER, fill_failed},
 };
 
 static void of_channels(const struct cluster *c, struct metrics *to)

@@ -171,6 +171,23 @@ static void the_oldest_of_all_go_for_the_floor(void **state)
     passes(p, 5, "z:floor6 a:floor5 z:floor5 a:floor4 gone:floor4");
 }
 
+/* What another node is to get from here goes when nothing else is left; by age as everything does. */
+static void what_another_node_lacks_goes_last(void **state)
+{
+    struct place *p = *state;
+
+    footage(p, "a", 9, 0);
+    footage(p, "b", 3, 0);
+    footage(p, "old", 20, 20);
+    keep(p, "a", 9, 0);
+    p->policy[0].late_us = NOW - 8 * MINUTE; /* what ends behind it */
+    keep(p, "b", 0, 0);
+    keep(p, "old", 0, 0);
+    p->policy[2].late_us = 1;
+    passes(p, 6, "a:age9 a:floor8 b:floor3 b:floor2 b:floor1 b:floor0");
+    passes(p, 2, "old:floor20 a:floor7");
+}
+
 /* What age takes counts for the floor too. */
 static void age_makes_room(void **state)
 {
@@ -247,6 +264,7 @@ int main(void)
         TEST(by_age),
         TEST(by_capacity),
         TEST(the_oldest_of_all_go_for_the_floor),
+        TEST(what_another_node_lacks_goes_last),
         TEST(age_makes_room),
         TEST(locks_hold_what_they_touch),
         TEST(events_hold_too),

@@ -79,8 +79,8 @@ static void on_event(void *arg, const struct event *e)
     (void)e;
     ((struct place *)arg)->events++;
 }
-static const struct work_ops ops = {
-    on_state, on_folder, on_stored, on_index, on_locks, on_rows, on_answer, on_event, on_event, on_alive};
+static const struct work_ops ops = {on_state, on_folder, on_stored, on_index, on_locks, on_rows, on_answer,
+    on_event, on_event, .alive = on_alive};
 
 static void count_line(enum log_level level, const char *line, size_t n)
 {

@@ -1,0 +1,76 @@
+/* What fill.c (streams, the keeper), fill_round.c (what is missing) and fill_copy.c (fetching it) share. */
+#ifndef COURIER_FILL_IMPL_H
+#define COURIER_FILL_IMPL_H
+
+#include "courier/fill.h"
+
+struct fill_stream {
+    char uid[40];
+    bool fill;      /* this node is its first */
+    uint16_t first; /* else who is; 0: nobody */
+    usec_t duration_us, due_us;
+    usec_t known_us; /* what the first has of ours (FILL_KNOWN) */
+};
+/* A segment that is missing. */
+struct fill_want {
+    struct list link;
+    uint16_t node;
+    char storage[64], uid[40];
+    uint64_t segment, bytes;
+    usec_t start_us;
+    size_t n;
+    uint8_t info[]; /* as it came */
+};
+/* What is not to be tried again for a while. */
+struct fill_refusal {
+    uint64_t hash;
+    usec_t until_us;
+};
+#define FILL_REFUSALS 1024
+
+struct fill_copy;
+struct fill_round;
+struct fill {
+    struct loop *loop;
+    struct nodes *nodes;
+    struct shelves *shelves;
+    struct channel *keeper;
+    struct map streams;
+    struct list wants; /* the newest first */
+    size_t n_wants;
+    struct fill_refusal refusals[FILL_REFUSALS];
+    size_t refusal_at;
+    struct fill_round *round; /* NULL: none is under way */
+    struct list copies;
+    size_t n_copies;
+    uint64_t last_copy, rate;
+    int64_t budget; /* bytes that may be asked for now */
+    usec_t paid_us;
+    struct pool *writer;
+    struct loop_timer tick, pace;
+    size_t turn; /* of the streams */
+    struct log_rate failures;
+};
+
+/* --- fill.c --- */
+struct fill_counts *fill_counts_of(struct peer *p);
+bool fill_refused(const struct fill *f, const char *uid, uint64_t segment);
+void fill_refuse(struct fill *f, const char *uid, uint64_t segment);
+/* One is missing; takes nothing. */
+void fill_add_want(struct fill *f, const struct fill_want *w, struct span info);
+
+/* --- fill_round.c: one at a time --- */
+void fill_round_begin(struct fill *f, struct fill_stream *s);
+void fill_round_stop(struct fill *f); /* NULL too */
+
+/* --- fill_copy.c --- */
+void fill_copy_next(struct fill *f);                      /* the newest, if there is room for one more */
+void fill_copy_file(struct fill *f, struct incoming *in); /* FILL_FILE */
+void fill_copy_stored(struct fill *f, const struct packed *body); /* FILL_STORED */
+void fill_copy_pace(struct fill *f);
+void fill_copy_watch(struct fill *f); /* once a second */
+void fill_copy_stop(struct fill *f);  /* all of them */
+bool fill_copy_has(const struct fill *f, const char *uid, uint64_t segment);
+void fill_copy_count(const struct fill *f, uint16_t node, struct fill_counts *to);
+
+#endif
