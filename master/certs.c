@@ -12,11 +12,13 @@
 #define DATE_MAX 32
 
 static const struct {
-    const char *section;
-    size_t tls; /* struct conf_tls in struct conf */
+    const char *cert, *key; /* names of the keys */
+    size_t tls;             /* struct conf_tls in struct conf */
 } kinds[CERTS] = {
-    [CERT_STREAM] = {"server/stream", offsetof(struct conf, delivery.tls)},
-    [CERT_MODULE] = {"server/module", offsetof(struct conf, module.tls)},
+    [CERT_STREAM] = {"server/stream/ssl-cert", "server/stream/ssl-key", offsetof(struct conf, delivery.tls)},
+    [CERT_MODULE] = {"server/module/ssl-cert", "server/module/ssl-key", offsetof(struct conf, module.tls)},
+    [CERT_CLUSTER] = {"server/cluster-cert", "server/cluster-cert-key",
+        offsetof(struct conf, server.cluster_tls)},
 };
 
 /* --- reading --- */
@@ -24,7 +26,7 @@ static const struct {
 struct reading {
     const struct conf *c;
     const struct conf_tls *tls;
-    const char *section;
+    const char *cert, *key;
     struct conf_report *r;
 };
 
@@ -32,14 +34,13 @@ PRINTF_LIKE(5, 6)
 static void say(
     const struct reading *rd, enum conf_level level, bool key, unsigned line, const char *fmt, ...)
 {
-    char name[64], text[512];
+    char text[512];
     va_list ap;
 
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    snprintf(name, sizeof(name), "%s/%s", rd->section, key ? "ssl-key" : "ssl-cert");
-    report_add(rd->r, level, rd->c->file, line, name, "%s", text);
+    report_add(rd->r, level, rd->c->file, line, key ? rd->key : rd->cert, "%s", text);
 }
 
 static bool read_file(const struct reading *rd, bool key, struct secret *ret)
@@ -129,6 +130,33 @@ static void check_kernel(const struct conf *c, struct conf_report *r)
             "this kernel shows no TLS of its own (module tls): untested, and without effect until it does");
 }
 
+static void authority_wrong(const struct conf *c, struct conf_report *r, const char *why)
+{
+    report_add(r, CONF_MISTAKE, c->file, c->server.cluster_ca_line, "server/cluster-ca", "%s: %s",
+        c->server.cluster_ca, why);
+}
+
+static bool read_authority(const struct conf *c, struct conf_report *r, struct certs *made)
+{
+    const struct cert *own = &made->v[CERT_CLUSTER];
+    size_t n = 0, all = secret_reveal(&own->cert).n + secret_reveal(&own->key).n;
+    uint8_t *p;
+    int err = fd_read_file(AT_FDCWD, c->server.cluster_ca, TLS_CERT_MAX, &p, &n), why;
+
+    if (err < 0) {
+        authority_wrong(c, r, err_text(err));
+        return false;
+    }
+    why = tls_authority_check(span(p, n));
+    made->authority = secret_of(span(p, n));
+    mem_free(p);
+    if (why != 0)
+        authority_wrong(c, r, "it is no authority's certificate");
+    else if (all + n > CERTS_CLUSTER_MAX)
+        authority_wrong(c, r, "this node's certificate, key and authority are longer than 40 KiB");
+    return why == 0 && all + n <= CERTS_CLUSTER_MAX;
+}
+
 bool certs_read(const struct conf *c, usec_t wall_us, struct conf_report *r, struct certs *ret)
 {
     struct certs made = {.told_us = 0};
@@ -136,10 +164,11 @@ bool certs_read(const struct conf *c, usec_t wall_us, struct conf_report *r, str
 
     for (size_t i = 0; i < CERTS; i++) {
         const struct conf_tls *tls = (const void *)((const char *)c + kinds[i].tls);
-        struct reading rd = {c, tls, kinds[i].section, r};
+        struct reading rd = {c, tls, kinds[i].cert, kinds[i].key, r};
 
         if (tls->used) ok &= read_pair(&rd, wall_us / US_PER_S, &made.v[i]);
     }
+    if (c->server.cluster_tls.used) ok &= read_authority(c, r, &made);
     check_kernel(c, r);
     if (!ok) certs_done(&made);
     *ret = made;
@@ -152,6 +181,7 @@ void certs_done(struct certs *c)
         secret_done(&c->v[i].cert);
         secret_done(&c->v[i].key);
     }
+    secret_done(&c->authority);
     *c = (struct certs){.told_us = 0};
 }
 
@@ -162,7 +192,7 @@ bool certs_same(const struct certs *a, const struct certs *b)
             !span_eq(secret_reveal(&a->v[i].key), secret_reveal(&b->v[i].key)) ||
             a->v[i].kernel != b->v[i].kernel)
             return false;
-    return true;
+    return span_eq(secret_reveal(&a->authority), secret_reveal(&b->authority));
 }
 
 /* --- telling --- */
@@ -170,7 +200,7 @@ bool certs_same(const struct certs *a, const struct certs *b)
 void certs_send(struct certs *c, struct channel *httpd)
 {
     c->told_us = clock_mono_us();
-    for (size_t i = 0; i < CERTS; i++) {
+    for (size_t i = 0; i < CERT_CLUSTER; i++) {
         struct packer *p;
 
         if (!secret_set(&c->v[i].key)) continue;
@@ -191,6 +221,6 @@ void certs_check(struct certs *c, struct channel *httpd, usec_t mono_us, usec_t 
     certs_send(c, httpd);
     for (size_t i = 0; i < CERTS; i++)
         if (secret_set(&c->v[i].key) && wall_us / US_PER_S > c->v[i].facts.to_s - CERTS_SOON_S)
-            log_warn("certificate-ends", "key=%s/ssl-cert subject=%s until=%s", kinds[i].section,
+            log_warn("certificate-ends", "key=%s subject=%s until=%s", kinds[i].cert,
                 log_q(span_of(c->v[i].facts.subject)), date_of(c->v[i].facts.to_s, date));
 }

@@ -109,6 +109,13 @@ const char *conf_proto_text(uint32_t proto, char *dst);
 
 /* --- the sections --- */
 
+struct conf_tls {
+    bool enable, kernel, used; /* the last is derived: some listener speaks TLS */
+    char *cert, *key;          /* files; "": not given */
+    /* Where they stand, for what is found wrong with them; 0: nowhere. */
+    unsigned cert_line, key_line, kernel_line;
+};
+
 struct conf_server { /* [server] */
     int64_t node_id;
     char *node_host;
@@ -116,6 +123,9 @@ struct conf_server { /* [server] */
     int64_t cluster_id;
     struct secret cluster_controller, cluster_controller_secret; /* a URL, maybe with a password; signs */
     struct secret cluster_key, cluster_key_also;
+    struct conf_tls cluster_tls; /* of this node, between nodes */
+    char *cluster_ca;            /* file; "": the keys alone */
+    unsigned cluster_ca_line;
     int64_t cluster_port, cluster_max_streams;
     int64_t cluster_max_bitrate, cluster_fill_rate; /* Mbit/s */
     bool cluster_redirect, cluster_push;
@@ -146,13 +156,6 @@ struct conf_auth_key {
     char *kid;
     struct secret secret;
     int64_t not_before_s, not_after_s; /* unix seconds; 0: open */
-};
-
-struct conf_tls {
-    bool enable, kernel, used; /* the last is derived: some listener speaks TLS */
-    char *cert, *key;          /* files; "": not given */
-    /* Where they stand, for what is found wrong with them; 0: nowhere. */
-    unsigned cert_line, key_line, kernel_line;
 };
 
 struct conf_delivery {                                                      /* [[stream]] of [server] */

@@ -101,6 +101,26 @@ static void derive_tls(struct load *l, const char *section, const char *beside, 
             "is missing: %s needs ssl-cert and ssl-key", t->enable ? "ssl-enable = true" : wants);
 }
 
+/* Certificates between nodes: all three files, or none. */
+static void derive_cluster_tls(struct load *l)
+{
+    struct conf_server *s = &l->c->server;
+    struct conf_tls *t = &s->cluster_tls;
+
+    t->cert_line = line_of(l, "server", "cluster-cert");
+    t->key_line = line_of(l, "server", "cluster-cert-key");
+    s->cluster_ca_line = line_of(l, "server", "cluster-ca");
+    t->used = s->cluster_ca[0] != '\0';
+    if (t->used && (!t->cert[0] || !t->key[0]))
+        report_add(l->r, CONF_MISTAKE, l->c->file, s->cluster_ca_line,
+            t->cert[0] ? "server/cluster-cert-key" : "server/cluster-cert",
+            "is missing: cluster-ca needs cluster-cert and cluster-cert-key");
+    if (!t->used && (t->cert[0] || t->key[0]))
+        report_add(l->r, CONF_WARNING, l->c->file, t->cert[0] ? t->cert_line : t->key_line,
+            t->cert[0] ? "server/cluster-cert" : "server/cluster-cert-key",
+            "has no effect without cluster-ca");
+}
+
 /* The first listener that speaks TLS beside the plain ones; NULL: none. */
 static const char *tls_beside(const struct conf_delivery *d)
 {
@@ -175,6 +195,7 @@ void derive_server(struct load *l)
     derive_threads(l);
     derive_ring(l);
     check_zone(l);
+    derive_cluster_tls(l);
     derive_tls(l, "server/stream", tls_beside(&c->delivery), &c->delivery.tls);
     c->delivery.tls.kernel_line = line_of(l, "server/stream", "tls-kernel");
     derive_tls(l, "server/module", NULL, &c->module.tls);

@@ -103,6 +103,19 @@ void tls_pair_done(struct tls_pair *p)
     *p = (struct tls_pair){.key = NULL};
 }
 
+int tls_authority_check(struct span pem)
+{
+    struct tls_pair p = {.key = NULL};
+    int err;
+
+    ERR_clear_error();
+    err = read_certs(pem, &p);
+    if (err == 0 && X509_check_ca(p.cert) == 0) err = TLS_E_CERT;
+    ERR_clear_error();
+    tls_pair_done(&p);
+    return err;
+}
+
 /* --- what a certificate says --- */
 
 static int64_t unix_s(const ASN1_TIME *t)

@@ -20,6 +20,9 @@ enum {
 };
 const char *tls_why(int condition);
 
+/* Is this an authority: a certificate in PEM, or several? 0, or a condition. */
+int tls_authority_check(struct span pem);
+
 struct tls_facts {
     int64_t from_s, to_s;       /* validity, unix seconds */
     char print[TLS_PRINT_MAX];  /* fingerprint of the certificate, as browsers show it */

@@ -86,15 +86,19 @@ void courier_conf(struct master *m)
 {
     struct channel *ch = services_channel(m, SERVICE_COURIER);
     const struct conf_server *s = &m->conf->server;
+    const struct cert *own = &m->certs.v[CERT_CLUSTER];
     const struct cluster *c = m->cluster;
     struct packer *p;
 
     if (!ch || !conf_clustered(m->conf)) return;
-    p = channel_begin(ch, MSG_COURIER_CONF, 6);
+    p = channel_begin(ch, MSG_COURIER_CONF, 9);
     pack_kv_i64(p, "node", s->node_id);
     pack_kv_i64(p, "cluster", s->cluster_id);
     pack_kv_u64(p, "boot", c->boot);
     pack_keys(p, s);
+    pack_kv_str(p, "cert", secret_reveal(&own->cert));
+    pack_kv_str(p, "key", secret_reveal(&own->key));
+    pack_kv_str(p, "ca", secret_reveal(&m->certs.authority));
     pack_kv_i64(p, "fill_rate", s->cluster_fill_rate * 1000000 / 8);
     pack_key(p, "nodes");
     pack_array(p, (uint32_t)c->n_nodes);

@@ -44,6 +44,23 @@ def metrics(node):
     return text if "ms_cluster_node_up" in text else None
 
 
+def test_certificates_instead_of_the_key(pair):
+    """As docs/cluster.md has it, by a reload: who has one and who has the key alone do not meet."""
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=pair[1].path, capture_output=True, timeout=60, check=True)
+
+    ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    openssl("req", "-x509", *ec, "-days", "30", "-subj", "/CN=cameras", "-keyout", "ca.key", "-out", "ca.pem")
+    for node in pair.nodes.values():
+        openssl("req", *ec, "-subj", f"/CN=node-{node.number}", "-keyout", node.path / "node.key", "-out", "node.csr")
+        openssl("x509", "-req", "-in", "node.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "20", "-out", node.path / "node.pem")
+        node.sections["server"].update({"cluster-ca": str(pair[1].path / "ca.pem"), "cluster-cert": "node.pem", "cluster-cert-key": "node.key"})
+        node.write_ini()
+        node.reload()
+        there = node.number == 2
+        wait_for("they meet again" if there else "they part", lambda there=there: all(n.cluster()[3 - n.number]["channel"] is there for n in pair.nodes.values()), 30)
+
+
 def test_viewers_are_sent_to_who_has_it(pair):
     """cluster-redirect, by a reload: HTTP 307 and RTSP 302, to the same path and port at the other node."""
     node = pair[2]

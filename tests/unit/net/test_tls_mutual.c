@@ -244,6 +244,19 @@ static void certificates(void **state)
     for (size_t i = 0; i < ARRAY_N(all); i++) paper_done(all[i]);
 }
 
+static void authorities(void **state)
+{
+    struct paper ours = paper("ours", NULL), one = paper("one", &ours);
+
+    (void)state;
+    assert_int_equal(tls_authority_check(buf_span(&ours.cert)), 0);
+    assert_int_equal(tls_authority_check(SPAN_LIT("nobody")), TLS_E_CERT);
+    assert_int_equal(tls_authority_check(SPAN_NONE), TLS_E_CERT);
+    assert_int_not_equal(tls_authority_check(buf_span(&ours.key)), 0);
+    paper_done(&one);
+    paper_done(&ours);
+}
+
 static void broken_papers(void **state)
 {
     struct paper one = paper("one", NULL);
@@ -266,6 +279,7 @@ int main(void)
         cmocka_unit_test(strangers),
         cmocka_unit_test(a_forged_key),
         cmocka_unit_test(certificates),
+        cmocka_unit_test(authorities),
         cmocka_unit_test(broken_papers),
     };
 
