@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 #include "common/base/list.h"
 #include "common/base/mem.h"
+#include "httpd/api_elsewhere.h"
 #include "httpd/api_tracks.h"
 #include "httpd/auth.h"
 #include "httpd/caller.h"
@@ -294,6 +295,11 @@ static void call_tracks(const struct lua_call *c, const struct packed *args)
     api_tracks(calls.server, calls.loop, c, args);
 }
 
+static void call_elsewhere(const struct lua_call *c, const struct packed *args)
+{
+    api_elsewhere(calls.server, calls.loop, c, args);
+}
+
 void api_calls_auth(struct auth *a)
 {
     people_auth(auth_ref(a));
@@ -306,6 +312,7 @@ const struct lua_row api_calls[] = {
     {"server.change", BOTH | LUAHOST_PLUGINS, true, call_change},
     {"streams.list", BOTH | LUAHOST_PLUGINS, false, call_list},
     {"stream.tracks", BOTH, false, call_tracks},
+    {"archive.elsewhere", BOTH, false, call_elsewhere},
     {"server.more", BOTH | LUAHOST_PLUGINS, false, call_more},
     {"viewers", BOTH | LUAHOST_PLUGINS, false, viewers_list},
     {"viewers.end", BOTH | LUAHOST_PLUGINS, true, viewers_end},

@@ -1,5 +1,6 @@
 """One archive over two nodes: the first records, dies, and returns; the other one has what it missed. Node 2 is asked, which is never filled
 from node 1: what node 1 has it has to fetch. With ROUNDS the whole goes on that often."""
+import json
 import re
 import time
 
@@ -54,21 +55,24 @@ def joint(rounds):
     c = Cluster(2, {UID: {"primary-node": "1", "secondary-node": "2", "dvr-chunk": "10s"},
                     OTHER: {"primary-node": "1", "secondary-node": "2", "dvr-chunk": "10s", "stream-access": "private"}})
     with c:
+        for node in c.nodes.values():
+            node.sections["server/stream"]["auth-secret"] = '"a secret of this test"'
+            node.write_ini()
         c.start()
         c[1].wait_recording(UID, OTHER)
         c[2].sees(1, "active")
         c[1].sees(2, "active")
-        c[1].wait_frames(UID, 10 * FPS, timeout=40)
+        c[1].wait_frames(UID, 9 * FPS, timeout=40)
         c.began, c.borders = time.time() - 8, []
         for _ in range(rounds):
             c.borders.append(time.time())
             c[1].kill_all()
             c[2].wait_recording(UID, timeout=20)
-            c[2].wait_frames(UID, 8 * FPS, timeout=40)
+            c[2].wait_frames(UID, 7 * FPS, timeout=40)
             c[1].start()
             returned(c)
             c.borders.append(time.time())
-            c[1].wait_frames(UID, 12 * FPS, timeout=60)
+            c[1].wait_frames(UID, 9 * FPS, timeout=60)
         c.until = time.time()
         c[2].sees(1, "active")
         yield c
@@ -126,6 +130,23 @@ def test_rtsp_across_the_border(joint):
     url = f"rtsp://127.0.0.1:{joint[2].rtsp_port}/dvr/{UID}/?timestamp={at}"
     n = packets(joint[2], "-rtsp_transport", "tcp", "-read_intervals", "%+9", "-i", url)
     assert 8 * FPS <= n <= 12 * FPS, n
+
+
+def api(node, path, *words):
+    return json.loads(within(node, "curl", "-s", "--max-time", "15", *words, f"http://127.0.0.1:{node.module_port}/api/{path}").stdout)
+
+
+def test_the_api_lists_both_nodes(joint):
+    node = joint[2]
+    token = wait_for("a token", lambda: api(node, "auth/token/api/", "-X", "POST", "-d", '{"client": "test", "duration": 0}'), 20)
+    asked = ("-H", f"Authorization: {token}")
+    segments = api(node, f"v3/streams/{UID}/segments?from={int(joint.began) - 60}", *asked)
+    assert {s["node"] for s in segments["items"]} == {1, 2} and segments["missing"] == [], segments
+    assert all((s["storage"] is None) == (s["node"] == 1) for s in segments["items"]), segments
+    starts = [s["from"] for s in segments["items"]]
+    assert starts == sorted(starts) and len({s["id"] for s in segments["items"]}) == len(starts)
+    found = api(node, f"v3/streams/{UID}/ranges?from={int(joint.began)}", *asked)
+    assert found["missing"] == [] and abs(len(found["items"]) - len(ranges(node))) <= 1, (found, ranges(node))
 
 
 def test_access_is_decided_where_it_is_asked(joint):

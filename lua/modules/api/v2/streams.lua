@@ -111,6 +111,8 @@ end
 local function stretches(uid)
     local rows, wrong = http.server("server", "archive ranges", uid, "0", ("%d"):format((os.time() + 60) * 1000000))
     if not rows then return nil, wrong end
+    local others = ms.call("archive.elsewhere", { uid = uid, segments = false })
+    for _, row in ipairs(others and others.rows or {}) do rows[#rows + 1] = row end
     table.sort(rows, function(a, b) return a.from_us < b.from_us end)
     return merged(rows)
 end

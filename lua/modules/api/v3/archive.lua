@@ -26,6 +26,12 @@ local function span_of(args)
     return from, to
 end
 
+-- What other nodes of the cluster have; { rows = {}, missing = {} } where there is none.
+local function elsewhere(uid, from, to, limit)
+    local args = { uid = uid, from_us = math.floor(from * 1000000), to_us = math.floor(to * 1000000), segments = limit ~= nil, limit = limit }
+    return ms.call("archive.elsewhere", args) or { self = 0, rows = {}, missing = {} }
+end
+
 local function ranges(request, path)
     local args, wrong = http.query(request, SPAN)
     if not args then return wrong end
@@ -35,6 +41,8 @@ local function ranges(request, path)
     if not ok then return none end
     local rows, busy = http.server("archive ranges", path.uid, micros(from), micros(to))
     if not rows then return busy end
+    local others = elsewhere(path.uid, from, to)
+    for _, row in ipairs(others.rows) do rows[#rows + 1] = row end
     table.sort(rows, function(a, b) return a.from_us < b.from_us end)
     local items, sum = ms.array(), 0
     for _, row in ipairs(rows) do
@@ -51,7 +59,10 @@ local function ranges(request, path)
     end
     sum = sum / 1e6
     local first, last = items[1], items[#items]
-    return http.answer(200, { items = items, from = first and first.from or ms.null, to = last and last.to or ms.null, seconds = sum })
+    return http.answer(200, {
+        items = items, from = first and first.from or ms.null, to = last and last.to or ms.null, seconds = sum,
+        missing = ms.array(others.missing),
+    })
 end
 
 local function segments(request, path)
@@ -64,16 +75,23 @@ local function segments(request, path)
     if not ok then return none end
     local rows, busy = http.server("archive segments", path.uid, micros(from), micros(to), tostring(limit))
     if not rows then return busy end
+    local others, here = elsewhere(path.uid, from, to, limit + 1), {}
+    for _, row in ipairs(rows) do here[row.id] = true end
+    for _, row in ipairs(others.rows) do
+        if not here[row.id] then rows[#rows + 1] = row end
+        here[row.id] = true
+    end
     table.sort(rows, function(a, b) return a.from_us < b.from_us end)
     local items = ms.array()
+    local own = others.self ~= 0 and others.self or ms.null
     for i = 1, math.min(#rows, limit) do
         local row = rows[i]
         items[i] = {
-            id = row.id, storage = row.storage, path = row.path, from = row.from_us / 1e6, to = row.to_us / 1e6, bytes = row.bytes,
-            samples = row.samples, flags = row.flags,
+            id = row.id, node = row.node or own, storage = row.storage or ms.null, path = row.path,
+            from = row.from_us / 1e6, to = row.to_us / 1e6, bytes = row.bytes, samples = row.samples, flags = row.flags & 15,
         }
     end
-    return http.answer(200, { items = items, next = #rows > limit and items[limit].to or ms.null })
+    return http.answer(200, { items = items, next = #rows > limit and items[limit].to or ms.null, missing = ms.array(others.missing) })
 end
 
 -- --- events --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,190 @@
+#include "httpd/api_elsewhere.h"
+#include "common/base/mem.h"
+#include "common/net/pool.h"
+#include "httpd/archive.h"
+#include "httpd/caller.h"
+#include "httpd/luahost/wire.h"
+
+#include <errno.h>
+
+#define PAGE_N     32
+#define NODE_BYTES (LUAHOST_MESSAGE_MAX / ARCHIVE_STORAGES_MAX)
+
+struct elsewhere {
+    struct lua_call call;
+    struct loop *loop;
+    char uid[RING_UID_MAX + 1];
+    usec_t from_us, to_us;
+    bool segments;
+    uint32_t most;
+    size_t n, left;
+    struct asked_node {
+        struct job job;
+        struct elsewhere *e;
+        struct storage *st;
+        struct buf rows; /* packed maps, n of them */
+        uint32_t n;
+        bool missing;
+    } v[ARCHIVE_STORAGES_MAX];
+};
+
+/* --- in a node's pool --- */
+
+static void pack_span(struct packer *p, const struct asked_node *a, usec_t from_us, usec_t to_us)
+{
+    pack_kv_i64(p, "from_us", from_us);
+    pack_kv_i64(p, "to_us", to_us);
+    pack_kv_u64(p, "node", a->st->node);
+}
+
+static int read_ranges(struct asked_node *a, struct records *r)
+{
+    CLEANUP(mem_freep) struct index_range *page = mem_try(ELSEWHERE_ROWS_MOST * sizeof(*page));
+    struct index_query q = {.uid = a->e->uid, .from_us = a->e->from_us, .to_us = a->e->to_us};
+    struct packer p = packer_of(&a->rows);
+    size_t n = 0;
+    int err = page ? records_ranges(r, &q, page, a->e->most, &n) : -ENOMEM;
+
+    for (size_t i = 0; err == 0 && i < n; i++) {
+        pack_map(&p, 3);
+        pack_span(&p, a, page[i].start_us, page[i].end_us);
+        a->n++;
+    }
+    return err == 0 && p.bad ? -ENOBUFS : err;
+}
+
+static void pack_segment(struct packer *p, const struct asked_node *a, const struct seg_info *s)
+{
+    char id[24];
+
+    snprintf(id, sizeof(id), "%llx", (unsigned long long)s->id);
+    pack_map(p, 8);
+    pack_span(p, a, s->start_us, s->end_us);
+    pack_kv_text(p, "id", id);
+    pack_kv_text(p, "path", s->path);
+    pack_kv_u64(p, "bytes", s->bytes);
+    pack_kv_u64(p, "samples", s->samples);
+    pack_kv_u64(p, "flags", s->flags & SEG_FLAGS_OF_FILE);
+}
+
+static int read_segments(struct asked_node *a, struct records *r)
+{
+    CLEANUP(mem_freep) struct seg_info *page = mem_try(PAGE_N * sizeof(*page));
+    struct index_query q = {.uid = a->e->uid, .from_us = a->e->from_us, .to_us = a->e->to_us};
+    struct packer p = packer_of(&a->rows);
+    size_t n = PAGE_N;
+    int err = page ? 0 : -ENOMEM;
+
+    while (err == 0 && n == PAGE_N && a->n < a->e->most) {
+        err = records_segments(r, &q, page, PAGE_N, &n);
+        for (size_t i = 0; err == 0 && i < n && a->n < a->e->most; i++, a->n++) pack_segment(&p, a, &page[i]);
+        if (n > 0) q.after_id = page[n - 1].id;
+    }
+    return err == 0 && p.bad ? -ENOBUFS : err;
+}
+
+static void work(struct job *j)
+{
+    struct asked_node *a = CONTAINER(j, struct asked_node, job);
+    struct records r;
+    int err = records_open(a->st, &r);
+
+    if (err == 0) {
+        err = a->e->segments ? read_segments(a, &r) : read_ranges(a, &r);
+        a->missing = r.stale;
+        records_close(&r);
+    }
+    if (err == 0) return;
+    storage_say(a->st, STORAGE_UNREAD, a->e->uid, err);
+    a->missing = true;
+    a->n = 0;
+    buf_clear(&a->rows);
+}
+
+/* --- on the main loop --- */
+
+static void answer(struct elsewhere *e)
+{
+    struct packer p;
+    struct buf b;
+    uint32_t rows = 0, missing = 0;
+
+    for (size_t i = 0; i < e->n; i++) {
+        rows += e->v[i].n;
+        missing += e->v[i].missing;
+    }
+    buf_init(&b, LUAHOST_MESSAGE_MAX);
+    p = packer_of(&b);
+    pack_map(&p, 3);
+    pack_kv_u64(&p, "self", e->n > 0 ? e->v[0].st->self : 0);
+    pack_key(&p, "rows");
+    pack_array(&p, rows);
+    for (size_t i = 0; i < e->n; i++) p.bad |= !buf_put(&b, buf_span(&e->v[i].rows));
+    pack_key(&p, "missing");
+    pack_array(&p, missing);
+    for (size_t i = 0; i < e->n; i++)
+        if (e->v[i].missing) pack_u64(&p, e->v[i].st->node);
+    if (p.bad)
+        lua_call_failed(&e->call, "other nodes have too much of it");
+    else
+        lua_call_done(&e->call, buf_span(&b));
+    buf_done(&b);
+}
+
+static void end(struct elsewhere *e)
+{
+    answer(e);
+    for (size_t i = 0; i < e->n; i++) {
+        buf_done(&e->v[i].rows);
+        storage_unref(e->v[i].st);
+    }
+    mem_free(e);
+}
+
+static void done(struct job *j)
+{
+    struct elsewhere *e = CONTAINER(j, struct asked_node, job)->e;
+
+    if (--e->left == 0) end(e);
+}
+
+static void add_nodes(struct elsewhere *e, struct storages *s)
+{
+    struct storage *st[ARCHIVE_STORAGES_MAX];
+    size_t n = storages_of(s, SPAN_NONE, st, ARCHIVE_STORAGES_MAX);
+
+    for (size_t i = 0; i < n; i++) {
+        if (st[i]->node == 0) {
+            storage_unref(st[i]);
+            continue;
+        }
+        e->v[e->n] =
+            (struct asked_node){.job = {.work = work, .done = done, .loop = e->loop}, .e = e, .st = st[i]};
+        buf_init(&e->v[e->n++].rows, NODE_BYTES);
+    }
+}
+
+void api_elsewhere(
+    struct server *server, struct loop *loop, const struct lua_call *call, const struct packed *args)
+{
+    struct elsewhere *e = NEW(struct elsewhere);
+
+    *e = (struct elsewhere){.call = *call,
+        .loop = loop,
+        .from_us = MAX(packed_i64(args, "from_us", 0), 0),
+        .to_us = packed_i64(args, "to_us", SEG_TIME_MAX_US),
+        .segments = packed_bool(args, "segments", false),
+        .most = (uint32_t)CLAMP(packed_i64(args, "limit", ELSEWHERE_ROWS_MOST), 1, ELSEWHERE_ROWS_MOST)};
+    if (!packed_text(args, "uid", e->uid, sizeof(e->uid)) || !caller_sees(call->caller, span_of(e->uid))) {
+        lua_call_failed(call, "there is no such stream");
+        mem_free(e);
+        return;
+    }
+    if (server->storages) add_nodes(e, server->storages);
+    e->left = 1;
+    for (size_t i = 0; i < e->n; i++) {
+        e->v[i].missing = !pool_put(e->v[i].st->pool, &e->v[i].job);
+        e->left += !e->v[i].missing;
+    }
+    if (--e->left == 0) end(e);
+}
