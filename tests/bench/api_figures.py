@@ -14,7 +14,7 @@ from server import MediaServer
 from tools import wait_for
 
 STREAMS = 1000
-CALLS_PER_S = 200
+CALLS_PER_S, CALLERS = 200, 4
 SECRET = {"server/stream": {"auth-secret": '"a secret of the bench"'}}
 
 
@@ -87,23 +87,22 @@ def metrics(scale):
 
 # --- playback beside the API ---
 
-CAMERAS, VIEWERS = 10, 200
+CAMERAS, VIEWERS = 10, 500
 KINDS = {"idle": (False, False), "play": (True, False), "api": (False, True), "both": (True, True)}  # viewers, calls
 READS = ("v3/streams?limit=100", "v3/streams/cam0", "v3/server", "v3/streams/cam1/ranges", "v3/storages")
 
 
-def call_on(port, token, asked):
-    """A site's script: 200 calls a second, paced, over one connection. asked: calls so far, and those that were late by a second."""
-    conn, due, i = http.client.HTTPConnection("127.0.0.1", port, timeout=20), time.monotonic(), 0
+def call_on(port, token, asked, number):
+    """One of CALLERS scripts that make CALLS_PER_S together, paced, each over one connection. asked[number]: calls so far."""
+    conn, due, i = http.client.HTTPConnection("127.0.0.1", port, timeout=20), time.monotonic(), number
     while True:
         conn.request("GET", "/api/" + READS[i % len(READS)], headers={"Authorization": token})
         r = conn.getresponse()
         r.read()
         assert r.status == 200, r.status
         i += 1
-        due += 1 / CALLS_PER_S
-        asked[0] = i
-        asked[1] = max(asked[1], time.monotonic() - due)
+        due += CALLERS / CALLS_PER_S
+        asked[number] += 1
         time.sleep(max(0, due - time.monotonic()))
 
 
@@ -165,17 +164,21 @@ def beside(scale):
             server.wait_recording(*streams)
             wait_for("a playlist", lambda: server.text("cam0/video.m3u8"), timeout=30)
             caller = Caller(server)
-            asked = multiprocessing.Array("d", [0, 0])
+            asked = multiprocessing.Array("l", CALLERS)
             seconds = scale.window_s / 2
             cpu, times = {k: [] for k in KINDS}, {k: [] for k in KINDS}
             time.sleep(scale.settle_s)
             for _ in range(scale.windows + 1):
                 for kind, (plays, calls) in KINDS.items():
-                    with Beside(watch_on, server.web_port) if plays else contextlib.nullcontext(), Beside(call_on, server.module_port, caller.token, asked) if calls else contextlib.nullcontext():
+                    with contextlib.ExitStack() as stack:
+                        if plays:
+                            stack.enter_context(Beside(watch_on, server.web_port))
+                        for number in range(CALLERS if calls else 0):
+                            stack.enter_context(Beside(call_on, server.module_port, caller.token, asked, number))
                         time.sleep(1)
-                        before = asked[0]
+                        before = sum(asked)
                         used = window(server, "video.m3u8", seconds, times[kind])
-                        assert not calls or asked[0] - before > 0.9 * CALLS_PER_S * seconds, "the calls come too late: this machine is too busy"
+                        assert not calls or sum(asked) - before > 0.9 * CALLS_PER_S * seconds, "the calls come too late: this machine is too busy"
                         cpu[kind].append(sum(used.values()))
     idle, play, calls, both = (sorted(cpu[k])[len(cpu[k]) // 2] for k in KINDS)
     alone, beside_it = play - idle, both - calls

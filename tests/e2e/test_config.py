@@ -167,6 +167,7 @@ def test_held_to_cameras(site):
     server, a = site
     anna, bert = As(server, "anna", "anna"), As(server, "bert", "bert")
     assert bert.call("config", status=403) and anna.call("config", "PATCH", {"server": {"node-id": 2}}, 403)
+    assert anna.call("logs", status=403) and anna.call("logs?process=httpd", status=403) and anna.call("streams/yard-1/logs") and bert.call("logs")
     own = anna.call("streams/yard-1", "PATCH", {"stream-name": "mine"})["revision"]
     assert anna.call("streams/gate", "PATCH", {"stream-name": "not mine"}, 404)
     assert anna.call("streams", "PUT", {"items": [{"uid": "yard-1", "config": {}, "mode": "merge"}, {"uid": "gate", "config": {}, "mode": "merge"}]}, 422)["errors"][0]["field"] == "/items/1"

@@ -57,9 +57,13 @@ end
 
 local PROCESSES = { master = true, httpd = true, keeper = true, connector = true }
 
+-- They name every camera: an account that is held to some has those of its streams.
 local function logs(request)
     local args, wrong = http.query(request, { process = "text", limit = "natural" })
     if not args then return wrong end
+    if request.user.cameras then
+        return http.problem(403, "forbidden", "Your account is for some cameras: GET /api/v3/streams/{uid}/logs is theirs.")
+    end
     local process = args.process or "master"
     if not PROCESSES[process] then return select(2, http.bad_argument("process", "process: master, httpd, keeper or connector.")) end
     local rows, busy
