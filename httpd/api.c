@@ -234,7 +234,10 @@ void api_run(struct http *h, enum luahost_slot slot, struct span request)
     c->slot = slot;
     h->ask->work = c;
     h->ask->abort = forget;
-    lua_ask(h->hub->server->lua, slot, request, slot < LUAHOST_PLUGIN ? API_US : PLUGIN_DECIDES_US, &who);
+    if (slot < LUAHOST_PLUGIN)
+        lua_ask(h->hub->server->lua, slot, request, API_US, &who);
+    else
+        lua_ask(h->hub->server->plugins, slot, request, PLUGIN_DECIDES_US, &who);
 }
 
 /* Passwords go by no plug-in. */

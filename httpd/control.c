@@ -37,6 +37,7 @@ struct control {
     struct storages *storages;
     struct away *away;     /* other nodes of the cluster */
     bool running;          /* HTTPD_CONF has come */
+    bool has_plugins;      /* or had: their process is looked after */
     uint64_t bytes_before; /* sent, a second ago */
     bool complete;         /* CONF_DONE has come: requests for known streams find them */
     struct door_set waiting[CONF_LISTENERS_MAX];
@@ -253,6 +254,11 @@ static void want_lua(void *arg)
     send_want(arg, HELPER_LUA);
 }
 
+static void want_plugins(void *arg)
+{
+    send_want(arg, HELPER_PLUGINS);
+}
+
 static void end_lua(void *arg, uint64_t id)
 {
     send_gone(arg, id);
@@ -264,7 +270,8 @@ static void loaded_lua(void *arg, enum luahost_slot slot)
     plugins_loaded(slot);
 }
 
-static const struct lua_ops lua_ops = {want_lua, end_lua, loaded_lua};
+static const struct lua_ops lua_ops = {want_lua, end_lua, NULL};
+static const struct lua_ops plugin_ops = {want_plugins, end_lua, loaded_lua};
 
 /* The master's end of a question's socket. */
 static void open_question(void *arg, int fd)
@@ -279,10 +286,13 @@ static void open_question(void *arg, int fd)
 static int on_helper(struct control *c, struct incoming *in)
 {
     int fd = take_fd(in, 0), err = (int)CLAMP(packed_i64(in->body, "err", EPROTO), 0, 4095);
-    uint64_t id = packed_u64(in->body, "id", 0);
+    uint64_t id = packed_u64(in->body, "id", 0), kind = packed_u64(in->body, "kind", 0);
+    int pid = (int)packed_i64(in->body, "pid", 0);
 
-    if (packed_u64(in->body, "kind", 0) == HELPER_LUA)
-        lua_host(c->server.lua, id, (int)packed_i64(in->body, "pid", 0), err, fd);
+    if (kind == HELPER_LUA)
+        lua_host(c->server.lua, id, pid, err, fd);
+    else if (kind == HELPER_PLUGINS)
+        lua_host(c->server.plugins, id, pid, err, fd);
     else if (c->server.pictures)
         pictures_helper(c->server.pictures, id, err, fd);
     else
@@ -302,7 +312,12 @@ static void set_lua(struct control *c, const struct packed *body)
     packed_text(body, "cpanel_module", conf.entry[LUAHOST_CPANEL], LUAHOST_PATH_MAX);
     span_copy(SPAN_LIT(LUA_API3), conf.entry[LUAHOST_API3], LUAHOST_PATH_MAX);
     plugins_conf(body, &conf.entry[LUAHOST_PLUGIN]);
+    conf.slots = (1u << LUAHOST_PLUGIN) - 1;
     lua_set_conf(c->server.lua, &conf);
+    for (unsigned i = LUAHOST_PLUGIN; i < LUAHOST_SLOTS; i++) c->has_plugins |= conf.entry[i][0] != '\0';
+    if (!c->has_plugins) return;
+    conf.slots = LUAHOST_PLUGINS;
+    lua_set_conf(c->server.plugins, &conf);
 }
 
 static int start(struct control *c, const struct packed *body)
@@ -322,6 +337,7 @@ static int start(struct control *c, const struct packed *body)
     c->server.give_push = give_push;
     c->server.push_said = push_said;
     c->server.lua = lua_new(c->loop, &lua_ops, api_calls, c);
+    c->server.plugins = lua_new(c->loop, &plugin_ops, api_calls, c);
     api_calls_start(c->loop, &c->server, open_question, c);
     c->server.feed = feed_new(c->loop, api_calls_rows(), api_calls_master());
     c->audit = (struct audit){
@@ -329,7 +345,7 @@ static int start(struct control *c, const struct packed *body)
     c->server.audit = &c->audit;
     err = server_start(&c->server, (unsigned)MIN(threads, HUBS_MAX), assets, c->storages);
     if (err != 0) return err;
-    plugins_start(c->loop, c->server.lua, c->server.outgoing, child_control(c->child));
+    plugins_start(c->loop, c->server.plugins, c->server.outgoing, child_control(c->child));
     viewers_start(&c->server, c->loop);
     c->running = true;
     log_info("httpd-ready", "threads=%u files=%zu", c->server.n_hubs, assets_n(assets));
@@ -629,8 +645,9 @@ static void tell_stats(struct loop_timer *t)
     pack_kv_u64(p, "viewers", viewers);
     pack_kv_u64(p, "bytes_out", bytes);
     pack_kv_u64(p, "requests", requests);
-    pack_kv_u64(
-        p, "cage_missing", pictures_cage_missing(c->server.pictures) | lua_cage_missing(c->server.lua));
+    pack_kv_u64(p, "cage_missing",
+        pictures_cage_missing(c->server.pictures) | lua_cage_missing(c->server.lua) |
+            lua_cage_missing(c->server.plugins));
     channel_end(child_control(c->child), NULL, 0);
     tell_suspects(c);
 }

@@ -106,6 +106,7 @@ struct server {
     _Atomic bool over_bandwidth; /* more is sent than may be: nobody new */
     struct pictures *pictures;   /* set before server_start; NULL: none are made */
     struct lua *lua;             /* set before server_start; NULL: no script runs */
+    struct lua *plugins;         /* the same for plug-ins, in a process of their own */
     struct metrics_master metrics;
     _Atomic uint32_t
         conns; /* connections, and streams of HTTP/2, which cost as much: what conns_max bounds */

@@ -293,6 +293,14 @@ void lua_host_died(struct lua *x, uint64_t guilty, uint64_t busy_with)
 
 /* --- birth and end --- */
 
+/* Nothing is to run: no process is needed. */
+static bool is_idle(const struct lua *x)
+{
+    for (unsigned i = 0; i < LUAHOST_SLOTS; i++)
+        if (buf_n(&x->scripts[i].good) + buf_n(&x->scripts[i].candidate) > 0) return false;
+    return true;
+}
+
 static void found(void *arg, struct lua_found *f)
 {
     struct lua *x = arg;
@@ -300,7 +308,7 @@ static void found(void *arg, struct lua_found *f)
     for (unsigned i = 0; i < LUAHOST_SLOTS; i++) lua_load_found(x, (enum luahost_slot)i, &f[i]);
     if (lua_ready(x))
         lua_load_all(x);
-    else
+    else if (!is_idle(x))
         lua_need_host(x);
     lua_pump(x);
 }

@@ -54,6 +54,7 @@ struct lua_conf {
     char site[1024];    /* folder of the overlay */
     char shipped[1024]; /* folder of what we ship */
     char entry[LUAHOST_SLOTS][LUAHOST_PATH_MAX];
+    unsigned slots; /* that run here, bits; 0: all */
 };
 
 /* calls: what scripts may ask for by ms.call (lua_calls.h); ends with a row without a name. */

@@ -260,7 +260,8 @@ void lua_scripts_look(
     for (unsigned i = 0; i < LUAHOST_SLOTS; i++) found[i] = (struct lua_found){0};
     if (l->print != *before || *before == 0) {
         read_all(l);
-        for (unsigned i = 0; i < LUAHOST_SLOTS; i++) find_script(l, i, &hashes[i], &found[i]);
+        for (unsigned i = 0; i < LUAHOST_SLOTS; i++)
+            if (conf->slots == 0 || conf->slots & 1u << i) find_script(l, i, &hashes[i], &found[i]);
     }
     *before = l->print;
     for (size_t i = 0; i < l->n_files; i++) mem_free(l->files[i].text);

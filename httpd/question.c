@@ -224,7 +224,7 @@ static void show_plugins(struct question *q, const struct verdict *v)
     pack_kv_text(&p, "hook", "on_viewer");
     pack_key(&p, "data");
     facts_pack(&p, &q->facts, &q->asked, q->uid);
-    lua_ask(q->hub->server->lua, q->plugin, buf_span(&b), PLUGIN_DECIDES_US, &who);
+    lua_ask(q->hub->server->plugins, q->plugin, buf_span(&b), PLUGIN_DECIDES_US, &who);
     buf_done(&b);
 }
 

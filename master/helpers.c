@@ -15,6 +15,7 @@ static const struct {
 } kinds[HELPER_KINDS] = {
     [HELPER_PICTURE] = {"picture", "ms-picture", offsetof(struct roles, picture)},
     [HELPER_LUA] = {"luahost", "ms-luahost", offsetof(struct roles, lua)},
+    [HELPER_PLUGINS] = {"luahost-plugins", "ms-luahost", offsetof(struct roles, lua)},
 };
 
 static void tell(struct helper *p, int err, int fd)
@@ -57,7 +58,7 @@ static void bear(struct loop_timer *t)
 
 static unsigned most_of(const struct helpers *h, enum helper_kind kind)
 {
-    return kind == HELPER_LUA ? 2 : (unsigned)MIN(h->m->conf->server.pictures * 2, HELPERS_MAX - 2);
+    return kind != HELPER_PICTURE ? 2 : (unsigned)MIN(h->m->conf->server.pictures * 2, HELPERS_MAX - 4);
 }
 
 static struct helper *place(struct helpers *h, enum helper_kind kind)
@@ -88,8 +89,7 @@ static void pump_kind(struct helpers *h, enum helper_kind kind)
 
 static void pump(struct helpers *h)
 {
-    pump_kind(h, HELPER_PICTURE);
-    pump_kind(h, HELPER_LUA);
+    for (unsigned k = HELPER_PICTURE; k < HELPER_KINDS; k++) pump_kind(h, (enum helper_kind)k);
 }
 
 static void say_death(const struct helper *p, int status)

@@ -1,7 +1,7 @@
 /* Throw-away processes that httpd asks for: ms-picture, ms-luahost. Each gets a socket to httpd as descriptor
  * 3 of the contract (common/ipc/child.h) and says nothing to the master. They are born by turns as services
  * are (SERVICE_EVERY_US, SERVICE_BURST, for each kind). At most twice as many live as are wanted at a time,
- * which `pictures` says of the one kind and is one of the other: one that was killed may still be dying. All
+ * which `pictures` says of the one kind and is one of the others: one that was killed may still be dying. All
  * go with httpd. Tests: tests/e2e/test_picture.py, tests/e2e/test_lua.py. */
 #ifndef MASTER_HELPERS_H
 #define MASTER_HELPERS_H
@@ -10,8 +10,8 @@
 #include "common/ipc/messages.h"
 #include "common/net/loop.h"
 
-#define HELPERS_MAX  34
-#define HELPER_KINDS 3 /* one more than the last */
+#define HELPERS_MAX  36
+#define HELPER_KINDS 4 /* one more than the last */
 
 struct master;
 struct helper {

@@ -241,8 +241,8 @@ enum message {
 #undef MESSAGE
 };
 
-/* Helpers of httpd: ms-picture, ms-luahost. */
-enum helper_kind { HELPER_PICTURE = 1, HELPER_LUA = 2 };
+/* Helpers of httpd: ms-picture, ms-luahost, and another ms-luahost for the plug-ins. */
+enum helper_kind { HELPER_PICTURE = 1, HELPER_LUA = 2, HELPER_PLUGINS = 3 };
 
 #define IPC_MESSAGE_MAX  65536
 #define NET_BODY_MAX     61440 /* of NET_SEND */

@@ -2,6 +2,7 @@
 shipped as examples run here as they are, with settings of their own."""
 import http.server
 import json
+import pathlib
 import threading
 import time
 
@@ -181,6 +182,48 @@ def test_one_that_hangs(server, camera):
     assert s.log().count("lua-host-killed") >= 1
     wait_for("it answers again", lambda: c.ask("GET", "/api/site/hello")[0].status == 200)
     s.wait_frames("yard")
+
+
+HANGS = HEAD + """
+local function hang() return ("a"):rep(30000):find((".-"):rep(8) .. "b") end
+return { on_stream_state = hang, timers = { { every = 1, run = hang } } }
+"""
+
+
+def test_one_that_always_hangs(server):
+    """Again and again its process is killed; that of access and API is not, and neither asks anybody twice."""
+    s = server({"yard": {"stream-url": "rtsp://127.0.0.1:9/yard", "stream-access": "private"}},
+               sections=plugins("modules/site/hangs.lua", **{"server/stream": {"auth-secret": '"a secret of this test"', "auth-module": "modules/site/auth.lua"}}), start=False)
+    put_script(s, HANGS, "modules/site/hangs.lua")
+    put_script(s, HEAD + "return function(request) ms.log('asked') return { allow = true, ttl = 0 } end", "modules/site/auth.lua")
+    s.start()
+    runs(s, "hangs")
+    c, lives = Client(s), None
+    c.sign_in("boss", "secret")
+    wait_for("it has hung", lambda: "lua-host-killed" in s.log(), timeout=40)
+    deadline = time.monotonic() + 60 * tools.SLOW
+    while s.log().count("lua-host-killed") < 4:
+        assert time.monotonic() < deadline
+        assert s.get("yard/recording_status.json", status=None).status in (200, 404, 503)
+        c.ask("GET", "/api/v3/streams", status=200)
+        lives = hosts(s) if lives is None else lives & hosts(s)
+    assert len(lives) == 1, "that of access and API lives on"
+    assert "script-error script=auth" not in s.log() and "script-error script=api" not in s.log()
+    assert 'script-says script=auth text="asked"' in s.log() or "script-says script=auth text=asked" in s.log()
+
+
+def hosts(server):
+    """Processes of scripts."""
+    found = set()
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "comm").read_text().strip() == "ms-luahost":
+                parent = next(line.split()[1] for line in (entry / "status").read_text().splitlines() if line.startswith("PPid"))
+                if int(parent) == server.process.pid:
+                    found.add(int(entry.name))
+        except (OSError, StopIteration):
+            pass
+    return found
 
 
 def test_broken_and_changed(server):
