@@ -160,7 +160,7 @@ void state_file_write(struct state_file *f, struct span content)
     if (!f->started) start(f);
     pthread_mutex_lock(&f->lock);
     mem_free(f->next);
-    f->next = span_dup(content);
+    f->next = mem_dup(content.p, content.n); /* any bytes: span_dup is for texts */
     f->next_n = content.n;
     pthread_cond_signal(&f->wake);
     pthread_mutex_unlock(&f->lock);

@@ -151,6 +151,23 @@ static void disk_that_is_lost(void **state)
 }
 
 /* A damaged file is not an empty one: it would let a foreign disk in. */
+/* Files of bytes come back as they were, NULs too. */
+static void any_bytes_are_kept(void **state)
+{
+    static const uint8_t bytes[] = {0, 'a', 0, 0xff, 0};
+    struct world *w = *state;
+    struct state_file *f = state_file_new(w->fd, "bytes");
+    uint8_t *p;
+    size_t n;
+
+    state_file_write(f, span(bytes, sizeof(bytes)));
+    state_file_free(f);
+    assert_int_equal(fd_read_file(w->fd, "bytes", 100, &p, &n), 0);
+    assert_int_equal(n, sizeof(bytes));
+    assert_memory_equal(p, bytes, n);
+    mem_free(p);
+}
+
 static void damaged_file_is_refused(void **state)
 {
     static const char *const bad[] = {"uuid-1\n", "uuid-1 relative\n", " /x\n", "garbage", "\x01\x02\x03"};
@@ -215,6 +232,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(uuids_are_remembered, setup, teardown),
         cmocka_unit_test_setup_teardown(disk_that_hangs_is_not_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(disk_that_is_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(any_bytes_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_file_is_refused, setup, teardown),
         cmocka_unit_test(newest_lines),
         cmocka_unit_test(users_of_workers),
