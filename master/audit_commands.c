@@ -15,7 +15,7 @@ static bool only_reads(const char *cmd)
 
     for (size_t i = 0; i < ARRAY_N(names); i++)
         if (strcmp(names[i], cmd) == 0) return true;
-    return strncmp(cmd, "cluster", strlen("cluster")) == 0; /* drain and config push are called otherwise */
+    return strncmp(cmd, "cluster", strlen("cluster")) == 0 || strcmp(cmd, "transfers") == 0;
 }
 
 static void whose(struct session *s, const struct packed *body)

@@ -221,7 +221,7 @@ void control_keep_row(struct master *m, const struct packed *body)
     struct session *s = keep_session(m, body);
     struct packer *p;
 
-    if (!s && singular_keep_row(m, body)) return;
+    if (!s && (singular_keep_row(m, body) || transfers_keep_row(m, body))) return;
     if (!s) return;
     loop_timer_set(m->loop, &s->timer, CONTROL_KEEPER_US, keep_late, s);
     if (s->keep_rows) s->keep_rows(s, packed_get(body, "rows"));
@@ -237,7 +237,7 @@ void control_keep_end(struct master *m, const struct packed *body)
 
     if (s)
         keep_end(s, (int)MIN(packed_u64(body, "code", CTL_FAILED), 255), packed_str(body, "text"));
-    else if (!singular_keep_end(m, body))
+    else if (!singular_keep_end(m, body) && !transfers_keep_end(m, body))
         exports_unlocked(m, packed_u64(body, "id", 0), (int)MIN(packed_u64(body, "code", CTL_FAILED), 255));
 }
 

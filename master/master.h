@@ -19,6 +19,7 @@
 #include "master/cluster/cluster.h"
 #include "master/cluster/files.h"
 #include "master/cluster/singular.h"
+#include "master/cluster/transfer.h"
 #include "master/control.h"
 #include "master/exports.h"
 #include "master/fleet.h"

@@ -139,6 +139,10 @@
  * (nodes that have this version), refused_by u, why t.
  * - config push [UID]: a row for each other node. node u, there b, has u (of the pushed files), files u,
  * refuses t (a uid), why t. CTL_BUSY: too few nodes are there.
+ * - transfer UID NODES [keep|free]: the row of it. NODES: numbers or hosts with commas, the first to record
+ * it. transfers [UID]: a row each. uid t, phase t (spread, take, fill, settle, free, done, failed), to t,
+ * from t (nodes), keep b, began_s u, since_s u, by t, text t, left u (segments to be fetched; only while that
+ * is known).
  * - drain [off]: no row. Streams of this node are given to their other nodes, until a restart or off.
  * - log-level N: no row. N: 3 (error) to 7 (debug), for all processes, until the next reload.
  */

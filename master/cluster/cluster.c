@@ -181,6 +181,7 @@ static void beat(struct loop_timer *t)
     streams_tick(c, now_us);
     singular_tick(c, now_us);
     files_tick(c, now_us);
+    transfers_tick(c, now_us);
     if (now_us - c->told_us + CLUSTER_BEAT_US / 2 >= c->m->conf->server.cluster_ping_interval_us) {
         c->told_us = now_us;
         tell_all(c, now_us);
@@ -214,6 +215,7 @@ int cluster_open(struct master *m)
     }
     err = singular_open(c);
     if (err == 0) err = files_open(c);
+    if (err == 0) err = transfers_open(c);
     if (err < 0) return err;
     err = link_open(&c->link, m->loop, (uint16_t)s->cluster_port, hear_datagram, c);
     if (err < 0)
@@ -256,6 +258,7 @@ void cluster_close(struct master *m)
     net_done(m);
     singular_close(c);
     files_close(c);
+    transfers_close(c);
     state_file_free(c->file);
     mem_free(c->streams);
     mem_free(c->nodes);

@@ -9,6 +9,7 @@
  *   courier.c   the process ms-courier     net.c      messages from master to master
  *   singular.c  deletes and locks of people, by act.c, act_outbox.c, act_word.c, which are pure
  *   files.c     streams' files on all nodes, by spread.c, which is pure
+ *   transfer.c  streams that move to other nodes with their archive
  *
  * Without cluster-enable there is none (struct master's cluster is NULL), and every stream runs. Tests:
  * tests/unit/cluster, tests/cluster. */
@@ -31,6 +32,7 @@ struct packed;
 struct metrics;
 struct singular;
 struct files;
+struct transfers;
 
 #define CLUSTER_BEAT_US    (200 * US_PER_MS) /* decisions are made so often, however seldom heartbeats go */
 #define CLUSTER_CLOCK_US   (2 * US_PER_S)    /* clocks that differ by more are shown */
@@ -112,6 +114,7 @@ struct cluster {
     size_t told_stream, told_node; /* where the turns are */
     struct singular *singular;
     struct files *files;
+    struct transfers *transfers;
     usec_t beat_us, told_us, started_us;
     usec_t twice_us; /* when this node's number was seen twice */
     bool drained, leaving, full;

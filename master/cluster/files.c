@@ -353,9 +353,14 @@ const struct spread_file *files_version(const struct master *m, const char *uid)
     return of(m) ? spread_file(&of(m)->spread, uid) : NULL;
 }
 
-bool files_settled(const struct master *m, const char *uid)
+bool files_has(const struct master *m, const struct spread_file *f, uint16_t node)
 {
-    return of(m) && spread_settled(&of(m)->spread, uid);
+    return (f->has & spread_bit(&of(m)->spread, node)) != 0;
+}
+
+bool files_refuses(const struct master *m, const struct spread_file *f, uint16_t node)
+{
+    return (f->refused & spread_bit(&of(m)->spread, node)) != 0;
 }
 
 /* s->args[0]: a uid, or all. */

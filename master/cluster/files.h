@@ -27,7 +27,9 @@ void files_edited(struct master *m, const char *uid, bool gone);
 bool files_push(struct master *m, const char *uid);
 /* How a stream's file is elsewhere; NULL: it was never pushed. */
 const struct spread_file *files_version(const struct master *m, const char *uid);
-bool files_settled(const struct master *m, const char *uid);
+/* Another node has this version; it does not take it. */
+bool files_has(const struct master *m, const struct spread_file *f, uint16_t node);
+bool files_refuses(const struct master *m, const struct spread_file *f, uint16_t node);
 
 /* msctl config push [UID], cluster files. */
 int files_run_push(struct session *s);

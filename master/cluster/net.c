@@ -81,6 +81,7 @@ static const struct {
 } kinds[] = {
     {NET_KIND_ACT, singular_got},
     {NET_KIND_FILES, files_got},
+    {NET_KIND_MOVE, transfers_got},
 };
 
 void net_on_got(struct master *m, const struct packed *body)

@@ -189,6 +189,8 @@ const struct command commands_cluster[] = {
     {"cluster streams", 0, 0, run_cluster, row_streams},
     {"cluster acts", 0, 0, run_cluster, singular_row},
     {"cluster files", 0, 0, run_cluster, files_row},
+    {"transfer", 2, 3, transfers_run, transfers_row},
+    {"transfers", 0, 1, transfers_run_list, transfers_row},
     {"config push", 0, 1, files_run_push, files_row_push},
     {"drain", 0, 1, run_drain, NULL},
 };

@@ -106,6 +106,10 @@ static const struct show_column cluster_act_columns[] = {{"node", "NODE", SHOW_N
 static const struct show_column cluster_file_columns[] = {{"uid", "UID", SHOW_TEXT},
     {"term", "TERM", SHOW_NUMBER}, {"by", "BY NODE", SHOW_NUMBER}, {"has", "ON NODES", SHOW_TEXT},
     {"refused_by", "REFUSED BY", SHOW_NUMBER}, {"why", "WHY", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
+static const struct show_column transfer_columns[] = {{"uid", "UID", SHOW_TEXT},
+    {"phase", "PHASE", SHOW_TEXT}, {"from", "FROM", SHOW_TEXT}, {"to", "TO", SHOW_TEXT},
+    {"keep", "KEEP", SHOW_TEXT}, {"since_s", "SINCE", SHOW_TIME}, {"left", "LEFT", SHOW_NUMBER},
+    {"text", "WHAT", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
 static const struct show_column push_columns[] = {{"node", "NODE", SHOW_NUMBER},
     {"there", "THERE", SHOW_TEXT}, {"has", "HAS", SHOW_NUMBER}, {"files", "OF", SHOW_NUMBER},
     {"refuses", "REFUSES", SHOW_TEXT}, {"why", "WHY", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
@@ -220,6 +224,11 @@ static void print_cluster_acts(const struct show *s, FILE *out)
 static void print_cluster_files(const struct show *s, FILE *out)
 {
     show_table(s, cluster_file_columns, out);
+}
+
+static void print_transfers(const struct show *s, FILE *out)
+{
+    show_table(s, transfer_columns, out);
 }
 
 static void print_push(const struct show *s, FILE *out)
@@ -339,6 +348,10 @@ static const struct command {
     {"cluster files", "cluster files", "streams' files that were pushed, and who has them", 0, 0,
         print_cluster_files, NULL},
     {"cluster", "cluster", "the nodes and how they are", 0, 0, print_cluster, NULL},
+    {"transfers", "transfers [UID]", "streams that move between nodes, and how far", 0, 1, print_transfers,
+        NULL},
+    {"transfer", "transfer UID NODE[,NODE...] [keep|free]",
+        "moves a stream with its archive; free: the old copies go", 2, 3, print_transfers, NULL},
     {"config push", "config push [UID]", "this node's stream files, or one of them, to all nodes", 0, 1,
         print_push, NULL},
     {"drain", "drain [off]", "gives this node's streams to their other nodes; off: takes them back", 0, 1,

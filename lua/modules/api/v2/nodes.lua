@@ -52,8 +52,21 @@ function M.backups()
     return answer(200, { node_id = s.node, cluster_id = s.cluster_id, nodes = nodes })
 end
 
-function M.transfer()
-    return fail(501, "streams are moved between nodes by their files (primary-node, secondary-node): a call that does it is not part of this version")
+local FIELDS = {
+    stream_config = "table", current_primary = "string", current_secondary = "table", target_primary = "string", target_secondary = "table",
+    is_save_current = "boolean",
+}
+
+-- The stream's file goes by itself: stream_config and the current nodes are known here.
+function M.transfer(request, uid)
+    local fields, wrong = http.object(request, FIELDS)
+    if not fields then return wrong end
+    local nodes = { fields.target_primary }
+    if not nodes[1] then return fail(400, "target_primary: which node?") end
+    for _, node in ipairs(fields.target_secondary or {}) do nodes[#nodes + 1] = tostring(node) end
+    local keep = fields.is_save_current == false and "free" or "keep"
+    local rows, refused = http.server("server.change", "transfer", uid, table.concat(nodes, ","), keep)
+    return rows and answer(200, { uid = uid }) or refused
 end
 
 return M

@@ -67,7 +67,81 @@ local function drain(request)
     return http.answer(200, { drained = fields.drained, text = text })
 end
 
+-- --- what is to be the same on all nodes ------------------------------------------------------------------------------
+
+-- GET of a command's rows, as they are.
+local function listed(cmd)
+    return function(request)
+        local _, wrong = http.query(request, {})
+        if wrong then return wrong end
+        local rows, silent = rows_of(cmd)
+        if silent then return silent end
+        return http.answer(200, { items = ms.array(rows or {}) })
+    end
+end
+
+local function push(request)
+    local fields, wrong = http.body(request, { uid = "string" })
+    if not fields then return wrong end
+    local rows, refused
+    if fields.uid then
+        rows, refused = http.change("config push", fields.uid)
+    else
+        rows, refused = http.change("config push")
+    end
+    return rows and http.answer(200, { items = ms.array(rows) }) or refused
+end
+
+-- --- transfers ------------------------------------------------------------------------------------------------------
+
+local function numbers(text)
+    local out = ms.array()
+    for node in text:gmatch("%d+") do out[#out + 1] = tonumber(node) end
+    return out
+end
+
+local function transfer_of(row)
+    return {
+        uid = row.uid, phase = row.phase, from = numbers(row.from), to = numbers(row.to), keep = row.keep, began = row.began_s,
+        since = row.since_s, left = row.left or ms.null, text = row.text, by = row.by,
+    }
+end
+
+local function transfers(request)
+    local _, wrong = http.query(request, {})
+    if wrong then return wrong end
+    local rows, silent = rows_of("transfers")
+    if silent then return silent end
+    local items = ms.array()
+    for i, row in ipairs(rows or {}) do items[i] = transfer_of(row) end
+    return http.answer(200, { items = items })
+end
+
+local function get_transfer(_, path)
+    local rows, none = http.server("transfers", path.uid)
+    return rows and http.answer(200, transfer_of(rows[1])) or none
+end
+
+-- Nodes are numbers, or hosts of the nodes file.
+local function transfer(request, path)
+    local fields, wrong = http.body(request, { primary = "string!", secondary = "array", keep = "boolean" })
+    if not fields then return wrong end
+    local nodes = { fields.primary }
+    for _, node in ipairs(fields.secondary or {}) do nodes[#nodes + 1] = tostring(node) end
+    for _, node in ipairs(nodes) do
+        if not node:find("^[%w._:-]+$") then return http.wrong_field("primary", "A node is a number or a host of the nodes file.") end
+    end
+    local rows, refused = http.change("transfer", path.uid, table.concat(nodes, ","), fields.keep == false and "free" or "keep")
+    return rows and http.answer(202, transfer_of(rows[1])) or refused
+end
+
 return {
+    { "GET", "/cluster/acts", listed("cluster acts"), id = "listClusterActs", right = "operate" },
+    { "GET", "/cluster/files", listed("cluster files"), id = "listClusterFiles", right = "operate" },
+    { "POST", "/cluster/push", push, id = "pushConfig", right = "server" },
+    { "GET", "/cluster/transfers", transfers, id = "listTransfers", right = "operate" },
+    { "GET", "/streams/{uid}/transfer", get_transfer, id = "getTransfer", right = "operate" },
+    { "POST", "/streams/{uid}/transfer", transfer, id = "transferStream", right = "server" },
     { "GET", "/cluster", cluster, id = "getCluster", right = "operate" },
     { "GET", "/cluster/streams", streams, id = "listClusterStreams", right = "operate" },
     { "PUT", "/cluster/drain", drain, id = "drainNode", right = "server" },
