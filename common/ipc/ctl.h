@@ -130,7 +130,8 @@
  * - cluster: a row a node, this one first. node u, host t, state t (docs/cluster.md), since_s u, flags t
  * (self, drained, full, ending), streams u (that run), term u; of this one left u (still to be given away);
  * of others address t, paths t ("heard/all"), flaps u, sent u, received u, heard_ms u, clock_ms i (its clock
- * before ours). CTL_FAILED: there is no cluster.
+ * before ours), acts u (that wait for it), channel b (its courier answers), fill_left u (segments to be
+ * fetched from it). CTL_FAILED: there is no cluster.
  * - cluster streams: a row a stream. uid t, nodes t (numbers, in order), runs t (numbers; '+': nothing that
  * plays yet, '!': not as it should), term u, here b, why t.
  * - cluster acts: a row for each delete or lock that a node has still to do. node u, uid t, what t, by t,

@@ -93,8 +93,8 @@ static const struct show_column cluster_columns[] = {{"node", "NODE", SHOW_NUMBE
     {"host", "HOST", SHOW_TEXT}, {"state", "STATE", SHOW_TEXT}, {"since_s", "SINCE", SHOW_TIME},
     {"flags", "FLAGS", SHOW_TEXT}, {"heard_ms", "HEARD MS", SHOW_NUMBER}, {"paths", "WAYS", SHOW_TEXT},
     {"clock_ms", "CLOCK MS", SHOW_NUMBER}, {"streams", "STREAMS", SHOW_NUMBER}, {"left", "LEFT", SHOW_NUMBER},
-    {"fill_left", "TO FILL", SHOW_NUMBER}, {"flaps", "FLAPS", SHOW_NUMBER}, {"term", "TERM", SHOW_NUMBER},
-    {"address", "ADDRESS", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
+    {"fill_left", "TO FILL", SHOW_NUMBER}, {"acts", "ACTS", SHOW_NUMBER}, {"flaps", "FLAPS", SHOW_NUMBER},
+    {"term", "TERM", SHOW_NUMBER}, {"address", "ADDRESS", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
 static const struct show_column cluster_stream_columns[] = {{"uid", "UID", SHOW_TEXT},
     {"nodes", "NODES", SHOW_TEXT}, {"runs", "RUNS ON", SHOW_TEXT}, {"here", "HERE", SHOW_TEXT},
     {"why", "WHY", SHOW_TEXT}, {"term", "TERM", SHOW_NUMBER}, {NULL, NULL, SHOW_TEXT}};

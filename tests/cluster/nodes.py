@@ -70,7 +70,7 @@ class Cluster:
     """Cluster(3, {"cam": dict of keys}) with primary and secondary nodes from the keys; a camera for all of them."""
 
     def __init__(self, n, streams, server=None, camera=None):
-        self.nodes, self.camera, self.network = {}, None, None
+        self.nodes, self.camera, self.network, self.on_close = {}, None, None, []
         try:
             self.network = Network(range(1, n + 1))
             self.camera = Camera({"group": "cam", "streams": len(streams), **(camera or {})}, within=self.network.within(None), address=CAMERAS)
@@ -101,6 +101,8 @@ class Cluster:
                 node.close()
             except AssertionError as e:
                 errors.append(e)
+        for call in self.on_close:
+            call()
         if self.camera:
             self.camera.close()
         if self.network:

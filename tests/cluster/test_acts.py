@@ -1,11 +1,16 @@
 """Deletes and locks that people ask of a cluster, and streams' files: three nodes, done once and everywhere, whoever was asked and whoever was away."""
+import json
 import random
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
 import history
+import receiver
+from netns import CAMERAS
 from nodes import Cluster
 from tools import wait_for
 
@@ -14,9 +19,16 @@ pytestmark = pytest.mark.limit(7200)
 START, STEP = 1_600_000_000, 1000
 
 
+HOOKS_PORT = 8099
+
+
 @pytest.fixture(scope="module")
-def three():
-    c = Cluster(3, {UID: {"primary-node": "1", "secondary-node": "2", "dvr-chunk": "10s"}})
+def three(tmp_path_factory):
+    c = Cluster(3, {UID: {"primary-node": "1", "secondary-node": "2", "dvr-chunk": "10s"}},
+                server={"cluster-controller": f"http://{CAMERAS}:{HOOKS_PORT}/"})
+    c.told = tmp_path_factory.mktemp("hooks") / "events"
+    hooks = subprocess.Popen([*c.network.within(None), sys.executable, receiver.__file__, CAMERAS, str(HOOKS_PORT), str(c.told)])
+    c.on_close = [hooks.kill, hooks.wait]
     with c:
         c.start()
         for node in c.nodes.values():
@@ -28,6 +40,12 @@ def three():
         wait_for("an act is decided", lambda: lock(c[1], 0), 40)
         yield c
         assert not history.check(all_events(c))
+
+
+def told(c, event):
+    """Data of webhooks."""
+    lines = c.told.read_text().splitlines() if c.told.exists() else []
+    return [e["data"] for e in map(json.loads, lines) if e["event"] == event]
 
 
 def all_events(c):
@@ -86,6 +104,10 @@ def test_who_is_cut_off_may_not(three):
     three[2].sees(1, "active", "warming")
     same_locks(three)
     wait_for("nothing waits", lambda: not three[2].rows("cluster", "acts"), 40)
+    taken = wait_for("webhooks have told who took it", lambda: told(three, "server:capture"), 30)[0]
+    assert (taken["uid"], taken["from"]) == (UID, "1") and int(taken["waited_ms"]) >= 0
+    given = wait_for("and who gave it back", lambda: told(three, "server:release"), 60)[0]
+    assert (given["uid"], given["to"]) == (UID, "1") and int(given["held_s"]) > 0
 
 
 def test_files_are_pushed(three):

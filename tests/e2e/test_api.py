@@ -280,7 +280,8 @@ def test_the_server(recorded):
     assert set(storage) == {"name", "mount", "fs", "capacity_total", "capacity_free", "inode_total", "inode_free", "err"}
     nodes = call(s, token, "cluster/backups/")
     assert set(nodes) == {"node_id", "cluster_id", "nodes"} and [set(n) for n in nodes["nodes"].values()] == [{"id", "host", "ip", "status", "ltime"}]
-    assert "primary-node" in call(s, token, "streams/rec/transfer/", "POST", {}, status=501)["error"]
+    assert "target_primary" in call(s, token, "streams/rec/transfer/", "POST", {}, status=400)["error"]
+    assert "alone" in call(s, token, "streams/rec/transfer/", "POST", {"target_primary": "2"}, status=409)["error"]
 
 
 def test_every_call_of_the_table(recorded):

@@ -85,6 +85,10 @@ end
 function M.delete(request, uid)
     local erase = http.BOOLEANS[request.query.erase_dvr or "false"]
     if not erase then return fail(400, "erase_dvr: true or false") end
+    if erase == "true" then -- on all nodes of a cluster, while the stream is still known to be shared
+        local done, refused = http.server("server.change", "archive delete", uid, "0", ("%d"):format(os.time() + 60))
+        if not done then return refused end
+    end
     local gone = change(uid, "stream remove")
     if erase == "false" or gone.status ~= 200 then return gone end
     local rows, wrong = http.server("server.change", "archive vacuum", uid, "yes")

@@ -17,6 +17,7 @@ local function node_of(row)
         state = row.state, since = row.since_s, flags = row.flags,
         drained = row.flags:find("drained", 1, true) ~= nil, paths = row.paths, flaps = row.flaps, heard = seconds(row.heard_ms),
         clock = seconds(row.clock_ms), streams = row.streams, term = row.term, left = row.left,
+        acts = row.acts, channel = row.channel, fill_left = row.fill_left,
     }
 end
 
