@@ -78,6 +78,21 @@ static void on_suspect(void *arg, const char *name)
     channel_end(master(c), NULL, 0);
 }
 
+static int on_etcd_conf(struct courier *c, struct incoming *in)
+{
+    store_conf(&c->store, in->body);
+    return 0;
+}
+
+static int on_etcd_own(struct courier *c, struct incoming *in)
+{
+    char uid[LEASE_UID_MAX];
+
+    if (packed_text(in->body, "uid", uid, sizeof(uid)))
+        store_own(&c->store, uid, packed_bool(in->body, "wanted", false));
+    return 0;
+}
+
 static int on_peer(struct courier *c, struct incoming *in);
 
 static const struct {
@@ -93,6 +108,8 @@ static const struct {
     {MSG_STORAGE, on_storage},
     {MSG_STORAGE_GONE, on_storage_gone},
     {MSG_INDEX_READY, on_index},
+    {MSG_ETCD_CONF, on_etcd_conf},
+    {MSG_ETCD_OWN, on_etcd_own},
 };
 
 static int on_message(struct child *ch, struct incoming *in)
@@ -166,6 +183,67 @@ static bool got(void *arg, uint16_t node, uint64_t boot, uint64_t kind, struct s
 }
 
 static const struct posts_ops posts_ops = {sent, got};
+
+/* --- the site's etcd --- */
+
+static void etcd_begin(void *arg)
+{
+    const struct courier *c = arg;
+
+    channel_send0(master(c), MSG_ETCD_BEGIN);
+}
+
+static void etcd_row(void *arg, const struct store_row *r)
+{
+    const struct courier *c = arg;
+    struct packer *p = channel_begin(master(c), MSG_ETCD_ROW, 6);
+
+    pack_kv_u64(p, "kind", r->kind);
+    pack_kv_bin(p, "name", r->name);
+    pack_kv_u64(p, "revision", r->revision);
+    pack_kv_bin(p, "text", r->text);
+    pack_kv_bool(p, "gone", r->gone);
+    pack_kv_bool(p, "large", r->large);
+    channel_end(master(c), NULL, 0);
+}
+
+static void etcd_ready(void *arg, uint64_t revision)
+{
+    const struct courier *c = arg;
+    struct packer *p = channel_begin(master(c), MSG_ETCD_READY, 1);
+
+    pack_kv_u64(p, "revision", revision);
+    channel_end(master(c), NULL, 0);
+}
+
+static void etcd_held(void *arg, usec_t until_us)
+{
+    const struct courier *c = arg;
+    struct packer *p = channel_begin(master(c), MSG_ETCD_HELD, 1);
+
+    pack_kv_i64(p, "until_us", until_us);
+    channel_end(master(c), NULL, 0);
+}
+
+static void etcd_owns(void *arg, const char *uid, uint64_t term)
+{
+    const struct courier *c = arg;
+    struct packer *p = channel_begin(master(c), MSG_ETCD_OWNS, 2);
+
+    pack_kv_text(p, "uid", uid);
+    pack_kv_u64(p, "term", term);
+    channel_end(master(c), NULL, 0);
+}
+
+static size_t etcd_queued(void *arg)
+{
+    const struct courier *c = arg;
+
+    return channel_queued(master(c));
+}
+
+static const struct store_ops store_ops = {
+    etcd_begin, etcd_row, etcd_ready, etcd_held, etcd_owns, etcd_queued};
 
 /* --- the other nodes --- */
 
@@ -310,6 +388,7 @@ bool courier_start(struct loop *l)
         .role = ROLE_COURIER, .process = "courier", .beat = true, .ops = &ops, .arg = c};
 
     c->loop = l;
+    store_init(&c->store, l, &store_ops, c);
     c->nodes = nodes_new(l, &nodes_ops, c);
     c->posts = posts_new(l, c->nodes, &posts_ops, c);
     shelves_init(&c->shelves, l, on_suspect, c);

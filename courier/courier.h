@@ -12,6 +12,7 @@
  *   fill.c      what others recorded for this node: fill_round.c finds it, fill_copy.c fetches it,
  * fill_plan.c compares serve.c     what others ask about footage that is here; shelves.c: the storages,
  * look.c: what is on one
+ *   store.c     records of a site's etcd, and keys of it by a lease (lease.c)
  */
 #ifndef COURIER_COURIER_H
 #define COURIER_COURIER_H
@@ -21,6 +22,7 @@
 #include "courier/fill.h"
 #include "courier/post.h"
 #include "courier/serve.h"
+#include "courier/store.h"
 
 struct courier {
     struct loop *loop;
@@ -33,6 +35,7 @@ struct courier {
     struct fill *fill;
     struct channel *keeper; /* NULL: it does not run */
     struct loop_timer second;
+    struct store store;
 };
 
 /* false: not started by a master. */

@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/conf/nodes.h"
+#include "master/cluster/records.h"
 #include "master/master.h"
 #include "master/pushes.h"
 
@@ -477,6 +478,24 @@ static int on_audit(struct service *s, struct incoming *in)
 
 static const struct {
     enum message type;
+    void (*fn)(struct master *m, const struct packed *body);
+} etcd_handlers[] = {
+    {MSG_ETCD_BEGIN, records_on_begin},
+    {MSG_ETCD_ROW, records_on_row},
+    {MSG_ETCD_READY, records_on_ready},
+    {MSG_ETCD_OWNS, records_on_owns},
+    {MSG_ETCD_HELD, records_on_held},
+};
+
+static int on_etcd(struct service *s, struct incoming *in)
+{
+    for (size_t i = 0; i < ARRAY_N(etcd_handlers); i++)
+        if (etcd_handlers[i].type == in->type) etcd_handlers[i].fn(s->m, in->body);
+    return 0;
+}
+
+static const struct {
+    enum message type;
     int (*fn)(struct service *s, struct incoming *in);
 } handlers[] = {
     {MSG_BEAT, on_beat},
@@ -501,6 +520,11 @@ static const struct {
     {MSG_NET_SENT, on_net_sent},
     {MSG_NET_GOT, on_net_got},
     {MSG_COURIER_STATE, on_courier_state},
+    {MSG_ETCD_BEGIN, on_etcd},
+    {MSG_ETCD_ROW, on_etcd},
+    {MSG_ETCD_READY, on_etcd},
+    {MSG_ETCD_OWNS, on_etcd},
+    {MSG_ETCD_HELD, on_etcd},
 };
 
 /* The channel has checked that the message may come from this role. */

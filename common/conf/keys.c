@@ -100,6 +100,8 @@ const struct conf_row conf_rows[] = {
         .help = "Who asks for a live stream that another node has is sent there, by HTTP 307 and RTSP 302: to the first host of that node in the nodes file, and the port that he asked here. Access is decided here, and there again."},
     {CONF_ROW(SERVER, "cluster-push", KIND_BOOL, server.cluster_push, bool, "false"), .reload = RELOAD_LIVE,
         .help = "Streams that are made, changed or removed by call here are so on all nodes: their files are pushed there (docs/cluster.md)."},
+    {CONF_ROW(SERVER, "cluster-store", KIND_SECRET, server.cluster_store, struct secret, ""), .reload = RELOAD_LIVE,
+        .help = "etcd://[user:password@]host:2379[,host:2379]/prefix, or etcds:// for TLS: records of streams and nodes come from there (docs/cluster.md). A '@', '/' or '%' in a password as %40, %2f, %25."},
     {CONF_ROW(SERVER, "cluster-max-streams", KIND_INT, server.cluster_max_streams, int64_t, "0"), .max = CONF_STREAMS_MAX, .unit = "streams", .reload = RELOAD_LIVE,
         .help = "With so many running this node takes over no more. 0: no limit."},
     {CONF_ROW(SERVER, "cluster-max-bitrate", KIND_INT, server.cluster_max_bitrate, int64_t, "0"), .max = 1000000, .unit = "Mbit/s", .reload = RELOAD_LIVE,

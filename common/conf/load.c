@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "common/base/wr.h"
 #include "common/conf/report.h"
+#include "common/conf/store.h"
 #include "common/conf/value.h"
 
 #include <errno.h>
@@ -141,6 +142,22 @@ static void load_nodes_file(struct load *l)
     source_done(&s);
 }
 
+/* What the store has named, and the master kept, as far as it can be read by who asks. */
+static void load_kept_nodes(struct load *l)
+{
+    struct conf_report unheard = {0};
+    char path[VALUE_PATH_MAX];
+    struct source s;
+    int n = snprintf(path, sizeof(path), "%s/%s", l->c->server.state_dir, CONF_STORE_NODES);
+
+    if (!secret_set(&l->c->server.cluster_store) || n < 0 || (size_t)n >= sizeof(path)) return;
+    if (access(path, R_OK) != 0) return;
+    if (source_read(&s, path, SOURCE_NO_SECTION, &unheard) == 0)
+        for (size_t i = 0; i < s.n; i++) load_store_nodes(l, &s.sections[i]);
+    source_done(&s);
+    conf_report_done(&unheard);
+}
+
 /* The absolute folder of a file, by the text of its name: links are not followed. */
 static int folder_of(const char *file, char dst[VALUE_PATH_MAX])
 {
@@ -196,6 +213,7 @@ static int load_file(struct load *l, const char *file)
     if (err == 0) {
         derive_server(l);
         load_nodes_file(l);
+        load_kept_nodes(l);
         load_streams(l);
         load_cluster_check(l);
         load_remarks(l);

@@ -93,6 +93,7 @@ struct conf_storage *load_storage_add(
 
 /* The cluster: nodes.c. */
 void load_nodes(struct load *l, const struct source *s, const struct source_section *sec);
+void load_store_nodes(struct load *l, const struct source_section *sec);
 void load_nodes_done(struct conf *c);
 void load_cluster_check(struct load *l); /* once all is read */
 

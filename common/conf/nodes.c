@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/conf/load.h"
 #include "common/conf/report.h"
+#include "common/conf/store.h"
 #include "common/conf/value.h"
 
 #define NODE_ID_MAX 65535
@@ -90,6 +91,50 @@ void load_nodes(struct load *l, const struct source *s, const struct source_sect
     }
 }
 
+/* As the store named them, and the master has judged them: each in place of the one of its number. */
+static void replace_node(struct conf *c, struct conf_node n)
+{
+    for (size_t i = 0; i < c->n_nodes; i++) {
+        if (c->nodes[i].id != n.id) continue;
+        node_done(&c->nodes[i]);
+        c->nodes[i] = n;
+        return;
+    }
+    if (c->n_nodes == LOAD_NODES_MAX) {
+        node_done(&n);
+        return;
+    }
+    c->nodes = mem_renew(c->nodes, (c->n_nodes + 1) * sizeof(*c->nodes));
+    c->nodes[c->n_nodes++] = n;
+}
+
+void load_store_nodes(struct load *l, const struct source_section *sec)
+{
+    for (size_t i = 0; i < sec->n; i++) {
+        struct conf_node n = {0};
+        uint64_t id;
+
+        if (span_u64(span_of(sec->items[i].key), NODE_ID_MAX, &id) && id > 0 &&
+            paths_read(sec->items[i].value, &n)) {
+            n.id = (int64_t)id;
+            replace_node(l->c, n);
+        } else {
+            node_done(&n);
+        }
+    }
+}
+
+bool conf_node_ok(struct span id, struct span hosts)
+{
+    struct conf_node n = {0};
+    uint64_t number;
+    bool ok = span_u64(id, NODE_ID_MAX, &number) && number > 0 && paths_read(hosts, &n);
+
+    for (size_t i = 0; i < hosts.n; i++) ok = ok && hosts.p[i] >= ' ' && !strchr("\"'#;[", hosts.p[i]);
+    node_done(&n);
+    return ok;
+}
+
 void load_nodes_done(struct conf *c)
 {
     for (size_t i = 0; i < c->n_nodes; i++) node_done(&c->nodes[i]);
@@ -136,6 +181,20 @@ static void check_key(struct load *l, const char *name, const struct secret *key
         KEY_CHARS);
 }
 
+static void check_store(struct load *l, const struct secret *url)
+{
+    struct conf_store store;
+    const char *why = secret_set(url) ? conf_store_read(secret_reveal(url), &store) : NULL;
+
+    if (secret_set(url)) explicit_bzero(&store, sizeof(store));
+    if (why)
+        report_add(
+            l->r, CONF_MISTAKE, l->c->file, line_of(l, "cluster-store"), "server/cluster-store", "%s", why);
+    else if (secret_set(url) && !conf_clustered(l->c))
+        report_add(l->r, CONF_WARNING, l->c->file, line_of(l, "cluster-store"), "server/cluster-store",
+            "has no effect without cluster-enable and cluster-key");
+}
+
 static void check_names(struct load *l, const struct conf_stream *st, const struct conf_list *names)
 {
     for (size_t i = 0; i < names->n; i++)
@@ -152,6 +211,7 @@ void load_cluster_check(struct load *l)
     if (s->cluster_enable && !secret_set(&s->cluster_key))
         report_add(l->r, CONF_WARNING, l->c->file, line_of(l, "cluster-enable"), "server/cluster-enable",
             "has no effect without cluster-key, which all nodes share: this node works alone");
+    check_store(l, &s->cluster_store);
     if (!conf_clustered(l->c)) return;
     if (s->cluster_tolerance_us < 5 * s->cluster_ping_interval_us)
         report_add(l->r, CONF_WARNING, l->c->file, line_of(l, "cluster-tolerance"),

@@ -17,6 +17,9 @@ struct conf_node {
 
 /* By host name or number, this node too. 0: nobody. */
 int64_t conf_node_id(const struct conf *c, struct span name);
+/* Is it a number and hosts, as a line of the nodes file has them? '[' is none: addresses of IPv6 without
+ * brackets. */
+bool conf_node_ok(struct span id, struct span hosts);
 bool conf_clustered(const struct conf *c); /* cluster-enable, and a key */
 
 #endif

@@ -227,6 +227,17 @@ enum {
     /* uid, until_us: another node is the first of this stream, and has, or does not want, what is here from before then; what is newer is let go last. INT64_MAX: \
        nothing is kept for anybody */ \
     MESSAGE(FILL_KNOWN, 146, TO_COURIER, TO_KEEPER, 128, 0) \
+    /* --- courier and master: the site's etcd (docs/decisions/034) ----------------------------------------------- */ \
+    /* urls (array of text: endpoints; none: there is no store), prefix (of its keys), user, password, ttl_s (of the lease), self (value of keys that \
+       this node holds): at the start, and when it is another */ \
+    MESSAGE(ETCD_CONF, 150, TO_MASTER, TO_COURIER, 8192, 0) \
+    MESSAGE(ETCD_BEGIN, 151, TO_COURIER, TO_MASTER, 64, 0)    /* all records are said anew: those that are not said before ETCD_READY are not there */ \
+    /* kind (of enum etcd_kind), name, revision, [text], gone (bool), large (bool: the text is longer than 56 KiB, and not here): as it was read, unjudged */ \
+    MESSAGE(ETCD_ROW, 152, TO_COURIER, TO_MASTER, 65536, 0) \
+    MESSAGE(ETCD_READY, 153, TO_COURIER, TO_MASTER, 64, 0)    /* revision: all was said as it was then */ \
+    MESSAGE(ETCD_OWN, 155, TO_MASTER, TO_COURIER, 128, 0)     /* uid, wanted (bool): this node records it, and is to hold its key */ \
+    MESSAGE(ETCD_OWNS, 156, TO_COURIER, TO_MASTER, 128, 0)    /* uid, term (revision since which this node holds its key; 0: it does not) */ \
+    MESSAGE(ETCD_HELD, 157, TO_COURIER, TO_MASTER, 64, 0)     /* until_us (CLOCK_MONOTONIC): the lease of these keys; 0: it is lost, and with it all of them */ \
     /* --- msctl: commands and rows stand in ctl.h ---------------------------------------------------------------- */ \
     MESSAGE(CTL, 60, TO_CTL, TO_MASTER, 4096, 0)              /* proto, cmd, args (array of text); of httpd, for whom: [who, role, from, by, cameras] */ \
     MESSAGE(CTL_BODY, 64, TO_CTL, TO_MASTER, 65536, 0)        /* data: before CTL, in pieces, for commands that take more than words */ \
@@ -243,6 +254,7 @@ enum message {
 
 /* Helpers of httpd: ms-picture, ms-luahost, and another ms-luahost for the plug-ins. */
 enum helper_kind { HELPER_PICTURE = 1, HELPER_LUA = 2, HELPER_PLUGINS = 3 };
+enum etcd_kind { ETCD_STREAM = 1, ETCD_NODE, ETCD_OWNER }; /* of ETCD_ROW */
 
 #define IPC_MESSAGE_MAX  65536
 #define NET_BODY_MAX     61440 /* of NET_SEND */

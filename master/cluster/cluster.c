@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/base/rng.h"
 #include "common/conf/nodes.h"
+#include "master/cluster/records.h"
 #include "master/master.h"
 
 #include <errno.h>
@@ -100,6 +101,7 @@ void cluster_conf(struct master *m)
     take_conf(m->cluster);
     singular_conf(m->cluster);
     files_conf(m->cluster);
+    records_conf(m->cluster);
     streams_place(m->cluster);
     courier_conf(m);
     courier_streams(m);
@@ -182,6 +184,7 @@ static void beat(struct loop_timer *t)
     singular_tick(c, now_us);
     files_tick(c, now_us);
     transfers_tick(c, now_us);
+    records_tick(c);
     if (now_us - c->told_us + CLUSTER_BEAT_US / 2 >= c->m->conf->server.cluster_ping_interval_us) {
         c->told_us = now_us;
         tell_all(c, now_us);
@@ -216,6 +219,7 @@ int cluster_open(struct master *m)
     err = singular_open(c);
     if (err == 0) err = files_open(c);
     if (err == 0) err = transfers_open(c);
+    if (err == 0) err = records_open(c);
     if (err < 0) return err;
     err = link_open(&c->link, m->loop, (uint16_t)s->cluster_port, hear_datagram, c);
     if (err < 0)
@@ -259,6 +263,7 @@ void cluster_close(struct master *m)
     singular_close(c);
     files_close(c);
     transfers_close(c);
+    records_close(c);
     state_file_free(c->file);
     mem_free(c->streams);
     mem_free(c->nodes);

@@ -10,6 +10,7 @@
  *   singular.c  deletes and locks of people, by act.c, act_outbox.c, act_word.c, which are pure
  *   files.c     streams' files on all nodes, by spread.c, which is pure
  *   transfer.c  streams that move to other nodes with their archive
+ *   records.c   records of the site's etcd
  *
  * Without cluster-enable there is none (struct master's cluster is NULL), and every stream runs. Tests:
  * tests/unit/cluster, tests/cluster. */
@@ -33,6 +34,7 @@ struct metrics;
 struct singular;
 struct files;
 struct transfers;
+struct records;
 
 #define CLUSTER_BEAT_US    (200 * US_PER_MS) /* decisions are made so often, however seldom heartbeats go */
 #define CLUSTER_CLOCK_US   (2 * US_PER_S)    /* clocks that differ by more are shown */
@@ -91,6 +93,8 @@ struct cluster_stream {
     bool was_good;
     usec_t taken_us; /* from another: since then; 0: it was not */
     int64_t taken_from;
+    bool key_wanted;   /* of this node, in the site's etcd; */
+    uint64_t key_term; /* it is ours, since that revision; 0: it is not */
 };
 
 struct cluster {
@@ -115,6 +119,7 @@ struct cluster {
     struct singular *singular;
     struct files *files;
     struct transfers *transfers;
+    struct records *records;
     usec_t beat_us, told_us, started_us;
     usec_t twice_us; /* when this node's number was seen twice */
     bool drained, leaving, full;

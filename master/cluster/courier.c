@@ -4,6 +4,7 @@
 #include "common/conf/nodes.h"
 #include "common/net/listener.h"
 #include "common/wire/crypto.h"
+#include "master/cluster/records.h"
 #include "master/master.h"
 
 #include <errno.h>
@@ -166,6 +167,7 @@ void courier_begin(struct master *m)
     if (!ch || !m->cluster) return;
     courier_conf(m);
     listen_on(ch, m->cluster);
+    records_begin(m->cluster);
     courier_streams(m);
 }
 

@@ -6,6 +6,7 @@
 #include "common/base/metrics.h"
 #include "common/base/rng.h"
 #include "master/cluster/net.h"
+#include "master/cluster/records.h"
 #include "master/master.h"
 
 #include <errno.h>
@@ -163,6 +164,8 @@ static bool keep(void *arg, uint64_t ref, enum act_keep what, const struct act *
     struct packer *p;
 
     if (!keeper) return false;
+    /* decided here: with a store also by its lease */
+    if (what == ACT_KEEP_DO && until_us > 0) until_us = records_until(g->c, a->uid, until_us);
     q = NEW(struct keep_ask);
     *q = (struct keep_ask){.id = ++m->control.asks,
         .ref = ref,
