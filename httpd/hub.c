@@ -12,6 +12,7 @@
 #include "common/net/pool.h"
 #include "httpd/push_tls.h"
 #include "httpd/pushes.h"
+#include "httpd/proven.h"
 #include "httpd/quota.h"
 #include "httpd/rates.h"
 #include "httpd/rtsp_conn.h"
@@ -159,6 +160,7 @@ int server_start(struct server *s, unsigned threads, const struct assets *assets
     s->nonces = nonces_new();
     s->signins = signins_new();
     s->passwords = pool_new(1, PASSWORDS_WAIT_MAX);
+    s->proven = proven_new();
     if (atomic_load(&s->export_max_us) == 0) atomic_store(&s->export_max_us, EXPORT_MAX_US);
     for (unsigned i = 0; i < s->n_hubs; i++) {
         struct hub *hub = &s->hubs[i];
@@ -215,6 +217,7 @@ void server_free(struct server *s)
     nonces_free(s->nonces);
     signins_free(s->signins);
     pool_free(s->passwords);
+    proven_free(s->proven);
     s->films = NULL;
     s->cameras = NULL;
     s->quota = NULL;

@@ -101,6 +101,7 @@ struct server {
     struct feed *feed;           /* the panel's event stream; set before server_start; NULL: there is none */
     struct audit *audit;         /* where it is said who did what; set before server_start; NULL: nowhere */
     struct pool *passwords;      /* where those are looked at that take time */
+    struct proven *proven;       /* those that were right (proven.h) */
     struct quota *quota;         /* viewers that are counted over hubs */
     _Atomic bool plain;          /* a listener of HTTP is without TLS */
     _Atomic bool over_bandwidth; /* more is sent than may be: nobody new */

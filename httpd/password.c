@@ -2,6 +2,7 @@
 #include "common/base/mem.h"
 #include "common/wire/scrypt.h"
 #include "httpd/auth.h"
+#include "httpd/proven.h"
 #include "common/net/pool.h"
 
 struct attempt {
@@ -43,6 +44,9 @@ static void done(struct job *j)
     struct http *h = t->h;
 
     if (h) {
+        if (t->right)
+            proven_add(
+                h->hub->server->proven, t->account, secret_reveal(&t->given), loop_now_us(h->hub->loop));
         forget(h);
         t->done(h, t->right ? PASSWORD_RIGHT : PASSWORD_WRONG, t->account);
     }
@@ -71,7 +75,12 @@ enum password password_check(struct http *h, struct span user, struct span passw
 
     switch (account_named(&h->hub->auth->accounts, user, password, &t.account, &t.nobody)) {
     case ACCOUNT_RIGHT: *ret = t.account; return PASSWORD_RIGHT;
-    case ACCOUNT_SLOW: t.given = secret_of(password); return later(h, &t);
+    case ACCOUNT_SLOW:
+        *ret = t.account;
+        if (!t.nobody && proven_has(h->hub->server->proven, t.account, password, loop_now_us(h->hub->loop)))
+            return PASSWORD_RIGHT;
+        t.given = secret_of(password);
+        return later(h, &t);
     case ACCOUNT_WRONG:
     case ACCOUNT_STALE: break;
     }

@@ -1,5 +1,6 @@
 /* Is this an account's password? One that is kept as scrypt takes a thread some 50 ms (accounts.h); nothing
- * of a hub waits for it. Tests: tests/e2e/test_signin.py. */
+ * of a hub waits for it, and one that was right a while ago is known (proven.h). Tests:
+ * tests/e2e/test_signin.py. */
 #ifndef HTTPD_PASSWORD_H
 #define HTTPD_PASSWORD_H
 
