@@ -5,11 +5,15 @@ import { attempt, confirm, toast } from './frame.js';
 import { t } from './text.js';
 
 const AT_ONCE = 6;
+const PATIENCE_MS = 120000; /* with a server that takes so many calls a second and no more (api-rate) */
+
+const pauseFor = (seconds) => new Promise((go) => setTimeout(go, seconds * 1000));
 
 /* run(uid) for each; throws the first refusal when none went through. Returns those that did. */
 async function each(uids, run) {
   const rest = [...uids];
   const done = [];
+  const until = Date.now() + PATIENCE_MS;
   let refusal = null;
   const worker = async () => {
     for (let uid = rest.shift(); uid !== undefined; uid = rest.shift()) {
@@ -17,7 +21,12 @@ async function each(uids, run) {
         await run(uid);
         done.push(uid);
       } catch (e) {
-        refusal ??= e;
+        if (e.status === 429 && e.retry > 0 && Date.now() < until) {
+          rest.push(uid);
+          await pauseFor(e.retry);
+        } else {
+          refusal ??= e;
+        }
       }
     }
   };

@@ -3,6 +3,7 @@ import pathlib
 import sys
 
 from panel import panel, panel_site
+from server import MediaServer
 
 PAGES = {
     "signin": (None, []),
@@ -25,12 +26,18 @@ PAGES = {
 LOOKS = {"light": ("light", 1280, 800), "dark": ("dark", 1280, 800), "phone": ("light", 390, 780)}
 
 
+def shots(folder, server, name, path, steps, role="root"):
+    for look, (scheme, width, height) in LOOKS.items():
+        shot = {"shot": str(folder / f"{name}-{look}.jpg"), "quality": 62}
+        panel(server, path, *steps, {"wait": 500}, shot, role=role, scheme=scheme, width=width, height=height)
+
+
 def main(folder):
+    with MediaServer() as empty:
+        shots(folder, empty, "first", "", [{"text": ".signin", "has": "no account"}], role=None)
     with panel_site() as (server, _):
-        for look, (scheme, width, height) in LOOKS.items():
-            for name, (path, steps) in PAGES.items():
-                shot = {"shot": str(folder / f"{name}-{look}.jpg"), "quality": 62}
-                panel(server, path or "", *steps, {"wait": 500}, shot, role="root" if path is not None else None, scheme=scheme, width=width, height=height)
+        for name, (path, steps) in PAGES.items():
+            shots(folder, server, name, path or "", steps, role="root" if path is not None else None)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def panel_site(**kw):
             server.start()
             for uid in ("gate", "gate-sub", "yard", "hall", "roof"):
                 server.wait_state(uid)
-            wait_for("some archive", lambda: server.ranges("gate") and server.ranges("gate")[-1][1] >= 12, timeout=60)
+            wait_for("some archive", lambda: server.ranges("gate") and server.ranges("gate")[-1][1] >= 5, timeout=60)
             yield server, cam
 
 

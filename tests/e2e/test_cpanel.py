@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+import cpanel_shots
 import tools
 from server import MediaServer, need_server
 from tools import wait_for
@@ -56,6 +57,12 @@ def test_every_string_is_there_in_every_language():
     assert en == ru and len(en) > 400
     asked = {name for path in (folder / "app").glob("*.js") for name in re.findall(r"\bt\('([^'$]+)'", path.read_text())}
     assert asked <= en, asked - en
+
+
+def test_every_page_has_its_pictures():
+    """In docs/, as scripts/cpanel-shots makes them: light, dark, on a phone; and none of a page that is gone."""
+    there = {path.name for path in (tools.ROOT / "docs" / "images" / "cpanel").iterdir()}
+    assert there == {f"{page}-{look}.jpg" for page in ("first", *cpanel_shots.PAGES) for look in cpanel_shots.LOOKS}
 
 
 def test_language_of_the_browser(panel):

@@ -69,6 +69,17 @@ def test_fleet_by_keyboard(site):
     assert got[2] != got[4] and got[8] == "Roof"
 
 
+def test_menus_and_dialogs_by_keyboard(site):
+    """From the first Tab on; whoever closes a dialog is back where it was opened."""
+    server, _ = site
+    focus = {"eval": "document.activeElement.textContent || document.activeElement.getAttribute('aria-label')"}
+    got = panel(
+        server, "", {"count": ".rows .row", "is": 8}, {"press": "Tab"}, focus, {"press": "Enter"}, {"until": "document.activeElement.id === 'page'", "ms": 5000}, {"count": ".rows .row", "is": 8}, {"eval": f"document.querySelector('{row('yard')} .cam-name').focus()"},
+        {"press": "Tab"}, {"press": "Enter"}, {"press": "ArrowDown"}, focus, {"press": "Enter"}, {"count": "dialog", "is": 1}, {"press": "Z"}, {"press": "Escape"}, {"count": "dialog", "is": 2}, focus, {"press": "Enter"}, {"count": "dialog", "is": 0}, focus,
+    )
+    assert [got[2], got[10], got[16], got[19]] == ["Skip to the page", "Edit", "Leave", "Actions for North yard"]
+
+
 def test_switching_off_and_undoing(site):
     server, _ = site
     file = server.path / "streams" / "hall.ini"
