@@ -109,12 +109,13 @@ class Wall:
 
 
 def core_of(server, seconds, meanwhile):
-    """(share of a core of the whole server, what meanwhile gave)."""
+    """(share of a core by process, what meanwhile gave)."""
     cpu, began = measure.Cpu(server), time.monotonic()
     got = meanwhile(seconds)
     used, lost = cpu.since()
     assert lost == 0
-    return sum(used.values()) / (time.monotonic() - began), got
+    took = time.monotonic() - began
+    return {name: v / took for name, v in used.items()}, got
 
 
 def walls(scale):
@@ -129,10 +130,11 @@ def walls(scale):
             wall.drain(3)  # what each begins with
             with_walls, got = core_of(server, scale.window_s, wall.drain)
             wall.close()
-            found.append({"core": (with_walls - without) / WALLS, "without": without / WALLS, "bits": got * 8 / scale.window_s / n})
+            more = {name: (v - without.get(name, 0)) / WALLS for name, v in with_walls.items()}
+            found.append({"core": sum(more.values()), "by_process": more, "without": sum(without.values()) / WALLS, "bits": got * 8 / scale.window_s / n})
             time.sleep(5)  # until nobody is watched any more
     s = measure.spread([f["core"] for f in found])
-    line(f"ten tiles, {FPS} fps, {found[0]['bits'] / 1000:.0f} kbit/s each: {s['median'] * 100:.2f} % of a core (min {s['min'] * 100:.2f}, max {s['max'] * 100:.2f}; without them the ten streams take {found[0]['without'] * 100:.2f} %)")
+    line(f"ten tiles, {FPS} fps, {found[0]['bits'] / 1000:.0f} kbit/s each: {s['median'] * 100:.2f} % of a core (min {s['min'] * 100:.2f}, max {s['max'] * 100:.2f}; without them the ten streams take {found[0]['without'] * 100:.2f} %; {', '.join(f'{k} {v * 100:.2f}' for k, v in found[-1]['by_process'].items() if v > 0.0005)})")
     return {**s, "windows": found}
 
 
