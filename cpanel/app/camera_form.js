@@ -31,6 +31,7 @@ const FIELDS = [
 class Form {
   constructor(uid, before, storages) {
     Object.assign(this, { uid, config: before?.config ?? {}, etag: before?.etag });
+    this.implied = before?.dvr_mode ? { 'dvr-mode': before.dvr_mode } : {}; /* by older keys: dvr-enable, dvr-ondemand */
     this.fields = new Map();
     this.uidField = el('input', { name: 'uid', value: uid ?? '', maxlength: '36', pattern: '[A-Za-z0-9._\\-]{1,36}', required: true, autocapitalize: 'none', spellcheck: 'false', disabled: uid !== null });
     this.inputs = new Map(FIELDS.map((f) => [f.key, this.input(f, storages)]));
@@ -38,8 +39,10 @@ class Form {
     this.build();
   }
 
+  stored(key) { return this.config[key] ?? this.implied[key] ?? ''; }
+
   input(f, storages) {
-    const value = this.config[f.key] ?? '';
+    const value = this.stored(f.key);
     if (f.words || f.storages) {
       const words = f.storages ? ['', ...storages.map((s) => s.name)] : f.words;
       const list = words.includes(value) || value === '' ? words : [...words, value];
@@ -92,7 +95,7 @@ class Form {
     const out = {};
     for (const f of FIELDS) {
       const value = this.inputs.get(f.key).value.trim();
-      const before = this.config[f.key] ?? '';
+      const before = this.stored(f.key);
       const wanted = f.words && value === f.words[0] && before === '' ? '' : value;
       if (wanted !== before) out[f.key] = wanted === '' ? null : wanted;
     }

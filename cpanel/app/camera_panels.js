@@ -68,7 +68,7 @@ export function countersPanel(d) {
 export function historyPanel(d) {
   const attempts = d.attempts ?? [];
   return el('div.stack', {}, d.steps?.length ? el('h3', {}, t('history.steps')) : null, d.steps?.length ? stepList(d.steps) : null, el('h3', {}, t('history.title')),
-    attempts.length === 0 ? el('p.soft', {}, t('history.none')) : el('ul.lines', {}, ...attempts.map((a) => el('li', {}, el('span.num.nowrap', {}, momentText(a.ended ?? a.at)), el('span.pill', { 'data-tone': a.cause && a.cause !== 'closed' ? 'bad' : '' }, word('cause', a.cause ?? '')), el('span.soft.grow', {}, a.text ?? '')))));
+    attempts.length === 0 ? el('p.soft', {}, t('history.none')) : el('ul.lines', {}, ...attempts.map((a) => el('li', {}, el('span.num.nowrap', {}, momentText(a.ended ?? a.at)), a.cause ? el('span.pill', { 'data-tone': a.cause === 'closed' ? '' : 'bad' }, word('cause', a.cause)) : null, el('span.soft.grow', {}, a.text ?? '')))));
 }
 
 export function setupPanel(s, d) {

@@ -304,12 +304,12 @@ def test_unsaved_edits_are_asked_for(site):
     server, _ = site
     ask = "dialog[open] >> nth=1"
     got = panel(
-        server, "", {"click": row("yard") + " .c-more button"}, {"click": "[role=menu] >> text=Edit"}, {"count": "dialog", "is": 1}, {"press": "Escape"}, {"count": "dialog", "is": 0},
+        server, "", {"click": row("yard") + " .c-more button"}, {"click": "[role=menu] >> text=Edit"}, {"count": "dialog", "is": 1}, {"eval": "document.querySelector('select[name=dvr-mode]').value"}, {"press": "Escape"}, {"count": "dialog", "is": 0},
         {"click": row("yard") + " .c-more button"}, {"click": "[role=menu] >> text=Edit"}, {"fill": ["input[name=stream-name]", "Other"]}, {"press": "Escape"}, {"text": "dialog:last-of-type", "has": "not saved yet"}, {"click": ask + " >> text=Cancel"},
         {"eval": "document.querySelector('input[name=stream-name]').value"}, {"eval": "dispatchEvent(new Event('beforeunload', { cancelable: true }))"}, {"click": "dialog footer >> text=Cancel"}, {"click": ask + " >> .danger"}, {"count": "dialog", "is": 0},
         {"eval": "dispatchEvent(new Event('beforeunload', { cancelable: true }))"},
     )
-    assert got[11:13] == ["Other", False] and got[-1] is True
+    assert got[3] == "continuous" and got[12:14] == ["Other", False] and got[-1] is True
 
 
 def test_nothing_serious_for_assistive_technology(site):
