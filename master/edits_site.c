@@ -14,29 +14,39 @@
 
 /* --- what it must not be --- */
 
+#define FREE_MAX 16 /* free sections */
+
 struct local_keys {
-    uint64_t v[CONF_ROWS_MAX];
+    uint64_t v[CONF_ROWS_MAX], free[FREE_MAX]; /* of a free section: the sum over its keys */
 };
 
 static void note_local(void *arg, const char *section, const struct source_item *item)
 {
+    const struct conf_free_section *f = conf_free_section(span_of(section));
     const struct conf_row *row = conf_site_row(section, item->key);
     struct local_keys *keys = arg;
 
+    if (f && (f->flags & KEY_LOCAL) && !row)
+        keys->free[f - conf_free_sections] += hash_fnv1a(span_of(item->key)) * 31 + hash_fnv1a(item->value);
     if (row && (row->flags & KEY_LOCAL)) keys->v[conf_row_index(row)] = hash_fnv1a(item->value) | 1;
 }
 
 int edits_site_check(struct edits_work *w, const struct draft *d)
 {
-    struct local_keys before = {{0}}, after = {{0}};
+    struct local_keys before = {.v = {0}}, after = {.v = {0}};
 
     if (!w->remote) return CTL_OK;
     conf_show_site(span(d->was, d->was_n), note_local, &before);
     conf_show_site(buf_span(&d->text), note_local, &after);
+    must(conf_free_sections_n <= FREE_MAX);
+    for (size_t i = 0; i < conf_free_sections_n; i++)
+        if (before.free[i] != after.free[i])
+            return edits_refuse(w, CTL_USAGE, "%s: not by this call: /users and /keys are for that",
+                conf_free_sections[i].section);
     for (size_t i = 0; i < conf_rows_n; i++)
         if (before.v[i] != after.v[i])
             return edits_refuse(w, CTL_USAGE,
-                "%s/%s: this is set on the server itself (msctl config set, or its file)",
+                "%s/%s: this is set on the server itself (msctl config set, or its file), accounts by /users",
                 conf_rows[i].section, conf_rows[i].name);
     return CTL_OK;
 }

@@ -262,13 +262,13 @@ const struct conf_row conf_rows[] = {
         .help = "Certificate and its chain, PEM. Read again at every reload, whether its path has changed or not."},
     {CONF_ROW(MODULE, "ssl-key", KIND_PATH, module.tls.key, char *, ""), .reload = RELOAD_LIVE,
         .help = "Its private key, PEM, without a pass phrase."},
-    {CONF_ROW(USERS, "root", KIND_USER, module.users[CONF_ROLE_ROOT], struct conf_user, ""), .reload = RELOAD_LIVE,
+    {CONF_ROW(USERS, "root", KIND_USER, module.users[CONF_ROLE_ROOT], struct conf_user, ""), .reload = RELOAD_LIVE, .flags = KEY_LOCAL,
         .help = "login:password of the role root. Empty: the role is off. The password as it is, or as $scrypt$ln=15,r=8,p=1$salt$hash (then it can sign in by Basic over TLS only). Accounts may watch private streams; a guest what is live."},
-    {CONF_ROW(USERS, "admin", KIND_USER, module.users[CONF_ROLE_ADMIN], struct conf_user, ""), .reload = RELOAD_LIVE,
+    {CONF_ROW(USERS, "admin", KIND_USER, module.users[CONF_ROLE_ADMIN], struct conf_user, ""), .reload = RELOAD_LIVE, .flags = KEY_LOCAL,
         .help = "login:password of the role admin."},
-    {CONF_ROW(USERS, "user", KIND_USER, module.users[CONF_ROLE_USER], struct conf_user, ""), .reload = RELOAD_LIVE,
+    {CONF_ROW(USERS, "user", KIND_USER, module.users[CONF_ROLE_USER], struct conf_user, ""), .reload = RELOAD_LIVE, .flags = KEY_LOCAL,
         .help = "login:password of the role user."},
-    {CONF_ROW(USERS, "guest", KIND_USER, module.users[CONF_ROLE_GUEST], struct conf_user, ""), .reload = RELOAD_LIVE,
+    {CONF_ROW(USERS, "guest", KIND_USER, module.users[CONF_ROLE_GUEST], struct conf_user, ""), .reload = RELOAD_LIVE, .flags = KEY_LOCAL,
         .help = "login:password of the role guest."},
 
     /* --- [dvr], [streams], [nodes] ------------------------------------------------------------------------------ */
@@ -362,21 +362,21 @@ const struct conf_free_section conf_free_sections[] = {
         "Further keys of the access tokens, good between these times (2026-01-31, 2026-01-31T12:00:00Z or "
         "unix "
         "seconds). The last in the list that is good signs; a reload applies them.",
-        CONF_SECRET_FIRST, true},
+        CONF_SECRET_FIRST, true, KEY_LOCAL},
     {"server/module/accounts", "LOGIN = ROLE:PASSWORD",
         "Accounts beside those of [[[users]]]; the role is root, admin, user or guest, the password as it is "
         "there (`msctl password` makes its hash).",
-        CONF_SECRET_COLON, false},
+        CONF_SECRET_COLON, false, KEY_LOCAL},
     {"server/module/cameras", "LOGIN = UID|BEGINNING*, ...",
         "The streams that an account is for, wherever it signs in. An account without a list is for all.",
-        CONF_SECRET_NONE, false},
+        CONF_SECRET_NONE, false, KEY_LOCAL},
     {"nodes", "NODE-ID = HOST[:PORT][, HOST[:PORT]...]",
         "In the nodes file, and here too: the nodes of the cluster, this one may stand among them. Further "
         "hosts "
         "are further ways to the same node, four at most: heartbeats go over all of them.",
-        CONF_SECRET_NONE, false},
+        CONF_SECRET_NONE, false, 0},
     {"storages", "NAME = PATH", "Storages; `[[NAME]]` holds the keys of one that needs more than a path.",
-        CONF_SECRET_NONE, false},
+        CONF_SECRET_NONE, false, 0},
 };
 const size_t conf_free_sections_n = ARRAY_N(conf_free_sections);
 

@@ -90,6 +90,7 @@ struct conf_free_section {
     const char *section, *syntax, *help;
     enum conf_secret secret;
     bool raw; /* quotes are a part of its values */
+    unsigned flags;
 };
 extern const struct conf_free_section conf_free_sections[];
 extern const size_t conf_free_sections_n;

@@ -120,7 +120,7 @@ static void md_row(struct buf *b, const struct conf_row *row)
     buf_fmt(b, row->def[0] ? "`%s`" : "%s", row->def);
     buf_fmt(b, " | %s | %s", conf_reload_name(row->reload), row->help);
     if (row->accepted) buf_fmt(b, " *%c%s.*", row->accepted[0] - 'a' + 'A', row->accepted + 1);
-    if (row->flags & KEY_LOCAL) buf_text(b, " *Not by the API: msctl, or the file.*");
+    if (row->flags & KEY_LOCAL) buf_text(b, " *Not by PATCH /api/v3/config: msctl, or the file.*");
     must(buf_text(b, " |\n"));
 }
 
