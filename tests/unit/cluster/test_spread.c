@@ -314,7 +314,7 @@ static void whatever_happens(void **state)
         for (size_t i = 0; i < N; i++) s->nodes[i].up = true;
         run(s, 60 * US_PER_S);
         for (int u = 0; u < UIDS; u++) {
-            char uid[8];
+            char uid[16];
 
             snprintf(uid, sizeof(uid), "cam%d", u);
             if (spread_file(&s->nodes[0].spread, uid)) all_have(s, uid, file_of(&s->nodes[0], uid));
