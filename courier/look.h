@@ -1,5 +1,5 @@
 /* What a storage of this node has of a stream, as another node is told, or as back-fill compares it. Called
- * in a shelf's thread. Tests: tests/unit/courier/test_serve.c. */
+ * in a shelf's thread. Tests: tests/unit/courier/test_away.c. */
 #ifndef COURIER_LOOK_H
 #define COURIER_LOOK_H
 

@@ -1,7 +1,7 @@
 /* Messages from master to master (NET_SEND, NET_GOT): each is given to the other master once, or whoever sent
  * it is told that it was not, or that nobody can say. What was on its way when a connection broke is said
  * again over the next one, to the same courier there, which knows what it has had. Tests:
- * tests/unit/courier/test_post.c. */
+ * tests/unit/courier/test_nodes.c. */
 #ifndef COURIER_POST_H
 #define COURIER_POST_H
 

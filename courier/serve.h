@@ -1,7 +1,7 @@
 /* Questions of other nodes about this one's footage: what there is, events and locks with it, and segments
  * themselves, in chunks, as far as the other side has said that it has room for them. Each storage is read in
  * its own thread; footage of several segments goes in turns and never fills the connection, so that small
- * messages pass. Tests: tests/unit/courier/test_serve.c. */
+ * messages pass. Tests: tests/unit/courier/test_away.c. */
 #ifndef COURIER_SERVE_H
 #define COURIER_SERVE_H
 

@@ -1,5 +1,5 @@
 /* The storages of this node, to be read: name, path, index. Each has a thread of its own, which alone waits
- * for that disk; a read is a job for it. Tests: tests/unit/courier/test_serve.c. */
+ * for that disk; a read is a job for it. Tests: tests/unit/courier/test_away.c. */
 #ifndef COURIER_SHELVES_H
 #define COURIER_SHELVES_H
 

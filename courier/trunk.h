@@ -1,6 +1,6 @@
 /* One connection with another node, from the handshake of TLS to its end: who the other is, frames in and
  * out, beats. The one who dialled asks, the other one answers. A side that says nothing for TRUNK_SILENT_US
- * is gone. Tests: tests/unit/courier/test_trunk.c. */
+ * is gone. Tests: tests/unit/courier/test_nodes.c. */
 #ifndef COURIER_TRUNK_H
 #define COURIER_TRUNK_H
 

@@ -3,7 +3,7 @@
  * answers on that connection. id is the question's, of whoever dialled; 0: of the connection itself. Reading
  * is pure: bytes in, frames out; a frame that is no frame, is too long, unknown, or came in the wrong
  * direction ends the connection, and changes nothing. Maps are as in common/ipc/messages.h: keys that are not
- * known are ignored. Tests: tests/unit/courier/test_wire.c, tests/fuzz/fuzz_courier.c. */
+ * known are ignored. Tests: tests/unit/courier/test_nodes.c, tests/fuzz/fuzz_courier.c. */
 #ifndef COURIER_WIRE_H
 #define COURIER_WIRE_H
 
