@@ -56,14 +56,17 @@ static void write_answer(struct archive_job *j)
     size_t used = 0;
 
     j->used = 0;
+    j->missing = 0;
     for (size_t i = 0; i < j->n; i++) {
-        if (!atomic_load(&j->v[i].over) || j->v[i].err != 0) continue;
+        if (!atomic_load(&j->v[i].over) || j->v[i].err != 0) {
+            j->missing += !j->v[i].unlikely;
+            continue;
+        }
         j->used |= 1u << i;
         j->damaged |= j->v[i].damaged;
         j->stale += j->v[i].stale;
         used++;
     }
-    j->missing = (unsigned)(j->n - used);
     if (used > 0) j->finish(j);
 }
 
@@ -127,7 +130,7 @@ static void deliver(struct archive_job *j)
     loop_timer_stop(&h->timer);
     h->ask->work = NULL;
     h->ask->abort = NULL;
-    if (j->missing == j->n)
+    if (j->used == 0)
         unreadable(h);
     else if (!send_to_holder(j))
         j->answer(j);
@@ -224,6 +227,14 @@ static size_t ask_all(struct archive_job *j)
     return j->out;
 }
 
+/* Footage may lie where it was recorded by an order of before. */
+static bool is_unlikely(const struct view *v, const struct storage *st)
+{
+    for (unsigned i = 0; i < v->n_nodes; i++)
+        if (v->nodes[i] == st->node) return false;
+    return st->node != 0 && v->n_nodes > 0;
+}
+
 void archive_start(struct http *h, struct archive_job *j)
 {
     struct storage *found[ARCHIVE_STORAGES_MAX];
@@ -234,7 +245,10 @@ void archive_start(struct http *h, struct archive_job *j)
     span_copy(span_of(s->v.uid), j->uid, sizeof(j->uid));
     archive_open_segment(s, &j->open);
     j->n = storages_of(h->hub->server->storages, span_of(s->v.archive), found, ARCHIVE_STORAGES_MAX);
-    for (size_t i = 0; i < j->n; i++) j->v[i].st = found[i];
+    for (size_t i = 0; i < j->n; i++) {
+        j->v[i].st = found[i];
+        j->v[i].unlikely = is_unlikely(&s->v, found[i]);
+    }
     if (j->n == 0) {
         job_drop(j);
         answer_error(h, 404, "this stream has no archive");

@@ -37,6 +37,7 @@ struct archive_visit {
     bool damaged;               /* the index left out what it cannot read */
     bool stale;                 /* a node that does not answer: what it has said before */
     bool writes;                /* it is being recorded there, as far as was listed */
+    bool unlikely;              /* a node that is not named for the stream: asked, and not missed */
     bool wrote;                 /* this one also wrote the answer */
     usec_t before_us, after_us; /* archive_nearest: footage around an empty span; 0: none */
     int err;

@@ -410,6 +410,12 @@ static void take_whitelist(struct span text, struct view *v)
     v->rule.mode = ACCESS_NONE;
 }
 
+static void take_nodes(const struct packed *rows, struct view *v)
+{
+    for (size_t i = 0; i < packed_n(rows) && v->n_nodes < STREAM_NODES_MAX; i++)
+        v->nodes[v->n_nodes++] = (uint16_t)MIN(packed_as_u64(packed_at(rows, i), 0), UINT16_MAX);
+}
+
 static int on_view(struct control *c, struct incoming *in)
 {
     struct view *v = NEW(struct view);
@@ -425,6 +431,7 @@ static int on_view(struct control *c, struct incoming *in)
     cut_text(in->body, "state", v->state, sizeof(v->state));
     cut_text(in->body, "reason", v->reason, sizeof(v->reason));
     cut_text(in->body, "elsewhere", v->elsewhere, sizeof(v->elsewhere));
+    take_nodes(packed_get(in->body, "nodes"), v);
     v->rule.mode = access_mode_of(packed_str(in->body, "access"));
     take_whitelist(packed_str(in->body, "whitelist"), v);
     v->rule.enabled = packed_bool(in->body, "enabled", true);

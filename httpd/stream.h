@@ -14,6 +14,7 @@
 #define STREAM_ARCHIVE_MAX 512
 #define STREAM_REASON_MAX  160
 #define STREAM_HOST_MAX    256
+#define STREAM_NODES_MAX   16
 #define STREAM_CAMERA_MAX  128
 
 struct camera_entry;
@@ -30,7 +31,9 @@ struct view {
     char archive[STREAM_ARCHIVE_MAX]; /* dvr-archive: names or paths of storages, with weights */
     char state[32];                   /* decided by the master: "disabled", "down"; "" otherwise */
     char reason[STREAM_REASON_MAX];
-    char elsewhere[STREAM_HOST_MAX]; /* host of the node that viewers are sent to; "": none */
+    char elsewhere[STREAM_HOST_MAX];  /* host of the node that viewers are sent to; "": none */
+    uint16_t nodes[STREAM_NODES_MAX]; /* of the cluster, that may have footage of it; ... */
+    unsigned n_nodes;                 /* ... 0: any */
     struct access_rule rule;
     bool on_demand, record;
     unsigned limit; /* viewers; 0: no limit */

@@ -20,9 +20,12 @@ void tell_view(struct stream *s)
     const struct conf_stream *c = s->conf;
     char proto[CONF_SET_MAX];
     struct packer *p;
+    int64_t others[PLACE_NODES_MAX];
+    size_t n_others;
 
     if (!ch || s->gone || s->probe) return;
-    p = channel_begin(ch, MSG_VIEW, 15);
+    n_others = cluster_others(s, others);
+    p = channel_begin(ch, MSG_VIEW, 16);
     pack_kv_text(p, "uid", s->uid);
     pack_kv_text(p, "name", c->name);
     pack_kv_bool(p, "enabled", c->enable != CONF_DISABLED && !record_is_unseen(s, clock_wall_us()));
@@ -38,6 +41,9 @@ void tell_view(struct stream *s)
     pack_kv_text(p, "state", s->decided ? ring_state_word(s->state) : "");
     pack_kv_text(p, "reason", s->decided ? s->reason : "");
     pack_kv_text(p, "elsewhere", cluster_elsewhere(s));
+    pack_key(p, "nodes");
+    pack_array(p, (uint32_t)n_others);
+    for (size_t i = 0; i < n_others; i++) pack_i64(p, others[i]);
     channel_end(ch, NULL, 0);
 }
 

@@ -151,7 +151,8 @@ enum {
     MESSAGE(REVOKED, 76, TO_MASTER, TO_HTTPD, 65536, 0) \
     /* uid, name, enabled, access (public, protected, private, none), whitelist, proto, on_demand, camera (camera-uid), sub (it is not its main stream), \
        archive, record, limit (viewers, 0: no limit), \
-       state (when the master decided it: disabled, down, idle), reason, elsewhere (host of the node that viewers are sent to, or "") */ \
+       state (when the master decided it: disabled, down, idle), reason, elsewhere (host of the node that viewers are sent to, or ""), \
+       nodes (array: the others that are named for it; none: any) */ \
     MESSAGE(VIEW, 52, TO_MASTER, TO_HTTPD, 8192, 0) \
     /* uid, gen; descriptors: ring (read-only), demand page (read-write), eventfd of new frames, eventfd of new demand */ \
     MESSAGE(VIEW_RING, 53, TO_MASTER, TO_HTTPD, 128, 4) \

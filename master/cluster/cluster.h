@@ -143,6 +143,8 @@ void cluster_remove(struct stream *s);
 const char *cluster_rests(const struct stream *s);
 /* Where its viewers are sent, "": nowhere (cluster-redirect). */
 const char *cluster_elsewhere(const struct stream *s);
+/* The other nodes that are named for it, into ret; how many. 0: none is, or there is no cluster. */
+size_t cluster_others(const struct stream *s, int64_t ret[PLACE_NODES_MAX]);
 void cluster_resolved(struct master *m, const struct packed *body); /* RESOLVED */
 void cluster_metrics(const struct master *m, struct metrics *to);
 

@@ -132,6 +132,16 @@ const char *cluster_elsewhere(const struct stream *s)
     return n && n->n_paths > 0 ? n->paths[0].host : "";
 }
 
+size_t cluster_others(const struct stream *s, int64_t ret[PLACE_NODES_MAX])
+{
+    const struct cluster_stream *c = s->cluster;
+    size_t n = 0;
+
+    for (size_t i = 0; c && i < c->place.n; i++)
+        if (i != c->place.me && c->nodes[i] != 0) ret[n++] = c->nodes[i];
+    return n;
+}
+
 /* --- what others say --- */
 
 static struct cluster_stream *stream_of(const struct cluster *c, uint64_t id)

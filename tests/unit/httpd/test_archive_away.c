@@ -316,6 +316,40 @@ static void silent_and_absent(void **state)
     site_settle_pool();
 }
 
+static void name_node(uint16_t node)
+{
+    struct view v = httpd_view(SITE_UID);
+
+    v.record = true;
+    v.nodes[0] = node;
+    v.n_nodes = node != 0;
+    hub_post(hub_home(&site.help.server, span_of(SITE_UID)), stream_view, mem_dup(&v, sizeof(v)));
+    httpd_help_settle(&site.help);
+}
+
+/* A node that is not named for the stream is asked, and not missed when it is silent. */
+static void not_missed(void **state)
+{
+    struct http_reply r;
+
+    (void)state;
+    site_need_footage();
+    name_node(3);
+    assert_int_equal(site_get(ALL, NULL, &r), 200);
+    assert_true(seconds(r.body) > WHOLE_S - 0.1);
+    http_reply_done(&r);
+    anew(NULL);
+    away_site.mode = AWAY_ABSENT;
+    assert_int_equal(site_get(ALL, NULL, &r), 200);
+    assert_int_equal(http_reply_field(&r, "X-Archive-Incomplete").n, 0);
+    http_reply_done(&r);
+    assert_int_equal(site_get("archive-1700000030-10.m3u8", NULL, &r), 404);
+    http_reply_done(&r);
+    name_node(2);
+    check_alone(ALL);
+    name_node(0);
+}
+
 /* It has answered once: what it had is still listed. Its pieces are refused, and nothing else is. */
 static void gone_since(void **state)
 {
@@ -431,6 +465,7 @@ int main(void)
         cmocka_unit_test_setup(from_within_the_other, anew),
         cmocka_unit_test_setup(backwards, anew),
         cmocka_unit_test_setup(silent_and_absent, anew),
+        cmocka_unit_test_setup(not_missed, anew),
         cmocka_unit_test_setup(gone_since, anew),
         cmocka_unit_test_setup(another_courier, anew),
         cmocka_unit_test_setup(files_that_do_not_come, anew),
