@@ -1,4 +1,5 @@
 #include "master/cluster/records.h"
+#include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/map.h"
@@ -43,6 +44,7 @@ struct records {
     bool reading, unsaved, nodes_changed;
     size_t n_seen;
     usec_t until_us; /* of the lease */
+    struct log_rate rate;
 };
 
 static struct records *of(const struct master *m)
@@ -275,6 +277,15 @@ static void refuse(struct stored *v, uint64_t revision, const char *why)
         log_q(span_of(why)));
 }
 
+/* Names that are none: whoever writes to the store could write many. */
+static void refuse_name(struct records *r, const char *kind, struct span name, const char *why)
+{
+    uint32_t more;
+
+    if (log_limited(&r->rate, clock_mono_us(), &more))
+        log_warn("record-refused", "%s=%s why=%s more=%u", kind, log_q(name), log_q(span_of(why)), more);
+}
+
 static void stream_row(struct records *r, const struct packed *row)
 {
     struct span uid = packed_str(row, "name"), text = packed_str(row, "text");
@@ -283,7 +294,7 @@ static void stream_row(struct records *r, const struct packed *row)
     struct stored *v;
 
     if (uid.n >= UID_MOST || conf_uid_refused(uid)) {
-        log_warn("record-refused", "name=%s why=\"it is no uid of a stream\"", log_q(uid));
+        refuse_name(r, "name", uid, "it is no uid of a stream");
         return;
     }
     v = record_of(r, uid, !gone);
@@ -338,7 +349,7 @@ static void node_row(struct records *r, const struct packed *row)
         return;
     }
     if (!conf_node_ok(id, hosts) || hosts.n >= HOSTS_MOST) {
-        log_warn("record-refused", "node=%s why=\"it is no line of a nodes file\"", log_q(id));
+        refuse_name(r, "node", id, "it is no line of a nodes file");
         return;
     }
     v = node_of(r, id, true);
