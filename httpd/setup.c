@@ -98,10 +98,12 @@ static void look(struct loop_timer *t)
 {
     struct setup *x = t->arg;
 
-    if (people_knows(x->caller.name) || ++x->looks == LOOKS_MAX)
+    if (people_knows(x->caller.name) || ++x->looks == LOOKS_MAX) {
+        loop_timer_stop(&x->look); /* of this loop: behind it x is the hub's */
         loop_post(x->hub_loop, answer, x);
-    else
+    } else {
         loop_timer_set(x->job.loop, &x->look, LOOK_US, look, x);
+    }
 }
 
 static void said(void *arg, struct master_answer *a)
