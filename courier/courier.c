@@ -45,6 +45,12 @@ static int on_stream(struct courier *c, struct incoming *in)
     return 0;
 }
 
+static int on_hold(struct courier *c, struct incoming *in)
+{
+    fill_hold(c->fill, in->body);
+    return 0;
+}
+
 static int on_stream_gone(struct courier *c, struct incoming *in)
 {
     fill_stream_gone(c->fill, in->body);
@@ -104,6 +110,7 @@ static const struct {
     {MSG_NET_SEND, on_send},
     {MSG_COURIER_PEER, on_peer},
     {MSG_COURIER_STREAM, on_stream},
+    {MSG_COURIER_HOLD, on_hold},
     {MSG_COURIER_STREAM_GONE, on_stream_gone},
     {MSG_STORAGE, on_storage},
     {MSG_STORAGE_GONE, on_storage_gone},

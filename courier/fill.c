@@ -80,6 +80,29 @@ static void drop_wants(struct fill *f, const char *uid)
     }
 }
 
+bool fill_held(const struct fill *f, uint16_t node)
+{
+    for (size_t i = 0; i < f->n_held; i++)
+        if (f->held[i] == node) return true;
+    return false;
+}
+
+void fill_hold(struct fill *f, const struct packed *body)
+{
+    const struct packed *nodes = packed_get(body, "nodes");
+
+    f->n_held = 0;
+    for (size_t i = 0; i < packed_n(nodes) && f->n_held < NODES_MAX; i++)
+        f->held[f->n_held++] = (uint16_t)packed_as_u64(packed_at(nodes, i), 0);
+    LIST_EACH(&f->wants, link)
+    {
+        struct fill_want *w = LIST_ITEM(link, struct fill_want, link);
+
+        if (fill_held(f, w->node)) drop_want(f, w);
+    }
+    if (f->n_held > 0) fill_round_stop(f);
+}
+
 /* --- counts --- */
 
 struct fill_counts *fill_counts_of(struct peer *p)

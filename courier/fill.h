@@ -27,6 +27,8 @@ struct fill;
 struct fill *fill_new(struct loop *l, struct nodes *nodes, struct shelves *shelves);
 void fill_rate(struct fill *f, uint64_t bytes_s);            /* 0: no limit */
 void fill_stream(struct fill *f, const struct packed *body); /* COURIER_STREAM */
+/* COURIER_HOLD: from these nodes nothing is fetched. */
+void fill_hold(struct fill *f, const struct packed *body);
 void fill_stream_gone(struct fill *f, const struct packed *body);
 void fill_keeper(struct fill *f, struct channel *keeper); /* another one; NULL: it does not run */
 int fill_message(struct fill *f, struct incoming *in);    /* of the keeper */

@@ -38,6 +38,8 @@ struct fill {
     struct map streams;
     struct list wants; /* the newest first */
     size_t n_wants;
+    uint16_t held[NODES_MAX];
+    size_t n_held;
     struct fill_refusal refusals[FILL_REFUSALS];
     size_t refusal_at;
     struct fill_round *round; /* NULL: none is under way */
@@ -54,6 +56,7 @@ struct fill {
 
 /* --- fill.c --- */
 struct fill_counts *fill_counts_of(struct peer *p);
+bool fill_held(const struct fill *f, uint16_t node);
 bool fill_refused(const struct fill *f, const char *uid, uint64_t segment);
 void fill_refuse(struct fill *f, const char *uid, uint64_t segment);
 /* One is missing; takes nothing. */

@@ -322,7 +322,8 @@ void fill_round_begin(struct fill *f, struct fill_stream *s)
     r->from_us = s->duration_us > 0 ? MAX(r->now_us - s->duration_us, 0) : 0;
     memcpy(r->uid, s->uid, sizeof(r->uid));
     for (size_t i = 0; i < f->nodes->n; i++)
-        if (f->nodes->v[i]->there) r->nodes[r->n_nodes++] = f->nodes->v[i]->node;
+        if (f->nodes->v[i]->there && !fill_held(f, f->nodes->v[i]->node))
+            r->nodes[r->n_nodes++] = f->nodes->v[i]->node;
     f->round = r;
     s->due_us = loop_now_us(f->loop) + FILL_SELDOM_US;
     for (size_t i = 0; i < f->shelves->n; i++) read_shelf(r, f->shelves->v[i]);

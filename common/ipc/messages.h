@@ -186,6 +186,8 @@ enum {
        best first), duration_us (older footage is not copied; 0: any) */ \
     MESSAGE(COURIER_STREAM, 121, TO_MASTER, TO_COURIER, 1024, 0) \
     MESSAGE(COURIER_STREAM_GONE, 122, TO_MASTER, TO_COURIER, 128, 0) /* uid */ \
+    /* nodes (array): a delete that was decided waits for these, so that nothing is copied from them now; whenever it changes, and first */ \
+    MESSAGE(COURIER_HOLD, 129, TO_MASTER, TO_COURIER, 4096, 0) \
     /* id (never 0; rises), node, kind, body (at most NET_BODY_MAX bytes, which the courier does not read): from this master to that one. To be sent again by \
        whoever has no NET_SENT of it after a courier's death */ \
     MESSAGE(NET_SEND, 123, TO_MASTER, TO_COURIER, 65536, 0) \

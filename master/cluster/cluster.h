@@ -73,6 +73,7 @@ struct cluster_node {
     struct log_rate clock_rate;
     uint64_t sent, heard;
     struct courier_seen courier;
+    bool held; /* the courier copies nothing from it (COURIER_HOLD) */
 };
 
 /* A stream of more than one node. */

@@ -152,6 +152,8 @@ void courier_stream_gone(const struct stream *s)
 
 /* --- meetings --- */
 
+static void hold(struct master *m, bool always);
+
 static void listen_on(struct channel *ch, const struct cluster *c)
 {
     struct packer *p = channel_begin(ch, MSG_LISTEN, 1);
@@ -166,6 +168,7 @@ void courier_begin(struct master *m)
 
     if (!ch || !m->cluster) return;
     courier_conf(m);
+    hold(m, true);
     listen_on(ch, m->cluster);
     records_begin(m->cluster);
     courier_streams(m);
@@ -211,10 +214,35 @@ static void take_state(struct cluster *c, const struct packed *row)
     s->failed = packed_u64(row, "failed", 0);
 }
 
+/* What a node has still to delete may not come here from it again. */
+static void hold(struct master *m, bool always)
+{
+    struct channel *ch = services_channel(m, SERVICE_COURIER);
+    struct cluster *c = m->cluster;
+    uint32_t n = 0;
+    struct packer *p;
+
+    for (size_t i = 0; i < c->n_nodes; i++) {
+        bool held = singular_waiting(c, c->nodes[i].member.id) > 0;
+
+        always |= held != c->nodes[i].held;
+        c->nodes[i].held = held;
+        n += held;
+    }
+    if (!ch || !always) return;
+    p = channel_begin(ch, MSG_COURIER_HOLD, 1);
+    pack_key(p, "nodes");
+    pack_array(p, n);
+    for (size_t i = 0; i < c->n_nodes; i++)
+        if (c->nodes[i].held) pack_u64(p, c->nodes[i].member.id);
+    channel_end(ch, NULL, 0);
+}
+
 void courier_on_state(struct master *m, const struct packed *body)
 {
     const struct packed *nodes = packed_get(body, "nodes");
 
     if (m->cluster) m->cluster->channel_refused = packed_u64(body, "refused", 0);
     for (size_t i = 0; m->cluster && i < packed_n(nodes); i++) take_state(m->cluster, packed_at(nodes, i));
+    if (m->cluster) hold(m, false);
 }

@@ -355,6 +355,34 @@ static void no_room(void **state)
     assert_int_equal(rig.n_opened, SEGMENTS);
 }
 
+static void hold(uint16_t node)
+{
+    struct buf b;
+    struct packer p = pair_pack(&b, 1);
+    struct unpack *u;
+
+    pack_key(&p, "nodes");
+    pack_array(&p, node != 0);
+    if (node != 0) pack_u64(&p, node);
+    u = pair_unpack(&b);
+    fill_hold(rig.fill, unpack_root(u));
+    unpack_done(u);
+    buf_done(&b);
+}
+
+/* It has still to delete what was deleted while it was away. */
+static void a_node_that_is_held(void **state)
+{
+    (void)state;
+    hold(2);
+    pair_meet("x", "x");
+    pair_wait(at_rest);
+    assert_int_equal(rig.n_opened, 0);
+    hold(0);
+    tell_stream();
+    pair_wait(all_stored);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -362,6 +390,7 @@ int main(void)
         T(all_of_it_the_newest_first),
         T(a_keeper_that_dies),
         T(no_room),
+        T(a_node_that_is_held),
     };
 
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
