@@ -140,14 +140,14 @@ static bool is_served(const struct place *p, const struct place_here *h, size_t 
     return false;
 }
 
-/* Those before us that could take it each have a turn; a drained node is behind all others, and so is one
- * that would have to delete what is to stay. */
+/* Those before us that could take it each have a turn; a drained node is behind all others, and one that would
+ * have to delete what is to stay behind all other backups, in their order. */
 static usec_t turns_us(const struct place *p, const struct place_here *h)
 {
     bool last = h->draining || h->tight;
-    usec_t us = h->tight ? (usec_t)p->me * PLACE_TURN_US : 0;
+    usec_t us = h->tight && p->me > 1 ? (usec_t)(p->me - 1) * PLACE_TURN_US : 0;
 
-    for (size_t i = last ? 0 : 1; i < (last ? p->n : p->me); i++) {
+    for (size_t i = h->draining ? 0 : 1; i < (last ? p->n : p->me); i++) {
         const struct member *m = node(p, i);
         bool could = m && !(m->flags & (HEARTBEAT_DRAINING | HEARTBEAT_WARMING | HEARTBEAT_FULL));
 

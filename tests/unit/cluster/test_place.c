@@ -149,7 +149,17 @@ static void without_room_behind_all_others(void **state)
     here.tight = true;
     nodes[0].state = NODE_DOWN;
     assert_int_equal(decide(), PLACE_TIGHT);
-    assert_int_equal(later(2 * PLACE_TURN_US - 1), PLACE_TIGHT);
+    assert_int_equal(later(PLACE_TURN_US - 1), PLACE_TIGHT);
+    assert_int_equal(later(1), PLACE_TAKEN);
+    situation(1);
+    here.tight = true;
+    nodes[0].state = nodes[2].state = NODE_DOWN;
+    assert_int_equal(decide(), PLACE_TAKEN); /* there is nobody else */
+    situation(2);
+    here.tight = true;
+    nodes[0].state = NODE_DOWN;
+    assert_int_equal(decide(), PLACE_TIGHT);
+    assert_int_equal(later(2 * PLACE_TURN_US - 1), PLACE_TIGHT); /* the other may have no room either */
     assert_int_equal(later(1), PLACE_TAKEN);
     situation(1);
     here.tight = true;
@@ -157,7 +167,7 @@ static void without_room_behind_all_others(void **state)
     assert_int_equal(decide(), PLACE_TIGHT);
     says(2, START);
     says(2, READY);
-    assert_int_equal(later(2 * PLACE_TURN_US), PLACE_SERVED);
+    assert_int_equal(later(PLACE_TURN_US), PLACE_SERVED);
 }
 
 /* Make before break: ready, and there for long enough; longer where it has gone before. */
