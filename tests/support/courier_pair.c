@@ -1,4 +1,5 @@
 #include "tests/support/courier_pair.h"
+#include "tests/support/loop_wait.h"
 #include "common/base/mem.h"
 
 #include <arpa/inet.h>
@@ -127,27 +128,7 @@ void pair_meet(const char *keys_a, const char *keys_b)
     pair_wait(pair_both_there);
 }
 
-static void look(struct loop_timer *t)
-{
-    (void)t;
-    if (pair.until()) loop_break(pair.loop);
-}
-
-static void late(struct loop_timer *t)
-{
-    (void)t;
-    pair.is_late = true;
-    loop_break(pair.loop);
-}
-
 void pair_wait(bool (*until)(void))
 {
-    pair.until = until;
-    pair.is_late = false;
-    loop_timer_every(pair.loop, &pair.look, US_PER_MS, look, NULL);
-    loop_timer_set(pair.loop, &pair.late, PAIR_WAIT_US, late, NULL);
-    loop_run(pair.loop);
-    loop_timer_stop(&pair.look);
-    loop_timer_stop(&pair.late);
-    assert_false(pair.is_late);
+    loop_wait(pair.loop, until);
 }

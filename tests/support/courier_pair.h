@@ -5,15 +5,10 @@
 
 #include "courier/nodes.h"
 
-#define PAIR_WAIT_US (60 * US_PER_S)
-
 struct pair {
     struct loop *loop;
     struct nodes *a, *b; /* numbers 1 and 2 */
     uint16_t port_a, port_b;
-    struct loop_timer look, late;
-    bool (*until)(void);
-    bool is_late;
 };
 extern struct pair pair;
 

@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "courier/away.h"
 #include "courier/serve.h"
+#include "tests/support/courier_disk.h"
 #include "tests/support/courier_pair.h"
 #include "tests/support/segments.h"
 #include "tests/support/tool.h"
@@ -18,16 +19,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define UID      "cam-1"
-#define T0       (1700000000 * US_PER_S)
-#define SEGMENTS 5
-#define SECONDS  4
+#define UID "cam-1"
 
 static struct {
-    char dir[64], index_dir[128];
-    struct index *ix;
-    int records;
-    struct seg_info infos[SEGMENTS];
+    struct courier_disk disk;
     struct shelves shelves;
     struct serve serve;
     struct away away;
@@ -139,57 +134,10 @@ static void meet_httpd(void)
     away_httpd(&rig.away, channel_new(pair.loop, sv[1], ROLE_COURIER, ROLE_HTTPD, &courier_ops, NULL));
 }
 
-/* --- the archive of node 2 --- */
-
-static void make_archive(void)
-{
-    const struct seg_info *list[SEGMENTS];
-    char path[160];
-
-    snprintf(rig.dir, sizeof(rig.dir), "/tmp/test_away.XXXXXX");
-    assert_non_null(mkdtemp(rig.dir));
-    snprintf(path, sizeof(path), "%s/" UID, rig.dir);
-    assert_int_equal(mkdir(path, 0755), 0);
-    snprintf(path, sizeof(path), "%s/" UID "/records", rig.dir);
-    assert_int_equal(mkdir(path, 0755), 0);
-    rig.records = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    snprintf(rig.index_dir, sizeof(rig.index_dir), "%s/.index", rig.dir);
-    assert_int_equal(mkdir(rig.index_dir, 0755), 0);
-    assert_int_equal(index_open(rig.index_dir, &rig.ix), 0);
-    for (size_t i = 0; i < SEGMENTS; i++) {
-        /* the last one behind a gap */
-        segments_make(rig.records, UID, T0 + (usec_t)(i + (i == SEGMENTS - 1 ? 10 : 0)) * SECONDS * US_PER_S,
-            SECONDS, &rig.infos[i]);
-        list[i] = &rig.infos[i];
-    }
-    assert_int_equal(index_put(rig.ix, list, SEGMENTS), 0);
-}
-
 static void on_suspect(void *arg, const char *name)
 {
     (void)arg;
     (void)name;
-}
-
-static void tell_shelves(void)
-{
-    struct buf b;
-    struct packer p = pair_pack(&b, 2);
-    struct unpack *u;
-
-    pack_kv_text(&p, "name", "disk");
-    pack_kv_text(&p, "path", rig.dir);
-    u = pair_unpack(&b);
-    shelves_storage(&rig.shelves, unpack_root(u));
-    unpack_done(u);
-    buf_done(&b);
-    p = pair_pack(&b, 2);
-    pack_kv_text(&p, "name", "disk");
-    pack_kv_text(&p, "path", rig.index_dir);
-    u = pair_unpack(&b);
-    shelves_index(&rig.shelves, unpack_root(u));
-    unpack_done(u);
-    buf_done(&b);
 }
 
 static int set_up(void **state)
@@ -202,8 +150,8 @@ static int set_up(void **state)
     shelves_init(&rig.shelves, pair.loop, on_suspect, NULL);
     serve_init(&rig.serve, pair.loop, &rig.shelves);
     away_init(&rig.away, pair.loop, pair.a, rig.cache);
-    make_archive();
-    tell_shelves();
+    courier_disk_make(&rig.disk);
+    courier_disk_tell(&rig.shelves, rig.disk.dir, rig.disk.index_dir);
     meet_httpd();
     return 0;
 }
@@ -226,9 +174,7 @@ static int tear_down(void **state)
     shelves_done(&rig.shelves);
     pair_stop();
     fd_close(&rig.fd);
-    fd_close(&rig.records);
-    index_close(rig.ix);
-    tool_rmdir(rig.dir);
+    courier_disk_done(&rig.disk);
     return 0;
 }
 
@@ -285,11 +231,11 @@ static void what_there_is(void **state)
     pair_meet("x", "x");
     ask(MSG_AWAY_FIND, 0, INT64_MAX, 0);
     pair_wait(answered);
-    assert_int_equal(rig.n_found, SEGMENTS);
+    assert_int_equal(rig.n_found, DISK_SEGMENTS);
     assert_int_equal(rig.n_missing, 0);
     assert_false(rig.more);
-    for (size_t i = 0; i < SEGMENTS; i++) assert_int_equal(rig.found[i].id, rig.infos[i].id);
-    ask(MSG_AWAY_FIND, T0, T0 + US_PER_S, 0);
+    for (size_t i = 0; i < DISK_SEGMENTS; i++) assert_int_equal(rig.found[i].id, rig.disk.infos[i].id);
+    ask(MSG_AWAY_FIND, DISK_T0, DISK_T0 + US_PER_S, 0);
     pair_wait(answered);
     assert_int_equal(rig.n_found, 1);
     ask(MSG_AWAY_FIND, 0, INT64_MAX, 2);
@@ -305,8 +251,8 @@ static void ranges(void **state)
     ask(MSG_AWAY_RANGES, 0, INT64_MAX, 0);
     pair_wait(answered);
     assert_int_equal(rig.n_spans, 4); /* two */
-    assert_int_equal(rig.spans[0], rig.infos[0].start_us);
-    assert_int_equal(rig.spans[2], rig.infos[SEGMENTS - 1].start_us);
+    assert_int_equal(rig.spans[0], rig.disk.infos[0].start_us);
+    assert_int_equal(rig.spans[2], rig.disk.infos[DISK_SEGMENTS - 1].start_us);
 }
 
 static void nobody_there(void **state)
@@ -316,7 +262,7 @@ static void nobody_there(void **state)
     ask(MSG_AWAY_FIND, 0, INT64_MAX, 0);
     pair_wait(answered);
     assert_int_equal(rig.n_missing, 1);
-    open_one(1, rig.infos[0].id, "disk");
+    open_one(1, rig.disk.infos[0].id, "disk");
     wait_files(1);
     assert_int_equal(rig.err, EHOSTUNREACH);
 }
@@ -327,7 +273,7 @@ static void same_bytes(const struct seg_info *info)
     uint8_t *there, *here = mem_new(info->bytes);
     size_t n;
 
-    snprintf(path, sizeof(path), "%s/" UID "/records/%s", rig.dir, info->path);
+    snprintf(path, sizeof(path), "%s/" UID "/records/%s", rig.disk.dir, info->path);
     assert_int_equal(fd_read_file(AT_FDCWD, path, 64u << 20, &there, &n), 0);
     assert_int_equal(n, info->bytes);
     assert_int_equal(rig.bytes, info->bytes);
@@ -341,13 +287,13 @@ static void a_segment_whole(void **state)
 {
     (void)state;
     pair_meet("x", "x");
-    for (unsigned i = 0; i < SEGMENTS; i++) {
-        open_one(i, rig.infos[i].id, "disk");
+    for (unsigned i = 0; i < DISK_SEGMENTS; i++) {
+        open_one(i, rig.disk.infos[i].id, "disk");
         wait_files(i + 1);
         assert_int_equal(rig.err, 0);
-        same_bytes(&rig.infos[i]);
+        same_bytes(&rig.disk.infos[i]);
     }
-    assert_int_equal(rig.fetches, SEGMENTS);
+    assert_int_equal(rig.fetches, DISK_SEGMENTS);
     assert_int_equal(pwrite(rig.fd, "x", 1, 0), -1);
 }
 
@@ -356,24 +302,24 @@ static void many_ask_for_one(void **state)
 {
     (void)state;
     pair_meet("x", "x");
-    for (unsigned i = 0; i < 30; i++) open_one(i, rig.infos[1].id, "disk");
+    for (unsigned i = 0; i < 30; i++) open_one(i, rig.disk.infos[1].id, "disk");
     wait_files(30);
     assert_int_equal(rig.err, 0);
     assert_int_equal(rig.fetches, 1);
-    open_one(31, rig.infos[1].id, "disk");
+    open_one(31, rig.disk.infos[1].id, "disk");
     wait_files(31);
     assert_int_equal(rig.fetches, 1);
-    same_bytes(&rig.infos[1]);
+    same_bytes(&rig.disk.infos[1]);
 }
 
 static void what_is_not_there(void **state)
 {
     (void)state;
     pair_meet("x", "x");
-    open_one(1, rig.infos[0].id + 1, "disk");
+    open_one(1, rig.disk.infos[0].id + 1, "disk");
     wait_files(1);
     assert_int_equal(rig.err, ENOENT);
-    open_one(2, rig.infos[0].id, "elsewhere");
+    open_one(2, rig.disk.infos[0].id, "elsewhere");
     wait_files(2);
     assert_int_equal(rig.err, ENOENT);
     open_one(3, 0, "disk");
@@ -388,13 +334,13 @@ static void damaged(void **state)
     int fd;
 
     (void)state;
-    snprintf(path, sizeof(path), "%s/" UID "/records/%s", rig.dir, rig.infos[2].path);
+    snprintf(path, sizeof(path), "%s/" UID "/records/%s", rig.disk.dir, rig.disk.infos[2].path);
     fd = open(path, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0);
-    assert_int_equal(pwrite(fd, "\xff\xff\xff\xff", 4, (off_t)rig.infos[2].bytes / 2), 4);
+    assert_int_equal(pwrite(fd, "\xff\xff\xff\xff", 4, (off_t)rig.disk.infos[2].bytes / 2), 4);
     fd_close(&fd);
     pair_meet("x", "x");
-    open_one(1, rig.infos[2].id, "disk");
+    open_one(1, rig.disk.infos[2].id, "disk");
     wait_files(1);
     assert_int_equal(rig.err, EBADMSG);
 }
@@ -403,14 +349,14 @@ static void httpd_dies(void **state)
 {
     (void)state;
     pair_meet("x", "x");
-    for (unsigned i = 0; i < SEGMENTS; i++) open_one(i, rig.infos[i].id, "disk");
+    for (unsigned i = 0; i < DISK_SEGMENTS; i++) open_one(i, rig.disk.infos[i].id, "disk");
     ask(MSG_AWAY_FIND, 0, INT64_MAX, 0);
     away_message(&rig.away, &(struct incoming){.type = MSG_AWAY_GONE});
     channel_free(rig.away.httpd);
     away_httpd(&rig.away, NULL);
     channel_free(rig.httpd);
     meet_httpd();
-    open_one(77, rig.infos[0].id, "disk");
+    open_one(77, rig.disk.infos[0].id, "disk");
     wait_files(1);
     assert_int_equal(rig.err, 0);
 }

@@ -3,13 +3,13 @@
 #include "courier/etcd.h"
 #include "courier/gateway.h"
 #include "tests/support/etcd_server.h"
+#include "tests/support/loop_wait.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 
-#define LONGEST_US (60 * US_PER_S)
-#define AGAIN_US   (50 * US_PER_MS)
+#define AGAIN_US (50 * US_PER_MS)
 
 /* What an answer, or a watch's line, was. */
 struct got {
@@ -25,36 +25,14 @@ static struct {
     struct loop *loop;
     struct etcd *etcd;
     struct got asked, watched;
-    struct loop_timer look, late;
-    bool (*until)(void);
-    bool is_late;
+    struct loop_timer again;
 } rig;
 
 /* --- the loop --- */
 
-static void look(struct loop_timer *t)
-{
-    (void)t;
-    if (rig.until()) loop_break(rig.loop);
-}
-
-static void late(struct loop_timer *t)
-{
-    (void)t;
-    rig.is_late = true;
-    loop_break(rig.loop);
-}
-
 static void wait_for(bool (*until)(void))
 {
-    rig.until = until;
-    rig.is_late = false;
-    loop_timer_every(rig.loop, &rig.look, US_PER_MS, look, NULL);
-    loop_timer_set(rig.loop, &rig.late, LONGEST_US, late, NULL);
-    loop_run(rig.loop);
-    loop_timer_stop(&rig.look);
-    loop_timer_stop(&rig.late);
-    assert_false(rig.is_late);
+    loop_wait(rig.loop, until);
 }
 
 /* --- questions --- */
@@ -131,6 +109,12 @@ static const struct got *claim(const char *key, uint64_t lease)
     return ask("/v3/kv/txn", &b);
 }
 
+static void waited(struct loop_timer *t)
+{
+    (void)t;
+    loop_break(rig.loop);
+}
+
 /* etcd takes a moment to come. */
 static void until_there(void)
 {
@@ -139,8 +123,7 @@ static void until_there(void)
 
         if (g->err == 0 && !g->answer.failed) return;
         rig.asked = (struct got){0};
-        rig.until = answered;
-        loop_timer_set(rig.loop, &rig.late, AGAIN_US, late, NULL);
+        loop_timer_set(rig.loop, &rig.again, AGAIN_US, waited, NULL);
         loop_run(rig.loop);
     }
 }

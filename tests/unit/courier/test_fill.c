@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "courier/fill.h"
 #include "courier/serve.h"
+#include "tests/support/courier_disk.h"
 #include "tests/support/courier_pair.h"
 #include "tests/support/segments.h"
 #include "tests/support/tool.h"
@@ -18,16 +19,12 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define UID      "cam-1"
-#define T0       (1700000000 * US_PER_S)
-#define SEGMENTS 5
-#define SECONDS  4
+#define UID "cam-1"
 
 static struct {
-    char dir[64], index_dir[128], own_dir[128];
-    struct index *ix, *own;
-    int records;
-    struct seg_info infos[SEGMENTS];
+    char own_dir[128];
+    struct index *own;
+    struct courier_disk disk;
     struct shelves theirs, ours;
     struct serve serve;
     struct fill *fill;
@@ -87,7 +84,7 @@ static void same_bytes(void)
     uint8_t *there, *here = mem_new(rig.open.bytes);
     size_t n;
 
-    assert_int_equal(fd_read_file(rig.records, rig.open.path, 64u << 20, &there, &n), 0);
+    assert_int_equal(fd_read_file(rig.disk.records, rig.open.path, 64u << 20, &there, &n), 0);
     assert_int_equal(n, rig.open.bytes);
     assert_int_equal(pread(rig.fd, here, n, 0), (ssize_t)n);
     assert_memory_equal(here, there, n);
@@ -172,55 +169,10 @@ static void meet_keeper(void)
     fill_keeper(rig.fill, rig.courier);
 }
 
-/* --- the archives --- */
-
-static void make_archive(void)
-{
-    const struct seg_info *list[SEGMENTS];
-    char path[160];
-
-    snprintf(rig.dir, sizeof(rig.dir), "/tmp/test_fill.XXXXXX");
-    assert_non_null(mkdtemp(rig.dir));
-    snprintf(path, sizeof(path), "%s/" UID, rig.dir);
-    assert_int_equal(mkdir(path, 0755), 0);
-    snprintf(path, sizeof(path), "%s/" UID "/records", rig.dir);
-    assert_int_equal(mkdir(path, 0755), 0);
-    rig.records = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    snprintf(rig.index_dir, sizeof(rig.index_dir), "%s/.index", rig.dir);
-    assert_int_equal(mkdir(rig.index_dir, 0755), 0);
-    assert_int_equal(index_open(rig.index_dir, &rig.ix), 0);
-    for (size_t i = 0; i < SEGMENTS; i++) {
-        /* the last one behind a gap */
-        segments_make(rig.records, UID, T0 + (usec_t)(i + (i == SEGMENTS - 1 ? 10 : 0)) * SECONDS * US_PER_S,
-            SECONDS, &rig.infos[i]);
-        list[i] = &rig.infos[i];
-    }
-    assert_int_equal(index_put(rig.ix, list, SEGMENTS), 0);
-}
-
 static void on_suspect(void *arg, const char *name)
 {
     (void)arg;
     (void)name;
-}
-
-static void tell_shelf(struct shelves *s, const char *path, const char *index_dir)
-{
-    void (*const tell[])(struct shelves *, const struct packed *) = {shelves_storage, shelves_index};
-    const char *paths[] = {path, index_dir};
-
-    for (size_t i = 0; i < ARRAY_N(tell); i++) {
-        struct buf b;
-        struct packer p = pair_pack(&b, 2);
-        struct unpack *u;
-
-        pack_kv_text(&p, "name", "disk");
-        pack_kv_text(&p, "path", paths[i]);
-        u = pair_unpack(&b);
-        tell[i](s, unpack_root(u));
-        unpack_done(u);
-        buf_done(&b);
-    }
 }
 
 static void tell_stream(void)
@@ -247,14 +199,14 @@ static int set_up(void **state)
     memset(&rig, 0, sizeof(rig));
     rig.fd = -1;
     pair_start(&nodes_ops, NULL, NULL);
-    make_archive();
-    snprintf(rig.own_dir, sizeof(rig.own_dir), "%s/own", rig.dir);
+    courier_disk_make(&rig.disk);
+    snprintf(rig.own_dir, sizeof(rig.own_dir), "%s/own", rig.disk.dir);
     assert_int_equal(mkdir(rig.own_dir, 0755), 0);
     assert_int_equal(index_open(rig.own_dir, &rig.own), 0);
     shelves_init(&rig.theirs, pair.loop, on_suspect, NULL);
     shelves_init(&rig.ours, pair.loop, on_suspect, NULL);
-    tell_shelf(&rig.theirs, rig.dir, rig.index_dir);
-    tell_shelf(&rig.ours, rig.own_dir, rig.own_dir);
+    courier_disk_tell(&rig.theirs, rig.disk.dir, rig.disk.index_dir);
+    courier_disk_tell(&rig.ours, rig.own_dir, rig.own_dir);
     serve_init(&rig.serve, pair.loop, &rig.theirs);
     rig.fill = fill_new(pair.loop, pair.a, &rig.ours);
     tell_stream();
@@ -283,10 +235,8 @@ static int tear_down(void **state)
     shelves_done(&rig.theirs);
     pair_stop();
     fd_close(&rig.fd);
-    fd_close(&rig.records);
     index_close(rig.own);
-    index_close(rig.ix);
-    tool_rmdir(rig.dir);
+    courier_disk_done(&rig.disk);
     return 0;
 }
 
@@ -294,12 +244,12 @@ static int tear_down(void **state)
 
 static bool all_stored(void)
 {
-    return rig.n_stored == SEGMENTS;
+    return rig.n_stored == DISK_SEGMENTS;
 }
 
 static bool all_known(void)
 {
-    return rig.known_us >= rig.infos[SEGMENTS - 1].end_us;
+    return rig.known_us >= rig.disk.infos[DISK_SEGMENTS - 1].end_us;
 }
 
 static void all_of_it_the_newest_first(void **state)
@@ -309,13 +259,13 @@ static void all_of_it_the_newest_first(void **state)
     (void)state;
     pair_meet("x", "x");
     pair_wait(all_stored);
-    assert_int_equal(rig.n_opened, SEGMENTS);
-    assert_int_equal(rig.order[0], rig.infos[SEGMENTS - 1].id); /* behind the gap */
-    for (size_t i = 2; i < SEGMENTS; i++) assert_true(rig.order[i] < rig.order[i - 1]);
+    assert_int_equal(rig.n_opened, DISK_SEGMENTS);
+    assert_int_equal(rig.order[0], rig.disk.infos[DISK_SEGMENTS - 1].id); /* behind the gap */
+    for (size_t i = 2; i < DISK_SEGMENTS; i++) assert_true(rig.order[i] < rig.order[i - 1]);
     pair_wait(all_known); /* another round finds nothing */
-    assert_int_equal(rig.n_opened, SEGMENTS);
+    assert_int_equal(rig.n_opened, DISK_SEGMENTS);
     n = fill_counts(rig.fill, pair_of_a());
-    assert_int_equal(n->filled, SEGMENTS);
+    assert_int_equal(n->filled, DISK_SEGMENTS);
     assert_int_equal(n->left, 0);
     assert_int_equal(n->failed, 0);
 }
@@ -339,7 +289,7 @@ static bool all_refused(void)
 {
     const struct fill_counts *n = fill_counts(rig.fill, pair_of_a());
 
-    return n->failed == SEGMENTS && n->left == 0;
+    return n->failed == DISK_SEGMENTS && n->left == 0;
 }
 
 /* What there is no room for is not asked for again and again: another round leaves it. */
@@ -352,7 +302,7 @@ static void no_room(void **state)
     rig.known_us = 0;
     tell_stream(); /* a round at once */
     while (rig.known_us == 0) pair_wait(at_rest);
-    assert_int_equal(rig.n_opened, SEGMENTS);
+    assert_int_equal(rig.n_opened, DISK_SEGMENTS);
 }
 
 static void hold(uint16_t node)

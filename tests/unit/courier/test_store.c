@@ -3,12 +3,11 @@
 #include "common/base/mem.h"
 #include "courier/store.h"
 #include "tests/support/etcd_server.h"
+#include "tests/support/loop_wait.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
-
-#define LONGEST_US (60 * US_PER_S)
 
 struct side {
     struct store store;
@@ -25,9 +24,6 @@ static struct {
     struct etcd *hand; /* of the test itself */
     unsigned answers;
     int hand_err;
-    struct loop_timer look, late;
-    bool (*until)(void);
-    bool is_late;
 } rig;
 
 /* --- what is said --- */
@@ -81,29 +77,9 @@ static const struct store_ops ops = {on_begin, on_row, on_ready, on_held, on_own
 
 /* --- the loop --- */
 
-static void look(struct loop_timer *t)
-{
-    (void)t;
-    if (rig.until()) loop_break(rig.loop);
-}
-
-static void late(struct loop_timer *t)
-{
-    (void)t;
-    rig.is_late = true;
-    loop_break(rig.loop);
-}
-
 static void wait_for(bool (*until)(void))
 {
-    rig.until = until;
-    rig.is_late = false;
-    loop_timer_every(rig.loop, &rig.look, US_PER_MS, look, NULL);
-    loop_timer_set(rig.loop, &rig.late, LONGEST_US, late, NULL);
-    loop_run(rig.loop);
-    loop_timer_stop(&rig.look);
-    loop_timer_stop(&rig.late);
-    assert_false(rig.is_late);
+    loop_wait(rig.loop, until);
 }
 
 /* --- the hand --- */
