@@ -140,8 +140,8 @@ static bool is_served(const struct place *p, const struct place_here *h, size_t 
     return false;
 }
 
-/* Those before us that could take it each have a turn; a drained node is behind all others, and one that would
- * have to delete what is to stay behind all other backups, in their order. */
+/* Those before us that could take it each have a turn; a drained node is behind all others, and one that
+ * would have to delete what is to stay behind all other backups, in their order. */
 static usec_t turns_us(const struct place *p, const struct place_here *h)
 {
     bool last = h->draining || h->tight;
