@@ -5,6 +5,7 @@ import { attempt, confirm, toast } from './frame.js';
 import { t } from './text.js';
 
 const AT_ONCE = 6;
+const CHANGED_AT_ONCE = 1000; /* streams that one PUT /streams takes (lua/modules/api/v3/edits.lua) */
 const PATIENCE_MS = 120000; /* with a server that takes so many calls a second and no more (api-rate) */
 
 const pauseFor = (seconds) => new Promise((go) => setTimeout(go, seconds * 1000));
@@ -36,12 +37,32 @@ async function each(uids, run) {
   return done;
 }
 
-const undoRevision = (revision) => () => post(`/revisions/${encodeURIComponent(revision)}/undo`);
+const undoRevision = (revision) => post(`/revisions/${encodeURIComponent(revision)}/undo`);
 
-/* One call, all or nothing; it is a revision, which can be undone. */
+/* As many as one call takes are all done or none, and are a revision; the newest is undone first. What a refused call and
+ * those behind it would have changed stays as it is. */
 async function change(uids, item, text) {
-  const said = await attempt(() => put('/streams', { items: uids.map((uid) => ({ uid, ...item })) }));
-  if (said) toast(t(text, { n: uids.length }), said.revision ? { undo: undoRevision(said.revision) } : {});
+  const revisions = [];
+  let done = 0;
+  let refusal = null;
+  while (done < uids.length && !refusal) {
+    const some = uids.slice(done, done + CHANGED_AT_ONCE);
+    try {
+      const { revision } = await put('/streams', { items: some.map((uid) => ({ uid, ...item })) });
+      if (revision) revisions.unshift(revision);
+      done += some.length;
+    } catch (e) {
+      refusal = e;
+    }
+  }
+  const undo = async () => {
+    while (revisions.length > 0) {
+      await undoRevision(revisions[0]);
+      revisions.shift();
+    }
+  };
+  if (done > 0) toast(t(text, { n: done }), revisions.length > 0 ? { undo } : {});
+  if (refusal) toast(done > 0 ? t('bulk.part', { n: uids.length - done, why: refusal.message }) : refusal.message, { kind: 'bad' });
 }
 
 export async function restart(uids) {

@@ -8,10 +8,10 @@ import { t } from './text.js';
 
 const sections = [
   { name: 'overview', right: 'operate', load: () => import('./server_overview.js') },
-  { name: 'cluster', right: 'operate', load: () => import('./server_cluster.js') },
+  { name: 'cluster', right: 'whole', load: () => import('./server_cluster.js') },
   { name: 'sessions', right: 'operate', load: () => import('./server_sessions.js') },
   { name: 'changes', right: 'configure', load: () => import('./server_changes.js') },
-  { name: 'log', right: 'operate', load: () => import('./server_log.js') },
+  { name: 'log', right: 'whole', load: () => import('./server_log.js') },
   { name: 'settings', right: 'server', load: () => import('./server_settings.js') },
   { name: 'users', right: 'server', load: () => import('./server_users.js') },
   { name: 'tokens', right: 'operate', load: () => import('./server_tokens.js') },

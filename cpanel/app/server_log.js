@@ -6,7 +6,7 @@ import { toast } from './frame.js';
 import { loaded } from './table.js';
 import { compare, t, word } from './text.js';
 
-const PROCESSES = ['master', 'httpd', 'keeper', 'connector'];
+const PROCESSES = ['master', 'httpd', 'keeper', 'connector', 'courier'];
 const LEVELS = ['', 'warn', 'error'];
 const FOLLOW_MS = 1500; /* behind a notice of the feed the newest lines are asked for */
 

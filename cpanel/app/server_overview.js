@@ -4,6 +4,7 @@ import { el, icon, mark, say } from './dom.js';
 import * as feed from './feed.js';
 import { plotOf } from './plot.js';
 import { counts } from './fleet_view.js';
+import { may, me } from './session.js';
 import { nodesOf, nodeTone } from './server_cluster.js';
 import { bits, bytes, duration, fullText, number, percent, shortText, t, word } from './text.js';
 
@@ -157,7 +158,12 @@ function meterBar(part) {
   return bar;
 }
 
+/* The feed tells of the server only whoever sees every camera: nothing is shown that would stand still. */
 export function show(root) {
+  if (!may('whole')) {
+    root.append(el('p.notice', {}, t('server.held', { cameras: me.cameras.join(', ') })));
+    return null;
+  }
   const overview = new Overview(root);
   return () => overview.close();
 }

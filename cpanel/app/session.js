@@ -1,11 +1,14 @@
-/* Who is signed in, and what they may. Roles: guest and user look, admin operates cameras, root the server too. */
+/* Who is signed in, and what they may (as lua/modules/api/v3/rights.lua). Roles: guest and user look, admin operates cameras,
+ * root the server too. What tells of every camera (whole) and the server are for nobody who is held to some cameras. */
 import { get, post, remove, setCsrf } from './api.js';
 
 export let me = null;
 
-const RIGHTS = { guest: ['view'], user: ['view', 'archive'], admin: ['view', 'archive', 'operate', 'configure'], root: ['view', 'archive', 'operate', 'configure', 'server'] };
+const OPERATOR = ['view', 'archive', 'operate', 'configure'];
+const RIGHTS = { guest: ['view'], user: ['view', 'archive'], admin: [...OPERATOR, 'whole'], root: [...OPERATOR, 'whole', 'server'] };
+const UNHELD = ['whole', 'server'];
 
-export const may = (right) => Boolean(me && (RIGHTS[me.role] ?? []).includes(right));
+export const may = (right) => Boolean(me && (RIGHTS[me.role] ?? []).includes(right) && !(me.cameras && UNHELD.includes(right)));
 
 function take(said) {
   me = said;

@@ -9,6 +9,7 @@ from server import MediaServer
 from tools import free_port, wait_for
 
 USERS = {"root": "root:a-root-password", "admin": "ops:an-ops-password", "user": "eve:an-eve-password", "guest": "gus:a-gus-password"}
+HELD = {"held-admin": "una:an-una-password", "held-root": "ruth:a-ruth-password"}  # to the cameras gate*
 EVIL = '<img src=x onerror="window.evil=1"><script>window.evil=1</script>'
 
 
@@ -34,7 +35,8 @@ def panel_site(**kw):
         }
         sections = {
             "server": {"node-id": 1, "cluster-enable": "true", "cluster-key": "0123456789abcdef" * 4, "cluster-port": free_port(), "cluster-warming-up": "1s"},
-            "nodes": {"include": "media-server.nodes"}, "server/module/users": USERS, "server/stream": {"auth-secret": "a-secret-of-the-tests"},
+            "nodes": {"include": "media-server.nodes"}, "server/module/users": USERS, "server/module/accounts": {"una": "admin:an-una-password", "ruth": "root:a-ruth-password"}, "server/module/cameras": {"una": "gate*", "ruth": "gate*"},
+            "server/stream": {"auth-secret": "a-secret-of-the-tests"},
         }
         server = MediaServer(streams, record=True, sections=sections, start=False, **kw)
         (server.path / "media-server.nodes").write_text("1 = 127.0.0.1\n2 = 127.0.0.9\n")
@@ -57,7 +59,7 @@ def cookie(server, role):
     """The cookie of a session of this role, for the browser. The form is test_signing_in_and_out's."""
     key = (server.path, role)
     if key not in signed_in:
-        name, password = USERS[role].split(":")
+        name, password = (USERS | HELD)[role].split(":")
         r = urllib.request.Request(f"http://127.0.0.1:{server.module_port}/api/v3/session", json.dumps({"user": name, "password": password}).encode(), {"Content-Type": "application/json"})
         with urllib.request.urlopen(r, timeout=20) as answer:
             signed_in[key] = answer.headers["Set-Cookie"].split(";")[0].split("=", 1)

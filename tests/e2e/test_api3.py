@@ -331,6 +331,7 @@ def test_server(site):
     assert a.call("server/history")["columns"][0] == "at" and len(a.call("server/history")["items"]) >= 1
     assert any("ready" in line for line in a.call("logs")["items"]) and a.call("logs?process=keeper&limit=1")["items"]
     a.call("logs?process=cat", status=400)
+    assert a.call("logs?process=courier")["items"] == []  # nobody to talk to: it does not run
     keys = {(k["section"], k["key"]): k for k in a.call("config/keys")["items"]}
     assert keys["<uid>", "dvr-chunk"]["min"] == 10000000 and "words" in keys["<uid>", "stream-access"]
     assert a.call("cluster")["enabled"] is False and a.call("cluster/streams")["items"] == []

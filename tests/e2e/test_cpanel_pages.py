@@ -213,6 +213,41 @@ def test_roles(site):
     assert "Settings" not in got[1] and "Log" in got[1]
 
 
+@pytest.mark.parametrize("role, offered", [("held-admin", "Overview Viewers Changes Tokens"), ("held-root", "Overview Viewers Changes Tokens")])
+def test_held_to_some_cameras(site, role, offered):
+    """Nothing is offered that is refused, nothing is shown that would stand still; what is offered opens."""
+    server, _ = site
+    names = offered.lower().replace("viewers", "sessions").split()
+    pages = [step for name in names[1:] for step in ({"visit": f"/cpanel/server/{name}"}, {"count": ".server-body .table, .server-body .table-none", "is": 1})]
+    got = panel(server, "/server/log", {"text": ".server-body .notice", "has": "held to some of them: gate*"}, {"eval": "document.querySelector('.server-tabs').innerText.split(/\\s+/).join(' ')"},
+                {"eval": "document.querySelectorAll('.tiles, .disks, .plots, pre').length"}, {"axe": True}, *pages, {"visit": "/cpanel"}, {"count": ".rows .row", "is": 2}, role=role)
+    assert got[1] == offered and got[2] == 0 and got[3] == []
+
+
+# The server is not asked: what the page sends it, and answers of its kind. The third of the calls is refused.
+RECORDED = """window.sent = [];
+window.fetch = async (url, what) => {
+  const body = what?.body ? JSON.parse(what.body) : null;
+  window.sent.push([String(url).split('/api/v3')[1], body?.items?.length ?? 0, body?.items?.[0]?.uid]);
+  const refused = body?.items?.[0]?.uid === 'refused';
+  return new Response(JSON.stringify(refused ? { code: 'locked', detail: 'It is locked.' } : { revision: String(window.sent.length) }), { status: refused ? 409 : 200, headers: { 'Content-Type': 'application/json' } });
+};"""
+
+
+def test_more_cameras_than_one_call_takes(site):
+    """They go in pieces, each a revision; all are taken back, the newest first. What is refused ends it, and what went through can be taken back."""
+    server, _ = site
+    run = "import('/cpanel/app/fleet_actions.js').then((m) => m.enable(Array.from({ length: 2500 }, (_, i) => %s), true)).then(() => window.sent)"
+    got = panel(
+        server, "", {"count": ".rows .row", "is": 8}, {"eval": RECORDED}, {"eval": run % "`c${i}`"}, {"text": ".toast", "has": "2,500 cameras enabled"}, {"click": ".toast >> text=Undo"}, {"text": ".toast:last-child", "has": "Undone"}, {"eval": "window.sent.slice(3).map((s) => s[0])"},
+        {"visit": "/cpanel"}, {"count": ".rows .row", "is": 8}, {"eval": RECORDED}, {"eval": run % "i === 1000 ? 'refused' : `c${i}`"}, {"text": ".toast:last-child", "has": "1,500 cameras refused: It is locked."}, {"text": ".toast:first-child", "has": "1,000 cameras enabled"},
+        {"click": ".toast >> text=Undo"}, {"text": ".toast:last-child", "has": "Undone"}, {"eval": "window.sent.slice(2).map((s) => s[0])"},
+    )
+    assert got[2] == [["/streams", 1000, "c0"], ["/streams", 1000, "c1000"], ["/streams", 500, "c2000"]]
+    assert got[6] == ["/revisions/3/undo", "/revisions/2/undo", "/revisions/1/undo"]
+    assert [s[1] for s in got[10]] == [1000, 1000] and got[15] == ["/revisions/1/undo"]
+
+
 # Every page, and what is there once it is drawn.
 PAGES = {
     "": ".rows .row", "/camera/gate": ".side dl", "/wall": ".tile", "/server": ".disks .card", "/server/cluster": ".table a", "/server/sessions": ".table-none, .table", "/server/changes": ".table-none, .table",

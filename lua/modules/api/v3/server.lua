@@ -55,7 +55,7 @@ local function storages()
     return http.answer(200, { items = items })
 end
 
-local PROCESSES = { master = true, httpd = true, keeper = true, connector = true }
+local PROCESSES = { master = true, httpd = true, keeper = true, connector = true, courier = true }
 
 -- They name every camera: an account that is held to some has those of its streams.
 local function logs(request)
@@ -65,7 +65,7 @@ local function logs(request)
         return http.problem(403, "forbidden", "Your account is for some cameras: GET /api/v3/streams/{uid}/logs is theirs.")
     end
     local process = args.process or "master"
-    if not PROCESSES[process] then return select(2, http.bad_argument("process", "process: master, httpd, keeper or connector.")) end
+    if not PROCESSES[process] then return select(2, http.bad_argument("process", "process: master, httpd, keeper, connector or courier.")) end
     local rows, busy
     if process == "master" then
         rows, busy = http.server("logs")
