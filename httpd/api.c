@@ -19,14 +19,26 @@ struct call {
 
 /* --- what the script is told --- */
 
-/* Behind a proxy on this machine every request comes from it: one that was passed on is not local. */
+/* The Host of somebody on this machine who means this machine: no name that others could point here. */
+static bool names_loopback(struct span host)
+{
+    bool bracket = host.n > 0 && host.p[0] == '[';
+    struct span rest = bracket ? span_from(host, 1) : host;
+    struct addr a;
+
+    span_split(&rest, bracket ? ']' : ':', &host);
+    return span_ieq(host, SPAN_LIT("localhost")) || (addr_parse(host, &a) && addr_is_loopback(&a));
+}
+
+/* Behind a proxy on this machine every request comes from it: one that was passed on is not local. Nor is
+ * what a page of another site makes a browser on this machine send. */
 static bool is_local(const struct http *h, const struct addr *peer)
 {
     static const char *const passed_on[] = {"Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"};
 
     for (size_t i = 0; i < ARRAY_N(passed_on); i++)
         if (head_get(&h->ask->req.head, passed_on[i]).p) return false;
-    return addr_is_loopback(peer);
+    return !who_is_foreign(h) && names_loopback(h->ask->req.host) && addr_is_loopback(peer);
 }
 
 static void pack_query(struct packer *p, struct span query)

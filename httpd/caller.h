@@ -27,7 +27,9 @@ struct caller {
     char address[ADDR_TEXT_MAX];
     char id[CALLER_ID_DIGITS + 1]; /* of the sign-in (signins.h); "": none */
     int64_t until_s;               /* wall clock; 0: no end */
-    int64_t shown_until_s;         /* of a session: until then its password counts as just shown */
+    uint8_t token_id[TOKEN_ID_N]; /* of the token, and when it was made: what takes tokens back names these */
+    int64_t token_made_us;
+    int64_t shown_until_s; /* of a session: until then its password counts as just shown */
     struct camera_list cameras;
 };
 /* c NULL: nobody in particular, such as a script on its own account; it sees all. */

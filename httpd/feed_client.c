@@ -32,14 +32,24 @@ static void on_abort(struct http *h)
     client_free(c);
 }
 
-/* The account is signed out, or is for other streams now; the token's time is over. */
+static bool is_revoked(const struct http *h, const struct caller *c)
+{
+    struct token t = {.made_us = c->token_made_us};
+
+    memcpy(t.id, c->token_id, sizeof(t.id));
+    span_copy(span_of(c->name), t.user, sizeof(t.user));
+    return revoked_token(&h->hub->revoked, &t, SPAN_NONE);
+}
+
+/* The account is signed out, or is for other streams now; the token's time is over, or it was taken back. */
 static bool may_listen(struct http *h)
 {
     const struct caller *c = h->ask->caller;
     char csrf[CALLER_ID_DIGITS + 1];
     struct caller now;
 
-    if (c->id[0] == '\0') return c->until_s == 0 || clock_wall_us() / US_PER_S < c->until_s;
+    if (c->id[0] == '\0')
+        return (c->until_s == 0 || clock_wall_us() / US_PER_S < c->until_s) && !is_revoked(h, c);
     return signins_find(h->hub->server->signins, span_of(c->id), loop_now_us(h->hub->loop), &now, csrf) &&
         memcmp(&now.cameras, &c->cameras, sizeof(now.cameras)) == 0;
 }

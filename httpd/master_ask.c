@@ -166,12 +166,12 @@ static size_t words_n(struct span cmd, const struct packed *args)
     return n;
 }
 
-/* The master holds these to the caller's streams: what they are about stands in the body, or in a revision.
- */
+/* The master holds these to the caller's streams: what they are about stands in the body, in a revision,
+ * or is an export by its id. */
 static bool master_decides(struct span cmd)
 {
-    static const char *const names[] = {
-        "api edit", "api revisions", "api revision", "api undo", "api rollback", "config show"};
+    static const char *const names[] = {"api edit", "api revisions", "api revision", "api undo",
+        "api rollback", "config show", "api export end"};
 
     for (size_t i = 0; i < ARRAY_N(names); i++)
         if (span_is(cmd, names[i])) return true;

@@ -119,6 +119,33 @@ static void use(struct signins *s, struct signin *i, usec_t now_us)
     list_push(&s->all, &i->link);
 }
 
+static size_t count_of(const struct signins *s, const char *name)
+{
+    size_t n = 0;
+
+    LIST_EACH(&s->all, at) n += strcmp(LIST_ITEM(at, struct signin, link)->name, name) == 0;
+    return n;
+}
+
+/* The one that was not used for longest, of the account that has the most: nobody who signs in again and
+ * again pushes others out. */
+static void make_room(struct signins *s)
+{
+    struct signin *victim = NULL;
+    size_t most = 0, n;
+
+    LIST_EACH(&s->all, at)
+    {
+        struct signin *i = LIST_ITEM(at, struct signin, link);
+
+        n = count_of(s, i->name);
+        if (n <= most) continue;
+        most = n;
+        victim = i;
+    }
+    if (victim) drop(s, victim);
+}
+
 void signins_add(struct signins *s, const struct account *a, const char *id, usec_t now_us,
     char ret_id[CALLER_ID_DIGITS + 1])
 {
@@ -138,7 +165,7 @@ void signins_add(struct signins *s, const struct account *a, const char *id, use
     pthread_mutex_lock(&s->lock);
     before = find(s, span_of(i->id), now_us);
     if (before) drop(s, before);
-    while (s->n >= SIGNINS_MAX) drop(s, LIST_ITEM(s->all.next, struct signin, link));
+    while (s->n >= SIGNINS_MAX) make_room(s);
     s->n++;
     use(s, i, now_us);
     pthread_mutex_unlock(&s->lock);

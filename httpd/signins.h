@@ -1,7 +1,8 @@
 /* Who has signed in to API and panel: a random id in a cookie stands for an account until it is signed out,
  * not used for SIGNINS_IDLE_US, SIGNINS_MOST_US old, or the account is not what it was. A login by Basic is
- * kept in the same way, under a digest of it, so that its password is looked at once. Bounded: the one that
- * was not used for longest goes. Thread-safe. Tests: tests/unit/httpd/test_signins.c. */
+ * kept in the same way, under a digest of it, so that its password is looked at once. Bounded: of the account
+ * that has the most, the one that was not used for longest goes. Thread-safe. Tests:
+ * tests/unit/httpd/test_signins.c. */
 #ifndef HTTPD_SIGNINS_H
 #define HTTPD_SIGNINS_H
 

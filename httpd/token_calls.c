@@ -46,6 +46,20 @@ static const char *read_token(const struct packed *args, usec_t now_us, struct t
     return NULL;
 }
 
+static bool is_within(const struct camera_list *l, struct span pattern)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (token_pattern_covers(span_of(l->v[i]), pattern)) return true;
+    return l->n == 0;
+}
+
+/* Nobody opens to others what he may not see; a token without a stream opens all of them. */
+static bool may_give(const struct caller *c, const struct token *t)
+{
+    if (!c || c->cameras.n == 0) return true;
+    return t->n_streams > 0 && is_within(&c->cameras, span_of(t->streams[0]));
+}
+
 void token_mint_call(const struct lua_call *c, const struct packed *args)
 {
     char text[TOKEN_TEXT_MAX];
@@ -55,6 +69,7 @@ void token_mint_call(const struct lua_call *c, const struct packed *args)
     struct packer p;
     struct buf b;
 
+    if (!bad && !may_give(c->caller, &t)) bad = "foreign";
     if (bad) {
         lua_call_failed(c, bad);
         return;
@@ -108,13 +123,6 @@ static void ask_master(const struct lua_call *c, const char *cmd, const struct w
     if (ok) return;
     lua_call_failed(c, "busy");
     mem_free(own);
-}
-
-static bool is_within(const struct camera_list *l, struct span pattern)
-{
-    for (size_t i = 0; i < l->n; i++)
-        if (token_pattern_covers(span_of(l->v[i]), pattern)) return true;
-    return l->n == 0;
 }
 
 /* Streams with commas, "*": all. NULL, or the word. */

@@ -103,6 +103,8 @@ static enum who by_token(struct http *h, const struct addr *peer, struct caller 
     c->role = "root";
     c->by = "token";
     snprintf(c->name, sizeof(c->name), "%s", t.user);
+    memcpy(c->token_id, t.id, sizeof(c->token_id));
+    c->token_made_us = t.made_us;
     if (token_is_for_all(&t)) return WHO_IS;
     memcpy(c->cameras.v, t.streams, sizeof(c->cameras.v));
     c->cameras.n = t.n_streams;

@@ -90,7 +90,7 @@ static int run_end(struct session *s)
 {
     struct export_row *r = exports_find(&s->m->exports, span_of(s->args[0]));
 
-    if (!r) return refuse(s, CTL_NOT_FOUND, "there is no such export");
+    if (!r || !control_sees(s, r->uid)) return refuse(s, CTL_NOT_FOUND, "there is no such export");
     exports_end(s->m, r);
     return CTL_OK;
 }

@@ -160,7 +160,10 @@ const char *control_by(const struct session *s, char dst[static CONTROL_BY_MAX])
     int pid;
 
     (void)channel_peer(s->ch, &pid, &uid);
-    snprintf(dst, CONTROL_BY_MAX, s->api ? "api" : "msctl, user %u", uid);
+    if (s->api && s->audit.who[0])
+        span_copy(span_sub(span_of(s->audit.who), 0, CONTROL_BY_MAX - 1), dst, CONTROL_BY_MAX);
+    else
+        snprintf(dst, CONTROL_BY_MAX, s->api ? "api" : "msctl, user %u", uid);
     return dst;
 }
 

@@ -42,7 +42,7 @@ def raw(server, *pieces):
 
 
 def post(fields, path="/api/x"):
-    return f"POST {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n{fields}\r\n\r\n".encode()
+    return f"POST {path} HTTP/1.1\r\n{'' if 'Host: ' in fields else 'Host: localhost:8080' + chr(13) + chr(10)}Connection: close\r\n{fields}\r\n\r\n".encode()
 
 
 def echoed(answer):
@@ -80,6 +80,13 @@ def test_who_asks(echo):
     assert echoed(raw(echo, post("Content-Length: 0")))[5:] == [True, "127.0.0.1"]
     for field in ("X-Forwarded-For: 10.0.0.1", "Forwarded: for=10.0.0.1", "Via: 1.1 proxy", "X-Real-IP: 10.0.0.1"):
         assert echoed(raw(echo, post(f"{field}\r\nContent-Length: 0")))[5] is False
+    for host in ("evil.example", "evil.example:8080", "localhost.evil.example", "10.0.0.1", "[fe80::1]:80"):  # a name that points here
+        assert echoed(raw(echo, post(f"Host: {host}\r\nContent-Length: 0")))[5] is False
+    for host in ("127.0.0.1:8080", "[::1]:8080", "[::1]", "LOCALHOST"):
+        assert echoed(raw(echo, post(f"Host: {host}\r\nContent-Length: 0")))[5] is True
+    for field, local in (("Origin: http://evil.example", False), ("Origin: null", False), ("Sec-Fetch-Site: cross-site", False), ("Sec-Fetch-Site: same-site", False),
+                         ("Origin: http://localhost:3000", False), ("Origin: http://localhost:8080", True), ("Sec-Fetch-Site: none", True)):
+        assert echoed(raw(echo, post(f"{field}\r\nContent-Length: 0")))[5] is local
     assert echo.get("api/x", status=None).status == 404  # not on the viewers' listener
 
 

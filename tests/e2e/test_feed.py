@@ -51,7 +51,7 @@ class Events:
 @pytest.fixture
 def site(server):
     s = server({"yard": {"stream-url": "rtsp://127.0.0.1:9/yard", "stream-name": "Yard"}, "hall": {"stream-url": "rtsp://127.0.0.1:9/hall"}},
-               sections={"server/module/users": {"root": "boss:secret", "user": "anna:secret"}, "server/module/cameras": {"anna": "yard"}})
+               sections={"server/stream": {"auth-secret": '"a secret of this test"'}, "server/module/users": {"root": "boss:secret", "user": "anna:secret"}, "server/module/cameras": {"anna": "yard"}})
     wait_for("it is there", lambda: Client(s).ask("GET", "/api/v3/session")[0].status == 401)
     boss, anna = Client(s), Client(s)
     boss.sign_in("boss", "secret")
@@ -127,6 +127,20 @@ def test_it_ends_with_the_sign_in(site):
     s.reload()
     while e.next():
         pass
+
+
+def test_it_ends_with_the_token(site):
+    s, boss, _ = site
+    made, other = (s.rows("token", "create", "*", "--ops", "api", "--user", u)[0] for u in ("script", "other"))
+    e, on = (Events(s, "", {"Authorization": t["token"]}) for t in (made, other))
+    assert e.status == on.status == 200
+    e.until("streams")
+    s.msctl("token", "revoke", f"id={made['id']}")
+    while e.next():
+        pass
+    assert Events(s, "", {"Authorization": made["token"]}).status in (401, 403)
+    s.msctl("stream", "set", "yard", "stream-name=Still here")
+    on.until("streams", lambda d: rows(d).get("yard", {}).get("name") == "Still here")
 
 
 def test_one_that_does_not_read(site):

@@ -143,6 +143,36 @@ def test_tokens_of_others(site, who, things):
         assert who[name].call(f"tokens/{things['hidden']['token']}", "DELETE", status=404)["code"] == "no-token"
 
 
+def test_tokens_of_the_first_api(site, who):
+    """Nobody gives what he does not see: neither by a session nor by a token that is held to a camera."""
+    held = Person(site, {"Authorization": site.rows("token", "create", "yard", "--ops", "api", "--user", "script")[0]["token"]})
+
+    def mint(p, uid, status):
+        r, said = p.ask("POST", "/api/auth/token/access/", {"uid": uid, "user": "x", "duration": 60})
+        assert r.status == status, f"{uid}: {r.status} {said}"
+        return said
+
+    for p in (who["bert"], who["carl"], held):
+        for uid in ("*", "hidden", "h*", "y*", "yard*"):
+            mint(p, uid, 403)
+        token = mint(p, "yard", 200)
+        assert site.get(f"yard/index.m3u8?token={token}", status=None).status == 200
+        assert site.get(f"hidden/index.m3u8?token={token}", status=None).status == 403
+    for uid in ("*", "hidden"):
+        mint(who["dora"], uid, 200)
+
+
+def test_an_export_of_ones_own(site, who):
+    r = who["bert"].call("streams/yard/ranges")["items"][0]
+    made = who["bert"].call("exports", "POST", {"uid": "yard", "from": r["from"] + 1, "to": r["from"] + 2}, 201)
+    assert who["bert"].call(f"exports/{made['id']}")["by"] == "bert"
+    lock = who["bert"].call("streams/yard/locks", "POST", {"from": r["from"] + 1, "to": r["from"] + 2}, 201)
+    assert next(x for x in who["bert"].call("streams/yard/locks")["items"] if x["id"] == lock["id"])["by"] == "bert"
+    assert who["boss"].call("revisions")["items"][0]["by"] == "boss"
+    who["bert"].call(f"exports/{made['id']}", "DELETE", status=204)
+    who["bert"].call(f"exports/{made['id']}", status=404)
+
+
 def test_nobody(site):
     """Without a sign-in nothing answers but what says how to."""
     p = Person(site)

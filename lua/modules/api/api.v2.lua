@@ -37,6 +37,7 @@ local function mint(request, types, with)
     if not asked then return refusal end
     asked.duration = duration
     local token, why = ms.call("token.mint", asked)
+    if why == "foreign" then return fail(403, "uid: streams that this account does not see") end
     return token and answer(200, token) or fail(503, why)
 end
 

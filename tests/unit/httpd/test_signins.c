@@ -88,7 +88,7 @@ static void signed_out(void **state)
     assert_false(signins_end(s, span_of(id)));
 }
 
-/* A full table forgets whoever was away for longest. */
+/* A full table forgets, of the account that has the most, the one that was away for longest. */
 static void many(void **state)
 {
     char last[CALLER_ID_DIGITS + 1], second[CALLER_ID_DIGITS + 1];
@@ -101,6 +101,19 @@ static void many(void **state)
     assert_true(there(T0));
     assert_false(signins_find(s, span_of(second), T0, &c, csrf));
     assert_true(signins_find(s, span_of(last), T0, &c, csrf));
+}
+
+static void nobody_pushes_out_another(void **state)
+{
+    char other[CALLER_ID_DIGITS + 1], last[CALLER_ID_DIGITS + 1];
+
+    (void)state;
+    for (int i = 0; i < 2 * SIGNINS_MAX; i++) signins_add(s, &accounts.v[1], "", T0, last);
+    assert_true(there(T0)); /* anna's one, the oldest of all */
+    assert_true(signins_find(s, span_of(last), T0, &c, csrf));
+    for (int i = 0; i < 2 * SIGNINS_MAX; i++) signins_add(s, &accounts.v[0], "", T0, other);
+    assert_true(signins_find(s, span_of(last), T0, &c, csrf));
+    assert_true(signins_find(s, span_of(other), T0, &c, csrf));
 }
 
 static void basic(void **state)
@@ -177,6 +190,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(idle_and_old, setup, teardown),
         cmocka_unit_test_setup_teardown(signed_out, setup, teardown),
         cmocka_unit_test_setup_teardown(many, setup, teardown),
+        cmocka_unit_test_setup_teardown(nobody_pushes_out_another, setup, teardown),
         cmocka_unit_test_setup_teardown(basic, setup, teardown),
         cmocka_unit_test_setup_teardown(reloaded, setup, teardown),
     };
