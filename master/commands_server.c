@@ -72,7 +72,7 @@ static void pack_server(const struct master *m, struct packer *p)
     char host[256] = "";
 
     (void)gethostname(host, sizeof(host) - 1);
-    pack_map(p, 20);
+    pack_map(p, 22);
     pack_kv_text(p, "kind", "server");
     pack_kv_text(p, "version", m->version);
     pack_kv_text(p, "revision", m->revision);
@@ -84,6 +84,8 @@ static void pack_server(const struct master *m, struct packer *p)
     pack_kv_u64(p, "viewers", m->services.viewers);
     pack_kv_u64(p, "connections", m->services.connections);
     pack_kv_u64(p, "sent_bytes", m->services.bytes_out);
+    pack_kv_u64(p, "audit_last", m->audit.seq);
+    pack_kv_u64(p, "revision_last", m->revisions.last);
     pack_kv_bool(p, "cluster", m->conf->server.cluster_enable);
     pack_kv_i64(p, "cluster_id", m->conf->server.cluster_id);
     pack_kv_bool(p, "tls", m->conf->delivery.tls.enable);

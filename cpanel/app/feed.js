@@ -28,6 +28,17 @@ export function on(what, run) {
   bus.addEventListener(what, ear);
   return () => bus.removeEventListener(what, ear);
 }
+
+/* run() when that counter of the server's row is another than it was. Returns how to stop it. */
+export function onCount(name, run) {
+  let was = server?.server?.[name];
+  return on('server', (s) => {
+    const is = s.server?.[name];
+    if (is !== was) run();
+    was = is;
+  });
+}
+
 const tell = (what, said) => bus.dispatchEvent(new CustomEvent(what, { detail: said }));
 
 function setAlive(value) {

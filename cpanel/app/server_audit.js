@@ -1,6 +1,7 @@
 /* Who did what, as the master wrote it down. */
 import { get } from './api.js';
 import { el, iconButton } from './dom.js';
+import * as feed from './feed.js';
 import { loaded, table } from './table.js';
 import { fullText, t, word } from './text.js';
 
@@ -18,4 +19,5 @@ export function show(root) {
     ], items.filter((a) => JSON.stringify(a).toLowerCase().includes(text)), { none: t('audit.none') });
   }, { title: t('server.audit'), tools: [search, iconButton('restart', t('refresh'), () => card.load())] });
   root.append(card.element);
+  return feed.onCount('audit_last', () => card.load());
 }

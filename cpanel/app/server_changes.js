@@ -1,6 +1,7 @@
 /* Revisions of the configuration: who changed what, and the way back. */
 import { get, post } from './api.js';
 import { button, el } from './dom.js';
+import * as feed from './feed.js';
 import { attempt, confirm, dialog } from './frame.js';
 import { loaded, table } from './table.js';
 import { fullText, t, word } from './text.js';
@@ -27,4 +28,5 @@ export function show(root) {
     ], items, { none: t('changes.none') });
   }, { title: t('server.changes') });
   root.append(card.element);
+  return feed.onCount('revision_last', () => card.load());
 }

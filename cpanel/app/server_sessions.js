@@ -7,6 +7,8 @@ import { cameraPath } from './router.js';
 import { loaded, table } from './table.js';
 import { duration, t, word } from './text.js';
 
+const AGAIN_MS = 5000; /* without any change of the numbers that the feed tells */
+
 export function show(root) {
   const search = el('input', { type: 'search', placeholder: t('sessions.search'), 'aria-label': t('sessions.search'), oninput: () => card.load() });
   const list = async () => {
@@ -24,11 +26,16 @@ export function show(root) {
   };
   const card = loaded(list, { title: t('server.sessions'), tools: [search, iconButton('restart', t('refresh'), () => card.load())] });
   root.append(card.element);
-  let viewers = -1; /* the list follows the number of viewers, which the feed tells */
-  const total = () => [...feed.streams.values()].reduce((n, s) => n + (s.viewers ?? 0), 0);
+  const counts = () => [...feed.streams.values()].filter((s) => s.viewers).map((s) => `${s.uid} ${s.viewers}`).join();
+  let was = counts();
+  let loadedAt = Date.now();
+  /* Whoever leaves as another comes changes no number: the list is asked for now and then, but for under somebody's keys. */
   return feed.on('streams', () => {
-    const n = total();
-    if (n !== viewers && viewers >= 0) card.load();
-    viewers = n;
+    const is = counts();
+    const used = document.activeElement !== search && card.element.contains(document.activeElement);
+    if (is === was && (document.hidden || used || Date.now() - loadedAt < AGAIN_MS)) return;
+    was = is;
+    loadedAt = Date.now();
+    card.load();
   });
 }

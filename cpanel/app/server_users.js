@@ -1,6 +1,7 @@
 /* Accounts: who they are, what they may, which cameras they are for. */
 import { get, put, remove } from './api.js';
 import { button, el, field, iconButton, select } from './dom.js';
+import * as feed from './feed.js';
 import { attempt, confirm, formDialog, toast } from './frame.js';
 import { menu } from './menu.js';
 import { newPassword, setPassword } from './passwords.js';
@@ -68,4 +69,5 @@ export function show(root) {
     ], items, { none: t('users.none') });
   }, { title: t('server.users'), tools: [button(t('users.add'), () => openForm(null, again), { kind: 'primary', icon: 'plus' })] });
   root.append(card.element);
+  return feed.onCount('audit_last', () => card.load());
 }

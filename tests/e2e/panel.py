@@ -31,7 +31,7 @@ def panel_site(**kw):
             "roof": {"stream-url": cam.url("more1"), "stream-name": "Roof", "stream-access": "private"},
             "garage": {"stream-url": cam.url("more2"), "stream-name": "Garage", "stream-enable": "on-demand"},
             "cellar": {"stream-url": "rtsp://admin:a-camera-password@127.0.0.1:9/x", "stream-name": "Cellar"},
-            "attic": {"stream-url": "rtsp://127.0.0.1:9/x", "stream-name": "Attic", "stream-enable": "false"},
+            "attic": {"stream-url": "rtsp://127.0.0.1:9/x", "stream-name": "Attic", "stream-enable": "false", "primary-node": 2, "secondary-node": 1},
         }
         sections = {
             "server": {"node-id": 1, "cluster-enable": "true", "cluster-key": "0123456789abcdef" * 4, "cluster-port": free_port(), "cluster-warming-up": "1s"},

@@ -13,6 +13,8 @@ import ws
 from chromium import usable
 from panel import EVIL, USERS, csrf, panel, panel_site
 from server import need_server
+from test_api import call
+from test_api3 import token_of
 from tools import wait_for
 
 pytestmark = [
@@ -270,6 +272,35 @@ def test_cluster(site):
     assert {"drain", "drain off"} <= {f"{r['what']} {r['on']}".strip() for r in server.rows("audit")}
     got = panel(server, "/server/cluster", {"text": ".server-body", "has": "this one"}, {"eval": "document.body.innerText.includes('Give its cameras away')"}, role="admin")
     assert got[1] is False
+
+
+def test_primary_and_secondary(site):
+    """As the first generation's API says it: by the order of a stream's nodes; whoever has none is recorded here."""
+    server, _ = site
+    token = token_of(server)
+    types = {s["uid"]: s["type"] for s in call(server, token, "streams/")}
+    assert types["attic"] == "secondary" and {t for uid, t in types.items() if uid != "attic"} == {"primary"}
+    assert [call(server, token, f"streams/{uid}/")["type"] for uid in ("gate", "attic", "yard")] == ["primary", "secondary", "primary"]
+
+
+def test_lists_follow_what_is_done(site):
+    """Audit, changes and users are loaded anew when somebody else has done something."""
+    server, _ = site
+    token = token_of(server)
+
+    def calls(path, method, body=None):
+        what = {"method": method, "body": json.dumps(body), "credentials": "omit", "headers": {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}}
+        return {"eval": f"fetch('/api/v3/{path}', {json.dumps(what if body else {**what, 'body': None})}).then((r) => r.ok)"}
+
+    rows = "document.querySelectorAll('.server-body tbody tr').length"
+    there, more = {"until": f"(window.had = {rows}) > 0", "ms": 15000}, {"until": f"{rows} > window.had", "ms": 15000}
+    zoe = {"role": "guest", "password": "a-guest-password", "cameras": ["yard"]}
+    got = panel(
+        server, "/server/changes", calls("streams/roof", "PATCH", {"stream-name": "Roof of the house"}), there, calls("streams/roof", "PATCH", {"stream-name": "Roof"}), more,
+        {"visit": "/cpanel/server/audit"}, there, calls("streams/roof/pause", "PUT", {"paused": False}), more,
+        {"visit": "/cpanel/server/users"}, there, calls("users/zoe", "PUT", zoe), {"count": "tr:has-text('zoe')", "is": 1, "ms": 15000}, calls("users/zoe", "DELETE"), {"count": "tr:has-text('zoe')", "is": 0, "ms": 15000},
+    )
+    assert [got[i] for i in (0, 2, 6, 10, 12)] == [True] * 5
 
 
 def test_settings(site):

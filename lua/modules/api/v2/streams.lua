@@ -17,11 +17,27 @@ local function ping_of(row)
     return row.ping > 0 and math.floor(row.ping * 1000 + 0.5) or ms.null
 end
 
+-- By uid, of a cluster: is this node not the first of those that are to record it? A node that works alone has none.
+local function secondaries()
+    local rows = http.server("server", "cluster streams")
+    local about = rows and http.server("server", "api server")
+    local out = {}
+    if not about then return out end
+    local own = tostring(about[1].node)
+    for _, row in ipairs(rows) do
+        out[row.uid] = row.nodes:find("%d") ~= nil and row.nodes:match("^[^,]*") ~= own
+    end
+    return out
+end
+
+local function type_of(uid, secondary) return secondary[uid] and "secondary" or "primary" end
+
 -- What is sent is what its live viewers are sent.
-local function in_list(row)
+local function in_list(row, secondary)
     local plays = row.state == "active" or row.state == "stale"
     return {
-        uid = row.uid, camera_uid = row.camera_uid, type = "primary", status = status_of(row), access = row.access, enabled = row.enabled,
+        uid = row.uid, camera_uid = row.camera_uid, type = type_of(row.uid, secondary), status = status_of(row),
+        access = row.access, enabled = row.enabled,
         track_video = row.tracks:find("video") ~= nil, track_audio = row.tracks:find("audio") ~= nil,
         dvr_enabled = row.dvr, dvr_paused = row.record == "paused",
         reconnect_attempt = plays and 0 or math.max(row.connects - row.reconnects, 0), reconnect_total = row.reconnects, reconnect_time = row.since,
@@ -32,8 +48,8 @@ end
 function M.list()
     local rows, wrong = http.server("server", "api streams")
     if not rows then return wrong end
-    local out = ms.array()
-    for i, row in ipairs(rows) do out[i] = in_list(row) end
+    local out, secondary = ms.array(), secondaries()
+    for i, row in ipairs(rows) do out[i] = in_list(row, secondary) end
     return answer(200, out)
 end
 
@@ -181,8 +197,9 @@ function M.get(_, uid)
         if r.kind == "sdp" then sdp = r.text end
     end
     return answer(200, {
-        uid = uid, camera_uid = row.camera_uid, stream_name = row.name, status = status_of(row), type = "primary", enabled = row.enabled,
-        access = row.access, whitelist = about[1].whitelist, entry = "stream", config = { file = about[1].file, source = "file" },
+        uid = uid, camera_uid = row.camera_uid, stream_name = row.name, status = status_of(row), type = type_of(uid, secondaries()),
+        enabled = row.enabled, access = row.access, whitelist = about[1].whitelist, entry = "stream",
+        config = { file = about[1].file, source = "file" },
         dvr = dvr(row, about[1], all), source = { url = row.source, ping = ping_of(row), sdp = sdp }, tracks = tracks(uid),
     })
 end
