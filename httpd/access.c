@@ -482,7 +482,7 @@ void access_release(struct access_hold *hold)
 
 bool access_window(const struct access_hold *hold, usec_t from_us, usec_t to_us)
 {
-    return !hold->session || inside(&hold->session->grant, from_us, to_us);
+    return access_held(hold) && (!hold->session || inside(&hold->session->grant, from_us, to_us));
 }
 
 void access_clip(const struct access_hold *hold, usec_t *from_us, usec_t *to_us)

@@ -11,7 +11,7 @@ static const struct conn_limits limits = {
     .stall_us = RTSP_STALL_US,
 };
 
-static void open_again(struct rtsp_conn *r);
+static void open_granted(struct rtsp_conn *r);
 
 /* --- timers --- */
 
@@ -62,7 +62,7 @@ static void look_again(struct rtsp_conn *r)
     if (r->server.busy == RTSP_PLAY)
         rtsp_play_start(r);
     else
-        open_again(r);
+        open_granted(r);
 }
 
 static void woken(struct rtsp_wait *w)
@@ -137,22 +137,31 @@ static void access_ended(struct access_hold *hold)
     conn_close(r->conn, 0);
 }
 
+/* It is allowed; live also once it was waited for. */
+static void open_granted(struct rtsp_conn *r)
+{
+    struct stream *s = rtsp_conn_stream(r);
+
+    if (!s)
+        rtsp_conn_opened(r, 404, NULL, NULL);
+    else if (r->open.target.dvr)
+        rtsp_open_dvr(r, s);
+    else
+        rtsp_open_live(r, s);
+}
+
 static void decided(struct access_ask *access)
 {
     struct rtsp_conn *r = CONTAINER(access, struct rtsp_ask, access)->conn;
     unsigned status = access->verdict.status;
-    struct stream *s = rtsp_conn_stream(r);
     char lines[ACCESS_CHALLENGE_MAX] = "";
     struct wr w = wr_of(lines, sizeof(lines));
 
     if (access->challenge) access_challenge(access, &w);
     wr_cstr(&w);
     forget_ask(r);
-    if (!s) status = 404;
-    if (status == 200 && r->open.target.dvr)
-        rtsp_open_dvr(r, s);
-    else if (status == 200)
-        rtsp_open_live(r, s);
+    if (status == 200)
+        open_granted(r);
     else
         rtsp_conn_opened(r, status, lines[0] ? lines : NULL, NULL);
 }
@@ -161,7 +170,6 @@ static void ask_access(struct rtsp_conn *r, struct stream *s)
 {
     struct access_ask *a;
 
-    access_release(&r->hold);
     forget_ask(r);
     r->hold.on_end = access_ended;
     r->ask = NEW(struct rtsp_ask);
@@ -195,15 +203,12 @@ static void open_stream(struct rtsp_conn *r)
         ask_access(r, s);
 }
 
-/* It was allowed to be opened, and is waited for. */
-static void open_again(struct rtsp_conn *r)
+/* What was open: here, on its own hub. */
+static void forget_open(struct rtsp_conn *r)
 {
-    struct stream *s = rtsp_conn_stream(r);
-
-    if (!s)
-        rtsp_conn_opened(r, 404, NULL, NULL);
-    else
-        rtsp_open_live(r, s);
+    access_release(&r->hold);
+    rtsp_dvr_free(r->dvr);
+    r->dvr = NULL;
 }
 
 /* --- to the stream's hub --- */
@@ -244,6 +249,12 @@ static void on_open(void *arg, const struct rtsp_open *o)
     bool here = hub_home(r->hub->server, o->target.uid) == r->hub;
 
     r->open = *o;
+    /* A session is what was granted, and goes on as that: its machine lets nothing else be asked for. */
+    if (r->server.state != RTSP_STATE_INIT) {
+        open_granted(r);
+        return;
+    }
+    forget_open(r);
     /* The POST of a tunnel is where the stream is that it named. */
     if (!route_uid_ok(o->target.uid) || (!here && r->way == TUNNEL_GET)) {
         rtsp_conn_opened(r, 404, NULL, NULL);
@@ -277,7 +288,7 @@ static void on_teardown(void *arg)
     struct rtsp_conn *r = arg;
 
     rtsp_play_close(r);
-    access_release(&r->hold);
+    forget_open(r);
 }
 
 static void on_done(void *arg)
@@ -347,9 +358,8 @@ static void on_close(struct conn *c, int err)
     list_remove(&r->wait.link);
     rtsp_tunnel_close(r);
     forget_ask(r);
-    access_release(&r->hold);
     rtsp_server_done(&r->server);
-    rtsp_dvr_free(r->dvr);
+    forget_open(r);
     list_remove(&r->link);
     r->hub->closed_bytes += conn_bytes_out(c);
     atomic_fetch_sub(&r->hub->server->conns, 1);

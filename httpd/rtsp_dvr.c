@@ -30,7 +30,7 @@ struct rtsp_dvr {
     bool no_rate, has_scale, ended;
     /* the job */
     struct job job;
-    bool out;
+    bool out, answering; /* answering: whoever hears it may say more at once, and free this */
     enum reel_state turned;
     size_t most, got;
     struct reel_frame batch[REEL_FRAMES];
@@ -99,13 +99,12 @@ static void fail_to_open(struct rtsp_dvr *d)
 
 static void opened(struct rtsp_dvr *d)
 {
-    struct describe say = {.pay = d->pay, .n = TRACK_MAX, .name = d->name};
+    struct describe say;
 
     turn_to(d, DVR_IDLE);
     loop_timer_stop(&d->patience);
     d->start_us = reel_start_us(d->reel);
-    say.start_us = d->start_us;
-    say.id = (uint64_t)d->start_us;
+    rtsp_dvr_describe(d, &say);
     d->ops->opened(d->arg, 200, &say);
 }
 
@@ -140,7 +139,9 @@ static void begin(struct rtsp_dvr *d)
     d->t0_us = loop_now_us(d->hub->loop);
     d->play0_us = f->play_us;
     d->reported_us = 0;
+    d->answering = true;
     d->ops->played(d->arg, 200, &p);
+    d->answering = false;
 }
 
 static void take_batch(struct rtsp_dvr *d)
@@ -186,7 +187,10 @@ static void done(struct job *j)
     d->ended = over;
     d->fetch_us = d->turned == REEL_WAIT ? loop_now_us(d->hub->loop) + WAIT_US : 0;
     if (d->state == DVR_STARTING) begin(d);
-    if (d->arg && d->state == DVR_PLAYING) pump(d);
+    if (!d->arg && !d->out)
+        free_now(d);
+    else if (d->arg && d->state == DVR_PLAYING)
+        pump(d);
 }
 
 static void go_later(struct loop_timer *t)
@@ -356,13 +360,19 @@ void rtsp_dvr_free(struct rtsp_dvr *d)
     loop_timer_stop(&d->timer);
     loop_timer_stop(&d->patience);
     d->arg = NULL;
-    if (!d->out) free_now(d);
+    if (!d->out && !d->answering) free_now(d);
 }
 
 void rtsp_dvr_open(struct rtsp_dvr *d)
 {
     d->way = (struct reel_way){.at_us = d->at_us, .scale_milli = 1000, .strict = d->at_us > 0};
     start(d, DVR_OPENING);
+}
+
+void rtsp_dvr_describe(const struct rtsp_dvr *d, struct describe *ret)
+{
+    *ret = (struct describe){
+        .pay = d->pay, .n = TRACK_MAX, .name = d->name, .start_us = d->start_us, .id = (uint64_t)d->start_us};
 }
 
 const char *rtsp_dvr_holder(const struct rtsp_dvr *d)

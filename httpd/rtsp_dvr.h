@@ -29,6 +29,8 @@ struct rtsp_dvr *rtsp_dvr_new(
     struct stream *s, usec_t at_us, int32_t scale_milli, const struct rtsp_dvr_ops *ops, void *arg);
 void rtsp_dvr_free(struct rtsp_dvr *d); /* NULL too; a job that is out is left behind */
 void rtsp_dvr_open(struct rtsp_dvr *d); /* answers opened, at once or later */
+/* Once it is opened: what it is; pay and name are its own. */
+void rtsp_dvr_describe(const struct rtsp_dvr *d, struct describe *ret);
 /* Once it is opened: the host of the node that has what is played first, if viewers are sent there; "". */
 const char *rtsp_dvr_holder(const struct rtsp_dvr *d);
 void rtsp_dvr_play(struct rtsp_dvr *d, const struct rtsp_play *p); /* answers played, the same */

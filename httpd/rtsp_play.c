@@ -266,10 +266,14 @@ static int32_t pace_of(struct span query)
 
 void rtsp_open_dvr(struct rtsp_conn *r, struct stream *s)
 {
+    struct describe d;
     usec_t at_us;
 
-    rtsp_dvr_free(r->dvr);
-    r->dvr = NULL;
+    if (r->dvr) { /* of the session; it may be playing */
+        rtsp_dvr_describe(r->dvr, &d);
+        rtsp_conn_opened(r, 200, NULL, &d);
+        return;
+    }
     if (!rtsp_dvr_time(r->open.target.query, &at_us)) {
         rtsp_conn_opened(r, 400, NULL, NULL);
         return;

@@ -468,11 +468,11 @@ static void send_description(struct rtsp_server *s, const struct head *h, const 
 
 static void take_description(struct rtsp_server *s, const struct head *h, const struct describe *d)
 {
-    bool replay = s->replay;
-
-    close_target(s);
-    s->replay = replay;
-    s->target = span_dup(h->target);
+    /* A session keeps its URL: the same may be described without its query. */
+    if (s->state == RTSP_STATE_INIT) {
+        mem_free(s->target);
+        s->target = span_dup(h->target);
+    }
     describe_kinds(d, s->kinds);
     for (size_t i = 0; i < d->n; i++) s->ssrc[i] = d->pay[i].ssrc;
 }
@@ -491,6 +491,7 @@ void rtsp_server_opened(struct rtsp_server *s, unsigned status, const char *fiel
         rtsp_answer_begin(s, &a, &h, status);
         if (fields) wr_text(&a.w, fields);
         rtsp_answer_send(s, &a);
+        if (s->state == RTSP_STATE_INIT) close_target(s); /* nor is what was open before it */
     } else {
         take_description(s, &h, d);
         if (m == RTSP_DESCRIBE)

@@ -1,6 +1,7 @@
 """Who may watch over RTSP, with the clients that people have: accounts by Digest, tokens, proxies, tunnels through the port of HTTP,
 limits, what is taken back; plain and TLS side by side; streams that are captured only while somebody watches."""
 import ctypes
+import json
 import shutil
 import socket
 import threading
@@ -15,6 +16,7 @@ from rtsp import Reader, Rtsp, Tunnel
 from rtsp import watch as rtsp_watch
 from server import MediaServer, need_server
 from test_tls import pair
+from test_rtsp_dvr import at as clock, replay, until_bye
 from tools import wait_for
 
 PROXY = b"\r\n\r\n\0\r\nQUIT\n"
@@ -269,6 +271,79 @@ def test_revoked(site, path, transport):
         assert not still.over.is_set()
     with Rtsp(url(site, f"{path}?token={made['token']}")) as c:
         assert c.request("DESCRIBE").status == 403
+
+
+@pytest.mark.parametrize("path", ["door", "dvr/door/"])
+def test_described_again_while_it_plays(site, path):
+    """A session is what was granted: described without its token it goes on, and ends with the token."""
+    made, other = token(site, "door"), token(site, "door")
+    with Rtsp(url(site, f"{path}?token={made['token']}"), timeout=15) as c:
+        c.play(0)
+        c.packets(5)
+        assert c.request("DESCRIBE", url(site, path)).status == 200
+        assert c.request("DESCRIBE", url(site, f"{path}?token={other['token']}")).status == 455
+        c.frames.clear()
+        c.packets(50)
+        ends = Reader(c.sock)
+        site.msctl("token", "revoke", f"id={made['id']}")
+        assert ends.over.wait(10 * tools.SLOW), "it still runs"
+
+
+def test_what_is_refused_is_not_open(site):
+    """Neither what a connection asked for nor what it was granted before."""
+    made = token(site, "door")
+    with Rtsp(url(site, f"door?token={made['token']}")) as c:
+        c.describe()
+        assert c.request("DESCRIBE", url(site)).status == 401
+        assert c.request("SETUP", url(site, "door/trackID=0"), {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}).status == 401
+
+
+def test_a_window_of_the_archive(site):
+    """A token for a stretch of time shows that, and a range beside it shows nothing, on one connection."""
+    status = f"door/recording_status.json?token={token(site, 'door')['token']}"
+    begin = wait_for("footage", lambda: (r := json.loads(site.text(status))[0]["ranges"]) and r[0]["duration"] >= 8 and r[0], timeout=40)["from"]
+    start, end, group = int(begin) + 3, int(begin) + 5, 2
+    made = token(site, "door", "--ops", "dvr", "--from", str(start), "--to", str(end))
+    with Rtsp(url(site, f"dvr/door/?token={made['token']}&timestamp={end}"), timeout=15) as c:
+        c.describe()
+        assert c.setup(0).status == 200
+        for since, shown in ((end - 0.1, True), (end + group + 0.1, False), (begin, False), (end - 0.1, True)):
+            headers = {"Range": f"clock={clock(since)}-", "Rate-Control": "no", "Require": "onvif-replay"}
+            assert c.request("PLAY", c.base, headers).status == 200
+            packets = until_bye(c)
+            assert bool(packets) == shown
+            assert all(start <= e[0] < end + group for p in packets if (e := replay(p)))
+            c.frames.clear()
+    with Rtsp(url(site, f"dvr/door/?token={made['token']}&timestamp={end + 1}")) as c:
+        assert c.request("DESCRIBE").status == 403
+
+
+def test_from_the_archive_to_live(site):
+    """On one connection, with and without a session before; what was open is given back on the way to another hub, too."""
+    made = token(site, "door")
+    archive, live = url(site, f"dvr/door/?token={made['token']}"), url(site, "limited")
+    wait_for("nobody watches", lambda: describe(site, "limited") == 200)
+    with Rtsp(archive, timeout=15) as c:
+        for teardown in (False, True):
+            c.url, c.session = archive, None
+            if teardown:
+                assert c.play(0)["Range"].startswith("clock=")
+                c.packets(5)
+                assert c.request("TEARDOWN").status == 200
+                c.session = None
+            else:
+                c.describe()
+            c.frames.clear()
+            c.url = live
+            assert c.play(0)["Range"] == "npt=now-"
+            c.packets(5)
+            assert c.request("TEARDOWN").status == 200
+        c.session = None
+        for i in range(4):
+            wait_for("room", lambda: c.request("DESCRIBE", live).status == 200)
+            assert describe(site, "limited") == 503
+            assert c.request("DESCRIBE", url(site, f"nobody{i}")).status == 404
+            assert describe(site, "limited") == 200
 
 
 def describe(site, path):

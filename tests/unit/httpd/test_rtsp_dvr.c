@@ -28,6 +28,7 @@ static struct {
     usec_t first_us, last_us; /* of what was captured */
     usec_t until_us;          /* the viewer may see so far; 0: all */
     bool full;                /* it takes no more */
+    bool leaves;              /* once it plays */
 } T;
 
 static void on_opened(void *arg, unsigned status, const struct describe *d)
@@ -42,6 +43,10 @@ static void on_played(void *arg, unsigned status, const struct rtsp_played *p)
     (void)arg;
     T.played = status;
     if (!p) return;
+    if (T.leaves) {
+        rtsp_dvr_free(T.d);
+        T.d = NULL;
+    }
     assert_true(p->clock);
     T.from_us = p->from_us;
     T.to_us = p->to_us;
@@ -125,6 +130,17 @@ static void do_make_room(struct hub *hub, void *arg)
     (void)hub;
     (void)arg;
     T.full = false;
+}
+
+static void do_describe(struct hub *hub, void *arg)
+{
+    struct describe d;
+
+    (void)hub;
+    (void)arg;
+    rtsp_dvr_describe(T.d, &d);
+    T.start_us = d.start_us;
+    assert_true(d.pay[0].form && d.n == TRACK_MAX);
 }
 
 static void do_free(struct hub *hub, void *arg)
@@ -245,6 +261,37 @@ static void waits_for_room(void **state)
     assert_int_equal(T.frames, 2 * 25);
 }
 
+/* A client's TEARDOWN may lie behind its PLAY, and is heard with the answer. */
+static void freed_by_its_answer(void **state)
+{
+    struct rtsp_play p = range(T0, T0 + 2 * US_PER_S);
+
+    (void)state;
+    site_need_footage();
+    assert_int_equal(open_at(T0), 200);
+    T.leaves = true;
+    assert_int_equal(play(&p), 200);
+    httpd_help_settle(&site.help);
+    assert_int_equal(T.frames, 0);
+}
+
+/* Described while it plays, it is the same, and plays on. */
+static void described_again(void **state)
+{
+    struct rtsp_play p = range(T0 + 4 * US_PER_S, T0 + 6 * US_PER_S);
+
+    (void)state;
+    site_need_footage();
+    assert_int_equal(open_at(T0), 200);
+    T.full = true;
+    assert_int_equal(play(&p), 200);
+    in_hub(do_describe);
+    assert_int_equal(T.start_us, T0);
+    in_hub(do_make_room);
+    until(&T.ended);
+    assert_true(T.first_us <= T0 + 4 * US_PER_S && T.frames >= 2 * 25);
+}
+
 /* A token's window ends what is shown. */
 static void no_further_than_allowed(void **state)
 {
@@ -306,6 +353,8 @@ int main(void)
         cmocka_unit_test_teardown(plays_to_its_end, end),
         cmocka_unit_test_teardown(stops_and_goes_on, end),
         cmocka_unit_test_teardown(waits_for_room, end),
+        cmocka_unit_test_teardown(freed_by_its_answer, end),
+        cmocka_unit_test_teardown(described_again, end),
         cmocka_unit_test_teardown(no_further_than_allowed, end),
         cmocka_unit_test_teardown(paces_are_bounded, end),
         cmocka_unit_test_teardown(where_nothing_is, end),

@@ -392,6 +392,29 @@ static void answers_that_take_time(void **state)
     assert_int_equal(T.s.state, RTSP_STATE_READY);
 }
 
+/* What a refused DESCRIBE leaves open is nothing: SETUP asks anew. A session keeps its URL, with its query.
+ */
+static void refused_is_not_open(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("DESCRIBE " URL, ""), 200);
+    T.status = 401;
+    assert_int_equal(ask("DESCRIBE " URL, ""), 401);
+    assert_int_equal(ask("SETUP " URL "/trackID=0", TCP), 401);
+    assert_int_equal(T.opens, 3);
+    T.status = 200;
+    assert_int_equal(ask("DESCRIBE " URL "?token=t", ""), 200);
+    assert_int_equal(ask("SETUP " URL "/trackID=0", TCP), 200);
+    assert_int_equal(T.opens, 4);
+    assert_int_equal(ask("DESCRIBE " URL, ""), 200);
+    assert_int_equal(ask("DESCRIBE " URL "?token=u", ""), 455);
+    assert_int_equal(ask("PLAY " URL "?token=t", ""), 200);
+    T.status = 503;
+    assert_int_equal(ask("DESCRIBE " URL, ""), 503);
+    assert_int_equal(T.s.state, RTSP_STATE_PLAYING);
+    assert_int_equal(ask("PAUSE " URL "?token=t", ""), 200);
+}
+
 static void times(void **state)
 {
     (void)state;
@@ -447,7 +470,7 @@ int main(void)
 #define ROW(f) cmocka_unit_test_setup_teardown(f, begin, end)
     const struct CMUnitTest tests[] = {ROW(usual_way), ROW(originals_spelling), ROW(wrong_states),
         ROW(wrong_sessions), ROW(what_is_not_served), ROW(transports), ROW(odd_bytes), ROW(refused_for_good),
-        ROW(answers_that_take_time), ROW(times), ROW(what_play_says)};
+        ROW(answers_that_take_time), ROW(refused_is_not_open), ROW(times), ROW(what_play_says)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
