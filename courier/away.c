@@ -51,14 +51,14 @@ static void pass_on(const struct part *part, const struct wire_frame *f)
     const struct ask *q = part->ask;
     bool found = f->type == WIRE_FOUND;
     const char *key = found ? "infos" : "spans";
-    struct packer *p = channel_begin(q->away->httpd, q->answer, found ? 5 : 4);
+    struct packer *p = channel_begin(q->away->httpd, q->answer, 5);
 
     pack_kv_u64(p, "id", q->id);
     pack_kv_u64(p, "node", part->node);
     pack_kv_str(p, "storage", packed_str(f->body, "storage"));
     pack_key(p, key);
     pack_value(p, packed_get(f->body, key));
-    if (found) pack_kv_bool(p, "more", packed_bool(f->body, "more", false));
+    pack_kv_bool(p, "more", packed_bool(f->body, "more", false));
     channel_end(q->away->httpd, NULL, 0);
 }
 

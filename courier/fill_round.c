@@ -10,6 +10,7 @@
 
 #define PATIENCE_US (10 * US_PER_S)
 #define STEP        256 /* ranges read at a time */
+#define PAGES_MAX   64  /* of one node's spans */
 
 struct fill_round {
     struct fill *fill;
@@ -21,9 +22,13 @@ struct fill_round {
     size_t n_nodes, node;
     struct index_range gaps[FILL_GAPS_MAX];
     size_t n_gaps, gap;
-    uint64_t after; /* segments of this gap: behind this one */
-    bool more, missing, stopped;
-    char storage[64]; /* that has more */
+    uint64_t after;  /* segments of this gap: behind this one */
+    uint64_t cut;    /* every storage of the node has said them up to this one; UINT64_MAX: all, */
+    usec_t cut_us;   /* and what spans it has up to there; INT64_MAX: all */
+    usec_t spans_us; /* asked for from there */
+    unsigned pages;  /* of spans */
+    bool unsure;     /* the node has not said all that it has */
+    bool missing, stopped;
     struct call call;
 };
 /* What one storage of this node has. */
@@ -79,6 +84,7 @@ static void take_infos(struct fill_round *r, const struct wire_frame *f)
     const struct packed *infos = packed_get(f->body, "infos");
     CLEANUP(mem_freep) struct seg_info *info = NEW(struct seg_info);
     struct fill_want w = {.node = r->nodes[r->node]};
+    uint64_t last = r->after;
 
     span_copy(span_of(r->uid), w.uid, sizeof(w.uid));
     if (!packed_text(f->body, "storage", w.storage, sizeof(w.storage))) return;
@@ -86,14 +92,14 @@ static void take_infos(struct fill_round *r, const struct wire_frame *f)
         struct span bytes = packed_as_str(packed_at(infos, i));
 
         if (!seg_info_read(bytes, info) || strcmp(info->uid, r->uid) != 0) continue;
-        r->after = MAX(r->after, info->id);
+        last = MAX(last, info->id);
         if (info->flags & SEG_OPEN || !fill_wanted(&r->gaps[r->gap], info->start_us, info->end_us)) continue;
         w.segment = info->id;
         w.bytes = info->bytes;
         w.start_us = info->start_us;
         fill_add_want(r->fill, &w, bytes);
     }
-    r->more |= packed_bool(f->body, "more", false);
+    if (packed_bool(f->body, "more", false)) r->cut = MIN(r->cut, last);
 }
 
 static void next_gap(struct fill_round *r)
@@ -119,6 +125,14 @@ static void pass_on(struct fill_round *r, enum message type, const struct packed
     channel_end(r->fill->keeper, NULL, 0);
 }
 
+static void not_all(struct fill_round *r, const struct wire_frame *end)
+{
+    bool failed = packed_u64(end->body, "err", 0) != 0;
+
+    r->unsure |= failed;
+    r->missing |= failed; /* it is asked again soon */
+}
+
 static bool is_of(const struct fill_round *r, const struct packed *body)
 {
     return span_is(packed_str(body, "uid"), r->uid);
@@ -131,6 +145,7 @@ static void on_events(struct call *c, const struct wire_frame *f, int err)
     (void)err;
     if (f && f->type == WIRE_EVENT && is_of(r, f->body)) pass_on(r, MSG_FILL_EVENT, f->body);
     if (f && f->type == WIRE_LOCK && is_of(r, f->body)) pass_on(r, MSG_FILL_LOCK, f->body);
+    if (f && f->type == WIRE_END) not_all(r, f);
     if (!f)
         round_over(r, false);
     else if (f->type == WIRE_END)
@@ -167,10 +182,19 @@ static void on_found(struct call *c, const struct wire_frame *f, int err)
     (void)err;
     if (f && f->type == WIRE_FOUND) take_infos(r, f);
     if (f && f->type != WIRE_END) return;
-    if (f && packed_u64(f->body, "err", 0) == 0 && r->more)
+    if (f) not_all(r, f);
+    if (f && r->cut > r->after && r->cut != UINT64_MAX) {
+        r->after = r->cut;
         ask_gap(r);
-    else if (!f || !ask(r, WIRE_EVENTS, gap->start_us, gap->end_us, on_events))
-        round_over(r, false);
+        return;
+    }
+    if (!f || !ask(r, WIRE_EVENTS, gap->start_us, gap->end_us, on_events)) round_over(r, false);
+}
+
+static void next_node(struct fill_round *r)
+{
+    r->node++;
+    ask_node(r);
 }
 
 /* The first node of a stream says how far what is there is here too: what is newer that node lets go last. */
@@ -179,19 +203,23 @@ static void on_known(struct call *c, const struct wire_frame *f, int err)
     struct fill_round *r = c->arg;
 
     (void)err;
-    if (f && f->type != WIRE_END) return;
-    r->node++;
-    ask_node(r);
+    if (!f || f->type == WIRE_END) next_node(r);
 }
 
+/* Of a node that has not said all nothing is said: what it was told before still holds. */
 static void say_known(struct fill_round *r)
 {
     struct peer *peer = nodes_find(r->fill->nodes, r->nodes[r->node]);
-    usec_t until_us = r->now_us;
+    usec_t until_us;
     struct packer *p;
 
-    if (r->theirs.n > 0) until_us = MIN(until_us, r->theirs.v[r->theirs.n - 1].end_us);
+    if (r->unsure) {
+        next_node(r);
+        return;
+    }
+    until_us = r->theirs.n > 0 ? MIN(r->now_us, r->theirs.v[r->theirs.n - 1].end_us) : r->from_us;
     if (r->n_gaps > 0) until_us = r->gaps[r->n_gaps - 1].start_us;
+    if (r->n_gaps == FILL_GAPS_MAX) until_us = r->theirs.v[0].start_us; /* there may be older ones */
     r->call = (struct call){.fn = on_known, .arg = r};
     p = peer ? call_begin(peer, &r->call, WIRE_KNOWN, 2, PATIENCE_US) : NULL;
     if (!p) {
@@ -208,7 +236,7 @@ static void ask_gap(struct fill_round *r)
 {
     const struct index_range *gap = &r->gaps[r->gap];
 
-    r->more = false;
+    r->cut = UINT64_MAX;
     if (r->gap == r->n_gaps)
         say_known(r);
     else if (!ask(r, WIRE_FIND, gap->start_us, gap->end_us, on_found))
@@ -217,22 +245,45 @@ static void ask_gap(struct fill_round *r)
 
 /* --- what the other has --- */
 
+static void take_spans(struct fill_round *r, const struct packed *body)
+{
+    const struct packed *spans = packed_get(body, "spans");
+    usec_t end_us = 0;
+
+    for (size_t i = 0; i + 1 < packed_n(spans); i += 2) {
+        end_us = MAX(end_us, packed_as_i64(packed_at(spans, i + 1), 0));
+        fill_spans_add(&r->theirs, MAX(packed_as_i64(packed_at(spans, i), 0), r->from_us),
+            MIN(packed_as_i64(packed_at(spans, i + 1), 0), r->now_us));
+    }
+    if (packed_bool(body, "more", false)) r->cut_us = MIN(r->cut_us, end_us);
+}
+
+static void on_spans(struct call *c, const struct wire_frame *f, int err);
+
+static bool ask_spans(struct fill_round *r, usec_t from_us)
+{
+    r->spans_us = from_us;
+    r->cut_us = INT64_MAX;
+    return ask(r, WIRE_RANGES, from_us, r->now_us, on_spans);
+}
+
 static void on_spans(struct call *c, const struct wire_frame *f, int err)
 {
     struct fill_round *r = c->arg;
-    const struct packed *spans = f ? packed_get(f->body, "spans") : NULL;
-
     (void)err;
-    if (f && f->type == WIRE_SPANS)
-        for (size_t i = 0; i + 1 < packed_n(spans); i += 2)
-            fill_spans_add(&r->theirs, MAX(packed_as_i64(packed_at(spans, i), 0), r->from_us),
-                MIN(packed_as_i64(packed_at(spans, i + 1), 0), r->now_us));
+    if (f && f->type == WIRE_SPANS) take_spans(r, f->body);
     if (f && f->type != WIRE_END) return;
-    if (!f || packed_u64(f->body, "err", 0) != 0) {
+    if (!f) {
         round_over(r, false);
         return;
     }
+    not_all(r, f);
     fill_spans_settle(&r->theirs);
+    if (r->cut_us > r->spans_us && r->cut_us < r->now_us && ++r->pages < PAGES_MAX) {
+        if (!ask_spans(r, r->cut_us)) round_over(r, false);
+        return;
+    }
+    r->unsure |= r->cut_us < r->now_us;
     r->n_gaps = fill_gaps(&r->ours, &r->theirs, r->gaps, FILL_GAPS_MAX);
     r->missing |= r->n_gaps > 0;
     r->gap = 0;
@@ -245,7 +296,9 @@ static void ask_node(struct fill_round *r)
     fill_spans_done(&r->theirs);
     r->n_gaps = 0;
     r->after = 0;
-    while (r->node < r->n_nodes && !ask(r, WIRE_RANGES, r->from_us, r->now_us, on_spans)) r->node++;
+    r->pages = 0;
+    r->unsure = false;
+    while (r->node < r->n_nodes && !ask_spans(r, r->from_us)) r->node++;
     if (r->node == r->n_nodes) round_over(r, true);
 }
 

@@ -12,6 +12,7 @@
 #define FIND_STEP   8
 #define EVENTS_STEP 16
 #define LOCKS_STEP  64
+#define SPAN_BYTES  20                /* as they are packed */
 #define OPEN_US     (3600 * US_PER_S) /* what ends before is not asked for in segments that are written now */
 
 /* --- questions that all storages answer --- */
@@ -35,6 +36,7 @@ struct question {
     uint64_t after;
     size_t most;
     unsigned left; /* storages that have not answered */
+    bool failed;   /* one of them cannot be read, or not all of it */
 };
 /* One storage's answer. */
 struct part {
@@ -43,7 +45,7 @@ struct part {
     struct buf rows; /* packed values, n of them */
     uint32_t n, n_locks;
     struct buf locks;
-    bool more;
+    bool more, failed;
 };
 
 void serve_say_end(struct trunk *t, uint64_t id, int err)
@@ -90,10 +92,20 @@ static void put_span(void *arg, const struct seg_info *info)
     struct part *p = arg;
     struct packer pk = packer_of(&p->rows);
 
-    if (!asked_for(p->q, info) || !room_for(p, 20)) return;
+    if (!asked_for(p->q, info) || p->more) return;
+    p->more = !room_for(p, SPAN_BYTES);
+    if (p->more) return;
     pack_i64(&pk, info->start_us);
     pack_i64(&pk, info->end_us);
     p->n += 2;
+}
+
+/* What an index said of a page: of a damaged record the rest is told, and that it is not all. false: nothing
+ * was read. */
+static bool was_read(struct part *p, int err)
+{
+    p->failed |= err != INDEX_OK;
+    return err == INDEX_OK || err == INDEX_E_DAMAGED;
 }
 
 /* What is too old for it is in the index. */
@@ -113,8 +125,9 @@ static void work_find(struct shelf_read *r, struct index *ix)
     struct seg_info *page = mem_new_n(FIND_STEP, sizeof(*page));
     size_t n = ix ? 1 : 0;
 
+    p->failed = !ix;
     while (n > 0 && !p->more) {
-        if (index_segments(ix, &query, page, FIND_STEP, &n) < 0) break;
+        if (!was_read(p, index_segments(ix, &query, page, FIND_STEP, &n))) break;
         for (size_t i = 0; i < n && !p->more; i++) p->more = !put_info(p, &page[i]);
         if (n > 0) query.after_id = page[n - 1].id;
     }
@@ -131,10 +144,11 @@ static void work_ranges(struct shelf_read *r, struct index *ix)
     struct packer pk = packer_of(&p->rows);
     size_t n = ix ? RANGES_STEP : 0;
 
+    p->failed = !ix;
     while (n == RANGES_STEP && !p->more) {
-        if (index_ranges(ix, &query, page, RANGES_STEP, &n) < 0) break;
+        if (!was_read(p, index_ranges(ix, &query, page, RANGES_STEP, &n))) break;
         for (size_t i = 0; i < n && !p->more; i++) {
-            p->more = !room_for(p, 20);
+            p->more = !room_for(p, SPAN_BYTES);
             if (p->more) break;
             pack_i64(&pk, page[i].start_us);
             pack_i64(&pk, page[i].end_us);
@@ -153,7 +167,7 @@ static void look_for_locks(struct part *p, struct index *ix)
     size_t n = LOCKS_STEP;
 
     while (n == LOCKS_STEP && p->n_locks < SERVE_EVENTS_MAX) {
-        if (index_locks(ix, last.uid[0] ? &last : NULL, page, LOCKS_STEP, &n) < 0) break;
+        if (!was_read(p, index_locks(ix, last.uid[0] ? &last : NULL, page, LOCKS_STEP, &n))) break;
         for (size_t i = 0; i < n && p->n_locks < SERVE_EVENTS_MAX; i++) {
             const struct index_lock *l = &page[i];
 
@@ -184,8 +198,9 @@ static void work_events(struct shelf_read *r, struct index *ix)
     size_t n;
 
     span_copy(span_of(p->q->uid), query.uid, sizeof(query.uid));
+    p->failed = !ix;
     while (ix && !at.end && p->n < SERVE_EVENTS_MAX) {
-        if (index_events(ix, &query, &at, page, EVENTS_STEP, &n) < 0) break;
+        if (!was_read(p, index_events(ix, &query, &at, page, EVENTS_STEP, &n))) break;
         for (size_t i = 0; i < n && p->n < SERVE_EVENTS_MAX; i++) {
             pack_map(&pk, EVENT_KEYS);
             event_pack(&pk, &page[i]);
@@ -219,7 +234,9 @@ static void say_found(const struct part *p)
 
 static void say_spans(const struct part *p)
 {
-    (void)rows_begin(p, WIRE_SPANS, "spans", 2);
+    struct packer *m = rows_begin(p, WIRE_SPANS, "spans", 3);
+
+    pack_kv_bool(m, "more", p->more);
     trunk_send(p->q->trunk);
 }
 
@@ -290,8 +307,9 @@ static void part_done(struct shelf_read *r)
     struct question *q = p->q;
 
     if (q->trunk) q->kind->say(p);
+    q->failed |= p->failed;
     part_free(p);
-    if (--q->left == 0) question_over(q, 0);
+    if (--q->left == 0) question_over(q, q->failed ? EAGAIN : 0);
 }
 
 static unsigned of_trunk(const struct serve *s, const struct trunk *t)
@@ -311,10 +329,12 @@ static void ask_shelf(struct question *q, struct shelf *shelf)
     buf_init(&p->locks, 1u << 20);
     p->read.work = q->kind->work;
     p->read.done = part_done;
-    if (shelf_read(shelf, &p->read))
+    if (shelf_read(shelf, &p->read)) {
         q->left++;
-    else
+    } else {
+        q->failed = true;
         part_free(p);
+    }
 }
 
 static void ask_all(struct serve *s, struct trunk *t, const struct wire_frame *f, const struct kind *k)
@@ -341,7 +361,7 @@ static void ask_all(struct serve *s, struct trunk *t, const struct wire_frame *f
     list_push(&s->questions, &q->link);
     q->left = 1;
     for (size_t i = 0; i < s->shelves->n; i++) ask_shelf(q, s->shelves->v[i]);
-    if (--q->left == 0) question_over(q, s->shelves->n > 0 ? EBUSY : 0);
+    if (--q->left == 0) question_over(q, q->failed ? EAGAIN : 0);
 }
 
 /* --- segments --- */

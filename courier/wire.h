@@ -23,13 +23,14 @@ enum wire_side { WIRE_DIALLER = 1, WIRE_ACCEPTER = 2 }; /* who may say it */
        courier) */ \
     FRAME(HELLO, 1, WIRE_DIALLER | WIRE_ACCEPTER, 256) \
     FRAME(BEAT, 2, WIRE_DIALLER | WIRE_ACCEPTER, 64)   /* when nothing else was said for a second */ \
-    FRAME(END, 3, WIRE_ACCEPTER, 256)                  /* of a question: err (0, or a positive errno), and what its row says */ \
+    /* of a question: err (0, or a positive errno; EAGAIN: what was said is not all that is there, a storage cannot be read now), and what its row says */ \
+    FRAME(END, 3, WIRE_ACCEPTER, 256) \
     FRAME(CANCEL, 4, WIRE_DIALLER, 64)                 /* the answer is not wanted any more; END comes all the same, or has come */ \
     FRAME(POST, 10, WIRE_DIALLER, 65536)               /* seq (of this run of this courier), kind, body: for the master; END: it has it */ \
     FRAME(FIND, 20, WIRE_DIALLER, 256)                 /* uid, from_us, to_us, after, most: FOUND for each storage, END */ \
     FRAME(FOUND, 21, WIRE_ACCEPTER, 65536)             /* storage, infos (array of bin), more (there are others behind) */ \
     FRAME(RANGES, 22, WIRE_DIALLER, 256)               /* uid, from_us, to_us: SPANS for each storage, END */ \
-    FRAME(SPANS, 23, WIRE_ACCEPTER, 65536)             /* storage, spans (array of start_us, end_us) */ \
+    FRAME(SPANS, 23, WIRE_ACCEPTER, 65536)             /* storage, spans (array of start_us, end_us), more (there are others behind the last one) */ \
     /* storage ("": any), uid, segment, room (bytes that may be on their way): CHUNKs in order, END with bytes, whole (bool: it has been closed) */ \
     FRAME(FETCH, 30, WIRE_DIALLER, 256) \
     FRAME(CHUNK, 31, WIRE_ACCEPTER, WIRE_BULK_MAX)     /* bytes */ \

@@ -98,6 +98,7 @@ static struct away_spans *spans_new(void)
     struct away_spans *s = NEW(struct away_spans);
 
     atomic_init(&s->refs, 1);
+    s->known_us = INT64_MAX;
     return s;
 }
 
@@ -154,10 +155,11 @@ static void take_infos(struct away_list *l, const struct packed *body, uint16_t 
     if (packed_bool(body, "more", false) && last > 0) l->known = MIN(l->known, last);
 }
 
-/* With the last message: 0, or the node has not answered. */
-static int end_of(const struct packed *body)
+/* With the last message: 0, or the node has not answered. What it has said counts though it is not all. */
+static int end_of(const struct packed *body, size_t n, bool *ret_partial)
 {
-    return packed_n(packed_get(body, "missing")) > 0 ? -EHOSTUNREACH : 0;
+    *ret_partial = packed_n(packed_get(body, "missing")) > 0;
+    return *ret_partial && n == 0 ? -EHOSTUNREACH : 0;
 }
 
 static int on_found(struct away *a, struct incoming *in)
@@ -170,7 +172,7 @@ static int on_found(struct away *a, struct incoming *in)
         uint64_t node = packed_u64(in->body, "node", 0);
 
         take_infos(w->list, in->body, (uint16_t)MIN(node, NODE_MOST));
-        if (packed_bool(in->body, "last", false)) finish(w, end_of(in->body));
+        if (packed_bool(in->body, "last", false)) finish(w, end_of(in->body, w->list->n, &w->list->partial));
     }
     pthread_mutex_unlock(&a->lock);
     return 0;
@@ -205,7 +207,11 @@ static int on_spans(struct away *a, struct incoming *in)
             finish(w, -ENOMEM);
             w = NULL;
         }
-    if (w && packed_bool(in->body, "last", false)) finish(w, end_of(in->body));
+    if (w && packed_n(spans) > 1 && packed_bool(in->body, "more", false))
+        w->spans->known_us =
+            MIN(w->spans->known_us, packed_as_i64(packed_at(spans, packed_n(spans) / 2 * 2 - 1), 0));
+    if (w && packed_bool(in->body, "last", false))
+        finish(w, end_of(in->body, w->spans->n, &w->spans->partial));
     pthread_mutex_unlock(&a->lock);
     return 0;
 }
@@ -437,11 +443,45 @@ int away_find(struct away *a, const struct away_ask *q, struct away_list **ret)
     return 0;
 }
 
+static int by_start(const void *a, const void *b)
+{
+    const struct away_span *x = a, *y = b;
+
+    return (x->start_us > y->start_us) - (x->start_us < y->start_us);
+}
+
+/* Of all storages and pages: in order, and what overlaps is one. */
+static void join_spans(struct away_spans *s)
+{
+    size_t n = 0;
+
+    if (s->n > 1) qsort(s->v, s->n, sizeof(s->v[0]), by_start);
+    for (size_t i = 0; i < s->n; i++) {
+        if (n > 0 && s->v[i].start_us <= s->v[n - 1].end_us)
+            s->v[n - 1].end_us = MAX(s->v[n - 1].end_us, s->v[i].end_us);
+        else
+            s->v[n++] = s->v[i];
+    }
+    s->n = n;
+}
+
 int away_ranges(struct away *a, const struct away_ask *q, struct away_spans **ret)
 {
     struct wait w = {.answer = MSG_AWAY_SPANS, .spans = spans_new(), .fd = -1};
-    int err = wait_for(a, &w, MSG_AWAY_RANGES, q, 0, AWAY_PATIENCE_US);
+    usec_t end_us = clock_mono_us() + AWAY_PATIENCE_US;
+    struct away_ask page = *q;
+    bool partial = false;
+    int err;
 
+    do {
+        if (w.spans->known_us != INT64_MAX) page.from_us = w.spans->known_us;
+        w.spans->known_us = INT64_MAX;
+        w.over = false;
+        err = wait_for(a, &w, MSG_AWAY_RANGES, &page, 0, MAX(end_us - clock_mono_us(), 0));
+        partial |= w.spans->partial;
+        join_spans(w.spans);
+    } while (err == 0 && w.spans->known_us > page.from_us && w.spans->known_us < page.to_us);
+    w.spans->partial = partial || w.spans->known_us < page.to_us;
     if (err == 0)
         *ret = w.spans;
     else

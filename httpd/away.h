@@ -14,7 +14,7 @@
 
 #define AWAY_LIST_MOST  100                /* segments asked for at once, of each storage; ... */
 #define AWAY_LIST_MAX   400                /* ... and kept of an answer */
-#define AWAY_SPANS_MOST 20000              /* ranges of one answer */
+#define AWAY_SPANS_MOST 20000              /* ranges of one answer, and of all its pages */
 #define AWAY_OPEN_US    (9500 * US_PER_MS) /* for a whole segment: ARCHIVE_LATE_US comes later */
 #define AWAY_ASKS_MOST  256                /* at a time */
 
@@ -32,6 +32,7 @@ struct away_list {
     uint64_t known; /* every storage of the node is listed up to this one; UINT64_MAX: to its end */
     bool more;      /* there are others behind the last one */
     uint64_t open;  /* the one that is still written; 0: none */
+    bool partial;   /* a storage of the node cannot be read now */
 };
 struct away_list *away_list_ref(struct away_list *l);
 void away_list_unref(struct away_list *l); /* NULL too */
@@ -45,6 +46,8 @@ struct away_spans {
     _Atomic uint32_t refs;
     struct away_span *v;
     size_t n, cap;
+    usec_t known_us; /* every storage of the node has said what it has up to there; INT64_MAX: all */
+    bool partial;    /* a storage of the node cannot be read now */
 };
 struct away_spans *away_spans_ref(struct away_spans *s);
 void away_spans_unref(struct away_spans *s); /* NULL too */

@@ -104,6 +104,11 @@ static bool look(struct shelf *s, const char *name, const struct away_ask *q, st
     return good;
 }
 
+static bool partial(const struct entry *e)
+{
+    return e->list ? e->list->partial : e->spans->partial;
+}
+
 static size_t cost_of(const struct entry *e)
 {
     return sizeof(*e) + (e->list ? e->list->bytes.cap + AWAY_LIST_MAX * sizeof(e->list->v[0]) : 0) +
@@ -162,7 +167,10 @@ static int get(struct shelf *s, char kind, const struct away_ask *asked, struct 
     q.node = s->node;
     name_of(&q, kind, name, sizeof(name));
     *ret_stale = false;
-    if (look(s, name, &q, ret, false)) return 0;
+    if (look(s, name, &q, ret, false)) {
+        *ret_stale = partial(ret);
+        return 0;
+    }
     err = silence(s);
     if (err == 0) {
         e = NEW(struct entry);
@@ -171,6 +179,7 @@ static int get(struct shelf *s, char kind, const struct away_ask *asked, struct 
         err = kind == 'r' ? away_ranges(s->away, &q, &e->spans) : away_find(s->away, &q, &e->list);
         if (err == 0) {
             *ret = *e;
+            *ret_stale = partial(e);
             keep(s, e);
             return 0;
         }

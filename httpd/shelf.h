@@ -18,7 +18,8 @@ struct shelf *shelf_new(struct away *a, uint16_t node, size_t bytes_max);
 void shelf_free(struct shelf *s); /* nobody uses it; NULL too */
 
 /* As away_find and away_ranges; node is the shelf's. *ret_stale: the node does not answer, it has said this
- * before. What comes may reach over what was asked. The caller gives the reference back. */
+ * before; or a storage of it cannot be read, so that it is not all. What comes may reach over what was asked.
+ * The caller gives the reference back. */
 int shelf_find(struct shelf *s, const struct away_ask *q, struct away_list **ret, bool *ret_stale);
 int shelf_ranges(struct shelf *s, const struct away_ask *q, struct away_spans **ret, bool *ret_stale);
 size_t shelf_bytes(struct shelf *s);

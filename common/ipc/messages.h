@@ -203,7 +203,7 @@ enum {
        segments that their indexes do not know yet and what they still write among it. Answered by any number of AWAY_FOUND */ \
     MESSAGE(AWAY_FIND, 130, TO_HTTPD, TO_COURIER, 256, 0) \
     /* id, node, storage, infos (array of bin: seg_info as archive/seginfo.h writes it, in order; flags with SEG_FILLED, SEG_OPEN), more (bool: this storage has some behind the last \
-       one), last (bool: nothing follows), missing (with last: array of the nodes that have not answered within AWAY_PATIENCE_US) */ \
+       one), last (bool: nothing follows), missing (with last: array of the nodes that have not answered within AWAY_PATIENCE_US, or not said all: a storage of theirs cannot be read now) */ \
     MESSAGE(AWAY_FOUND, 131, TO_COURIER, TO_HTTPD, 65536, 0) \
     /* id, node, storage ("": whichever has it), uid, segment: answered by AWAY_FILE, once the whole of it is here, or, of one that is still written, what is whole of it now */ \
     MESSAGE(AWAY_OPEN, 132, TO_HTTPD, TO_COURIER, 256, 0) \
@@ -212,7 +212,7 @@ enum {
     MESSAGE(AWAY_FILE, 133, TO_COURIER, TO_HTTPD, 64, 1) \
     MESSAGE(AWAY_GONE, 134, TO_HTTPD, TO_COURIER, 64, 0)      /* id: whoever asked does not want it any more */ \
     MESSAGE(AWAY_RANGES, 135, TO_HTTPD, TO_COURIER, 256, 0)   /* id, node, uid, from_us, to_us: answered by AWAY_SPANS, as AWAY_FIND is */ \
-    /* id, node, storage, spans (array of start_us, end_us, by pairs: the index's in order, then those up to now), last, missing */ \
+    /* id, node, storage, spans (array of start_us, end_us, by pairs: the index's in order, then those up to now), more, last, missing: as AWAY_FOUND; it goes on where the last one ends */ \
     MESSAGE(AWAY_SPANS, 136, TO_COURIER, TO_HTTPD, 65536, 0) \
     /* self, nodes (array of node, host, by pairs; host: where viewers of its footage are sent, "": nowhere; 0: no node): of the cluster, behind \
        HTTPD_CONF, and with every reload. Not said where there is no cluster */ \

@@ -35,17 +35,17 @@ void courier_disk_done(struct courier_disk *d)
     tool_rmdir(d->dir);
 }
 
-void courier_disk_tell(struct shelves *s, const char *path, const char *index_dir)
+void courier_disk_tell(struct shelves *s, const char *name, const char *path, const char *index_dir)
 {
     void (*const tell[])(struct shelves *, const struct packed *) = {shelves_storage, shelves_index};
     const char *paths[] = {path, index_dir};
 
-    for (size_t i = 0; i < ARRAY_N(tell); i++) {
+    for (size_t i = 0; i < ARRAY_N(tell) && paths[i]; i++) {
         struct buf b;
         struct packer p = pair_pack(&b, 2);
         struct unpack *u;
 
-        pack_kv_text(&p, "name", "disk");
+        pack_kv_text(&p, "name", name);
         pack_kv_text(&p, "path", paths[i]);
         u = pair_unpack(&b);
         tell[i](s, unpack_root(u));

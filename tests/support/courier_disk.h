@@ -18,7 +18,7 @@ struct courier_disk {
 };
 void courier_disk_make(struct courier_disk *d);
 void courier_disk_done(struct courier_disk *d);
-/* As the master says it: a storage of this name and its index. */
-void courier_disk_tell(struct shelves *s, const char *path, const char *index_dir);
+/* As the master says it: a storage of this name and its index; NULL: that is not open yet. */
+void courier_disk_tell(struct shelves *s, const char *name, const char *path, const char *index_dir);
 
 #endif

@@ -1,6 +1,7 @@
 #include "tests/support/segments.h"
 #include "archive/segment.h"
 #include "common/base/err.h"
+#include "common/base/mem.h"
 #include "tests/support/footage.h"
 
 #include <unistd.h>
@@ -24,6 +25,28 @@ void segments_make(int records, const char *uid, usec_t start_us, unsigned secon
     }
     must(segw_close(w, ret) == 0);
     footage_done(&f);
+}
+
+struct seg_info segments_scatter(struct index *ix, const struct seg_info *like, usec_t start_us, size_t n)
+{
+    struct seg_info *all = mem_new_n(n, sizeof(*all)), last;
+    const struct seg_info **list = mem_new_n(n, sizeof(*list));
+
+    for (size_t i = 0; i < n; i++) {
+        struct seg_info *s = &all[i];
+
+        *s = *like;
+        s->start_us = start_us + (usec_t)i * 10 * US_PER_S;
+        s->end_us = s->start_us + like->end_us - like->start_us;
+        s->id = (uint64_t)(s->start_us / US_PER_MS) << 8;
+        seg_path_of(s->id, s->path);
+        list[i] = s;
+    }
+    must(index_put(ix, list, n) == 0);
+    last = all[n - 1];
+    mem_free(list);
+    mem_free(all);
+    return last;
 }
 
 void segments_record(struct rig_worker *w, usec_t start_us, unsigned seconds, struct seg_info *ret)

@@ -19,7 +19,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define UID "cam-1"
+#define UID   "cam-1"
+#define SPANS 8000
 
 static struct {
     struct courier_disk disk;
@@ -32,7 +33,7 @@ static struct {
     /* what came */
     struct seg_info found[64];
     size_t n_found, n_missing;
-    int64_t spans[64];
+    int64_t spans[2 * SPANS];
     size_t n_spans;
     bool more, last;
     unsigned files;
@@ -151,7 +152,7 @@ static int set_up(void **state)
     serve_init(&rig.serve, pair.loop, &rig.shelves);
     away_init(&rig.away, pair.loop, pair.a, rig.cache);
     courier_disk_make(&rig.disk);
-    courier_disk_tell(&rig.shelves, rig.disk.dir, rig.disk.index_dir);
+    courier_disk_tell(&rig.shelves, "disk", rig.disk.dir, rig.disk.index_dir);
     meet_httpd();
     return 0;
 }
@@ -253,6 +254,47 @@ static void ranges(void **state)
     assert_int_equal(rig.n_spans, 4); /* two */
     assert_int_equal(rig.spans[0], rig.disk.infos[0].start_us);
     assert_int_equal(rig.spans[2], rig.disk.infos[DISK_SEGMENTS - 1].start_us);
+}
+
+/* What can be read is told, and that it is not all. */
+static void a_storage_that_is_not_open(void **state)
+{
+    (void)state;
+    courier_disk_tell(&rig.shelves, "other", rig.disk.dir, NULL);
+    pair_meet("x", "x");
+    ask(MSG_AWAY_FIND, 0, INT64_MAX, 0);
+    pair_wait(answered);
+    assert_int_equal(rig.n_found, DISK_SEGMENTS);
+    assert_int_equal(rig.n_missing, 1);
+    ask(MSG_AWAY_RANGES, 0, INT64_MAX, 0);
+    pair_wait(answered);
+    assert_int_equal(rig.n_spans, 4);
+    assert_int_equal(rig.n_missing, 1);
+}
+
+/* Each page goes on where the one before ends. */
+static void ranges_in_pages(void **state)
+{
+    usec_t from_us = 0, after_us = DISK_T0 + 3600 * US_PER_S;
+    unsigned pages = 0;
+    size_t n = 0;
+
+    (void)state;
+    segments_scatter(rig.disk.ix, &rig.disk.infos[0], after_us, SPANS);
+    pair_meet("x", "x");
+    do {
+        ask(MSG_AWAY_RANGES, from_us, INT64_MAX, 0);
+        pair_wait(answered);
+        assert_true(rig.n_spans > 0);
+        for (size_t i = 0; i < rig.n_spans; i += 2) {
+            assert_true(rig.spans[i] >= from_us);
+            from_us = rig.spans[i + 1];
+        }
+        n += rig.n_spans / 2;
+        pages++;
+    } while (rig.more);
+    assert_int_equal(n, SPANS + 2);
+    assert_true(pages > 1);
 }
 
 static void nobody_there(void **state)
@@ -367,6 +409,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(what_there_is),
         T(ranges),
+        T(a_storage_that_is_not_open),
+        T(ranges_in_pages),
         T(nobody_there),
         T(a_segment_whole),
         T(many_ask_for_one),

@@ -19,7 +19,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define UID "cam-1"
+#define UID   "cam-1"
+#define SPANS 4000
 
 static struct {
     char own_dir[128];
@@ -105,7 +106,7 @@ static int on_open(const struct packed *body)
 {
     assert_true(seg_info_read(packed_str(body, "info"), &rig.open));
     assert_int_equal(packed_u64(body, "node", 0), 2);
-    rig.order[rig.n_opened++] = rig.open.id;
+    rig.order[rig.n_opened++ % ARRAY_N(rig.order)] = rig.open.id;
     fd_close(&rig.fd);
     if (!rig.refuse) rig.fd = memfd_create("fill", MFD_CLOEXEC);
     say(MSG_FILL_FILE, packed_u64(body, "id", 0), rig.refuse, rig.refuse ? -1 : rig.fd);
@@ -205,8 +206,8 @@ static int set_up(void **state)
     assert_int_equal(index_open(rig.own_dir, &rig.own), 0);
     shelves_init(&rig.theirs, pair.loop, on_suspect, NULL);
     shelves_init(&rig.ours, pair.loop, on_suspect, NULL);
-    courier_disk_tell(&rig.theirs, rig.disk.dir, rig.disk.index_dir);
-    courier_disk_tell(&rig.ours, rig.own_dir, rig.own_dir);
+    courier_disk_tell(&rig.theirs, "disk", rig.disk.dir, rig.disk.index_dir);
+    courier_disk_tell(&rig.ours, "disk", rig.own_dir, rig.own_dir);
     serve_init(&rig.serve, pair.loop, &rig.theirs);
     rig.fill = fill_new(pair.loop, pair.a, &rig.ours);
     tell_stream();
@@ -305,6 +306,54 @@ static void no_room(void **state)
     assert_int_equal(rig.n_opened, DISK_SEGMENTS);
 }
 
+/* What is older than the gaps of one round is not said to be here. */
+static void more_gaps_than_a_round_has(void **state)
+{
+    (void)state;
+    segments_scatter(rig.disk.ix, &rig.disk.infos[0], DISK_T0 + 3600 * US_PER_S, FILL_GAPS_MAX);
+    rig.refuse = ENOSPC;
+    pair_meet("x", "x");
+    while (rig.known_us == 0) pair_wait(at_rest);
+    assert_int_equal(rig.known_us, rig.disk.infos[0].start_us);
+}
+
+static bool one_opened(void)
+{
+    return rig.n_opened == 1;
+}
+
+/* What is here too, in more spans than a message holds, hides nothing that is newer. */
+static void spans_in_pages(void **state)
+{
+    const struct seg_info *list[DISK_SEGMENTS];
+    struct seg_info newest = rig.disk.infos[0];
+
+    (void)state;
+    for (size_t i = 0; i < DISK_SEGMENTS; i++) list[i] = &rig.disk.infos[i];
+    assert_int_equal(index_put(rig.own, list, DISK_SEGMENTS), 0);
+    segments_scatter(rig.own, &rig.disk.infos[0], DISK_T0 + 3600 * US_PER_S, SPANS);
+    newest = segments_scatter(rig.disk.ix, &rig.disk.infos[0], DISK_T0 + 3600 * US_PER_S, SPANS + 1);
+    rig.refuse = ENOSPC;
+    pair_meet("x", "x");
+    pair_wait(one_opened);
+    assert_int_equal(rig.order[0], newest.id);
+}
+
+/* A storage that cannot be read may have anything: what it had been told still holds. */
+static void a_storage_that_is_not_open(void **state)
+{
+    (void)state;
+    courier_disk_tell(&rig.theirs, "other", rig.disk.dir, NULL);
+    pair_meet("x", "x");
+    pair_wait(all_stored);
+    tell_stream(); /* a round at once: it finds nothing */
+    for (unsigned i = 0; i < 20; i++) pair_wait(at_rest);
+    assert_int_equal(rig.known_us, 0);
+    courier_disk_tell(&rig.theirs, "other", rig.disk.dir, rig.disk.index_dir);
+    tell_stream();
+    pair_wait(all_known);
+}
+
 static void hold(uint16_t node)
 {
     struct buf b;
@@ -340,6 +389,9 @@ int main(void)
         T(all_of_it_the_newest_first),
         T(a_keeper_that_dies),
         T(no_room),
+        T(more_gaps_than_a_round_has),
+        T(spans_in_pages),
+        T(a_storage_that_is_not_open),
         T(a_node_that_is_held),
     };
 
