@@ -349,5 +349,5 @@ void api_calls_start(struct loop *l, struct server *server, void (*open)(void *a
     calls.rows = stream_rows_new(l, calls.master);
     list_init(&calls.held);
     people_start(l, server, calls.master);
-    token_calls_start(calls.master);
+    token_calls_start(server, calls.master);
 }

@@ -4,7 +4,8 @@
 struct told {
     struct audit *audit;
     char who[ACCESS_USER_MAX + 1], role[8], by[8], address[ADDR_TEXT_MAX];
-    const char *what, *result, *text;
+    const char *what, *result;
+    char text[AUDIT_TEXT_MAX];
 };
 
 static void tell(void *arg)
@@ -40,7 +41,8 @@ void audit_say(struct audit *a, const struct audit_line *line)
 
     if (!a) return;
     t = NEW(struct told);
-    *t = (struct told){.audit = a, .what = line->what, .result = line->result, .text = line->text};
+    *t = (struct told){.audit = a, .what = line->what, .result = line->result};
+    span_copy(span_sub(span_of(line->text), 0, sizeof(t->text) - 1), t->text, sizeof(t->text));
     span_copy(c ? span_of(c->name) : line->who, t->who, sizeof(t->who));
     if (c) snprintf(t->role, sizeof(t->role), "%s", c->role);
     if (c) snprintf(t->by, sizeof(t->by), "%s", c->by);

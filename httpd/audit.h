@@ -10,6 +10,7 @@
 
 #define AUDIT_EVERY_US (50 * US_PER_MS)
 #define AUDIT_BURST    200
+#define AUDIT_TEXT_MAX 256
 
 struct audit {
     struct loop *loop; /* the main loop */
@@ -21,9 +22,9 @@ struct audit_line {
     const struct caller *caller; /* or, where there is none: */
     struct span who;             /* a name that was tried; longer ones are cut */
     const char *address;
-    const char *what;   /* "sign in" */
+    const char *what;   /* "sign in"; a constant, and so is the result */
     const char *result; /* "done", "refused", "failed" */
-    const char *text;
+    const char *text;   /* longer ones are cut */
 };
 /* audit NULL: nowhere. */
 void audit_say(struct audit *a, const struct audit_line *line);

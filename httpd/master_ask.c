@@ -143,7 +143,7 @@ static bool send_question(struct ask *a, const struct master_question *q)
 
     if (!span_copy(q->cmd, name, sizeof(name)) || packed_n(args) > MASTER_ARGS_MAX || !send_body(a, q->body))
         return false;
-    p = channel_begin(a->ch, MSG_CTL, 8);
+    p = channel_begin(a->ch, MSG_CTL, 9);
     pack_kv_u64(p, "proto", IPC_PROTO);
     pack_kv_text(p, "cmd", name);
     pack_kv_text(p, "who", a->caller.name);
@@ -151,6 +151,7 @@ static bool send_question(struct ask *a, const struct master_question *q)
     pack_kv_text(p, "from", a->caller.address);
     pack_kv_text(p, "by", a->caller.by);
     pack_kv_text(p, "cameras", camera_list_text(&a->caller.cameras, cameras));
+    pack_kv_bool(p, "confirmed", !q->caller || caller_confirmed(q->caller));
     pack_key(p, "args");
     pack_array(p, (uint32_t)packed_n(args));
     for (size_t i = 0; i < packed_n(args); i++) pack_str(p, packed_as_str(packed_at(args, i)));

@@ -2,9 +2,12 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/rng.h"
+#include "common/wire/hex.h"
 #include "httpd/api_calls.h"
+#include "httpd/audit.h"
 #include "httpd/auth.h"
 #include "httpd/caller.h"
+#include "httpd/hub.h"
 #include "httpd/master_ask.h"
 
 #define DURATION_MAX_S ((int64_t)100 * 366 * 86400)
@@ -13,6 +16,7 @@
 #define WORD_MAX       800 /* 16 patterns, or a note */
 
 static struct {
+    struct server *server;
     struct master_asks *master;
     struct auth *auth; /* NULL: not told yet */
 } tokens;
@@ -60,6 +64,25 @@ static bool may_give(const struct caller *c, const struct token *t)
     return t->n_streams > 0 && is_within(&c->cameras, span_of(t->streams[0]));
 }
 
+/* By its id it is taken back: msctl token revoke. */
+static void say_minted(const struct caller *c, const struct token *t)
+{
+    char text[AUDIT_TEXT_MAX];
+    struct wr w = wr_of(text, sizeof(text));
+
+    wr_text(&w, "id=");
+    hex_write(&w, span(t->id, sizeof(t->id)));
+    wr_fmt(&w, " uid=%s user=%s%s", t->n_streams > 0 ? t->streams[0] : "*", t->user,
+        t->ops & TOKEN_API ? " ops=api" : "");
+    audit_say(tokens.server->audit,
+        &(struct audit_line){.caller = c,
+            .who = SPAN_LIT("nobody"),
+            .address = "this machine",
+            .what = "token create",
+            .result = "done",
+            .text = wr_cstr(&w)});
+}
+
 void token_mint_call(const struct lua_call *c, const struct packed *args)
 {
     char text[TOKEN_TEXT_MAX];
@@ -87,6 +110,7 @@ void token_mint_call(const struct lua_call *c, const struct packed *args)
         lua_call_failed(c, "out of memory");
     else
         lua_call_done(c, buf_span(&b));
+    if (!p.bad) say_minted(c->caller, &t);
     buf_done(&b);
 }
 
@@ -199,7 +223,8 @@ void token_calls_auth(struct auth *a)
     tokens.auth = a;
 }
 
-void token_calls_start(struct master_asks *master)
+void token_calls_start(struct server *server, struct master_asks *master)
 {
+    tokens.server = server;
     tokens.master = master;
 }

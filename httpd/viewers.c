@@ -1,6 +1,7 @@
 #include "httpd/viewers.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "httpd/audit.h"
 #include "httpd/stream.h"
 
 #include <limits.h>
@@ -175,6 +176,23 @@ static void look(struct hub *hub, void *arg)
 
 /* --- on the main loop --- */
 
+static void say_ended(const struct gather *g)
+{
+    char text[AUDIT_TEXT_MAX];
+
+    if (g->hub == UINT_MAX)
+        snprintf(text, sizeof(text), "user=%s ended=%llu", g->user, (unsigned long long)g->total);
+    else
+        snprintf(text, sizeof(text), "id=%u-%llu ended=%llu", g->hub, (unsigned long long)g->serial,
+            (unsigned long long)g->total);
+    audit_say(all.server->audit,
+        &(struct audit_line){.caller = g->has_caller ? &g->caller : NULL,
+            .address = "",
+            .what = "session end",
+            .result = g->total > 0 ? "done" : "failed",
+            .text = text});
+}
+
 static void answer(struct gather *g)
 {
     struct packer p;
@@ -183,6 +201,7 @@ static void answer(struct gather *g)
     buf_init(&b, LUAHOST_MESSAGE_MAX);
     p = packer_of(&b);
     if (g->end) {
+        say_ended(g);
         pack_map(&p, 1);
         pack_kv_u64(&p, "ended", g->total);
     } else {

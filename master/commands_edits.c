@@ -52,8 +52,13 @@ static int refuse(struct session *s, int code, const char *text)
 static int apply(struct session *s, struct outcome *o, const char *why)
 {
     char by[CONTROL_BY_MAX];
-    const struct edits_order order = {
-        .v = o->in.v, .n = o->in.n, .dry = o->dry, .remote = s->api, .by = control_by(s, by), .why = why};
+    const struct edits_order order = {.v = o->in.v,
+        .n = o->in.n,
+        .dry = o->dry,
+        .remote = s->api,
+        .unsure = !s->caller.confirmed,
+        .by = control_by(s, by),
+        .why = why};
     int code = edits_apply(s->m, &order, &o->report, &o->result);
 
     span_copy(span_of(o->result.text), s->text, sizeof(s->text));

@@ -181,6 +181,7 @@ bool control_sees(const struct session *s, const char *uid)
 static void take_caller(struct session *s, const struct packed *body)
 {
     s->caller.root = !s->api || span_is(packed_str(body, "role"), "root");
+    s->caller.confirmed = !s->api || packed_bool(body, "confirmed", false);
     if (s->api && !span_copy(packed_str(body, "cameras"), s->caller.cameras, sizeof(s->caller.cameras)))
         span_copy(SPAN_LIT(","), s->caller.cameras, sizeof(s->caller.cameras));
 }

@@ -40,6 +40,7 @@ struct session {
     bool api; /* httpd asks */
     struct {
         bool root;                         /* or msctl asks */
+        bool confirmed;                    /* has just shown a password; or needs none */
         char cameras[CONTROL_CAMERAS_MAX]; /* uids and beginnings with '*', with commas; "": all */
     } caller;
     struct buf body;

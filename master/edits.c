@@ -266,7 +266,12 @@ void edits_result_done(struct edits_result *r)
 int edits_apply(
     struct master *m, const struct edits_order *order, struct conf_report *r, struct edits_result *ret)
 {
-    struct edits_work w = {.m = m, .v = order->v, .n = order->n, .remote = order->remote, .ret = ret};
+    struct edits_work w = {.m = m,
+        .v = order->v,
+        .n = order->n,
+        .remote = order->remote,
+        .unsure = order->unsure && !order->dry,
+        .ret = ret};
     struct conf *after = NULL;
     int code;
 

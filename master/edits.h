@@ -61,6 +61,7 @@ struct edits_order {
     size_t n;
     bool dry;    /* judged, and not done */
     bool remote; /* keys of KEY_LOCAL stay as they are */
+    bool unsure; /* secrets and keys of KEY_TRUST too: CTL_CONFIRM */
     bool pushed; /* by another node: it has been told already */
     const char *by, *why;
 };

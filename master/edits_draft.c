@@ -115,8 +115,8 @@ static int unmask(struct edits_work *w, const struct draft *d, const struct stre
     *own = mem_new(CONF_SHOWN_MAX);
     wr = wr_of(*own, CONF_SHOWN_MAX);
     if (!conf_unmask(NULL, set->key, span_of(set->value), old.found ? &was : NULL, &wr))
-        return edits_refuse(
-            w, CTL_USAGE, "the password in %s is masked, and none is known to stand for it", URL_KEY);
+        return edits_refuse(w, CTL_USAGE,
+            "the password in %s is masked, and none is known for this host: type it again", URL_KEY);
     set->value = wr_cstr(&wr);
     return CTL_OK;
 }

@@ -20,7 +20,7 @@ struct edits_work {
     const struct stream_edit *v;
     size_t n;
     struct draft *drafts; /* of each edit */
-    bool remote;
+    bool remote, unsure;
     struct edits_result *ret;
 };
 

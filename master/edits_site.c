@@ -16,6 +16,11 @@
 
 #define FREE_MAX 16 /* free sections */
 
+static bool is_kept(const struct conf_row *row)
+{
+    return row->flags & (KEY_LOCAL | KEY_TRUST) || row->kind == KIND_SECRET;
+}
+
 struct local_keys {
     uint64_t v[CONF_ROWS_MAX], free[FREE_MAX]; /* of a free section: the sum over its keys */
 };
@@ -28,12 +33,25 @@ static void note_local(void *arg, const char *section, const struct source_item 
 
     if (f && (f->flags & KEY_LOCAL) && !row)
         keys->free[f - conf_free_sections] += hash_fnv1a(span_of(item->key)) * 31 + hash_fnv1a(item->value);
-    if (row && (row->flags & KEY_LOCAL)) keys->v[conf_row_index(row)] = hash_fnv1a(item->value) | 1;
+    if (row && is_kept(row)) keys->v[conf_row_index(row)] = hash_fnv1a(item->value) | 1;
+}
+
+static int refuse_row(struct edits_work *w, const struct conf_row *row)
+{
+    if (row->flags & KEY_LOCAL)
+        return edits_refuse(w, CTL_USAGE,
+            "%s/%s: this is set on the server itself (msctl config set, or its file), accounts by /users",
+            row->section, row->name);
+    if (!w->unsure) return CTL_OK;
+    return edits_refuse(w, CTL_CONFIRM,
+        "%s/%s is changed by who has just shown a password: PUT /api/v3/session, then repeat this",
+        row->section, row->name);
 }
 
 int edits_site_check(struct edits_work *w, const struct draft *d)
 {
     struct local_keys before = {.v = {0}}, after = {.v = {0}};
+    int code = CTL_OK;
 
     if (!w->remote) return CTL_OK;
     conf_show_site(span(d->was, d->was_n), note_local, &before);
@@ -43,12 +61,9 @@ int edits_site_check(struct edits_work *w, const struct draft *d)
         if (before.free[i] != after.free[i])
             return edits_refuse(w, CTL_USAGE, "%s: not by this call: /users and /keys are for that",
                 conf_free_sections[i].section);
-    for (size_t i = 0; i < conf_rows_n; i++)
-        if (before.v[i] != after.v[i])
-            return edits_refuse(w, CTL_USAGE,
-                "%s/%s: this is set on the server itself (msctl config set, or its file), accounts by /users",
-                conf_rows[i].section, conf_rows[i].name);
-    return CTL_OK;
+    for (size_t i = 0; i < conf_rows_n && code == CTL_OK; i++)
+        if (before.v[i] != after.v[i]) code = refuse_row(w, &conf_rows[i]);
+    return code;
 }
 
 /* --- what is meant --- */
@@ -130,7 +145,7 @@ static int write_text(struct edits_work *w, const struct stream_edit *e, struct 
         if (values[i]) set[i].value = values[i];
         if (is_masked(&e->set[i]) && !values[i])
             return edits_refuse(w, CTL_USAGE,
-                "%.64s/%.64s: the secret is masked, and none is known to stand for it", set[i].section,
+                "%.64s/%.64s: the secret is masked, and none is known for it: type it again", set[i].section,
                 set[i].key);
     }
     err = conf_edit(span(d->was, d->was_n), SPAN_NONE, set, e->n, &d->text, &at);

@@ -188,7 +188,7 @@ const struct conf_row conf_rows[] = {
         .help = "Key 0 of the access tokens, shared by the nodes. A long random text; empty: there is no such key."},
     {CONF_ROW(DELIVERY, "secure-link-key", KIND_SECRET, delivery.secure_link_key, struct secret, ""), .reload = RELOAD_LIVE,
         .help = "Key of secure links as Flussonic makes them (hash-salt-end-start): they open private streams. Empty: there are none."},
-    {CONF_ROW(DELIVERY, "auth-backend", KIND_URL, delivery.auth_backend, struct secret, ""), .unit = "http https", .reload = RELOAD_LIVE,
+    {CONF_ROW(DELIVERY, "auth-backend", KIND_URL, delivery.auth_backend, struct secret, ""), .unit = "http https", .reload = RELOAD_LIVE, .flags = KEY_TRUST,
         .help = "URL of the site's own server, which is asked about viewers of private streams that nothing of ours lets in (Flussonic's contract). Empty: there is none."},
     {CONF_ROW(DELIVERY, "auth-backend-timeout", KIND_DURATION, delivery.auth_backend_timeout_us, usec_t, "3s"), .min = 100 * US_PER_MS, .max = 30 * S,
         .reload = RELOAD_LIVE, .help = "How long its answer is waited for."},

@@ -46,6 +46,7 @@ struct conf_word {
 
 #define KEY_INHERITS 1 /* absent: the server's key of the same name */
 #define KEY_LOCAL    2 /* set on the server itself only (msctl, an editor): the machine is at stake */
+#define KEY_TRUST    4 /* who may watch is up to it: like a secret, changed by who has just shown a password */
 
 struct conf_row {
     enum conf_scope scope;

@@ -68,7 +68,7 @@ static bool unmask_url(struct span value, struct span was, struct wr *to)
         return true;
     }
     if (url_parse(value, &is) != 0 || !span_is(is.password, CONF_MASK) || url_parse(was, &old) != 0 ||
-        old.password.n == 0)
+        old.password.n == 0 || !span_ieq(is.host, old.host))
         return false;
     before = (size_t)(is.password.p - value.p);
     wr_bytes(to, span_sub(value, 0, before));

@@ -161,7 +161,8 @@ enum {
     CTL_NOT_FOUND = 4, /* no such stream or storage */
     CTL_EXISTS = 5,    /* there is one of this name already */
     CTL_CHANGED = 6,   /* it is not as whoever asks has read it */
-    CTL_BUSY = 7       /* others are at it: later */
+    CTL_BUSY = 7,      /* others are at it: later */
+    CTL_CONFIRM = 8    /* whoever asks has to show a password again first */
 };
 
 #endif

@@ -242,7 +242,7 @@ enum {
     MESSAGE(ETCD_OWNS, 156, TO_COURIER, TO_MASTER, 128, 0)    /* uid, term (revision since which this node holds its key; 0: it does not) */ \
     MESSAGE(ETCD_HELD, 157, TO_COURIER, TO_MASTER, 64, 0)     /* until_us (CLOCK_MONOTONIC): the lease of these keys; 0: it is lost, and with it all of them */ \
     /* --- msctl: commands and rows stand in ctl.h ---------------------------------------------------------------- */ \
-    MESSAGE(CTL, 60, TO_CTL, TO_MASTER, 4096, 0)              /* proto, cmd, args (array of text); of httpd, for whom: [who, role, from, by, cameras] */ \
+    MESSAGE(CTL, 60, TO_CTL, TO_MASTER, 4096, 0)              /* proto, cmd, args (array of text); of httpd, for whom: [who, role, from, by, cameras, confirmed] */ \
     MESSAGE(CTL_BODY, 64, TO_CTL, TO_MASTER, 65536, 0)        /* data: before CTL, in pieces, for commands that take more than words */ \
     MESSAGE(CTL_OPEN, 63, TO_HTTPD, TO_MASTER, 64, 1)         /* a socket, on which it asks as msctl does: the commands of the API alone */ \
     MESSAGE(CTL_ROW, 61, TO_MASTER, TO_CTL, 65536, 0)         /* rows: array of maps, at most 100 */ \

@@ -90,11 +90,17 @@ static void what_was_shown_means_what_is_there(void **state)
     means(SITE, "anna", "admin:q", "user:p", "admin:q");
     means(KEYS, "k2", "***", "secret, 2026-01-01", "secret");
     means(KEYS, "k2", "***, 2028-01-01", "secret", "secret, 2028-01-01");
-    means("server", "cluster-controller", "https://u:***@other/", "https://u:p@h/", "https://u:p@other/");
+    means("server", "cluster-controller", "https://u:***@h/2", "https://u:p@h/", "https://u:p@h/2");
+    means("server", "cluster-controller", "https://u:***@other/", "https://u:p@h/", NULL);
     means("server", "cluster-controller", "https://h/?token=***", "https://h/?token=t", "https://h/?token=t");
     means("server", "cluster-controller", "https://u:***@h/", "https://h/", NULL);
     means("server/stream", "web", "*:444/", NULL, "*:444/");
     means(NULL, "stream-url", "rtsp://u:***@h/2", "rtsp://u:p@h/1", "rtsp://u:p@h/2");
+    means(NULL, "stream-url", "rtsp://u:***@H:8554/2", "rtsp://u:p@h/1", "rtsp://u:p@H:8554/2");
+    means(NULL, "stream-url", "rtsp://u:***@evil/1", "rtsp://u:p@h/1", NULL);
+    means(NULL, "stream-url", "rtsp://u:***@h.evil/1", "rtsp://u:p@h/1", NULL);
+    means(NULL, "stream-url", "rtsp://u:***@evil/@h/1", "rtsp://u:p@h/1", NULL);
+    means(NULL, "stream-url", "rtsp://u:***@[::1]/1", "rtsp://u:p@[::2]/1", NULL);
     means(NULL, "stream-name", "***", NULL, "***");
 }
 

@@ -24,6 +24,7 @@ static const struct caller *caller; /* NULL: nobody */
 static struct {
     struct channel *ch[MASTER_ASKS_MAX + 1];
     char cmd[64], args[256];
+    bool confirmed;
     unsigned opened, asked;
 } master;
 static struct {
@@ -49,6 +50,7 @@ static int on_question(struct channel *ch, struct incoming *in)
     for (size_t i = 0; i < packed_n(args); i++)
         wr_fmt(&w, "%s%.*s", i > 0 ? "," : "", SPAN_FMT(packed_as_str(packed_at(args, i))));
     wr_cstr(&w);
+    master.confirmed = packed_bool(in->body, "confirmed", false);
     master.asked++;
     stop_at(master.asked, got.want);
     return 0;
@@ -283,6 +285,29 @@ static void of_a_caller(void **state)
     assert_in_range(got.bytes, 40, 50); /* three rows of four */
 }
 
+static bool is_confirmed(const struct caller *who)
+{
+    caller = who;
+    assert_true(ask_with("status", NULL, 0));
+    caller = NULL;
+    run_to(master.asked + 1);
+    return master.confirmed;
+}
+
+/* Whose password was shown a moment ago; who asks by a token or on the server's own account needs none. */
+static void confirmed(void **state)
+{
+    struct caller who = {.name = "boss", .role = "root", .by = "session"};
+
+    (void)state;
+    assert_false(is_confirmed(&who));
+    who.shown_until_s = INT64_MAX;
+    assert_true(is_confirmed(&who));
+    who = (struct caller){.role = "root", .by = "token"};
+    assert_true(is_confirmed(&who));
+    assert_true(is_confirmed(NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +318,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(too_much, setup, teardown),
         cmocka_unit_test_setup_teardown(server_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(of_a_caller, setup, teardown),
+        cmocka_unit_test_setup_teardown(confirmed, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,8 +133,8 @@ end
 
 M.FAILED, M.USAGE, M.NOT_FOUND, M.EXISTS, M.CHANGED = 1, 2, 4, 5, 6
 
-local STATUS = { [1] = 409, [2] = 422, [4] = 404, [5] = 409, [6] = 412 }
-local NAMES = { [1] = "not-done", [2] = "refused", [4] = "not-found", [5] = "exists", [6] = "changed" }
+local STATUS = { [1] = 409, [2] = 422, [4] = 404, [5] = 409, [6] = 412, [8] = 403 }
+local NAMES = { [1] = "not-done", [2] = "refused", [4] = "not-found", [5] = "exists", [6] = "changed", [8] = "confirm" }
 
 -- What a command of msctl says: { code, text, rows }; or nil and a problem. name: server, or server.change.
 function M.say(name, question)
