@@ -18,7 +18,8 @@ struct fill {
     uint16_t node;
     uid_t owner;
     gid_t group;
-    int day, fd; /* the day's folder; the file */
+    int day, fd;  /* the day's folder; the file */
+    bool deleted; /* its time was, since it was opened */
     struct seg_info info;
 };
 
@@ -175,7 +176,7 @@ void work_fill_done(struct work *w, const struct job *j)
         w->ops->on_fill(w->arg, j->id, -1, EAGAIN);
         return;
     }
-    err = verify(w, f);
+    err = f->deleted ? -EAGAIN : verify(w, f);
     if (!err && seg_info_load(f->fd, &f->info) != SEG_OK) err = -EBADMSG;
     f->info.flags = (f->info.flags & SEG_FLAGS_OF_FILE) | SEG_FILLED | (uint32_t)f->node << SEG_ORIGIN_SHIFT;
     if (!err) err = give_name(f);
@@ -198,6 +199,16 @@ void work_fill_drop(struct work *w, const struct job *j)
         struct fill *f = LIST_ITEM(link, struct fill, link);
 
         if (j->id == 0 || f->id == j->id) fill_free(w, f);
+    }
+}
+
+void work_fill_deleted(struct work *w, const char *uid, usec_t from_us, usec_t to_us)
+{
+    LIST_EACH(&w->fill.files, link)
+    {
+        struct fill *f = LIST_ITEM(link, struct fill, link);
+
+        f->deleted |= strcmp(f->info.uid, uid) == 0 && f->info.start_us >= from_us && f->info.end_us <= to_us;
     }
 }
 

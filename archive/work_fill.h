@@ -30,6 +30,8 @@ void work_fill_init(struct work_fill *f);
 void work_fill_open(struct work *w, const struct job *j);
 void work_fill_done(struct work *w, const struct job *j);
 void work_fill_drop(struct work *w, const struct job *j); /* id 0: all */
+/* What is there of that time goes now: what is still on its way here does not come behind it. */
+void work_fill_deleted(struct work *w, const char *uid, usec_t from_us, usec_t to_us);
 /* A segment is in the index: true, it was filled, and has been answered. */
 bool work_fill_stored(struct work *w, const char *uid, uint64_t segment);
 void work_fill_end(struct work *w);

@@ -76,10 +76,11 @@ static bool may_go(
 }
 
 /* Segments that are closed and not yet in the index are put there first: what is asked to go goes. */
-static void commit_first(struct work *w, struct work_delete *s, struct answer *a)
+static void commit_first(struct work *w, struct work_delete *s, struct answer *a, const struct index_query *q)
 {
     if (s->begun) return;
     s->begun = true;
+    work_fill_deleted(w, q->uid, q->from_us, q->to_us);
     if (pending_has(&w->pending, a->ask.args[0])) work_commit(w);
     if (w->scanning || pending_has(&w->pending, a->ask.args[0]))
         answer_fail(a, CTL_FAILED, "storage %s: what was recorded there is still being read in, ask again",
@@ -97,14 +98,14 @@ bool work_delete(struct work *w, struct answer *a)
     size_t n = 0, out = 0;
     int err;
 
-    commit_first(w, s, a);
+    (void)span_i64(span_of(a->ask.args[1]), &q.from_us);
+    (void)span_i64(span_of(a->ask.args[2]), &q.to_us);
+    commit_first(w, s, a, &q);
     if (act && (a->code != CTL_OK || !work_act_may(w, a))) {
         mem_free(page);
         return false;
     }
     err = work_keep_may_delete(w) ? INDEX_OK : -EAGAIN;
-    (void)span_i64(span_of(a->ask.args[1]), &q.from_us);
-    (void)span_i64(span_of(a->ask.args[2]), &q.to_us);
     if (!err) err = index_segments(w->indexer.ix, &q, page, DELETE_PAGE, &n);
     err = MIN(err, 0); /* damaged records are left out */
     for (size_t i = 0; !err && i < n; i++) {

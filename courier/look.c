@@ -37,6 +37,8 @@ int look_file(const char *storage_path, struct index *ix, const char *uid, uint6
     int err;
 
     if (!seg_id_ok(id)) return -EINVAL;
+    if (ix && index_is_trash(ix, uid, id))
+        return -ENOENT; /* it was deleted, though its file is still there */
     seg_path_of(id, path);
     err = seg_open(storage_path, uid, path, &fd);
     if (err) return err;

@@ -274,6 +274,25 @@ static void older_than_is_kept(void **state)
     assert_int_equal(open_file(p), ENOSPC);
 }
 
+/* What goes while it is on its way does not come behind that. */
+static void deleted_meanwhile(void **state)
+{
+    struct place *p = *state;
+    char from[24], to[24];
+
+    start(p);
+    snprintf(from, sizeof(from), "%lld", (long long)p->s.start_us);
+    snprintf(to, sizeof(to), "%lld", (long long)p->s.end_us);
+    assert_int_equal(open_file(p), 0);
+    copy(p, p->s.bytes, SIZE_MAX);
+    rig_question(&p->rig, "archive delete", UID, from, to, NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    assert_int_equal(done(p, 0), EAGAIN);
+    assert_false(segments_there(p->storage, &p->s));
+    index_has(p, false);
+    fill(p); /* what is decided later holds */
+}
+
 /* Half a file, and the keeper dies: nothing of it is left, and the next one takes it whole. */
 static void the_keeper_dies(void **state)
 {
@@ -351,6 +370,7 @@ int main(void)
         T(what_is_not_as_was_said),
         T(given_up),
         T(older_than_is_kept),
+        T(deleted_meanwhile),
         T(the_keeper_dies),
         T(a_name_without_a_record),
         T(nonsense),

@@ -369,6 +369,19 @@ static void what_is_not_there(void **state)
     assert_int_equal(rig.err, ENOENT);
 }
 
+/* Its file is still there: nobody is given that either. */
+static void deleted(void **state)
+{
+    struct index_ref ref = {.id = rig.disk.infos[2].id, .uid = UID};
+
+    (void)state;
+    assert_int_equal(index_drop(rig.disk.ix, &ref, 1), 0);
+    pair_meet("x", "x");
+    open_one(1, rig.disk.infos[2].id, "disk");
+    wait_files(1);
+    assert_int_equal(rig.err, ENOENT);
+}
+
 /* A disk that has lost a bit: nobody is given that. */
 static void damaged(void **state)
 {
@@ -415,6 +428,7 @@ int main(void)
         T(a_segment_whole),
         T(many_ask_for_one),
         T(what_is_not_there),
+        T(deleted),
         T(damaged),
         T(httpd_dies),
     };
