@@ -67,13 +67,14 @@ static int by_number(const void *a, const void *b)
     return *(const uint16_t *)a - *(const uint16_t *)b;
 }
 
-void acts_nodes(struct acts *a, const uint16_t *nodes, size_t n)
+size_t acts_nodes(struct acts *a, const uint16_t *nodes, size_t n)
 {
     a->n_nodes = n > ACT_NODES_MAX ? 0 : n;
     memcpy(a->nodes, nodes, a->n_nodes * sizeof(*nodes));
     qsort(a->nodes, a->n_nodes, sizeof(*nodes), by_number);
     /* bits have moved: who has promised is asked again */
     LIST_EACH(&a->runs, link) LIST_ITEM(link, struct act_run, link)->promised = 0;
+    return a->n_nodes > 0 ? acts_waits_nodes(a) : 0;
 }
 
 bool acts_quorum(const struct acts *a, uint64_t of)

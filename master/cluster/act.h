@@ -121,8 +121,9 @@ struct acts {
 void acts_init(
     struct acts *a, const struct act_ops *ops, void *arg, uint16_t self, uint64_t boot, usec_t now_us);
 void acts_done(struct acts *a);
-/* The cluster's nodes, in any order, this one among them; more than ACT_NODES_MAX: acts are refused. */
-void acts_nodes(struct acts *a, const uint16_t *nodes, size_t n);
+/* The cluster's nodes, in any order, this one among them; more than ACT_NODES_MAX: acts are refused. What
+ * waited for others ends: so many. */
+size_t acts_nodes(struct acts *a, const uint16_t *nodes, size_t n);
 bool acts_quorum(const struct acts *a, uint64_t of); /* bit i: nodes[i] */
 /* Are there nodes enough, with this one, to decide anything? text: why not. */
 bool acts_reach(const struct acts *a, char text[static ACT_TEXT_MAX]);
@@ -155,5 +156,8 @@ void acts_waits_tick(struct acts *a, usec_t now_us);
 /* Does a stale one anew, by a stamp of now, for that node alone. false: not now. */
 bool acts_renew(struct acts *a, const struct act *act, uint16_t node, usec_t now_us);
 size_t acts_waiting(const struct acts *a, uint16_t node);
+size_t acts_deletes(const struct acts *a, uint16_t node); /* of these */
+/* What waits for nodes that are none of the cluster any more will never be done: how many of them went. */
+size_t acts_waits_nodes(struct acts *a);
 
 #endif

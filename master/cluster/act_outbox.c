@@ -71,6 +71,23 @@ static void drop(struct acts *a, struct act_wait *w)
     a->ops->changed(a->arg);
 }
 
+size_t acts_waits_nodes(struct acts *a)
+{
+    size_t gone = 0;
+
+    LIST_EACH(&a->waits, link)
+    {
+        struct act_wait *w = LIST_ITEM(link, struct act_wait, link);
+        size_t i = 0;
+
+        while (i < a->n_nodes && a->nodes[i] != w->node) i++;
+        if (i < a->n_nodes) continue;
+        drop(a, w);
+        gone++;
+    }
+    return gone;
+}
+
 /* What cannot be done there at all is not asked again: the lock is not there any more, or it is none of ours.
  */
 void acts_waits_heard(struct acts *a, uint16_t from, const struct act_word *done, usec_t now_us)
@@ -107,5 +124,18 @@ size_t acts_waiting(const struct acts *a, uint16_t node)
     size_t n = 0;
 
     LIST_EACH(&a->waits, link) n += LIST_ITEM(link, struct act_wait, link)->node == node;
+    return n;
+}
+
+size_t acts_deletes(const struct acts *a, uint16_t node)
+{
+    size_t n = 0;
+
+    LIST_EACH(&a->waits, link)
+    {
+        const struct act_wait *w = LIST_ITEM(link, struct act_wait, link);
+
+        n += w->node == node && w->act.kind == ACT_DELETE;
+    }
     return n;
 }

@@ -94,6 +94,7 @@ struct cluster_stream {
     bool was_good;
     usec_t taken_us; /* from another: since then; 0: it was not */
     int64_t taken_from;
+    bool courier_told; /* of it; also when nothing is left to tell */
     bool key_wanted;   /* of this node, in the site's etcd; */
     uint64_t key_term; /* it is ours, since that revision; 0: it is not */
 };

@@ -109,19 +109,21 @@ void courier_conf(struct master *m)
 
 /* --- streams --- */
 
+/* One that is left to a single node is nobody's to copy, and is kept for nobody. */
 static void tell_stream(struct channel *ch, const struct stream *s)
 {
     const struct cluster_stream *v = s->cluster;
     struct packer *p = channel_begin(ch, MSG_COURIER_STREAM, 4);
+    size_t n = v->place.n > 1 ? v->place.n : 0;
     uint32_t others = 0;
 
-    for (size_t i = 0; i < v->place.n; i++) others += i != v->place.me && v->nodes[i] > 0;
+    for (size_t i = 0; i < n; i++) others += i != v->place.me && v->nodes[i] > 0;
     pack_kv_text(p, "uid", s->uid);
-    pack_kv_bool(p, "fill", s->conf->record && v->place.me == 0);
+    pack_kv_bool(p, "fill", n > 0 && s->conf->record && v->place.me == 0);
     pack_kv_i64(p, "duration_us", s->conf->dvr_duration_us);
     pack_key(p, "nodes");
     pack_array(p, others);
-    for (size_t i = 0; i < v->place.n; i++)
+    for (size_t i = 0; i < n; i++)
         if (i != v->place.me && v->nodes[i] > 0) pack_i64(p, v->nodes[i]);
     channel_end(ch, NULL, 0);
 }
@@ -135,7 +137,9 @@ void courier_streams(struct master *m)
     while (ch && map_next(&m->fleet.by_uid, &at, &slot)) {
         const struct stream *s = slot.value;
 
-        if (s->cluster && !s->gone && s->cluster->place.n > 1) tell_stream(ch, s);
+        if (!s->cluster || s->gone || (s->cluster->place.n <= 1 && !s->cluster->courier_told)) continue;
+        s->cluster->courier_told = true;
+        tell_stream(ch, s);
     }
 }
 
@@ -223,7 +227,7 @@ static void hold(struct master *m, bool always)
     struct packer *p;
 
     for (size_t i = 0; i < c->n_nodes; i++) {
-        bool held = singular_waiting(c, c->nodes[i].member.id) > 0;
+        bool held = singular_deletes(c, c->nodes[i].member.id) > 0;
 
         always |= held != c->nodes[i].held;
         c->nodes[i].held = held;

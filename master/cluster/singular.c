@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/base/rng.h"
@@ -305,10 +306,12 @@ void singular_close(struct cluster *c)
 void singular_conf(struct cluster *c)
 {
     uint16_t *nodes = mem_new((c->n_nodes + 1) * sizeof(*nodes));
+    size_t n = 0;
 
     nodes[0] = (uint16_t)c->m->conf->server.node_id;
     for (size_t i = 0; i < c->n_nodes; i++) nodes[i + 1] = c->nodes[i].member.id;
-    if (c->singular) acts_nodes(&c->singular->acts, nodes, c->n_nodes + 1);
+    if (c->singular) n = acts_nodes(&c->singular->acts, nodes, c->n_nodes + 1);
+    if (n > 0) log_note("acts-dropped", "n=%zu why=\"their nodes are none of the cluster any more\"", n);
     mem_free(nodes);
 }
 
@@ -364,6 +367,11 @@ bool singular_reach(const struct cluster *c, char *text)
 size_t singular_waiting(const struct cluster *c, uint16_t node)
 {
     return c->singular ? acts_waiting(&c->singular->acts, node) : 0;
+}
+
+size_t singular_deletes(const struct cluster *c, uint16_t node)
+{
+    return c->singular ? acts_deletes(&c->singular->acts, node) : 0;
 }
 
 void singular_metrics(const struct cluster *c, struct metrics *to)

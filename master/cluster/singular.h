@@ -23,6 +23,7 @@ void singular_metrics(const struct cluster *c, struct metrics *to);
 bool singular_reach(const struct cluster *c, char *text);
 /* Acts that wait for a node. */
 size_t singular_waiting(const struct cluster *c, uint16_t node);
+size_t singular_deletes(const struct cluster *c, uint16_t node); /* of these */
 /* Of another master. */
 void singular_got(struct master *m, uint16_t node, uint64_t boot, struct span body);
 

@@ -316,6 +316,30 @@ static void too_many_that_wait_are_refused(void **state)
     acts_done(&s.acts);
 }
 
+/* Nobody will ever do it; and only deletes keep a node from being copied from. */
+static void a_node_that_was_taken_out(void **state)
+{
+    struct act act = an_act;
+    struct site s;
+
+    (void)state;
+    open_site(&s, 1, three, 3);
+    s.away[2] = s.away[3] = true;
+    act.stamp = (struct stamp){1, 1, 77};
+    acts_wait(&s.acts, &act, 2, s.now_us);
+    acts_wait(&s.acts, &act, 3, s.now_us);
+    act.id++;
+    act.kind = ACT_LOCK;
+    acts_wait(&s.acts, &act, 3, s.now_us);
+    assert_int_equal(acts_waiting(&s.acts, 3), 2);
+    assert_int_equal(acts_deletes(&s.acts, 3), 1);
+    assert_int_equal(acts_nodes(&s.acts, two, 2), 2);
+    assert_int_equal(acts_waiting(&s.acts, 3), 0);
+    assert_int_equal(acts_deletes(&s.acts, 2), 1);
+    assert_int_equal(s.acts.n_waits, 1);
+    acts_done(&s.acts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +351,7 @@ int main(void)
         cmocka_unit_test(who_has_just_started_promises_nothing),
         cmocka_unit_test(what_came_too_late_gets_a_new_stamp),
         cmocka_unit_test(too_many_that_wait_are_refused),
+        cmocka_unit_test(a_node_that_was_taken_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
