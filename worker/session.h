@@ -52,8 +52,8 @@ bool session_is_off(const struct session *s);
 bool session_playing(const struct session *s);
 /* Receiver reports, by the way that the track's packets come. */
 void session_send_rtcp(struct session *s, uint8_t track, struct span compound);
-/* Of those that push by a token (push_ask): 200: it may; 5xx: nobody can say, and who pushes goes on; else it
- * ends. */
+/* Of those that push by a token (push_ask): 200: it may; 5xx: nobody can say, and who pushes goes on and is
+ * asked about again; else it ends. */
 void session_push_said(struct session *s, uint64_t id, unsigned status);
 /* Who decides has forgotten them: they are asked about again. */
 void session_push_again(struct session *s);

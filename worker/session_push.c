@@ -20,6 +20,7 @@
 
 #define PUSH_CONNS_MAX    8 /* that have not shown who they are; another one pushes the oldest out */
 #define PUSH_STALE_US     (5 * US_PER_S)
+#define PUSH_AGAIN_US     (3 * US_PER_S)  /* where nobody could say whether a token still counts */
 #define PUSH_GUESSES_MAX  6               /* wrong logins of one address ... */
 #define PUSH_GUESSES_US   (60 * US_PER_S) /* ... in this time; then it is sent away unheard */
 #define PUSH_GUESSERS_MAX 32
@@ -33,6 +34,7 @@ struct push_conn {
     char text[96];
     uint64_t id;
     struct secret token; /* by which it pushes, or wants to; not set: by login */
+    usec_t ask_us;       /* whether it still may is asked then; 0: it was said */
     bool over;
 };
 
@@ -114,6 +116,7 @@ static void ask(struct push_conn *c)
 {
     char addr[ADDR_TEXT_MAX];
 
+    c->ask_us = 0;
     c->s->ops.push_ask(c->s->ops.arg, c->id, addr_text(&c->addr, addr), secret_reveal(&c->token));
 }
 
@@ -142,7 +145,9 @@ void session_push_said(struct session *s, uint64_t id, unsigned status)
     if (c != s->push->active) {
         rtsp_publish_said(c->speaks, status);
         camera_conn_again(c->conn);
-    } else if (status != 200 && status < 500) {
+    } else if (status >= 500) {
+        c->ask_us = clock_mono_us() + PUSH_AGAIN_US;
+    } else if (status != 200) {
         session_restart(s, STREAM_DOWN, "the token that it pushed by counts no more");
     }
     s->ops.turn(s->ops.arg);
@@ -378,6 +383,7 @@ static void tick(struct session *s, usec_t now_us)
     struct push *p = s->push;
 
     if (p->active && !s->over) rtsp_publish_tick(p->active->speaks, now_us);
+    if (p->active && p->active->ask_us != 0 && now_us >= p->active->ask_us) ask(p->active);
     for (size_t i = p->n; i-- > 0;) {
         rtsp_publish_tick(p->v[i]->speaks, now_us);
         if (p->v[i]->over) drop(p, i);
@@ -389,6 +395,7 @@ static usec_t deadline(const struct session *s)
     const struct push *p = s->push;
     usec_t due_us = p->active ? rtsp_publish_deadline(p->active->speaks) : 0;
 
+    if (p->active) due_us = sooner(due_us, p->active->ask_us);
     for (size_t i = 0; i < p->n; i++) due_us = sooner(due_us, rtsp_publish_deadline(p->v[i]->speaks));
     return due_us;
 }

@@ -10,10 +10,17 @@ import mp4
 import push
 import tools
 from server import need_server
+from test_lua import HEAD, put_script
 from test_tls import pair
 from tools import wait_for
 
 PATH = "cam-1"
+CANNOT_SAY = """return function(request)
+    if not request.token.valid then return { allow = false, status = 403 } end
+    ms.log("cannot say")
+    return { allow = false, status = 503 }
+end
+"""
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +149,26 @@ def test_tokens_that_do_not_push(shared):
     assert [announced(f"?token={t}") for t in refused * 2] == [403] * len(refused) * 2
     with push.Client(shared.push_port) as c:
         assert c.announce(url, "u", "p")[0] == 200
+
+
+@pytest.mark.limit(60)
+def test_asked_again_where_nobody_could_say():
+    """The site's script fails when a new httpd asks about a push: it goes on, is asked about again, and ends with its token."""
+    need_server()
+    module = "modules/site/auth.lua"
+    stream = {"auth-secret": "a secret of this test", "auth-module": module}
+    with push.Server({PATH: "publish://u:p@node/cam-1/"}, stream=stream, start=False) as s:
+        put_script(s, HEAD + "return function(request) return { allow = true } end", module)
+        s.start()
+        made = token(s)
+        with push.ffmpeg(s.push_url(PATH, user="") + f"?token={made['token']}", audio=False) as camera:
+            s.wait_state(PATH)
+            put_script(s, HEAD + CANNOT_SAY, module)
+            os.kill(s.status()["httpd_pid"], signal.SIGKILL)
+            wait_for("it is asked again", lambda: s.log().count("cannot say") >= 2, timeout=30)
+            assert camera.process.poll() is None and s.stream(PATH)["state"] == "active"
+            s.msctl("token", "revoke", f"id={made['id']}")
+            assert s.wait_state(PATH, "down")["reason"] == "the token that it pushed by counts no more"
 
 
 def test_another_one_while_the_first_sends(shared):
