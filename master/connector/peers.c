@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/base/mem.h"
+#include "common/base/rng.h"
 #include "master/connector/dial.h"
 #include "master/connector/udp_pair.h"
 
@@ -338,6 +339,8 @@ struct peers *peers_new(struct loop *l, const char *servers)
     struct peers *all = NEW(struct peers);
 
     all->loop = l;
+    /* Pushes that began before a restart go on, each by its number: none of them is given again. */
+    rng_bytes(&all->last_pushed, sizeof(all->last_pushed));
     all->dialer = dialer_new(l, bucket_of(FLEET_DIAL_EVERY_US, FLEET_DIAL_BURST), servers);
     return all;
 }

@@ -261,6 +261,26 @@ static void a_connection_is_handed_over_whole(void **state)
     assert_int_equal(recv(W.fd, text, sizeof(text), 0), 0); /* the connector has kept nothing of it */
 }
 
+/* Those that began before the connector was started anew go on under their numbers. */
+static void numbers_are_not_given_again(void **state)
+{
+    uint64_t first;
+    int fd[2];
+
+    for (size_t i = 0; i < ARRAY_N(fd); i++) {
+        fd[i] = call();
+        say(fd[i], ANNOUNCE);
+        until_pushed(1);
+        assert_true(i == 0 || W.id - first > 1000);
+        first = W.id;
+        if (i == 0) {
+            assert_int_equal(stop(state), 0);
+            assert_int_equal(start(state), 0);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_N(fd); i++) close(fd[i]);
+}
+
 static void urls_that_name_it(void **state)
 {
     static const char *const urls[] = {"rtsp://h/cam-1/", "rtsp://u:p@h:7554/cam-1/streamid=0", "/cam-1",
@@ -450,6 +470,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
     const struct CMUnitTest tests[] = {
         TEST(a_connection_is_handed_over_whole),
+        TEST(numbers_are_not_given_again),
         TEST(urls_that_name_it),
         TEST(in_pieces),
         TEST(who_is_refused),
