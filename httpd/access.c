@@ -184,14 +184,17 @@ static struct access_verdict conclude(struct question *q, struct access_ask *a, 
     return on_session(a, s);
 }
 
-/* A session that runs was looked at again. Where nobody can be asked it goes on. */
+/* A session that runs was looked at again. Where nobody can be asked it goes on. Where it has changed
+ * meanwhile who may watch, what was said is of before: it is asked anew. */
 static void looked_again(struct question *q, const struct verdict *v)
 {
     struct session *s = session_of(q);
 
     if (!s) return;
     s->looking = false;
-    if (v->status == 200)
+    if (q->turn != q->hub->refusals.turn)
+        s->again_us = 1;
+    else if (v->status == 200)
         s->again_us = v->ttl_us > 0 ? loop_now_us(q->hub->loop) + v->ttl_us : 0;
     else if (v->status < 500)
         session_end(s);

@@ -109,6 +109,36 @@ static void backends(void **state)
     access_backend_stop(&second);
 }
 
+/* Who was asked before the reload answers behind it: the one that is configured now decides. */
+static void an_answer_of_before(void **state)
+{
+    static struct access_backend first, second;
+    const struct access_site now = {.backend = first.url};
+    usec_t by_us = clock_mono_us() + 30 * US_PER_S;
+    char id[SESSION_ID_DIGITS + 1];
+
+    (void)state;
+    access_backend_start(&first);
+    access_backend_start(&second);
+    begin(&now, &(struct access_shown){.token = "yes-2"}, id);
+    atomic_store(&second.holds, true);
+    atomic_store(&second.status, 403);
+    assert_int_equal(behind(&(struct access_site){.backend = second.url}, id), 200);
+    while (atomic_load(&second.asked) == 0) {
+        assert_true(clock_mono_us() < by_us);
+        usleep(1000);
+    }
+    assert_int_equal(behind(&now, id), 200);
+    atomic_store(&second.holds, false);
+    while (atomic_load(&first.asked) < 2) {
+        assert_true(clock_mono_us() < by_us);
+        assert_int_equal(
+            access_help_ask(&help, &page, "private", &(struct access_shown){.session = id}, NULL), 200);
+    }
+    access_backend_stop(&first);
+    access_backend_stop(&second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +146,7 @@ int main(void)
         cmocka_unit_test(accounts),
         cmocka_unit_test(links),
         cmocka_unit_test(backends),
+        cmocka_unit_test(an_answer_of_before),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
