@@ -281,15 +281,16 @@ static bool on_text(struct ws *w, struct span text)
 /* --- the request --- */
 
 /* A page of another site may open this from a browser that is allowed to watch (its address, its cookie):
- * only where everybody may, where the page brings a token itself, or where its site is named in
- * web-allow-origin. */
+ * only where everybody may, where the page brings the token that it is granted by, or where its site is named
+ * in web-allow-origin. */
 static bool origin_ok(const struct http *h)
 {
     struct span origin = head_get(&h->ask->req.head, "Origin");
+    const struct session *s = h->ask->hold.session;
     char token[TOKEN_MAX];
 
     if (!h->ask->not_public || origin.n == 0) return true;
-    if (url_query_get(h->ask->req.query, "token", token, sizeof(token))) return true;
+    if (s && !s->grant.free && url_query_get(h->ask->req.query, "token", token, sizeof(token))) return true;
     return answer_origin_named(h, origin) || ws_origin_own(origin, h->ask->req.host);
 }
 

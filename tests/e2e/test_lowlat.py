@@ -115,19 +115,25 @@ def test_stalled_websocket_delays_nobody(server, camera):
 def test_websocket_from_pages_of_other_sites(server, camera):
     """An address that may watch is no leave for any page that its browser shows: only ours, those named, and those that bring a token."""
     cam = camera()
-    streams = {"listed": {"stream-url": cam.url(), "stream-access": "protected", "stream-whitelist": "127.0.0.0/8"}, "open": cam.url()}
-    s = server(streams)
+    streams = {"listed": {"stream-url": cam.url(), "stream-access": "protected", "stream-whitelist": "127.0.0.0/8"}, "open": cam.url(),
+               "closed": {"stream-url": cam.url(), "stream-access": "private"}}
+    s = server(streams, sections={"server/stream": {"auth-secret": "secret"}})
     for uid in streams:
         s.wait_state(uid)
     own = f"Origin: http://127.0.0.1:{s.web_port}\r\n"
+    token = s.rows("token", "create", "closed")[0]["token"]
     for uid, origin, status in (
         ("open", "Origin: https://elsewhere.example\r\n", 101),
         ("listed", "", 101),
         ("listed", own, 101),
         ("listed", "Origin: https://elsewhere.example\r\n", 403),
         ("listed", "Origin: null\r\n", 403),
+        ("listed?token=junk", "Origin: https://elsewhere.example\r\n", 403),
+        ("closed?token=junk", "Origin: https://elsewhere.example\r\n", 403),
+        (f"closed?token={token}", "Origin: https://elsewhere.example\r\n", 101),
     ):
-        with ws.Client(s, f"{uid}/mse_ld", headers=origin, status=status):
+        path, _, query = uid.partition("?")
+        with ws.Client(s, f"{path}/mse_ld?{query}", headers=origin, status=status):
             pass
 
 
