@@ -219,7 +219,7 @@ int cluster_open(struct master *m)
     err = singular_open(c);
     if (err == 0) err = files_open(c);
     if (err == 0) err = transfers_open(c);
-    if (err == 0) err = records_open(c);
+    if (err == 0) err = records_start(c);
     if (err < 0) return err;
     err = link_open(&c->link, m->loop, (uint16_t)s->cluster_port, hear_datagram, c);
     if (err < 0)
@@ -263,7 +263,7 @@ void cluster_close(struct master *m)
     singular_close(c);
     files_close(c);
     transfers_close(c);
-    records_close(c);
+    records_stop(c);
     state_file_free(c->file);
     mem_free(c->streams);
     mem_free(c->nodes);

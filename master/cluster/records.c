@@ -15,7 +15,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define FILE_NAME   "records" /* in state-dir: a line a stream, uid, revision, sum of its text */
+#define FILE_NAME   "records" /* in state-dir: a line a stream, uid, revision, sum of its text, [kept] */
 #define FILE_MOST   (2u << 20)
 #define NODES_MOST  256
 #define HOSTS_MOST  600
@@ -28,11 +28,13 @@ struct stored {
     uint64_t revision, sum; /* of the text that was judged last; 0: of none */
     uint64_t asked, asked_sum;
     bool ours; /* its file is from there */
+    bool kept; /* the store had lost it: no read takes it away, only a delete that is seen */
+    bool was;  /* before all was read anew */
     bool seen, gone;
 };
 struct stored_node {
     char id[8], hosts[HOSTS_MOST];
-    bool seen;
+    bool kept, was, seen; /* as of a stream */
 };
 struct records {
     struct cluster *c;
@@ -42,8 +44,8 @@ struct records {
     size_t n_nodes;
     uint64_t told; /* hash of the settings that the courier has; 0: none */
     bool reading, unsaved, nodes_changed;
-    size_t n_seen;
-    usec_t until_us; /* of the lease */
+    uint64_t revision; /* highest that the store has said */
+    usec_t until_us;   /* of the lease */
     struct log_rate rate;
 };
 
@@ -72,8 +74,8 @@ static void save(struct records *r)
 
         if (v->ours)
             ok = ok &&
-                buf_fmt(&b, "%s %llu %llu\n", v->uid, (unsigned long long)v->revision,
-                    (unsigned long long)v->sum);
+                buf_fmt(&b, "%s %llu %llu%s\n", v->uid, (unsigned long long)v->revision,
+                    (unsigned long long)v->sum, v->kept ? " kept" : "");
     }
     if (ok) state_file_write(r->file, buf_span(&b));
     buf_done(&b);
@@ -93,15 +95,17 @@ static struct stored *record_of(struct records *r, struct span uid, bool make)
 
 static void load_line(struct records *r, struct span line)
 {
-    struct span uid, revision;
+    struct span uid, revision, sum;
     struct stored *v;
 
-    if (!span_split(&line, ' ', &uid) || !span_split(&line, ' ', &revision) || uid.n >= UID_MOST ||
-        conf_uid_refused(uid))
+    if (!span_split(&line, ' ', &uid) || !span_split(&line, ' ', &revision) ||
+        !span_split(&line, ' ', &sum) || uid.n >= UID_MOST || conf_uid_refused(uid))
         return;
     v = record_of(r, uid, true);
     if (!v) return;
-    v->ours = span_u64(revision, UINT64_MAX, &v->revision) && span_u64(line, UINT64_MAX, &v->sum);
+    v->ours = span_u64(revision, UINT64_MAX, &v->revision) && span_u64(sum, UINT64_MAX, &v->sum);
+    v->kept = span_is(line, "kept");
+    if (v->ours && !v->kept) r->revision = MAX(r->revision, v->revision);
 }
 
 static int load(struct records *r, int state_dir)
@@ -299,8 +303,10 @@ static void stream_row(struct records *r, const struct packed *row)
     }
     v = record_of(r, uid, !gone);
     if (!v) return;
-    r->n_seen += r->reading && !v->seen;
     v->seen = true;
+    r->unsaved |= v->kept;
+    v->kept = false;
+    if (!r->reading) r->revision = MAX(r->revision, revision);
     if (gone) {
         take_gone(r, v, revision);
     } else if (packed_bool(row, "large", false) || text.n == 0) {
@@ -355,6 +361,7 @@ static void node_row(struct records *r, const struct packed *row)
     v = node_of(r, id, true);
     if (!v) return;
     v->seen = true;
+    v->kept = false;
     if (span_is(hosts, v->hosts)) return;
     span_copy(hosts, v->hosts, sizeof(v->hosts));
     r->nodes_changed = true;
@@ -371,9 +378,16 @@ void records_on_begin(struct master *m, const struct packed *body)
     (void)body;
     if (!r) return;
     r->reading = true;
-    r->n_seen = 0;
-    for (size_t i = 0; i < r->n_nodes; i++) r->nodes[i].seen = false;
-    while (map_next(&r->streams, &at, &slot)) ((struct stored *)slot.value)->seen = false;
+    for (size_t i = 0; i < r->n_nodes; i++) {
+        r->nodes[i].was = !r->nodes[i].kept;
+        r->nodes[i].seen = false;
+    }
+    while (map_next(&r->streams, &at, &slot)) {
+        struct stored *v = slot.value;
+
+        v->was = !v->gone && !v->kept;
+        v->seen = false;
+    }
 }
 
 void records_on_row(struct master *m, const struct packed *body)
@@ -394,29 +408,66 @@ static struct stored *next_unseen(const struct records *r)
     while (map_next(&r->streams, &at, &slot)) {
         struct stored *v = slot.value;
 
-        if (!v->seen && !v->gone) return v;
+        if (!v->seen && !v->gone && !v->kept) return v;
     }
     return NULL;
 }
 
-void records_on_ready(struct master *m, const struct packed *body)
+static bool lost(size_t known, size_t left)
 {
-    struct records *r = of(m);
+    return left * 2 < known;
+}
+
+static void keep_unseen(struct records *r, size_t known, size_t left, uint64_t revision)
+{
     struct stored *v;
 
-    if (!r || !r->reading) return;
-    r->reading = false;
-    /* a store that has lost everything takes no camera away */
-    if (r->n_seen == 0 && r->streams.n > 0) {
-        log_warn("store-empty", "kept=%zu", r->streams.n);
-        return;
+    while ((v = next_unseen(r))) v->kept = r->unsaved = true;
+    log_warn(left == 0 ? "store-empty" : "store-lost", "kept=%zu of=%zu revision=%llu before=%llu",
+        known - left, known, (unsigned long long)revision, (unsigned long long)r->revision);
+}
+
+static void take_unseen_nodes(struct records *r, bool doubtful)
+{
+    size_t known = 0, left = 0;
+
+    for (size_t i = 0; i < r->n_nodes; i++) {
+        known += r->nodes[i].was;
+        left += r->nodes[i].was && r->nodes[i].seen;
     }
-    while ((v = next_unseen(r))) take_gone(r, v, packed_u64(body, "revision", 0));
+    doubtful |= lost(known, left);
+    if (doubtful && left < known) log_warn("store-nodes-lost", "kept=%zu of=%zu", known - left, known);
     for (size_t i = r->n_nodes; i-- > 0;) {
-        if (r->nodes[i].seen) continue;
+        r->nodes[i].kept |= doubtful && !r->nodes[i].seen;
+        if (r->nodes[i].seen || r->nodes[i].kept) continue;
         r->nodes[i] = r->nodes[--r->n_nodes];
         r->nodes_changed = true;
     }
+}
+
+/* A store that has lost most of what it had, or was set back to an earlier state, takes nothing away by not
+ * naming it: a backup that is not whole must not stop cameras. */
+void records_on_ready(struct master *m, const struct packed *body)
+{
+    struct records *r = of(m);
+    uint64_t revision = packed_u64(body, "revision", 0);
+    size_t known = 0, left = 0, at = 0;
+    struct map_slot slot;
+    struct stored *v;
+    bool doubtful;
+
+    if (!r || !r->reading) return;
+    r->reading = false;
+    while (map_next(&r->streams, &at, &slot)) {
+        v = slot.value;
+        known += v->was;
+        left += v->was && v->seen;
+    }
+    doubtful = lost(known, left) || revision < r->revision;
+    if (doubtful && left < known) keep_unseen(r, known, left, revision);
+    while ((v = next_unseen(r))) take_gone(r, v, revision);
+    take_unseen_nodes(r, doubtful);
+    r->revision = revision;
 }
 
 /* --- who holds what --- */
@@ -470,7 +521,7 @@ static void want_keys(struct cluster *c)
 
 /* --- its life --- */
 
-int records_open(struct cluster *c)
+int records_start(struct cluster *c)
 {
     struct records *r = c->records = NEW(struct records);
     int err;
@@ -493,7 +544,7 @@ void records_tick(struct cluster *c)
     if (r->told) want_keys(c);
 }
 
-void records_close(struct cluster *c)
+void records_stop(struct cluster *c)
 {
     struct records *r = c->records;
 

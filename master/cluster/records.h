@@ -2,7 +2,8 @@
  * lease. The courier reads them (courier/store.h); here they are judged. A stream's text goes the way of
  * files that another node has pushed (files.h): refused as a whole where it is wrong, the last good one
  * stays. Nodes are kept in state-dir, where the configuration finds them. So without etcd what was last read
- * counts, also over restarts, and nothing here waits for it. Tests: tests/cluster/test_store.py. */
+ * counts, also over restarts, and nothing here waits for it. Tests: tests/unit/cluster/test_records.c,
+ * tests/cluster/test_store.py. */
 #ifndef CLUSTER_RECORDS_H
 #define CLUSTER_RECORDS_H
 
@@ -14,8 +15,8 @@ struct packed;
 struct records;
 
 /* 0 or -errno: what was kept in state-dir cannot be read. */
-int records_open(struct cluster *c);
-void records_close(struct cluster *c);
+int records_start(struct cluster *c);
+void records_stop(struct cluster *c);
 void records_begin(struct cluster *c); /* the courier has shaken hands */
 void records_conf(struct cluster *c);  /* the configuration is another */
 void records_tick(struct cluster *c);
