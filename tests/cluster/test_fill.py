@@ -85,8 +85,10 @@ def filled(pair, before):
 def test_what_a_killed_primary_missed(pair):
     before = away(pair, 1)
     pair[1].start()
+    returned = time.monotonic()
     began = wait_for("it begins", lambda: pair[1].cluster()[2].get("filled", 0) or pair[1].cluster()[2].get("fill_left", 0), 20)
     assert began
+    print(f"\nback-fill begins {time.monotonic() - returned:.1f} s after the return")
     wait_for("the backup gives it back", lambda: not pair[2].workers(), 40)
     wait_for("node 1 has it all", lambda: filled(pair, before), 60)
     wait_for("nothing is left", lambda: pair[1].cluster()[2].get("fill_left") == 0, 30)
