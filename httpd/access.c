@@ -9,6 +9,7 @@
 #include "httpd/caller.h"
 #include "httpd/guess.h"
 #include "httpd/plugins.h"
+#include "httpd/proven.h"
 #include "httpd/question.h"
 #include "httpd/quota.h"
 #include "httpd/stream.h"
@@ -267,27 +268,44 @@ static bool by_digest(const struct access_ask *a)
     return a->token.n == 0 && span_istarts(a->authorization, "Digest ") && a->hub->auth->accounts.n > 0;
 }
 
+static void login_right(struct question *q)
+{
+    const struct account *c = q->account;
+
+    facts_of_account(&q->facts, c->login, c->role, &c->cameras, q->uid);
+}
+
+/* One that was right a while ago waits for no thread. */
+static void try_slow(const struct access_ask *a, struct question *q)
+{
+    uint8_t mem[512];
+    struct wr w = wr_of(mem, sizeof(mem));
+    struct span user, password;
+
+    if (!account_basic(a->authorization, &w, &user, &password)) return;
+    if (proven_has(a->hub->server->proven, q->account, password, loop_now_us(a->hub->loop))) {
+        login_right(q);
+    } else {
+        q->slow = true;
+        q->login = secret_of(password);
+    }
+    explicit_bzero(mem, sizeof(mem));
+}
+
 static void try_login(struct access_ask *a, struct question *q)
 {
     const struct auth *auth = a->hub->auth;
     const struct account_try t = {
         &auth->accounts, a->hub->server->nonces, auth->digest_md5, clock_wall_us() / US_PER_S};
-    uint8_t mem[512];
-    struct wr w = wr_of(mem, sizeof(mem));
-    struct span user, password;
 
     switch (account_check(&t, a, &q->account)) {
     case ACCOUNT_RIGHT:
         if (by_digest(a)) session_identity(a, q->account->login, q->identity);
-        facts_of_account(&q->facts, q->account->login, q->account->role, &q->account->cameras, q->uid);
+        login_right(q);
         break;
     case ACCOUNT_STALE: a->stale = q->stale = true; break;
     case ACCOUNT_WRONG: q->facts.guessed = true; break;
-    case ACCOUNT_SLOW:
-        q->slow = account_basic(a->authorization, &w, &user, &password);
-        if (q->slow) q->login = secret_of(password);
-        explicit_bzero(mem, sizeof(mem));
-        break;
+    case ACCOUNT_SLOW: try_slow(a, q); break;
     }
 }
 

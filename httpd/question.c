@@ -5,6 +5,7 @@
 #include "httpd/auth.h"
 #include "httpd/backend.h"
 #include "httpd/plugins.h"
+#include "httpd/proven.h"
 #include "httpd/stream.h"
 
 #define TTL_MOST_S 86400
@@ -91,6 +92,7 @@ static void password_done(struct job *j)
 
     q->slow = false;
     if (q->right) {
+        proven_add(q->hub->server->proven, q->account, secret_reveal(&q->login), loop_now_us(q->hub->loop));
         facts_of_account(&q->facts, q->account->login, q->account->role, &q->account->cameras, q->uid);
     } else {
         q->facts.guessed = true;

@@ -5,8 +5,12 @@
 #include <cmocka.h>
 
 #include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/net/pool.h"
+#include "common/wire/scrypt.h"
 #include "tests/support/access_help.h"
 
+#include <semaphore.h>
 #include <unistd.h>
 
 static struct access_help help;
@@ -139,6 +143,41 @@ static void an_answer_of_before(void **state)
     access_backend_stop(&second);
 }
 
+static sem_t go;
+
+static void work(struct job *j)
+{
+    (void)j;
+    sem_wait(&go);
+}
+
+static void done(struct job *j)
+{
+    (void)j;
+}
+
+/* A password that was right a while ago waits for no thread: its only one may be busy with guesses. */
+static void a_slow_password_once(void **state)
+{
+    static struct job busy = {.work = work, .done = done};
+    const struct access_shown shown = {
+        .fields = "X-Forwarded-Proto: https\r\nAuthorization: Basic YW5uYTp3b25kZXI=\r\n"}; /* anna:wonder */
+    char kept[SCRYPT_TEXT_MAX];
+    struct wr w = wr_of(kept, sizeof(kept));
+
+    (void)state;
+    must(scrypt_write(SPAN_LIT("wonder"), &w));
+    access_help_stream(&help, "second", ACCESS_PRIVATE, "", 0);
+    access_help_site(
+        &help, &(struct access_site){.users = true, .password = wr_cstr(&w), .proxies = "127.0.0.0/8"});
+    assert_int_equal(access_help_ask(&help, &page, "private", &shown, NULL), 200);
+    must(sem_init(&go, 0, 0) == 0);
+    busy.loop = hub_home(&help.http.server, SPAN_LIT("second"))->loop;
+    must(pool_put(help.http.server.passwords, &busy));
+    assert_int_equal(access_help_ask(&help, &page, "second", &shown, NULL), 200);
+    must(sem_post(&go) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +186,7 @@ int main(void)
         cmocka_unit_test(links),
         cmocka_unit_test(backends),
         cmocka_unit_test(an_answer_of_before),
+        cmocka_unit_test(a_slow_password_once),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
