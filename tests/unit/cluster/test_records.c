@@ -82,7 +82,7 @@ static void read_all(size_t n, uint64_t revision)
 {
     struct buf b;
     struct packer p;
-    char uid[16];
+    char uid[32];
 
     records_on_begin(rig.m, NULL);
     for (size_t i = 0; i < n; i++) {
