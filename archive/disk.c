@@ -43,6 +43,7 @@ enum post_kind {
     POST_EVENT,
     POST_OPEN_EVENT,
     POST_FILL,
+    POST_GONE,
     POST_END
 };
 struct post {
@@ -52,6 +53,7 @@ struct post {
     int fd, err;
     uint64_t number;
     struct disk_report report;
+    struct disk_gone gone;
     struct event *event;
     uint32_t n_rows;
     size_t bytes;
@@ -76,6 +78,7 @@ static void deliver(void *p)
     case POST_EVENT: ops->on_event(arg, m->event); break;
     case POST_OPEN_EVENT: ops->on_open_event(arg, m->event); break;
     case POST_FILL: ops->on_fill(arg, m->number, m->fd, m->err); break;
+    case POST_GONE: ops->on_gone(arg, &m->gone); break;
     case POST_END: ops->on_end(arg); break;
     }
     mem_free(m->locks);
@@ -190,6 +193,15 @@ static void post_fill(void *arg, uint64_t id, int fd, int err)
     loop_post(d->loop, deliver, m);
 }
 
+static void post_gone(void *arg, const struct disk_gone *g)
+{
+    struct disk *d = arg;
+    struct post *m = post_new(d, POST_GONE, NULL, NULL);
+
+    m->gone = *g;
+    loop_post(d->loop, deliver, m);
+}
+
 static void alive(void *arg)
 {
     struct disk *d = arg;
@@ -198,7 +210,7 @@ static void alive(void *arg)
 }
 
 static const struct work_ops posts = {post_state, post_folder, post_stored, post_index, post_locks, post_rows,
-    post_answer, post_event, post_open_event, post_fill, alive};
+    post_answer, post_event, post_open_event, post_fill, post_gone, alive};
 
 /* --- the thread --- */
 

@@ -41,6 +41,12 @@ struct disk_report {
 };
 
 struct disk;
+/* Footage of a stream that has been deleted, by call or because it was its time. */
+struct disk_gone {
+    char uid[40];
+    uint64_t segments, bytes;
+    usec_t from_us, to_us;
+};
 struct disk_ops {
     void (*on_state)(void *arg, const struct disk_report *r);       /* on change, and every 10 s */
     void (*on_folder)(void *arg, const char *uid, int fd, int err); /* takes fd; err: positive errno */
@@ -55,6 +61,7 @@ struct disk_ops {
     /* Of disk_fill_open: a file without a name, for writing (takes fd), or err, a positive errno; behind
      * disk_fill_done: 0, it is in the index, durably. */
     void (*on_fill)(void *arg, uint64_t id, int fd, int err);
+    void (*on_gone)(void *arg, const struct disk_gone *g);
     void (*on_end)(void *arg); /* the thread has ended: disk_free */
 };
 

@@ -128,9 +128,26 @@ static void on_fill(void *arg, uint64_t id, int fd, int err)
     keeper_fill(arg, id, fd, err);
 }
 
+/* The master tells whoever wants to hear of it. */
+static void on_gone(void *arg, const struct disk_gone *g)
+{
+    struct store *s = arg;
+    struct channel *ch = child_control(s->keeper->child);
+    struct packer *m;
+
+    if (!ch) return;
+    m = channel_begin(ch, MSG_FOOTAGE_GONE, 5);
+    pack_kv_text(m, "uid", g->uid);
+    pack_kv_u64(m, "segments", g->segments);
+    pack_kv_u64(m, "bytes", g->bytes);
+    pack_kv_i64(m, "from_us", g->from_us);
+    pack_kv_i64(m, "to_us", g->to_us);
+    channel_end(ch, NULL, 0);
+}
+
 static void on_end(void *arg);
 static const struct disk_ops disk_ops = {on_state, on_folder, on_stored, on_index, on_locks, on_rows,
-    on_answer, on_event, on_open_event, on_fill, on_end};
+    on_answer, on_event, on_open_event, on_fill, on_gone, on_end};
 
 static void begin(struct store *s)
 {

@@ -59,6 +59,7 @@ struct work_ops { /* as those of struct disk_ops, in the thread */
     void (*on_event)(void *arg, const struct event *e);
     void (*on_open_event)(void *arg, const struct event *e);
     void (*on_fill)(void *arg, uint64_t id, int fd, int err);
+    void (*on_gone)(void *arg, const struct disk_gone *g);
     void (*alive)(void *arg); /* between the reads of something long: the disk answers */
 };
 

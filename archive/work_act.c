@@ -39,7 +39,7 @@ static void told_held(struct answer *a, const struct stamp *held)
     stamp_kv(p, "held", held);
 }
 
-int work_act(struct work *w, struct answer *a, struct index_act *act, const uint64_t *bytes)
+int work_act(struct work *w, struct answer *a, struct index_act *act, const struct work_gone *gone)
 {
     struct stamp held;
     int err;
@@ -47,7 +47,7 @@ int work_act(struct work *w, struct answer *a, struct index_act *act, const uint
     act->uid = a->ask.args[0];
     act->stamp = a->ask.act.stamp;
     act->id = a->ask.act.id;
-    err = work_keep_act(w, act, bytes, &held);
+    err = work_keep_act(w, act, gone, &held);
     say(w, a, act, err);
     if (err == INDEX_E_OLD) {
         told_held(a, &held);

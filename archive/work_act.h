@@ -6,14 +6,15 @@
 #include "archive/index_acts.h"
 
 struct answer;
+struct work_gone;
 struct work;
 
 /* Its time is not over; true for what is no act. false: answered so. */
 bool work_act_may(struct work *w, struct answer *a);
-/* Does what `act` says by the question's stamp: uid and stamp are filled in; bytes: of each of its refs.
+/* Does what `act` says by the question's stamp: uid and stamp are filled in; gone: each of its refs.
  * INDEX_OK, or a condition or -errno, and it is answered: a newer one was promised, or it has been done
  * before (which is CTL_OK). */
-int work_act(struct work *w, struct answer *a, struct index_act *act, const uint64_t *bytes);
+int work_act(struct work *w, struct answer *a, struct index_act *act, const struct work_gone *gone);
 
 /* --- steps of questions --- */
 bool work_promise(struct work *w, struct answer *a); /* act promise UID */

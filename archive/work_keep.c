@@ -344,21 +344,44 @@ int work_keep_tick(struct work *w, usec_t now_us)
     return INDEX_OK;
 }
 
+/* Segments of one stream that stand together are told at once. */
+static void tell_gone(
+    const struct work *w, const struct index_ref *refs, const struct work_gone *gone, size_t n)
+{
+    struct disk_gone all = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(all.uid, refs[i].uid) != 0) {
+            if (all.segments > 0) w->ops->on_gone(w->arg, &all);
+            all = (struct disk_gone){.from_us = gone[i].start_us, .to_us = gone[i].end_us};
+            memcpy(all.uid, refs[i].uid, sizeof(all.uid));
+        }
+        all.segments++;
+        all.bytes += gone[i].bytes;
+        all.from_us = MIN(all.from_us, gone[i].start_us);
+        all.to_us = MAX(all.to_us, gone[i].end_us);
+    }
+    if (all.segments > 0) w->ops->on_gone(w->arg, &all);
+}
+
 /* Index entry first, file after. */
-int work_keep_take_out(struct work *w, const struct index_ref *refs, const uint64_t *bytes, size_t n)
+int work_keep_take_out(struct work *w, const struct index_ref *refs, const struct work_gone *gone, size_t n)
 {
     int err = index_drop(w->indexer.ix, refs, n);
 
-    for (size_t i = 0; !err && i < n; i++) trash_put(w->keep.trash, &refs[i], bytes[i]);
+    for (size_t i = 0; !err && i < n; i++) trash_put(w->keep.trash, &refs[i], gone[i].bytes);
+    if (!err) tell_gone(w, refs, gone, n);
     if (err) w->keep.wrote_err = err;
     return err;
 }
 
-int work_keep_act(struct work *w, const struct index_act *act, const uint64_t *bytes, struct stamp *ret_held)
+int work_keep_act(
+    struct work *w, const struct index_act *act, const struct work_gone *gone, struct stamp *ret_held)
 {
     int err = index_act(w->indexer.ix, act, ret_held);
 
-    for (size_t i = 0; !err && i < act->n; i++) trash_put(w->keep.trash, &act->refs[i], bytes[i]);
+    for (size_t i = 0; !err && i < act->n; i++) trash_put(w->keep.trash, &act->refs[i], gone[i].bytes);
+    if (!err) tell_gone(w, act->refs, gone, act->n);
     if (err < 0 || err == INDEX_E_DAMAGED) w->keep.wrote_err = err;
     return err;
 }
@@ -367,15 +390,15 @@ static int take_out(struct work *w)
 {
     struct reap *r = &w->keep.pass;
     struct index_ref refs[REAP_BATCH];
-    uint64_t bytes[REAP_BATCH];
+    struct work_gone gone[REAP_BATCH];
     size_t n = r->n;
 
     for (size_t i = 0; i < n; i++) {
         refs[i] = r->items[i].ref;
-        bytes[i] = r->items[i].bytes;
+        gone[i] = (struct work_gone){r->items[i].bytes, r->items[i].start_us, r->items[i].end_us};
     }
     r->n = 0;
-    return n > 0 ? work_keep_take_out(w, refs, bytes, n) : INDEX_OK;
+    return n > 0 ? work_keep_take_out(w, refs, gone, n) : INDEX_OK;
 }
 
 bool work_keep_configured(const struct work *w, const char *uid)

@@ -12,6 +12,12 @@
 struct work;
 struct disk_report;
 
+/* A segment that is to go: what is told of it. */
+struct work_gone {
+    uint64_t bytes;
+    usec_t start_us, end_us;
+};
+
 struct work_keep {
     struct map policies; /* uid -> struct keep_policy, of the configured streams */
     struct locks locks;
@@ -53,9 +59,10 @@ void work_keep_setup(struct work *w, struct reap_setup *ret);
 /* Is the time come, and is there a place? */
 bool work_keep_may_delete(const struct work *w);
 /* Out of the index and into the trash. An error that the index gives is dealt with at the next tick. */
-int work_keep_take_out(struct work *w, const struct index_ref *refs, const uint64_t *bytes, size_t n);
+int work_keep_take_out(struct work *w, const struct index_ref *refs, const struct work_gone *gone, size_t n);
 /* The same by a singular act; as index_act. */
-int work_keep_act(struct work *w, const struct index_act *act, const uint64_t *bytes, struct stamp *ret_held);
+int work_keep_act(
+    struct work *w, const struct index_act *act, const struct work_gone *gone, struct stamp *ret_held);
 
 /* p NULL: it is not configured any more. */
 void work_keep_policy(struct work *w, const char *uid, const struct keep_policy *p);

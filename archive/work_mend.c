@@ -120,7 +120,7 @@ static bool look_page(struct work *w, struct work_vacuum *v, bool yes, int *ret_
     struct index_query q = {.uid = v->total.uid, .to_us = INT64_MAX, .after_id = v->after_id};
     struct seg_info *page = mem_new_n(PAGE, sizeof(*page));
     struct index_ref refs[PAGE];
-    uint64_t bytes[PAGE];
+    struct work_gone gone[PAGE];
     size_t n, n_refs = 0;
     int err = index_segments(w->indexer.ix, &q, page, PAGE, &n);
 
@@ -132,14 +132,14 @@ static bool look_page(struct work *w, struct work_vacuum *v, bool yes, int *ret_
             continue;
         }
         refs[n_refs] = (struct index_ref){.id = page[i].id};
-        bytes[n_refs] = page[i].bytes;
+        gone[n_refs] = (struct work_gone){page[i].bytes, page[i].start_us, page[i].end_us};
         memcpy(refs[n_refs++].uid, page[i].uid, sizeof(refs[0].uid));
     }
     if (n > 0) v->after_id = page[n - 1].id;
     v->done += n;
     mem_free(page);
     if (err >= 0 && yes && n_refs > 0) {
-        err = work_keep_may_delete(w) ? work_keep_take_out(w, refs, bytes, n_refs) : -EAGAIN;
+        err = work_keep_may_delete(w) ? work_keep_take_out(w, refs, gone, n_refs) : -EAGAIN;
         if (err > 0) err = -EIO;
         if (!err) v->deleted += n_refs;
     }

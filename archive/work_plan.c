@@ -93,7 +93,7 @@ bool work_delete(struct work *w, struct answer *a)
     struct index_query q = {.uid = a->ask.args[0], .after_id = s->after};
     struct seg_info *page = mem_new_n(DELETE_PAGE, sizeof(*page));
     struct index_ref refs[DELETE_PAGE] = {0};
-    uint64_t bytes[DELETE_PAGE];
+    struct work_gone gone[DELETE_PAGE];
     bool act = a->ask.act.stamp.term > 0;
     size_t n = 0, out = 0;
     int err;
@@ -113,21 +113,21 @@ bool work_delete(struct work *w, struct answer *a)
         if (!may_go(w, s, &q, &page[i])) continue;
         refs[out].id = page[i].id;
         memcpy(refs[out].uid, page[i].uid, sizeof(refs[out].uid));
-        bytes[out++] = page[i].bytes;
+        gone[out++] = (struct work_gone){page[i].bytes, page[i].start_us, page[i].end_us};
     }
     mem_free(page);
     if (!err && act) {
         struct index_act does = {.refs = refs, .n = out, .over = n < DELETE_PAGE};
 
-        if (work_act(w, a, &does, bytes) != INDEX_OK) return false;
+        if (work_act(w, a, &does, gone) != INDEX_OK) return false;
     } else if (!err && out > 0) {
-        err = work_keep_take_out(w, refs, bytes, out);
+        err = work_keep_take_out(w, refs, gone, out);
     }
     if (err) {
         answer_fail(a, CTL_FAILED, "storage %s: nothing can be deleted there now", w->conf->name);
         return false;
     }
-    for (size_t i = 0; i < out; i++) s->bytes += bytes[i];
+    for (size_t i = 0; i < out; i++) s->bytes += gone[i].bytes;
     s->segments += out;
     if (n == DELETE_PAGE) return true;
     told(w, a);

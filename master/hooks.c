@@ -226,6 +226,7 @@ void hooks_flush(struct master *m)
 
 void hooks_done(struct master *m)
 {
+    map_drop(&m->hooks.deleted, mem_free);
     while (m->hooks.n > 0) drop_first(&m->hooks);
 }
 
@@ -267,10 +268,67 @@ static void look_at_stream(struct master *m, struct stream *s)
     s->told_reconnects = reconnects;
 }
 
+/* --- footage that has been deleted --- */
+
+struct deleted {
+    uint64_t segments, bytes; /* 0: told */
+    usec_t from_us, to_us;
+    usec_t next_us; /* CLOCK_MONOTONIC: not told before */
+};
+
+void hooks_deleted(struct master *m, const struct packed *body)
+{
+    struct span uid = packed_str(body, "uid");
+    usec_t from_us = packed_i64(body, "from_us", 0), to_us = packed_i64(body, "to_us", 0);
+    struct deleted *d = map_get(&m->hooks.deleted, uid);
+
+    if (uid.n == 0) return;
+    if (!d) {
+        d = NEW(struct deleted);
+        map_set(&m->hooks.deleted, uid, d);
+    }
+    d->from_us = d->segments > 0 ? MIN(d->from_us, from_us) : from_us;
+    d->to_us = d->segments > 0 ? MAX(d->to_us, to_us) : to_us;
+    d->segments += packed_u64(body, "segments", 0);
+    d->bytes += packed_u64(body, "bytes", 0);
+}
+
+static void tell_deleted(struct master *m, const char *uid, const struct deleted *d)
+{
+    struct buf data;
+
+    buf_init(&data, HOOKS_DATA_MAX);
+    if (buf_text(&data, "{\"uid\":") && json_put_text(&data, span_of(uid)) &&
+        buf_fmt(&data, ",\"from\":%.3f,\"to\":%.3f,\"segments\":%llu,\"bytes\":%llu}",
+            (double)d->from_us / 1e6, (double)d->to_us / 1e6, (unsigned long long)d->segments,
+            (unsigned long long)d->bytes))
+        hooks_say_json(m, "stream:dvr:delete", buf_span(&data));
+    buf_done(&data);
+}
+
+/* Entries go once none of them holds anything back. */
+static void look_at_deleted(struct master *m, usec_t now_us)
+{
+    struct map_slot slot;
+    bool waits = false;
+
+    for (size_t i = 0; map_next(&m->hooks.deleted, &i, &slot);) {
+        struct deleted *d = slot.value;
+
+        if (now_us >= d->next_us && d->segments > 0) {
+            tell_deleted(m, slot.key, d);
+            *d = (struct deleted){.next_us = now_us + HOOKS_DELETED_US};
+        }
+        waits |= now_us < d->next_us;
+    }
+    if (!waits) map_drop(&m->hooks.deleted, mem_free);
+}
+
 void hooks_tick(struct master *m, usec_t now_us)
 {
     struct map_slot slot;
 
+    look_at_deleted(m, now_us);
     if (!wanted(m)) return;
     for (size_t i = 0; map_next(&m->fleet.by_uid, &i, &slot);) look_at_stream(m, slot.value);
     if (++m->hooks.seconds % HOOKS_PULSE_S == 0) pulse(m);

@@ -9,6 +9,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/map.h"
 
 struct master;
 struct packed;
@@ -19,7 +20,8 @@ struct packed;
 #define HOOKS_DATA_MAX    8192
 #define HOOKS_HERE_MAX    (512u << 10) /* bytes that httpd has not heard: then it is not told more at once */
 #define HOOKS_PULSE_S     60
-#define HOOKS_FIRST_US    US_PER_S /* behind a request that failed, doubled each time */
+#define HOOKS_DELETED_US  (60 * US_PER_S) /* between two stream:dvr:delete of a stream */
+#define HOOKS_FIRST_US    US_PER_S        /* behind a request that failed, doubled each time */
 #define HOOKS_MOST_US     (60 * US_PER_S)
 
 struct hook; /* one event */
@@ -31,6 +33,7 @@ struct hooks {
     uint64_t dropped, delivered, failed;
     usec_t wait_us, next_us; /* CLOCK_MONOTONIC: not before */
     unsigned seconds;
+    struct map deleted; /* uid -> footage that has gone, and when that was told last */
 };
 
 /* Members of the event's data. httpd is told at once, for plug-ins and the panel. */
@@ -43,6 +46,8 @@ void hooks_say_here(struct master *m, const char *event, const struct hooks_pair
 /* The same from text that is a JSON object. */
 void hooks_say_json(struct master *m, const char *event, struct span data);
 void hooks_tick(struct master *m, usec_t now_us); /* once a second */
+/* FOOTAGE_GONE: told with the next tick, and what comes within HOOKS_DELETED_US as one. */
+void hooks_deleted(struct master *m, const struct packed *body);
 /* HOOKS_DONE; httpd has gone: what was on its way is sent again. */
 void hooks_on_done(struct master *m, const struct packed *body);
 void hooks_httpd_gone(struct master *m);

@@ -452,6 +452,12 @@ static int on_segment(struct service *s, struct incoming *in)
     return 0;
 }
 
+static int on_footage_gone(struct service *s, struct incoming *in)
+{
+    hooks_deleted(s->m, in->body);
+    return 0;
+}
+
 /* What happened in httpd. */
 static int on_audit(struct service *s, struct incoming *in)
 {
@@ -517,6 +523,7 @@ static const struct {
     {MSG_AUDIT, on_audit},
     {MSG_STORE, on_store},
     {MSG_SEGMENT, on_segment},
+    {MSG_FOOTAGE_GONE, on_footage_gone},
     {MSG_NET_SENT, on_net_sent},
     {MSG_NET_GOT, on_net_got},
     {MSG_COURIER_STATE, on_courier_state},

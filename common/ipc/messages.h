@@ -115,6 +115,7 @@ enum {
     MESSAGE(SEG_CLOSED, 40, TO_WORKER, TO_KEEPER, 65536, 0)   /* id, info: seg_info as archive/seginfo.h writes it */ \
     MESSAGE(SEG_STORED, 41, TO_KEEPER, TO_WORKER, 64, 0)      /* id: it is in the index, durably */ \
     MESSAGE(SEGMENT, 99, TO_KEEPER, TO_MASTER, 512, 0)        /* uid, storage, path, start_us, end_us, bytes: of one that has been closed */ \
+    MESSAGE(FOOTAGE_GONE, 101, TO_KEEPER, TO_MASTER, 256, 0)  /* uid, segments, bytes, from_us, to_us: deleted, by call or because it was its time */ \
     MESSAGE(INDEX_SUSPECT, 70, TO_HTTPD | TO_COURIER | TO_MASTER, TO_MASTER | TO_KEEPER, 256, 0) /* name: who read it found damage that no record explains: look */ \
     MESSAGE(WRITE_FAILED, 42, TO_WORKER, TO_KEEPER, 64, 0)    /* errno: the keeper looks at the storage and answers by ARCHIVE */ \
     /* uid, duration_us (0: until space is needed), event_duration_us, capacity_bytes, capacity_percent (of a storage; both 0: no limit), \

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -85,6 +86,14 @@ def test_what_is_told(site):
     events = receiver.taken()
     assert [e["seq"] for e in events] == list(range(1, len(events) + 1)), "in order, none is missing"
     assert all(e["device"] == "mediaserver" and e["server"] == "n7" and e["pid"] == server.process.pid for e in events)
+
+
+def test_deleted_footage_is_told(site):
+    server, _, receiver = site
+    server.close_segments(1, "gate")
+    server.msctl("archive", "delete", "gate", "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z")
+    told = wait_for("what has gone", lambda: receiver.find("stream:dvr:delete", uid="gate"))[0]["data"]
+    assert told["segments"] >= 1 and told["bytes"] > 10000 and time.time() - 600 < told["from"] < told["to"] < time.time() + 5
 
 
 def test_signed_and_in_batches(site):

@@ -311,6 +311,55 @@ static void pulse(void **state)
     assert_non_null(strstr(w->got.body, "\"dropped\":0"));
 }
 
+static void footage_gone(struct world *w, const char *uid, usec_t from_us, uint64_t bytes)
+{
+    struct unpack *u;
+    struct packer p;
+    struct buf b;
+
+    buf_init(&b, 1024);
+    p = packer_of(&b);
+    pack_map(&p, 5);
+    pack_kv_text(&p, "uid", uid);
+    pack_kv_u64(&p, "segments", 2);
+    pack_kv_u64(&p, "bytes", bytes);
+    pack_kv_i64(&p, "from_us", from_us);
+    pack_kv_i64(&p, "to_us", from_us + 9 * US_PER_S / 2);
+    assert_int_equal(unpack_new(buf_span(&b), &u), 0);
+    hooks_deleted(&w->m, unpack_root(u));
+    unpack_done(u);
+    buf_done(&b);
+}
+
+/* Of a stream once a minute at most, with all that has gone since; nothing is remembered of it then. */
+static void deleted(void **state)
+{
+    struct world *w = *state;
+    usec_t now_us = 100 * US_PER_S;
+
+    footage_gone(w, "cam", 50 * US_PER_S, 300);
+    footage_gone(w, "cam", 20 * US_PER_S, 11);
+    footage_gone(w, "\"", 70 * US_PER_S, 1);
+    hooks_tick(&w->m, now_us);
+    assert_int_equal(w->m.hooks.seq, 2);
+    wait_for(w, 1);
+    assert_non_null(strstr(w->got.body, "\"event\":\"stream:dvr:delete\""));
+    assert_non_null(strstr(w->got.body,
+        "\"data\":{\"uid\":\"cam\",\"from\":20.000,\"to\":54.500,\"segments\":4,\"bytes\":311}"));
+    assert_non_null(strstr(
+        w->got.body, "\"data\":{\"uid\":\"\\\"\",\"from\":70.000,\"to\":74.500,\"segments\":2,\"bytes\":1}"));
+    footage_gone(w, "cam", 30 * US_PER_S, 1);
+    footage_gone(w, "cam", 40 * US_PER_S, 2);
+    hooks_tick(&w->m, now_us + HOOKS_DELETED_US - 1);
+    assert_int_equal(w->m.hooks.seq, 2);
+    hooks_tick(&w->m, now_us + HOOKS_DELETED_US);
+    assert_int_equal(w->m.hooks.seq, 3);
+    assert_int_equal(w->m.hooks.deleted.n, 2);
+    hooks_tick(&w->m, now_us + 2 * HOOKS_DELETED_US);
+    assert_int_equal(w->m.hooks.seq, 3);
+    assert_int_equal(w->m.hooks.deleted.n, 0);
+}
+
 static void stop_here(struct loop_timer *timer)
 {
     struct world *w = timer->arg;
@@ -348,6 +397,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(httpd_dies, setup, teardown),
         cmocka_unit_test_setup_teardown(nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(pulse, setup, teardown),
+        cmocka_unit_test_setup_teardown(deleted, setup, teardown),
         cmocka_unit_test_setup_teardown(told_here, setup, teardown),
     };
 
