@@ -25,7 +25,6 @@ static struct {
     struct loop *loop;
     struct etcd *etcd;
     struct got asked, watched;
-    struct loop_timer again;
 } rig;
 
 /* --- the loop --- */
@@ -118,13 +117,16 @@ static void waited(struct loop_timer *t)
 /* etcd takes a moment to come. */
 static void until_there(void)
 {
+    struct loop_timer again = {0};
+
     for (;;) {
         const struct got *g = range(1);
 
         if (g->err == 0 && !g->answer.failed) return;
         rig.asked = (struct got){0};
-        loop_timer_set(rig.loop, &rig.again, AGAIN_US, waited, NULL);
+        loop_timer_set(rig.loop, &again, AGAIN_US, waited, NULL);
         loop_run(rig.loop);
+        loop_timer_stop(&again);
     }
 }
 
