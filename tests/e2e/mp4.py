@@ -104,7 +104,8 @@ def footer(path):
     """What a segment says of itself at its end (archive/seginfo.c): times in microseconds."""
     data = open(path, "rb").read()
     box = data[-struct.unpack(">I", data[-4:])[0] :]
-    assert box[4:8] == b"uuid" and box[24:28] == b"MSS1"
+    if box[4:8] != b"uuid" or box[24:28] != b"MSS1":
+        raise ValueError(f"no footer, or not yet: {path}")
     uid_n = box[36]
     at = 37 + uid_n
     start, end, size, _, samples, flags, _, *rest = struct.unpack(">qqQQIIQ4qIIBq", box[at : at + 97])
