@@ -151,7 +151,8 @@ static usec_t turns_us(const struct place *p, const struct place_here *h)
         const struct member *m = node(p, i);
         bool could = m && !(m->flags & (HEARTBEAT_DRAINING | HEARTBEAT_WARMING | HEARTBEAT_FULL));
 
-        if (could && m->state != NODE_UNAVAILABLE) us += PLACE_TURN_US;
+        /* it may itself be giving us a turn first */
+        if (could && m->state != NODE_UNAVAILABLE) us += h->tight ? 2 * PLACE_TURN_US : PLACE_TURN_US;
     }
     return us;
 }

@@ -162,7 +162,7 @@ def test_tokens_of_the_first_api(site, who):
         mint(who["dora"], uid, 200)
 
 
-def test_an_export_of_ones_own(site, who):
+def test_an_export_of_ones_own(site, who, things):
     r = wait_for("footage", lambda: (x := who["bert"].call("streams/yard/ranges")["items"]) and x[0]["to"] - x[0]["from"] > 3 and x[0], timeout=60)
     made = who["bert"].call("exports", "POST", {"uid": "yard", "from": r["from"] + 1, "to": r["from"] + 2}, 201)
     assert who["bert"].call(f"exports/{made['id']}")["by"] == "bert"

@@ -149,7 +149,7 @@ static void without_room_behind_all_others(void **state)
     here.tight = true;
     nodes[0].state = NODE_DOWN;
     assert_int_equal(decide(), PLACE_TIGHT);
-    assert_int_equal(later(PLACE_TURN_US - 1), PLACE_TIGHT);
+    assert_int_equal(later(2 * PLACE_TURN_US - 1), PLACE_TIGHT);
     assert_int_equal(later(1), PLACE_TAKEN);
     situation(1);
     here.tight = true;
@@ -159,7 +159,7 @@ static void without_room_behind_all_others(void **state)
     here.tight = true;
     nodes[0].state = NODE_DOWN;
     assert_int_equal(decide(), PLACE_TIGHT);
-    assert_int_equal(later(2 * PLACE_TURN_US - 1), PLACE_TIGHT); /* the other may have no room either */
+    assert_int_equal(later(3 * PLACE_TURN_US - 1), PLACE_TIGHT); /* the other may have no room either */
     assert_int_equal(later(1), PLACE_TAKEN);
     situation(1);
     here.tight = true;
