@@ -1,6 +1,10 @@
 #include "tests/support/etcd_server.h"
 #include "common/base/err.h"
+#include "tests/support/tool.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,6 +15,8 @@
 #include <unistd.h>
 
 #define PROGRAM "/usr/bin/etcd"
+
+struct etcd_server etcd_server;
 
 static uint16_t free_port(void)
 {
@@ -48,19 +54,6 @@ void etcd_server_start(struct etcd_server *s)
     if (s->pid == 0) run(s);
 }
 
-bool etcd_server_new(struct etcd_server *s)
-{
-    *s = (struct etcd_server){.pid = 0};
-    if (access(PROGRAM, X_OK) != 0) return false;
-    snprintf(s->dir, sizeof(s->dir), "/tmp/etcd-test-XXXXXX");
-    must(mkdtemp(s->dir) != NULL);
-    s->port = free_port();
-    s->peer_port = free_port();
-    snprintf(s->url, sizeof(s->url), "http://127.0.0.1:%u", s->port);
-    etcd_server_start(s);
-    return true;
-}
-
 void etcd_server_kill(struct etcd_server *s)
 {
     if (s->pid <= 0) return;
@@ -69,17 +62,28 @@ void etcd_server_kill(struct etcd_server *s)
     s->pid = 0;
 }
 
-void etcd_server_done(struct etcd_server *s)
+int etcd_server_up(void **state)
 {
-    pid_t pid;
+    struct etcd_server *s = &etcd_server;
 
-    etcd_server_kill(s);
-    if (s->dir[0] == 0) return;
-    pid = fork();
-    if (pid == 0) {
-        execl("/bin/rm", "rm", "-rf", s->dir, (char *)NULL);
-        _exit(127);
+    (void)state;
+    *s = (struct etcd_server){.pid = 0};
+    if (access(PROGRAM, X_OK) != 0) {
+        print_message("no " PROGRAM ": scripts/deps test installs it\n");
+        return -1;
     }
-    waitpid(pid, NULL, 0);
-    s->dir[0] = 0;
+    tool_tmpdir(s->dir, sizeof(s->dir));
+    s->port = free_port();
+    s->peer_port = free_port();
+    snprintf(s->url, sizeof(s->url), "http://127.0.0.1:%u", s->port);
+    etcd_server_start(s);
+    return 0;
+}
+
+int etcd_server_down(void **state)
+{
+    (void)state;
+    etcd_server_kill(&etcd_server);
+    if (etcd_server.dir[0]) tool_rmdir(etcd_server.dir);
+    return 0;
 }

@@ -13,10 +13,13 @@ struct etcd_server {
     uint16_t port, peer_port;
 };
 
-/* false: there is no etcd here. Whether it answers already is not known. */
-bool etcd_server_new(struct etcd_server *s);
+/* The one of a test's process, and what a group of cmocka makes and takes it away by. Without an etcd here
+ * the group fails: scripts/deps test installs it. Whether it answers already is not known. */
+extern struct etcd_server etcd_server;
+int etcd_server_up(void **state);
+int etcd_server_down(void **state);
+
 void etcd_server_start(struct etcd_server *s); /* again, with the data that it had */
 void etcd_server_kill(struct etcd_server *s);  /* by SIGKILL */
-void etcd_server_done(struct etcd_server *s);
 
 #endif

@@ -21,7 +21,6 @@ struct got {
     bool gone;
 };
 static struct {
-    struct etcd_server server;
     struct loop *loop;
     struct etcd *etcd;
     struct got asked, watched;
@@ -132,7 +131,7 @@ static void until_there(void)
 
 static int set_up(void **state)
 {
-    const char *url = rig.server.url;
+    const char *url = etcd_server.url;
 
     (void)state;
     rig.loop = loop_new();
@@ -255,10 +254,10 @@ static void test_dies(void **state)
     (void)state;
     put("t/kept", SPAN_LIT("1"));
     watch(0);
-    etcd_server_kill(&rig.server);
+    etcd_server_kill(&etcd_server);
     while (rig.watched.ends == 0) next_line();
     assert_int_equal(range(1)->err, ETCD_E_CONNECT);
-    etcd_server_start(&rig.server);
+    etcd_server_start(&etcd_server);
     until_there();
     assert_non_null(strstr(range(50)->keys, "t/kept,"));
 }
@@ -266,14 +265,14 @@ static void test_dies(void **state)
 /* The one that nobody listens on is left for the next. */
 static void test_endpoints(void **state)
 {
-    const char *urls[] = {"http://127.0.0.1:1", rig.server.url, "ftp://127.0.0.1:21"};
+    const char *urls[] = {"http://127.0.0.1:1", etcd_server.url, "ftp://127.0.0.1:21"};
 
     (void)state;
     etcd_endpoints(rig.etcd, urls, ARRAY_N(urls));
     assert_int_equal(range(1)->err, ETCD_E_CONNECT);
     assert_false(etcd_next(rig.etcd));
     assert_int_equal(range(1)->err, 0);
-    assert_string_equal(etcd_endpoint(rig.etcd), rig.server.url);
+    assert_string_equal(etcd_endpoint(rig.etcd), etcd_server.url);
     assert_false(etcd_next(rig.etcd));
     assert_int_equal(range(1)->err, ETCD_E_CONNECT); /* no protocol of ours */
     assert_true(etcd_next(rig.etcd));
@@ -298,13 +297,6 @@ static void test_bounds(void **state)
     assert_int_equal(etcd_ask(rig.etcd, "/v3/kv/range", SPAN_LIT("{}"), take, &rig.asked), ETCD_E_CALLS);
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    etcd_server_done(&rig.server);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,9 +308,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bounds, set_up, tear_down),
     };
 
-    if (!etcd_server_new(&rig.server)) {
-        print_message("no etcd here\n");
-        return 0;
-    }
-    return cmocka_run_group_tests(tests, NULL, stop);
+    return cmocka_run_group_tests(tests, etcd_server_up, etcd_server_down);
 }

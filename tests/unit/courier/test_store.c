@@ -18,7 +18,6 @@ struct side {
     uint64_t term, old_term;
 };
 static struct {
-    struct etcd_server server;
     struct loop *loop;
     struct side a, b;
     struct etcd *hand; /* of the test itself */
@@ -148,7 +147,7 @@ static void conf(struct side *s, const char *self, const char *user)
     pack_key(&p, "urls");
     pack_array(&p, 2);
     pack_str(&p, SPAN_LIT("http://127.0.0.1:1")); /* nobody is there */
-    pack_str(&p, span_of(rig.server.url));
+    pack_str(&p, span_of(etcd_server.url));
     pack_kv_text(&p, "prefix", "/t");
     pack_kv_text(&p, "user", user);
     pack_kv_text(&p, "password", "geheim");
@@ -162,7 +161,7 @@ static void conf(struct side *s, const char *self, const char *user)
 
 static int set_up(void **state)
 {
-    const char *url = rig.server.url;
+    const char *url = etcd_server.url;
 
     (void)state;
     rig.loop = loop_new();
@@ -332,11 +331,11 @@ static void test_dies(void **state)
     a_reads();
     store_own(&rig.a.store, "cam", true);
     wait_for(a_owns);
-    etcd_server_kill(&rig.server);
+    etcd_server_kill(&etcd_server);
     wait_for(a_away);
     wait_for(a_has_no_lease); /* LEASE_SLACK_US before etcd may let it go */
     assert_int_equal(rig.a.term, 0);
-    etcd_server_start(&rig.server);
+    etcd_server_start(&etcd_server);
     put("/t/streams/while", SPAN_LIT("away"));
     wait_for(a_back);
     wait_for(a_row);
@@ -364,15 +363,15 @@ static void test_anew(void **state)
         (unsigned long long)rig.a.store.revision);
     post("/v3/kv/compaction", json);
     rig.a.store.revision = 1;
-    etcd_server_kill(&rig.server);
+    etcd_server_kill(&etcd_server);
     wait_for(a_away);
-    etcd_server_start(&rig.server);
+    etcd_server_start(&etcd_server);
     wait_for(a_anew);
     rig.a.readies = 1;
     rig.a.store.revision += 1000;
-    etcd_server_kill(&rig.server);
+    etcd_server_kill(&etcd_server);
     wait_for(a_away);
-    etcd_server_start(&rig.server);
+    etcd_server_start(&etcd_server);
     wait_for(a_anew);
 }
 
@@ -392,13 +391,6 @@ static void test_password(void **state)
     assert_int_equal(rig.b.readies, 0);
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    etcd_server_done(&rig.server);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,9 +402,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_password, set_up, tear_down), /* the last: it asks from now on */
     };
 
-    if (!etcd_server_new(&rig.server)) {
-        print_message("no etcd here\n");
-        return 0;
-    }
-    return cmocka_run_group_tests(tests, NULL, stop);
+    return cmocka_run_group_tests(tests, etcd_server_up, etcd_server_down);
 }
