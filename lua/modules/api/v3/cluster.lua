@@ -45,16 +45,6 @@ local function stream_of(row)
     return { uid = row.uid, nodes = nodes, runs = runs, term = row.term, here = row.here, why = row.why }
 end
 
-local function streams(request)
-    local _, wrong = http.query(request, {})
-    if wrong then return wrong end
-    local rows, silent = rows_of("cluster streams")
-    if silent then return silent end
-    local items = ms.array()
-    for i, row in ipairs(rows or {}) do items[i] = stream_of(row) end
-    return http.answer(200, { items = items })
-end
-
 local function drain(request)
     local fields, wrong = http.body(request, { drained = "boolean!" })
     if not fields then return wrong end
@@ -70,14 +60,16 @@ end
 
 -- --- what is to be the same on all nodes ------------------------------------------------------------------------------
 
--- GET of a command's rows, as they are.
-local function listed(cmd)
+-- GET of a command's rows, as they are or in another shape.
+local function listed(cmd, shape)
     return function(request)
         local _, wrong = http.query(request, {})
         if wrong then return wrong end
         local rows, silent = rows_of(cmd)
         if silent then return silent end
-        return http.answer(200, { items = ms.array(rows or {}) })
+        local items = ms.array()
+        for i, row in ipairs(rows or {}) do items[i] = shape and shape(row) or row end
+        return http.answer(200, { items = items })
     end
 end
 
@@ -108,16 +100,6 @@ local function transfer_of(row)
     }
 end
 
-local function transfers(request)
-    local _, wrong = http.query(request, {})
-    if wrong then return wrong end
-    local rows, silent = rows_of("transfers")
-    if silent then return silent end
-    local items = ms.array()
-    for i, row in ipairs(rows or {}) do items[i] = transfer_of(row) end
-    return http.answer(200, { items = items })
-end
-
 local function get_transfer(_, path)
     local rows, none = http.server("transfers", path.uid)
     return rows and http.answer(200, transfer_of(rows[1])) or none
@@ -140,10 +122,10 @@ return {
     { "GET", "/cluster/acts", listed("cluster acts"), id = "listClusterActs", right = "operate" },
     { "GET", "/cluster/files", listed("cluster files"), id = "listClusterFiles", right = "operate" },
     { "POST", "/cluster/push", push, id = "pushConfig", right = "server" },
-    { "GET", "/cluster/transfers", transfers, id = "listTransfers", right = "operate" },
+    { "GET", "/cluster/transfers", listed("transfers", transfer_of), id = "listTransfers", right = "operate" },
     { "GET", "/streams/{uid}/transfer", get_transfer, id = "getTransfer", right = "operate" },
     { "POST", "/streams/{uid}/transfer", transfer, id = "transferStream", right = "server" },
     { "GET", "/cluster", cluster, id = "getCluster", right = "operate" },
-    { "GET", "/cluster/streams", streams, id = "listClusterStreams", right = "operate" },
+    { "GET", "/cluster/streams", listed("cluster streams", stream_of), id = "listClusterStreams", right = "operate" },
     { "PUT", "/cluster/drain", drain, id = "drainNode", right = "server" },
 }
