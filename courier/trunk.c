@@ -117,9 +117,6 @@ static const char *hello(struct trunk *l, const struct packed *body)
     return NULL;
 }
 
-/* Too many questions: the rest is read when there is time for it. */
-static void weigh(struct trunk *l, const struct wire_frame *f, usec_t now_us);
-
 static void rested(struct loop_timer *t)
 {
     struct trunk *l = t->arg;
@@ -127,6 +124,7 @@ static void rested(struct loop_timer *t)
     if (l->conn) conn_resume(l->conn);
 }
 
+/* Too many questions: the rest is read when there is time for it. */
 static void weigh(struct trunk *l, const struct wire_frame *f, usec_t now_us)
 {
     usec_t wait_us = l->dials || f->type == WIRE_MORE ? 0 : bucket_take(&l->asks, now_us);
