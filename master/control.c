@@ -186,25 +186,38 @@ static void take_caller(struct session *s, const struct packed *body)
         span_copy(SPAN_LIT(","), s->caller.cameras, sizeof(s->caller.cameras));
 }
 
-int control_ask_keeper(struct session *s)
+uint64_t control_keeper(
+    struct master *m, const char *cmd, const char *by, const struct span *args, size_t n_args)
 {
-    struct channel *keeper = services_channel(s->m, SERVICE_KEEPER);
-    char by[CONTROL_BY_MAX];
+    struct channel *keeper = services_channel(m, SERVICE_KEEPER);
+    uint64_t id;
     struct packer *p;
 
-    if (!keeper) {
+    if (!keeper) return 0;
+    id = ++m->control.asks;
+    p = channel_begin(keeper, MSG_KEEP_ASK, 4);
+    pack_kv_u64(p, "id", id);
+    pack_kv_text(p, "cmd", cmd);
+    pack_kv_text(p, "by", by);
+    pack_key(p, "args");
+    pack_array(p, (uint32_t)n_args);
+    for (size_t i = 0; i < n_args; i++) pack_str(p, args[i]);
+    channel_end(keeper, NULL, 0);
+    return id;
+}
+
+int control_ask_keeper(struct session *s)
+{
+    struct span args[CONTROL_ARGS_MAX];
+    char by[CONTROL_BY_MAX];
+
+    for (size_t i = 0; i < s->n_args; i++) args[i] = span_of(s->args[i]);
+    s->keep_id =
+        control_keeper(s->m, s->keep_cmd ? s->keep_cmd : s->command->cmd, control_by(s, by), args, s->n_args);
+    if (s->keep_id == 0) {
         span_copy(SPAN_LIT("the keeper is not running"), s->text, sizeof(s->text));
         return CTL_FAILED;
     }
-    s->keep_id = ++s->m->control.asks;
-    p = channel_begin(keeper, MSG_KEEP_ASK, 4);
-    pack_kv_u64(p, "id", s->keep_id);
-    pack_kv_text(p, "cmd", s->keep_cmd ? s->keep_cmd : s->command->cmd);
-    pack_kv_text(p, "by", control_by(s, by));
-    pack_key(p, "args");
-    pack_array(p, (uint32_t)s->n_args);
-    for (size_t i = 0; i < s->n_args; i++) pack_str(p, span_of(s->args[i]));
-    channel_end(keeper, NULL, 0);
     loop_timer_set(s->m->loop, &s->timer, CONTROL_KEEPER_US, keep_late, s);
     return CONTROL_WAITS;
 }

@@ -73,6 +73,10 @@ void control_close(struct master *m);
 /* httpd asks there (CTL_OPEN); takes fd. */
 void control_serve_api(struct master *m, int fd);
 
+/* KEEP_ASK: a command of archive/ask.h, in whose name; the number that its KEEP_ROW and KEEP_END will have.
+ * 0: the keeper does not run. */
+uint64_t control_keeper(
+    struct master *m, const char *cmd, const char *by, const struct span *args, size_t n_args);
 /* A command that the keeper answers: KEEP_ASK. For `run`: CONTROL_WAITS, or CTL_FAILED when it does not run.
  * Where the command has a `row`, its rows come behind the keeper's. */
 int control_ask_keeper(struct session *s);

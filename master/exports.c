@@ -101,20 +101,10 @@ struct export_row *exports_find(struct exports *x, struct span id)
 /* It stays in the table until the keeper has said that the lock is gone. */
 static void unlock(struct master *m, struct export_row *r)
 {
-    struct channel *keeper = services_channel(m, SERVICE_KEEPER);
-    struct packer *p;
+    uint64_t ask = control_keeper(
+        m, "archive unlock", "export", (const struct span[]){span_of(r->uid), span_of(r->id)}, 2);
 
-    if (!keeper) return;
-    r->ask = ++m->control.asks;
-    p = channel_begin(keeper, MSG_KEEP_ASK, 4);
-    pack_kv_u64(p, "id", r->ask);
-    pack_kv_text(p, "cmd", "archive unlock");
-    pack_kv_text(p, "by", "export");
-    pack_key(p, "args");
-    pack_array(p, 2);
-    pack_str(p, span_of(r->uid));
-    pack_str(p, span_of(r->id));
-    channel_end(keeper, NULL, 0);
+    if (ask != 0) r->ask = ask;
 }
 
 void exports_end(struct master *m, struct export_row *row)

@@ -108,9 +108,8 @@ void covers_free(struct covers *c)
 
 static void look(struct covers *c, const char *uid, uint16_t to, usec_t now_us)
 {
-    struct channel *keeper = services_channel(c->m, SERVICE_KEEPER);
     struct look *l;
-    struct packer *p;
+    uint64_t id;
     usec_t until_us = clock_wall_us() + 86400 * US_PER_S;
     char until[24];
 
@@ -122,24 +121,16 @@ static void look(struct covers *c, const char *uid, uint16_t to, usec_t now_us)
         else if (l->to == to && strcmp(l->uid, uid) == 0)
             return; /* it is being asked */
     }
-    if (!keeper) return;
+    snprintf(until, sizeof(until), "%lld", (long long)until_us);
+    id = control_keeper(c->m, "archive ranges", "transfer",
+        (const struct span[]){span_of(uid), SPAN_LIT("0"), span_of(until)}, 3);
+    if (id == 0) return;
     l = NEW(struct look);
-    l->id = ++c->m->control.asks;
+    l->id = id;
     l->to = to;
     l->until_us = now_us + COVER_LATE_US;
     span_copy(span_of(uid), l->uid, sizeof(l->uid));
     list_push(&c->looks, &l->link);
-    snprintf(until, sizeof(until), "%lld", (long long)until_us);
-    p = channel_begin(keeper, MSG_KEEP_ASK, 4);
-    pack_kv_u64(p, "id", l->id);
-    pack_kv_text(p, "cmd", "archive ranges");
-    pack_kv_text(p, "by", "transfer");
-    pack_key(p, "args");
-    pack_array(p, 3);
-    pack_str(p, span_of(uid));
-    pack_str(p, SPAN_LIT("0"));
-    pack_str(p, span_of(until));
-    channel_end(keeper, NULL, 0);
 }
 
 static struct cover *cover_of(struct covers *c, const char *uid, uint16_t node)

@@ -287,11 +287,10 @@ static void free_copies(
     struct transfers *t, const char *uid, uint16_t for_node, const struct stamp *stamp, uint16_t first)
 {
     struct master *m = t->c->m;
-    struct channel *keeper = services_channel(m, SERVICE_KEEPER);
     struct freeing *f = NULL;
+    uint64_t ask;
     usec_t until_us = clock_wall_us() + 86400 * US_PER_S;
     char until[24];
-    struct packer *p;
 
     for (size_t i = 0; i < SIDES_MAX; i++) {
         struct freeing *k = &t->freeing[i];
@@ -300,22 +299,14 @@ static void free_copies(
             return; /* it is at it */
         if (k->ask == 0 || clock_mono_us() >= k->until_us) f = k;
     }
-    if (!keeper || !f || !may_free(t, uid, stamp)) return; /* he asks again */
+    if (!f || !may_free(t, uid, stamp)) return; /* he asks again */
     if (first == 0 || first == self(t) || !covers_ask(t->covers, uid, first, clock_mono_us())) return;
-    *f = (struct freeing){
-        .ask = ++m->control.asks, .for_node = for_node, .until_us = clock_mono_us() + FREE_US};
-    span_copy(span_of(uid), f->uid, sizeof(f->uid));
     snprintf(until, sizeof(until), "%lld", (long long)until_us);
-    p = channel_begin(keeper, MSG_KEEP_ASK, 4);
-    pack_kv_u64(p, "id", f->ask);
-    pack_kv_text(p, "cmd", "archive delete");
-    pack_kv_text(p, "by", "transfer");
-    pack_key(p, "args");
-    pack_array(p, 3);
-    pack_str(p, span_of(uid));
-    pack_str(p, SPAN_LIT("1"));
-    pack_str(p, span_of(until));
-    channel_end(keeper, NULL, 0);
+    ask = control_keeper(m, "archive delete", "transfer",
+        (const struct span[]){span_of(uid), SPAN_LIT("1"), span_of(until)}, 3);
+    if (ask == 0) return;
+    *f = (struct freeing){.ask = ask, .for_node = for_node, .until_us = clock_mono_us() + FREE_US};
+    span_copy(span_of(uid), f->uid, sizeof(f->uid));
 }
 
 bool transfers_keep_row(struct master *m, const struct packed *body)
