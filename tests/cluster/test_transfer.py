@@ -7,6 +7,7 @@ from nodes import Cluster
 from tools import wait_for
 
 UID = "cam"
+FRAME_S = 0.04  # of the camera: a gap of less is none
 pytestmark = pytest.mark.limit(1200)
 
 
@@ -63,5 +64,7 @@ def test_it_moves_with_its_archive(three):
     three[3].wait_recording(UID)
     assert three[3].stop() == 0
     spans = three.spans(UID)
+    gap = three.gap(UID, began, spans[-1][1])
     three[3].start()
     assert {n for _, _, n in spans} == {3} and spans[0][0] < began, (began, spans)
+    assert gap < FRAME_S, (gap, spans)
