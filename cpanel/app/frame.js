@@ -139,13 +139,17 @@ export function showPageError(root, title, e) {
  * mayClose: asked before, but not by close(); resolves to whether it may. */
 export function dialog(title, content, { wide = false, foot = [], onclose, mayClose } = {}) {
   const head = el('h2', {}, title);
-  const leave = async () => { if (!mayClose || (await mayClose())) box.close(); };
+  const close = () => { box.close(); gone(); };
+  const leave = async () => { if (!mayClose || (await mayClose())) close(); };
   const box = el(`dialog.dialog${wide ? '.wide' : ''}`, { 'aria-label': title },
     el('header', {}, head, iconButton('close', t('close'), leave)), el('div.dialog-body', {}, content), foot.length ? el('footer', {}, ...foot) : null);
-  box.addEventListener('close', () => {
+  /* Once; the event comes a task after the box was shut, what was held in it ends with it. */
+  const gone = () => {
+    if (!box.isConnected) return;
     box.remove();
     onclose?.();
-  });
+  };
+  box.addEventListener('close', gone);
   box.addEventListener('cancel', (e) => {
     if (e.target !== box || !mayClose) return;
     e.preventDefault();
@@ -153,7 +157,7 @@ export function dialog(title, content, { wide = false, foot = [], onclose, mayCl
   });
   document.body.append(box);
   box.showModal();
-  return { box, leave, close: () => box.close() };
+  return { box, leave, close };
 }
 
 /* A form in a dialog: Enter and its second button run it. */

@@ -166,6 +166,11 @@ class MediaServer:
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
+    def audit_log(self):
+        """What audit.log holds once its newest line is on the disk (a thread of its own writes it)."""
+        path, newest = self.path / "state" / "audit.log", self.rows("audit")[0]["seq"]
+        return wait_for("audit.log is written", lambda: path.exists() and f'"seq":{newest},' in (text := path.read_text()) and text)
+
     def shown(self):
         """For a failure: title and the end of the log."""
         return f"log of {self.path}", self.log()[-8000:]

@@ -244,7 +244,7 @@ def test_another_source_for_a_while(recorded):
     before, other = path.read_text(), "rtsp://u:planted@127.0.0.1:1/other"
     wish = "streams/rec/reconfigure/?" + urllib.parse.urlencode({"secondary-url": other, "secondary-duration": 1})
     call(s, token, wish, "PUT")
-    assert other in path.read_text() and "planted" not in (s.path / "state" / "audit.log").read_text()
+    assert other in path.read_text() and "planted" not in s.audit_log()
     wait_for("its own source again", lambda: path.read_text() == before)
     call(s, token, wish.replace("duration=1", "duration=0"), "PUT")
     wait_for("what has to come back is stored", lambda: other.encode() in (s.path / "state" / "secondary").read_bytes())

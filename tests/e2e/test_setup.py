@@ -35,7 +35,7 @@ def test_the_first_account(empty):
     boss = sign_in(empty, "boss", "a first secret")
     assert [(u["name"], u["role"], u["kept"]) for u in boss.call("users")["items"]] == [("boss", "root", "scrypt")]
     assert p.call("setup", "POST", {**WISH, "secret": secret, "user": "eve"}, 410)["code"] == "over"
-    text = (empty.path / "media-server.ini").read_text() + (empty.path / "state" / "audit.log").read_text()
+    text = (empty.path / "media-server.ini").read_text() + empty.audit_log()
     assert "a first secret" not in text and secret not in text
     rows = [r for r in boss.call("audit")["items"] if r["what"] == "api setup"]
     assert {(r["on"], r["result"]) for r in rows} == {("boss", "done"), ("boss", "refused"), ("a b", "refused")} and all(r["by"] == "setup" for r in rows)

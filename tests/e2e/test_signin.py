@@ -246,7 +246,7 @@ def test_audit(site):
     sets = [r for r in rows if r["what"] == "stream set"]
     assert [(r["on"], r["result"], r["by"]) for r in sets] == [("hall", "done", "msctl"), ("hall", "failed", "msctl")]
     assert "stream-name=Hall" in sets[0]["args"] and "***" in sets[0]["args"] and sets[0]["who"].startswith("user ")
-    log = (s.path / "state" / "audit.log").read_text()
+    log = s.audit_log()
     assert "hidden" not in log and "\u202e" not in log and len(log.splitlines()) == len(rows)
     assert (s.path / "state" / "audit.log").stat().st_mode & 0o777 == 0o600
     assert f"{len(rows)} lines" in s.msctl("audit", "verify").stdout

@@ -129,5 +129,5 @@ def test_what_msctl_makes_is_listed(site, who):
     assert [s["uid"] for s in one.call("streams")["items"]] == ["yard"]
     one.call("audit", status=403)
     assert one.call("tokens")["total"] == 0
-    log = (site.path / "state" / "audit.log").read_text() + site.log()
+    log = site.audit_log() + site.log()
     assert made["token"] not in log and "api token create" in log
