@@ -5,12 +5,14 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "courier/look.h"
+#include "courier/serve.h"
 
 #include <errno.h>
 
 #define PATIENCE_US (10 * US_PER_S)
 #define STEP        256 /* ranges read at a time */
 #define PAGES_MAX   64  /* of one node's spans */
+#define MARKS_PAGES 256 /* of the events and locks of one gap */
 
 struct fill_round {
     struct fill *fill;
@@ -22,7 +24,9 @@ struct fill_round {
     size_t n_nodes, node;
     struct index_range gaps[FILL_GAPS_MAX];
     size_t n_gaps, gap;
-    uint64_t after;  /* segments of this gap: behind this one */
+    uint64_t after;           /* segments of this gap: behind this one */
+    uint8_t at[SERVE_AT_MAX]; /* its events and locks: where the next page begins */
+    size_t at_n, marks_pages;
     uint64_t cut;    /* every storage of the node has said them up to this one; UINT64_MAX: all, */
     usec_t cut_us;   /* and what spans it has up to there; INT64_MAX: all */
     usec_t spans_us; /* asked for from there */
@@ -106,6 +110,7 @@ static void next_gap(struct fill_round *r)
 {
     r->gap++;
     r->after = 0;
+    r->at_n = r->marks_pages = 0;
     fill_copy_next(r->fill);
     ask_gap(r);
 }
@@ -138,20 +143,6 @@ static bool is_of(const struct fill_round *r, const struct packed *body)
     return span_is(packed_str(body, "uid"), r->uid);
 }
 
-static void on_events(struct call *c, const struct wire_frame *f, int err)
-{
-    struct fill_round *r = c->arg;
-
-    (void)err;
-    if (f && f->type == WIRE_EVENT && is_of(r, f->body)) pass_on(r, MSG_FILL_EVENT, f->body);
-    if (f && f->type == WIRE_LOCK && is_of(r, f->body)) pass_on(r, MSG_FILL_LOCK, f->body);
-    if (f && f->type == WIRE_END) not_all(r, f);
-    if (!f)
-        round_over(r, false);
-    else if (f->type == WIRE_END)
-        next_gap(r);
-}
-
 /* false: it is not there. */
 static bool ask(struct fill_round *r, enum wire_type type, usec_t from_us, usec_t to_us,
     void (*fn)(struct call *c, const struct wire_frame *f, int err))
@@ -160,7 +151,7 @@ static bool ask(struct fill_round *r, enum wire_type type, usec_t from_us, usec_
     struct packer *p;
 
     r->call = (struct call){.fn = fn, .arg = r};
-    p = peer ? call_begin(peer, &r->call, type, 5, PATIENCE_US) : NULL;
+    p = peer ? call_begin(peer, &r->call, type, 6, PATIENCE_US) : NULL;
     if (!p) {
         r->call.peer = NULL;
         return false;
@@ -170,14 +161,46 @@ static bool ask(struct fill_round *r, enum wire_type type, usec_t from_us, usec_
     pack_kv_i64(p, "to_us", to_us);
     pack_kv_u64(p, "after", r->after);
     pack_kv_u64(p, "most", 1024);
+    pack_kv_bin(p, "at", span(r->at, r->at_n));
     call_send(&r->call);
     return true;
+}
+
+static void on_events(struct call *c, const struct wire_frame *f, int err);
+
+static bool ask_events(struct fill_round *r)
+{
+    return ask(r, WIRE_EVENTS, r->gaps[r->gap].start_us, r->gaps[r->gap].end_us, on_events);
+}
+
+/* The next page of them, or the next gap. */
+static void events_end(struct fill_round *r, const struct wire_frame *end)
+{
+    struct span at = packed_str(end->body, "at");
+    bool more = at.n > 0 && at.n <= sizeof(r->at) && ++r->marks_pages < MARKS_PAGES;
+
+    not_all(r, end);
+    if (more) memcpy(r->at, at.p, r->at_n = at.n);
+    if (!more)
+        next_gap(r);
+    else if (!ask_events(r))
+        round_over(r, false);
+}
+
+static void on_events(struct call *c, const struct wire_frame *f, int err)
+{
+    struct fill_round *r = c->arg;
+
+    (void)err;
+    if (f && f->type == WIRE_EVENT && is_of(r, f->body)) pass_on(r, MSG_FILL_EVENT, f->body);
+    if (f && f->type == WIRE_LOCK && is_of(r, f->body)) pass_on(r, MSG_FILL_LOCK, f->body);
+    if (f && f->type == WIRE_END) events_end(r, f);
+    if (!f) round_over(r, false);
 }
 
 static void on_found(struct call *c, const struct wire_frame *f, int err)
 {
     struct fill_round *r = c->arg;
-    const struct index_range *gap = &r->gaps[r->gap];
 
     (void)err;
     if (f && f->type == WIRE_FOUND) take_infos(r, f);
@@ -188,7 +211,7 @@ static void on_found(struct call *c, const struct wire_frame *f, int err)
         ask_gap(r);
         return;
     }
-    if (!f || !ask(r, WIRE_EVENTS, gap->start_us, gap->end_us, on_events)) round_over(r, false);
+    if (!f || !ask_events(r)) round_over(r, false);
 }
 
 static void next_node(struct fill_round *r)

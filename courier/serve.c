@@ -1,52 +1,12 @@
-#include "courier/serve.h"
-#include "common/base/clock.h"
+#include "courier/serve_impl.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
-#include "common/ipc/event.h"
 #include "courier/look.h"
 
 #include <errno.h>
 #include <unistd.h>
 
-#define RANGES_STEP 256
-#define FIND_STEP   8
-#define EVENTS_STEP 16
-#define LOCKS_STEP  64
-#define SPAN_BYTES  20                /* as they are packed */
-#define OPEN_US     (3600 * US_PER_S) /* what ends before is not asked for in segments that are written now */
-
 /* --- questions that all storages answer --- */
-
-struct part;
-struct kind {
-    enum wire_type type;
-    void (*work)(struct shelf_read *r, struct index *ix);
-    void (*say)(const struct part *p);
-    size_t bytes_max; /* of rows */
-};
-
-struct question {
-    struct list link;
-    struct serve *serve;
-    struct trunk *trunk; /* NULL: nobody waits for the answer */
-    uint64_t id;
-    const struct kind *kind;
-    char uid[40];
-    usec_t from_us, to_us;
-    uint64_t after;
-    size_t most;
-    unsigned left; /* storages that have not answered */
-    bool failed;   /* one of them cannot be read, or not all of it */
-};
-/* One storage's answer. */
-struct part {
-    struct shelf_read read;
-    struct question *q;
-    struct buf rows; /* packed values, n of them */
-    uint32_t n, n_locks;
-    struct buf locks;
-    bool more, failed;
-};
 
 void serve_say_end(struct trunk *t, uint64_t id, int err)
 {
@@ -54,161 +14,6 @@ void serve_say_end(struct trunk *t, uint64_t id, int err)
 
     pack_kv_u64(p, "err", (uint64_t)err);
     trunk_send(t);
-}
-
-static bool room_for(const struct part *p, size_t n)
-{
-    return buf_n(&p->rows) + n <= SERVE_PAGE_BYTES;
-}
-
-static bool put_info(struct part *p, const struct seg_info *info)
-{
-    uint8_t bytes[SEG_INFO_WIRE_MAX];
-    struct wr w = wr_of(bytes, sizeof(bytes));
-    struct packer pk = packer_of(&p->rows);
-
-    seg_info_write(&w, info);
-    if (!wr_ok(&w)) return true; /* left out */
-    if (p->n == p->q->most || !room_for(p, w.n + 8)) return false;
-    pack_bin(&pk, wr_span(&w));
-    p->n++;
-    return true;
-}
-
-static bool asked_for(const struct question *q, const struct seg_info *info)
-{
-    return info->start_us < q->to_us && info->end_us > q->from_us && info->id > q->after;
-}
-
-static void put_found(void *arg, const struct seg_info *info)
-{
-    struct part *p = arg;
-
-    if (asked_for(p->q, info) && !p->more) p->more = !put_info(p, info);
-}
-
-static void put_span(void *arg, const struct seg_info *info)
-{
-    struct part *p = arg;
-    struct packer pk = packer_of(&p->rows);
-
-    if (!asked_for(p->q, info) || p->more) return;
-    p->more = !room_for(p, SPAN_BYTES);
-    if (p->more) return;
-    pack_i64(&pk, info->start_us);
-    pack_i64(&pk, info->end_us);
-    p->n += 2;
-}
-
-/* What an index said of a page: of a damaged record the rest is told, and that it is not all. false: nothing
- * was read. */
-static bool was_read(struct part *p, int err)
-{
-    p->failed |= err != INDEX_OK;
-    return err == INDEX_OK || err == INDEX_E_DAMAGED;
-}
-
-/* What is too old for it is in the index. */
-static void look_behind_index(struct part *p, const struct shelf_read *r, struct index *ix,
-    void (*put)(void *, const struct seg_info *))
-{
-    if (p->q->to_us > clock_wall_us() - OPEN_US)
-        look_behind(r->shelf->path, ix, p->q->uid, p->q->from_us, put, p);
-}
-
-static void work_find(struct shelf_read *r, struct index *ix)
-{
-    struct part *p = CONTAINER(r, struct part, read);
-    const struct question *q = p->q;
-    struct index_query query = {
-        .uid = q->uid, .from_us = q->from_us, .to_us = q->to_us, .after_id = q->after};
-    struct seg_info *page = mem_new_n(FIND_STEP, sizeof(*page));
-    size_t n = ix ? 1 : 0;
-
-    p->failed = !ix;
-    while (n > 0 && !p->more) {
-        if (!was_read(p, index_segments(ix, &query, page, FIND_STEP, &n))) break;
-        for (size_t i = 0; i < n && !p->more; i++) p->more = !put_info(p, &page[i]);
-        if (n > 0) query.after_id = page[n - 1].id;
-    }
-    if (ix && !p->more) look_behind_index(p, r, ix, put_found);
-    mem_free(page);
-}
-
-static void work_ranges(struct shelf_read *r, struct index *ix)
-{
-    struct part *p = CONTAINER(r, struct part, read);
-    const struct question *q = p->q;
-    struct index_query query = {.uid = q->uid, .from_us = q->from_us, .to_us = q->to_us};
-    struct index_range page[RANGES_STEP];
-    struct packer pk = packer_of(&p->rows);
-    size_t n = ix ? RANGES_STEP : 0;
-
-    p->failed = !ix;
-    while (n == RANGES_STEP && !p->more) {
-        if (!was_read(p, index_ranges(ix, &query, page, RANGES_STEP, &n))) break;
-        for (size_t i = 0; i < n && !p->more; i++) {
-            p->more = !room_for(p, SPAN_BYTES);
-            if (p->more) break;
-            pack_i64(&pk, page[i].start_us);
-            pack_i64(&pk, page[i].end_us);
-            p->n += 2;
-        }
-        if (n > 0) query.from_us = page[n - 1].end_us;
-    }
-    if (ix && !p->more) look_behind_index(p, r, ix, put_span);
-}
-
-static void look_for_locks(struct part *p, struct index *ix)
-{
-    const struct question *q = p->q;
-    struct index_lock *page = mem_new_n(LOCKS_STEP, sizeof(*page)), last = {0};
-    struct packer pk = packer_of(&p->locks);
-    size_t n = LOCKS_STEP;
-
-    while (n == LOCKS_STEP && p->n_locks < SERVE_EVENTS_MAX) {
-        if (!was_read(p, index_locks(ix, last.uid[0] ? &last : NULL, page, LOCKS_STEP, &n))) break;
-        for (size_t i = 0; i < n && p->n_locks < SERVE_EVENTS_MAX; i++) {
-            const struct index_lock *l = &page[i];
-
-            if (strcmp(l->uid, q->uid) != 0 || l->start_us >= q->to_us || l->end_us <= q->from_us) continue;
-            pack_map(&pk, 8);
-            pack_kv_text(&pk, "uid", l->uid);
-            pack_kv_u64(&pk, "id", l->id);
-            pack_kv_i64(&pk, "start_us", l->start_us);
-            pack_kv_i64(&pk, "end_us", l->end_us);
-            pack_kv_i64(&pk, "version_us", l->version_us);
-            pack_kv_i64(&pk, "released_us", l->released_us);
-            pack_kv_text(&pk, "by", l->by);
-            pack_kv_text(&pk, "note", l->note);
-            p->n_locks++;
-        }
-        if (n > 0) last = page[n - 1];
-    }
-    mem_free(page);
-}
-
-static void work_events(struct shelf_read *r, struct index *ix)
-{
-    struct part *p = CONTAINER(r, struct part, read);
-    struct event *page = mem_new_n(EVENTS_STEP, sizeof(*page));
-    struct event_query query = {.from_us = p->q->from_us, .to_us = p->q->to_us};
-    struct index_event_at at = {0};
-    struct packer pk = packer_of(&p->rows);
-    size_t n;
-
-    span_copy(span_of(p->q->uid), query.uid, sizeof(query.uid));
-    p->failed = !ix;
-    while (ix && !at.end && p->n < SERVE_EVENTS_MAX) {
-        if (!was_read(p, index_events(ix, &query, &at, page, EVENTS_STEP, &n))) break;
-        for (size_t i = 0; i < n && p->n < SERVE_EVENTS_MAX; i++) {
-            pack_map(&pk, EVENT_KEYS);
-            event_pack(&pk, &page[i]);
-            p->n++;
-        }
-    }
-    if (ix) look_for_locks(p, ix);
-    mem_free(page);
 }
 
 /* --- answers, on the loop --- */
@@ -268,16 +73,16 @@ static void say_maps(const struct part *p, enum wire_type type, const struct buf
     buf_done(&b);
 }
 
-static void say_events(const struct part *p)
+static void say_marks(const struct part *p)
 {
     say_maps(p, WIRE_EVENT, &p->rows, p->n);
     say_maps(p, WIRE_LOCK, &p->locks, p->n_locks);
 }
 
 static const struct kind kinds[] = {
-    {WIRE_FIND, work_find, say_found, SERVE_PAGE_BYTES + 64},
-    {WIRE_RANGES, work_ranges, say_spans, SERVE_PAGE_BYTES + 64},
-    {WIRE_EVENTS, work_events, say_events, 4u << 20},
+    {WIRE_FIND, serve_read_find, say_found, SERVE_PAGE_BYTES + 64, false},
+    {WIRE_RANGES, serve_read_ranges, say_spans, SERVE_PAGE_BYTES + 64, false},
+    {WIRE_EVENTS, serve_read_marks, say_marks, SERVE_MARKS_BYTES + (128u << 10), true},
 };
 
 static const struct kind *kind_of(enum wire_type type)
@@ -287,11 +92,30 @@ static const struct kind *kind_of(enum wire_type type)
     return NULL;
 }
 
-static void question_over(struct question *q, int err)
+static void question_over(struct question *q)
 {
-    if (q->trunk) serve_say_end(q->trunk, q->id, err);
+    struct packer *p = q->trunk ? trunk_begin(q->trunk, WIRE_END, q->id, q->more ? 2 : 1) : NULL;
+
+    if (p) pack_kv_u64(p, "err", q->failed ? EAGAIN : 0);
+    if (p && q->more) pack_kv_bin(p, "at", span(q->next.v, q->next.n));
+    if (p) trunk_send(q->trunk);
     list_remove(&q->link);
     mem_free(q);
+}
+
+static int by_place(const struct serve_at *a, const struct serve_at *b)
+{
+    int way = memcmp(a->v, b->v, MIN(a->n, b->n));
+
+    return way ? way : (a->n > b->n) - (a->n < b->n);
+}
+
+/* Another page begins where the first of the storages has stopped: others may say something twice. */
+static void note_next(struct question *q, const struct part *p)
+{
+    if (p->next.n == 0) return;
+    if (!q->more || by_place(&p->next, &q->next) < 0) q->next = p->next;
+    q->more = true;
 }
 
 static void part_free(struct part *p)
@@ -308,8 +132,9 @@ static void part_done(struct shelf_read *r)
 
     if (q->trunk) q->kind->say(p);
     q->failed |= p->failed;
+    note_next(q, p);
     part_free(p);
-    if (--q->left == 0) question_over(q, q->failed ? EAGAIN : 0);
+    if (--q->left == 0) question_over(q);
 }
 
 static unsigned of_trunk(const struct serve *s, const struct trunk *t)
@@ -326,7 +151,7 @@ static void ask_shelf(struct question *q, struct shelf *shelf)
 
     p->q = q;
     buf_init(&p->rows, q->kind->bytes_max);
-    buf_init(&p->locks, 1u << 20);
+    buf_init(&p->locks, q->kind->bytes_max);
     p->read.work = q->kind->work;
     p->read.done = part_done;
     if (shelf_read(shelf, &p->read)) {
@@ -339,12 +164,17 @@ static void ask_shelf(struct question *q, struct shelf *shelf)
 
 static void ask_all(struct serve *s, struct trunk *t, const struct wire_frame *f, const struct kind *k)
 {
+    struct span at = packed_str(f->body, "at"), what = packed_str(f->body, "kind");
     struct question *q;
     char uid[40];
 
-    if (!packed_text(f->body, "uid", uid, sizeof(uid)) || !seg_uid_ok(uid) ||
-        of_trunk(s, t) >= SERVE_QUESTIONS_MAX) {
-        serve_say_end(t, f->id, of_trunk(s, t) >= SERVE_QUESTIONS_MAX ? EBUSY : EINVAL);
+    if (!packed_text(f->body, "uid", uid, sizeof(uid)) || !(seg_uid_ok(uid) || (k->of_all && !uid[0])) ||
+        at.n > SERVE_AT_MAX || what.n >= EVENT_KIND_MAX) {
+        serve_say_end(t, f->id, EINVAL);
+        return;
+    }
+    if (of_trunk(s, t) >= SERVE_QUESTIONS_MAX || trunk_flooded(t)) {
+        serve_say_end(t, f->id, EBUSY);
         return;
     }
     q = NEW(struct question);
@@ -357,11 +187,13 @@ static void ask_all(struct serve *s, struct trunk *t, const struct wire_frame *f
         .after = packed_u64(f->body, "after", 0),
         .most = (size_t)MIN(packed_u64(f->body, "most", SERVE_FIND_MOST), 1024)};
     memcpy(q->uid, uid, sizeof(uid));
+    span_copy(what, q->what, sizeof(q->what));
+    if (at.n > 0) memcpy(q->at.v, at.p, q->at.n = at.n);
     if (q->most == 0) q->most = SERVE_FIND_MOST;
     list_push(&s->questions, &q->link);
     q->left = 1;
     for (size_t i = 0; i < s->shelves->n; i++) ask_shelf(q, s->shelves->v[i]);
-    if (--q->left == 0) question_over(q, q->failed ? EAGAIN : 0);
+    if (--q->left == 0) question_over(q);
 }
 
 /* --- segments --- */

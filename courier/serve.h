@@ -9,12 +9,14 @@
 #include "courier/shelves.h"
 #include "courier/trunk.h"
 
-#define SERVE_QUESTIONS_MAX 64         /* of one connection at a time */
-#define SERVE_FLOWS_MAX     8          /* of them segments on their way */
-#define SERVE_ROOM_MAX      (8u << 20) /* bytes on their way of one segment */
-#define SERVE_PAGE_BYTES    60000      /* of FOUND and SPANS */
-#define SERVE_FIND_MOST     12         /* segments of a page, where nothing is said */
-#define SERVE_EVENTS_MAX    512        /* of one question, and as many locks */
+#define SERVE_QUESTIONS_MAX 64           /* of one connection at a time */
+#define SERVE_FLOWS_MAX     8            /* of them segments on their way */
+#define SERVE_ROOM_MAX      (8u << 20)   /* bytes on their way of one segment */
+#define SERVE_PAGE_BYTES    60000        /* of FOUND and SPANS */
+#define SERVE_FIND_MOST     12           /* segments of a page, where nothing is said */
+#define SERVE_EVENTS_MAX    512          /* and locks, of a page and one storage, ... */
+#define SERVE_MARKS_BYTES   (128u << 10) /* ... and bytes */
+#define SERVE_AT_MAX        72           /* bytes of the place where another page goes on */
 
 struct serve {
     struct loop *loop;

@@ -78,6 +78,11 @@ bool trunk_full(const struct trunk *l)
     return !l->conn || conn_congested(l->conn);
 }
 
+bool trunk_flooded(const struct trunk *l)
+{
+    return !l->conn || conn_queued(l->conn) > TRUNK_QUEUE_MAX;
+}
+
 static void say_hello(struct trunk *l)
 {
     struct packer *p = trunk_begin(l, WIRE_HELLO, 0, 6);

@@ -11,7 +11,8 @@
 
 #define TRUNK_BEAT_US      US_PER_S
 #define TRUNK_SILENT_US    (5 * US_PER_S)
-#define TRUNK_QUEUE_HIGH   (512u << 10)    /* bytes that wait here: footage waits elsewhere then */
+#define TRUNK_QUEUE_HIGH   (512u << 10) /* bytes that wait here: footage waits elsewhere then */
+#define TRUNK_QUEUE_MAX    (4u << 20)   /* with more, questions of the other are refused: it does not read */
 #define TRUNK_ASK_EVERY_US (2 * US_PER_MS) /* questions of one node, behind a burst: read later */
 #define TRUNK_ASK_BURST    1000
 
@@ -59,6 +60,7 @@ void trunk_close(struct trunk *l, const char *why);
 
 struct packer *trunk_begin(struct trunk *l, enum wire_type type, uint64_t id, uint32_t pairs);
 void trunk_send(struct trunk *l);
-bool trunk_full(const struct trunk *l); /* bulk has to wait for on_room */
+bool trunk_full(const struct trunk *l);    /* bulk has to wait for on_room */
+bool trunk_flooded(const struct trunk *l); /* TRUNK_QUEUE_MAX */
 
 #endif

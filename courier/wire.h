@@ -35,7 +35,9 @@ enum wire_side { WIRE_DIALLER = 1, WIRE_ACCEPTER = 2 }; /* who may say it */
     FRAME(FETCH, 30, WIRE_DIALLER, 256) \
     FRAME(CHUNK, 31, WIRE_ACCEPTER, WIRE_BULK_MAX)     /* bytes */ \
     FRAME(MORE, 32, WIRE_DIALLER, 64)                  /* bytes: room for so many more */ \
-    FRAME(EVENTS, 40, WIRE_DIALLER, 256)               /* uid, from_us, to_us: EVENTs, LOCKs, END */ \
+    /* uid ("": all streams), from_us, to_us, [kind], [at]: EVENTs, LOCKs, END with [at]: there is more, asked for by EVENTS with this; some of it may \
+       be said twice */ \
+    FRAME(EVENTS, 40, WIRE_DIALLER, 512) \
     FRAME(EVENT, 41, WIRE_ACCEPTER, 8192)              /* as EVENT of common/ipc/messages.h */ \
     FRAME(LOCK, 42, WIRE_ACCEPTER, 1024)               /* as FILL_LOCK */ \
     FRAME(KNOWN, 43, WIRE_DIALLER, 128)                /* uid, until_us, as FILL_KNOWN, by the first node of that stream: END */

@@ -218,6 +218,11 @@ enum {
     /* self, nodes (array of node, host, by pairs; host: where viewers of its footage are sent, "": nowhere; 0: no node): of the cluster, behind \
        HTTPD_CONF, and with every reload. Not said where there is no cluster */ \
     MESSAGE(NODES, 137, TO_MASTER, TO_HTTPD, 65536, 0) \
+    /* id, node (0: all), uid ("": of all streams), from_us, to_us, [kind]: events and locks that other nodes have, also those that go on; answered by AWAY_HAPPENED, as \
+       AWAY_FIND is */ \
+    MESSAGE(AWAY_EVENTS, 138, TO_HTTPD, TO_COURIER, 512, 0) \
+    /* id, node, and event (map as EVENT has it) or lock (as FILL_LOCK, released ones too), some of them twice; or last, missing */ \
+    MESSAGE(AWAY_HAPPENED, 139, TO_COURIER, TO_HTTPD, 16384, 0) \
     /* --- courier and keeper: back-fill (docs/decisions/031) ------------------------------------------------------ */ \
     /* id, uid, node (whose it is), info (seg_info): room for this file, please. A FILL_OPEN of the same id ends the one before */ \
     MESSAGE(FILL_OPEN, 140, TO_COURIER, TO_KEEPER, 8192, 0) \

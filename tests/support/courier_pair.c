@@ -44,14 +44,16 @@ static void pack_keys(struct packer *p, const char *keys)
     }
 }
 
-void pair_conf(struct nodes *n, uint16_t number, const char *keys, uint16_t other, uint16_t port)
+/* addrs: with commas; "": there is no other. */
+void pair_conf_at(struct nodes *n, uint16_t number, const char *keys, uint16_t other, const char *addrs)
 {
+    struct span rest = span_of(addrs), one;
+    uint32_t count = 1;
     struct unpack *u;
     struct packer p;
-    char addr[32];
     struct buf b;
 
-    snprintf(addr, sizeof(addr), "127.0.0.1:%u", port);
+    for (const char *c = addrs; *c; c++) count += *c == ',';
     p = pair_pack(&b, 5);
     pack_kv_u64(&p, "node", number);
     pack_kv_u64(&p, "cluster", 1);
@@ -63,13 +65,32 @@ void pair_conf(struct nodes *n, uint16_t number, const char *keys, uint16_t othe
         pack_map(&p, 2);
         pack_kv_u64(&p, "node", other);
         pack_key(&p, "addrs");
-        pack_array(&p, 1);
-        pack_str(&p, span_of(addr));
+        pack_array(&p, count);
+        while (rest.n > 0 && span_split(&rest, ',', &one)) pack_str(&p, one);
     }
     u = pair_unpack(&b);
     nodes_conf(n, unpack_root(u));
     unpack_done(u);
     buf_done(&b);
+}
+
+void pair_conf(struct nodes *n, uint16_t number, const char *keys, uint16_t other, uint16_t port)
+{
+    char addr[32];
+
+    snprintf(addr, sizeof(addr), "127.0.0.1:%u", port);
+    pair_conf_at(n, number, keys, other, addr);
+}
+
+int pair_connect(uint16_t port)
+{
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+    return fd;
 }
 
 static uint16_t listen_here(struct nodes *n)

@@ -18,6 +18,8 @@ void pair_stop(void);
 /* COURIER_CONF: a letter is a key; other: number of the only other node, at that port of this machine, or 0.
  */
 void pair_conf(struct nodes *n, uint16_t number, const char *keys, uint16_t other, uint16_t port);
+void pair_conf_at(struct nodes *n, uint16_t number, const char *keys, uint16_t other, const char *addrs);
+int pair_connect(uint16_t port); /* as a stranger would */
 /* Both know each other, with these keys, and have met. */
 void pair_meet(const char *keys_a, const char *keys_b);
 struct peer *pair_of_a(void); /* node 2, as node 1 has it */

@@ -2,6 +2,7 @@
  * and gets segments whole. */
 #include "common/base/fd.h"
 #include "common/base/mem.h"
+#include "common/ipc/event.h"
 #include "courier/away.h"
 #include "courier/serve.h"
 #include "tests/support/courier_disk.h"
@@ -21,6 +22,7 @@
 
 #define UID   "cam-1"
 #define SPANS 8000
+#define MANY  2000 /* events: several pages */
 
 static struct {
     struct courier_disk disk;
@@ -28,13 +30,15 @@ static struct {
     struct serve serve;
     struct away away;
     struct cache *cache;
-    struct channel *httpd; /* the test's end */
-    unsigned fetches;      /* that node 2 was asked for */
+    struct channel *httpd;   /* the test's end */
+    unsigned asked, fetches; /* questions that node 2 was asked; of these for segments */
     /* what came */
     struct seg_info found[64];
     size_t n_found, n_missing;
     int64_t spans[2 * SPANS];
     size_t n_spans;
+    uint64_t events[MANY], locks[8];
+    size_t n_events, n_locks;
     bool more, last;
     unsigned files;
     int err, fd;
@@ -52,6 +56,7 @@ static void nothing(void *arg, struct peer *p)
 static void on_question(void *arg, struct trunk *t, const struct wire_frame *f)
 {
     (void)arg;
+    rig.asked++;
     rig.fetches += f->type == WIRE_FETCH;
     if (!serve_ask(&rig.serve, t, f)) serve_say_end(t, f->id, ENOSYS);
 }
@@ -86,10 +91,25 @@ static void take_found(const struct packed *body)
     rig.n_missing = packed_n(packed_get(body, "missing"));
 }
 
+/* What comes twice is there once. */
+static void note_id(uint64_t *ids, size_t max, size_t *n, const struct packed *body)
+{
+    uint64_t id = packed_u64(body, "id", 0);
+
+    for (size_t i = 0; i < *n; i++)
+        if (ids[i] == id) return;
+    assert_true(*n < max);
+    ids[(*n)++] = id;
+}
+
 static int on_answer(struct channel *ch, struct incoming *in)
 {
     (void)ch;
     if (in->type != MSG_AWAY_FILE) {
+        const struct packed *event = packed_get(in->body, "event"), *lock = packed_get(in->body, "lock");
+
+        if (event) note_id(rig.events, MANY, &rig.n_events, event);
+        if (lock) note_id(rig.locks, ARRAY_N(rig.locks), &rig.n_locks, lock);
         take_found(in->body);
         return 0;
     }
@@ -196,6 +216,20 @@ static void ask(enum message type, usec_t from_us, usec_t to_us, uint64_t most)
     channel_end(rig.httpd, NULL, 0);
 }
 
+static void ask_marks(const char *uid, const char *kind, usec_t from_us, usec_t to_us)
+{
+    struct packer *p = channel_begin(rig.httpd, MSG_AWAY_EVENTS, 5);
+
+    rig.n_events = rig.n_locks = rig.n_missing = 0;
+    rig.last = false;
+    pack_kv_u64(p, "id", 6);
+    pack_kv_text(p, "uid", uid);
+    pack_kv_i64(p, "from_us", from_us);
+    pack_kv_i64(p, "to_us", to_us);
+    pack_kv_text(p, "kind", kind);
+    channel_end(rig.httpd, NULL, 0);
+}
+
 static bool answered(void)
 {
     return rig.last;
@@ -295,6 +329,186 @@ static void ranges_in_pages(void **state)
     } while (rig.more);
     assert_int_equal(n, SPANS + 2);
     assert_true(pages > 1);
+}
+
+/* Each a second, every tenth of another kind. */
+static void put_events(struct index *ix, const char *uid, size_t first, size_t n)
+{
+    struct event *list = mem_new_n(n, sizeof(*list));
+
+    for (size_t i = 0; i < n; i++) {
+        list[i] = (struct event){.id = first + i + 1,
+            .start_us = DISK_T0 + (usec_t)i * US_PER_S,
+            .end_us = DISK_T0 + (usec_t)(i + 1) * US_PER_S};
+        snprintf(list[i].uid, sizeof(list[i].uid), "%s", uid);
+        snprintf(list[i].kind, sizeof(list[i].kind), "%s", i % 10 == 0 ? "door" : "motion");
+        snprintf(list[i].source, sizeof(list[i].source), "call");
+    }
+    assert_int_equal(index_events_put(ix, list, n), 0);
+    mem_free(list);
+}
+
+static void put_locks(struct index *ix)
+{
+    const struct index_lock list[] = {
+        {.uid = "cam-0", .id = 1, .start_us = DISK_T0, .end_us = DISK_T0 + US_PER_S, .version_us = 1},
+        {.uid = UID, .id = 2, .start_us = DISK_T0, .end_us = DISK_T0 + US_PER_S, .version_us = 1},
+        {.uid = UID,
+            .id = 3,
+            .start_us = DISK_T0 + 9 * US_PER_S,
+            .end_us = DISK_T0 + 10 * US_PER_S,
+            .version_us = 1},
+        {.uid = "cam-2", .id = 4, .start_us = DISK_T0, .end_us = DISK_T0 + US_PER_S, .version_us = 1}};
+
+    assert_int_equal(index_locks_put(ix, list, ARRAY_N(list)), 0);
+}
+
+/* However many there are: in pages, of one stream or of all. */
+static void events_and_locks(void **state)
+{
+    (void)state;
+    put_events(rig.disk.ix, UID, 0, MANY - 10);
+    put_events(rig.disk.ix, "cam-2", MANY - 10, 10);
+    put_locks(rig.disk.ix);
+    pair_meet("x", "x");
+    ask_marks(UID, "", 0, INT64_MAX);
+    pair_wait(answered);
+    assert_int_equal(rig.n_events, MANY - 10);
+    assert_int_equal(rig.n_locks, 2);
+    assert_int_equal(rig.n_missing, 0);
+    ask_marks("", "", 0, INT64_MAX);
+    pair_wait(answered);
+    assert_int_equal(rig.n_events, MANY);
+    assert_int_equal(rig.n_locks, 4);
+    ask_marks(UID, "door", DISK_T0 + 100 * US_PER_S, DISK_T0 + 200 * US_PER_S);
+    pair_wait(answered);
+    assert_int_equal(rig.n_events, 10);
+    assert_int_equal(rig.n_locks, 0);
+    assert_int_equal(rig.n_missing, 0);
+}
+
+/* A second storage has some of the same: the pages go on where the first of both stops. */
+static void events_of_two_storages(void **state)
+{
+    struct courier_disk other;
+
+    (void)state;
+    courier_disk_make(&other);
+    courier_disk_tell(&rig.shelves, "other", other.dir, other.index_dir);
+    put_events(rig.disk.ix, UID, 0, MANY);
+    put_events(other.ix, UID, 0, MANY / 2);
+    put_locks(other.ix);
+    pair_meet("x", "x");
+    ask_marks(UID, "", 0, INT64_MAX);
+    pair_wait(answered);
+    assert_int_equal(rig.n_events, MANY);
+    assert_int_equal(rig.n_locks, 2);
+    assert_int_equal(rig.n_missing, 0);
+    courier_disk_done(&other);
+}
+
+/* --- a node that asks and does not read --- */
+
+#define GREEDY_STEP 16
+
+static struct {
+    struct trunk *trunk;
+    unsigned asked, answered, refused;
+} greedy;
+
+static bool greedy_hello(struct trunk *l, const char **ret_why)
+{
+    (void)l;
+    (void)ret_why;
+    return true;
+}
+
+static void greedy_frame(struct trunk *l, const struct wire_frame *f)
+{
+    (void)l;
+    if (f->type != WIRE_END) return;
+    greedy.answered++;
+    greedy.refused += packed_u64(f->body, "err", 0) == EBUSY;
+}
+
+static void greedy_room(struct trunk *l)
+{
+    (void)l;
+}
+
+static void greedy_end(struct trunk *l, const char *why)
+{
+    (void)why;
+    trunk_free(l);
+    greedy.trunk = NULL;
+}
+
+static bool greedy_greeted(void)
+{
+    return greedy.trunk && greedy.trunk->greeted;
+}
+
+/* What waits for it there. */
+static size_t greedy_queued(void)
+{
+    const struct peer *p = pair_of_b();
+
+    return p->in && p->in->conn ? conn_queued(p->in->conn) : 0;
+}
+
+/* Its own patience apart: it does not hear the other's beats. */
+static bool all_said(void)
+{
+    greedy.trunk->heard_us = loop_now_us(pair.loop);
+    return rig.asked == greedy.asked && at_rest();
+}
+
+static bool all_answered(void)
+{
+    return greedy.answered == greedy.asked || !greedy.trunk;
+}
+
+static void greedy_asks(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct packer *p = trunk_begin(greedy.trunk, WIRE_RANGES, ++greedy.asked, 3);
+
+        pack_kv_text(p, "uid", UID);
+        pack_kv_i64(p, "from_us", 0);
+        pack_kv_i64(p, "to_us", INT64_MAX);
+        trunk_send(greedy.trunk);
+    }
+    pair_wait(all_said);
+}
+
+/* Its answers wait up to a limit; then it is refused, until it reads. */
+static void a_node_that_does_not_read(void **state)
+{
+    static const struct trunk_ops ops = {greedy_hello, greedy_frame, greedy_room, greedy_end};
+    struct tls_mutual_setup s = {.group = SPAN_LIT("1"), .n_keys = 1, .keys = {{.id = 'x'}}};
+    const struct trunk_self self = {.node = 1, .cluster = 1, .boot = 5, .run = 6};
+    struct tls_mutual *keys;
+
+    (void)state;
+    memset(&greedy, 0, sizeof(greedy));
+    memset(s.keys[0].secret, 'x', sizeof(s.keys[0].secret));
+    assert_int_equal(tls_mutual_new(&s, &keys), 0);
+    segments_scatter(rig.disk.ix, &rig.disk.infos[0], DISK_T0 + 3600 * US_PER_S, SPANS);
+    pair_conf(pair.b, 2, "x", 1, 1);
+    greedy.trunk = trunk_new(pair.loop, pair_connect(pair.port_b), keys, &self, 2, &ops);
+    pair_wait(greedy_greeted);
+    rig.asked = 0;
+    conn_pause(greedy.trunk->conn);
+    while (greedy_queued() <= TRUNK_QUEUE_MAX) greedy_asks(GREEDY_STEP);
+    assert_true(greedy_queued() <= TRUNK_QUEUE_MAX + GREEDY_STEP * WIRE_FRAME_MAX);
+    for (unsigned i = 0; i < 4; i++) greedy_asks(GREEDY_STEP);
+    assert_true(greedy_queued() <= TRUNK_QUEUE_MAX + GREEDY_STEP * WIRE_FRAME_MAX);
+    conn_resume(greedy.trunk->conn);
+    pair_wait(all_answered);
+    assert_non_null(greedy.trunk);
+    assert_true(greedy.refused > 0);
+    trunk_free(greedy.trunk);
+    tls_mutual_unref(keys);
 }
 
 static void nobody_there(void **state)
@@ -424,6 +638,9 @@ int main(void)
         T(ranges),
         T(a_storage_that_is_not_open),
         T(ranges_in_pages),
+        T(events_and_locks),
+        T(events_of_two_storages),
+        T(a_node_that_does_not_read),
         T(nobody_there),
         T(a_segment_whole),
         T(many_ask_for_one),

@@ -5,7 +5,6 @@
 #include "courier/post.h"
 #include "tests/support/courier_pair.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -188,6 +187,21 @@ static bool refused(void)
     return rig.b.nodes->refused > 0;
 }
 
+/* The first of its addresses answers nobody: it is met over the second. */
+static void another_address(void **state)
+{
+    char addrs[64];
+
+    (void)state;
+    snprintf(addrs, sizeof(addrs), "127.0.0.1:1,127.0.0.1:%u", pair.port_b);
+    pair_conf_at(pair.a, 1, "x", 2, addrs);
+    pair_conf(pair.b, 2, "x", 1, pair.port_a);
+    pair_wait(pair_both_there);
+    post(&rig.a, 2, 1, 10);
+    pair_wait(answered);
+    assert_int_equal(rig.a.last_err, 0);
+}
+
 static void another_key(void **state)
 {
     (void)state;
@@ -261,24 +275,13 @@ static void keys_that_change(void **state)
 
 /* --- who says what he should not --- */
 
-static int connect_to(uint16_t port)
-{
-    struct sockaddr_in at = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
-    return fd;
-}
-
 static void no_tls(void **state)
 {
     int fd;
 
     (void)state;
     pair_meet("x", "x");
-    fd = connect_to(pair.port_b);
+    fd = pair_connect(pair.port_b);
     assert_int_equal(fd_write_all(fd, SPAN_LIT("GET / HTTP/1.0\r\n\r\n")), 0);
     pair_wait(refused);
     fd_close(&fd);
@@ -344,7 +347,7 @@ static void a_node_gone_mad(void **state)
     pair_conf(pair.b, 2, "x", 1, 1);
     for (size_t i = 0; i < ARRAY_N(frames); i++) {
         hostile_ended = 0;
-        hostile = trunk_new(pair.loop, connect_to(pair.port_b), keys, &self, 2, &hostile_ops);
+        hostile = trunk_new(pair.loop, pair_connect(pair.port_b), keys, &self, 2, &hostile_ops);
         pair_wait(hostile_greeted);
         conn_send(hostile->conn, frames[i]);
         pair_wait(hostile_out);
@@ -361,6 +364,7 @@ int main(void)
         T(at_the_limit),
         T(nobody_there),
         T(no_room_there),
+        T(another_address),
         T(another_key),
         T(a_stranger),
         T(the_wrong_node),
