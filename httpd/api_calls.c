@@ -3,6 +3,7 @@
 #include "common/base/list.h"
 #include "common/base/mem.h"
 #include "httpd/api_elsewhere.h"
+#include "httpd/api_marks.h"
 #include "httpd/api_tracks.h"
 #include "httpd/auth.h"
 #include "httpd/caller.h"
@@ -297,7 +298,12 @@ static void call_tracks(const struct lua_call *c, const struct packed *args)
 
 static void call_elsewhere(const struct lua_call *c, const struct packed *args)
 {
-    api_elsewhere(calls.server, calls.loop, c, args);
+    api_elsewhere(calls.server, calls.loop, c, args, api_calls_said);
+}
+
+static void call_marks(const struct lua_call *c, const struct packed *args)
+{
+    api_marks(calls.server, calls.loop, c, args, api_calls_said);
 }
 
 void api_calls_auth(struct auth *a)
@@ -313,6 +319,7 @@ const struct lua_row api_calls[] = {
     {"streams.list", BOTH | LUAHOST_PLUGINS, false, call_list},
     {"stream.tracks", BOTH, false, call_tracks},
     {"archive.elsewhere", BOTH, false, call_elsewhere},
+    {"archive.marks", BOTH, false, call_marks},
     {"server.more", BOTH | LUAHOST_PLUGINS, false, call_more},
     {"viewers", BOTH | LUAHOST_PLUGINS, false, viewers_list},
     {"viewers.end", BOTH | LUAHOST_PLUGINS, true, viewers_end},

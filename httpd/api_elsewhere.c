@@ -3,15 +3,16 @@
 #include "common/net/pool.h"
 #include "httpd/archive.h"
 #include "httpd/caller.h"
-#include "httpd/luahost/wire.h"
+#include "httpd/row_pages.h"
 
 #include <errno.h>
 
-#define PAGE_N     32
-#define NODE_BYTES (LUAHOST_MESSAGE_MAX / ARCHIVE_STORAGES_MAX)
+#define PAGE_N  32
+#define ROW_MAX 1024
 
 struct elsewhere {
     struct lua_call call;
+    void (*said)(void *arg, struct master_answer *a);
     struct loop *loop;
     char uid[RING_UID_MAX + 1];
     usec_t from_us, to_us;
@@ -22,13 +23,19 @@ struct elsewhere {
         struct job job;
         struct elsewhere *e;
         struct storage *st;
-        struct buf rows; /* packed maps, n of them */
+        struct row_pages rows;
         uint32_t n;
         bool missing;
-    } v[ARCHIVE_STORAGES_MAX];
+    } v[STORAGE_NODES];
 };
 
 /* --- in a node's pool --- */
+
+static void put_row(struct asked_node *a, struct span row)
+{
+    row_pages_put(&a->rows, row);
+    a->n++;
+}
 
 static void pack_span(struct packer *p, const struct asked_node *a, usec_t from_us, usec_t to_us)
 {
@@ -37,20 +44,25 @@ static void pack_span(struct packer *p, const struct asked_node *a, usec_t from_
     pack_kv_u64(p, "node", a->st->node);
 }
 
-static int read_ranges(struct asked_node *a, struct records *r)
+/* Cut to what was asked for. */
+static int read_ranges(struct asked_node *a, struct records *r, struct buf *row)
 {
-    CLEANUP(mem_freep) struct index_range *page = mem_try(ELSEWHERE_ROWS_MOST * sizeof(*page));
-    struct index_query q = {.uid = a->e->uid, .from_us = a->e->from_us, .to_us = a->e->to_us};
-    struct packer p = packer_of(&a->rows);
+    const struct elsewhere *e = a->e;
+    CLEANUP(mem_freep) struct index_range *page = mem_try((e->most + 1) * sizeof(*page));
+    struct index_query q = {.uid = e->uid, .from_us = e->from_us, .to_us = e->to_us};
     size_t n = 0;
-    int err = page ? records_ranges(r, &q, page, a->e->most, &n) : -ENOMEM;
+    int err = page ? records_ranges(r, &q, page, e->most + 1, &n) : -ENOMEM;
 
-    for (size_t i = 0; err == 0 && i < n; i++) {
+    for (size_t i = 0; err == 0 && i < MIN(n, e->most); i++) {
+        struct packer p = packer_of(row);
+
+        buf_clear(row);
         pack_map(&p, 3);
-        pack_span(&p, a, page[i].start_us, page[i].end_us);
-        a->n++;
+        pack_span(&p, a, MAX(page[i].start_us, e->from_us), MIN(page[i].end_us, e->to_us));
+        put_row(a, buf_span(row));
     }
-    return err == 0 && p.bad ? -ENOBUFS : err;
+    a->missing |= n > e->most;
+    return err;
 }
 
 static void pack_segment(struct packer *p, const struct asked_node *a, const struct seg_info *s)
@@ -67,75 +79,69 @@ static void pack_segment(struct packer *p, const struct asked_node *a, const str
     pack_kv_u64(p, "flags", s->flags & SEG_FLAGS_OF_FILE);
 }
 
-static int read_segments(struct asked_node *a, struct records *r)
+static int read_segments(struct asked_node *a, struct records *r, struct buf *row)
 {
     CLEANUP(mem_freep) struct seg_info *page = mem_try(PAGE_N * sizeof(*page));
     struct index_query q = {.uid = a->e->uid, .from_us = a->e->from_us, .to_us = a->e->to_us};
-    struct packer p = packer_of(&a->rows);
     size_t n = PAGE_N;
     int err = page ? 0 : -ENOMEM;
 
     while (err == 0 && n == PAGE_N && a->n < a->e->most) {
         err = records_segments(r, &q, page, PAGE_N, &n);
-        for (size_t i = 0; err == 0 && i < n && a->n < a->e->most; i++, a->n++) pack_segment(&p, a, &page[i]);
+        for (size_t i = 0; err == 0 && i < n && a->n < a->e->most; i++) {
+            struct packer p = packer_of(row);
+
+            buf_clear(row);
+            pack_segment(&p, a, &page[i]);
+            put_row(a, buf_span(row));
+        }
         if (n > 0) q.after_id = page[n - 1].id;
     }
-    return err == 0 && p.bad ? -ENOBUFS : err;
+    return err;
 }
 
 static void work(struct job *j)
 {
     struct asked_node *a = CONTAINER(j, struct asked_node, job);
     struct records r;
+    struct buf row;
     int err = records_open(a->st, &r);
 
+    buf_init(&row, ROW_MAX);
     if (err == 0) {
-        err = a->e->segments ? read_segments(a, &r) : read_ranges(a, &r);
-        a->missing = r.stale;
+        err = a->e->segments ? read_segments(a, &r, &row) : read_ranges(a, &r, &row);
+        a->missing |= r.stale;
         records_close(&r);
     }
+    row_pages_end(&a->rows);
+    buf_done(&row);
     if (err == 0) return;
     storage_say(a->st, STORAGE_UNREAD, a->e->uid, err);
     a->missing = true;
-    a->n = 0;
-    buf_clear(&a->rows);
 }
 
 /* --- on the main loop --- */
 
 static void answer(struct elsewhere *e)
 {
-    struct packer p;
-    struct buf b;
-    uint32_t rows = 0, missing = 0;
+    struct lua_call *call = mem_dup(&e->call, sizeof(e->call));
+    struct row_pages p;
 
-    for (size_t i = 0; i < e->n; i++) {
-        rows += e->v[i].n;
-        missing += e->v[i].missing;
-    }
-    buf_init(&b, LUAHOST_MESSAGE_MAX);
-    p = packer_of(&b);
-    pack_map(&p, 3);
-    pack_kv_u64(&p, "self", e->n > 0 ? e->v[0].st->self : 0);
-    pack_key(&p, "rows");
-    pack_array(&p, rows);
-    for (size_t i = 0; i < e->n; i++) p.bad |= !buf_put(&b, buf_span(&e->v[i].rows));
-    pack_key(&p, "missing");
-    pack_array(&p, missing);
+    row_pages_init(&p);
+    if (e->n > 0) row_pages_number(&p, "self", e->v[0].st->self);
     for (size_t i = 0; i < e->n; i++)
-        if (e->v[i].missing) pack_u64(&p, e->v[i].st->node);
-    if (p.bad)
-        lua_call_failed(&e->call, "other nodes have too much of it");
-    else
-        lua_call_done(&e->call, buf_span(&b));
-    buf_done(&b);
+        if (e->v[i].missing) row_pages_number(&p, "missing", e->v[i].st->node);
+    for (size_t i = 0; i < e->n; i++) row_pages_join(&p, &e->v[i].rows);
+    row_pages_end(&p);
+    e->said(call, &p.answer);
+    row_pages_done(&p);
 }
 
 static void end(struct elsewhere *e)
 {
     answer(e);
     for (size_t i = 0; i < e->n; i++) {
-        buf_done(&e->v[i].rows);
+        row_pages_done(&e->v[i].rows);
         storage_unref(e->v[i].st);
     }
     mem_free(e);
@@ -150,8 +156,8 @@ static void done(struct job *j)
 
 static void add_nodes(struct elsewhere *e, struct storages *s)
 {
-    struct storage *st[ARCHIVE_STORAGES_MAX];
-    size_t n = storages_of(s, SPAN_NONE, st, ARCHIVE_STORAGES_MAX);
+    struct storage *st[STORAGE_NODES + 1]; /* and one of this node, which is not asked */
+    size_t n = storages_of(s, SPAN_NONE, st, ARRAY_N(st));
 
     for (size_t i = 0; i < n; i++) {
         if (st[i]->node == 0) {
@@ -160,16 +166,17 @@ static void add_nodes(struct elsewhere *e, struct storages *s)
         }
         e->v[e->n] =
             (struct asked_node){.job = {.work = work, .done = done, .loop = e->loop}, .e = e, .st = st[i]};
-        buf_init(&e->v[e->n++].rows, NODE_BYTES);
+        row_pages_init(&e->v[e->n++].rows);
     }
 }
 
-void api_elsewhere(
-    struct server *server, struct loop *loop, const struct lua_call *call, const struct packed *args)
+void api_elsewhere(struct server *server, struct loop *loop, const struct lua_call *call,
+    const struct packed *args, void (*said)(void *arg, struct master_answer *a))
 {
     struct elsewhere *e = NEW(struct elsewhere);
 
     *e = (struct elsewhere){.call = *call,
+        .said = said,
         .loop = loop,
         .from_us = MAX(packed_i64(args, "from_us", 0), 0),
         .to_us = packed_i64(args, "to_us", SEG_TIME_MAX_US),

@@ -5,12 +5,14 @@
 
 #include "httpd/hub.h"
 #include "httpd/lua_calls.h"
+#include "httpd/master_ask.h"
 
-#define ELSEWHERE_ROWS_MOST 1000 /* of each node */
+#define ELSEWHERE_ROWS_MOST 20000 /* of each node */
 
-/* args: uid, from_us, to_us, segments (else ranges), limit. Answer: self (this node's number; 0: there is no
- * cluster), rows, missing (nodes that do not answer). */
-void api_elsewhere(
-    struct server *server, struct loop *loop, const struct lua_call *call, const struct packed *args);
+/* args: uid, from_us, to_us, segments (else ranges), limit. said is told with a copy of *call, as master_ask
+ * tells it: a row with this node's number (`self`; none where there is no cluster), one for each node that
+ * has not answered, or not said all (`missing`), then those of ranges or segments. */
+void api_elsewhere(struct server *server, struct loop *loop, const struct lua_call *call,
+    const struct packed *args, void (*said)(void *arg, struct master_answer *a));
 
 #endif

@@ -143,6 +143,6 @@ bool merge_run(struct merge *m)
     stretches_done(&cover);
     if (!ok) return false;
     drop_empty(m);
-    qsort(m->w, m->n_w, sizeof(*m->w), by_from);
+    if (m->n_w > 1) qsort(m->w, m->n_w, sizeof(*m->w), by_from);
     return true;
 }

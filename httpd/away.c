@@ -4,14 +4,12 @@
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/ipc/channel.h"
+#include "common/ipc/event.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 
-#define LIST_BYTES_MAX (AWAY_LIST_MAX * SEG_INFO_WIRE_MAX)
-#define NODE_MOST      0xffff
+#define ASK_US (AWAY_PATIENCE_US + 200 * US_PER_MS) /* by then the courier has said who is missing */
 
 struct away {
     struct loop *loop;
@@ -29,9 +27,7 @@ struct wait {
     pthread_cond_t cond;
     bool over;
     int err;
-    enum message answer;
-    struct away_list *list;
-    struct away_spans *spans;
+    struct away_said said; /* of AWAY_FILE nothing */
     int fd;
 };
 
@@ -40,67 +36,9 @@ struct question {
     struct away *a;
     enum message type;
     uint64_t id, segment;
-    char uid[40];
+    char uid[40], kind[EVENT_KIND_MAX];
     struct away_ask ask;
 };
-
-/* --- what comes is kept counted --- */
-
-struct away_list *away_list_ref(struct away_list *l)
-{
-    atomic_fetch_add(&l->refs, 1);
-    return l;
-}
-
-void away_list_unref(struct away_list *l)
-{
-    if (!l || atomic_fetch_sub(&l->refs, 1) != 1) return;
-    buf_done(&l->bytes);
-    mem_free(l->v);
-    mem_free(l);
-}
-
-static struct away_list *list_new(void)
-{
-    struct away_list *l = NEW(struct away_list);
-
-    atomic_init(&l->refs, 1);
-    buf_init(&l->bytes, LIST_BYTES_MAX);
-    l->v = mem_new_n(AWAY_LIST_MAX, sizeof(*l->v));
-    l->known = UINT64_MAX;
-    return l;
-}
-
-bool away_item(const struct away_list *l, size_t i, const char *uid, struct seg_info *ret)
-{
-    const struct away_item *x = &l->v[i];
-
-    if (!seg_info_read(span_sub(buf_span(&l->bytes), x->at, x->n), ret)) return false;
-    ret->origin = x->origin;
-    return strcmp(ret->uid, uid) == 0 && ret->end_us > ret->start_us;
-}
-
-struct away_spans *away_spans_ref(struct away_spans *s)
-{
-    atomic_fetch_add(&s->refs, 1);
-    return s;
-}
-
-void away_spans_unref(struct away_spans *s)
-{
-    if (!s || atomic_fetch_sub(&s->refs, 1) != 1) return;
-    mem_free(s->v);
-    mem_free(s);
-}
-
-static struct away_spans *spans_new(void)
-{
-    struct away_spans *s = NEW(struct away_spans);
-
-    atomic_init(&s->refs, 1);
-    s->known_us = INT64_MAX;
-    return s;
-}
 
 /* --- on the loop: what the courier says --- */
 
@@ -111,7 +49,7 @@ static struct wait *find_wait(struct away *a, uint64_t id, enum message answer)
     {
         struct wait *w = LIST_ITEM(at, struct wait, link);
 
-        if (w->id == id && w->answer == answer && !w->over) return w;
+        if (w->id == id && w->said.answer == answer && !w->over) return w;
     }
     return NULL;
 }
@@ -129,89 +67,14 @@ static int err_of(const struct packed *body)
     return -(int)CLAMP(packed_i64(body, "err", 0), 0, 4095);
 }
 
-/* What one of the node's storages has: behind what others have, put in order once all is there. */
-static void take_infos(struct away_list *l, const struct packed *body, uint16_t node)
-{
-    const struct packed *infos = packed_get(body, "infos");
-    CLEANUP(mem_freep) struct seg_info *info = mem_new(sizeof(*info));
-    uint64_t last = 0;
-
-    for (size_t i = 0; i < packed_n(infos); i++) {
-        struct span one = packed_as_str(packed_at(infos, i));
-        size_t at = buf_n(&l->bytes);
-
-        if (!seg_info_read(one, info) || info->id <= last) continue;
-        if (l->n == AWAY_LIST_MAX || !buf_put(&l->bytes, one)) {
-            l->known = MIN(l->known, last);
-            return;
-        }
-        last = info->id;
-        if (info->flags & SEG_OPEN) l->open = info->id;
-        l->v[l->n++] = (struct away_item){.id = info->id,
-            .at = (uint32_t)at,
-            .n = (uint32_t)one.n,
-            .origin = seg_origin(info) != 0 ? seg_origin(info) : node};
-    }
-    if (packed_bool(body, "more", false) && last > 0) l->known = MIN(l->known, last);
-}
-
-/* With the last message: 0, or the node has not answered. What it has said counts though it is not all. */
-static int end_of(const struct packed *body, size_t n, bool *ret_partial)
-{
-    *ret_partial = packed_n(packed_get(body, "missing")) > 0;
-    return *ret_partial && n == 0 ? -EHOSTUNREACH : 0;
-}
-
-static int on_found(struct away *a, struct incoming *in)
+static int on_said(struct away *a, struct incoming *in)
 {
     struct wait *w;
+    int err;
 
     pthread_mutex_lock(&a->lock);
-    w = find_wait(a, packed_u64(in->body, "id", 0), MSG_AWAY_FOUND);
-    if (w) {
-        uint64_t node = packed_u64(in->body, "node", 0);
-
-        take_infos(w->list, in->body, (uint16_t)MIN(node, NODE_MOST));
-        if (packed_bool(in->body, "last", false)) finish(w, end_of(in->body, w->list->n, &w->list->partial));
-    }
-    pthread_mutex_unlock(&a->lock);
-    return 0;
-}
-
-static bool add_span(struct away_spans *s, usec_t start_us, usec_t end_us)
-{
-    size_t cap = s->cap ? s->cap * 2 : 64;
-
-    if (!seg_time_ok(start_us) || !seg_time_ok(end_us) || end_us <= start_us) return true;
-    if (s->n == s->cap) {
-        struct away_span *v = s->n < AWAY_SPANS_MOST ? mem_retry(s->v, cap * sizeof(*v)) : NULL;
-
-        if (!v) return false;
-        s->v = v;
-        s->cap = cap;
-    }
-    s->v[s->n++] = (struct away_span){start_us, end_us};
-    return true;
-}
-
-static int on_spans(struct away *a, struct incoming *in)
-{
-    const struct packed *spans = packed_get(in->body, "spans");
-    struct wait *w;
-
-    pthread_mutex_lock(&a->lock);
-    w = find_wait(a, packed_u64(in->body, "id", 0), MSG_AWAY_SPANS);
-    for (size_t i = 0; w && i + 1 < packed_n(spans); i += 2)
-        if (!add_span(w->spans, packed_as_i64(packed_at(spans, i), -1),
-                packed_as_i64(packed_at(spans, i + 1), -1))) {
-            finish(w, -ENOMEM);
-            w = NULL;
-        }
-    if (w && packed_n(spans) > 1 && packed_bool(in->body, "more", false))
-        w->spans->known_us =
-            MIN(w->spans->known_us, packed_as_i64(packed_at(spans, packed_n(spans) / 2 * 2 - 1), 0));
-    if (w && packed_bool(in->body, "last", false))
-        finish(w, end_of(in->body, w->spans->n, &w->spans->partial));
+    w = find_wait(a, packed_u64(in->body, "id", 0), in->type);
+    if (w && away_said_take(&w->said, in->body, &err)) finish(w, err);
     pthread_mutex_unlock(&a->lock);
     return 0;
 }
@@ -236,8 +99,9 @@ static const struct {
     enum message type;
     int (*fn)(struct away *a, struct incoming *in);
 } rows[] = {
-    {MSG_AWAY_FOUND, on_found},
-    {MSG_AWAY_SPANS, on_spans},
+    {MSG_AWAY_FOUND, on_said},
+    {MSG_AWAY_SPANS, on_said},
+    {MSG_AWAY_HAPPENED, on_said},
     {MSG_AWAY_FILE, on_file},
 };
 
@@ -316,14 +180,20 @@ static void pack_open(struct packer *p, const struct question *q)
     pack_kv_u64(p, "segment", q->segment);
 }
 
+static void pack_marks(struct packer *p, const struct question *q)
+{
+    pack_ranges(p, q);
+    pack_kv_text(p, "kind", q->kind);
+}
+
 static void send(void *arg)
 {
     static const struct {
         enum message type;
         unsigned pairs;
         void (*fn)(struct packer *p, const struct question *q);
-    } forms[] = {
-        {MSG_AWAY_FIND, 4, pack_find}, {MSG_AWAY_RANGES, 2, pack_ranges}, {MSG_AWAY_OPEN, 2, pack_open}};
+    } forms[] = {{MSG_AWAY_FIND, 4, pack_find}, {MSG_AWAY_RANGES, 2, pack_ranges},
+        {MSG_AWAY_OPEN, 2, pack_open}, {MSG_AWAY_EVENTS, 3, pack_marks}};
     struct question *q = arg;
     struct away *a = q->a;
     struct packer *p;
@@ -374,7 +244,9 @@ static void post(struct away *a, enum message type, uint64_t id, const struct aw
     q->segment = segment;
     q->ask = *ask;
     q->ask.uid = NULL; /* lives as long as whoever asks waits */
+    q->ask.kind = NULL;
     span_copy(span_of(ask->uid), q->uid, sizeof(q->uid));
+    span_copy(span_of(ask->kind), q->kind, sizeof(q->kind));
     loop_post(a->loop, send, q);
 }
 
@@ -410,89 +282,62 @@ static int wait_for(struct away *a, struct wait *w, enum message type, const str
     return w->err;
 }
 
-static int by_id(const void *a, const void *b)
-{
-    const struct away_item *x = a, *y = b;
-
-    return (x->id > y->id) - (x->id < y->id);
-}
-
-/* Of all storages in one order, each once; as far as every storage is known. */
-static void put_in_order(struct away_list *l)
-{
-    size_t n = 0;
-
-    qsort(l->v, l->n, sizeof(l->v[0]), by_id);
-    for (size_t i = 0; i < l->n && l->v[i].id <= l->known; i++)
-        if (n == 0 || l->v[i].id != l->v[n - 1].id) l->v[n++] = l->v[i];
-    l->n = n;
-    l->more = l->known != UINT64_MAX;
-}
-
 int away_find(struct away *a, const struct away_ask *q, struct away_list **ret)
 {
-    struct wait w = {.answer = MSG_AWAY_FOUND, .list = list_new(), .fd = -1};
-    int err = wait_for(a, &w, MSG_AWAY_FIND, q, 0, AWAY_PATIENCE_US);
+    struct wait w = {.said = away_said(MSG_AWAY_FOUND, q->uid), .fd = -1};
+    int err = wait_for(a, &w, MSG_AWAY_FIND, q, 0, ASK_US);
 
-    if (err != 0) {
-        away_list_unref(w.list);
-        return err;
+    if (err == 0) {
+        away_said_settle(&w.said);
+        *ret = w.said.list;
+        w.said.list = NULL;
     }
-    put_in_order(w.list);
-    *ret = w.list;
-    return 0;
-}
-
-static int by_start(const void *a, const void *b)
-{
-    const struct away_span *x = a, *y = b;
-
-    return (x->start_us > y->start_us) - (x->start_us < y->start_us);
-}
-
-/* Of all storages and pages: in order, and what overlaps is one. */
-static void join_spans(struct away_spans *s)
-{
-    size_t n = 0;
-
-    if (s->n > 1) qsort(s->v, s->n, sizeof(s->v[0]), by_start);
-    for (size_t i = 0; i < s->n; i++) {
-        if (n > 0 && s->v[i].start_us <= s->v[n - 1].end_us)
-            s->v[n - 1].end_us = MAX(s->v[n - 1].end_us, s->v[i].end_us);
-        else
-            s->v[n++] = s->v[i];
-    }
-    s->n = n;
+    away_said_done(&w.said);
+    return err;
 }
 
 int away_ranges(struct away *a, const struct away_ask *q, struct away_spans **ret)
 {
-    struct wait w = {.answer = MSG_AWAY_SPANS, .spans = spans_new(), .fd = -1};
-    usec_t end_us = clock_mono_us() + AWAY_PATIENCE_US;
+    struct wait w = {.said = away_said(MSG_AWAY_SPANS, q->uid), .fd = -1};
+    usec_t end_us = clock_mono_us() + ASK_US;
+    struct away_spans *s = w.said.spans;
     struct away_ask page = *q;
-    bool partial = false;
     int err;
 
     do {
-        if (w.spans->known_us != INT64_MAX) page.from_us = w.spans->known_us;
-        w.spans->known_us = INT64_MAX;
+        if (s->known_us != INT64_MAX) page.from_us = s->known_us;
+        s->known_us = INT64_MAX;
         w.over = false;
         err = wait_for(a, &w, MSG_AWAY_RANGES, &page, 0, MAX(end_us - clock_mono_us(), 0));
-        partial |= w.spans->partial;
-        join_spans(w.spans);
-    } while (err == 0 && w.spans->known_us > page.from_us && w.spans->known_us < page.to_us);
-    w.spans->partial = partial || w.spans->known_us < page.to_us;
-    if (err == 0)
-        *ret = w.spans;
-    else
-        away_spans_unref(w.spans);
+        away_said_settle(&w.said);
+    } while (err == 0 && s->known_us > page.from_us && s->known_us < page.to_us);
+    s->partial |= s->known_us < page.to_us;
+    if (err == 0) {
+        *ret = s;
+        w.said.spans = NULL;
+    }
+    away_said_done(&w.said);
+    return err;
+}
+
+int away_marks(struct away *a, const struct away_ask *q, struct away_marks **ret)
+{
+    struct wait w = {.said = away_said(MSG_AWAY_HAPPENED, q->uid), .fd = -1};
+    int err = wait_for(a, &w, MSG_AWAY_EVENTS, q, 0, ASK_US);
+
+    if (err == 0) {
+        away_said_settle(&w.said);
+        *ret = w.said.marks;
+        w.said.marks = NULL;
+    }
+    away_said_done(&w.said);
     return err;
 }
 
 int away_open(struct away *a, uint16_t node, const char *uid, uint64_t id, int *ret_fd)
 {
     const struct away_ask ask = {.node = node, .uid = uid};
-    struct wait w = {.answer = MSG_AWAY_FILE, .fd = -1};
+    struct wait w = {.said = away_said(MSG_AWAY_FILE, uid), .fd = -1};
     int err = wait_for(a, &w, MSG_AWAY_OPEN, &ask, id, AWAY_OPEN_US);
 
     if (err == 0)

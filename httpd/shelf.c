@@ -111,7 +111,7 @@ static bool partial(const struct entry *e)
 
 static size_t cost_of(const struct entry *e)
 {
-    return sizeof(*e) + (e->list ? e->list->bytes.cap + AWAY_LIST_MAX * sizeof(e->list->v[0]) : 0) +
+    return sizeof(*e) + (e->list ? e->list->bytes.cap + e->list->cap * sizeof(e->list->v[0]) : 0) +
         (e->spans ? e->spans->cap * sizeof(e->spans->v[0]) : 0);
 }
 
@@ -205,6 +205,18 @@ int shelf_ranges(struct shelf *s, const struct away_ask *q, struct away_spans **
     int err = get(s, 'r', q, &e, ret_stale);
 
     if (err == 0) *ret = e.spans;
+    return err;
+}
+
+/* Nobody asks for the same again at once: they are not kept. */
+int shelf_marks(struct shelf *s, const struct away_ask *asked, struct away_marks **ret)
+{
+    struct away_ask q = *asked;
+    int err = silence(s);
+
+    q.node = s->node;
+    if (err == 0) err = away_marks(s->away, &q, ret);
+    note_silence(s, err);
     return err;
 }
 

@@ -22,6 +22,8 @@ void shelf_free(struct shelf *s); /* nobody uses it; NULL too */
  * The caller gives the reference back. */
 int shelf_find(struct shelf *s, const struct away_ask *q, struct away_list **ret, bool *ret_stale);
 int shelf_ranges(struct shelf *s, const struct away_ask *q, struct away_spans **ret, bool *ret_stale);
+/* As away_marks; a node that was silent a moment ago is not waited for. */
+int shelf_marks(struct shelf *s, const struct away_ask *q, struct away_marks **ret);
 size_t shelf_bytes(struct shelf *s);
 
 #endif

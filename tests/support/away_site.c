@@ -3,7 +3,7 @@
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
-#include "common/ipc/channel.h"
+#include "common/ipc/event.h"
 #include "tests/support/tool.h"
 
 #include <errno.h>
@@ -119,6 +119,42 @@ static void on_ranges(struct incoming *in)
     say_last(MSG_AWAY_SPANS, in, false);
 }
 
+static void mark_begin(struct incoming *in, struct packer **ret, const char *key, uint32_t pairs)
+{
+    *ret = answer(MSG_AWAY_HAPPENED, in, 1);
+    pack_key(*ret, key);
+    pack_map(*ret, pairs);
+}
+
+/* An event, twice, the second time with its end; a lock that holds, and one that does not. */
+static void on_marks(struct incoming *in)
+{
+    struct packer *p;
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct event e = {
+            .id = 41, .uid = SITE_UID, .kind = "motion", .source = "onvif", .start_us = SITE_T0};
+
+        if (i == 1) e.end_us = SITE_T0 + US_PER_S;
+        mark_begin(in, &p, "event", EVENT_KEYS);
+        event_pack(p, &e);
+        channel_end(channel, NULL, 0);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        mark_begin(in, &p, "lock", 8);
+        pack_kv_text(p, "uid", SITE_UID);
+        pack_kv_u64(p, "id", 0xa0 + i);
+        pack_kv_i64(p, "start_us", SITE_T0);
+        pack_kv_i64(p, "end_us", SITE_T0 + US_PER_S);
+        pack_kv_i64(p, "version_us", SITE_T0);
+        pack_kv_i64(p, "released_us", i == 0 ? 0 : SITE_T0);
+        pack_kv_text(p, "by", "somebody");
+        pack_kv_text(p, "note", "");
+        channel_end(channel, NULL, 0);
+    }
+    say_last(MSG_AWAY_HAPPENED, in, false);
+}
+
 static void on_open(struct incoming *in)
 {
     char uid[40], path[SEG_PATH_MAX];
@@ -154,7 +190,7 @@ static int on_message(struct channel *ch, struct incoming *in)
         enum message type, answer;
         void (*fn)(struct incoming *in);
     } rows[] = {{MSG_AWAY_FIND, MSG_AWAY_FOUND, on_find}, {MSG_AWAY_RANGES, MSG_AWAY_SPANS, on_ranges},
-        {MSG_AWAY_OPEN, MSG_AWAY_FILE, on_open}};
+        {MSG_AWAY_EVENTS, MSG_AWAY_HAPPENED, on_marks}, {MSG_AWAY_OPEN, MSG_AWAY_FILE, on_open}};
 
     (void)ch;
     away_site.gone += in->type == MSG_AWAY_GONE;

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -196,6 +197,40 @@ static void a_film_over_both(void **state)
     assert_int_equal(count_frames("archive-1700000000-200.mp4"), WHOLE_S * 25);
     /* across one border, begun within the other node's footage */
     assert_int_equal(count_frames("archive-1700000100-32.mp4"), 32 * 25);
+}
+
+static void row_is(const struct away_marks *m, size_t i, const char *key, const char *text)
+{
+    struct unpack *u;
+
+    assert_int_equal(unpack_new(span_sub(buf_span(&m->rows), m->v[i].at, m->v[i].n), &u), 0);
+    assert_true(span_is(packed_str(unpack_root(u), key), text));
+    assert_int_equal(packed_u64(unpack_root(u), "node", 0), 2);
+    unpack_done(u);
+}
+
+static void events_and_locks(void **state)
+{
+    struct away_ask q = {.node = 2, .uid = SITE_UID, .to_us = INT64_MAX};
+    struct away_marks *m;
+
+    (void)state;
+    site_need_footage();
+    assert_int_equal(away_marks(away_site.away, &q, &m), 0);
+    assert_int_equal(m->n, 3);
+    assert_false(m->partial);
+    row_is(m, 0, "id", "a1");
+    row_is(m, 1, "id", "a0");
+    row_is(m, 2, "kind", "motion");
+    assert_int_equal(m->v[2].rank_us, T0 + US_PER_S);
+    away_marks_free(m);
+    q.uid = "another";
+    assert_int_equal(away_marks(away_site.away, &q, &m), 0);
+    assert_int_equal(m->n, 0);
+    away_marks_free(m);
+    away_site.mode = AWAY_ABSENT;
+    q.uid = SITE_UID;
+    assert_int_equal(away_marks(away_site.away, &q, &m), -EHOSTUNREACH);
 }
 
 /* The other node writes its last one still: what is whole of it is listed and sent. */
@@ -459,6 +494,7 @@ int main(void)
         cmocka_unit_test_setup(in_small_pages, anew),
         cmocka_unit_test(piece_names_with_an_end),
         cmocka_unit_test_setup(ranges_join, anew),
+        cmocka_unit_test_setup(events_and_locks, anew),
         cmocka_unit_test_setup(a_film_over_both, anew),
         cmocka_unit_test_setup(what_the_other_writes, anew),
         cmocka_unit_test_setup(forwards, anew),

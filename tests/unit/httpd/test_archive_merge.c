@@ -132,6 +132,34 @@ static void a_clock_that_was_set_back(void **state)
     merge_done(&m);
 }
 
+/* The other node recorded from 30 to 60 by this node's clock, and its own was 7 s off: what it says it is, in
+ * order, nothing twice. */
+static void a_clock_that_is_ahead(void **state)
+{
+    struct merge_part p[] = {{0, 30 * S, 0, false}, {60 * S, 90 * S, 0, false}, {37 * S, 67 * S, 2, false}};
+    struct merge m = run(p, 3);
+
+    (void)state;
+    assert_int_equal(m.n_w, 3);
+    is(&m, 0, 0, 0, 30 * S);
+    is(&m, 1, 2, 37 * S, 60 * S);
+    is(&m, 2, 1, 60 * S, 90 * S);
+    merge_done(&m);
+}
+
+static void a_clock_that_is_behind(void **state)
+{
+    struct merge_part p[] = {{0, 30 * S, 0, false}, {60 * S, 90 * S, 0, false}, {23 * S, 53 * S, 2, false}};
+    struct merge m = run(p, 3);
+
+    (void)state;
+    assert_int_equal(m.n_w, 3);
+    is(&m, 0, 0, 0, 27 * S); /* to the other one's key frame */
+    is(&m, 1, 2, 27 * S, 53 * S);
+    is(&m, 2, 1, 60 * S, 90 * S);
+    merge_done(&m);
+}
+
 static void three_nodes_in_turns(void **state)
 {
     struct merge_part p[] = {{0, 20 * S, 3, false}, {12 * S, 40 * S, 1, false}, {32 * S, 60 * S, 2, false}};
@@ -196,6 +224,8 @@ int main(void)
         cmocka_unit_test(a_short_hole_is_none),
         cmocka_unit_test(what_is_written_stays),
         cmocka_unit_test(a_clock_that_was_set_back),
+        cmocka_unit_test(a_clock_that_is_ahead),
+        cmocka_unit_test(a_clock_that_is_behind),
         cmocka_unit_test(three_nodes_in_turns),
         cmocka_unit_test(nothing_missing_nothing_twice),
     };

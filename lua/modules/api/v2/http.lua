@@ -31,9 +31,9 @@ M.BOOLEANS = { ["true"] = "true", ["1"] = "true", ["false"] = "false", ["0"] = "
 
 local CODES = { [1] = 409, [2] = 400, [4] = 404 }
 
--- A command of msctl: its rows, or nil and an answer that says why not. name: server, or server.change for what changes something.
-function M.server(name, cmd, ...)
-    local said, why = ms.call(name, { cmd = cmd, args = ms.array({ ... }) })
+-- A call that answers in rows: all of them, and the whole answer; or nil and an answer that says why not.
+function M.rows(name, args)
+    local said, why = ms.call(name, args)
     if not said then return nil, M.fail(503, why) end
     local rows, more = said.rows, said.more
     while more do
@@ -42,6 +42,13 @@ function M.server(name, cmd, ...)
         table.move(page.rows, 1, #page.rows, #rows + 1, rows)
         more = page.more
     end
+    return rows, said
+end
+
+-- A command of msctl: its rows, or nil and an answer that says why not. name: server, or server.change for what changes something.
+function M.server(name, cmd, ...)
+    local rows, said = M.rows(name, { cmd = cmd, args = ms.array({ ... }) })
+    if not rows then return nil, said end
     if said.code == 0 then return rows end
     for _, row in ipairs(rows) do
         if row.level == "mistake" then return nil, M.fail(400, ("%s: %s"):format(row.key, row.text)) end

@@ -46,7 +46,9 @@ function M.backups()
     local s = rows[1]
     local nodes, now = {}, math.floor(s.time)
     for _, row in ipairs(http.server("server", "cluster") or {}) do
-        nodes[row.host] = { id = row.node, host = row.host, ip = ms.null, status = row.state, ltime = now - (row.heard_ms or 0) // 1000 }
+        local host = row.host ~= "" and row.host or row.node == s.node and s.hostname or tostring(row.node)
+        local ip = (row.address or ""):match("^%[?(.-)%]?:%d+$")
+        nodes[host] = { id = row.node, host = host, ip = ip or ms.null, status = row.state, ltime = now - (row.heard_ms or 0) // 1000 }
     end
     if not next(nodes) then nodes[s.hostname] = { id = s.node, host = s.hostname, ip = ms.null, status = "active", ltime = now } end
     return answer(200, { node_id = s.node, cluster_id = s.cluster_id, nodes = nodes })

@@ -127,21 +127,26 @@ local function merged(rows)
     return out
 end
 
--- What is recorded, joined where it goes on.
+-- What is recorded on any node, joined where it goes on; and the nodes that do not say.
 local function stretches(uid)
     local rows, wrong = http.server("server", "archive ranges", uid, "0", ("%d"):format((os.time() + 60) * 1000000))
     if not rows then return nil, wrong end
-    local others = ms.call("archive.elsewhere", { uid = uid, segments = false })
-    for _, row in ipairs(others and others.rows or {}) do rows[#rows + 1] = row end
+    local others, late = http.rows("archive.elsewhere", { uid = uid, segments = false })
+    if not others then return nil, late end
+    local missing = {}
+    for _, row in ipairs(others) do
+        if row.from_us then rows[#rows + 1] = row end
+        if row.missing then missing[#missing + 1] = row.missing end
+    end
     table.sort(rows, function(a, b) return a.from_us < b.from_us end)
-    return merged(rows)
+    return merged(rows), missing
 end
 
 function M.ranges(_, uid)
     local known, none = http.server("server", "api streams", uid)
     if not known then return none end
-    local all, wrong = stretches(uid)
-    if not all then return wrong end
+    local all, missing = stretches(uid)
+    if not all then return missing end
     local ranges, length = ms.array(), 0
     for i, r in ipairs(all) do
         local from, to = math.floor(r.from), math.ceil(r.to)
@@ -149,7 +154,9 @@ function M.ranges(_, uid)
         length = length + to - from
     end
     local first, last = ranges[1], ranges[#ranges]
-    return answer(200, { start = first and first.from or 0, stop = last and last["end"] or 0, length = length, ranges = ranges })
+    local out = answer(200, { start = first and first.from or 0, stop = last and last["end"] or 0, length = length, ranges = ranges })
+    if #missing > 0 then out.headers = { ["X-Archive-Incomplete"] = "nodes " .. table.concat(missing, ", ") } end
+    return out
 end
 
 local function tracks(uid)

@@ -1,6 +1,7 @@
 -- Footage: what there is, events, locks.
 
 local http = require("modules.api.v3.http")
+local joint = require("modules.api.v3.joint")
 local rights = require("modules.api.v3.rights")
 
 local SPAN = { from = "time", to = "time" }
@@ -15,21 +16,11 @@ end
 
 -- --- ranges and segments -------------------------------------------------------------------------------------------
 
-local function micros(t)
-    return ("%d"):format(math.floor(t * 1000000))
-end
-
 local function span_of(args)
     local now = ms.time()
     local from, to = args.from or 0, args.to or now + 60
     if to < from then return http.bad_argument("to", "to: it ends before it begins.") end
     return from, to
-end
-
--- What other nodes of the cluster have; { rows = {}, missing = {} } where there is none.
-local function elsewhere(uid, from, to, limit)
-    local args = { uid = uid, from_us = math.floor(from * 1000000), to_us = math.floor(to * 1000000), segments = limit ~= nil, limit = limit }
-    return ms.call("archive.elsewhere", args) or { self = 0, rows = {}, missing = {} }
 end
 
 local function ranges(request, path)
@@ -39,20 +30,9 @@ local function ranges(request, path)
     if not from then return to end
     local ok, none = known(path.uid)
     if not ok then return none end
-    local rows, busy = http.server("archive ranges", path.uid, micros(from), micros(to))
-    if not rows then return busy end
-    local others = elsewhere(path.uid, from, to)
-    for _, row in ipairs(others.rows) do rows[#rows + 1] = row end
-    table.sort(rows, function(a, b) return a.from_us < b.from_us end)
-    local items, sum = ms.array(), 0
-    for _, row in ipairs(rows) do
-        local last = items[#items]
-        if last and row.from_us <= last.to + 1000000 then
-            last.to = math.max(last.to, row.to_us)
-        else
-            items[#items + 1] = { from = row.from_us, to = row.to_us }
-        end
-    end
+    local found, busy = joint.ranges(path.uid, from, to)
+    if not found then return busy end
+    local items, sum = found.items, 0
     for _, item in ipairs(items) do
         sum = sum + item.to - item.from
         item.from, item.to = item.from / 1e6, item.to / 1e6
@@ -60,8 +40,7 @@ local function ranges(request, path)
     sum = sum / 1e6
     local first, last = items[1], items[#items]
     return http.answer(200, {
-        items = items, from = first and first.from or ms.null, to = last and last.to or ms.null, seconds = sum,
-        missing = ms.array(others.missing),
+        items = items, from = first and first.from or ms.null, to = last and last.to or ms.null, seconds = sum, missing = found.missing,
     })
 end
 
@@ -73,62 +52,46 @@ local function segments(request, path)
     local limit = math.min(args.limit or 100, 1000)
     local ok, none = known(path.uid)
     if not ok then return none end
-    local rows, busy = http.server("archive segments", path.uid, micros(from), micros(to), tostring(limit))
-    if not rows then return busy end
-    local others, here = elsewhere(path.uid, from, to, limit + 1), {}
-    for _, row in ipairs(rows) do here[row.id] = true end
-    for _, row in ipairs(others.rows) do
-        if not here[row.id] then rows[#rows + 1] = row end
-        here[row.id] = true
-    end
-    table.sort(rows, function(a, b) return a.from_us < b.from_us end)
-    local items = ms.array()
-    local own = others.self ~= 0 and others.self or ms.null
+    local found, busy = joint.segments(path.uid, from, to, limit)
+    if not found then return busy end
+    local items, rows = ms.array(), found.rows
     for i = 1, math.min(#rows, limit) do
         local row = rows[i]
         items[i] = {
-            id = row.id, node = row.node or own, storage = row.storage or ms.null, path = row.path,
+            id = row.id, node = row.node or found.self or ms.null, storage = row.storage or ms.null, path = row.path,
             from = row.from_us / 1e6, to = row.to_us / 1e6, bytes = row.bytes, samples = row.samples, flags = row.flags & 15,
         }
     end
-    return http.answer(200, { items = items, next = #rows > limit and items[limit].to or ms.null, missing = ms.array(others.missing) })
+    return http.answer(200, { items = items, next = #rows > limit and items[limit].to or ms.null, missing = found.missing })
 end
 
 -- --- events --------------------------------------------------------------------------------------------------------
 
 local function event_of(row)
     return {
-        id = row.id, uid = row.uid, kind = row.kind, source = row.source, payload = row.payload,
+        id = row.id, uid = row.uid, node = row.node or ms.null, kind = row.kind, source = row.source, payload = row.payload,
         start = row.start_us / 1e6, ["end"] = row.end_us and row.end_us / 1e6 or ms.null,
         before = row.before_us / 1e6, after = row.after_us / 1e6,
     }
 end
 
--- An event may lie in more than one storage.
 local function list_events(request, uid)
     local args, wrong = http.query(request, { from = "time", to = "time", kind = "text", limit = "natural", uid = "text" })
     if not args then return wrong end
     uid = uid or args.uid
-    local words = {}
     if uid then
         local ok, none = known(uid)
         if not ok then return none end
-        words[1] = uid
     end
-    if args.from then words[#words + 1] = "from=" .. whole(args.from) end
-    if args.to then words[#words + 1] = "to=" .. whole(args.to) end
-    if args.kind then words[#words + 1] = "kind=" .. args.kind end
-    local rows, busy = http.server("events", table.unpack(words))
-    if not rows then return busy end
-    local seen, items = {}, ms.array()
-    for _, row in ipairs(rows) do
-        local id = row.uid .. "/" .. row.id .. "/" .. row.source
-        if not seen[id] and rights.sees(request.user, row.uid) then items[#items + 1] = event_of(row) end
-        seen[id] = true
+    local found, busy = joint.events(uid, args.from, args.to, args.kind)
+    if not found then return busy end
+    local items = ms.array()
+    for _, row in ipairs(found.rows) do
+        if rights.sees(request.user, row.uid) then items[#items + 1] = event_of(row) end
     end
     table.sort(items, function(a, b) return a.start > b.start or (a.start == b.start and a.id > b.id) end)
     for i = #items, math.min(args.limit or 1000, 5000) + 1, -1 do items[i] = nil end
-    return http.answer(200, { items = items })
+    return http.answer(200, { items = items, missing = found.missing })
 end
 
 local function events(request, path) return list_events(request, path.uid) end
@@ -157,17 +120,20 @@ end
 -- --- locks ---------------------------------------------------------------------------------------------------------
 
 local function lock_of(row)
-    return { id = row.id, uid = row.uid, from = row.from_s, to = row.to_s, since = row.since_s, by = row.by, note = row.note }
+    return {
+        id = row.id, uid = row.uid, from = row.from_s, to = row.to_s, since = row.since_s, by = row.by, note = row.note,
+        nodes = row.nodes,
+    }
 end
 
-local function list_locks(request, ...)
-    local rows, wrong = http.server("archive locks", ...)
-    if not rows then return wrong end
+local function list_locks(request, uid)
+    local found, busy = joint.locks(uid)
+    if not found then return busy end
     local items = ms.array()
-    for _, row in ipairs(rows) do
+    for _, row in ipairs(found.rows) do
         if rights.sees(request.user, row.uid) then items[#items + 1] = lock_of(row) end
     end
-    return http.answer(200, { items = items })
+    return http.answer(200, { items = items, missing = found.missing })
 end
 
 local function locks(request, path)
@@ -175,7 +141,7 @@ local function locks(request, path)
     return ok and list_locks(request, path.uid) or none
 end
 
-local function all_locks(request) return list_locks(request) end
+local function all_locks(request) return list_locks(request, nil) end
 
 -- A span of the body, or nil and a problem.
 local function body_span(fields)
@@ -196,8 +162,14 @@ local function add_lock(request, path)
     return rows and http.answer(201, lock_of(rows[1])) or refused
 end
 
+-- A stream that names no node has locks of each node's own: such a one goes where it is.
 local function delete_lock(_, path)
     local rows, wrong = http.change("archive unlock", path.uid, path.id)
+    local lock = not rows and wrong.status == 404 and joint.lock_elsewhere(path.uid, path.id)
+    if lock then
+        local nodes = table.concat(lock.nodes, ", ")
+        return http.problem(409, "held-elsewhere", ("This lock holds footage on node %s alone: take it away there."):format(nodes))
+    end
     return rows and { status = 204 } or wrong
 end
 

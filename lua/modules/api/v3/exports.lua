@@ -1,36 +1,34 @@
 -- Exports: footage that stays as long as it may be fetched, as one MP4. Nothing is copied: the file is laid out when it is fetched.
 
 local http = require("modules.api.v3.http")
+local joint = require("modules.api.v3.joint")
 local rights = require("modules.api.v3.rights")
 
 local DAY = 86400
 
--- What there is of it: seconds, gaps, and about how many bytes; nil and an answer.
+-- What there is of it on all nodes: seconds, gaps, about how many bytes, nodes that do not answer; nil and an answer.
 local function measure(row)
-    local from, to = ("%d"):format(row.from * 1000000), ("%d"):format(row.to * 1000000)
-    local ranges, busy = http.server("archive ranges", row.uid, from, to)
+    local ranges, busy = joint.ranges(row.uid, row.from, row.to)
     if not ranges then return nil, busy end
-    local segments, silent = http.server("archive segments", row.uid, from, to, "20000")
+    local segments, silent = joint.segments(row.uid, row.from, row.to, 20000)
     if not segments then return nil, silent end
-    table.sort(ranges, function(a, b) return a.from_us < b.from_us end)
     local streams = http.server("api streams", row.uid)
-    local last, sum, gaps, bytes, covered = nil, 0, 0, 0, 0
-    for _, r in ipairs(ranges) do
-        if last and r.from_us > last + 1000000 then gaps = gaps + 1 end
-        sum = sum + math.max(0, r.to_us - math.max(r.from_us, last or r.from_us))
-        last = math.max(last or 0, r.to_us)
-    end
-    for _, s in ipairs(segments) do
-        local inside = math.min(s.to_us, row.to * 1000000) - math.max(s.from_us, row.from * 1000000)
+    local from, to = row.from * 1000000, row.to * 1000000
+    local sum, bytes, covered, last = 0, 0, 0, from
+    for _, r in ipairs(ranges.items) do sum = sum + math.max(0, math.min(r.to, to) - math.max(r.from, from)) end
+    for _, s in ipairs(segments.rows) do
+        -- what two nodes recorded is sent once
+        local inside = math.min(s.to_us, to) - math.max(s.from_us, last)
         if s.to_us > s.from_us and inside > 0 then
             bytes = bytes + s.bytes * inside // (s.to_us - s.from_us)
             covered = covered + inside
         end
+        last = math.max(last, s.to_us)
     end
     -- what is being written has no size yet
     local rate = streams and streams[1].bitrate or 0
     bytes = bytes + rate * math.max(0, sum - covered) // 8000000
-    return { seconds = sum / 1e6, gaps = gaps, bytes = bytes }
+    return { seconds = sum / 1e6, gaps = math.max(#ranges.items - 1, 0), bytes = bytes, missing = ranges.missing }
 end
 
 -- Where it is fetched: for whoever has this URL, as long as the export is kept, and no other footage.
@@ -54,8 +52,14 @@ end
 local function whole(request, row, status)
     local found, wrong = measure(row)
     if not found then return wrong end
+    local locks, late = joint.locks(row.uid)
+    if not locks then return late end
     local out = plain(row)
-    out.seconds, out.gaps, out.bytes, out.url = found.seconds, found.gaps, found.bytes, url_of(request, row)
+    for _, lock in ipairs(locks.rows) do
+        if lock.id == row.id then out.nodes = lock.nodes end
+    end
+    out.seconds, out.gaps, out.bytes, out.missing = found.seconds, found.gaps, found.bytes, found.missing
+    out.url = url_of(request, row)
     return http.answer(status, out)
 end
 
