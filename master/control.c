@@ -141,8 +141,11 @@ struct session *control_acting(const struct master *m, uint64_t act_id)
 
 void control_answer_late(struct session *s, int code, const char *text, struct span rows)
 {
+    struct unpack *u = NULL;
     struct packer *p;
 
+    if (rows.p && s->keep_rows && unpack_new(rows, &u) == 0) s->keep_rows(s, unpack_root(u));
+    unpack_done(u);
     if (rows.p) {
         p = channel_begin(s->ch, MSG_CTL_ROW, 1);
         pack_key(p, "rows");

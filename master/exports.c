@@ -98,13 +98,34 @@ struct export_row *exports_find(struct exports *x, struct span id)
     return NULL;
 }
 
-/* It stays in the table until the keeper has said that the lock is gone. */
+/* It stays in the table until the keeper has said that the lock is gone: on all nodes, where they share the
+ * stream, and then here, where it may have been locked while the others were away. */
 static void unlock(struct master *m, struct export_row *r)
 {
-    uint64_t ask = control_keeper(
-        m, "archive unlock", "export", (const struct span[]){span_of(r->uid), span_of(r->id)}, 2);
+    const struct span args[] = {span_of(r->uid), span_of(r->id)};
+    uint64_t ask;
 
+    if (!r->acted && singular_shared(m, r->uid)) {
+        r->ask = ++m->control.asks;
+        singular_unlock(m, r->uid, r->id, "export", r->ask);
+        return;
+    }
+    ask = control_keeper(m, "archive unlock", "export", args, ARRAY_N(args));
     if (ask != 0) r->ask = ask;
+}
+
+/* What could not be decided is asked again in a minute. */
+void exports_acted(struct master *m, uint64_t ask, int code)
+{
+    struct exports *x = &m->exports;
+
+    for (size_t i = 0; ask > 0 && i < x->n; i++) {
+        struct export_row *r = &x->v[i];
+
+        if (r->ask != ask || (code != CTL_OK && code != CTL_NOT_FOUND)) continue;
+        r->acted = true;
+        unlock(m, r);
+    }
 }
 
 void exports_end(struct master *m, struct export_row *row)

@@ -17,7 +17,8 @@ struct export_row {
     char id[EXPORT_ID_MAX]; /* of its lock */
     char uid[40], by[64], note[EXPORT_NOTE_MAX + 1];
     int64_t from_s, to_s, made_s, until_s; /* unix seconds; until_s 0: it is to go */
-    uint64_t ask;                          /* the keeper's question that takes the lock away; 0: none */
+    uint64_t ask; /* the keeper's question, or the act, that takes the lock away; 0: none */
+    bool acted;   /* the other nodes have let go of it */
 };
 struct exports {
     struct state_file *file;
@@ -35,6 +36,8 @@ void exports_end(struct master *m, struct export_row *row);
 void exports_check(struct master *m);
 /* KEEP_END of a question that no session has asked. */
 void exports_unlocked(struct master *m, uint64_t ask, int code);
+/* The answer to singular_unlock. */
+void exports_acted(struct master *m, uint64_t ask, int code);
 void exports_pack(struct packer *p, const struct export_row *row);
 
 #endif

@@ -206,7 +206,10 @@ static void answer(void *arg, uint64_t who, int code, const char *text, struct s
     const struct singular *g = arg;
     struct session *s = control_acting(g->c->m, who);
 
-    if (!s) return;
+    if (!s) {
+        exports_acted(g->c->m, who, code);
+        return;
+    }
     s->act_id = 0;
     control_answer_late(s, code, text, are_rows(rows) ? rows : SPAN_NONE);
 }
@@ -473,8 +476,7 @@ void singular_keeper_gone(struct master *m)
 
 /* --- who asks --- */
 
-/* Footage of it may lie on several nodes. */
-static bool is_shared(const struct master *m, const char *uid)
+bool singular_shared(const struct master *m, const char *uid)
 {
     const struct stream *st = m->cluster && m->cluster->n_nodes > 0 ? fleet_stream(m, span_of(uid)) : NULL;
 
@@ -501,7 +503,7 @@ int singular_run(struct session *s, enum act_kind kind)
     struct singular *g = of(s->m);
     struct act act;
 
-    if (!g || !is_shared(s->m, s->args[0])) return control_ask_keeper(s);
+    if (!g || !singular_shared(s->m, s->args[0])) return control_ask_keeper(s);
     if (!take(s, kind, &act)) {
         span_copy(SPAN_LIT("wrong arguments: too long"), s->text, sizeof(s->text));
         return CTL_USAGE;
@@ -511,6 +513,18 @@ int singular_run(struct session *s, enum act_kind kind)
     /* may be answered at once */
     acts_ask(&g->acts, &act, s->act_id, clock_mono_us());
     return CONTROL_WAITS;
+}
+
+void singular_unlock(struct master *m, const char *uid, const char *lock, const char *by, uint64_t who)
+{
+    struct singular *g = of(m);
+    struct act act = {.kind = ACT_UNLOCK, .at_us = clock_wall_us()};
+
+    while (act.id == 0) rng_bytes(&act.id, sizeof(act.id));
+    if (g && span_copy(span_of(uid), act.uid, sizeof(act.uid)) &&
+        span_copy(span_of(lock), act.from, sizeof(act.from)) &&
+        span_copy(span_of(by), act.by, sizeof(act.by)))
+        acts_ask(&g->acts, &act, who, clock_mono_us());
 }
 
 void singular_forget(struct session *s)

@@ -27,6 +27,11 @@ size_t singular_deletes(const struct cluster *c, uint16_t node); /* of these */
 /* Of another master. */
 void singular_got(struct master *m, uint16_t node, uint64_t boot, struct span body);
 
+/* May footage of it lie on several nodes? */
+bool singular_shared(const struct master *m, const char *uid);
+/* Of a shared stream, on the server's own account; who (a number of control.asks): exports_acted gets the
+ * answer, perhaps at once. */
+void singular_unlock(struct master *m, const char *uid, const char *lock, const char *by, uint64_t who);
 /* Runs a command: uid and two times in microseconds, and a note; or uid and a lock. CONTROL_WAITS, or a code.
  */
 int singular_run(struct session *s, enum act_kind kind);
