@@ -33,7 +33,8 @@ struct disk_report {
     int err; /* positive errno or 0 */
     char uuid[STORAGE_UUID_MAX];
     uint64_t total, free;
-    uint64_t floor, rate;   /* bytes; bytes a second */
+    uint64_t files, files_free; /* inodes */
+    uint64_t floor, rate;       /* bytes; bytes a second */
     uint64_t footage, held; /* bytes; of them, what locks and events keep from going though room is needed */
     usec_t oldest_us;       /* 0: none */
     usec_t ahead_us;        /* of the clock, which is not believed (age_clock.h); 0: it is */

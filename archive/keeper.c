@@ -42,13 +42,15 @@ static void send_state(const struct store *s)
     struct packer *m;
 
     if (!ch) return;
-    m = channel_begin(ch, MSG_STORAGE_STATE, 15);
+    m = channel_begin(ch, MSG_STORAGE_STATE, 17);
     pack_kv_text(m, "name", s->conf.name);
     pack_kv_text(m, "state", storage_state_name(stalled ? STORAGE_FAILED : s->report.state));
     pack_kv_u64(m, "errno", (uint64_t)(stalled ? ETIMEDOUT : s->report.err));
     pack_kv_text(m, "uuid", s->report.uuid);
     pack_kv_u64(m, "total", s->report.total);
     pack_kv_u64(m, "free", s->report.free);
+    pack_kv_u64(m, "files", s->report.files);
+    pack_kv_u64(m, "files_free", s->report.files_free);
     pack_kv_u64(m, "floor", s->report.floor);
     pack_kv_u64(m, "rate", s->report.rate);
     pack_kv_u64(m, "footage", s->report.footage);

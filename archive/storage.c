@@ -141,6 +141,8 @@ static bool space(struct storage *s)
     if (fstatvfs(s->fd, &v) < 0) return set(s, STORAGE_FAILED, errno);
     s->total = (uint64_t)v.f_blocks * v.f_frsize;
     s->free = (uint64_t)v.f_bavail * v.f_frsize;
+    s->files = v.f_files;
+    s->files_free = v.f_favail;
     floor = storage_floor(s);
     resume = floor + MAX(RESUME_LEAST, floor / 100);
     if (v.f_flag & ST_RDONLY) return set(s, STORAGE_READONLY, EROFS);

@@ -33,9 +33,10 @@ struct storage {
     char uuid[STORAGE_UUID_MAX];
     bool fresh; /* its marker was written just now */
     enum storage_state state;
-    int err;              /* positive errno behind the state, or 0 */
-    uint64_t total, free; /* bytes */
-    uint64_t rate;        /* bytes a second that are recorded here, as far as is known */
+    int err;                    /* positive errno behind the state, or 0 */
+    uint64_t total, free;       /* bytes */
+    uint64_t files, files_free; /* inodes; both 0: the file system has no number of them */
+    uint64_t rate;              /* bytes a second that are recorded here, as far as is known */
 };
 
 void storage_init(struct storage *s, const char *path, struct retention_floor floor);

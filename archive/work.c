@@ -27,8 +27,12 @@ struct writer {
 
 static void tell_state(struct work *w, usec_t now_us, bool always)
 {
-    struct disk_report r = {
-        .state = w->storage.state, .err = w->storage.err, .total = w->storage.total, .free = w->storage.free};
+    struct disk_report r = {.state = w->storage.state,
+        .err = w->storage.err,
+        .total = w->storage.total,
+        .free = w->storage.free,
+        .files = w->storage.files,
+        .files_free = w->storage.files_free};
 
     work_keep_report(w, &r);
     memcpy(r.uuid, w->storage.uuid, sizeof(r.uuid));

@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 #include "common/conf/value.h"
 #include "master/master.h"
+#include "master/mounts.h"
 #include "master/reload.h"
 
 #include <errno.h>
@@ -359,26 +360,40 @@ bool control_row_remark(struct session *s, const struct conf_report *r, size_t a
 
 /* --- storages --- */
 
+static int run_storages(struct session *s)
+{
+    s->data = mounts_read();
+    s->data_free = mounts_free;
+    return CTL_OK;
+}
+
 static bool row_storages(struct session *s, struct packer *p)
 {
     const struct conf *c = s->m->conf;
+    const struct mounts *mounts = s->data;
     const struct conf_storage *st;
     const struct storage_seen *seen;
+    struct mount on = {.fs = ""};
 
     if (s->at >= c->n_storages) return false;
     st = &c->storages[s->at++];
     seen = storages_seen(&s->m->storages, st->name);
+    (void)mounts_find(span(mounts->text, mounts->n), span_of(st->path), &on);
     pack_map(p,
-        seen ? 12 + (seen->oldest_s > 0) + (seen->keeps_s > 0) + (seen->full_s > 0) + (seen->ahead_s > 0) +
+        seen ? 16 + (seen->oldest_s > 0) + (seen->keeps_s > 0) + (seen->full_s > 0) + (seen->ahead_s > 0) +
                 (seen->index_path != NULL)
-             : 3);
+             : 5);
     pack_kv_text(p, "name", st->name);
     pack_kv_text(p, "path", st->path);
+    pack_kv_text(p, "mount", on.path);
+    pack_kv_text(p, "fs", on.fs);
     pack_kv_text(p, "state", seen && seen->state[0] ? seen->state : "unknown");
     if (!seen) return true;
     pack_kv_i64(p, "errno", seen->err);
     pack_kv_u64(p, "total", seen->total);
     pack_kv_u64(p, "free", seen->free);
+    pack_kv_u64(p, "files", seen->files);
+    pack_kv_u64(p, "files_free", seen->files_free);
     pack_kv_text(p, "uuid", seen->uuid);
     pack_kv_u64(p, "floor", seen->floor);
     pack_kv_u64(p, "footage", seen->footage);
@@ -518,7 +533,7 @@ const struct command commands[] = {
     {"restart", 1, 1, run_restart, NULL},
     {"logs", 0, 1, run_logs, row_logs},
     {"reload", 0, 0, run_reload, row_remarks},
-    {"storage list", 0, 0, run_nothing, row_storages},
+    {"storage list", 0, 0, run_storages, row_storages},
     {"storage init", 1, 1, run_storage_init, NULL},
     {"storage clock", 1, 1, run_storage_clock, NULL},
     {"key show", 0, 0, run_key, row_key},

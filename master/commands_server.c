@@ -14,21 +14,38 @@ static int run_nothing(struct session *s)
 
 /* --- api server: the whole, then a row a process --- */
 
-static void pack_cpu(const struct machine *x, struct packer *p)
+/* user, system: seconds of our processes, so far. */
+static void pack_cpu(const struct master *m, struct packer *p)
 {
-    pack_map(p, 3);
+    const struct machine *x = &m->machine;
+    usec_t all_us = x->cpu_us + m->fleet.cpu_us, system_us = x->system_us + m->fleet.system_us;
+
+    pack_map(p, 5);
     pack_kv_u64(p, "cores", x->cores);
     pack_kv_f64(p, "usage", x->cpu);
     pack_kv_f64(p, "load", x->load);
+    pack_kv_f64(p, "user", (double)(all_us - system_us) / US_PER_S);
+    pack_kv_f64(p, "system", (double)system_us / US_PER_S);
 }
 
 static void pack_memory(const struct machine *x, struct packer *p)
 {
-    pack_map(p, 4);
+    pack_map(p, 5);
     pack_kv_u64(p, "total", x->memory_total);
     pack_kv_u64(p, "available", x->memory_available);
     pack_kv_u64(p, "ours", x->ours);
     pack_kv_u64(p, "workers", x->workers_rss);
+    pack_kv_u64(p, "shared", x->shared);
+}
+
+/* Of all disks of the machine; bytes, and bytes a second. */
+static void pack_disks(const struct machine *x, struct packer *p)
+{
+    pack_map(p, 4);
+    pack_kv_u64(p, "read", x->counts.disk_read);
+    pack_kv_u64(p, "written", x->counts.disk_written);
+    pack_kv_u64(p, "read_rate", x->disk_read);
+    pack_kv_u64(p, "write_rate", x->disk_write);
 }
 
 static void pack_network(const struct machine *x, struct packer *p)
@@ -69,14 +86,16 @@ static void pack_listens(const struct conf_listens *l, bool on, struct packer *p
 static void pack_server(const struct master *m, struct packer *p)
 {
     usec_t uptime_us = clock_mono_us() - m->started_us;
-    char host[256] = "";
+    char host[256] = "", ip4[MACHINE_IP4_MAX];
 
     (void)gethostname(host, sizeof(host) - 1);
-    pack_map(p, 22);
+    pack_map(p, 25);
     pack_kv_text(p, "kind", "server");
     pack_kv_text(p, "version", m->version);
     pack_kv_text(p, "revision", m->revision);
+    pack_kv_text(p, "build", m->build);
     pack_kv_text(p, "hostname", host);
+    pack_kv_text(p, "ip4", machine_ip4(ip4));
     pack_kv_i64(p, "node", m->conf->server.node_id);
     pack_kv_f64(p, "time", (double)clock_wall_us() / US_PER_S);
     pack_kv_i64(p, "started", (clock_wall_us() - uptime_us) / US_PER_S);
@@ -94,11 +113,13 @@ static void pack_server(const struct master *m, struct packer *p)
     pack_key(p, "rtsp");
     pack_listens(&m->conf->delivery.rtsp, m->conf->delivery.enable & CONF_ROAD_RTSP, p);
     pack_key(p, "cpu");
-    pack_cpu(&m->machine, p);
+    pack_cpu(m, p);
     pack_key(p, "memory");
     pack_memory(&m->machine, p);
     pack_key(p, "network");
     pack_network(&m->machine, p);
+    pack_key(p, "disks");
+    pack_disks(&m->machine, p);
     pack_key(p, "streams");
     pack_streams(m, p);
 }

@@ -40,10 +40,10 @@ struct stream {
     uint64_t told_reconnects;
 };
 struct fleet {
-    struct map by_uid; /* to struct stream */
-    size_t usage_at;   /* metrics.c: where its round is */
-    usec_t cpu_us;     /* the same: of all workers so far */
-    size_t alive;      /* streams whose process is not off, those that are gone too */
+    struct map by_uid;        /* to struct stream */
+    size_t usage_at;          /* metrics.c: where its round is */
+    usec_t cpu_us, system_us; /* the same: of all workers so far */
+    size_t alive;             /* streams whose process is not off, those that are gone too */
 };
 
 void fleet_init(struct master *m);

@@ -4,7 +4,11 @@
 #include "common/base/mem.h"
 #include "master/master.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -63,6 +67,24 @@ void machine_read_net(struct span dev, struct machine_counts *to)
     }
 }
 
+/* Behind the name: reads, merged, sectors read, ms, writes, merged, sectors written. */
+void machine_read_disks(struct span diskstats, bool (*is_disk)(struct span name), struct machine_counts *to)
+{
+    enum { SECTOR = 512, BEFORE_READ = 2, BEFORE_WRITTEN = 3 };
+    struct span line;
+
+    to->disk_read = to->disk_written = 0;
+    while (span_split(&diskstats, '\n', &line)) {
+        (void)word(&line); /* major, minor */
+        (void)word(&line);
+        if (!is_disk(word(&line))) continue;
+        for (int i = 0; i < BEFORE_READ; i++) (void)number(&line);
+        to->disk_read += number(&line) * SECTOR;
+        for (int i = 0; i < BEFORE_WRITTEN; i++) (void)number(&line);
+        to->disk_written += number(&line) * SECTOR;
+    }
+}
+
 uint64_t machine_read_memory(struct span meminfo, const char *name)
 {
     struct span line, key;
@@ -85,6 +107,16 @@ static bool read_proc(const char *path, struct span *ret, uint8_t **mem)
     return true;
 }
 
+/* Its parts are counted in it; what lies on it (loop, dm, md) has no device of its own. */
+static bool is_disk(struct span name)
+{
+    char path[64];
+
+    if (name.n == 0 || name.n > 32 || span_find(name, '/') >= 0) return false;
+    snprintf(path, sizeof(path), "/sys/block/%.*s/device", SPAN_FMT(name));
+    return access(path, F_OK) == 0;
+}
+
 static void look_at_counts(struct machine_counts *to)
 {
     struct span text;
@@ -96,6 +128,10 @@ static void look_at_counts(struct machine_counts *to)
     }
     if (read_proc("/proc/net/dev", &text, &mem)) {
         machine_read_net(text, to);
+        mem_free(mem);
+    }
+    if (read_proc("/proc/diskstats", &text, &mem)) {
+        machine_read_disks(text, is_disk, to);
         mem_free(mem);
     }
 }
@@ -120,6 +156,10 @@ static void look_at_process(struct machine *x, unsigned i, pid_t pid, usec_t pas
     if (p->pid > 0 && p->pid == was.pid && passed_us > 0)
         p->share = (double)MAX(p->used.cpu_us - was.used.cpu_us, 0) / (double)passed_us;
     x->ours += p->used.rss;
+    x->shared += p->pid > 0 ? usage_shared(p->pid) : 0;
+    if (p->pid > 0 && p->pid != was.pid) was.used = (struct usage){.rss = 0};
+    x->cpu_us += p->pid > 0 ? MAX(p->used.cpu_us - was.used.cpu_us, 0) : 0;
+    x->system_us += p->pid > 0 ? MAX(p->used.system_us - was.used.system_us, 0) : 0;
 }
 
 static void look_at_workers(struct master *m)
@@ -132,6 +172,12 @@ static void look_at_workers(struct master *m)
 
         if (proc_runs(&s->proc)) m->machine.workers_rss += s->usage.rss;
     }
+}
+
+/* Bytes a second; 0 at the first look. */
+static uint64_t rate(uint64_t now, uint64_t before, usec_t passed_us)
+{
+    return passed_us > 0 ? (now - MIN(before, now)) * US_PER_S / (uint64_t)passed_us : 0;
 }
 
 static void look(struct master *m, usec_t now_us)
@@ -147,13 +193,11 @@ static void look(struct master *m, usec_t now_us)
     if (passed_us > 0 && x->counts.cpu_all > before.cpu_all)
         x->cpu = (double)(x->counts.cpu_busy - MIN(before.cpu_busy, x->counts.cpu_busy)) /
             (double)(x->counts.cpu_all - before.cpu_all);
-    if (passed_us > 0) {
-        x->net_in =
-            (x->counts.net_in - MIN(before.net_in, x->counts.net_in)) * 8 * US_PER_S / (uint64_t)passed_us;
-        x->net_out =
-            (x->counts.net_out - MIN(before.net_out, x->counts.net_out)) * 8 * US_PER_S / (uint64_t)passed_us;
-    }
-    x->ours = 0;
+    x->net_in = 8 * rate(x->counts.net_in, before.net_in, passed_us);
+    x->net_out = 8 * rate(x->counts.net_out, before.net_out, passed_us);
+    x->disk_read = rate(x->counts.disk_read, before.disk_read, passed_us);
+    x->disk_write = rate(x->counts.disk_written, before.disk_written, passed_us);
+    x->ours = x->shared = 0;
     look_at_process(x, 0, getpid(), passed_us);
     for (unsigned i = 0; i < SERVICES; i++) {
         const struct proc *p = &m->services.v[i].proc;
@@ -187,17 +231,37 @@ static void keep_minute(struct master *m)
         v->active += ((const struct stream *)slot.value)->state == STREAM_ACTIVE;
 }
 
+bool machine_minute_due(const struct machine *x, usec_t up_us, int64_t now_s)
+{
+    const struct machine_minute *last = x->n > 0 ? &x->minutes[(x->n - 1) % MACHINE_MINUTES] : NULL;
+
+    return last ? now_s - last->at_s >= MINUTE_S || now_s < last->at_s : up_us >= MINUTE_S * US_PER_S;
+}
+
 void machine_tick(struct master *m)
 {
     usec_t now_us = clock_mono_us();
-    const struct machine_minute *last =
-        m->machine.n > 0 ? &m->machine.minutes[(m->machine.n - 1) % MACHINE_MINUTES] : NULL;
 
     if (now_us - m->machine.looked_us < MACHINE_EVERY_S * US_PER_S - US_PER_S / 2) return;
     look(m, now_us);
-    if (!last || clock_wall_us() / US_PER_S - last->at_s >= MINUTE_S ||
-        clock_wall_us() / US_PER_S < last->at_s)
-        keep_minute(m);
+    if (machine_minute_due(&m->machine, now_us - m->started_us, clock_wall_us() / US_PER_S)) keep_minute(m);
+}
+
+const char *machine_ip4(char dst[static MACHINE_IP4_MAX])
+{
+    struct ifaddrs *all = NULL;
+    struct sockaddr_in in;
+
+    dst[0] = '\0';
+    if (getifaddrs(&all) < 0) return dst;
+    for (const struct ifaddrs *i = all; i && !dst[0]; i = i->ifa_next) {
+        if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET) continue;
+        if (!(i->ifa_flags & IFF_UP) || i->ifa_flags & IFF_LOOPBACK) continue;
+        memcpy(&in, i->ifa_addr, sizeof(in));
+        if (!inet_ntop(AF_INET, &in.sin_addr, dst, MACHINE_IP4_MAX)) dst[0] = '\0';
+    }
+    freeifaddrs(all);
+    return dst;
 }
 
 const struct machine_minute *machine_minute(const struct machine *x, size_t i)

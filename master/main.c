@@ -81,8 +81,11 @@ static bool take_options(int argc, char **argv, struct options *o)
 
 static int run(const struct options *o)
 {
-    struct master_start start = {
-        .file = o->file, .version = version_number, .revision = version_revision, .log_level = o->log_level};
+    struct master_start start = {.file = o->file,
+        .version = version_number,
+        .build = version_build,
+        .revision = version_revision,
+        .log_level = o->log_level};
     struct conf_report r = {0};
     struct paths paths;
     int err = paths_find(&paths);

@@ -385,7 +385,8 @@ int master_run(const struct master_start *start)
     struct master *m = &master;
     int err;
 
-    *m = (struct master){.file = start->file, .version = start->version, .revision = start->revision};
+    *m = (struct master){
+        .file = start->file, .version = start->version, .build = start->build, .revision = start->revision};
     m->conf = start->conf;
     conf_hashes(m->conf, m->started_with);
     m->certs = start->certs;

@@ -50,7 +50,7 @@ struct master {
     struct loop *loop;
     struct paths paths;
     const char *file; /* of the configuration, as given */
-    const char *version, *revision;
+    const char *version, *build, *revision;
     struct conf *conf;
     uint64_t started_with[CONF_ROWS_MAX]; /* conf_hashes of what it was started with */
     struct roles roles;
@@ -93,7 +93,7 @@ struct master {
 };
 
 struct master_start {
-    const char *file, *version, *revision;
+    const char *file, *version, *build, *revision;
     struct conf *conf;                /* taken */
     struct certs certs;               /* taken */
     const struct conf_report *report; /* of its loading */

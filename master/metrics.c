@@ -225,8 +225,10 @@ static void look_at_workers(struct master *m)
         }
         s = slot.value;
         if (!proc_runs(&s->proc) || !usage_read(s->proc.pid, &now)) continue;
-        /* another process: its own time from its start on */
-        m->fleet.cpu_us += s->usage_pid == s->proc.pid ? MAX(now.cpu_us - s->usage.cpu_us, 0) : now.cpu_us;
+        if (s->usage_pid != s->proc.pid) /* another process: its own time from its start on */
+            s->usage = (struct usage){.rss = 0};
+        m->fleet.cpu_us += MAX(now.cpu_us - s->usage.cpu_us, 0);
+        m->fleet.system_us += MAX(now.system_us - s->usage.system_us, 0);
         note_share(s, &now);
         s->usage = now;
         s->usage_pid = s->proc.pid;

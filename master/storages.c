@@ -174,6 +174,8 @@ void storages_on_state(struct storages *s, const struct conf *c, const struct pa
     seen->err = packed_i64(body, "errno", 0);
     seen->total = packed_u64(body, "total", 0);
     seen->free = packed_u64(body, "free", 0);
+    seen->files = packed_u64(body, "files", 0);
+    seen->files_free = packed_u64(body, "files_free", 0);
     seen->floor = packed_u64(body, "floor", 0);
     seen->rate = packed_u64(body, "rate", 0);
     seen->footage = packed_u64(body, "footage", 0);

@@ -15,7 +15,7 @@ struct storage_seen {
     char state[16]; /* of STORAGE_STATE; "" unknown */
     char uuid[STORAGES_UUID_MAX];
     int64_t err;
-    uint64_t total, free;
+    uint64_t total, free, files, files_free;
     uint64_t floor, rate, footage, held; /* as in STORAGE_STATE */
     uint64_t spare;                      /* the same */
     int64_t oldest_s, full_s, keeps_s;   /* 0: not known */

@@ -35,8 +35,8 @@
  * then "change" (uid t, what t, before, after: maps of keys, or nothing).
  * - api undo ID DRY, api rollback ID DRY: rows as api edit. That one is taken back, or all that came behind
  * it.
- * - api server: "server" (version t, ..., cpu, memory, network, streams: maps), then "process" (name t, state
- * t, pid u, restarts u, cpu, memory u). api history: a row a minute. api keys: a row a key of the
+ * - api server: "server" (version t, ..., cpu, memory, network, disks, streams: maps), then "process" (name
+ * t, state t, pid u, restarts u, cpu, memory u). api history: a row a minute. api keys: a row a key of the
  * configuration.
  * - api export UID FROM TO SECONDS NOTE: rows as archive lock. That footage is locked for so long; its id is
  * the lock's. api exports: a row each, newest first. id t, uid t, by t, note t, from u, to u, made u, until
@@ -51,12 +51,13 @@
  * master's own.
  * - reload: a row a remark. level t (mistake, warning, note), file t, line u, key t, text t. Code CTL_FAILED
  * when the configuration was refused, and what runs goes on.
- * - storage list: a row a storage. name t, path t, state t (of STORAGE_STATE, or unknown), errno u, total u,
- *   free u, uuid t, index t (its folder; not there while it is not open), floor u (bytes that stay free),
- * footage u (bytes), rate_bps u (of what is recorded there), locked u (bytes that locks and events keep
- * though room is needed; else 0), oldest_s u, keeps_s u (so long a time fits at this rate), full_s u (when
- * deleting for want of room begins; not there: never, as it is now), clock_ahead_s u (only while the clock is
- * so far ahead of what is known that ages are not counted by it).
+ * - storage list: a row a storage. name t, path t, mount t, fs t (where its path is mounted, and of which
+ * kind), state t (of STORAGE_STATE, or unknown), errno u, total u, free u, files u, files_free u (inodes),
+ * uuid t, index t (its folder; not there while it is not open), floor u (bytes that stay free), footage u
+ * (bytes), rate_bps u (of what is recorded there), locked u (bytes that locks and events keep though room is
+ * needed; else 0), oldest_s u, keeps_s u (so long a time fits at this rate), full_s u (when deleting for want
+ * of room begins; not there: never, as it is now), clock_ahead_s u (only while the clock is so far ahead of
+ * what is known that ages are not counted by it).
  * - key show: one row. fingerprint t, public t (PEM), file t (of the secret half). CTL_FAILED: the file is
  * not as it should be, and text says how.
  * - storage clock NAME: no row. The clock is right, however far ahead: ages are counted by it from now on.
@@ -142,8 +143,8 @@
  * refuses t (a uid), why t. CTL_BUSY: too few nodes are there.
  * - transfer UID NODES [keep|free]: the row of it. NODES: numbers or hosts with commas, the first to record
  * it. transfers [UID]: a row each. uid t, phase t (spread, take, fill, settle, free, done, failed), to t,
- * from t (nodes), keep b, began_s u, since_s u, by t, text t, left u (segments to be fetched; only while that
- * is known).
+ * from t (nodes), keep b, began_s u, since_s u, by t, text t, left u, left_bytes u (segments to be fetched,
+ * of whatever camera; only while that is known).
  * - drain [off]: no row. Streams of this node are given to their other nodes, until a restart or off.
  * - log-level N: no row. N: 3 (error) to 7 (debug), for all processes, until the next reload.
  */

@@ -33,8 +33,8 @@ struct side {
     /* as it said last */
     usec_t heard_us; /* 0: never */
     bool runs, ready;
-    bool covered; /* of one that leaves: the first of the new nodes has all that it has */
-    uint64_t left;
+    bool covered;              /* of one that leaves: the first of the new nodes has all that it has */
+    uint64_t left, left_bytes; /* segments that it has to fetch */
 };
 struct transfer {
     char uid[CONF_UID_MAX + 1], by[CONTROL_BY_MAX], text[TRANSFER_TEXT_MAX];
@@ -210,7 +210,10 @@ static struct side state_here(const struct transfers *t, const char *uid, uint16
     ret.ready = (s->is.flags & HEARTBEAT_READY) || (ret.runs && s->place.n == 1);
     if (first == 0) return ret;
     if (first != self(t)) ret.covered = covers_ask(t->covers, uid, first, now_us) && !ret.runs;
-    for (size_t i = 0; first == self(t) && i < t->c->n_nodes; i++) ret.left += t->c->nodes[i].courier.left;
+    for (size_t i = 0; first == self(t) && i < t->c->n_nodes; i++) {
+        ret.left += t->c->nodes[i].courier.left;
+        ret.left_bytes += t->c->nodes[i].courier.left_bytes;
+    }
     return ret;
 }
 
@@ -220,11 +223,12 @@ static void on_ask(struct transfers *t, uint16_t from, const char *uid, const st
     struct packer p;
     struct buf b;
 
-    p = begin(&b, MOVE_STATE, uid, 4);
+    p = begin(&b, MOVE_STATE, uid, 5);
     pack_kv_bool(&p, "runs", s.runs);
     pack_kv_bool(&p, "ready", s.ready);
     pack_kv_bool(&p, "covered", s.covered);
     pack_kv_u64(&p, "left", s.left);
+    pack_kv_u64(&p, "left_bytes", s.left_bytes);
     tell(t, from, &b, &p);
 }
 
@@ -247,6 +251,7 @@ static void on_state(struct transfers *t, uint16_t from, const char *uid, const 
     s->ready = packed_bool(word, "ready", false);
     s->covered = packed_bool(word, "covered", false);
     s->left = packed_u64(word, "left", UINT64_MAX);
+    s->left_bytes = packed_u64(word, "left_bytes", 0);
 }
 
 /* --- letting copies go --- */
@@ -755,7 +760,7 @@ bool transfers_row(struct session *s, struct packer *p)
     add_nodes(&w_to, x->to, x->n_to);
     add_nodes(&w_from, x->from, x->n_from);
     left = x->phase == TRANSFER_FILL && fresh(&x->to[0], clock_mono_us());
-    pack_map(p, left ? 10 : 9);
+    pack_map(p, left ? 11 : 9);
     pack_kv_text(p, "uid", x->uid);
     pack_kv_text(p, "phase", words[x->phase]);
     pack_kv_text(p, "to", wr_cstr(&w_to));
@@ -766,5 +771,6 @@ bool transfers_row(struct session *s, struct packer *p)
     pack_kv_text(p, "by", x->by);
     pack_kv_text(p, "text", x->text);
     if (left) pack_kv_u64(p, "left", x->to[0].left);
+    if (left) pack_kv_u64(p, "left_bytes", x->to[0].left_bytes);
     return true;
 }

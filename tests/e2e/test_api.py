@@ -1,6 +1,8 @@
 """The API below /api/: bodies of requests, tokens, calls of the first generation (compatibility.md 3)."""
 import json
+import os
 import socket
+import subprocess
 import urllib.parse
 
 import pytest
@@ -285,6 +287,12 @@ def test_the_server(recorded):
     path, storage = next(iter(about["storages"].items()))
     assert path == str(s.storages["default"]) and storage["err"] == 0 and storage["capacity_free"] > 0
     assert set(storage) == {"name", "mount", "fs", "capacity_total", "capacity_free", "inode_total", "inode_free", "err"}
+    assert storage["mount"] == subprocess.run(["findmnt", "-nT", path, "-o", "TARGET"], capture_output=True, text=True, check=True).stdout.strip() and storage["fs"]
+    nulls = [(k, n) for k, part in about.items() if isinstance(part, dict) for n, v in part.items() if v is None]
+    assert set(nulls) <= {("server", "ip4")}, nulls  # a machine without an interface but the loopback's
+    assert about["cpu"]["utime_sec"] + about["cpu"]["stime_sec"] > 0 and 0 < about["mem"]["share"]
+    there = os.statvfs(path)
+    assert storage["inode_total"] == there.f_files and abs(storage["inode_free"] - there.f_favail) <= there.f_files / 10
     nodes = call(s, token, "cluster/backups/")
     assert set(nodes) == {"node_id", "cluster_id", "nodes"} and [set(n) for n in nodes["nodes"].values()] == [{"id", "host", "ip", "status", "ltime"}]
     assert "target_primary" in call(s, token, "streams/rec/transfer/", "POST", {}, status=400)["error"]

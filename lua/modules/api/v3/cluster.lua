@@ -17,7 +17,8 @@ local function node_of(row)
         state = row.state, since = row.since_s, flags = row.flags,
         drained = row.flags:find("drained", 1, true) ~= nil, paths = row.paths, flaps = row.flaps, heard = seconds(row.heard_ms),
         clock = seconds(row.clock_ms), streams = row.streams, term = row.term, left = row.left,
-        acts = row.acts, channel = row.channel, fill_left = row.fill_left,
+        acts = row.acts, channel = row.channel, channel_why = row.channel_why, fill_left = row.fill_left,
+        fill_left_bytes = row.fill_left_bytes, filled = row.filled, fill_failed = row.fill_failed,
     }
 end
 
@@ -96,7 +97,7 @@ end
 local function transfer_of(row)
     return {
         uid = row.uid, phase = row.phase, from = numbers(row.from), to = numbers(row.to), keep = row.keep, began = row.began_s,
-        since = row.since_s, left = row.left or ms.null, text = row.text, by = row.by,
+        since = row.since_s, left = row.left or ms.null, left_bytes = row.left_bytes or ms.null, text = row.text, by = row.by,
     }
 end
 

@@ -47,7 +47,8 @@ local function storages()
     local items = ms.array()
     for i, row in ipairs(rows) do
         items[i] = {
-            name = row.name, path = row.path, state = row.state, error = row.errno or 0, uuid = row.uuid, index = row.index,
+            name = row.name, path = row.path, mount = row.mount, fs = row.fs, state = row.state, error = row.errno or 0, uuid = row.uuid,
+            index = row.index, inodes = row.files, inodes_free = row.files_free,
             total = row.total, free = row.free, floor = row.floor, footage = row.footage, rate = row.rate_bps, locked = row.locked,
             oldest = row.oldest_s, keeps = row.keeps_s, full_on = row.full_s, clock_ahead = row.clock_ahead_s,
         }
