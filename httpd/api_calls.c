@@ -348,7 +348,8 @@ struct stream_rows *api_calls_rows(void)
     return calls.rows;
 }
 
-void api_calls_start(struct loop *l, struct server *server, void (*open)(void *arg, int fd), void *arg)
+void api_calls_start(struct loop *l, struct server *server, struct channel *control,
+    void (*open)(void *arg, int fd), void *arg)
 {
     calls.loop = l;
     calls.server = server;
@@ -356,5 +357,5 @@ void api_calls_start(struct loop *l, struct server *server, void (*open)(void *a
     calls.rows = stream_rows_new(l, calls.master);
     list_init(&calls.held);
     people_start(l, server, calls.master);
-    token_calls_start(server, calls.master);
+    token_calls_start(server, calls.master, control);
 }

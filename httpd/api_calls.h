@@ -17,12 +17,14 @@
 #include "httpd/lua_calls.h"
 
 struct auth;
+struct channel;
 struct master_asks;
 struct server;
 extern const struct lua_row api_calls[];
 
-/* open: as master_asks_new. Once, before the first call. */
-void api_calls_start(struct loop *l, struct server *server, void (*open)(void *arg, int fd), void *arg);
+/* control: of the master. open: as master_asks_new. Once, before the first call. */
+void api_calls_start(struct loop *l, struct server *server, struct channel *control,
+    void (*open)(void *arg, int fd), void *arg);
 /* Lists of streams, for others on the main loop; NULL before the start. */
 struct stream_rows;
 struct stream_rows *api_calls_rows(void);

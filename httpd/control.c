@@ -338,7 +338,7 @@ static int start(struct control *c, const struct packed *body)
     c->server.push_said = push_said;
     c->server.lua = lua_new(c->loop, &lua_ops, api_calls, c);
     c->server.plugins = lua_new(c->loop, &plugin_ops, api_calls, c);
-    api_calls_start(c->loop, &c->server, open_question, c);
+    api_calls_start(c->loop, &c->server, child_control(c->child), open_question, c);
     c->server.feed = feed_new(c->loop, api_calls_rows(), api_calls_master());
     c->audit = (struct audit){
         .loop = c->loop, .master = child_control(c->child), .bucket = bucket_of(AUDIT_EVERY_US, AUDIT_BURST)};

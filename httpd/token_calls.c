@@ -14,11 +14,13 @@
 #define QUESTION_MAX   8192
 #define WORDS_MAX      10
 #define WORD_MAX       800 /* 16 patterns, or a note */
+#define NOTE_MAX       200 /* bytes */
 
 static struct {
     struct server *server;
     struct master_asks *master;
-    struct auth *auth; /* NULL: not told yet */
+    struct channel *control; /* of the master; NULL: nobody is told */
+    struct auth *auth;       /* NULL: not told yet */
 } tokens;
 
 /* --- at once, for many --- */
@@ -64,7 +66,32 @@ static bool may_give(const struct caller *c, const struct token *t)
     return t->n_streams > 0 && is_within(&c->cameras, span_of(t->streams[0]));
 }
 
-/* By its id it is taken back: msctl token revoke. */
+/* What the master lists, by whose id it is taken back. */
+static void tell_minted(const struct caller *c, const struct token *t, struct span note)
+{
+    char streams[TOKEN_STREAMS_MAX * (TOKEN_PATTERN_MAX + 1)], id[2 * TOKEN_ID_N + 1];
+    struct wr all = wr_of(streams, sizeof(streams)), hex = wr_of(id, sizeof(id));
+    struct packer *p;
+
+    if (!tokens.control) return;
+    for (size_t i = 0; i < t->n_streams; i++) wr_fmt(&all, "%s%s", i > 0 ? "," : "", t->streams[i]);
+    hex_write(&hex, span(t->id, sizeof(t->id)));
+    p = channel_begin(tokens.control, MSG_TOKEN_MADE, 10);
+    pack_kv_text(p, "id", wr_cstr(&hex));
+    pack_kv_text(p, "user", t->user);
+    pack_kv_text(p, "streams", wr_cstr(&all));
+    pack_kv_u64(p, "ops", t->ops);
+    pack_kv_i64(p, "made_us", t->made_us);
+    pack_kv_i64(p, "until_s", t->not_after_s);
+    pack_kv_i64(p, "from_s", t->from_s);
+    pack_kv_i64(p, "to_s", t->to_s);
+    pack_kv_text(p, "by", c ? c->name : "");
+    pack_key(p, "note");
+    pack_str(p, note);
+    channel_end(tokens.control, NULL, 0);
+}
+
+/* The same for the audit log. */
 static void say_minted(const struct caller *c, const struct token *t)
 {
     char text[AUDIT_TEXT_MAX];
@@ -88,6 +115,7 @@ void token_mint_call(const struct lua_call *c, const struct packed *args)
     char text[TOKEN_TEXT_MAX];
     usec_t now_us = clock_wall_us();
     struct token t = {0};
+    struct span export_id = packed_str(args, "export");
     const char *bad = tokens.auth ? read_token(args, now_us, &t) : "the server has only just begun";
     struct packer p;
     struct buf b;
@@ -98,7 +126,10 @@ void token_mint_call(const struct lua_call *c, const struct packed *args)
         return;
     }
     span_copy(span_of(tokens.auth->audience), t.audience, sizeof(t.audience));
-    rng_bytes(t.id, sizeof(t.id));
+    if (export_id.n > 0)
+        token_id_of_export(export_id, t.id);
+    else
+        rng_bytes(t.id, sizeof(t.id));
     if (!token_mint(&tokens.auth->keys, &t, now_us / US_PER_S, text)) {
         lua_call_failed(c, "there is no key: set auth-secret");
         return;
@@ -111,6 +142,7 @@ void token_mint_call(const struct lua_call *c, const struct packed *args)
     else
         lua_call_done(c, buf_span(&b));
     if (!p.bad) say_minted(c->caller, &t);
+    if (!p.bad) tell_minted(c->caller, &t, span_sub(packed_str(args, "note"), 0, NOTE_MAX));
     buf_done(&b);
 }
 
@@ -223,8 +255,9 @@ void token_calls_auth(struct auth *a)
     tokens.auth = a;
 }
 
-void token_calls_start(struct server *server, struct master_asks *master)
+void token_calls_start(struct server *server, struct master_asks *master, struct channel *control)
 {
     tokens.server = server;
     tokens.master = master;
+    tokens.control = control;
 }

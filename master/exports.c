@@ -3,6 +3,7 @@
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
+#include "common/wire/hex.h"
 #include "master/master.h"
 
 #include <errno.h>
@@ -128,8 +129,24 @@ void exports_acted(struct master *m, uint64_t ask, int code)
     }
 }
 
+/* Links to it were given. */
+static void end_links(struct master *m, const struct export_row *row)
+{
+    struct revoked_row gone = {.kind = REVOKED_TOKEN, .at_us = clock_wall_us(), .until_s = row->until_s};
+    struct wr w = wr_of(gone.name, sizeof(gone.name));
+    uint8_t id[TOKEN_ID_N];
+    const char *wrong;
+
+    token_id_of_export(span_of(row->id), id);
+    hex_write(&w, span(id, sizeof(id)));
+    wr_cstr(&w);
+    wrong = tokens_revoke(m, &gone);
+    if (wrong) log_warn("export-links", "id=%s err=\"%s\"", row->id, wrong);
+}
+
 void exports_end(struct master *m, struct export_row *row)
 {
+    end_links(m, row);
     row->until_s = 0;
     save(&m->exports);
     unlock(m, row);

@@ -13,6 +13,8 @@
 #define FILE_MAX  (4u << 20)
 #define TEXT_MAX  (BASE64_N(MINTED_NOTE_MAX) + 1)
 
+enum { REVOKED = 1, MANY = 2 }; /* a row's flags in the file */
+
 static void row_done(struct minted_row *r)
 {
     mem_free(r->streams);
@@ -26,9 +28,27 @@ static void drop(struct minted *m, size_t at)
     m->n--;
 }
 
+/* A walk over all costs as much for one as for some: of those that programs make, some go at once. */
+static void make_room(struct minted *m, bool many)
+{
+    size_t same = 0, kept = 0, most = many ? MINTED_MANY_MAX : MINTED_MAX, go = many ? most / 8 : 1;
+
+    for (size_t i = 0; i < m->n; i++) same += m->v[i].many == many;
+    if (same < most) return;
+    for (size_t i = 0; i < m->n; i++) {
+        if (go > 0 && m->v[i].many == many) {
+            row_done(&m->v[i]);
+            go--;
+        } else {
+            m->v[kept++] = m->v[i];
+        }
+    }
+    m->n = kept;
+}
+
 static void put(struct minted *m, const struct minted_row *r)
 {
-    if (m->n == MINTED_MAX) drop(m, 0);
+    make_room(m, r->many);
     if (m->n == 0 || (m->n & (m->n - 1)) == 0) m->v = mem_renew(m->v, MAX(m->n * 2, 1) * sizeof(*m->v));
     m->v[m->n++] = *r;
 }
@@ -54,7 +74,8 @@ static void save(struct minted *m)
         const struct minted_row *r = &m->v[i];
 
         buf_fmt(&b, "%s %lld %lld %lld %lld %u %d %s", r->id, (long long)r->made_s, (long long)r->until_s,
-            (long long)r->from_s, (long long)r->to_s, r->ops, r->revoked, r->streams);
+            (long long)r->from_s, (long long)r->to_s, r->ops, r->revoked * REVOKED + r->many * MANY,
+            r->streams);
         put_text(&b, r->by);
         put_text(&b, r->user);
         put_text(&b, r->note);
@@ -62,6 +83,7 @@ static void save(struct minted *m)
     }
     state_file_write(m->file, buf_span(&b));
     buf_done(&b);
+    m->stale = false;
 }
 
 static bool take_text(struct span *line, char *dst, size_t cap)
@@ -78,19 +100,20 @@ static bool parse_line(struct span line, struct minted_row *r)
     int64_t *numbers[] = {&r->made_s, &r->until_s, &r->from_s, &r->to_s};
     char streams[MINTED_STREAMS], note[MINTED_NOTE_MAX + 1];
     struct span piece;
-    uint64_t ops, revoked;
+    uint64_t ops, flags;
 
     if (!span_split(&line, ' ', &piece) || !span_copy(piece, r->id, sizeof(r->id))) return false;
     for (size_t i = 0; i < ARRAY_N(numbers); i++)
         if (!span_split(&line, ' ', &piece) || !span_i64(piece, numbers[i])) return false;
     if (!span_split(&line, ' ', &piece) || !span_u64(piece, TOKEN_OPS_ALL, &ops)) return false;
-    if (!span_split(&line, ' ', &piece) || !span_u64(piece, 1, &revoked)) return false;
+    if (!span_split(&line, ' ', &piece) || !span_u64(piece, REVOKED | MANY, &flags)) return false;
     if (!span_split(&line, ' ', &piece) || !span_copy(piece, streams, sizeof(streams))) return false;
     if (!take_text(&line, r->by, sizeof(r->by)) || !take_text(&line, r->user, sizeof(r->user)) ||
         !take_text(&line, note, sizeof(note)))
         return false;
     r->ops = (unsigned)ops;
-    r->revoked = revoked != 0;
+    r->revoked = flags & REVOKED;
+    r->many = flags & MANY;
     r->streams = mem_strdup(streams);
     r->note = mem_strdup(note);
     return true;
@@ -161,6 +184,22 @@ void minted_add(struct minted *m, const struct token *t, const char *by, const c
     save(m);
 }
 
+void minted_put_many(struct minted *m, const struct minted_row *row)
+{
+    struct minted_row r = *row;
+
+    for (size_t i = 0; i < m->n; i++)
+        if (strcmp(m->v[i].id, row->id) == 0) {
+            drop(m, i);
+            break;
+        }
+    r.many = true;
+    r.streams = mem_strdup(row->streams);
+    r.note = mem_strdup(row->note);
+    put(m, &r);
+    m->stale = true;
+}
+
 const struct minted_row *minted_find(const struct minted *m, struct span id)
 {
     for (size_t i = 0; i < m->n; i++)
@@ -190,7 +229,7 @@ void minted_check(struct minted *m, int64_t now_s)
     if (err < 0) log_error("tokens-unwritten", "err=%s", log_q(span_of(err_text(err))));
     for (size_t i = m->n; i-- > 0;)
         if (m->v[i].until_s > 0 && m->v[i].until_s <= now_s) drop(m, i);
-    if (m->n != before) save(m);
+    if (m->n != before || m->stale) save(m);
 }
 
 void minted_pack(struct packer *p, const struct minted_row *r)

@@ -482,6 +482,12 @@ static int on_audit(struct service *s, struct incoming *in)
     return 0;
 }
 
+static int on_token_made(struct service *s, struct incoming *in)
+{
+    tokens_made(s->m, in->body);
+    return 0;
+}
+
 static const struct {
     enum message type;
     void (*fn)(struct master *m, const struct packed *body);
@@ -521,6 +527,7 @@ static const struct {
     {MSG_PUSH_TLS, on_push_tls},
     {MSG_PUSH_MAY, on_push_may},
     {MSG_AUDIT, on_audit},
+    {MSG_TOKEN_MADE, on_token_made},
     {MSG_STORE, on_store},
     {MSG_SEGMENT, on_segment},
     {MSG_FOOTAGE_GONE, on_footage_gone},

@@ -4,6 +4,7 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "master/cluster/revocations.h"
 #include "master/master.h"
 
 #include <errno.h>
@@ -146,18 +147,77 @@ static bool is_for(const struct minted_row *r, const char *uid)
     return strcmp(r->streams, uid) == 0; /* one that is for others too goes on for those */
 }
 
-const char *tokens_revoke(struct master *m, const struct revoked_row *row)
+/* false: there are too many. */
+static bool take(struct master *m, const struct revoked_row *row)
 {
     bool (*const meets[])(const struct minted_row *r, const char *name) = {
         [REVOKED_TOKEN] = has_id, [REVOKED_USER] = has_user, [REVOKED_STREAM] = is_for};
     struct channel *httpd = services_channel(m, SERVICE_HTTPD);
 
-    if (!put(&m->tokens, row))
-        return "as many are revoked as can be: revoke by user or stream, or change the key";
-    save(&m->tokens);
+    if (!put(&m->tokens, row)) return false;
     minted_revoke(&m->tokens.minted, meets[row->kind], row->name);
     if (httpd) tell(httpd, row, 1);
+    return true;
+}
+
+const char *tokens_revoke(struct master *m, const struct revoked_row *row)
+{
+    if (!take(m, row)) return "as many are revoked as can be: revoke by user or stream, or change the key";
+    save(&m->tokens);
+    revocations_add(m, row);
     return NULL;
+}
+
+static bool read_row(const struct packed *v, struct revoked_row *ret)
+{
+    *ret = (struct revoked_row){
+        .kind = REVOKED_KINDS, .at_us = packed_i64(v, "at_us", 0), .until_s = packed_i64(v, "until_s", 0)};
+    for (int i = 0; i < REVOKED_KINDS; i++)
+        if (span_is(packed_str(v, "kind"), kinds[i])) ret->kind = (enum revoked_kind)i;
+    return ret->kind != REVOKED_KINDS && ret->at_us > 0 && ret->until_s >= 0 &&
+        packed_text(v, "name", ret->name, sizeof(ret->name)) && ret->name[0] && !strchr(ret->name, '\n');
+}
+
+void tokens_learn(struct master *m, const struct packed *rows)
+{
+    int64_t now_s = clock_wall_us() / US_PER_S;
+    bool learned = false;
+
+    for (size_t i = 0; i < packed_n(rows); i++) {
+        const struct revoked_row *known;
+        struct revoked_row row;
+
+        if (!read_row(packed_at(rows, i), &row) || (row.until_s > 0 && row.until_s <= now_s)) continue;
+        known = find(&m->tokens, &row);
+        if (known && known->at_us >= row.at_us) continue;
+        if (!take(m, &row)) {
+            log_error("revoked-full", "kind=%s name=%s", kinds[row.kind], log_q(span_of(row.name)));
+            break;
+        }
+        learned = true;
+    }
+    if (learned) save(&m->tokens);
+}
+
+/* httpd may be another's: only what could be a row is one. */
+void tokens_made(struct master *m, const struct packed *body)
+{
+    char streams[MINTED_STREAMS], note[MINTED_NOTE_MAX + 1];
+    struct minted_row r = {.ops = (unsigned)packed_u64(body, "ops", 0) & TOKEN_OPS_ALL,
+        .made_s = packed_i64(body, "made_us", 0) / US_PER_S,
+        .until_s = packed_i64(body, "until_s", 0),
+        .from_s = packed_i64(body, "from_s", 0),
+        .to_s = packed_i64(body, "to_s", 0),
+        .streams = streams,
+        .note = note};
+
+    if (!packed_text(body, "id", r.id, sizeof(r.id)) || strlen(r.id) != MINTED_ID - 1 ||
+        strspn(r.id, "0123456789abcdef") != MINTED_ID - 1 ||
+        !packed_text(body, "streams", streams, sizeof(streams)) || strpbrk(streams, " \n") ||
+        !packed_text(body, "user", r.user, sizeof(r.user)) || !packed_text(body, "by", r.by, sizeof(r.by)) ||
+        !packed_text(body, "note", note, sizeof(note)))
+        return;
+    minted_put_many(&m->tokens.minted, &r);
 }
 
 void tokens_check(struct master *m)

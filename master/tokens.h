@@ -15,6 +15,7 @@
 struct channel;
 struct conf;
 struct master;
+struct packed;
 struct packer;
 
 enum revoked_kind { REVOKED_TOKEN, REVOKED_USER, REVOKED_STREAM, REVOKED_KINDS };
@@ -34,8 +35,12 @@ struct tokens {
 /* 0 or -errno. */
 int tokens_open(struct tokens *t, int state_dir);
 void tokens_close(struct tokens *t);
-/* NULL, or why not. Replaces a row of the same name; tells httpd. */
+/* NULL, or why not. Replaces a row of the same name; tells httpd, and the other nodes. */
 const char *tokens_revoke(struct master *m, const struct revoked_row *row);
+/* Rows as tokens_pack writes them, of another node: what is new in them counts here too. */
+void tokens_learn(struct master *m, const struct packed *rows);
+/* TOKEN_MADE of httpd. */
+void tokens_made(struct master *m, const struct packed *body);
 /* All that is revoked, to a new httpd. */
 void tokens_tell(struct master *m, struct channel *httpd);
 void tokens_check(

@@ -99,7 +99,7 @@ enum {
     MESSAGE(STORAGE, 30, TO_MASTER, TO_KEEPER | TO_HTTPD | TO_COURIER, 4096, 0) \
     MESSAGE(STORAGE_GONE, 31, TO_MASTER, TO_KEEPER | TO_HTTPD | TO_COURIER, 256, 0) /* name */ \
     MESSAGE(STORAGE_INIT, 32, TO_MASTER, TO_KEEPER, 256, 0)   /* name: accept this path as it is (msctl storage init) */ \
-    /* name, state (ok, missing, refused, full, readonly, failed), errno, uuid, total, free, floor, rate (bytes a second recorded), footage (bytes), \
+    /* name, state (ok, missing, refused, full, readonly, failed), errno, uuid, total, free, files, files_free (inodes), floor, rate (bytes a second recorded), footage (bytes), \
        held (bytes that locks and events keep though room is needed), oldest_s, full_s (when deleting for room begins), keeps_s (so long fits), \
        ahead_s (of the clock, by which ages are not counted then), spare (bytes that may come beside what comes within an hour, and nothing is \
        deleted before its time): on change and every 10 s; 0: not known */ \
@@ -169,6 +169,9 @@ enum {
     /* who, role, from (address), by (session, basic, token), what, result (done, refused, failed), text, held (lines left out before it): \
        who did something that the master did not see, such as signing in */ \
     MESSAGE(AUDIT, 96, TO_HTTPD, TO_MASTER, 2048, 0) \
+    /* id (hexadecimal), user, streams (patterns with commas, "": all), ops, made_us, until_s, from_s, to_s (0: open), by, note: a token was \
+       made that the master did not make; of one id, the last counts */ \
+    MESSAGE(TOKEN_MADE, 77, TO_HTTPD, TO_MASTER, 2048, 0) \
     MESSAGE(HAPPENED, 97, TO_MASTER, TO_HTTPD, 16384, 0)      /* event, data (JSON): what webhooks are told, as it happens; "segment" */ \
     /* plugin (its name), key, [value]: a row of the key-value store of plug-ins; without a value it goes. From the master: all of them, \
        behind HTTPD_CONF */ \

@@ -70,6 +70,14 @@ void token_keys_done(struct token_keys *k)
     *k = (struct token_keys){.n = 0};
 }
 
+void token_id_of_export(struct span export_id, uint8_t ret[static TOKEN_ID_N])
+{
+    uint8_t whole[CRYPTO_SHA256_N];
+
+    crypto_hash(CRYPTO_SHA256, (const struct span[]){SPAN_LIT("export\n"), export_id}, 2, whole);
+    memcpy(ret, whole, TOKEN_ID_N);
+}
+
 static bool key_good(const struct token_key *k, int64_t now_s)
 {
     return now_s >= k->not_before_s && (k->not_after_s == 0 || now_s < k->not_after_s);

@@ -68,6 +68,9 @@ struct token_keys {
 bool token_keys_add(
     struct token_keys *k, struct span kid, struct span secret, int64_t not_before_s, int64_t not_after_s);
 void token_keys_done(struct token_keys *k);
+/* The id of the tokens by which an export is fetched, whenever and on whichever node they are made: they end
+ * with it. */
+void token_id_of_export(struct span export_id, uint8_t ret[static TOKEN_ID_N]);
 
 /* Conditions (positive). */
 enum {

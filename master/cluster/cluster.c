@@ -6,6 +6,7 @@
 #include "common/base/rng.h"
 #include "common/conf/nodes.h"
 #include "master/cluster/records.h"
+#include "master/cluster/revocations.h"
 #include "master/master.h"
 
 #include <errno.h>
@@ -184,6 +185,7 @@ static void beat(struct loop_timer *t)
     singular_tick(c, now_us);
     files_tick(c, now_us);
     transfers_tick(c, now_us);
+    revocations_tick(c);
     records_tick(c);
     if (now_us - c->told_us + CLUSTER_BEAT_US / 2 >= c->m->conf->server.cluster_ping_interval_us) {
         c->told_us = now_us;

@@ -74,6 +74,9 @@ struct cluster_node {
     uint64_t sent, heard;
     struct courier_seen courier;
     bool held; /* the courier copies nothing from it (COURIER_HOLD) */
+    /* revocations.c: so many rows it has, from the first on; some are on their way */
+    size_t revoked_told;
+    bool revoked_asked;
 };
 
 /* A stream of more than one node. */

@@ -1,5 +1,6 @@
 #include "master/cluster/net.h"
 #include "common/base/mem.h"
+#include "master/cluster/revocations.h"
 #include "master/master.h"
 
 #include <errno.h>
@@ -82,6 +83,7 @@ static const struct {
     {NET_KIND_ACT, singular_got},
     {NET_KIND_FILES, files_got},
     {NET_KIND_MOVE, transfers_got},
+    {NET_KIND_REVOKED, revocations_got},
 };
 
 void net_on_got(struct master *m, const struct packed *body)

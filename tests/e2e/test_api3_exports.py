@@ -46,8 +46,13 @@ def test_made_fetched_and_deleted(site):
     a.conn = None
     assert [x["id"] for x in a.call("exports")["items"]] == [made["id"]], "over a restart"
     wait_for("its storage is there", lambda: locks(a) == [made["id"]])
+    later = a.call(f"exports/{made['id']}")["url"]
+    assert server.get(later).status == 200 == server.get(made["url"]).status
     a.call(f"exports/{made['id']}", "DELETE", status=204)
     wait_for("its lock is gone", lambda: locks(a) == [])
+    for url in (made["url"], later):
+        wait_for("every link to it has ended", lambda url=url: server.get(url, status=None).status == 403, timeout=5)
+    assert [t["revoked"] for t in a.call("tokens")["items"] if t["note"] == f"export {made['id']}"] == [True]
     a.call(f"exports/{made['id']}", status=404)
     a.call(f"exports/{made['id']}", "DELETE", status=404)
     server.wait_state("cam")

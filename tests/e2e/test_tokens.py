@@ -1,4 +1,5 @@
 """Tokens by the API: who may make which, what they open, how they are taken back; links to share."""
+import json
 import time
 import urllib.parse
 
@@ -7,6 +8,7 @@ import pytest
 from camera import Camera
 from people import Person, sign_in
 from server import MediaServer, need_server
+from test_lua import api
 from test_signin import Client
 from tools import wait_for
 
@@ -131,3 +133,20 @@ def test_what_msctl_makes_is_listed(site, who):
     assert one.call("tokens")["total"] == 0
     log = site.audit_log() + site.log()
     assert made["token"] not in log and "api token create" in log
+
+
+def test_what_programs_make_is_listed(site, who):
+    """By the first generation's calls: a root sees whose they are, and takes them back."""
+    boss = sign_in(site, "boss", "boss-secret")
+    key = json.loads(api(site, "auth/token/api/", "POST", {"client": "app", "duration": 600})[1])
+    token = json.loads(api(site, "auth/token/access/", "POST", {"uid": "yard", "user": "viewer 7", "duration": 600}, {"Authorization": key})[1])
+    row = wait_for("it is listed", lambda: [t for t in boss.call("tokens")["items"] if t["user"] == "viewer 7"])[0]
+    assert (row["uids"], row["ops"], row["by"], row["note"]) == (["yard"], ["live", "dvr", "copy"], "app", "POST /api/auth/token/access/") and abs(row["until"] - time.time() - 600) < 60
+    assert not [t for t in sign_in(site, "dora", "dora-secret").call("tokens")["items"] if t["id"] == row["id"]]
+    assert watch(site, "yard", token) == 200
+    boss.call(f"tokens/{row['id']}", "DELETE", status=204)
+    wait_for("it counts no more", lambda: watch(site, "yard", token) == 403, timeout=2)
+    used = next(t for t in boss.call("tokens")["items"] if t["user"] == "app")
+    assert used["ops"] == ["api"] and used["uids"] == []
+    boss.call(f"tokens/{used['id']}", "DELETE", status=204)
+    wait_for("nor does that of the API", lambda: api(site, "v3/streams", headers={"Authorization": key})[0] == 401, timeout=2)

@@ -45,7 +45,7 @@ end
 local function token_api(request)
     if not request.is_local then return fail(403, "tokens of the API are made on the server itself") end
     return mint(request, { client = "string", duration = "number" }, function(fields)
-        return { user = fields.client or "", ops = ms.array({ "api" }) }
+        return { user = fields.client or "", ops = ms.array({ "api" }), note = "POST /api/auth/token/api/" }
     end)
 end
 
@@ -53,7 +53,7 @@ end
 local function token_access(request)
     return mint(request, { uid = "string", user = "string", duration = "number" }, function(fields)
         if not fields.uid then return nil, fail(400, "uid: the stream that may be watched") end
-        return { user = fields.user or "", uid = fields.uid, ops = ms.array({ "live", "dvr", "copy" }) }
+        return { user = fields.user or "", uid = fields.uid, ops = ms.array({ "live", "dvr", "copy" }), note = "POST /api/auth/token/access/" }
     end)
 end
 

@@ -106,6 +106,39 @@ static void test_bounded(void **state)
     assert_int_equal(m.v[MINTED_MAX - 1].until_s, 10000 + MINTED_MAX + 2);
 }
 
+static void make_many(int number, const char *note)
+{
+    struct minted_row r = {
+        .by = "app", .user = "viewer", .streams = (char[]){"yard"}, .ops = TOKEN_LIVE, .made_s = number};
+
+    r.note = (char[2]){note[0]};
+    snprintf(r.id, sizeof(r.id), "%032x", (unsigned)number);
+    minted_put_many(&m, &r);
+}
+
+/* What programs make pushes out what programs made, some at once, and nothing of people's. The file follows.
+ */
+static void test_by_the_thousand(void **state)
+{
+    (void)state;
+    make(1, 0, "anna", "");
+    for (int i = 0; i < MINTED_MANY_MAX; i++) make_many(i, "a");
+    assert_int_equal(m.n, MINTED_MANY_MAX + 1);
+    make_many(3, "b");
+    assert_int_equal(m.n, MINTED_MANY_MAX + 1);
+    assert_string_equal(minted_find(&m, SPAN_LIT("00000000000000000000000000000003"))->note, "b");
+    make_many(MINTED_MANY_MAX, "c");
+    assert_int_equal(m.n, MINTED_MANY_MAX + 1 - MINTED_MANY_MAX / 8 + 1);
+    assert_string_equal(m.v[0].by, "anna");
+    assert_true(m.stale);
+    minted_check(&m, 1);
+    assert_false(m.stale);
+    again();
+    assert_int_equal(m.n, MINTED_MANY_MAX + 1 - MINTED_MANY_MAX / 8 + 1);
+    assert_false(m.v[0].many);
+    assert_true(m.v[1].many);
+}
+
 /* A damaged file costs its damaged lines. */
 static void test_damaged(void **state)
 {
@@ -130,6 +163,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_kept, up, down),
         cmocka_unit_test_setup_teardown(test_what_has_ended_goes, up, down),
         cmocka_unit_test_setup_teardown(test_bounded, up, down),
+        cmocka_unit_test_setup_teardown(test_by_the_thousand, up, down),
         cmocka_unit_test_setup_teardown(test_damaged, up, down),
     };
 

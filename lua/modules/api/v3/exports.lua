@@ -31,13 +31,13 @@ local function measure(row)
     return { seconds = sum / 1e6, gaps = math.max(#ranges.items - 1, 0), bytes = bytes, missing = ranges.missing }
 end
 
--- Where it is fetched: for whoever has this URL, as long as the export is kept, and no other footage.
+-- Where it is fetched: for whoever has this URL, as long as the export is there, and no other footage.
 local function url_of(request, row)
     local place = http.place(request, row.uid)
     if not place then return ms.null end
     local token = ms.call("token.mint", {
         user = request.user.name, uid = row.uid, ops = ms.array({ "copy" }), from = row.from, to = row.to,
-        duration = math.max(1, row["until"] - os.time()),
+        duration = math.max(1, row["until"] - os.time()), export = row.id, note = ("export %s"):format(row.id),
     })
     return ("%s/archive-%d-%d.mp4%s"):format(place, row.from, row.to - row.from, token and "?token=" .. token or "")
 end
