@@ -213,7 +213,7 @@ static const struct {
     bool one;  /* the server's row, and those of its processes */
     bool some; /* refused where there is no such thing: no rows */
 } samples[] = {{"api server", "server", true, false}, {"storage list", "storages", false, false},
-    {"cluster", "cluster", false, true}};
+    {"cluster", "cluster", false, true}, {"transfers", "transfers", false, true}};
 
 struct sampling {
     struct feed *feed;

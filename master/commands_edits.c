@@ -406,7 +406,7 @@ static bool row_revision(struct session *s, struct packer *p)
 
 /* --- api undo ID DRY, api rollback ID DRY --- */
 
-static void take_back(struct outcome *o, const struct revision_change *c)
+static void take_back(struct outcome *o, const struct revision_change *c, bool keys)
 {
     struct edits_read *in = &o->in;
 
@@ -417,7 +417,7 @@ static void take_back(struct outcome *o, const struct revision_change *c)
         }
     in->v = mem_renew(in->v, (in->n + 1) * sizeof(*in->v));
     in->v[in->n++] = (struct stream_edit){
-        .kind = EDIT_TEXT, .uid = c->uid, .file = c->file, .was = c->after, .text = c->before};
+        .kind = EDIT_TEXT, .uid = c->uid, .file = c->file, .was = c->after, .text = c->before, .keys = keys};
 }
 
 /* What is the same before and after needs no edit: it was made and taken away again. */
@@ -440,7 +440,7 @@ static int run_undo(struct session *s)
     int code = open_revision(s, o);
 
     if (code != CTL_OK) return code;
-    for (size_t i = 0; i < o->file.n; i++) take_back(o, &o->file.changes[i]);
+    for (size_t i = 0; i < o->file.n; i++) take_back(o, &o->file.changes[i], true);
     o->dry = strcmp(s->args[1], "dry") == 0;
     snprintf(why, sizeof(why), "undoes revision %.20s", s->args[0]);
     return apply(s, o, why);
@@ -465,7 +465,7 @@ static int run_rollback(struct session *s)
         if (revisions_read(r, r->v[i].id, f) < 0)
             return refuse(s, CTL_FAILED, "a newer revision cannot be read");
         o->n_newer++;
-        for (size_t k = 0; k < f->n; k++) take_back(o, &f->changes[k]);
+        for (size_t k = 0; k < f->n; k++) take_back(o, &f->changes[k], false);
     }
     drop_idle(o);
     if (o->in.n == 0) return refuse(s, CTL_OK, "nothing has changed since then");

@@ -185,16 +185,18 @@ static void drafts_done(struct edits_work *w)
 
 /* --- what remains of it --- */
 
-static void say(const struct edits_work *w)
-{
-    for (size_t i = 0; i < w->n; i++)
-        log_note(w->drafts[i].site ? "server-edit" : "stream-edit", "uid=%s what=%s revision=%llu",
-            w->v[i].uid, edit_kind_word(w->v[i].kind), (unsigned long long)w->ret->revision);
-}
-
 static bool is_stream(const struct stream_edit *e)
 {
     return strcmp(e->uid, EDIT_SITE_UID) != 0;
+}
+
+static void say(const struct edits_work *w)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        log_note(w->drafts[i].site ? "server-edit" : "stream-edit", "uid=%s what=%s revision=%llu",
+            w->v[i].uid, edit_kind_word(w->v[i].kind), (unsigned long long)w->ret->revision);
+        if (is_stream(&w->v[i])) hooks_edited(w->m, w->v[i].uid, w->ret->revision);
+    }
 }
 
 static void tell_nodes(const struct edits_work *w)

@@ -41,6 +41,8 @@ struct stream_edit {
     /* EDIT_TEXT: the file, what it must hold now and is to hold; p NULL: nothing is there */
     const char *file;
     struct span was, text;
+    bool keys; /* where it holds something else by now: the keys that `text` has otherwise than `was`, and
+                  nothing else, if nobody has changed them */
 };
 struct edits_result {
     char text[EDITS_TEXT_MAX];     /* what was done, or why not */

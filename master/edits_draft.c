@@ -168,7 +168,8 @@ static int draft_text(struct edits_work *w, const struct stream_edit *e, struct 
     return err ? edits_refuse(w, CTL_FAILED, "%.256s would be too large", d->file) : CTL_OK;
 }
 
-/* A file of a revision comes back only where nobody has changed it meanwhile. */
+/* A file of a revision comes back only where nobody has changed it meanwhile; keys of it, where nobody has
+ * changed those. */
 static int draft_restored(struct edits_work *w, const struct stream_edit *e, struct draft *d)
 {
     bool same;
@@ -186,6 +187,10 @@ static int draft_restored(struct edits_work *w, const struct stream_edit *e, str
         err = edits_read_file(w, d);
         if (err != CTL_OK) return err;
         same = e->was.p && span_eq(e->was, span(d->was, d->was_n));
+    }
+    if (!same && e->keys && e->was.p && e->text.p && !d->is_new) {
+        err = edits_undo(w, e, d);
+        return err == CTL_OK && d->site ? edits_site_check(w, d) : err;
     }
     if (!same) return edits_refuse(w, CTL_CHANGED, "the file of %.64s has changed since then", e->uid);
     if (!d->gone && !buf_put(&d->text, e->text)) return edits_refuse(w, CTL_FAILED, "out of memory");

@@ -1,4 +1,5 @@
-/* What edits.c (judged, stored, taken over) and edits_draft.c (what the files are to hold) share. */
+/* What edits.c (judged, stored, taken over) and edits_draft.c (what the files are to hold) share.
+ * Tests: tests/unit/master/test_edits_undo.c. */
 #ifndef MASTER_EDITS_IMPL_H
 #define MASTER_EDITS_IMPL_H
 
@@ -32,5 +33,7 @@ int edits_drafts(struct edits_work *w);
 int edits_site(struct edits_work *w, const struct stream_edit *e, struct draft *d);
 int edits_site_check(struct edits_work *w, const struct draft *d);
 int edits_read_file(struct edits_work *w, struct draft *d);
+/* edits_undo.c: of a file that holds something else by now, the keys that e changed are set back. */
+int edits_undo(struct edits_work *w, const struct stream_edit *e, struct draft *d);
 
 #endif

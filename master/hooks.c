@@ -276,6 +276,17 @@ struct deleted {
     usec_t next_us; /* CLOCK_MONOTONIC: not told before */
 };
 
+void hooks_edited(struct master *m, const char *uid, uint64_t revision)
+{
+    struct buf data;
+
+    buf_init(&data, HOOKS_DATA_MAX);
+    if (buf_text(&data, "{\"uid\":") && json_put_text(&data, span_of(uid)) &&
+        buf_fmt(&data, ",\"revision\":%llu}", (unsigned long long)revision))
+        say_here(m, "stream:edit", buf_span(&data));
+    buf_done(&data);
+}
+
 void hooks_deleted(struct master *m, const struct packed *body)
 {
     struct span uid = packed_str(body, "uid");

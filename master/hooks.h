@@ -46,6 +46,8 @@ void hooks_say_here(struct master *m, const char *event, const struct hooks_pair
 /* The same from text that is a JSON object. */
 void hooks_say_json(struct master *m, const char *event, struct span data);
 void hooks_tick(struct master *m, usec_t now_us); /* once a second */
+/* A stream's file was changed by call: the panel is told, no webhook. */
+void hooks_edited(struct master *m, const char *uid, uint64_t revision);
 /* FOOTAGE_GONE: told with the next tick, and what comes within HOOKS_DELETED_US as one. */
 void hooks_deleted(struct master *m, const struct packed *body);
 /* HOOKS_DONE; httpd has gone: what was on its way is sent again. */

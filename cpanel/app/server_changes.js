@@ -1,10 +1,12 @@
 /* Revisions of the configuration: who changed what, and the way back. */
 import { get, post } from './api.js';
-import { button, el } from './dom.js';
+import { button, calm, el } from './dom.js';
 import * as feed from './feed.js';
 import { attempt, confirm, dialog } from './frame.js';
 import { loaded, table } from './table.js';
 import { fullText, t, word } from './text.js';
+
+const AGAIN_MS = 200;
 
 async function open(r) {
   const whole = await attempt(() => get(`/revisions/${encodeURIComponent(r.id)}`));
@@ -28,5 +30,8 @@ export function show(root) {
     ], items, { none: t('changes.none') });
   }, { title: t('server.changes') });
   root.append(card.element);
-  return feed.onCount('revision_last', () => card.load());
+  /* Who is held to some cameras hears of those. */
+  const again = calm(AGAIN_MS, () => card.load());
+  const stops = [feed.onCount('revision_last', again), feed.on('notice', (n) => n.event === 'stream:edit' && again())];
+  return () => { for (const stop of stops) stop(); };
 }
