@@ -5,9 +5,10 @@ import * as feed from './feed.js';
 import { CameraArchive } from './camera_archive.js';
 import { NowPanel, countersPanel, historyPanel, logPanel, noticeLine, setupPanel, tracksPanel } from './camera_panels.js';
 import { CameraPlayer } from './camera_player.js';
-import { actionsFor } from './fleet_actions.js';
+import { actionsFor, move } from './fleet_actions.js';
 import { setTitle, toast } from './frame.js';
 import { menu } from './menu.js';
+import { isOver, mayMove, moves } from './nodes.js';
 import { plotOf } from './plot.js';
 import { cameraPath, home } from './router.js';
 import { may } from './session.js';
@@ -39,6 +40,7 @@ class Camera {
       feed.on('streams', ({ all, uids }) => { if (all || uids.includes(uid)) this.showRow(); }),
       feed.on('stream', (said) => { if (said.uid === uid) this.counted(said); }),
       feed.on('notice', (n) => this.noticed(n)),
+      feed.on('server', () => this.showMove()),
       feed.on('alive', (alive) => alive && this.load()),
     ];
     this.keys = (e) => this.key(e);
@@ -67,7 +69,8 @@ class Camera {
     this.pill = el('span.pill');
     this.why = el('span.soft.camera-why');
     this.sub = el('span.camera-others');
-    const acts = el('div.inline', {}, may('operate') ? button(t('doctor.do'), () => this.doctor(), { icon: 'doctor' }) : null,
+    this.mover = button(t('action.move'), () => move([this.uid]), { icon: 'move' });
+    const acts = el('div.inline', {}, this.mover, may('operate') ? button(t('doctor.do'), () => this.doctor(), { icon: 'doctor' }) : null,
       may('operate') ? button(t('action.restart'), () => this.act('restart'), { icon: 'restart' }) : null,
       may('operate') ? iconButton('more', t('fleet.actions', { name: this.uid }), (e) => menu(e.currentTarget, actionsFor([this.uid], { edit: may('configure') ? () => this.edit() : null })), { 'aria-haspopup': 'menu' }) : null);
     this.head = el('div.camera-head', {}, el('a.icon-button', { href: home, 'aria-label': t('camera.back'), title: t('camera.back') }, icon('left')), this.title, this.pill, this.why, this.sub, el('span.grow'), acts);
@@ -86,7 +89,16 @@ class Camera {
     }
     this.root.append(this.head, el('div.camera', {}, this.left, el('aside.card.side', { 'aria-label': t('camera.details') }, this.tabList, this.panel)));
     mark(this.root, 'page', 'camera');
+    this.showMove();
     this.choose('now');
+  }
+
+  /* Where there is another node; while it is on its way the button says so. */
+  showMove() {
+    const on = moves().some((m) => m.uid === this.uid && !isOver(m));
+    this.mover.hidden = !mayMove();
+    say(this.mover.lastChild, t(on ? 'move.under_way' : 'action.move'));
+    this.mover.setAttribute('aria-pressed', String(on));
   }
 
   async load() {

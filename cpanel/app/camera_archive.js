@@ -40,8 +40,8 @@ export class CameraArchive {
     this.jump = el('input', { type: 'datetime-local', step: '1', 'aria-label': t('line.go'), title: t('line.go'), onchange: () => { const at = inputTime(this.jump.value); if (at) this.on.seek(Math.min(at, feed.now())); } });
     const tools = el('div.line-tools', {}, iconButton('calendar', t('calendar.title'), (e) => this.openCalendar(e.currentTarget)), this.jump,
       may('archive') ? button(t('cut.title'), () => this.toggleCut(), { icon: 'scissors', kind: 'small' }) : null, may('archive') ? button(t('share.title'), () => this.share(), { icon: 'link', kind: 'small' }) : null, this.note,
-      el('span.grow'), iconButton('left', t('line.earlier'), () => this.line.move(-0.5)), iconButton('minus', t('line.more'), () => this.line.setZoom(this.line.zoom + 1)), this.span,
-      iconButton('plus', t('line.less'), () => this.line.setZoom(this.line.zoom - 1)), iconButton('right', t('line.later'), () => this.line.move(0.5)));
+      el('div.line-zoom', {}, iconButton('left', t('line.earlier'), () => this.line.move(-0.5)), iconButton('minus', t('line.more'), () => this.line.setZoom(this.line.zoom + 1)), this.span,
+        iconButton('plus', t('line.less'), () => this.line.setZoom(this.line.zoom - 1)), iconButton('right', t('line.later'), () => this.line.move(0.5))));
     const legend = el('div.legend', { 'aria-hidden': 'true' }, ...['rec', 'event', 'guard'].map((name) => el(`span.key.${name}`, {}, t(`line.${name}`))));
     this.element = el('section.card.archive', { 'aria-label': t('line.title') }, el('div.line-box', {}, this.canvas, this.tip, this.thumb), tools, this.cutBar, legend);
   }

@@ -4,12 +4,8 @@ import { el, mark, say } from './dom.js';
 import { now } from './feed.js';
 import { stepList, trackText } from './probe.js';
 import { recordText, recordTone, stateText, toneOf } from './states.js';
+import { facts } from './table.js';
 import { bits, bytes, clockText, duration, fullText, momentText, number, percent, t, word } from './text.js';
-
-/* rows: [[text, value], ...]; what is not known is left out. */
-export function facts(rows) {
-  return el('dl.facts', {}, ...rows.filter(([, value]) => value !== '' && value !== null && value !== undefined && value !== '–').flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]));
-}
 
 const per = (n) => (n === null || n === undefined ? '' : number(n));
 

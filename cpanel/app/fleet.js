@@ -1,11 +1,12 @@
 /* The fleet: every camera in a list that stays smooth with thousands of them. */
 import { button, calm, el, icon, iconButton, mark, say, select } from './dom.js';
 import * as feed from './feed.js';
-import { actionsFor, enable, pause, removeCameras, restart } from './fleet_actions.js';
+import { actionsFor, enable, move, pause, removeCameras, restart } from './fleet_actions.js';
 import { fillGroup, fillRow, makeGroup, makeRow, readColours } from './fleet_row.js';
 import { arrange, counts, groupings, kinds, orders, steady } from './fleet_view.js';
 import { onTheme, setTitle } from './frame.js';
 import { menu } from './menu.js';
+import { mayMove } from './nodes.js';
 import { cameraPath, go, keepQuery } from './router.js';
 import { may } from './session.js';
 import { number, t } from './text.js';
@@ -100,8 +101,9 @@ class Fleet {
     this.bulkText = el('strong.num');
     this.everyBelow = el('input', { type: 'checkbox', onclick: () => this.selectAll(this.everyBelow.checked) });
     const act = (key, sign, run, kind) => button(t(key), () => run([...this.selected]), { icon: sign, kind: kind ?? '' });
+    this.mover = act('action.move', 'move', move);
     return el('div.bulk', { role: 'toolbar', 'aria-label': t('bulk.label'), hidden: true }, el('span.bulk-head', {}, el('label.bulk-all', {}, this.everyBelow, t('fleet.select_all')), this.bulkText), act('action.restart', 'restart', restart), act('action.enable', 'power', (u) => enable(u, true)),
-      act('action.disable', 'power', (u) => enable(u, false)), act('action.pause', 'pause', (u) => pause(u, true)), act('action.resume', 'record', (u) => pause(u, false)),
+      act('action.disable', 'power', (u) => enable(u, false)), act('action.pause', 'pause', (u) => pause(u, true)), act('action.resume', 'record', (u) => pause(u, false)), this.mover,
       act('action.remove', 'trash', async (u) => { if (await removeCameras(u)) this.clearSelection(); }, 'danger'), iconButton('close', t('bulk.clear'), () => this.setChoosing(false)));
   }
 
@@ -201,6 +203,7 @@ class Fleet {
     for (const uid of this.selected) if (!feed.streams.has(uid)) this.selected.delete(uid);
     const n = this.selected.size;
     this.bulk.hidden = n === 0;
+    this.mover.hidden = !mayMove();
     say(this.bulkText, t('fleet.selected', { n }));
     for (const box of [this.every, this.everyBelow]) {
       box.checked = n > 0 && n === this.shown.length;

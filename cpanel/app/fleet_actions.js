@@ -2,6 +2,7 @@
 import { call, post, put, streamPath } from './api.js';
 import { streams } from './feed.js';
 import { attempt, confirm, toast } from './frame.js';
+import { mayMove } from './nodes.js';
 import { t } from './text.js';
 
 const AT_ONCE = 6;
@@ -11,7 +12,7 @@ const PATIENCE_MS = 120000; /* with a server that takes so many calls a second a
 const pauseFor = (seconds) => new Promise((go) => setTimeout(go, seconds * 1000));
 
 /* run(uid) for each; throws the first refusal when none went through. Returns those that did. */
-async function each(uids, run) {
+export async function each(uids, run) {
   const rest = [...uids];
   const done = [];
   const until = Date.now() + PATIENCE_MS;
@@ -89,6 +90,11 @@ export async function removeCameras(uids) {
   return true;
 }
 
+export async function move(uids) {
+  const m = await import('./transfer.js');
+  return uids.length === 1 ? m.openFor(uids[0]) : m.openMove(uids);
+}
+
 export const record = (uid, on) => attempt(() => call('PUT', streamPath(uid, '/record'), { on }));
 
 /* The entries of a menu for these cameras. */
@@ -103,6 +109,7 @@ export function actionsFor(uids, { edit, open } = {}) {
     some((s) => s.record === 'paused') && { text: t('action.resume'), icon: 'record', run: () => pause(uids, false) },
     some((s) => s.enabled === false) && { text: t('action.enable'), icon: 'power', run: () => enable(uids, true) },
     some((s) => s.enabled !== false) && { text: t('action.disable'), icon: 'power', run: () => enable(uids, false) },
+    mayMove() && { text: t('action.move'), icon: 'move', run: () => move(uids) },
     { line: true },
     { text: t('action.remove'), icon: 'trash', danger: true, run: () => removeCameras(uids) },
   ].filter(Boolean);

@@ -41,6 +41,7 @@ export const icons = {
   list: 'M8 6h12M8 12h12M8 18h12M4 6h.01M4 12h.01M4 18h.01',
   disk: 'M4 5c0-1.5 16-1.5 16 0v14c0 1.5-16 1.5-16 0zM4 12c0 1.5 16 1.5 16 0M4 5c0 1.5 16 1.5 16 0',
   undo: 'M9 7L4 12l5 5M4 12h10a6 6 0 016 6',
+  move: 'M3 7h13M12 3l4 4-4 4M21 17H8M12 13l-4 4 4 4',
   copy: 'M9 9h11v11H9zM5 15H4V4h11v1',
   flag: 'M5 21V4h12l-2 4 2 4H5',
 };

@@ -3,36 +3,36 @@ import { get, put } from './api.js';
 import { button, calm, el, say, select } from './dom.js';
 import * as feed from './feed.js';
 import { attempt, confirm } from './frame.js';
+import { flagsOf, moves, nodesOf, nodeTone } from './nodes.js';
 import { cameraPath } from './router.js';
 import { may } from './session.js';
 import { loaded, table } from './table.js';
-import { compare, duration, number, t, word } from './text.js';
+import { bytes, compare, duration, number, t, word } from './text.js';
+import { moveTable } from './transfer.js';
 
 const SHOWN_MOST = 300;
-const AGAIN_MS = 700; /* behind a notice of the cluster, or another state of a stream */
-const TONES = { active: 'good', undefined: 'warn', pending: 'warn', warming: 'warn', unavailable: 'warn', invalid: 'bad', down: 'bad' };
+const AGAIN_MS = 700; /* behind a notice of the cluster, or another state of a node or of a stream */
 const RUN_TONES = { ready: 'good', begins: 'warn', unwell: 'bad' };
 
-/* A row of msctl's command, as the feed has it, in the words of the API. */
-const nodeOf = (n) => (n.since_s === undefined ? n : {
-  ...n, since: n.since_s, self: n.flags.includes('self'), drained: n.flags.includes('drained'), heard: n.heard_ms === undefined ? undefined : n.heard_ms / 1000, clock: n.clock_ms === undefined ? undefined : n.clock_ms / 1000,
-});
-
-export const nodesOf = (list) => list.map(nodeOf);
-export const nodeTone = (n) => TONES[n.state] ?? '';
-const flagsOf = (n) => (n.flags ?? '').split(',').filter((f) => f && f !== 'self').map((f) => word('node_flag', f)).join(', ');
 const seconds = (s) => `${s > 0 ? '+' : ''}${number(Math.round(s * 1000) / 1000)}\u00a0${t('unit.s')}`;
+
+/* What this node copies from it. */
+function fillText(n) {
+  if (n.self || n.fill_left === undefined) return '–';
+  return [n.fill_left > 0 ? `${t('cluster.fill_text', { n: n.fill_left })}, ${bytes(n.fill_left_bytes)}` : '0', n.fill_failed > 0 ? t('cluster.fill_failed', { n: n.fill_failed }) : ''].filter(Boolean).join(' · ');
+}
 
 function nodeTable(nodes) {
   return table([
     { title: t('cluster.node'), cell: (n) => [el('strong', {}, String(n.node)), n.self ? ` (${t('cluster.this')})` : ''] },
     { title: t('cluster.host'), cell: (n) => el('span.mono', {}, [n.host, n.address].filter(Boolean).join(' · ')) },
-    { title: t('process.state'), cell: (n) => el('div.inline.wrap', {}, el('span.pill', { 'data-tone': nodeTone(n) }, word('node_state', n.state)), el('span.soft', {}, flagsOf(n))) },
+    { title: t('process.state'), cell: (n) => el('div.inline.wrap', {}, el('span.pill', { 'data-tone': nodeTone(n) }, word('node_state', n.state)), el('span.soft', {}, [flagsOf(n), n.self || n.channel !== false ? '' : n.channel_why || t('node.no_channel')].filter(Boolean).join(' · '))) },
     { title: t('cluster.since'), right: true, cell: (n) => duration(feed.now() - n.since) },
     { title: t('cluster.heard'), right: true, cell: (n) => (n.self ? '–' : n.heard === undefined ? t('cluster.never') : t('cluster.ago', { time: n.heard < 1 ? `${number(Math.round(n.heard * 1000))}\u00a0${t('unit.ms')}` : duration(n.heard) })) },
     { title: t('cluster.ways'), right: true, cell: (n) => n.paths ?? '–' },
     { title: t('cluster.clock'), right: true, cell: (n) => (n.clock === undefined ? '–' : seconds(n.clock)) },
     { title: t('cluster.streams'), right: true, cell: (n) => (n.streams === undefined ? '–' : number(n.streams)) },
+    { title: t('cluster.fill'), right: true, cell: fillText },
     { title: t('cluster.flaps'), right: true, cell: (n) => (n.self ? '–' : number(n.flaps ?? 0)) },
   ], nodes);
 }
@@ -51,21 +51,38 @@ class ClusterPage {
     this.root = root;
     this.drained = false;
     this.build();
-    const again = calm(AGAIN_MS, () => document.hidden || this.streams.load());
-    this.stops = [feed.on('server', (s) => this.showNodes(s.cluster ?? [])), feed.on('notice', (n) => n.event.startsWith('server:') && again()), feed.on('streams', ({ all }) => all && again())];
+    this.again = calm(AGAIN_MS, () => { this.old = document.hidden; if (!this.old) this.streams.load(); });
+    const seen = () => { if (this.old && !document.hidden) this.again(); };
+    document.addEventListener('visibilitychange', seen);
+    this.recorded = new Map();
+    this.stops = [feed.on('server', (s) => this.showNodes(s.cluster ?? [])), feed.on('notice', (n) => n.event.startsWith('server:') && this.again()), feed.on('streams', (said) => this.changed(said)), () => document.removeEventListener('visibilitychange', seen)];
     this.start();
   }
 
   close() { for (const stop of this.stops) stop(); }
 
+  /* Who records what is asked anew when it may be another than it was. */
+  changed({ all, uids }) {
+    let other = all;
+    for (const uid of uids) {
+      const { state, record, reason } = feed.streams.get(uid);
+      const is = `${state} ${record} ${reason}`;
+      other ||= this.recorded.get(uid) !== is;
+      this.recorded.set(uid, is);
+    }
+    if (other) this.again();
+  }
+
   build() {
     this.drainButton = may('server') ? button(t('cluster.drain'), () => this.drain(), { icon: 'out', hidden: true }) : null;
     this.left = el('span.soft', { role: 'status' });
     this.nodes = el('div.card-body');
+    this.moves = el('div.card-body');
+    this.movesCard = el('section.card', { 'aria-label': t('cluster.moves'), hidden: true }, el('header', {}, el('h2', {}, t('cluster.moves'))), this.moves);
     this.search = el('input', { type: 'search', placeholder: t('fleet.search'), 'aria-label': t('fleet.search'), oninput: calm(150, () => this.streams.load()) });
     this.which = select([['', t('cluster.all')], ['odd', t('cluster.odd')], ['here', t('cluster.here')]], '', { 'aria-label': t('fleet.filter'), onchange: () => this.streams.load() });
     this.streams = loaded(() => this.streamTable(), { title: t('cluster.who'), tools: [this.which, this.search] });
-    this.root.append(el('section.card', { 'aria-label': t('cluster.nodes') }, el('header', {}, el('h2', {}, t('cluster.nodes')), el('span.grow'), this.left, this.drainButton), this.nodes), this.streams.element);
+    this.root.append(el('section.card', { 'aria-label': t('cluster.nodes') }, el('header', {}, el('h2', {}, t('cluster.nodes')), el('span.grow'), this.left, this.drainButton), this.nodes), this.movesCard, this.streams.element);
   }
 
   async start() {
@@ -82,10 +99,23 @@ class ClusterPage {
     const own = nodes.find((n) => n.self);
     this.drained = own?.drained === true;
     this.nodes.replaceChildren(nodeTable(nodes));
+    const key = JSON.stringify(nodes.map((n) => [n.node, n.state, n.flags, n.streams]));
+    if (this.nodesKey !== undefined && this.nodesKey !== key) this.again();
+    this.nodesKey = key;
+    this.showMoves();
     say(this.left, this.drained ? t('cluster.left', { n: own.left ?? 0 }) : '');
     if (!this.drainButton) return;
     this.drainButton.hidden = false;
     say(this.drainButton.lastChild, t(this.drained ? 'cluster.undrain' : 'cluster.drain'));
+  }
+
+  showMoves() {
+    const list = moves().sort((a, b) => b.since - a.since);
+    this.movesCard.hidden = list.length === 0;
+    const key = JSON.stringify(list.map((m) => [m.uid, m.phase, m.text, m.left]));
+    if (key === this.movesKey) return; /* its buttons keep the focus */
+    this.movesKey = key;
+    this.moves.replaceChildren(moveTable(list));
   }
 
   async streamTable() {

@@ -4,8 +4,8 @@ import { el, icon, mark, say } from './dom.js';
 import * as feed from './feed.js';
 import { plotOf } from './plot.js';
 import { counts } from './fleet_view.js';
+import { nodesOf, nodeTone } from './nodes.js';
 import { may, me } from './session.js';
-import { nodesOf, nodeTone } from './server_cluster.js';
 import { bits, bytes, duration, fullText, number, percent, shortText, t, word } from './text.js';
 
 const LIVE_S = 2 * 3600; /* of samples of the feed that are kept behind the day's */
@@ -105,7 +105,7 @@ class Overview {
   showServer(s) {
     if (s.cpu) this.put('cpu', percent(s.cpu.usage ?? 0), t('server.cores', { n: s.cpu.cores ?? 0, load: Array.isArray(s.cpu.load) ? s.cpu.load.map((l) => number(Math.round(l * 10) / 10)).join(' ') : number(s.cpu.load ?? 0) }));
     if (s.memory) this.put('memory', bytes(s.memory.total - s.memory.available), t('server.memory_of', { total: bytes(s.memory.total), ours: bytes(s.memory.ours) }));
-    if (s.network) this.put('network', `↓ ${bits(s.network.in)}${t('unit.per_s')}`, `↑ ${bits(s.network.out)}${t('unit.per_s')}`);
+    if (s.network) this.put('network', `↓ ${bits(s.network.in)}${t('unit.per_s')}`, `↑ ${bits(s.network.out)}${t('unit.per_s')} · ${t('server.no_loopback')}`);
     this.put('viewers', number(s.viewers ?? 0), t('server.connections', { n: s.connections ?? 0 }));
     this.put('uptime', duration(s.uptime), s.version ? `${s.version} ${s.hostname ?? ''}` : '');
     if (s.processes) this.showProcesses(s.processes);

@@ -1,6 +1,11 @@
-/* A list of things as a table that is loaded whole, with a note while it is and where there is nothing. */
+/* Facts with their names; a list of things as a table that is loaded whole, with a note while it is and where there is nothing. */
 import { button, el } from './dom.js';
 import { t } from './text.js';
+
+/* rows: [[text, value], ...]; what is not known is left out. */
+export function facts(rows) {
+  return el('dl.facts', {}, ...rows.filter(([, value]) => value !== '' && value !== null && value !== undefined && value !== '–').flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]));
+}
 
 /* columns: [{ title, cell(item) -> element or text, right }]. On a phone each item is a card, so the roles of a table are said. */
 export function table(columns, items, { none, row } = {}) {

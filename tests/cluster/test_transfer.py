@@ -1,12 +1,17 @@
-"""A stream moves to another node, with its archive: three nodes, and the one that leads it goes on the way."""
+"""A stream moves to another node, with its archive: three nodes, and the one that leads it goes on the way; by msctl, by both APIs, by the panel."""
+import json
 import time
 
 import pytest
 
+import chromium
+import tools
 from nodes import Cluster
+from panel import EXPECTED
 from tools import wait_for
 
 UID = "cam"
+PASSWORD = "a-root-password"
 FRAME_S = 0.04  # of the camera: a gap of less is none
 pytestmark = pytest.mark.limit(1200)
 
@@ -15,6 +20,10 @@ pytestmark = pytest.mark.limit(1200)
 def three():
     c = Cluster(3, {UID: {"primary-node": "1", "secondary-node": "2", "dvr-chunk": "10s"}})
     with c:
+        for node in c.nodes.values():
+            node.sections["server/module/users"] = {"root": f"root:{PASSWORD}"}
+            node.sections["server/stream"]["auth-secret"] = '"a secret of this test"'
+            node.write_ini()
         c.start()
         for node in c.nodes.values():
             for other in c.nodes:
@@ -68,3 +77,65 @@ def test_it_moves_with_its_archive(three):
     three[3].start()
     assert {n for _, _, n in spans} == {3} and spans[0][0] < began, (began, spans)
     assert gap < FRAME_S, (gap, spans)
+
+
+def call(node, path, method="GET", body=None, token=""):
+    """(status, answer) of the node's API, asked on its machine."""
+    words = ["curl", "-s", "--max-time", "15", "-X", method, "-w", "\n%{http_code}", "-H", f"Authorization: {token}", "-H", "Content-Type: application/json"]
+    if body is not None:
+        words += ["-d", json.dumps(body)]
+    text, _, status = tools.run(*node.network.within(node.number), *words, f"http://127.0.0.1:{node.module_port}/api/{path}", timeout=30).stdout.rpartition("\n")
+    return int(status), json.loads(text)
+
+
+def test_it_moves_by_http(three):
+    """By the first generation's call, to a node that is away: what it waits for is seen, the same order is taken again, another refused; it goes on by itself. The old node's copies stay."""
+    node = three[2]
+    token = wait_for("the API answers", lambda: (a := call(node, "auth/token/api/", "POST", {"client": "test", "duration": 600}))[0] == 200 and a[1])
+    move_by = {"stream_config": {}, "current_primary": "3", "current_secondary": ["2"], "target_primary": "1", "target_secondary": ["2"], "is_save_current": True}
+    assert call(node, f"streams/{UID}/transfer/", "POST", move_by | {"target_primary": "9"}, token)[0] == 400
+    assert call(node, "streams/no-such/transfer/", "POST", move_by, token)[0] == 404
+    assert call(node, f"streams/{UID}/transfer/", "POST", move_by)[0] == 403
+    three[1].stop()
+    node.sees(1, "down", "unavailable", timeout=30)
+    assert call(node, f"streams/{UID}/transfer/", "POST", move_by, token) == (200, {"uid": UID})
+    now = wait_for("it waits for node 1", lambda: (a := call(node, f"v3/streams/{UID}/transfer", token=token))[0] == 200 and "node 1" in a[1]["text"] and a[1])
+    assert (now["phase"], now["from"], now["to"], now["keep"]) == ("spread", [3], [1, 2], True) and now["by"]
+    assert call(node, f"streams/{UID}/transfer/", "POST", move_by, token) == (200, {"uid": UID})
+    status, other = call(node, f"v3/streams/{UID}/transfer", "POST", {"primary": "2"}, token)
+    assert status == 409 and "on its way" in other["detail"]
+    three[1].start()
+    wait_for("it is there", lambda: call(node, f"v3/streams/{UID}/transfer", token=token)[1]["phase"] == "done", 60)
+    recorded_by(three, 1)
+    assert three[3].segments(UID) and [m["uid"] for m in call(node, "v3/cluster/transfers", token=token)[1]["items"]] == [UID]
+
+
+def test_a_token_that_is_taken_back_counts_nowhere(three):
+    """On the other nodes at once, on one that was away when it is back."""
+    token = call(three[1], "auth/token/api/", "POST", {"client": "away", "duration": 600})[1]
+    assert [call(node, "v3/cluster", token=token)[0] for node in three.nodes.values()] == [200] * 3
+    three[3].stop()
+    three[1].msctl("token", "revoke", f"token={token}")
+    wait_for("node 2 knows", lambda: call(three[2], "v3/cluster", token=token)[0] == 401, 10)
+    three[3].start()
+    wait_for("node 3 learns it", lambda: call(three[3], "v3/cluster", token=token)[0] == 401, 30)
+    assert {r["kind"] for r in three[3].rows("token", "revoked")} == {"token"}
+
+
+@pytest.mark.skipif(not chromium.usable(), reason="no chromium, node or playwright-core")
+def test_it_moves_by_the_panel(three):
+    """From the camera's page: the node is chosen, every step is seen, and the way back is offered."""
+    driver = chromium.Driver(three.network.within(1))
+    done = {"text": "dialog .pill", "has": "Done", "ms": 60000}
+    try:
+        got = chromium.browse(
+            f"http://127.0.0.1:{three[1].module_port}/cpanel/camera/{UID}", {"fill": ["input[name=user]", "root"]}, {"fill": ["input[name=password]", PASSWORD]}, {"press": "Enter"},
+            {"click": ".camera-head >> text=Move to another node", "ms": 20000}, {"count": "dialog input[name=primary]", "is": 3}, {"eval": "document.querySelector('input[name=primary]:checked').value"},
+            {"click": "dialog [aria-label='Node 3 records']"}, {"click": "dialog footer .primary"}, {"text": "dialog", "has": "The new node fetches the archive"}, done, {"eval": "document.querySelectorAll('.move-steps [data-done=true]').length"},
+            {"click": "dialog >> text=Move it back"}, {"eval": "[...document.querySelectorAll('dialog :checked')].map((e) => e.value)"}, {"visit": "/cpanel/server/cluster"}, {"count": "tr:has-text('cam'):has-text('Done')", "is": 1},
+            via=driver, timeout=150, expected=EXPECTED,
+        )
+    finally:
+        driver.close()
+    assert got[5] == "1" and got[10] == 5 and got[12] == ["1", "2", "keep"]
+    recorded_by(three, 3)

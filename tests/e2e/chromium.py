@@ -22,11 +22,12 @@ def usable():
 
 
 class Driver:
-    """browser/drive.mjs with one Chromium, for all pages of this run: to start one for each would cost more than most pages do."""
+    """browser/drive.mjs with one Chromium, for all pages of this run: to start one for each would cost more than most pages do.
+    within: words before its command, such as those of a network namespace."""
 
-    def __init__(self):
+    def __init__(self, within=()):
         self.said = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(["node", str(HERE / "drive.mjs"), CHROMIUM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True)
+        self.process = subprocess.Popen([*within, "node", str(HERE / "drive.mjs"), CHROMIUM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True)
 
     def run(self, job, timeout):
         """The answer, within so many seconds."""
@@ -77,11 +78,11 @@ def ask(job, timeout):
         raise
 
 
-def browse(url, *steps, timeout=90, clean=True, expected=(), **job):
-    """Runs the steps; the results of each. The page may ask no other host. clean: it may say nothing on its console but what is expected."""
+def browse(url, *steps, timeout=90, clean=True, expected=(), via=None, **job):
+    """Runs the steps; the results of each. via: a driver of the caller's own. The page may ask no other host. clean: it may say nothing on its console but what is expected."""
     SHOTS.mkdir(exist_ok=True)
     job |= {"url": url, "steps": steps, "failed": str(SHOTS / "failed.png")}
-    got = ask(job, timeout * tools.SLOW)
+    got = via.run(job, timeout * tools.SLOW) if via else ask(job, timeout * tools.SLOW)
     assert got["failure"] is None, f"{got['failure']}\n{got['errors']}\n(see {SHOTS}/failed.png)"
     host = urllib.parse.urlsplit(url).netloc
     strangers = [r for r in got["requests"] if not r.startswith("blob:") and urllib.parse.urlsplit(r).netloc != host]

@@ -274,6 +274,26 @@ def test_cluster(site):
     assert got[1] is False
 
 
+def test_moving_a_camera(site):
+    """Nodes that cannot take it say why; a camera that names no node cannot be moved; whoever may not is offered nothing. (Moved it is in tests/cluster.)"""
+    server, _ = site
+    offer = "[role=menu] >> text=Move to another node"
+
+    def opened(uid):
+        return [{"click": row(uid) + " .c-more button"}, {"click": offer}]
+
+    got = panel(
+        server, "", {"count": ".rows .row", "is": 8}, {"until": "import('/cpanel/app/feed.js').then((m) => m.server !== null)", "ms": 15000}, *opened("attic"), {"text": "dialog", "has": "Cannot take it: Not heard yet"},
+        {"eval": "[...document.querySelectorAll('dialog [name=primary]')].map((e) => [e.value, e.disabled, e.checked])"}, {"axe": True}, {"size": [390, 780], "scheme": "dark"}, {"axe": ["color-contrast"]},
+        {"eval": "document.querySelector('dialog').scrollWidth <= document.querySelector('dialog').clientWidth"}, {"size": [1200, 900], "scheme": "light"}, {"press": "Escape"}, {"count": "dialog", "is": 0}, *opened("yard"), {"text": "dialog", "has": "names no node"}, {"press": "Escape"},
+        {"fill": ["input[type=search]", "gate"]}, {"count": ".rows .row", "is": 2}, {"click": ".heads input"}, {"click": ".bulk >> text=Move to another node"}, {"text": "dialog h2", "has": "Move 2 cameras"}, {"text": "dialog", "has": "1 of them names no node"},
+        {"click": "dialog [aria-label='Node 1 records']"}, {"click": "dialog footer .primary"}, {"text": "dialog .pill", "has": "Done", "ms": 30000}, {"text": "dialog", "has": "It is on 1, 2"}, {"axe": True},
+    )
+    assert got[5] == [["1", False, False], ["2", True, True]] and got[6] == [] == got[8] == got[-1] and got[9] is True
+    may = panel(server, "", {"count": ".rows .row", "is": 8}, {"click": row("attic") + " .c-more button"}, {"count": "[role=menu]", "is": 1}, {"count": offer, "is": 0}, role="admin")
+    assert may[-1] == 0
+
+
 def test_primary_and_secondary(site):
     """As the first generation's API says it: by the order of a stream's nodes; whoever has none is recorded here."""
     server, _ = site
@@ -301,6 +321,8 @@ def test_lists_follow_what_is_done(site):
         {"visit": "/cpanel/server/users"}, there, calls("users/zoe", "PUT", zoe), {"count": "tr:has-text('zoe')", "is": 1, "ms": 15000}, calls("users/zoe", "DELETE"), {"count": "tr:has-text('zoe')", "is": 0, "ms": 15000},
     )
     assert [got[i] for i in (0, 2, 6, 10, 12)] == [True] * 5
+    held = panel(server, "/server/changes", there, calls("streams/gate-sub", "PATCH", {"stream-name": "Main gate, tiny"}), more, calls("streams/gate-sub", "PATCH", {"stream-name": "Main gate, small"}), role="held-admin")
+    assert held[1] is True is held[3]
 
 
 def test_settings(site):

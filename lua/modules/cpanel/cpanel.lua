@@ -39,12 +39,13 @@ local EARLY = {
 -- And what the page needs that is opened, by the first name of its path; the fleet's is the first one of all.
 local OF_PAGE = {
     fleet = {
-        "app/fleet.js", "app/fleet_actions.js", "app/fleet_row.js", "app/fleet_view.js", "app/pictures.js", "app/spark.js", "app/states.js",
-        "app/virtual.js",
+        "app/fleet.js", "app/fleet_actions.js", "app/fleet_row.js", "app/fleet_view.js", "app/nodes.js", "app/pictures.js", "app/spark.js",
+        "app/states.js", "app/virtual.js",
     },
     camera = {
         "app/camera.js", "app/calendar.js", "app/camera_archive.js", "app/camera_line.js", "app/camera_panels.js", "app/camera_player.js",
-        "app/fleet_actions.js", "app/plot.js", "app/probe.js", "app/states.js", "player/source.js", "player/socket.js", "player/timeline.js",
+        "app/fleet_actions.js", "app/nodes.js", "app/plot.js", "app/probe.js", "app/states.js", "app/table.js", "player/source.js",
+        "player/socket.js", "player/timeline.js",
     },
     wall = { "app/wall.js", "app/states.js", "player/socket.js" },
     server = { "app/server.js" },
