@@ -26,6 +26,7 @@ struct disk_conf {
     char uuid[STORAGE_UUID_MAX]; /* "": never seen */
     struct retention_floor floor;
     usec_t sync_us;
+    bool pulse; /* others can record instead: whether its device answers is watched closely (pulse.h) */
 };
 
 struct disk_report {

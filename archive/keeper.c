@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #define TICK_US       US_PER_S
+#define PULSES_US     (250 * US_PER_MS)
 #define SYNC_LEAST_US (100 * US_PER_MS)
 #define SYNC_MOST_US  (600 * US_PER_S)
 
@@ -42,7 +43,7 @@ static void send_state(const struct store *s)
     struct packer *m;
 
     if (!ch) return;
-    m = channel_begin(ch, MSG_STORAGE_STATE, 17);
+    m = channel_begin(ch, MSG_STORAGE_STATE, 18);
     pack_kv_text(m, "name", s->conf.name);
     pack_kv_text(m, "state", storage_state_name(stalled ? STORAGE_FAILED : s->report.state));
     pack_kv_u64(m, "errno", (uint64_t)(stalled ? ETIMEDOUT : s->report.err));
@@ -60,7 +61,18 @@ static void send_state(const struct store *s)
     pack_kv_i64(m, "keeps_s", s->report.forecast.keeps_us / US_PER_S);
     pack_kv_i64(m, "ahead_s", s->report.ahead_us / US_PER_S);
     pack_kv_u64(m, "spare", s->report.forecast.spare);
+    pack_kv_bool(m, "silent", s->silent);
     channel_end(ch, NULL, 0);
+}
+
+static void follow_pulse(struct store *s)
+{
+    bool wanted = s->conf.pulse && s->known && !s->ending && s->report.state == STORAGE_OK;
+
+    if (wanted == (s->pulse != NULL)) return;
+    pulse_free(s->pulse);
+    s->pulse = wanted ? pulse_new(s->conf.path) : NULL;
+    s->silent = false;
 }
 
 static void on_state(void *arg, const struct disk_report *r)
@@ -71,6 +83,7 @@ static void on_state(void *arg, const struct disk_report *r)
     s->report = *r;
     s->known = true;
     note_ok(s);
+    follow_pulse(s);
     send_state(s);
     keeper_serve(s->keeper);
 }
@@ -161,6 +174,7 @@ static void begin(struct store *s)
 static void store_free(struct store *s)
 {
     keeper_forget(s->keeper, s);
+    pulse_free(s->pulse);
     list_remove(&s->link);
     mem_free(s);
 }
@@ -196,6 +210,7 @@ static bool conf_of(const struct packed *body, struct disk_conf *ret)
     packed_text(body, "uuid", ret->uuid, sizeof(ret->uuid));
     packed_text(body, "free", floor, sizeof(floor));
     if (!storage_floor_parse(span_of(floor), &ret->floor)) return false;
+    ret->pulse = packed_bool(body, "pulse", false);
     ret->sync_us = CLAMP(packed_i64(body, "sync_us", SYNC_US), SYNC_LEAST_US, SYNC_MOST_US);
     return true;
 }
@@ -218,6 +233,7 @@ static void end_store(struct store *s, bool gone)
     }
     s->ending = true;
     note_ok(s);
+    follow_pulse(s);
     keeper_serve(s->keeper);
 }
 
@@ -245,6 +261,8 @@ static int storage(struct keeper *k, struct incoming *in)
         s->conf.sync_us = conf->sync_us;
         disk_sync_every(s->disk, conf->sync_us);
     }
+    s->conf.pulse = conf->pulse;
+    follow_pulse(s);
     mem_free(conf);
     return 0;
 }
@@ -331,6 +349,24 @@ static void watch_stalls(struct keeper *k)
     }
 }
 
+/* Where others can record instead they are to know soon. */
+static void watch_pulses(struct loop_timer *t)
+{
+    struct keeper *k = t->arg;
+
+    LIST_EACH(&k->stores, link)
+    {
+        struct store *s = LIST_ITEM(link, struct store, link);
+        bool silent = s->pulse && pulse_silent(s->pulse, clock_mono_us());
+
+        if (silent == s->silent) continue;
+        s->silent = silent;
+        log_event(silent ? LOG_WARN : LOG_NOTE, silent ? "storage-silent" : "storage-answers", "storage=%s",
+            s->conf.name);
+        send_state(s);
+    }
+}
+
 static void on_tick(struct loop_timer *t)
 {
     struct keeper *k = t->arg;
@@ -354,6 +390,7 @@ struct keeper *keeper_new(struct loop *l, struct child *c)
     list_init(&k->asks);
     list_init(&k->fills);
     loop_timer_every(l, &k->tick, TICK_US, on_tick, k);
+    loop_timer_every(l, &k->pulses, PULSES_US, watch_pulses, k);
     return k;
 }
 
@@ -363,6 +400,7 @@ void keeper_stop(struct keeper *k, void (*done)(void *arg), void *arg)
     k->done = done;
     k->done_arg = arg;
     loop_timer_stop(&k->tick);
+    loop_timer_stop(&k->pulses);
     keeper_ask_done(k);
     keeper_keep_done(k);
     keeper_events_done(k);
@@ -372,6 +410,7 @@ void keeper_stop(struct keeper *k, void (*done)(void *arg), void *arg)
         struct store *s = LIST_ITEM(link, struct store, link);
 
         s->ending = true;
+        follow_pulse(s);
         disk_stop(s->disk);
     }
     if (list_empty(&k->stores)) done(arg);

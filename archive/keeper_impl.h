@@ -8,6 +8,7 @@
 #include "archive/disk.h"
 #include "archive/keeper.h"
 #include "archive/locks.h"
+#include "archive/pulse.h"
 #include "common/base/list.h"
 #include "common/base/map.h"
 
@@ -20,14 +21,16 @@ struct store {
     struct disk *disk;
     struct disk_conf conf; /* as the master sent it last */
     struct disk_report report;
-    usec_t begun_us; /* when its thread was started, or asked to end */
-    usec_t ok_us;    /* since when it is keeper_store_ok; 0: it is not */
-    bool known;      /* a report has come */
-    bool stalled;    /* its thread has been waiting for the disk for too long */
-    bool ending;     /* its thread ends: the conf has changed, or */
-    bool gone;       /* it is no longer in the configuration */
-    bool locks_in;   /* the locks of its index are known */
-    bool keeps;      /* it may delete */
+    usec_t begun_us;     /* when its thread was started, or asked to end */
+    usec_t ok_us;        /* since when it is keeper_store_ok; 0: it is not */
+    struct pulse *pulse; /* NULL: not wanted, or the storage is not in order */
+    bool silent;         /* as that says */
+    bool known;          /* a report has come */
+    bool stalled;        /* its thread has been waiting for the disk for too long */
+    bool ending;         /* its thread ends: the conf has changed, or */
+    bool gone;           /* it is no longer in the configuration */
+    bool locks_in;       /* the locks of its index are known */
+    bool keeps;          /* it may delete */
 };
 
 enum peer_state {
@@ -77,7 +80,7 @@ struct keeper {
     struct map open_events;  /* id -> struct open_event: those that the master knows of */
     usec_t begun_us, begun_wall_us;
     usec_t forgot_us; /* released locks, last */
-    struct loop_timer tick;
+    struct loop_timer tick, pulses;
     void (*done)(void *arg); /* NULL: not stopping */
     void *done_arg;
 };

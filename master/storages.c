@@ -3,6 +3,7 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/conf/nodes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -87,7 +88,7 @@ void storages_done(struct storages *s)
 static void send_one(
     const struct storages *s, const struct conf *c, const struct conf_storage *st, struct channel *to)
 {
-    struct packer *p = channel_begin(to, MSG_STORAGE, 6);
+    struct packer *p = channel_begin(to, MSG_STORAGE, 7);
 
     pack_kv_text(p, "name", st->name);
     pack_kv_text(p, "path", st->path);
@@ -95,6 +96,7 @@ static void send_one(
     pack_kv_text(p, "free", st->free_text);
     pack_kv_text(p, "uuid", map_get(&s->uuid_by_path, span_of(st->path)));
     pack_kv_i64(p, "sync_us", c->dvr.sync_us);
+    pack_kv_bool(p, "pulse", conf_clustered(c));
     channel_end(to, NULL, 0);
 }
 
@@ -185,6 +187,7 @@ void storages_on_state(struct storages *s, const struct conf *c, const struct pa
     seen->keeps_s = packed_i64(body, "keeps_s", 0);
     seen->ahead_s = packed_i64(body, "ahead_s", 0);
     seen->spare = packed_u64(body, "spare", 0);
+    seen->silent = packed_bool(body, "silent", false);
     if (strcmp(state, seen->state) != 0) {
         log_event(strcmp(state, "ok") == 0 ? LOG_NOTE : LOG_WARN, "storage-state",
             "storage=%s from=%s to=%s err=%s free=%llu", log_q(name), log_q(span_of(seen->state)),
@@ -220,7 +223,12 @@ void storages_keeper_gone(struct storages *s)
     struct map_slot slot;
     size_t at = 0;
 
-    while (map_next(&s->by_name, &at, &slot)) ((struct storage_seen *)slot.value)->state[0] = 0;
+    while (map_next(&s->by_name, &at, &slot)) {
+        struct storage_seen *seen = slot.value;
+
+        seen->state[0] = 0;
+        seen->silent = false;
+    }
 }
 
 const struct storage_seen *storages_seen(const struct storages *s, const char *name)

@@ -18,6 +18,7 @@ struct storage_seen {
     uint64_t total, free, files, files_free;
     uint64_t floor, rate, footage, held; /* as in STORAGE_STATE */
     uint64_t spare;                      /* the same */
+    bool silent;                         /* the same */
     int64_t oldest_s, full_s, keeps_s;   /* 0: not known */
     int64_t ahead_s;                     /* of the clock, which is not believed; 0: it is */
     char *index_path;                    /* of INDEX_READY; NULL: not yet */

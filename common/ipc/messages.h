@@ -95,14 +95,14 @@ enum {
     MESSAGE(RESOLVE, 110, TO_MASTER, TO_CONNECTOR, 512, 0)    /* host: of another node of the cluster */ \
     MESSAGE(RESOLVED, 111, TO_CONNECTOR, TO_MASTER, 1024, 0)  /* host, addr ("10.0.0.1"; "": none) */ \
     /* --- keeper --------------------------------------------------------------------------------------------- */ \
-    /* name, path, index_path, free (bytes or percent as text), uuid (expected by state-dir, "" = never seen), sync_us */ \
+    /* name, path, index_path, free (bytes or percent as text), uuid (expected by state-dir, "" = never seen), sync_us, pulse (bool: of a cluster) */ \
     MESSAGE(STORAGE, 30, TO_MASTER, TO_KEEPER | TO_HTTPD | TO_COURIER, 4096, 0) \
     MESSAGE(STORAGE_GONE, 31, TO_MASTER, TO_KEEPER | TO_HTTPD | TO_COURIER, 256, 0) /* name */ \
     MESSAGE(STORAGE_INIT, 32, TO_MASTER, TO_KEEPER, 256, 0)   /* name: accept this path as it is (msctl storage init) */ \
     /* name, state (ok, missing, refused, full, readonly, failed), errno, uuid, total, free, files, files_free (inodes), floor, rate (bytes a second recorded), footage (bytes), \
        held (bytes that locks and events keep though room is needed), oldest_s, full_s (when deleting for room begins), keeps_s (so long fits), \
        ahead_s (of the clock, by which ages are not counted then), spare (bytes that may come beside what comes within an hour, and nothing is \
-       deleted before its time): on change and every 10 s; 0: not known */ \
+       deleted before its time), silent (bool: its device does not answer; only with pulse): on change and every 10 s; 0: not known */ \
     MESSAGE(STORAGE_STATE, 33, TO_KEEPER, TO_MASTER, 1024, 0) \
     MESSAGE(INDEX_READY, 34, TO_KEEPER | TO_MASTER, TO_MASTER | TO_HTTPD | TO_COURIER, 2048, 0) /* name, path: who reads it opens it, or opens it anew */ \
     MESSAGE(KEEP_PEER, 35, TO_MASTER, TO_KEEPER, 1024, 1)     /* a worker's socket: uid, os_uid (owner of its folder), os_gid, archive */ \

@@ -26,10 +26,21 @@ static bool records(const struct ring_status *st)
     return is != RECORD_OFF && is != RECORD_ARMED;
 }
 
-static bool refuses(const struct ring_status *st)
+/* What grows may grow in memory alone, with a device behind it that hangs. */
+static bool hangs(const struct cluster_stream *s, const struct ring_status *st)
+{
+    const struct storage_seen *seen;
+    char storage[sizeof(st->rec_storage)];
+
+    ring_status_get_text(st, st->rec_storage, sizeof(st->rec_storage), storage, sizeof(storage));
+    seen = storages_seen(&s->s->m->storages, storage);
+    return seen && (seen->silent || strcmp(seen->state, "failed") == 0);
+}
+
+static bool refuses(const struct cluster_stream *s, const struct ring_status *st)
 {
     return get32(&st->record_state) == RECORD_PAUSED ||
-        atomic_load_explicit(&st->rec_errno, memory_order_relaxed) != 0;
+        atomic_load_explicit(&st->rec_errno, memory_order_relaxed) != 0 || hangs(s, st);
 }
 
 /* A camera with few pictures a second has longer. */
@@ -72,7 +83,7 @@ static bool plays(const struct cluster_stream *s, const struct ring_status *st)
 static uint8_t flags_of(const struct cluster_stream *s, const struct ring_status *st, usec_t now_us)
 {
     bool idle = get32(&st->state) == STREAM_IDLE; /* on demand, and nobody asks: as it is to be */
-    bool good = s->was_good && now_us - s->grown_us <= limit_us(st) && !(records(st) && refuses(st));
+    bool good = s->was_good && now_us - s->grown_us <= limit_us(st) && !(records(st) && refuses(s, st));
     unsigned flags = HEARTBEAT_RUNS;
 
     if (idle) return HEARTBEAT_RUNS | HEARTBEAT_GOOD | HEARTBEAT_READY;
