@@ -158,6 +158,7 @@ static usec_t turns_us(const struct place *p, const struct place_here *h)
 }
 
 static bool yields_on(const struct place *p, const struct place_here *h)
+        could = could && !says(p, i, HEARTBEAT_RUNS); /* who runs it has had a turn, and nothing came of it */
 {
     bool tried = false;
 

@@ -131,6 +131,8 @@ static void backups_in_turn(void **state)
     assert_int_equal(decide(), PLACE_TURN);
     says(1, START);
     assert_int_equal(later(PLACE_TURN_US), PLACE_SERVED);
+    says(1, RUNS); /* and nothing came of it: it waits for nobody else */
+    assert_int_equal(decide(), PLACE_TAKEN);
     situation(2);
     nodes[0].state = NODE_DOWN;
     nodes[1].flags = HEARTBEAT_FULL;
