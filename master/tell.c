@@ -68,6 +68,11 @@ void tell_gone(struct stream *s)
     }
 }
 
+void tell_camera_free(struct stream *s)
+{
+    if (proc_runs(&s->proc)) channel_send0(s->proc.ch, MSG_CAMERA_FREE);
+}
+
 void tell_settings(struct stream *s)
 {
     const struct conf *c = s->m->conf;

@@ -9,6 +9,8 @@
 #include <errno.h>
 
 #define SOURCE_MAX 112
+/* Between attempts while a session of the camera may become free. */
+#define CAMERA_FREE_US (250 * US_PER_MS)
 
 static void do_later(struct loop_task *t);
 
@@ -162,7 +164,7 @@ void session_attempt(struct session *s)
 {
     s->phase = RUN;
     s->playing_us = 0;
-    s->restarting = s->told_no_key = false;
+    s->restarting = s->told_no_key = s->between = false;
     s->speaker->start(s, clock_mono_us());
 }
 
@@ -342,6 +344,15 @@ void session_stop(struct session *s)
         s->over = true;
         session_later(s);
     }
+    s->ops.turn(s->ops.arg);
+}
+
+void session_camera_free(struct session *s)
+{
+    if (s->phase != WAIT || s->fail != RTSP_FAIL_CAPACITY) return;
+    if (clock_mono_us() - s->over_us < CAMERA_FREE_US) return;
+    session_attempt(s);
+    s->between = true;
     s->ops.turn(s->ops.arg);
 }
 

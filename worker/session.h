@@ -60,6 +60,9 @@ void session_push_again(struct session *s);
 /* Somebody follows the stream live: every packet at once, or in batches so far apart; else as seldom as can
  * be. */
 void session_live(struct session *s, bool live, usec_t pace_us);
+/* Nobody else is known to have the camera's session: who waits because the camera was full tries now, unless
+ * it has just done so. Refused again, it waits on as before: this counts as no attempt of its own. */
+void session_camera_free(struct session *s);
 /* The session is given up and tried again after a wait. */
 void session_restart(struct session *s, enum stream_state to, const char *reason);
 

@@ -105,8 +105,8 @@ static bool refused(enum rtsp_fail f)
     return f == RTSP_FAIL_AUTH || f == RTSP_FAIL_CAPACITY;
 }
 
-/* An attempt, or a session that had played, is over: say so and wait. */
-static void wait_and_retry(struct session *s, usec_t now_us)
+/* Says so, and waits: longer with each that fails. */
+static void note_and_wait(struct session *s, usec_t now_us)
 {
     struct ingest_view v = ingest_view(s->ingest);
     usec_t played_us = v.first_frame_us ? now_us - v.first_frame_us : 0;
@@ -126,6 +126,18 @@ static void wait_and_retry(struct session *s, usec_t now_us)
         to = STREAM_DOWN;
     }
     s->ops.state(s->ops.arg, to, s->why);
+}
+
+/* An attempt, or a session that had played, is over. */
+static void wait_and_retry(struct session *s, usec_t now_us)
+{
+    s->over_us = now_us;
+    if (s->between && s->fail == RTSP_FAIL_CAPACITY && now_us < s->retry_us) {
+        ingest_end(s->ingest);
+        s->phase = WAIT;
+        return;
+    }
+    note_and_wait(s, now_us);
 }
 
 /* --- the speaker --- */

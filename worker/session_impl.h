@@ -54,6 +54,8 @@ struct session {
     enum phase phase;
     struct backoff backoff;
     usec_t retry_us;
+    usec_t over_us; /* when the last attempt was */
+    bool between;   /* this one does not count (session_camera_free) */
     bool live;
     /* the connection */
     struct camera_conn *conn;

@@ -179,6 +179,14 @@ static int on_keeper_sock(struct worker *w, struct incoming *in)
     return 0;
 }
 
+static int on_camera_free(struct worker *w, struct incoming *in)
+{
+    (void)in;
+    if (w->session) session_camera_free(w->session);
+    worker_later(w);
+    return 0;
+}
+
 /* --- who pushes by a token --- */
 
 static int on_push_may(struct worker *w, struct incoming *in)
@@ -232,6 +240,7 @@ int worker_on_message(struct child *c, struct incoming *in)
         {MSG_RING, on_ring},
         {MSG_CONNECTOR_SOCK, on_connector},
         {MSG_KEEPER_SOCK, on_keeper_sock},
+        {MSG_CAMERA_FREE, on_camera_free},
         {MSG_EVENT, on_event},
         {MSG_RECORD, on_record},
         {MSG_PUSH_MAY, on_push_may},

@@ -64,6 +64,8 @@ enum {
        ring_end_word) */ \
     MESSAGE(STEP, 17, TO_WORKER, TO_MASTER, 1024, 0) \
     MESSAGE(SDP, 18, TO_WORKER, TO_MASTER, 16384, 0)          /* text: how the camera describes its session, cut at 8 KiB */ \
+    /* of a cluster: no other node has this camera's session any more. Who waits because the camera was full tries at once */ \
+    MESSAGE(CAMERA_FREE, 112, TO_MASTER, TO_WORKER, 64, 0) \
     /* --- connector ------------------------------------------------------------------------------------------ */ \
     /* a worker's socket: uid, gen (of its start: the same one keeps its UDP pairs), host, port (as configured; others are redirects); \
        allow, deny: the site's CIDR lists as text, "" = none; push: its camera pushes, nothing is dialled */ \

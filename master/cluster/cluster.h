@@ -94,6 +94,10 @@ struct cluster_stream {
     /* health.c */
     usec_t run_us, grown_us, refused_us; /* 0: it does not; never */
     uint64_t grown, refusals, recorded_us, frames;
+    usec_t full_us,
+        asked_us;   /* since when the camera is full for nobody else's sake, 0: it is not; asked last */
+    uint64_t in;    /* bytes of the camera, when it refused last; */
+    usec_t came_us; /* since then it sends; 0: it does not */
     bool was_good;
     usec_t taken_us; /* from another: since then; 0: it was not */
     int64_t taken_from;

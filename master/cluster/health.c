@@ -55,7 +55,7 @@ static void begin(struct cluster_stream *s, const struct ring_status *st, usec_t
 {
     s->run_us = s->grown_us = now_us;
     s->was_good = false;
-    s->refused_us = 0;
+    s->refused_us = s->came_us = 0;
     s->grown = records(st) ? get64(&st->recorded_bytes) : get64(&st->bytes_in);
     s->recorded_us = get64(&st->recorded_us);
     s->frames = get64(&st->frames_in);
@@ -70,7 +70,12 @@ static void grow(struct cluster_stream *s, const struct ring_status *st, usec_t 
     if (is != s->grown) s->grown_us = now_us;
     if (is != s->grown && now_us > s->run_us) s->was_good = true;
     s->grown = is;
-    if (refusals != s->refusals) s->refused_us = now_us;
+    if (refusals != s->refusals) {
+        s->refused_us = now_us;
+        s->came_us = 0;
+        s->in = get64(&st->bytes_in);
+    }
+    if (s->refused_us > 0 && s->came_us == 0 && get64(&st->bytes_in) != s->in) s->came_us = now_us;
     s->refusals = refusals;
 }
 
@@ -84,13 +89,15 @@ static uint8_t flags_of(const struct cluster_stream *s, const struct ring_status
 {
     bool idle = get32(&st->state) == STREAM_IDLE; /* on demand, and nobody asks: as it is to be */
     bool good = s->was_good && now_us - s->grown_us <= limit_us(st) && !(records(st) && refuses(s, st));
+    bool refused = s->came_us == 0 && s->refused_us > 0 && now_us - s->refused_us < SHOWN_US;
+    usec_t since_us = MAX(s->run_us, s->came_us);
     unsigned flags = HEARTBEAT_RUNS;
 
     if (idle) return HEARTBEAT_RUNS | HEARTBEAT_GOOD | HEARTBEAT_READY;
     if (good) flags |= HEARTBEAT_GOOD;
     if (good && plays(s, st)) flags |= HEARTBEAT_READY;
-    if (!s->was_good && now_us - s->run_us < START_US) flags |= HEARTBEAT_STARTING;
-    if (!good && s->refused_us > 0 && now_us - s->refused_us < SHOWN_US) flags |= HEARTBEAT_REFUSED;
+    if (!s->was_good && now_us - since_us < START_US) flags |= HEARTBEAT_STARTING;
+    if (!good && refused) flags |= HEARTBEAT_REFUSED;
     return (uint8_t)flags;
 }
 

@@ -83,6 +83,13 @@ unsigned place_seen(const struct place *p)
     return 0;
 }
 
+bool place_had(const struct place *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (node(p, i) && says(p, i, HEARTBEAT_RUNS | HEARTBEAT_GOOD)) return true;
+    return false;
+}
+
 /* It may have the stream from us. */
 static bool may_have(const struct place *p, const struct place_here *h, size_t i)
 {
@@ -151,6 +158,7 @@ static usec_t turns_us(const struct place *p, const struct place_here *h)
         const struct member *m = node(p, i);
         bool could = m && !(m->flags & (HEARTBEAT_DRAINING | HEARTBEAT_WARMING | HEARTBEAT_FULL));
 
+        could = could && !says(p, i, HEARTBEAT_RUNS); /* who runs it has had a turn, and nothing came of it */
         /* it may itself be giving us a turn first */
         if (could && m->state != NODE_UNAVAILABLE) us += h->tight ? 2 * PLACE_TURN_US : PLACE_TURN_US;
     }
@@ -158,7 +166,6 @@ static usec_t turns_us(const struct place *p, const struct place_here *h)
 }
 
 static bool yields_on(const struct place *p, const struct place_here *h)
-        could = could && !says(p, i, HEARTBEAT_RUNS); /* who runs it has had a turn, and nothing came of it */
 {
     bool tried = false;
 

@@ -69,6 +69,8 @@ bool place_runs(enum place_why why);
 const char *place_word(enum place_why why);
 /* The place, from 1, of another node that this one hears itself and that has it ready; 0: none. */
 unsigned place_seen(const struct place *p);
+/* Another node has it, as far as is known: it has a session with the camera. */
+bool place_had(const struct place *p);
 /* *ret_by: who serves it instead, an index of the order; p->n: nobody, or nobody in particular. */
 enum place_why place_decide(struct place *p, const struct place_here *h, size_t *ret_by);
 

@@ -8,6 +8,11 @@
 
 #define HOUR_S 3600
 
+/* A camera goes on with the session of a client that vanished until its timeout, 60 s as a rule. Until then
+ * it is asked every beat, then every second; then as any camera that is full. */
+#define ASK_SOON_US (10 * US_PER_S)
+#define ASK_MOST_US (90 * US_PER_S)
+
 /* --- places --- */
 
 static int by_id(const void *a, const void *b)
@@ -317,6 +322,21 @@ static void claim(struct cluster *c, struct cluster_stream *s)
     log_event_of(LOG_INFO, s->s->uid, "cluster-holds", "term=%u", s->is.term);
 }
 
+/* The camera allows no further session here, and no other node has one: it is that of a node that has gone,
+ * or has just stepped aside, and ends soon. */
+static void ask_full_camera(struct cluster_stream *s, usec_t now_us)
+{
+    bool had = place_had(&s->place);
+
+    if (had || (s->is.flags & HEARTBEAT_GOOD)) s->full_us = 0;
+    if (had || !(s->is.flags & HEARTBEAT_REFUSED)) return;
+    if (s->full_us == 0) s->full_us = now_us;
+    if (now_us - s->full_us > ASK_MOST_US) return;
+    if (now_us - s->full_us > ASK_SOON_US && now_us - s->asked_us < US_PER_S) return;
+    s->asked_us = now_us;
+    tell_camera_free(s->s);
+}
+
 void streams_tick(struct cluster *c, usec_t now_us)
 {
     c->full = is_full(c);
@@ -334,7 +354,9 @@ void streams_tick(struct cluster *c, usec_t now_us)
         if (s->s->conf->enable == CONF_DISABLED || s->s->conf->unready) continue;
         decide(c, s, now_us);
         follow(s);
-        if (place_runs(s->why)) claim(c, s);
+        if (!place_runs(s->why)) continue;
+        claim(c, s);
+        ask_full_camera(s, now_us);
     }
 }
 

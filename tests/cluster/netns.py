@@ -74,6 +74,11 @@ class Network:
     def cut_camera(self, n):
         self.nft(n, f"add rule inet cut input ip saddr {CAMERAS} drop")
 
+    def unplug(self, n):
+        """Nothing leaves the node or reaches it, not even the end of its connections."""
+        for hook, name in (("input", "iifname"), ("output", "oifname")):
+            self.nft(n, f"add rule inet cut {hook} {name} != lo drop")
+
     def lose(self, n, percent):
         """Of all packets that reach the node from others of the cluster; the camera's way is whole."""
         self.nft(n, f"add rule inet cut input ip saddr != {CAMERAS} numgen random mod 100 < {percent} drop")

@@ -12,7 +12,7 @@ import pytest
 import gst as gst_help
 import mp4
 import tools
-from worker_host import Host
+from worker_host import CAMERA_FREE, Host
 
 KEY, DISCONT, DAMAGED = 1, 2, 4
 
@@ -516,6 +516,25 @@ def test_stop_says_teardown(camera, host):
         w = host().worker("cam-1", cam.url("cam0"))
         w.wait_state("active")
         assert w.stop() == 0
+
+
+def test_a_full_camera_that_may_be_free(camera, host):
+    """K9: whoever waits is told so, and asks between its waits, which go on as they were."""
+    cam = camera(max_sessions=1)
+    h = host()
+    has = h.worker("cam-1", cam.url("cam0"))
+    has.wait_state("active")
+    waits = h.worker("cam-2", cam.url("cam0"))
+    waits.wait(lambda w: w.status()["end_capacity"] == 1)
+
+    def told(w):
+        w.master.send(CAMERA_FREE, {})
+        return w.status()
+
+    waits.wait(lambda w: told(w)["end_capacity"] >= 4)
+    assert [s for s, _ in waits.states] == ["connecting", "down"], waits.states
+    assert has.stop() == 0
+    waits.wait(lambda w: told(w)["state"] == "active")
 
 
 def test_a_connector_that_dies_is_replaced(camera, host):

@@ -244,7 +244,13 @@ static void one_session(void **state)
     assert_int_equal(later(29 * US_PER_S), PLACE_KEPT);
     assert_int_equal(later(US_PER_S), PLACE_YIELDS);
     assert_int_equal(by, 0);
+    assert_false(place_had(&p));
     says(0, RUNS);
+    assert_false(place_had(&p));
+    says(2, GOOD);
+    assert_true(place_had(&p));
+    nodes[2].state = NODE_DOWN;
+    assert_false(place_had(&p));
     assert_int_equal(later(PLACE_YIELD_US - 1), PLACE_YIELDS);
     assert_int_equal(later(1), PLACE_TAKEN);
     says(0, RUNS | HEARTBEAT_REFUSED); /* not again at once */
