@@ -1,4 +1,4 @@
-"""Three nodes, and what lies between them: every shape of partition, loss, backups in order."""
+"""Three nodes: backups in order, two that do not hear each other, a way that is cut, loss."""
 import subprocess
 import time
 
@@ -62,23 +62,6 @@ def test_backups_in_their_order(three):
     three[2].kill_all()
     three[3].wait_recording(UID)
     three[2].start()
-    at_rest(three)
-
-
-def test_deaf_on_one_side(three):
-    """Nothing reaches nodes 2 and 3 from node 1, all reaches it."""
-    for other in (2, 3):
-        three.network.cut(other, 1, both=False)
-    three[2].wait_recording(UID)
-    assert three[1].records(UID) and three[1].cluster()[2]["state"] == "active"
-    at_rest(three)
-
-
-def test_cut_off_from_the_camera(three):
-    """The node is well and says that nothing comes."""
-    three.network.cut_camera(1)
-    three[2].wait_recording(UID)
-    assert three[2].cluster()[1]["state"] == "active"
     at_rest(three)
 
 

@@ -7,11 +7,14 @@ import time
 
 import pytest
 
+import tools
+import wire
 from nodes import KEY, Cluster
 from tools import wait_for
 
 UID = "cam"
 PORT = 7445
+REFUSE_US = 20  # of the master, for a datagram that changes nothing
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +89,36 @@ def test_what_is_no_heartbeat(pair):
     nothing_changed(pair, before)
     lines = [line for line in pair[2].log().splitlines() if "heartbeat-refused" in line]
     assert len(lines) == 1, lines  # one a minute, whatever comes
+
+
+FLOOD = """
+import socket, sys, time
+lines = [bytes.fromhex(line.strip()) for line in sys.stdin]
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect((sys.argv[1], int(sys.argv[2])))
+for i in range(int(sys.argv[3])):
+    s.send(lines[i % len(lines)])
+"""
+
+
+def test_a_flood(pair, rounds):
+    """Bits flipped, what came before, another key, a start that proves nothing: a million of them change nothing, and cost little."""
+    count = 10_000 if rounds == 1 else 1_000_000
+    good = capture(pair, 2, 20)
+    foreign, unproven = wire.Wire(KEY[::-1]), wire.Wire(KEY)
+    kinds = [[d[:i] + bytes([d[i] ^ 1 << i % 8]) + d[i + 1 :] for d in good for i in range(4, len(d), 9)], good,
+             [foreign.seal(1, 2, 5, k) for k in range(100)], [unproven.seal(1, 2, 77, k) for k in range(100)]]
+    mixed = [kind[k % len(kind)] for k in range(max(map(len, kinds))) for kind in kinds]
+    before, was, states = pair[2].cluster()[1], sum(refused(pair[2]).values()), pair[2].log().count("node-state")
+    cpu, at = tools.cpu_seconds(pair[2].process.pid), time.monotonic()
+    subprocess.run([*pair.network.within(1), sys.executable, "-c", FLOOD, pair.network.address(2), str(PORT), str(count)],
+                   input="\n".join(d.hex() for d in mixed), text=True, check=True, timeout=600)
+    took, cpu = time.monotonic() - at, tools.cpu_seconds(pair[2].process.pid) - cpu
+    nothing_changed(pair, before)
+    came = wait_for("they are counted", lambda: (n := sum(refused(pair[2]).values()) - was) > count // 10 and n, 20)
+    print(f"\n{count} datagrams in {took:.1f} s: {came} read and refused, {cpu:.1f} s of CPU, {cpu / came * 1e6:.1f} us each")
+    assert pair[2].log().count("node-state") == states, pair[2].log()
+    assert cpu / came < REFUSE_US / 1e6 if rounds > 1 else True
 
 
 def test_an_old_boot(pair):
