@@ -19,7 +19,8 @@ static bool alive(struct evidence *e)
 
 /* --- which segments --- */
 
-static int list_place(struct evidence *e, uint8_t place, struct export_sources *to)
+static int list_place(
+    struct evidence *e, uint8_t place, struct export_sources *to, struct export_marks *marks)
 {
     CLEANUP(mem_freep) struct seg_info *page = mem_new_n(PAGE, sizeof(*page));
     struct index_query q = {.uid = e->uid, .from_us = e->from_us - EXPORT_LEAD_US, .to_us = e->to_us};
@@ -30,7 +31,11 @@ static int list_place(struct evidence *e, uint8_t place, struct export_sources *
 
         if (err < 0) return err;
         e->damaged |= err == INDEX_E_DAMAGED;
-        for (size_t i = 0; i < n; i++) export_sources_add(to, &page[i], place, e->from_us, e->to_us);
+        for (size_t i = 0; i < n; i++) {
+            page[i].origin = seg_origin(&page[i]);
+            export_marks_add(marks, &page[i]);
+            export_sources_add(to, &page[i], place, e->from_us, e->to_us);
+        }
         if (n > 0) q.after_id = page[n - 1].id;
     }
     return 0;
@@ -38,15 +43,17 @@ static int list_place(struct evidence *e, uint8_t place, struct export_sources *
 
 static int find(struct evidence *e, struct export_sources *ret)
 {
+    struct export_marks marks = {0};
     int err = 0;
 
     must(e->n_places <= UINT8_MAX);
-    for (size_t i = 0; err == 0 && i < e->n_places; i++) err = list_place(e, (uint8_t)i, ret);
-    if (err) return err;
-    if (ret->too_many) return EXPORT_E_MANY;
-    if (!ret->any) return EXPORT_E_NONE;
-    export_sources_settle(ret, e->from_us);
-    return EXPORT_OK;
+    for (size_t i = 0; err == 0 && i < e->n_places; i++) err = list_place(e, (uint8_t)i, ret, &marks);
+    if (err == 0 && ret->too_many) err = EXPORT_E_MANY;
+    if (err == 0 && !ret->any) err = EXPORT_E_NONE;
+    if (err == 0) export_sources_settle(ret, e->from_us);
+    if (err == 0 && !export_sources_merge(ret, &marks, 1, 0)) err = -ENOMEM;
+    export_marks_done(&marks);
+    return err;
 }
 
 struct evidence_near evidence_near(const struct evidence *e)
@@ -83,11 +90,25 @@ static void take_tracks(struct evidence_segment *s, const struct track_set *t)
 
 static void take_info(struct evidence_segment *s, const struct seg_info *i)
 {
+    s->start_us = i->start_us;
+    s->end_us = i->end_us;
     s->flags |= i->flags;
     s->damaged = i->damaged;
     s->repaired = i->repaired;
     s->clock = i->clock;
     s->clock_offset_us = i->clock_offset_us;
+}
+
+/* Of the table what is wanted of it. */
+static int take_part(const struct evidence_segment *s, struct seg_table **t)
+{
+    struct seg_table *part;
+
+    if (!s->part) return 0;
+    part = seg_table_part(*t, s->from_us, s->until_us, NULL);
+    seg_table_free(*t);
+    *t = part;
+    return part ? 0 : -ENOMEM;
 }
 
 /* forms: of the last segment that is in it. A segment that cannot be read is a gap, as it is for viewers. */
@@ -110,6 +131,8 @@ static int add_one(struct evidence *e, uint32_t i, struct track_set *forms)
     }
     take_info(s, &t->info);
     take_tracks(s, &t->tracks);
+    err = take_part(s, &t);
+    if (err != 0) return err;
     err = export_add(e->x, i, t);
     s->used = err == EXPORT_OK && export_facts(e->x)->parts > before.parts;
     if (s->used) {
@@ -128,6 +151,9 @@ static void take_source(const struct export_source *from, struct evidence_segmen
         .bytes = from->bytes,
         .start_us = from->start_us,
         .end_us = from->end_us,
+        .part = from->part,
+        .from_us = from->start_us,
+        .until_us = from->end_us,
         .place = from->storage,
         .fd = -1};
 }
@@ -269,6 +295,7 @@ static int put_piece(struct writing *w, const struct export_piece *p)
     if (p->kind == EXPORT_FIXED) return put(w, export_fixed(e->x, p));
     must(p->kind != EXPORT_MADE); /* no sound is made for evidence */
     if (p->needs_table) err = seg_table_any(e->v[p->source].fd, e->v[p->source].bytes, &t);
+    if (p->needs_table && err == 0) err = take_part(&e->v[p->source], &t);
     if (err > 0) err = EXPORT_E_CHANGED;
     if (err == 0 && p->kind == EXPORT_FILE) err = put_media(w, p, t);
     if (err == 0 && p->kind == EXPORT_ROWS) {

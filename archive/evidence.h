@@ -32,6 +32,8 @@ struct evidence_segment {
     enum seg_clock clock;
     int64_t clock_offset_us;
     uint8_t place; /* the storage that it lies on */
+    bool part;     /* only [from_us, until_us) of it: another node's footage is before, or behind */
+    usec_t from_us, until_us;
     int fd;
     int err;                    /* -errno, or positive: it cannot be read as a segment */
     bool used;                  /* something of it is in the MP4 */

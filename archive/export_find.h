@@ -36,4 +36,20 @@ void export_sources_join(struct export_sources *s, const struct export_sources *
  * begins inside a group of pictures needs the one before. */
 void export_sources_settle(struct export_sources *s, usec_t from_us);
 
+/* --- export_merge.c --- */
+/* Listed key frames of what other nodes recorded: where footage may change from one to another. */
+struct export_marks {
+    struct export_mark {
+        uint64_t id;
+        usec_t at_us;
+    } * v;
+    size_t n, cap;
+};
+void export_marks_done(struct export_marks *m);                          /* zeroed and done ones too */
+void export_marks_add(struct export_marks *m, const struct seg_info *i); /* of this node: nothing */
+/* Settled ones, of which several nodes recorded some: each second once (merge.h). open_id: the one that is
+ * still written, 0: none. false: memory is out. */
+bool export_sources_merge(
+    struct export_sources *s, const struct export_marks *marks, size_t n_marks, uint64_t open_id);
+
 #endif

@@ -1,29 +1,18 @@
 /* The segments that an MP4 of the archive is made of: of all storages, in the order of time. */
 #include "httpd/http_access.h"
-#include "httpd/archive_merge.h"
 #include "httpd/archive_mp4.h"
 #include "common/base/mem.h"
 
 #include <errno.h>
 
 #define FIND_CALM 10000 /* pages of one storage; more is an index that runs in circles */
-#define MARKS_MAX 600000
-
-/* Listed key frames of what other nodes recorded: where footage may change from one to another. */
-struct marks {
-    struct mark {
-        uint64_t id;
-        usec_t at_us;
-    } * v;
-    size_t n, cap;
-};
 
 struct search {
     struct archive_job j;
     struct film_ask ask;
     struct export_sources found[ARCHIVE_STORAGES_MAX];
     struct export_sources all;
-    struct marks marks[ARCHIVE_STORAGES_MAX];
+    struct export_marks marks[ARCHIVE_STORAGES_MAX];
     uint64_t key;
 };
 
@@ -38,32 +27,16 @@ static void free_search(struct archive_job *j)
 
     for (size_t i = 0; i < ARCHIVE_STORAGES_MAX; i++) {
         export_sources_done(&s->found[i]);
-        mem_free(s->marks[i].v);
+        export_marks_done(&s->marks[i]);
     }
     export_sources_done(&s->all);
 }
 
 /* --- in a storage's pool --- */
 
-static void mark(struct marks *m, const struct seg_info *i)
-{
-    for (unsigned k = 0; k < i->n_keys; k++) {
-        size_t cap = m->cap ? m->cap * 2 : 256;
-
-        if (m->n == m->cap) {
-            struct mark *grown = m->n < MARKS_MAX ? mem_retry(m->v, cap * sizeof(*grown)) : NULL;
-
-            if (!grown) return;
-            m->v = grown;
-            m->cap = cap;
-        }
-        m->v[m->n++] = (struct mark){i->id, i->start_us + (usec_t)i->keys[k].at_ms * US_PER_MS};
-    }
-}
-
 static void add(struct archive_visit *v, const struct seg_info *i)
 {
-    if (i->origin != 0) mark(&search_of(v->j)->marks[v->n], i);
+    export_marks_add(&search_of(v->j)->marks[v->n], i);
     export_sources_add(&search_of(v->j)->found[v->n], i, v->n, v->j->from_us, v->j->to_us);
 }
 
@@ -117,65 +90,6 @@ static void fold(uint64_t *key, uint64_t v)
     *key ^= *key >> 32;
 }
 
-/* --- what more than one node recorded --- */
-
-static usec_t key_before(void *arg, size_t part, usec_t at_us)
-{
-    const struct search *s = arg;
-    const struct export_source *x = &s->all.v[part];
-    usec_t best = x->start_us;
-
-    for (size_t n = 0; n < s->j.n; n++)
-        for (size_t i = 0; i < s->marks[n].n; i++) {
-            const struct mark *m = &s->marks[n].v[i];
-
-            if (m->id == x->id && m->at_us <= at_us) best = MAX(best, m->at_us);
-        }
-    return best;
-}
-
-static bool joint(const struct export_sources *all)
-{
-    for (size_t i = 1; i < all->n; i++)
-        if (all->v[i].node != all->v[0].node) return true;
-    return false;
-}
-
-static bool is_written(const struct search *s, const struct export_source *x)
-{
-    return x->id == s->j.open.id || x->bytes == INT64_MAX;
-}
-
-/* false: memory is out. */
-static bool merge(struct search *s)
-{
-    struct export_sources merged = {.any = s->all.any};
-    CLEANUP(mem_freep) struct merge_part *parts = mem_try((s->all.n + 1) * sizeof(*parts));
-    struct merge m = {.parts = parts, .n = s->all.n, .key = key_before, .arg = s};
-
-    if (!parts) return false;
-    for (size_t i = 0; i < s->all.n; i++) {
-        const struct export_source *x = &s->all.v[i];
-
-        parts[i] = (struct merge_part){x->start_us, x->end_us, x->node, is_written(s, x)};
-    }
-    if (!merge_run(&m)) return false;
-    for (size_t i = 0; i < m.n_w; i++) {
-        struct export_source x = s->all.v[m.w[i].part];
-
-        if (m.w[i].until_us - m.w[i].from_us < MERGE_SHARD_US) continue;
-        x.part = m.w[i].from_us > x.start_us || m.w[i].until_us < x.end_us;
-        x.inside &= m.w[i].from_us == x.start_us;
-        x.start_us = m.w[i].from_us;
-        x.end_us = MIN(x.end_us, m.w[i].until_us);
-        export_sources_put(&merged, &x);
-    }
-    merge_done(&m);
-    export_sources_done(&s->all);
-    s->all = merged;
-    return true;
-}
-
 /* Another node's storage, if all of it lies there. */
 static const struct storage *holder_of(const struct search *s)
 {
@@ -193,7 +107,7 @@ static void finish(struct archive_job *j)
         if (j->used & 1u << i) export_sources_join(&s->all, &s->found[i]);
     if (!s->all.any || s->all.too_many) return;
     export_sources_settle(&s->all, j->from_us);
-    if (joint(&s->all) && !merge(s)) {
+    if (!export_sources_merge(&s->all, s->marks, s->j.n, s->j.open.id)) {
         s->all.too_many = true;
         return;
     }

@@ -1,5 +1,5 @@
 /* A plan whose segments were recorded by more than one node. */
-#include "httpd/archive_merge.h"
+#include "archive/merge.h"
 #include "httpd/archive_plan.h"
 #include "common/base/mem.h"
 

@@ -2,7 +2,7 @@
 #include "httpd/archive.h"
 #include "httpd/handlers.h"
 #include "httpd/json.h"
-#include "httpd/stretches.h"
+#include "archive/stretches.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/wire/url.h"

@@ -1,7 +1,7 @@
 #include "httpd/rtsp_reel_impl.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "httpd/archive_merge.h"
+#include "archive/merge.h"
 
 #include <errno.h>
 

@@ -30,6 +30,7 @@ struct job {
     struct evidence_place *given;
     const char **missing;
     size_t n_missing;
+    char nodes[256]; /* the others of the cluster; "": there are none */
     char version[64], revision[64], name[256], key_file[PLACE_PATH_MAX];
     int64_t node;
     struct crypto_key key;
@@ -87,6 +88,23 @@ static int ask_server(struct job *j)
     show_done(&stream);
     show_done(&key);
     return code;
+}
+
+/* What they have recorded is not read here; what of it was copied here is. */
+static void ask_nodes(struct job *j)
+{
+    struct wr w = wr_of(j->nodes, sizeof(j->nodes));
+    struct show rows = {0};
+    char text[512];
+
+    (void)ask(j->l->socket, "cluster", NULL, 0, &rows, text);
+    for (size_t i = 0; i < rows.n; i++) {
+        int64_t node = packed_i64(rows.rows[i], "node", 0);
+
+        if (node != j->node) wr_fmt(&w, "%s%lld", w.n > 0 ? ", " : "", (long long)node);
+    }
+    (void)wr_cstr(&w);
+    show_done(&rows);
 }
 
 static int load_key(struct job *j)
@@ -190,7 +208,7 @@ static bool alive(void *arg, uint64_t done, uint64_t all)
 static int nothing_there(const struct job *j)
 {
     struct evidence_near near = evidence_near(&j->e);
-    char text[256], iso[CLOCK_ISO_MAX];
+    char text[640], iso[CLOCK_ISO_MAX];
     struct wr w = wr_of(text, sizeof(text));
 
     wr_text(&w,
@@ -199,6 +217,7 @@ static int nothing_there(const struct job *j)
     if (near.before_us) wr_fmt(&w, " ends at %s", clock_iso(near.before_us, iso));
     if (near.after_us)
         wr_fmt(&w, "%s begins at %s", near.before_us ? ", and" : "", clock_iso(near.after_us, iso));
+    if (j->nodes[0]) wr_fmt(&w, "; other nodes (%s) may have it: export it there", j->nodes);
     return fail(j, j->e.uid, wr_cstr(&w));
 }
 
@@ -244,6 +263,15 @@ static int write_manifest(struct job *j)
     return code;
 }
 
+/* Is there something of all the time that was asked for? */
+static bool is_whole(const struct job *j)
+{
+    const struct export_facts *f = export_facts(j->e.x);
+
+    return f->gaps == 0 && f->start_us <= j->e.from_us + INDEX_JOIN_US &&
+        f->end_us >= j->e.to_us - INDEX_JOIN_US;
+}
+
 static void say(const struct job *j)
 {
     const struct export_facts *f = export_facts(j->e.x);
@@ -267,6 +295,9 @@ static void say(const struct job *j)
         from, to, (unsigned long long)f->bytes, j->e.n, f->gaps, f->changes, print);
     if (f->end_us < j->e.to_us - INDEX_JOIN_US)
         fprintf(out, "what follows is not recorded, or is still being written: see archive list\n");
+    if (j->nodes[0] && !is_whole(j))
+        fprintf(out, "what other nodes (%s) have and was not copied here is not in it: export it there\n",
+            j->nodes);
 }
 
 static int export(struct job *j)
@@ -277,6 +308,7 @@ static int export(struct job *j)
     if (code == CTL_OK) code = open_places(j);
     if (code == CTL_OK) code = open_files(j);
     if (code != CTL_OK) return code;
+    ask_nodes(j);
     progress_begin(&j->progress, j->l->err, "MiB");
     code = told(j, evidence_lay(&j->e));
     if (code == CTL_OK) code = told(j, evidence_write(&j->e, j->files[MP4].fd));

@@ -252,6 +252,13 @@ def test_a_lock_holds_on_all_nodes(joint):
     wait_for("nobody keeps it", lambda: api(joint[2], "v3/locks", *asked(joint[2]))["items"] == [], 20)
 
 
+def test_evidence_is_of_one_node(joint):
+    """The node that signs it has not all of it, and says who may."""
+    start, length = span(joint)
+    said = joint[2].msctl("archive", "export", UID, str(start), str(length), "--out", str(joint[2].path / "case.mp4")).stdout
+    assert "what other nodes (1, 3) have and was not copied here is not in it" in said, said
+
+
 def test_another_address(joint):
     """One of two ways between the nodes is cut: the archive is read over the other."""
     name = "archive-%d-%d.m3u8" % span(joint)

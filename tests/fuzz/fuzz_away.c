@@ -4,7 +4,7 @@
 #include "common/base/err.h"
 #include "common/base/mem.h"
 #include "common/base/rd.h"
-#include "httpd/archive_merge.h"
+#include "archive/merge.h"
 #include "httpd/away_said.h"
 
 #define UID "cam-1"

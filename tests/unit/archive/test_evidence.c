@@ -37,21 +37,27 @@ static bool alive(void *arg, uint64_t done, uint64_t all)
     return p->stop_at == 0 || done < p->stop_at;
 }
 
-static void record(struct place *p, int records, unsigned n)
+static void record_at(int records, usec_t at_us, uint16_t width, struct seg_info *ret)
 {
     struct segw_setup setup = {.uid = "cam-1"};
     struct footage f;
     struct segw *w;
 
-    footage_make(&f, 2, 25, FOOTAGE_START_US + (usec_t)(n * 2 + (n > 1 ? 10 : 0)) * US_PER_S);
-    if (n > 2) f.tracks.t[0].width = 320;
+    footage_make(&f, 2, 25, at_us);
+    if (width) f.tracks.t[0].width = width;
     setup.tracks = &f.tracks;
     setup.first = f.f;
     setup.n_first = f.n;
     assert_int_equal(segw_open(records, &setup, &w), 0);
     assert_int_equal(segw_append(w, f.f, f.n), SEGW_OK);
-    assert_int_equal(segw_close(w, &p->segs[n]), 0);
+    assert_int_equal(segw_close(w, ret), 0);
     footage_done(&f);
+}
+
+static void record(struct place *p, int records, unsigned n)
+{
+    record_at(records, FOOTAGE_START_US + (usec_t)(n * 2 + (n > 1 ? 10 : 0)) * US_PER_S, n > 2 ? 320 : 0,
+        &p->segs[n]);
 }
 
 static int make_place(void **state)
@@ -173,6 +179,45 @@ static void bytes_and_sums(void **state)
         assert_int_equal(s->gap_us > INDEX_JOIN_US, i == 2);
         assert_int_equal(s->t[0].width == 320, i > 2);
     }
+}
+
+static size_t pictures(struct place *p)
+{
+    struct movie m;
+    uint8_t *got;
+    size_t n;
+
+    assert_int_equal(write_out(p), EXPORT_OK);
+    assert_int_equal(fd_read_file(AT_FDCWD, p->out, 1u << 28, &got, &n), 0);
+    assert_true(movie_read(span(got, n), &m));
+    n = m.t[0].n;
+    movie_done(&m);
+    mem_free(got);
+    return n;
+}
+
+/* What was copied here from another node, which recorded beside this one for a second: each second once. */
+static void what_two_nodes_recorded(void **state)
+{
+    struct place *p = *state;
+    struct seg_info *copy = NEW(struct seg_info);
+    const struct seg_info *list[] = {copy};
+    char path[128];
+    int records;
+
+    snprintf(path, sizeof(path), "%s/cam-1/records", p->dir);
+    records = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    record_at(records, FOOTAGE_START_US + 3 * US_PER_S, 0, copy);
+    close(records);
+    copy->flags |= SEG_FILLED | 2u << SEG_ORIGIN_SHIFT;
+    assert_int_equal(index_put(p->ix, list, 1), INDEX_OK);
+    assert_int_equal(evidence_lay(&p->e), EXPORT_OK);
+    assert_int_equal(p->e.n, EACH + 1);
+    /* this node's up to the other one's key frame, a second before its end; then all of the copy */
+    assert_true(p->e.v[1].part && p->e.v[1].used && p->e.v[2].used && p->e.v[2].id == copy->id);
+    assert_int_equal(p->e.v[1].end_us, p->segs[1].end_us);
+    assert_int_equal(pictures(p), (EACH * 2 + 1) * 25);
+    mem_free(copy);
 }
 
 static void manifest(const struct place *p, struct buf *to)
@@ -315,6 +360,7 @@ int main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_place, drop_place)
     const struct CMUnitTest tests[] = {
         TEST(bytes_and_sums),
+        TEST(what_two_nodes_recorded),
         TEST(a_manifest_is_read_back),
         TEST(what_is_no_manifest),
         TEST(a_segment_that_cannot_be_read_is_said),

@@ -1,4 +1,4 @@
-#include "httpd/stretches.h"
+#include "archive/stretches.h"
 #include "common/base/mem.h"
 
 #define STRETCHES_MAX 200000

@@ -1,6 +1,6 @@
-/* Stretches of time, joined: what is recorded when. Tests: tests/unit/httpd/test_stretches.c. */
-#ifndef HTTPD_STRETCHES_H
-#define HTTPD_STRETCHES_H
+/* Stretches of time, joined: what is recorded when. Tests: tests/unit/archive/test_stretches.c. */
+#ifndef ARCHIVE_STRETCHES_H
+#define ARCHIVE_STRETCHES_H
 
 #include "common/base/types.h"
 

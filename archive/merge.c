@@ -1,6 +1,6 @@
-#include "httpd/archive_merge.h"
+#include "archive/merge.h"
 #include "archive/index.h"
-#include "httpd/stretches.h"
+#include "archive/stretches.h"
 #include "common/base/mem.h"
 
 #include <stdlib.h>

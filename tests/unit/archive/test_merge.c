@@ -4,7 +4,7 @@
 #include <cmocka.h>
 
 #include "common/base/mem.h"
-#include "httpd/archive_merge.h"
+#include "archive/merge.h"
 
 #define S     US_PER_S
 #define KEYS  (4 * S)

@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-#include "httpd/stretches.h"
+#include "archive/stretches.h"
 
 /* Sorted, joined over small gaps, never over larger ones, cut to what was asked for. */
 static void test_join(void **state)

@@ -7,9 +7,9 @@
  *   - what is being recorded counts as far as now, however much of it is listed: nobody changes sides behind
  *     it, so that what a playlist has listed stays.
  * Two runs of one node over the same time (its clock was set back) are left as they are.
- * Tests: tests/unit/httpd/test_archive_merge.c. */
-#ifndef HTTPD_ARCHIVE_MERGE_H
-#define HTTPD_ARCHIVE_MERGE_H
+ * Tests: tests/unit/archive/test_merge.c. */
+#ifndef ARCHIVE_MERGE_H
+#define ARCHIVE_MERGE_H
 
 #include "common/base/types.h"
 
