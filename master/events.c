@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/wire/json.h"
+#include "master/cluster/happened.h"
 #include "master/master.h"
 
 #include <errno.h>
@@ -115,7 +116,7 @@ static void end(struct stream *s, struct live_event *l, usec_t end_us)
     l->e.end_us = CLAMP(end_us, l->e.start_us, l->e.start_us + EVENT_LENGTH_MAX_US);
     say(l, "event-ends");
     tell(s, l);
-    tell_hook(s, l);
+    if (!l->foreign) tell_hook(s, l);
 }
 
 /* Of those that are over; of those that go on when there is no other. */
@@ -147,6 +148,27 @@ static uint64_t next_id(struct master *m)
     return m->last_event;
 }
 
+static struct live_event *add(struct stream *s, const struct event *e, uint64_t key)
+{
+    struct live_event *l;
+
+    if (s->events.n == EVENTS_STREAM_MAX) make_room(s);
+    l = NEW(struct live_event);
+    l->e = *e;
+    l->key = key;
+    l->renewed_us = clock_mono_us();
+    span_copy(span_of(s->uid), l->e.uid, sizeof(l->e.uid));
+    list_push(&s->events.all, &l->link);
+    s->events.n++;
+    return l;
+}
+
+/* What a camera says all its workers hear. */
+static void tell_nodes(const struct stream *s, const struct event *e)
+{
+    if (strcmp(e->source, "call") == 0) happened_tell(s, e);
+}
+
 const struct event *events_begin(struct stream *s, const struct event *e, uint64_t key)
 {
     struct live_event *l = e->end_us == 0 ? find_open(s, e, key) : NULL;
@@ -155,20 +177,14 @@ const struct event *events_begin(struct stream *s, const struct event *e, uint64
         l->renewed_us = clock_mono_us();
         return &l->e;
     }
-    if (s->events.n == EVENTS_STREAM_MAX) make_room(s);
-    l = NEW(struct live_event);
-    l->e = *e;
+    l = add(s, e, key);
     l->e.id = next_id(s->m);
-    l->key = key;
-    l->renewed_us = clock_mono_us();
-    span_copy(span_of(s->uid), l->e.uid, sizeof(l->e.uid));
     if (l->e.before_us < 0) l->e.before_us = s->conf->dvr_event_before_us;
     if (l->e.after_us < 0) l->e.after_us = s->conf->dvr_event_after_us;
-    list_push(&s->events.all, &l->link);
-    s->events.n++;
     say(l, e->end_us ? "event" : "event-begins");
     tell(s, l);
     tell_hook(s, l);
+    tell_nodes(s, &l->e);
     return &l->e;
 }
 
@@ -177,9 +193,38 @@ const struct event *events_end(struct stream *s, const struct event *e, uint64_t
     struct live_event *l = find_open(s, e, key);
 
     if (!l) return NULL;
+    l->foreign = false; /* its end is called here */
     if (e->payload[0]) span_copy(span_of(e->payload), l->e.payload, sizeof(l->e.payload));
     end(s, l, e->end_us);
+    tell_nodes(s, &l->e);
     return &l->e;
+}
+
+static struct live_event *by_id(const struct stream *s, uint64_t id)
+{
+    LIST_EACH(&s->events.all, link)
+    {
+        struct live_event *l = LIST_ITEM(link, struct live_event, link);
+
+        if (l->e.id == id) return l;
+    }
+    return NULL;
+}
+
+void events_take(struct stream *s, const struct event *e)
+{
+    struct live_event *l = by_id(s, e->id);
+
+    if (l && (l->e.end_us != 0 || e->end_us == 0)) return;
+    if (l) {
+        l->e.end_us = MAX(e->end_us, l->e.start_us);
+        memcpy(l->e.payload, e->payload, sizeof(l->e.payload));
+    } else {
+        l = add(s, e, 0);
+        l->foreign = true;
+    }
+    say(l, e->end_us ? "event" : "event-begins");
+    tell(s, l);
 }
 
 int events_said(struct stream *s, const struct packed *body)
@@ -200,13 +245,9 @@ int events_said(struct stream *s, const struct packed *body)
 
 const struct event *events_find(const struct stream *s, uint64_t id)
 {
-    LIST_EACH(&s->events.all, link)
-    {
-        const struct live_event *l = LIST_ITEM(link, struct live_event, link);
+    const struct live_event *l = by_id(s, id);
 
-        if (l->e.id == id) return &l->e;
-    }
-    return NULL;
+    return l ? &l->e : NULL;
 }
 
 /* --- time --- */

@@ -30,6 +30,7 @@ struct live_event {
     uint64_t key;               /* a worker's number of the source, 0: a call's */
     usec_t renewed_us, told_us; /* CLOCK_MONOTONIC */
     bool stored;                /* as it is now */
+    bool foreign;               /* it was called on another node, which tells webhooks */
 };
 
 void events_init(struct stream_events *ev);
@@ -41,6 +42,8 @@ void events_done(struct stream_events *ev);
 const struct event *events_begin(struct stream *s, const struct event *e, uint64_t key);
 /* The one that goes on has ended. NULL: none does. */
 const struct event *events_end(struct stream *s, const struct event *e, uint64_t key);
+/* As another node of the cluster was called: with its number; its end, when it is said again. */
+void events_take(struct stream *s, const struct event *e);
 /* EVENT of its worker. 0, or -EPROTO. */
 int events_said(struct stream *s, const struct packed *body);
 

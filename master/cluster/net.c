@@ -1,4 +1,5 @@
 #include "master/cluster/net.h"
+#include "master/cluster/happened.h"
 #include "common/base/mem.h"
 #include "master/cluster/revocations.h"
 #include "master/master.h"
@@ -84,6 +85,7 @@ static const struct {
     {NET_KIND_FILES, files_got},
     {NET_KIND_MOVE, transfers_got},
     {NET_KIND_REVOKED, revocations_got},
+    {NET_KIND_EVENT, happened_got},
 };
 
 void net_on_got(struct master *m, const struct packed *body)

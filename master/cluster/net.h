@@ -10,7 +10,13 @@ struct master;
 struct packed;
 
 /* What a message is about: a row a kind in net.c. */
-enum net_kind { NET_KIND_ACT = 1, NET_KIND_FILES = 2, NET_KIND_MOVE = 3, NET_KIND_REVOKED = 4 };
+enum net_kind {
+    NET_KIND_ACT = 1,
+    NET_KIND_FILES = 2,
+    NET_KIND_MOVE = 3,
+    NET_KIND_REVOKED = 4,
+    NET_KIND_EVENT = 5
+};
 
 /* fn: once, from the loop. err 0: the other master has it; -ETIMEDOUT: it may have it or not; -EHOSTUNREACH
  * and others: it has it not. body at most NET_BODY_MAX bytes. */

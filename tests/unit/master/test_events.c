@@ -150,6 +150,32 @@ static void one_begins_is_renewed_and_ends(void **state)
     assert_string_equal(w->worker.last.kind, "door");
 }
 
+/* Another node says it with its number, and may say it again; its end is called there, or here. */
+static void one_of_another_node(void **state)
+{
+    struct world *w = *state;
+    usec_t now_us = clock_wall_us();
+    struct event e = {.id = 77, .uid = "cam-1", .kind = "door", .source = "call", .start_us = now_us};
+
+    events_take(&w->s, &e);
+    events_take(&w->s, &e);
+    assert_int_equal(w->s.events.n, 1);
+    wait_for(w, &w->keeper, 1);
+    wait_for(w, &w->worker, 1);
+    assert_int_equal(w->worker.last.id, 77);
+    e.end_us = now_us + 5;
+    events_take(&w->s, &e);
+    events_take(&w->s, &e);
+    wait_for(w, &w->keeper, 2);
+    assert_int_equal(w->keeper.last.end_us, now_us + 5);
+    e = (struct event){.id = 78, .uid = "cam-1", .kind = "gate", .source = "call", .start_us = now_us};
+    events_take(&w->s, &e);
+    assert_int_equal(end(w, "gate", now_us + 7, "shut")->id, 78);
+    wait_for(w, &w->keeper, 4);
+    assert_int_equal(w->keeper.last.id, 78);
+    assert_int_equal(w->keeper.last.end_us, now_us + 7);
+}
+
 static void an_end_is_not_before_its_beginning_nor_a_day_behind(void **state)
 {
     struct world *w = *state;
@@ -322,6 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(one_begins_is_renewed_and_ends),
+        TEST(one_of_another_node),
         TEST(an_end_is_not_before_its_beginning_nor_a_day_behind),
         TEST(workers_of_other_modes_are_not_told),
         TEST(a_new_keeper_is_told_what_goes_on),
