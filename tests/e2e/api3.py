@@ -3,6 +3,7 @@ import http.client
 import json
 import pathlib
 import re
+import select
 
 import jsonschema
 
@@ -47,7 +48,7 @@ class Answer:
 
 
 class Api3:
-    """call(path) -> the JSON; one connection for all."""
+    """call(path) -> the JSON; one connection for all, unless it was closed meanwhile: the server keeps none that rests for long."""
 
     def __init__(self, server, token):
         self.server = server
@@ -55,6 +56,9 @@ class Api3:
         self.conn = None
 
     def ask(self, path, method="GET", body=None, headers=None, token=None):
+        if self.conn is not None and (self.conn.sock is None or select.select([self.conn.sock], [], [], 0)[0]):
+            self.conn.close()
+            self.conn = None
         if self.conn is None:
             self.conn = http.client.HTTPConnection("127.0.0.1", self.server.module_port, timeout=30 * tools.SLOW)
         token = self.token if token is None else token

@@ -11,6 +11,14 @@ import urllib.parse
 import tools
 
 
+def room_for(udp):
+    """What comes while this process waits for a processor is kept."""
+    try:
+        udp.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE: root may have more than net.core.rmem_max
+    except PermissionError:
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+
+
 class Closed(OSError):
     pass
 
@@ -230,6 +238,7 @@ class Rtsp:
             try:
                 for i, s in enumerate(pair):
                     s.settimeout(5 * tools.SLOW)
+                    room_for(s)
                     s.bind(("127.0.0.1", port + i))
                 return tuple(pair)
             except OSError:

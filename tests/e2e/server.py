@@ -166,6 +166,10 @@ class MediaServer:
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
+    def logged(self, words):
+        """The newest line of the log that has these words, once there is one."""
+        return wait_for(f"the log has {words}", lambda: next((line for line in reversed(self.log().splitlines()) if words in line), None))
+
     def audit_log(self):
         """What audit.log holds once its newest line is on the disk (a thread of its own writes it)."""
         path, newest = self.path / "state" / "audit.log", self.rows("audit")[0]["seq"]

@@ -125,7 +125,7 @@ def test_revoked(site, how):
     url = hls.Playlist(site.text(f"door/index.m3u8?token={made['token']}"), site.url("door/index.m3u8")).variants[0][1]
     assert status(site, url) == 200
     site.msctl("token", "revoke", f"{how}=" + {"token": made["token"], "id": made["id"], "user": f"bert-{how}", "stream": "door"}[how])
-    assert ends(film, 10)
+    assert ends(film, 10 * tools.SLOW)
     assert status(site, url) == 403
     assert status(site, f"door/index.m3u8?token={made['token']}") == 403
     again = token(site, "door", "--user", f"bert-{how}")
@@ -497,7 +497,7 @@ def test_backend_ends_what_runs(gate):
         assert b" 200 " in s.recv(65536).split(b"\r\n")[0]
         wait_for("an update", lambda: any(q["request_type"] == "update_session" for q in b.asked[-3:]))
         b.status = 403
-        assert ends(s, 15)
+        assert ends(s, 15 * tools.SLOW)
 
 
 def test_accounts(gate):
@@ -525,5 +525,5 @@ def test_guessing(gate):
         assert status(gate, f"door/index.m3u8?token=guess{i}", **through("198.51.100.9")) == 403
     assert status(gate, f"door/index.m3u8?token={made['token']}", **through("198.51.100.9")) == 403
     assert status(gate, f"door/index.m3u8?token={made['token']}", **through("198.51.100.10")) == 200
-    said = [line for line in gate.log().splitlines() if " guessing address=" in line]
-    assert any("address=198.51.100.9 " in line for line in said) and "127.0.0.1" not in "".join(said)  # the viewer, not the proxy
+    assert gate.logged(" guessing address=198.51.100.9 ")
+    assert " guessing address=127.0.0.1" not in gate.log()  # the viewer, not the proxy

@@ -56,7 +56,7 @@ def test_probes_are_few(site):
 
     def one():
         mine = Api3(server, a.token)
-        answers.append(mine.ask("probe", "POST", {"url": cam.url(), "seconds": 4}))
+        answers.append(mine.ask("probe", "POST", {"url": cam.url(), "seconds": 5}))
 
     threads = [threading.Thread(target=one) for _ in range(4)]
     for t in threads:

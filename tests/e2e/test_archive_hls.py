@@ -69,7 +69,7 @@ def test_grows_into_the_live_edge_and_ends(recording):
     f = Follower(s, f"cam/archive-{start}-now.m3u8")
     p = f.ask_for(12)
     assert p.tags["#EXT-X-PLAYLIST-TYPE"] == "EVENT" and not p.ended and p.sequence == 0 and "TIME-OFFSET=0" in p.text
-    assert time.time() - (start + p.duration) < 12 * tools.SLOW
+    wait_for("it reaches the live edge", lambda: time.time() - (start + f.ask().duration) < 12)
     assert not any(x.discontinuity for x in p.segments)
     httpd_dies(s)
     before = len(f.seen)
@@ -142,26 +142,24 @@ def test_resolution_changes(server, camera):
 
 
 @pytest.mark.limit(120)
-@pytest.mark.parametrize("query", ["", "?gap=1"])
-def test_players_go_over_a_gap(recording, query):
+def test_players_go_over_a_gap(recording):
+    """Also where it is listed: then the playlist's time is the clock's."""
     s, cam, start = recording
     cam.set("cam0", freeze=1)
     cam.do("rst", name="cam0")
     time.sleep(4)  # the length of the outage
     cam.set("cam0", freeze=0)
     wait_for("two stretches", lambda: len(s.ranges("cam")) == 2 and s.ranges("cam")[1][1] >= 10, timeout=40)
-    (a, _), (b, _) = s.ranges("cam")
-    url = s.url(f"cam/archive-{start}-60.m3u8{query}")
-    p = playlist(s, url)
-    assert [x for x in p.segments if x.discontinuity and abs(x.date - b) < 2]
-    assert p.text.count("#EXT-X-GAP\n") == (1 if query else 0)
-    if query:  # the playlist's time is the clock's
-        assert abs(p.duration - (p.segments[-1].duration + sum(x.duration for x in p.segments[:-1]))) < 0.001
-        at = a and p.segments[0].date
-        for x in p.segments:
-            assert x.date is None or abs(x.date - at) < 0.5
-            at += x.duration
-        return
+    b = s.ranges("cam")[1][0]
+    url = s.url(f"cam/archive-{start}-60.m3u8")
+    plain, listed = playlist(s, url), playlist(s, f"{url}?gap=1")
+    for p in (plain, listed):
+        assert [x for x in p.segments if x.discontinuity and abs(x.date - b) < 2]
+    assert (plain.text.count("#EXT-X-GAP\n"), listed.text.count("#EXT-X-GAP\n")) == (0, 1)
+    at = listed.segments[0].date
+    for x in listed.segments:
+        assert x.date is None or abs(x.date - at) < 0.5
+        at += x.duration
     assert tools.decode(url) == ""
     if not shutil.which("gst-launch-1.0"):
         pytest.skip("no gst-launch-1.0")

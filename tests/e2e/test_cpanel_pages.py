@@ -87,7 +87,7 @@ def test_switching_off_and_undoing(site):
     file = server.path / "streams" / "hall.ini"
     before = file.read_text()
     name = row("hall")
-    panel(server, "", {"click": name + " .c-more button"}, {"click": "[role=menu] >> text=Disable"}, {"text": name + " .c-state", "has": "Disabled", "ms": 15000}, {"text": ".toast", "has": "1 camera disabled"},
+    panel(server, "", {"click": name + " .c-more button"}, {"click": "[role=menu] >> text=Disable"}, {"text": ".toast", "has": "1 camera disabled"}, {"hover": ".toast"}, {"text": name + " .c-state", "has": "Disabled", "ms": 15000},
           {"click": ".toast >> text=Undo"}, {"text": name + " .c-state", "has": "Active", "ms": 20000})
     assert file.read_text() == before
 
@@ -95,7 +95,7 @@ def test_switching_off_and_undoing(site):
 def test_restart_and_pausing_many(site):
     server, _ = site
     total = server.stream("gate-sub")["pid"]
-    panel(server, "?q=gate", {"count": ".rows .row", "is": 2}, {"click": ".heads input"}, {"text": ".bulk strong", "has": "2 cameras"}, {"click": ".bulk >> text=Pause recording"}, {"text": row("gate") + " .c-record", "has": "Paused", "ms": 15000},
+    panel(server, "?q=gate", {"count": ".rows .row", "is": 2}, {"click": ".heads input"}, {"text": ".bulk strong", "has": "2 cameras"}, {"click": ".bulk >> text=Pause recording"}, {"hover": ".toast"}, {"text": row("gate") + " .c-record", "has": "Paused", "ms": 15000},
           {"click": ".toast >> text=Undo"}, {"text": row("gate") + " .c-record", "has": "Recording", "ms": 20000}, {"click": ".bulk >> text=Restart"}, {"text": ".toast:last-child", "has": "restarting"})
     wait_for("another worker", lambda: server.stream("gate-sub")["pid"] not in (0, total), timeout=20)
 
@@ -114,15 +114,15 @@ def test_camera_live_and_archive(site):
     server, _ = site
     wait_for("half a minute to go back to", lambda: server.ranges("gate")[-1][1] > 45, timeout=60)
     start = int(server.ranges("gate")[-1][0]) + 2
-    clock = {"eval": "Date.parse(document.querySelector('.stage-clock').dateTime) / 1000"}
+    clock, paused = "Date.parse(document.querySelector('.stage-clock').dateTime)", "document.querySelector('video').paused"
+    ahead = f"({clock} - window.was - (Date.now() - window.then)) / 1000"  # of what playing on would have shown
     got = panel(
-        server, "/camera/gate", PLAYS, {"text": ".stage-late", "has": "WebSocket"}, {"text": ".badge", "has": "LIVE"}, {"text": ".side dl", "has": "bit/s"}, {"press": "k"}, {"eval": "document.querySelector('video').paused"}, {"press": "k"},
-        {"visit": f"/cpanel/camera/gate?from={start}"}, {"text": ".badge", "has": "ARCHIVE", "ms": 15000}, PLAYS, clock, {"press": "ArrowRight"}, {"wait": 1500}, clock, {"press": "Space"}, {"eval": "document.querySelector('video').currentTime"}, {"press": "."},
+        server, "/camera/gate", PLAYS, {"text": ".stage-late", "has": "WebSocket"}, {"text": ".badge", "has": "LIVE"}, {"text": ".side dl", "has": "bit/s"}, {"press": "k"}, {"until": paused}, {"press": "k"},
+        {"visit": f"/cpanel/camera/gate?from={start}"}, {"text": ".badge", "has": "ARCHIVE", "ms": 15000}, PLAYS, {"eval": f"window.then = Date.now(), window.was = {clock}"}, {"press": "ArrowRight"}, {"until": f"{ahead} > 5"}, {"eval": ahead}, {"press": "Space"}, {"until": paused}, {"eval": "document.querySelector('video').currentTime"}, {"press": "."},
         {"eval": "document.querySelector('video').currentTime"}, {"pick": [".stage-bar select", "2"]}, {"eval": "document.querySelector('video').playbackRate"}, {"press": "l"}, {"text": ".badge", "has": "LIVE"}, timeout=120,
     )
-    assert got[5] is True
-    assert -1 < got[10] - start < 12 and 6 < got[13] - got[10] < 20
-    assert 0.02 < got[17] - got[15] < 0.2 and got[19] == 2
+    assert -1 < got[10] / 1000 - start < 15 and 5 < got[13] < 14
+    assert 0.02 < got[18] - got[16] < 0.2 and got[20] == 2
 
 
 def test_nothing_of_a_camera_becomes_markup(site):
@@ -334,9 +334,9 @@ def test_settings(site):
     edited = [{"count": key, "is": 1}, {"fill": [key, "2s"]}, {"text": ".save-bar", "has": "1 change"}]
     got = panel(
         server, "/server/settings", {"count": key, "is": 1}, {"fill": [key, "soon"]}, {"until": f"document.querySelector(\"{wrong}\").textContent.includes('duration')", "ms": 15000}, {"axe": True}, {"click": ".nav >> text=Fleet"}, {"click": "dialog >> text=Cancel"}, {"count": key, "is": 1},
-        {"fill": [key, "3s"]}, {"until": f"document.querySelector(\"{wrong}\").hidden", "ms": 15000}, {"click": ".save-bar .primary"}, {"text": ".toast", "has": "saved"}, {"eval": f"document.querySelector(\"{key}\").value"},
+        {"fill": [key, "3s"]}, {"until": f"document.querySelector(\"{wrong}\").hidden", "ms": 15000}, {"click": ".save-bar .primary"}, {"text": ".toast", "has": "saved"}, {"until": f"document.querySelector(\"{key}\")?.value === '3s'"},
     )
-    assert got[3] == [] and got[-1] == "3s" and "reconnect-timeout = 3s" in server.ini.read_text()
+    assert got[3] == [] and "reconnect-timeout = 3s" in server.ini.read_text()
     panel(server, "/server/changes", {"click": "tbody tr >> nth=0 >> text=Undo"}, {"text": ".toast", "has": "Undone"})
     assert server.ini.read_text() == before
     panel(server, "/server/settings", *edited, {"eval": f"fetch('/api/v3/config', {{ method: 'PATCH', body: '{{\"server/stream\": {{\"reconnect-timeout\": \"4s\"}}}}', headers: {{ 'Content-Type': 'application/json', 'X-CSRF-Token': '{csrf(server)}' }} }}).then((r) => r.status)"},
@@ -409,7 +409,7 @@ def test_nothing_serious_for_assistive_technology(site):
     for path in PAGES:
         steps += [*opened(path), *looks]
     steps += [{"visit": "/cpanel"}, {"click": "text=Add camera"}, *looks]
-    found = [r for r, step in zip(panel(server, "", *steps, timeout=150), steps) if "axe" in step]
+    found = [r for r, step in zip(panel(server, "", *steps, timeout=170), steps) if "axe" in step]
     assert len(found) == 2 * (len(PAGES) + 1) and not any(found), json.dumps(found, indent=1)
 
 

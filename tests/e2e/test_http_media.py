@@ -79,7 +79,7 @@ def test_nobody_watches_nothing_is_followed(server, camera):
         time.sleep(seconds)  # the time that is measured
         return tools.cpu_seconds(httpd) - before
 
-    assert cpu(2) < 0.05 * tools.SLOW
+    wait_for("it rests", lambda: cpu(2) < 0.05, timeout=20)
 
 
 @pytest.mark.limit(90)
@@ -92,16 +92,19 @@ def test_archive_grows_without_holes(server, camera):
     s.wait_state("cam")
     wait_for("an archive", lambda: s.ranges("cam") and s.ranges("cam")[0][1] >= 6, timeout=30)
     start = s.ranges("cam")[0][0]
-    until = time.monotonic() + 60 * tools.SLOW
+    until, late = time.monotonic() + 60 * tools.SLOW, []
     while len(s.segments("cam")) < 4:
         assert time.monotonic() < until
         got = s.ranges("cam")
         assert len(got) == 1, got
-        assert time.time() - (got[0][0] + got[0][1]) < 4 * tools.SLOW
+        now = time.time()
         p = hls.Playlist(s.text(f"cam/archive-{start}-600.m3u8"), s.url("cam/"))
-        assert not any(x.discontinuity for x in p.segments[1:]), p.text
-        assert p.ended and time.time() - (start + p.duration) < 8 * tools.SLOW
+        assert p.ended and not any(x.discontinuity for x in p.segments[1:]), p.text
+        late.append((now - (got[0][0] + got[0][1]), time.time() - (start + p.duration)))
         time.sleep(0.3)  # another phase of the segments each time
+    # Most of the time: a busy machine holds up the camera, too. Without the open segment both would lag by ten seconds more and more.
+    ranges, playlists = (sorted(x) for x in zip(*late))
+    assert ranges[len(late) * 2 // 3] < 4 and playlists[len(late) * 2 // 3] < 8, late
     assert tools.decode(s.url(f"cam/archive-{start}-600.m3u8")) == ""
 
 

@@ -21,19 +21,23 @@ def connect(server, buffer=None, port=None):
     return s
 
 
-def ask_often(server, path, n):
-    """Times of n requests on one connection, in seconds, sorted."""
-    c = http.client.HTTPConnection("127.0.0.1", server.web_port, timeout=20)
-    times = []
-    for _ in range(n):
-        began = time.monotonic()
-        c.request("GET", path)
-        r = c.getresponse()
-        r.read()
-        assert r.status == 200
-        times.append(time.monotonic() - began)
-    c.close()
-    return sorted(times)
+def served(server, path, n=200):
+    """Nearly all of n requests on one connection are answered within 0.1 s. In one of some tries: other programs are in the way, too."""
+
+    def quick():
+        c = http.client.HTTPConnection("127.0.0.1", server.web_port, timeout=20 * tools.SLOW)
+        times = []
+        for _ in range(n):
+            began = time.monotonic()
+            c.request("GET", path)
+            r = c.getresponse()
+            r.read()
+            assert r.status == 200
+            times.append(time.monotonic() - began)
+        c.close()
+        return sorted(times)[-3] < 0.1
+
+    wait_for("others are served as ever", quick)
 
 
 @pytest.fixture
@@ -55,18 +59,19 @@ def test_slow_heads(watched):
     bodies = [connect(watched, port=watched.module_port) for _ in range(10)]
     for s in bodies:
         s.sendall(b"POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
-    times = ask_often(watched, "/cam/video.m3u8", 200)
-    assert times[197] < 0.1 * tools.SLOW
-    while time.monotonic() - began < 13:
-        for s in slow[:20] + bodies:
+    served(watched, "/cam/video.m3u8")
+    silent, dripping = slow[20:], slow[:20] + bodies
+    while time.monotonic() - began < 9:  # what drips later might come behind the answer
+        for s in dripping:
             s.sendall(b"X")
         time.sleep(1)  # the pace of the dripping
-    answers = []
+    assert all(s.recv(100).startswith(b"HTTP/1.1 408 ") for s in silent)
+    then = time.monotonic()
+    assert all(s.recv(100).startswith(b"HTTP/1.1 408 ") for s in dripping)
+    # With those that said nothing more: had they been kept by what dripped, it would be nine seconds later.
+    assert then - began > 12 and time.monotonic() - then < 5
     for s in slow + bodies:
-        answers.append(s.recv(100))
         s.close()
-    assert all(a.startswith(b"HTTP/1.1 408 ") for a in answers)
-    assert 12 < time.monotonic() - began < 25 * tools.SLOW
 
 
 @pytest.mark.limit(150)
@@ -83,8 +88,7 @@ def test_readers_that_do_not_read(watched):
         s.sendall(f"GET /cam/{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         stuck.append(s)
     wait_for("they are counted", lambda: watched.status()["viewers"] >= ZERO_WINDOWS // 2)
-    times = ask_often(watched, "/cam/video.m3u8", 200)
-    assert times[197] < 0.1 * tools.SLOW
+    served(watched, "/cam/video.m3u8")
     assert watched.get(f"cam/{piece}").body
     wait_for("they are sent away", lambda: watched.status()["viewers"] <= 1, timeout=60)
     for s in stuck:
@@ -93,7 +97,6 @@ def test_readers_that_do_not_read(watched):
 
 def test_idle_connections_are_no_burden(watched):
     idle = [connect(watched) for _ in range(500)]
-    times = ask_often(watched, "/cam/video.m3u8", 200)
-    assert times[197] < 0.1 * tools.SLOW
+    served(watched, "/cam/video.m3u8")
     for s in idle:
         s.close()

@@ -68,7 +68,7 @@ def frames(path):
 def test_through_a_change_of_the_camera(tmp_path, server):
     """The camera goes, and is back with other pictures: players that concatenate have one stream, both sizes decode."""
     path, segments = tmp_path / "all.ts", {}
-    first = Camera(dict(source=["small.h264", "audio.aac"]))
+    first = Camera(dict(source=["small.h264", "audio.aac"]), port=tools.free_port())  # nobody connects from there in between
     s = server({"cam": first.url()})
     s.wait_state("cam")
     second = None

@@ -183,7 +183,7 @@ sed -i 's|^ *# web = .*|web = 127.0.0.1:{web}\\nenable = web|; s|^ *# listen = .
 /usr/local/sbin/media-server -t
 /usr/local/sbin/media-server &
 trap 'kill $!; wait' EXIT
-for _ in $(seq 100); do
+for _ in $(seq 300); do
     msctl=$(/usr/local/bin/msctl --json storage list || true)
     case $msctl in *'"state": "ok"'*) break ;; esac
     sleep 0.1
@@ -206,7 +206,7 @@ def test_on_a_machine(tmp_path):
     place = tmp_path / "place"
     place.mkdir()
     script = REAL.format(place=place, build=tools.BUILD, web=tools.free_port(), module=tools.free_port())
-    done = subprocess.run(["unshare", "-m", "bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["unshare", "-m", "bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60 * tools.SLOW)
     if "mounted" not in done.stdout:
         pytest.skip(f"no overlays here: {done.stderr.strip()}")
     said = done.stdout + done.stderr

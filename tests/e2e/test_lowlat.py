@@ -249,30 +249,16 @@ def test_plain_players_see_nothing_of_it(low, tmp_path):
     server, path = low
     plain = server.text("gate/video.m3u8")
     assert "PART" not in plain and "SERVER-CONTROL" not in plain
-    parts = server.text(path)
-    segments, longer = ([x for x in text.splitlines() if x.startswith("live-")] for text in (plain, parts))
-    assert set(segments[1:]) <= set(longer)
+
+    def segments(path):
+        return {x for x in server.text(path).splitlines() if x.startswith("live-")}
+
+    wait_for("the same segments", lambda: segments("gate/video.m3u8") <= segments(path))  # one may go between both
     for name in ("index.m3u8", "index.ll.m3u8"):
         out = tmp_path / f"{name}.mp4"
         tools.run("ffmpeg", "-v", "error", "-t", "3", "-i", server.url(f"gate/{name}"), "-c", "copy", out)
         found = tools.ffprobe(out, "-count_frames", entries="stream=codec_type,nb_read_frames")["streams"]
         assert {s["codec_type"] for s in found} == {"video", "audio"} and all(int(s["nb_read_frames"]) > 30 for s in found)
-
-
-def test_delta_updates(low):
-    """What is left out is what the player has: the rest is the whole playlist's end."""
-    server, path = low
-    wait_for("something to leave out", lambda: "#EXT-X-SKIP" in server.text(f"{path}?_HLS_skip=YES"), timeout=60, every=0.5)
-    msn, part = parts_of(server.text(path))[1]
-    for skip in ("YES", "v2"):
-        delta = server.text(f"{path}?_HLS_msn={msn}&_HLS_part={part}&_HLS_skip={skip}")
-        whole = server.text(path)
-        n = int(re.search(r"#EXT-X-SKIP:SKIPPED-SEGMENTS=(\d+)\n", delta)[1])
-        assert delta.count("#EXTINF") + n in (whole.count("#EXTINF"), whole.count("#EXTINF") - 1)  # a segment may have ended between both
-        assert delta.splitlines()[1] == "#EXT-X-VERSION:9"
-        behind = delta[delta.index("#EXT-X-SKIP"):].split("\n", 1)[1]
-        assert behind.splitlines()[0] in whole.splitlines() and behind.splitlines()[-2] in whole.splitlines()
-    assert "#EXT-X-SKIP" not in server.text(f"{path}?_HLS_skip=NO")
 
 
 @pytest.fixture(scope="module")
@@ -356,11 +342,11 @@ def test_renditions_have_one_clock(pair_of_streams):
 @pytest.mark.skipif(not chromium.usable(), reason="no chromium with playwright-core: scripts/deps test")
 def test_the_page_with_two_renditions(pair_of_streams):
     got = chromium.browse(
-        pair_of_streams.url("gate/embed.html?proto=ll-hls"), {"playing": 20000}, {"watch": 8000}, {"eval": "document.querySelector('video').videoWidth"},
+        pair_of_streams.url("gate/embed.html?proto=ll-hls"), {"playing": 20000}, {"played": 6}, {"eval": "document.querySelector('video').videoWidth"},
         {"eval": "[...new Set(performance.getEntriesByType('resource').map((r) => r.name.match(/\\/(gate[^/]*)\\/live-[0-9]/)?.[1]).filter(Boolean))]"},
     )
     print(f"played {got[1]}, width {got[2]}, of {got[3]}")
-    assert got[1]["seconds"] > 5 and got[1]["frames"] > 120 and got[1]["stalled"] < 3000
+    assert got[1]["frames"] > 120 and got[1]["stalled"] < 3000 * tools.SLOW
 
 
 @pytest.mark.limit(60)
@@ -384,6 +370,27 @@ def test_a_thousand_waiting_players_are_answered_at_once(low):
     print(f"from the first to the last of 1000: {(times[-1] - times[0]) * 1000:.0f} ms")
     assert times[-1] - times[0] < 2 * tools.SLOW
     assert server.get(f"{path}").body
+
+
+def test_delta_updates(low):
+    """What is left out is what the player has: the rest is the whole playlist's end."""
+    server, path = low
+    wait_for("something to leave out", lambda: "#EXT-X-SKIP" in server.text(f"{path}?_HLS_skip=YES"), timeout=60, every=0.5)
+    msn, part = parts_of(server.text(path))[1]
+    for skip in ("YES", "v2"):
+
+        def both():
+            """A segment may end between them."""
+            delta = server.text(f"{path}?_HLS_msn={msn}&_HLS_part={part}&_HLS_skip={skip}")
+            whole = server.text(path)
+            n = int(re.search(r"#EXT-X-SKIP:SKIPPED-SEGMENTS=(\d+)\n", delta)[1])
+            return (delta, whole) if delta.count("#EXTINF") + n == whole.count("#EXTINF") else None
+
+        delta, whole = wait_for("the same segments in both", both)
+        assert delta.splitlines()[1] == "#EXT-X-VERSION:9"
+        behind = delta[delta.index("#EXT-X-SKIP"):].split("\n", 1)[1]
+        assert behind.splitlines()[0] in whole.splitlines() and behind.splitlines()[-2] in whole.splitlines()
+    assert "#EXT-X-SKIP" not in server.text(f"{path}?_HLS_skip=NO")
 
 
 # --- over TLS ---
@@ -433,5 +440,5 @@ def test_parts_over_http2(encrypted, tmp_path):
 @pytest.mark.skipif(not chromium.usable(), reason="no chromium with playwright-core: scripts/deps test")
 def test_page_over_tls(encrypted):
     """The page's policy lets it open wss: to its own host."""
-    got = chromium.browse(encrypted.url("cam/embed.html"), {"playing": 20000}, {"watch": 2000}, {"eval": "document.getElementById('live').title"})
-    assert got[1]["frames"] > 20 and "by WebSocket" in got[2]
+    got = chromium.browse(encrypted.url("cam/embed.html"), {"playing": 20000}, {"played": 1.5}, {"until": "document.getElementById('live').title.includes(' by ')"}, {"eval": "document.getElementById('live').title"})
+    assert got[1]["frames"] > 20 and "by WebSocket" in got[3]

@@ -51,7 +51,7 @@ def site():
 @contextlib.contextmanager
 def live(server, uid):
     """A viewer of endless MP4."""
-    conn = http.client.HTTPConnection("127.0.0.1", server.web_port, timeout=30)
+    conn = http.client.HTTPConnection("127.0.0.1", server.web_port, timeout=30 * tools.SLOW)
     conn.request("GET", f"/{uid}/live.mp4")
     answer = conn.getresponse()
     assert answer.status == 200 and answer.read(8)
@@ -85,10 +85,10 @@ def test_what_cameras_do(site):
     assert m["ms_stream_state"][f'{of},state="active"'] == 1 and m["ms_stream_frames_total"][of] > 0
     assert m["ms_recording_state"][f'{of},state="on"'] == 1 and m["ms_recording_errno"][of] == 0
     expected, recorded = m["ms_recording_expected_seconds_total"][of], m["ms_recording_seconds_total"][of]
-    assert abs(expected - recorded) < 4, "the recorder keeps up with the clock"
+    assert abs(expected - recorded) < 4 * tools.SLOW, "the recorder keeps up with the clock"
     assert m["ms_stream_ends_total"]['stream="gone",cause="unreachable"'] >= 1
     assert m["ms_stream_ends_total"][f'{of},cause="unreachable"'] == 0
-    assert m["ms_stream_last_frame_age_seconds"][of] < 5
+    assert m["ms_stream_last_frame_age_seconds"][of] < 5 * tools.SLOW
 
 
 def test_what_the_machine_does(site):
@@ -105,9 +105,9 @@ def test_by_road(site):
     before = metrics(server)
     server.get("gate/video.m3u8", status=None)
     server.get("gate/preview.jpg", status=None)
-    m = metrics(server)
-    for road, more in (("hls", 1), ("picture", 1), ("page", 1)):
-        assert m["ms_road_requests_total"][f'road="{road}"'] >= before["ms_road_requests_total"][f'road="{road}"'] + more
+    for road in ("hls", "picture", "page"):
+        name = f'road="{road}"'
+        wait_for(f"{road} is counted", lambda: metrics(server)["ms_road_requests_total"][name] > before["ms_road_requests_total"][name])
     with live(server, "gate"):
         wait_for("a viewer of MP4", lambda: metrics(server)["ms_road_viewers"]['road="mp4"'] == 1)
     wait_for("he has gone", lambda: metrics(server)["ms_road_viewers"]['road="mp4"'] == 0)

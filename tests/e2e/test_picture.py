@@ -1,6 +1,7 @@
 """JPEG of live and archive, AAC of telephone sound: through the whole server, and ms-picture by itself with hostile frames."""
 import array
 import concurrent.futures
+import http.client
 import math
 import os
 import random
@@ -44,9 +45,9 @@ def helpers(server):
 
 
 def frozen(server, cam, uid="cam0"):
-    """From now on the last key frame stays the same one."""
+    """From now on the last key frame stays the same one: what was sent is there."""
     cam.set(freeze=1)
-    wait_for("no more frames", lambda: (n := server.stream(uid)["frames"]) and not time.sleep(0.3) and server.stream(uid)["frames"] == n)
+    wait_for("all frames", lambda: server.stream(uid)["frames"] >= cam.stats(uid)["frames_sent"] > 0)
 
 
 def iso(answer):
@@ -74,7 +75,7 @@ def test_last_key_frame(server, camera):
         s.get(f"cam0/preview.jpg?width={width}", status=400)
     status = s.status()
     assert status["picture_helpers"] >= 1
-    assert status["sandbox_missing"] == ("calls" if tools.SLOW > 1 else "")
+    assert status["sandbox_missing"] == ("calls" if tools.SANITIZED else "")
 
 
 def test_picture_of_the_archive(server, camera):
@@ -86,7 +87,7 @@ def test_picture_of_the_archive(server, camera):
     for at in (int(start) + 1, int(start) + 9, int(start) + 12):
         a = s.get(f"cam0/{at}-preview.jpg")
         assert seen(s, a) == (640, 360)
-        assert at - 1.1 < iso(a) <= at  # a key frame a second
+        assert at - 1.5 < iso(a) <= at  # a key frame a second
         assert s.get(f"cam0/{at}.jpg").body == a.body
         assert s.get(f"dvr/cam0/screenshot.jpg?timestamp={at}").body == a.body
         assert s.get(f"cam0/{at}.jpg", headers={"If-None-Match": a["ETag"]}, status=304).body == b""
@@ -209,12 +210,19 @@ def test_queue_is_bounded(server, camera):
     s.wait_state("cam0")
     s.get("cam0/preview.jpg")
     (pid,) = helpers(s)
+    # All at once: 2 s later the helper is another one, and the queue moves.
+    asking = [http.client.HTTPConnection("127.0.0.1", s.web_port, timeout=30 * tools.SLOW) for _ in range(200, 260)]
+    for c in asking:
+        c.connect()
     os.kill(pid, signal.SIGSTOP)
-    with concurrent.futures.ThreadPoolExecutor(60) as pool:
-        answers = list(pool.map(lambda w: s.get(f"cam0/preview.jpg?width={w}", status=None), range(200, 260)))
-    busy = [a for a in answers if a.status == 503 and "too many pictures" in a.text]
-    assert len(busy) >= 60 - 32 - 5, [a.text for a in answers if a.status == 503][:3]
-    assert all("Retry-After" in a.headers for a in busy)
+    for width, c in enumerate(asking, 200):
+        c.request("GET", f"/cam0/preview.jpg?width={width}")
+    answers = [c.getresponse() for c in asking]
+    busy = [a for a in answers if a.status == 503 and b"too many pictures" in a.read()]
+    assert len(busy) >= 60 - 32 - 5, [a.status for a in answers]
+    assert all(a.headers["Retry-After"] for a in busy)
+    for c in asking:
+        c.close()
     assert s.get("cam0/index.m3u8").status == 200
 
 
@@ -230,7 +238,7 @@ def test_sandbox_that_is_required(server, camera):
     cam = camera(dict(group="cam", source="small.h264", start="key"))
     s = server({"cam0": cam.url("cam0")}, sections={"server": {"sandbox": "required"}})
     s.wait_state("cam0")
-    if tools.SLOW > 1:  # built with a sanitizer: no list of calls
+    if tools.SANITIZED:  # no list of calls
         assert "nothing can make pictures" in s.get("cam0/preview.jpg", status=503).text
         assert "helper-refuses" in s.log()
         return
@@ -303,13 +311,13 @@ def test_large_pictures_and_memory():
     with picture.Helper() as h:
         for encoder, size, most_s in (("libx265", "3840x2160", 1.9), ("libx264", "4096x4096", 1.9)):
             codec, config, units = picture.units(encoder, size)
-            began = time.monotonic()
+            before = tools.cpu_seconds(h.process.pid)
             answer, jpeg = h.jpeg(codec, config, units)
             assert answer["err"] == 0 and answer["width"] <= 4096 and len(jpeg) > 10000
-            assert time.monotonic() - began < most_s * tools.SLOW
+            assert tools.cpu_seconds(h.process.pid) - before < most_s * (3 if tools.SANITIZED else 1)
         rss, private = picture.memory_kib(h.process.pid)
         print(f"ms-picture after 4096x4096: resident {rss} KiB, private {private} KiB")
-        assert tools.SLOW > 1 or rss < 300 * 1024
+        assert tools.SANITIZED or rss < 300 * 1024
 
 
 def test_hostile_frames():

@@ -115,7 +115,7 @@ def test_sender_reports(live):
         c.play()
         video, sound = reports(c, 1)[0], reports(c, 3)[0]
         first = c.packets(1)[0]
-        assert first.ssrc == video[0] and abs(video[1] - 2208988800 - time.time()) < 5
+        assert first.ssrc == video[0] and abs(video[1] - 2208988800 - time.time()) < 5 * tools.SLOW
         assert abs(video[1] - sound[1]) < 1
         again = reports(c, 1)[0]
         assert again[1] > video[1]
@@ -215,10 +215,14 @@ def test_a_stream_that_is_switched_off(live):
 
 @pytest.mark.parametrize("path", ["cam-1", "cam-2"])
 def test_ffmpeg_decodes_over_udp(live, path):
-    out = tools.run("ffmpeg", "-v", "warning", "-rtsp_transport", "udp", "-i", url(live, path), "-t", "2", "-f", "framecrc", "-", timeout=30)
-    lines = [line.split(",") for line in out.stdout.splitlines() if not line.startswith("#")]
-    assert sum(line[0] == "0" for line in lines) >= 40 and sum(line[0] == "1" for line in lines) >= 20, out.stdout[-500:]
-    assert out.stderr == ""
+
+    def decoded():
+        out = tools.run("ffmpeg", "-v", "warning", "-rtsp_transport", "udp", "-i", url(live, path), "-t", "2", "-f", "framecrc", "-", timeout=30)
+        lines = [line.split(",") for line in out.stdout.splitlines() if not line.startswith("#")]
+        assert sum(line[0] == "0" for line in lines) >= 40 and sum(line[0] == "1" for line in lines) >= 20, out.stdout[-500:]
+        assert out.stderr == ""
+
+    tools.in_one_of(4, decoded)
 
 
 def test_udp_begins_with_a_key_frame_and_loses_nothing(live):

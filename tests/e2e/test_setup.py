@@ -11,7 +11,7 @@ WISH = {"user": "boss", "password": "a first secret"}
 
 
 def secret_of(server):
-    return re.findall(r"setup-secret secret=([A-Z2-9-]{23}) ", server.log())[-1]
+    return re.search(r"secret=([A-Z2-9-]{23}) ", server.logged("setup-secret secret="))[1]
 
 
 @pytest.fixture

@@ -252,7 +252,7 @@ def test_audit(site):
     assert f"{len(rows)} lines" in s.msctl("audit", "verify").stdout
     s.stop()
     s.start()
-    assert len(s.rows("audit")) == len(rows)  # what was there is read again, and gone on with
+    wait_for("what was there is read again, and gone on with", lambda: len(s.rows("audit")) == len(rows))
     s.msctl("restart", "hall")
     wait_for("one more", lambda: len(s.rows("audit")) == len(rows) + 1)
     changed = log.replace("Hall", "Yard", 1)

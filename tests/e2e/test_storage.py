@@ -42,14 +42,14 @@ def test_full_disk(small_disk, server, camera):
     ballast.write_bytes(b"x" * max(0, room.f_bavail * room.f_bsize - (1 << 20)))
     row = wait_for("recording pauses", lambda: (r := s.stream("cam")).get("record") == "paused" and r, timeout=30)
     assert row["record_reason"] == "storage small is below its free floor"
-    assert storage(s, "small")["state"] == "full"
+    wait_for("it is called full", lambda: storage(s, "small")["state"] == "full")
     s.wait_frames("cam", 50)
     media, _ = wait_for("live goes on", lambda: (p := hls.open_playlist(s, "cam/index.m3u8")) and p[0].segments and p, timeout=15)
     assert hls.samples(s, media.segments[-1:]).of("vide")
     assert s.stream("other")["record"] == "on"
     ballast.unlink()
     s.wait_recording("cam", timeout=20)
-    assert storage(s, "small")["state"] == "ok"
+    wait_for("it is in order", lambda: storage(s, "small")["state"] == "ok")
 
 
 @root_only
@@ -84,7 +84,7 @@ def test_missing_storage_comes_back(server, camera, tmp_path):
     s.start()
     s.wait_state("cam")
     wait_for("the storage is missing", lambda: storage(s)["state"] == "missing", timeout=10)
-    assert s.stream("cam")["record"] == "failed"
+    wait_for("nothing is recorded", lambda: s.stream("cam")["record"] == "failed")
     s.wait_frames("cam", 20)
     away.rename(place)
     s.wait_recording("cam", timeout=30)
@@ -140,7 +140,7 @@ def test_segments_follow_each_other_without_a_gap(server, camera):
     assert got == [truth[(first + i) % len(truth)] for i in range(len(got))]
     assert len(s.ranges("cam")) == 1, "a continuous stretch is one range"
     since, length = s.ranges("cam")[0]
-    assert abs(time.time() - since - length) < 5, "ranges reach up to now"
+    assert abs(time.time() - since - length) < 5 * tools.SLOW, "ranges reach up to now"
     media, _ = hls.open_playlist(s, f"cam/archive-{int(since)}-{int(length)}.m3u8")
     assert not [x for x in media.segments[1:] if x.discontinuity]
     assert abs(media.duration - length) < 12

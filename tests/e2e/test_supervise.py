@@ -14,7 +14,7 @@ import tools
 from tools import wait_for
 
 GOP, GOP_S = 25, 1.0  # of small.h264
-DRAIN_S = 0.5  # what a worker may not have read yet, and a test machine's slack
+DRAIN_S = 0.5 * tools.SLOW  # what a worker may not have read yet, and a test machine's slack
 
 
 def sent_numbers(sent, since=None, until=None):
@@ -51,9 +51,10 @@ def test_kill_loses_no_frame_of_the_ring(server, camera):
     s.wait_recording("cam0", "cam1", "cam2")
     sent = cam.log_sent("cam0")
     s.wait_frames("cam0", 60)
+    pid = s.pid("cam0")
     killed = time.time()
-    _, wait_new = s.kill("cam0")
-    wait_new()
+    os.kill(pid, signal.SIGKILL)
+    wait_for("a new worker", lambda: s.pid("cam0") not in (0, pid))
     s.wait_state("cam0")
     s.wait_frames("cam0", 60)
     assert "#EXT-X-DISCONTINUITY\n" in s.text(f"cam0/archive-{int(killed) - 5}-60.m3u8"), "the gap is one for players too"
@@ -73,7 +74,7 @@ def test_kill_loses_no_frame_of_the_ring(server, camera):
     resumed = next(f for f in log if f["wall_us"] > killed * 1e6 and f["au"] == after)
     first_sent = next(f for f in log if f["wall_us"] > killed * 1e6 + 1e4 and f["n"] > 0 and truth[f["au"]]["key"])
     assert after == first_sent["au"], "recording goes on with the first key frame"
-    assert resumed["wall_us"] / 1e6 - killed < GOP_S * 2 + 1.5
+    assert resumed["wall_us"] / 1e6 - killed < (GOP_S * 2 + 1.5) * tools.SLOW
     for i in (1, 2):
         assert not breaks(number_recorded(s.recorded(f"cam{i}"), truth), len(truth)), "another stream has a gap"
         assert cam.stats(f"cam{i}")["sessions_opened"] == 1
@@ -252,13 +253,14 @@ def test_reload_of_what_a_worker_takes_over(server, camera, tmp_path):
         hashes.append(ring_settings(s, "cam"))
 
     change("shorter segments", dvr_chunk="10s")
-    wait_for("a second segment", lambda: len(s.segments("cam")) == 2, timeout=20)
+    wait_for("a second segment", lambda: len(s.segments("cam")) >= 2, timeout=20)
     change("another storage", dvr_archive="other")
     wait_for("a segment there", lambda: s.segments("cam", "other"), timeout=10)
     change("no recording", dvr_mode="off", dvr_archive="other")
     wait_for("it is off", lambda: s.stream("cam")["record"] == "off")
+    before = len(s.segments("cam"))
     change("recording again", dvr_archive="default")
-    wait_for("a third segment", lambda: len(s.segments("cam")) == 3, timeout=10)
+    wait_for("another segment", lambda: len(s.segments("cam")) > before, timeout=10)
     s.sections["server"]["ring-max"] = "4M"
     s.sections["server/stream"]["reconnect-invalid"] = "20"
     s.write_ini()

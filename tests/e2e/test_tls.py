@@ -294,15 +294,19 @@ def test_a_wall_of_cameras_on_one_connection(site, tmp_path):
     for i in range(WALL):
         s.server.wait_state(f"wall{i}", timeout=30)
     config = tmp_path / "config"
-    config.write_text("".join(f'url = "{s.server.url(f"wall{i}/live.mp4")}"\noutput = "{tmp_path}/{i}.mp4"\nmax-time = {int(5 * tools.SLOW)}\n' for i in range(WALL)))
+    config.write_text("".join(f'url = "{s.server.url(f"wall{i}/live.mp4")}"\noutput = "{tmp_path}/{i}.mp4"\nmax-time = {int(60 * tools.SLOW)}\n' for i in range(WALL)))
     before = s.server.status()["viewers"]
     began = time.monotonic()
-    p = subprocess.Popen(["curl", "-sk", "--http2", "--parallel", "--parallel-max", str(WALL), "-w", "%{num_connects}\n", "-K", str(config)], stdout=subprocess.PIPE, text=True)
-    files = [tmp_path / f"{i}.mp4" for i in range(WALL)]
-    wait_for("pictures of all", lambda: all(f.read_bytes().count(b"moof") > 20 for f in files), timeout=20, every=0.3)
+    with open(tmp_path / "said", "w+") as said:
+        p = subprocess.Popen(["curl", "-vsk", "--http2", "--parallel", "--parallel-max", str(WALL), "-K", str(config)], stderr=said)
+        files = [tmp_path / f"{i}.mp4" for i in range(WALL)]
+        try:
+            wait_for("pictures of all", lambda: all(f.read_bytes().count(b"moof") > 20 for f in files), timeout=20, every=0.3)
+        finally:
+            tools.stop(p)
+        said.seek(0)
+        assert 1 <= said.read().count("* Connected to ") <= 2
     print(f"{WALL} cameras after {time.monotonic() - began:.1f} s")
-    out, _ = p.communicate(timeout=40 * tools.SLOW)
-    assert sum(int(line) for line in out.split()) <= 2
     wait_for("they are gone", lambda: s.server.status()["viewers"] <= before, timeout=15)
 
 
@@ -382,7 +386,7 @@ def test_the_page_in_chromium_over_http2(site):
     if not test_browser.CHROMIUM or not shutil.which("node") or not (BROWSER / "node_modules" / "playwright-core").is_dir():
         pytest.skip("no chromium, node or playwright-core")
     s, _ = site
-    steps = {"playing": 20000}, {"watch": 2000}, {"eval": "performance.getEntriesByType('resource').map((r) => [r.name, r.nextHopProtocol])"}
+    steps = {"playing": 20000}, {"played": 1}, {"eval": "performance.getEntriesByType('resource').map((r) => [r.name, r.nextHopProtocol])"}
     first, watched, protocols = test_browser.browse(s.server.url("gate/embed.html?proto=hls"), *steps)
     assert watched["frames"] > 10
     assert any(".m4s" in name for name, _ in protocols) and all(p == "h2" for name, p in protocols if name.startswith("https:")), protocols

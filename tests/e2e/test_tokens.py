@@ -109,7 +109,7 @@ def test_taken_back(site, who):
     boss.call(f"tokens/{other['id']}", "DELETE", status=204)
     a.call(f"tokens/{mine['id']}", "DELETE", status=204)
     for token in (mine["token"], other["token"]):
-        wait_for("it counts no more", lambda: watch(site, "yard", token) == 403, timeout=2)
+        wait_for("it counts no more", lambda: watch(site, "yard", token) == 403)
     assert next(t for t in a.call("tokens")["items"] if t["id"] == mine["id"])["revoked"] is True
     a.call("tokens/zzz", "DELETE", status=404)
     site.stop()

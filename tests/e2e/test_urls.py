@@ -9,6 +9,7 @@ import pytest
 import hls
 import mp4
 import push
+import tools
 import urls
 import ws
 from rtsp import Rtsp
@@ -52,7 +53,7 @@ def check_media(server, path):
 
 def endless(server, path):
     u = urllib.parse.urlsplit(server.url(path))
-    s = socket.create_connection((u.hostname, u.port), 10)
+    s = socket.create_connection((u.hostname, u.port), 10 * tools.SLOW)
     s.sendall(f"GET {u.path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     return s
 

@@ -119,7 +119,7 @@ def test_again_until_it_is_taken(site):
     events = receiver.taken()
     assert [e["seq"] for e in events] == list(range(1, len(events) + 1))
     assert max(len(json.loads(body)) for _, body, _ in receiver.requests) == 50
-    assert "webhooks-refused" in server.log() and "webhooks-taken" in server.log()
+    assert server.logged("webhooks-refused") and server.logged("webhooks-taken")
 
 
 def test_no_secret_is_told(site):
@@ -130,6 +130,6 @@ def test_no_secret_is_told(site):
 def test_the_end_is_told(site):
     server, _, receiver = site
     server.stop()
-    assert receiver.find("service:down")
+    wait_for("its end", lambda: receiver.find("service:down"))
     server.start()
     wait_for("it is up again", lambda: len(receiver.find("service:up")) == 2)

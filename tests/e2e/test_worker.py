@@ -37,7 +37,9 @@ def frames(worker, track=0, since=0):
     out = []
     for seq in range(max(oldest, since), end):
         f = worker.ring.frame(seq)
-        if f["track"] == track:
+        if f is None:  # overwritten meanwhile, and all before it
+            out.clear()
+        elif f["track"] == track:
             out.append(f)
     return out
 
@@ -82,7 +84,7 @@ def test_every_frame_comes_bit_exact(camera, host, source, transport):
     s = w.status()
     assert s["packets_lost"] == 0 and s["frames_damaged"] == 0 and s["reason"] == ""
     assert s["source"].startswith(transport + " 127.0.0.1:")
-    assert abs(s["last_frame_us"] / 1e6 - time.time()) < 2
+    assert abs(s["last_frame_us"] / 1e6 - time.time()) < 2 * tools.SLOW
     assert w.stop() == 0
 
 
@@ -141,13 +143,17 @@ def test_without_viewers_it_wakes_seldom_and_with_them_at_once(camera, host):
         w.wait(lambda w: time.monotonic() - t > 3)
         return (wakeups() - n) / (time.monotonic() - t)
 
-    assert rate() < 7
+    w.wait(lambda w: rate() < 7)
     w.follow(1)
     os.set_blocking(w.frames_event, False)
     w.wait(lambda w: rate() > 20, 10)
     assert os.eventfd_read(w.frames_event) > 0
-    arrivals = [f["arrival_us"] for f in frames(w)[-20:]]
-    assert max(b - a for a, b in zip(arrivals, arrivals[1:])) < 150000
+
+    def at_once(w):
+        arrivals = [f["arrival_us"] for f in frames(w)[-20:]]
+        return max(b - a for a, b in zip(arrivals, arrivals[1:])) < 150000
+
+    w.wait(at_once)
     w.follow(0)
     w.wait(lambda w: rate() < 7, 15)
 
@@ -158,7 +164,7 @@ def test_memory_is_small(camera, host):
     ws = [h.worker(f"cam-{i}", cam.url(f"cam{i}"), record=True) for i in range(2)]
     for w in ws:
         w.wait(lambda w: w.status()["recorded_bytes"] > 1000000, 30)
-    if tools.SLOW == 1:
+    if not tools.SANITIZED:
         private, ring = ws[0].memory()
         assert private <= 600 and private + ring <= 1800
 
@@ -173,7 +179,7 @@ def test_an_unreachable_camera_is_down_and_asked_ever_less(host):
     assert "refused" in w.status()["reason"].lower()
     w.wait(lambda w: len(w.dials) >= 3, 20)
     waits = [b[0] - a[0] for a, b in zip(w.dials, w.dials[1:])]
-    assert 0.7 < waits[0] < 1.5 and 1.5 < waits[1] < 3
+    assert 0.7 < waits[0] < 1.5 * tools.SLOW and 1.5 < waits[1] < 3 * tools.SLOW
     assert w.stop() == 0
 
 
@@ -345,11 +351,11 @@ def test_the_footer_has_the_cameras_clock(camera, host, knobs, offset_s):
     now = time.time()
     assert w.stop() == 0
     f = mp4.footer(w.segments()[0])
-    assert abs(f["end_us"] / 1e6 - now) < 2
+    assert abs(f["end_us"] / 1e6 - now) < 2 * tools.SLOW
     if offset_s is None:
         assert (f["clock"], f["clock_offset_us"]) == ("server", 0)
     else:
-        assert f["clock"] == "camera" and abs(f["clock_offset_us"] / 1e6 - offset_s) < 0.15
+        assert f["clock"] == "camera" and abs(f["clock_offset_us"] / 1e6 - offset_s) < 0.15 * tools.SLOW
 
 
 @pytest.mark.slow
@@ -476,17 +482,18 @@ def test_a_hung_disk_stops_only_the_recorder(camera, host):
         frozen = subprocess.run(["fsfreeze", "-f", folder], capture_output=True).returncode == 0
         if not frozen:
             pytest.skip("no fsfreeze here")
-        t = time.monotonic()
-        w.wait(lambda w: time.monotonic() - t > 4)
-        s, now_us = w.status(), time.clock_gettime(time.CLOCK_MONOTONIC) * 1e6
-        assert now_us - s["record_beat_us"] > 1500000
-        assert now_us - s["beat_mono_us"] < 2000000
-        assert s["state"] == "active"
+
+        def behind(w, beat):
+            return time.clock_gettime(time.CLOCK_MONOTONIC) * 1e6 - w.status()[beat]
+
+        w.wait(lambda w: behind(w, "record_beat_us") > 3000000)
+        w.wait(lambda w: behind(w, "beat_mono_us") < 1000000)
+        assert w.status()["state"] == "active"
         at = w.ring.span()[1]
         w.wait(lambda w: w.ring.span()[1] > at + 20)
         subprocess.run(["fsfreeze", "-u", folder])
         frozen = False
-        w.wait(lambda w: time.clock_gettime(time.CLOCK_MONOTONIC) * 1e6 - w.status()["record_beat_us"] < 1500000)
+        w.wait(lambda w: behind(w, "record_beat_us") < 1500000)
         w.wait(lambda w: w.status()["rec_next_seq"] > at)
         assert w.stop() == 0
     finally:

@@ -167,11 +167,12 @@ class Ring:
         return oldest, next_seq
 
     def frame(self, seq):
+        """None: it was overwritten before it was read."""
         d = struct.unpack_from("<QQIIqIiqqBBHI", self.map, self.DESC_AT + (seq % self.frames) * 64)
-        assert d[0] == seq
         at = self.DESC_AT + self.frames * 64 + d[1] % self.data
-        return dict(seq=seq, dts=d[4], dur=d[5], cts=d[6], wall_us=d[7], arrival_us=d[8], entry=d[9], track=d[10], flags=d[11],
+        f = dict(seq=seq, dts=d[4], dur=d[5], cts=d[6], wall_us=d[7], arrival_us=d[8], entry=d[9], track=d[10], flags=d[11],
                     gen=d[12], data=self.map[at:at + d[2]])
+        return f if d[0] == seq and self.span()[0] <= seq else None
 
     def close(self):
         self.map.close()

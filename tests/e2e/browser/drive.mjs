@@ -1,9 +1,10 @@
 /* Drives the player page and the control panel in Chromium. Its argument is the browser. Each line read is a job,
- * {url, width, height, scheme, cookies, early, steps, failed}, answered by one line {steps: [one result a step], failure, errors, requests}.
- * early: a script that each page runs before its own. The browser is one and the same; each job has a context of its own, with no cookie, cache or storage of another's. Any certificate is taken.
+ * {url, width, height, scheme, cookies, early, slow, steps, failed}, answered by one line {steps: [one result a step], failure, errors, requests}.
+ * early: a script that each page runs before its own. slow: what the ms of deadlines are multiplied by. The browser is one and the same; each job has a context of its own, with no cookie, cache or storage of another's. Any certificate is taken.
  * Steps:
  *   {playing: ms}              waits for a picture; ms since the page first asked for one
  *   {watch: ms}                plays on; {seconds, frames, dropped, stalled} of that time
+ *   {played: seconds, ms}      plays on until so much was shown; the same
  *   {shown: ms}                frames of clockwork.py that are shown in that time: [number, unix ms]
  *   {text: selector, has, ms}  waits until an element's visible text contains something
  *   {press: key}               a key on the page
@@ -12,10 +13,12 @@
  *   {eval: expression}         its value
  *   {until: expression, ms}    waits until it is true
  *   {wait: ms}                 lets time pass
+ *   {call: n}                  {call: n} is said, and a line waited for: whoever drives does something meanwhile
  *   {shot: path}               a picture of the page
  *   {size: [w, h], scheme}     another window
  *   {visit: url}               another page, in the same window
  *   {click: selector}          once it is there; {fill: [selector, text]}, {pick: [selector, value]} (of a list) alike
+ *   {hover: selector}          the pointer rests there
  *   {count: selector, is, ms}  waits until so many are seen
  *   {cpu: ms}                  the share of a core that all processes of the browser take meanwhile
  *   {packed: true}             bytes of all bodies so far, as they came over the wire
@@ -28,6 +31,8 @@ const axe = readFileSync(new URL('node_modules/axe-core/axe.min.js', import.meta
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required'];
 const browser = await chromium.launch({ executablePath: process.argv[2] ?? '/usr/bin/chromium', headless: true, args: flags });
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 /* When the first frame was shown, and how many were. */
 function countFrames() {
@@ -67,28 +72,36 @@ function cpuOfBrowser() {
   return sum;
 }
 
+/* What is shown until enough(seconds of it, ms passed). */
+async function follow(page, enough) {
+  const before = await quality(page);
+  const start = Date.now();
+  let [stalled, now] = [0, before];
+  while (!enough(now.at - before.at, Date.now() - start)) {
+    await page.waitForTimeout(250);
+    const last = now.at;
+    now = await quality(page);
+    if (now.at <= last) stalled += 250;
+  }
+  return { seconds: now.at - before.at, frames: now.frames - before.frames, dropped: now.dropped - before.dropped, stalled };
+}
+
+let slow = 1;
+const late = (ms, usual = 10000) => (ms ?? usual) * slow;
+
 const actions = {
   async playing(page, { playing }) {
-    await page.waitForFunction(() => window.shown !== null && document.querySelector('video').currentTime > 0, null, { timeout: playing });
+    await page.waitForFunction(() => window.shown !== null && document.querySelector('video').currentTime > 0, null, { timeout: late(playing) });
     return page.evaluate(() => {
       const [asked] = performance.getEntriesByName('asked');
       return { ms: window.shown - asked.startTime };
     });
   },
-  async watch(page, { watch }) {
-    const before = await quality(page);
-    const start = Date.now();
-    let stalled = 0;
-    let last = before.at;
-    while (Date.now() - start < watch) {
-      await page.waitForTimeout(250);
-      const now = await quality(page);
-      if (now.at <= last) stalled += 250;
-      last = now.at;
-    }
-    const after = await quality(page);
-    return { seconds: after.at - before.at, frames: after.frames - before.frames, dropped: after.dropped - before.dropped, stalled };
-  },
+  watch: (page, { watch }) => follow(page, (seconds, ms) => ms >= watch),
+  played: (page, { played, ms }) => follow(page, (seconds, passed) => {
+    if (seconds < played && passed > late(ms, 30000)) throw new Error(`${seconds} s in ${passed} ms, not ${played}`);
+    return seconds >= played;
+  }),
   shown: (page, { shown }) => page.evaluate(([ms, bits, box]) => new Promise((done) => {
     const video = document.querySelector('video');
     const g = new OffscreenCanvas((bits + 2) * box, box).getContext('2d', { willReadFrequently: true });
@@ -110,7 +123,7 @@ const actions = {
     await page.waitForFunction(([selector, part]) => {
       const e = document.querySelector(selector);
       return e && e.checkVisibility() && e.innerText.includes(part);
-    }, [text, has], { timeout: ms ?? 10000 });
+    }, [text, has], { timeout: late(ms) });
     return page.locator(text).innerText();
   },
   press: (page, { press }) => page.keyboard.press(press),
@@ -124,17 +137,22 @@ const actions = {
   },
   eval: (page, step) => page.evaluate(step.eval),
   async until(page, { until, ms }) { /* the page's policy forbids waitForFunction to make code of a text */
-    for (const end = Date.now() + ms; !(await page.evaluate(until)); await page.waitForTimeout(100))
-      if (Date.now() > end) throw new Error(`not within ${ms} ms: ${until}`);
+    for (const end = Date.now() + late(ms); !(await page.evaluate(until)); await page.waitForTimeout(100))
+      if (Date.now() > end) throw new Error(`not within ${late(ms)} ms: ${until}`);
   },
   wait: (page, { wait }) => page.waitForTimeout(wait),
+  async call(page, { call }) {
+    console.log(JSON.stringify({ call }));
+    await lines.next();
+  },
   shot: (page, { shot, quality }) => page.screenshot(quality ? { path: shot, type: 'jpeg', quality } : { path: shot, fullPage: true }).then(() => null),
   visit: (page, { visit }) => page.goto(new URL(visit, page.url()).href).then(() => null),
-  click: (page, { click, ms }) => page.locator(click).first().click({ timeout: ms ?? 10000 }),
-  fill: (page, { fill }) => page.locator(fill[0]).first().fill(fill[1], { timeout: 10000 }),
-  pick: (page, { pick }) => page.locator(pick[0]).first().selectOption(pick[1], { timeout: 10000 }).then(() => null),
+  click: (page, { click, ms }) => page.locator(click).first().click({ timeout: late(ms) }),
+  hover: (page, { hover }) => page.locator(hover).first().hover({ timeout: late() }),
+  fill: (page, { fill }) => page.locator(fill[0]).first().fill(fill[1], { timeout: late() }),
+  pick: (page, { pick }) => page.locator(pick[0]).first().selectOption(pick[1], { timeout: late() }).then(() => null),
   async count(page, { count, is, ms }) {
-    for (const end = Date.now() + (ms ?? 10000); ; await page.waitForTimeout(100)) {
+    for (const end = Date.now() + late(ms); ; await page.waitForTimeout(100)) {
       const n = await page.locator(count).filter({ visible: true }).count();
       if (n === is) return n;
       if (Date.now() > end) throw new Error(`${n} of ${count}, not ${is}`);
@@ -162,9 +180,11 @@ const actions = {
 async function run(job) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: job.width ?? 1200, height: job.height ?? 900 }, colorScheme: job.scheme ?? 'light', timezoneId: 'UTC', locale: 'en-GB' });
   const [steps, errors, requests] = [[], [], []];
+  slow = job.slow ?? 1;
   let failure = null;
   await context.addCookies(job.cookies ?? []);
   const page = await context.newPage();
+  page.setDefaultTimeout(late(30000));
   page.on('console', (m) => { if (['error', 'warning'].includes(m.type())) errors.push(m.text()); });
   page.on('pageerror', (e) => errors.push(String(e)));
   page.on('request', (r) => requests.push(r.url()));
@@ -185,5 +205,5 @@ async function run(job) {
   return { steps, failure, errors, requests };
 }
 
-for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(await run(JSON.parse(line))));
+for (let line; !(line = await lines.next()).done;) console.log(JSON.stringify(await run(JSON.parse(line.value))));
 await browser.close();
