@@ -18,7 +18,7 @@
     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "          \
     "MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
 
-#define PUSH_WAIT_S 30
+#define PUSH_WAIT_S 60
 #define POLL_US     1000
 
 static const struct access_road_row rows[] = {

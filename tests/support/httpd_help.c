@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ANSWER_WAIT_MS  15000
+#define ANSWER_WAIT_MS  60000
 #define CAMERA_FRAME_US (40 * US_PER_MS)
 #define ANSWER_MAX      (256u << 20)
 

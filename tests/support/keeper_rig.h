@@ -10,7 +10,7 @@
 
 #define RIG_STORES  4
 #define RIG_WORKERS 8
-#define RIG_WAIT_US (20 * US_PER_S)
+#define RIG_WAIT_US (60 * US_PER_S)
 
 struct rig_store {
     char name[32], state[16], uuid[40], index[4096];

@@ -7,7 +7,7 @@
 #include "worker/recorder.h"
 
 #define REC_RIG_INFOS_MAX 64
-#define REC_RIG_WAIT_US   (20 * US_PER_S)
+#define REC_RIG_WAIT_US   (60 * US_PER_S)
 #define REC_RIG_FRAME_US  (40 * US_PER_MS)
 #define REC_RIG_START_US  (INT64_C(1700000000) * US_PER_S)
 

@@ -226,7 +226,7 @@ static int check_apart(const char *dir)
         uint64_t n, flaws;
         int err;
 
-        alarm(5);
+        alarm(60);
         /* cmocka's handlers would go on with its tests */
         for (size_t i = 0; i < ARRAY_N(fatal); i++)
             sigaction(fatal[i], &(struct sigaction){.sa_handler = SIG_DFL}, NULL);

@@ -210,7 +210,7 @@ static int apart(int (*fn)(const char *dir), const char *dir)
     pid_t pid = fork();
 
     if (pid == 0) {
-        alarm(20);
+        alarm(60);
         /* cmocka's handlers would go on with its tests */
         for (size_t i = 0; i < ARRAY_N(fatal); i++)
             sigaction(fatal[i], &(struct sigaction){.sa_handler = SIG_DFL}, NULL);

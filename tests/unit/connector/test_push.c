@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #define TURN_US (20 * US_PER_MS)
-#define LATE_US (15 * US_PER_S)
+#define LATE_US (60 * US_PER_S)
 
 static struct world {
     struct loop *loop;

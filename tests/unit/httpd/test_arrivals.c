@@ -18,7 +18,7 @@
 #define FOUR(address)                                                                                        \
     SIGN "\x21\x11\0\x0c" address "\x7f\0\0\1"                                                               \
          "\x12\x67\x01\xbb"
-#define WAIT_US (15 * US_PER_S)
+#define WAIT_US (60 * US_PER_S)
 
 static struct access_help help;
 

@@ -13,7 +13,7 @@
 #include "tests/support/playlist.h"
 
 #define FOOTAGE_S 8
-#define WAIT_US   (15 * US_PER_S)
+#define WAIT_US   (60 * US_PER_S)
 #define MASTER    "/gate/index.ll.m3u8"
 #define PLAYLIST  "/gate/video.ll.m3u8"
 

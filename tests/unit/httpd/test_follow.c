@@ -15,7 +15,7 @@
 #include "httpd/follow.h"
 #include "tests/support/httpd_help.h"
 
-#define WAIT_US (15 * US_PER_S)
+#define WAIT_US (60 * US_PER_S)
 #define GOP     25
 #define BIG     (600u << 10)
 #define BIG_GOP 60 /* frames of BIG: far above HTTP_QUEUE_HIGH and what sockets hold */

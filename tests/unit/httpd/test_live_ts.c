@@ -17,7 +17,7 @@
 #include "tests/support/ts_read.h"
 
 #define FOOTAGE_S 4
-#define WAIT_US   (15 * US_PER_S)
+#define WAIT_US   (60 * US_PER_S)
 #define BIG       (600u << 10)
 
 static int start(void **state)

@@ -13,7 +13,7 @@
 #include "httpd/caller.h"
 #include "httpd/master_ask.h"
 
-#define WAIT_US (20 * US_PER_S)
+#define WAIT_US (60 * US_PER_S)
 
 static struct loop *loop;
 static struct master_asks *asks;

@@ -19,8 +19,8 @@
 #include "httpd/ws.h"
 #include "tests/support/httpd_help.h"
 
-#define WAIT_MS 15000
-#define WAIT_US (15 * US_PER_S)
+#define WAIT_MS 60000
+#define WAIT_US (60 * US_PER_S)
 #define GOP     25
 #define ENOUGH                                                                                               \
     85 /* frames: sound that does not come has been given up (quiet.h), the fourth group is open             \

@@ -17,7 +17,7 @@
 #include "httpd/pictures.h"
 
 #define HELPERS_MOST 600
-#define WAIT_US      (10 * US_PER_S)
+#define WAIT_US      (60 * US_PER_S)
 
 /* What a helper does with a request: by the first byte of what it is given. */
 enum { DO_ANSWER = 'a', DO_REFUSE = 'r', DO_DIE = 'd', DO_LIE = 'l', DO_HOLD = 'h' };

@@ -16,7 +16,7 @@
 #include "httpd/push_tls.h"
 #include "tests/support/httpd_help.h"
 
-#define WAIT_MS 15000
+#define WAIT_MS 60000
 #define MUCH    (8u << 20) /* more than all buffers on the way */
 
 static struct httpd_help help;

@@ -12,7 +12,7 @@
 #include "tests/support/archive_site.h"
 
 #define T0      SITE_T0
-#define WAIT_US (15 * US_PER_S)
+#define WAIT_US (60 * US_PER_S)
 #define STEP_US (5 * US_PER_MS)
 
 /* Touched in the hub's thread; read here once that has settled. */

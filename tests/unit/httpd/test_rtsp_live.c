@@ -14,7 +14,7 @@
 #include "tests/support/httpd_help.h"
 
 #define UID     "cam-1"
-#define WAIT_US (15 * US_PER_S)
+#define WAIT_US (60 * US_PER_S)
 #define STEP_US (5 * US_PER_MS)
 #define SEEN    256
 

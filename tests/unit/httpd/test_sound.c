@@ -40,8 +40,8 @@ static void put(int fd, const struct picture_answer *a, const uint8_t *bytes)
 
     buf_init(&b, PICTURE_HEAD_MAX);
     must(picture_answer_write(&b, a));
-    (void)picture_send(fd, buf_span(&b), clock_mono_us() + US_PER_S);
-    (void)picture_send(fd, span(bytes, a->n_bytes), clock_mono_us() + US_PER_S);
+    (void)picture_send(fd, buf_span(&b), clock_mono_us() + 60 * US_PER_S);
+    (void)picture_send(fd, span(bytes, a->n_bytes), clock_mono_us() + 60 * US_PER_S);
     buf_done(&b);
 }
 
@@ -55,7 +55,7 @@ static void *helper(void *arg)
     put(fd, &a, NULL);
     while (picture_recv_map(fd, head, &map, clock_mono_us() + 60 * US_PER_S) == 0) {
         must(picture_ask_read(map, &site.ask));
-        must(picture_recv(fd, site.given, site.ask.n_bytes, clock_mono_us() + US_PER_S) == 0);
+        must(picture_recv(fd, site.given, site.ask.n_bytes, clock_mono_us() + 60 * US_PER_S) == 0);
         site.asked++;
         a = (struct picture_answer){.id = site.ask.id, .n_bytes = (uint32_t)picture_aac_out(&site.ask)};
         put(fd, &a, out);

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <cmocka.h>
 
-#define WAIT_US (20 * US_PER_S)
+#define WAIT_US (60 * US_PER_S)
 #define NONE    (-1)
 
 /* Who is told. */

@@ -113,7 +113,7 @@ static void *serve(void *arg)
     struct buf b;
 
     (void)arg;
-    must(poll(&wait, 1, 10000) == 1 && (fd = accept(srv.fd, NULL, NULL)) >= 0);
+    must(poll(&wait, 1, 60000) == 1 && (fd = accept(srv.fd, NULL, NULL)) >= 0);
     buf_init(&b, IPC_MESSAGE_MAX + 64);
     must(channel_read_blocking(fd, &b, &type, &u, 10 * US_PER_S) == 0 && type == MSG_CTL);
     packed_text(packed_at(unpack_root(u), 1), "cmd", srv.cmd, sizeof(srv.cmd));
