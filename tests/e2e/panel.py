@@ -61,7 +61,7 @@ def cookie(server, role):
     if key not in signed_in:
         name, password = (USERS | HELD)[role].split(":")
         r = urllib.request.Request(f"http://127.0.0.1:{server.module_port}/api/v3/session", json.dumps({"user": name, "password": password}).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(r, timeout=20) as answer:
+        with urllib.request.urlopen(r, timeout=60) as answer:
             signed_in[key] = answer.headers["Set-Cookie"].split(";")[0].split("=", 1)
     name, value = signed_in[key]
     return {"name": name, "value": value, "url": page(server), "httpOnly": True, "sameSite": "Strict"}
@@ -75,7 +75,7 @@ def csrf(server, role="root"):
     """What that session shows with each change."""
     c = cookie(server, role)
     r = urllib.request.Request(f"http://127.0.0.1:{server.module_port}/api/v3/session", headers={"Cookie": f"{c['name']}={c['value']}"})
-    with urllib.request.urlopen(r, timeout=20) as answer:
+    with urllib.request.urlopen(r, timeout=60) as answer:
         return json.load(answer)["csrf"]
 
 

@@ -310,7 +310,7 @@ class Backend:
 
 def served(server, n):
     """How many of n connections that say nothing are kept."""
-    socks = [socket.create_connection(("127.0.0.1", server.web_port), 20) for _ in range(n)]
+    socks = [socket.create_connection(("127.0.0.1", server.web_port), 20 * tools.SLOW) for _ in range(n)]
     kept = 0
     for s in socks:
         s.settimeout(1)
@@ -410,7 +410,7 @@ def test_proxy_protocol(gate):
 
     def answer(*pieces):
         got = b""
-        with socket.create_connection((u.hostname, u.port), 20) as s:
+        with socket.create_connection((u.hostname, u.port), 20 * tools.SLOW) as s:
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 for piece in pieces:
@@ -492,7 +492,7 @@ def test_backend_ends_what_runs(gate):
     b = gate.backend
     b.status, b.headers = 200, {"X-AuthDuration": "1"}
     u = urllib.parse.urlsplit(gate.url("door/live.mp4?token=short"))
-    with socket.create_connection((u.hostname, u.port), 20) as s:
+    with socket.create_connection((u.hostname, u.port), 20 * tools.SLOW) as s:
         s.sendall(f"GET {u.path}?{u.query} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.40\r\n\r\n".encode())
         assert b" 200 " in s.recv(65536).split(b"\r\n")[0]
         wait_for("an update", lambda: any(q["request_type"] == "update_session" for q in b.asked[-3:]))

@@ -218,7 +218,7 @@ def test_keepalive_that_does_not_count(server, camera):
     s.wait_state("cam")
     wait_for("the third session", lambda: cam.stats("cam0")["sessions_opened"] == 3, timeout=40)
     before = cam.stats("cam0")["options"]
-    wait_for("keep-alives by OPTIONS", lambda: cam.stats("cam0")["options"] >= before + 4, timeout=40)
+    wait_for("keep-alives by OPTIONS", lambda: cam.stats("cam0")["options"] >= before + 2, timeout=40)
     assert cam.stats("cam0")["sessions_opened"] == 3
 
 

@@ -224,7 +224,7 @@ def test_reload_ends_viewers_of_what_was_taken_away(server, camera):
         s.write_stream("a", {"stream-url": cam.url("cam0"), "stream-access": "private"})
         s.reload()
         viewer.stdout.read()  # to its end: the viewer is sent away
-    assert s.get("a/index.m3u8", status=None).status == 403
+    wait_for("it is closed", lambda: s.get("a/index.m3u8", status=None).status == 403)
     s.remove_stream("b")
     s.reload()
     wait_for("the stream is gone", lambda: s.get("b/index.m3u8", status=None).status == 404)

@@ -253,7 +253,7 @@ def test_slow_readers_hold_nobody_up(site):
     idle = []
     try:
         for _ in range(20):
-            s = socket.create_connection(("127.0.0.1", server.web_port), 10)
+            s = socket.create_connection(("127.0.0.1", server.web_port), 10 * tools.SLOW)
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             s.sendall(f"GET /gate/archive-{since}-{LENGTH}.mp4 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             idle.append(s)

@@ -42,7 +42,7 @@ def test_gstreamer_plays(live, path):
 def read_to(path, server, name, until):
     """Appends what /<uid>/mpegts gives until until() is true."""
     u = urllib.parse.urlsplit(server.url(name))
-    with socket.create_connection((u.hostname, u.port), 10) as s, open(path, "wb") as out:
+    with socket.create_connection((u.hostname, u.port), 10 * tools.SLOW) as s, open(path, "wb") as out:
         s.settimeout(20 * tools.SLOW)
         s.sendall(f"GET {u.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         data = s.recv(65536)

@@ -18,7 +18,7 @@ class Installed:
 
     def run(self):
         env = {**os.environ, "B": str(tools.BUILD), "DESTDIR": str(self.dest), **self.env}
-        return subprocess.run([ROOT / "scripts" / "install"], env=env, capture_output=True, text=True, check=True, timeout=60)
+        return subprocess.run([ROOT / "scripts" / "install"], env=env, capture_output=True, text=True, check=True, timeout=60 * tools.SLOW)
 
     def path(self, name):
         return self.dest / name.lstrip("/")
@@ -26,7 +26,7 @@ class Installed:
     def check(self, ini="etc/media-server/media-server.ini"):
         """media-server -t, run from where it was installed."""
         program = self.path(self.env["PREFIX"] + "/sbin/media-server")
-        return subprocess.run([program, "-t", "-c", self.path(ini)], capture_output=True, text=True, timeout=30)
+        return subprocess.run([program, "-t", "-c", self.path(ini)], capture_output=True, text=True, timeout=30 * tools.SLOW)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_secrets_are_root_s_alone(installed):
         assert (s.st_uid, s.st_gid, s.st_mode & 0o7777) == (0, 0, mode), name
     as_service = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "cat"]
     for name in ("media-server.ini", "streams/example.ini.sample"):
-        done = subprocess.run([*as_service, installed.path("etc/media-server/" + name)], capture_output=True, text=True, timeout=30)
+        done = subprocess.run([*as_service, installed.path("etc/media-server/" + name)], capture_output=True, text=True, timeout=30 * tools.SLOW)
         assert done.returncode == 1 and "Permission denied" in done.stderr, name
 
 
@@ -133,9 +133,9 @@ def test_the_unit_is_right_and_hardened(installed, tmp_path):
     unit = tmp_path / "media-server.service"
     text = installed.path("usr/local/lib/systemd/system/media-server.service").read_text()
     unit.write_text(text.replace("/usr/local/sbin/media-server", "/bin/true"))
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, timeout=60 * tools.SLOW)
     assert done.returncode == 0 and done.stderr == "", done.stderr
-    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=27", unit], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=27", unit], capture_output=True, text=True, timeout=60 * tools.SLOW)
     assert done.returncode == 0, done.stdout[-2000:]
 
 
@@ -144,7 +144,7 @@ def test_users_and_folders(installed, tmp_path):
     root = tmp_path / "root"
     (root / "etc").mkdir(parents=True)
     subprocess.run(["systemd-sysusers", f"--root={root}", installed.path("usr/local/lib/sysusers.d/media-server.conf")],
-                   check=True, capture_output=True, timeout=60)
+                   check=True, capture_output=True, timeout=60 * tools.SLOW)
     users = {line.split(":")[0] for line in (root / "etc/passwd").read_text().splitlines()}
     assert {"ms-keeper", "ms-httpd", "ms-connector", "ms-courier", "ms-picture", "ms-lua", "ms-worker"} <= users
     groups = dict(line.split(":")[::3] for line in (root / "etc/group").read_text().splitlines())
@@ -156,7 +156,7 @@ def test_man_pages_are_well_formed():
         pytest.skip("no man")
     for page in sorted((ROOT / "conf" / "man").iterdir()):
         done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", page], capture_output=True, text=True,
-                              timeout=60, env={**os.environ, "MANROFFSEQ": ""})
+                              timeout=60 * tools.SLOW, env={**os.environ, "MANROFFSEQ": ""})
         assert done.returncode == 0 and done.stderr == "", done.stderr
 
 

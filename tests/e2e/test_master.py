@@ -331,7 +331,7 @@ def test_children_may_not_command_the_master(server):
     who = ["setpriv", f"--reuid={st['Uid'].split()[0]}", f"--regid={st['Gid'].split()[0]}", "--clear-groups"]
     exe = s.path / "msctl"
     shutil.copy(tools.BUILD / "bin" / "msctl", exe)
-    p = subprocess.run([*who, str(exe), "-s", str(s.path / "state" / "control.sock"), "status"], capture_output=True, text=True, timeout=20, check=False)
+    p = subprocess.run([*who, str(exe), "-s", str(s.path / "state" / "control.sock"), "status"], capture_output=True, text=True, timeout=20 * tools.SLOW, check=False)
     assert p.returncode != 0 and "version" not in p.stdout
     assert s.logged("control-refused")
 

@@ -348,7 +348,7 @@ def test_hostile_frames():
             assert answer["err"] in (0, 1, 2, 3) and (len(out) > 0) == (answer["err"] == 0)
         except (picture.Gone, ConnectionError):
             deaths += 1
-            assert helper.process.wait(10) in (0, -signal.SIGSYS, -signal.SIGALRM, -signal.SIGSEGV, -signal.SIGABRT)
+            assert helper.process.wait(10 * tools.SLOW) in (0, -signal.SIGSYS, -signal.SIGALRM, -signal.SIGSEGV, -signal.SIGABRT)
             assert helper.process.returncode != -signal.SIGSYS, f"input {i} made it call what it may not"
             helper = picture.Helper()
     codec, config, units = good[0]
@@ -366,7 +366,7 @@ def test_requests_that_are_none(head):
             assert h.socket.recv(1) == b""
         except ConnectionError:
             pass
-        assert h.process.wait(10) == 0
+        assert h.process.wait(10 * tools.SLOW) == 0
 
 
 # --- telephone sound ---
@@ -417,7 +417,7 @@ def test_sound_is_the_same_as_aac(codec, name, tmp_path):
     for i in range(1, frames):
         at = i * size * 2
         assert apart(meant[at : at + size * 2], heard[at : at + size * 2]) > 20, i
-    gst = subprocess.run(["gst-launch-1.0", "-q", "filesrc", f"location={path}", "!", "aacparse", "!", "avdec_aac", "!", "fakesink"], capture_output=True, text=True, timeout=60)
+    gst = subprocess.run(["gst-launch-1.0", "-q", "filesrc", f"location={path}", "!", "aacparse", "!", "avdec_aac", "!", "fakesink"], capture_output=True, text=True, timeout=60 * tools.SLOW)
     assert gst.returncode == 0 and gst.stderr == ""
 
 

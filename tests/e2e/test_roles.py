@@ -185,9 +185,9 @@ def test_nobody(site):
 
 def read_events(site, p, topics, until):
     """Events of the panel's stream until one fits."""
-    c = http.client.HTTPConnection("127.0.0.1", site.module_port, timeout=60)
+    c = http.client.HTTPConnection("127.0.0.1", site.module_port, timeout=180)
     c.request("GET", f"/api/v3/events/stream?topics={topics}", headers={"Cookie": p.cookie})
-    r, lines, deadline = c.getresponse(), [], time.monotonic() + 60
+    r, lines, deadline = c.getresponse(), [], time.monotonic() + 180
     try:
         while r.status == 200 and time.monotonic() < deadline and not (lines and until(lines)):
             lines.append(r.readline().decode())

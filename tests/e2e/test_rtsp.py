@@ -160,7 +160,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused_ends(live, name):
     start, answer = REFUSED[name]
-    with socket.create_connection(("127.0.0.1", live[0].rtsp_port), 10) as s:
+    with socket.create_connection(("127.0.0.1", live[0].rtsp_port), 10 * tools.SLOW) as s:
         s.sendall(start)
         got = b""
         while piece := s.recv(4096):
@@ -294,6 +294,6 @@ def test_a_tunnel_is_its_clients(live):
         other.hear(b"CSeq: 77")
         t.say("OPTIONS * RTSP/1.0\r\nCSeq: 78\r\n\r\n")
         assert b"77" not in t.hear(b"CSeq: 78")
-    with socket.create_connection(("127.0.0.1", live[0].rtsp_port), 10) as s:
+    with socket.create_connection(("127.0.0.1", live[0].rtsp_port), 10 * tools.SLOW) as s:
         s.sendall(b"GET /cam-1 HTTP/1.1\r\nHost: x\r\n\r\n")
         assert s.recv(1000).startswith(b"HTTP/1.0 400")

@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 def check_skips(tmp_path, text):
     log = tmp_path / "log"
     log.write_text(text)
-    return subprocess.run([ROOT / "scripts" / "check-skips", log], capture_output=True, text=True, timeout=30)
+    return subprocess.run([ROOT / "scripts" / "check-skips", log], capture_output=True, text=True, timeout=120)
 
 
 def test_a_skip_that_may_be_is_listed(tmp_path):
@@ -36,7 +36,7 @@ def verdicts(**results):
     """{what: verdict} of the bench's table."""
     code = "import bars, json, sys; print(json.dumps(bars.verdicts(json.loads(sys.argv[1]))))"
     env = {"PYTHONPATH": f"{ROOT}/tests/bench:{ROOT}/tests/e2e", "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(["/usr/bin/python3", "-c", code, json.dumps(results)], capture_output=True, text=True, check=True, timeout=30, env=env)
+    done = subprocess.run(["/usr/bin/python3", "-c", code, json.dumps(results)], capture_output=True, text=True, check=True, timeout=120, env=env)
     return {(r["figure"], r["what"]): r["verdict"] for r in json.loads(done.stdout)}
 
 
@@ -57,7 +57,7 @@ def test_a_figure_has_its_verdict():
 def lint_sizes(tmp_path, text):
     source = tmp_path / "x.c"
     source.write_text(text)
-    done = subprocess.run([ROOT / "scripts" / "lint-sizes", source], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([ROOT / "scripts" / "lint-sizes", source], capture_output=True, text=True, timeout=120)
     return [line.split(": ", 1)[1] for line in done.stdout.splitlines() if line]
 
 

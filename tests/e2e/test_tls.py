@@ -258,7 +258,7 @@ def test_rtsp_over_tls(site, tmp_path):
     assert sum(line.startswith("0,") for line in out.stdout.splitlines()) >= 20 and out.stderr == ""
     if shutil.which("gst-launch-1.0"):
         gst.receive(url, tmp_path / "out", "protocols=tcp+tls", "tls-validation-flags=0")
-    with socket.create_connection(("127.0.0.1", s.server.rtsp_port), 10) as plain:
+    with socket.create_connection(("127.0.0.1", s.server.rtsp_port), 10 * tools.SLOW) as plain:
         plain.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
         try:
             assert not plain.recv(100).startswith(b"RTSP")
