@@ -128,14 +128,18 @@ size_t rtsp_tunnel_post(struct rtsp_conn *r, struct span in)
     return in.n;
 }
 
-/* A POST may be opened anew; without its GET it is of no use. */
+/* A POST may be opened anew, also before the end of the one before is heard of; without its GET it is of no use. */
 void rtsp_tunnel_close(struct rtsp_conn *r)
 {
     struct rtsp_conn *o = r->other;
 
     buf_done(&r->in);
+    r->closing = true;
     r->other = NULL;
     if (!o) return;
     o->other = NULL;
-    if (r->way == TUNNEL_GET) conn_close(o->conn, 0);
+    if (r->way == TUNNEL_GET)
+        conn_close(o->conn, 0);
+    else if (!o->closing)
+        find_other(o);
 }
