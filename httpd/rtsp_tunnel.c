@@ -128,7 +128,8 @@ size_t rtsp_tunnel_post(struct rtsp_conn *r, struct span in)
     return in.n;
 }
 
-/* A POST may be opened anew, also before the end of the one before is heard of; without its GET it is of no use. */
+/* A POST may be opened anew, also before the end of the one before is heard of; without its GET it is of no
+ * use. */
 void rtsp_tunnel_close(struct rtsp_conn *r)
 {
     struct rtsp_conn *o = r->other;

@@ -328,7 +328,7 @@ def test_a_picture_that_stands_is_not_called_live(server, camera):
     s.wait_state("cam")
     got = browse(
         s.url("cam/embed.html?proto=mse"), {"playing": 15000}, {"text": "#badge", "has": "LIVE"}, {"call": lambda: cam.set(freeze=1)}, {"text": "#badge", "has": "LAST PICTURE", "ms": 30000},
-        {"text": "#late", "has": "old"}, shot("still"), {"call": lambda: cam.set(freeze=0)}, {"text": "#badge", "has": "LIVE", "ms": 60000}, {"press": "Space"}, {"text": "#badge", "has": "PAUSED"}, clean=False,
+        {"text": "#late", "has": "old"}, shot("still"), {"call": lambda: cam.set(freeze=0)}, {"text": "#badge", "has": "LIVE", "ms": 60000}, {"played": 1}, {"press": "Space"}, {"text": "#badge", "has": "PAUSED"}, clean=False,
     )
     assert got[0]
 

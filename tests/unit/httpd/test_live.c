@@ -145,8 +145,8 @@ static usec_t first_playlist(void)
     return took_us;
 }
 
-/* The promise: the first request on a captured stream is answered at once, with something that plays. In one of some
- * tries: other programs hold up this one, too. */
+/* The promise: the first request on a captured stream is answered at once, with something that plays. In one
+ * of some tries: other programs hold up this one, too. */
 static void test_first_playlist_at_once(void **state)
 {
     unsigned tries = 5;
