@@ -157,7 +157,7 @@ static void done(struct job *j)
 static void add_nodes(struct elsewhere *e, struct storages *s)
 {
     struct storage *st[STORAGE_NODES + 1]; /* and one of this node, which is not asked */
-    size_t n = storages_of(s, SPAN_NONE, st, ARRAY_N(st));
+    size_t n = storages_of(s, SPAN_NONE, NULL, 0, st, ARRAY_N(st));
 
     for (size_t i = 0; i < n; i++) {
         if (st[i]->node == 0) {

@@ -244,7 +244,8 @@ void archive_start(struct http *h, struct archive_job *j)
     j->writing = (struct job){.work = write_in_pool, .done = written, .loop = h->hub->loop};
     span_copy(span_of(s->v.uid), j->uid, sizeof(j->uid));
     archive_open_segment(s, &j->open);
-    j->n = storages_of(h->hub->server->storages, span_of(s->v.archive), found, ARCHIVE_STORAGES_MAX);
+    j->n = storages_of(h->hub->server->storages, span_of(s->v.archive), s->v.nodes, s->v.n_nodes, found,
+        ARCHIVE_STORAGES_MAX);
     for (size_t i = 0; i < j->n; i++) {
         j->v[i].st = found[i];
         j->v[i].unlikely = is_unlikely(&s->v, found[i]);

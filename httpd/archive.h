@@ -15,7 +15,7 @@
 #define ARCHIVE_LATE_US       (10 * US_PER_S) /* a disk that has not answered by then: 503 */
 #define ARCHIVE_PATIENCE_US   (2 * US_PER_S)  /* by then: the others answer without it */
 #define ARCHIVE_EXTRA_MAX     64
-#define ARCHIVE_STORAGES_MAX  16 /* of a stream, and other nodes */
+#define ARCHIVE_STORAGES_MAX  32 /* of a stream, and other nodes: those behind are not asked */
 #define ARCHIVE_PAGE          32 /* segments read from an index at once */
 
 /* The segment that is being written, as the ring publishes it. id 0: none. */

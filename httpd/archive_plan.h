@@ -15,7 +15,7 @@
 
 #define PLAN_PIECES_MAX   200000
 #define PLAN_SEGMENTS_MAX 100000
-#define PLAN_STORAGES_MAX 16
+#define PLAN_STORAGES_MAX 32
 #define PLAN_TAG_MAX      9
 #define PLAN_GAP_US       (10 * US_PER_S) /* of time without footage in one entry */
 

@@ -207,7 +207,8 @@ static struct storage *storage_tagged(struct http *h, struct span tag)
 {
     struct storage *all[ARCHIVE_STORAGES_MAX], *found = NULL;
     const struct stream *s = h->ask->stream;
-    size_t n = storages_of(h->hub->server->storages, span_of(s->v.archive), all, ARCHIVE_STORAGES_MAX);
+    size_t n = storages_of(
+        h->hub->server->storages, span_of(s->v.archive), s->v.nodes, s->v.n_nodes, all, ARCHIVE_STORAGES_MAX);
     char own[9];
 
     for (size_t i = 0; i < n; i++) {

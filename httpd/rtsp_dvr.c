@@ -337,7 +337,8 @@ struct rtsp_dvr *rtsp_dvr_new(
     struct stream *s, usec_t at_us, int32_t scale_milli, const struct rtsp_dvr_ops *ops, void *arg)
 {
     struct storage *st[ARCHIVE_STORAGES_MAX];
-    size_t n = storages_of(s->hub->server->storages, span_of(s->v.archive), st, ARCHIVE_STORAGES_MAX);
+    size_t n = storages_of(
+        s->hub->server->storages, span_of(s->v.archive), s->v.nodes, s->v.n_nodes, st, ARCHIVE_STORAGES_MAX);
     struct rtsp_dvr *d;
 
     if (n == 0) return NULL;

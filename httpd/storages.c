@@ -268,7 +268,15 @@ static struct span without_weight(struct span word)
     return span_trim(star < 0 ? word : span_sub(word, 0, (size_t)star));
 }
 
-size_t storages_of(struct storages *s, struct span archive, struct storage **ret, size_t max)
+static bool is_one_of(const struct storage *st, const uint16_t *nodes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (nodes[i] == st->node) return true;
+    return false;
+}
+
+size_t storages_of(struct storages *s, struct span archive, const uint16_t *first, size_t n_first,
+    struct storage **ret, size_t max)
 {
     struct span piece;
     size_t n = 0;
@@ -279,8 +287,10 @@ size_t storages_of(struct storages *s, struct span archive, struct storage **ret
         if (piece.n > 0) n = add(s, piece, ret, n, max);
     }
     if (n == 0) n = add(s, SPAN_LIT("default"), ret, n, max);
-    for (size_t i = 0; i < s->n && n < max; i++)
-        if (s->v[i]->node != 0) ret[n++] = storage_ref(s->v[i]);
+    for (int others = 0; others < 2; others++)
+        for (size_t i = 0; i < s->n && n < max; i++)
+            if (s->v[i]->node != 0 && is_one_of(s->v[i], first, n_first) == (others == 0))
+                ret[n++] = storage_ref(s->v[i]);
     pthread_mutex_unlock(&s->lock);
     return n;
 }

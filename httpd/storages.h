@@ -76,9 +76,9 @@ void storages_nodes(
     struct storages *s, struct away *away, uint16_t self, const struct storage_node *nodes, size_t n);
 
 /* From any thread: the storages a stream's dvr-archive names ("a*3, /path*1"; empty: "default"), and behind
- * them the other nodes, referenced.
- */
-size_t storages_of(struct storages *s, struct span archive, struct storage **ret, size_t max);
+ * them the other nodes, those that are to be `first` before the others; referenced. */
+size_t storages_of(struct storages *s, struct span archive, const uint16_t *first, size_t n_first,
+    struct storage **ret, size_t max);
 /* By its name; NULL. Referenced. */
 struct storage *storage_by_name(struct storages *s, struct span name);
 struct storage *storage_ref(struct storage *st);

@@ -257,7 +257,7 @@ static struct {
 static void play(const struct reel_way *way)
 {
     struct storage *st[ARCHIVE_STORAGES_MAX];
-    size_t n_st = storages_of(site.help.storages, SPAN_LIT("default"), st, ARCHIVE_STORAGES_MAX);
+    size_t n_st = storages_of(site.help.storages, SPAN_LIT("default"), NULL, 0, st, ARCHIVE_STORAGES_MAX);
     struct reel *r = reel_new(SITE_UID, st, n_st, 7);
     const struct open_segment none = {0};
 

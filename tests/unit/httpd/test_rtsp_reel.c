@@ -28,7 +28,7 @@ static struct {
 static struct reel *reel_of(const char *uid)
 {
     struct storage *st[ARCHIVE_STORAGES_MAX];
-    size_t n = storages_of(site.help.storages, SPAN_LIT("default"), st, ARCHIVE_STORAGES_MAX);
+    size_t n = storages_of(site.help.storages, SPAN_LIT("default"), NULL, 0, st, ARCHIVE_STORAGES_MAX);
 
     assert_int_equal(n, 1);
     return reel_new(uid, st, n, 77);

@@ -73,17 +73,17 @@ static void test_storages_by_archive(void **state)
     struct storage *st[4], *old;
 
     (void)state;
-    assert_int_equal(storages_of(s, SPAN_NONE, st, 4), 0);
+    assert_int_equal(storages_of(s, SPAN_NONE, NULL, 0, st, 4), 0);
     storage_set(s, SPAN_LIT("default"), SPAN_LIT("/storage"));
     storage_set(s, SPAN_LIT("b"), SPAN_LIT("/disk/b"));
-    assert_int_equal(storages_of(s, SPAN_NONE, st, 4), 1);
+    assert_int_equal(storages_of(s, SPAN_NONE, NULL, 0, st, 4), 1);
     assert_string_equal(st[0]->name, "default");
     storage_unref(st[0]);
-    assert_int_equal(storages_of(s, SPAN_LIT("b*3, default*1, b, none"), st, 4), 2);
+    assert_int_equal(storages_of(s, SPAN_LIT("b*3, default*1, b, none"), NULL, 0, st, 4), 2);
     assert_string_equal(st[0]->name, "b");
     storage_unref(st[0]);
     storage_unref(st[1]);
-    assert_int_equal(storages_of(s, SPAN_LIT("/disk/b"), st, 4), 1);
+    assert_int_equal(storages_of(s, SPAN_LIT("/disk/b"), NULL, 0, st, 4), 1);
     old = st[0];
     /* the same again changes nothing; another path is another storage, the old one lives as long as it is
      * used */
@@ -99,6 +99,27 @@ static void test_storages_by_archive(void **state)
     storage_unref(old);
     storage_remove(s, SPAN_LIT("b"));
     assert_null(storage_by_name(s, SPAN_LIT("b")));
+    storages_free(s);
+}
+
+/* Of more nodes than are asked those come first that are named for the stream. */
+static void test_nodes_of_a_stream_come_first(void **state)
+{
+    struct storages *s = storages_new();
+    struct storage_node nodes[40] = {{0}};
+    const uint16_t named[] = {41, 7};
+    struct storage *st[4];
+
+    (void)state;
+    storage_set(s, SPAN_LIT("default"), SPAN_LIT("/storage"));
+    for (uint16_t i = 0; i < ARRAY_N(nodes); i++) nodes[i].node = i + 2;
+    storages_nodes(s, NULL, 1, nodes, ARRAY_N(nodes));
+    assert_int_equal(storages_of(s, SPAN_NONE, named, ARRAY_N(named), st, ARRAY_N(st)), 4);
+    assert_int_equal(st[0]->node, 0);
+    assert_true(st[1]->node == 7 || st[2]->node == 7);
+    assert_true(st[1]->node == 41 || st[2]->node == 41);
+    assert_true(st[3]->node != 0 && st[3]->node != 7 && st[3]->node != 41);
+    for (size_t i = 0; i < ARRAY_N(st); i++) storage_unref(st[i]);
     storages_free(s);
 }
 
@@ -123,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full_queue_refuses),
         cmocka_unit_test(test_storages_by_archive),
+        cmocka_unit_test(test_nodes_of_a_stream_come_first),
         cmocka_unit_test(test_no_index_before_it_is_ready),
     };
 
