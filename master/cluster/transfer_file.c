@@ -1,0 +1,91 @@
+#include "master/cluster/transfer_impl.h"
+#include "common/base/fd.h"
+#include "common/base/mem.h"
+
+#include <errno.h>
+
+#define FILE_MOST (1u << 20)
+
+/* A msgpack array, a row each. */
+static void sides_pack(struct packer *p, const char *key, const struct side *v, size_t n)
+{
+    pack_key(p, key);
+    pack_array(p, (uint32_t)n);
+    for (size_t i = 0; i < n; i++) {
+        pack_array(p, 2);
+        pack_u64(p, v[i].node);
+        pack_bool(p, v[i].freed);
+    }
+}
+
+static size_t sides_read(const struct packed *list, struct side *ret)
+{
+    size_t n = MIN(packed_n(list), TRANSFER_SIDES_MAX);
+
+    for (size_t i = 0; i < n; i++)
+        ret[i] = (struct side){.node = (uint16_t)packed_as_u64(packed_at(packed_at(list, i), 0), 0),
+            .freed = packed_as_bool(packed_at(packed_at(list, i), 1), false)};
+    return n;
+}
+
+void transfers_save(struct transfers *t)
+{
+    struct buf b;
+    struct packer p;
+
+    buf_init(&b, FILE_MOST);
+    p = packer_of(&b);
+    pack_array(&p, (uint32_t)t->n);
+    for (size_t i = 0; i < t->n; i++) {
+        const struct transfer *x = t->v[i];
+
+        pack_map(&p, 9);
+        pack_kv_text(&p, "uid", x->uid);
+        pack_kv_text(&p, "by", x->by);
+        pack_kv_text(&p, "text", x->text);
+        pack_kv_u64(&p, "phase", x->phase);
+        sides_pack(&p, "to", x->to, x->n_to);
+        sides_pack(&p, "from", x->from, x->n_from);
+        pack_kv_bool(&p, "keep", x->keep);
+        pack_kv_i64(&p, "began_us", x->began_us);
+        pack_kv_i64(&p, "since_us", x->since_us);
+    }
+    if (!p.bad) state_file_write(t->file, buf_span(&b));
+    buf_done(&b);
+}
+
+static void load_row(struct transfers *t, const struct packed *row)
+{
+    struct transfer *x = NEW(struct transfer);
+    uint64_t phase = packed_u64(row, "phase", TRANSFER_PHASES);
+
+    x->n_to = sides_read(packed_get(row, "to"), x->to);
+    x->n_from = sides_read(packed_get(row, "from"), x->from);
+    x->keep = packed_bool(row, "keep", true);
+    x->began_us = packed_i64(row, "began_us", 0);
+    x->since_us = packed_i64(row, "since_us", 0);
+    (void)packed_text(row, "by", x->by, sizeof(x->by));
+    (void)packed_text(row, "text", x->text, sizeof(x->text));
+    if (!packed_text(row, "uid", x->uid, sizeof(x->uid)) || phase >= TRANSFER_PHASES || x->n_to == 0) {
+        mem_free(x);
+        return;
+    }
+    x->phase = (enum transfer_phase)phase;
+    t->v[t->n++] = x;
+}
+
+int transfers_load(struct transfers *t, int state_dir)
+{
+    struct unpack *u = NULL;
+    uint8_t *bytes;
+    size_t n;
+    int err = fd_read_file(state_dir, TRANSFER_FILE_NAME, FILE_MOST, &bytes, &n);
+
+    if (err < 0) return err == -ENOENT ? 0 : err;
+    err = unpack_new(span(bytes, n), &u) == 0 ? 0 : -EBADMSG;
+    for (size_t i = 0; err == 0 && i < MIN(packed_n(unpack_root(u)), TRANSFERS_MAX); i++)
+        load_row(t, packed_at(unpack_root(u), i));
+    unpack_done(u);
+    mem_free(bytes);
+    return err;
+}
