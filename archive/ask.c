@@ -21,6 +21,7 @@ const struct ask_command ask_commands[] = {
     {"archive unlock", 2, 2, keeper_ask_unlock, work_locked, 0, NULL, false},
     {"archive locks", 0, 1, keeper_ask_locks, NULL, 0, NULL, false},
     {"archive ranges", 3, 3, keeper_ask_look, work_look_ranges, sizeof(struct work_look), NULL, false},
+    {"archive cover", 3, 3, keeper_ask_look, work_look_cover, sizeof(struct work_look), NULL, false},
     {"archive segments", 4, 4, keeper_ask_look, work_look_segments, sizeof(struct work_look), NULL, false},
     {"act promise", 1, 1, keeper_ask_promise, work_promise, 0, NULL, false},
     {"act did", 1, 1, keeper_ask_promise, work_did, 0, NULL, false},

@@ -61,14 +61,15 @@ static void tell(struct rebuild *r)
 
 /* --- one segment --- */
 
-/* What the index alone knows is that a segment was found damaged when it was read back. */
+/* What the index alone may know is that a segment was found damaged when it was read back, and which node
+ * recorded it: not every file system keeps that beside the file (origin.h). */
 static bool same(struct seg_info *x, struct seg_info *y)
 {
     uint8_t mx[SEGROW_MAX], my[SEGROW_MAX];
     struct wr wx = wr_of(mx, sizeof(mx)), wy = wr_of(my, sizeof(my));
 
-    x->flags |= SEG_DAMAGED;
-    y->flags |= SEG_DAMAGED;
+    x->flags = (x->flags & SEG_FLAGS_OF_FILE) | SEG_DAMAGED;
+    y->flags = (y->flags & SEG_FLAGS_OF_FILE) | SEG_DAMAGED;
     segrow_write(&wx, x);
     segrow_write(&wy, y);
     return span_eq(wr_span(&wx), wr_span(&wy));

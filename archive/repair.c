@@ -1,4 +1,5 @@
 #include "archive/repair.h"
+#include "archive/origin.h"
 #include "archive/reader.h"
 #include "archive/segbox.h"
 #include "archive/segtable.h"
@@ -67,6 +68,7 @@ int repair_look(int records_fd, const char *uid, uint64_t id, struct seg_info *r
     if (!err) err = open_in(&p, O_RDONLY, &fd);
     fd_close(&p.folder);
     if (!err) err = seg_info_load(fd, ret);
+    if (!err) ret->flags = (ret->flags & SEG_FLAGS_OF_FILE) | origin_flags(fd);
     return !err && !belongs(ret, uid, id) ? SEG_E_BAD : err;
 }
 

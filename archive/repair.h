@@ -17,8 +17,8 @@ enum {
 /* Removes a segment's file, and the folders of its day, month and year where they are empty and the day is
  * over. 0, -ENOENT, other -errno. */
 int repair_remove(int records_fd, uint64_t id, usec_t now_us);
-/* What a file with a footer says of itself, when it is this stream's segment of that id. SEG_OK, SEG_E_BAD,
- * SEG_E_NO_FOOTER, -errno. */
+/* What a file with a footer says of itself, and whose it is (origin.h), when it is this stream's segment of
+ * that id. SEG_OK, SEG_E_BAD, SEG_E_NO_FOOTER, -errno. */
 int repair_look(int records_fd, const char *uid, uint64_t id, struct seg_info *ret);
 /* REPAIR_*, -errno. */
 int repair_segment(

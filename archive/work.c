@@ -237,6 +237,11 @@ static void stored(void *arg, const char *uid, uint64_t id)
     if (!work_fill_stored(w, uid, id)) w->ops->on_stored(w->arg, uid, id);
 }
 
+static bool many_pending(const struct work *w)
+{
+    return w->pending.n_sure >= PENDING_COMMIT && w->indexer.ix && !w->stuck;
+}
+
 /* What is in the index is on the disk: first syncfs, then the transaction with what it covered. */
 static void sync_and_commit(struct work *w, usec_t now_us, bool now)
 {
@@ -244,7 +249,7 @@ static void sync_and_commit(struct work *w, usec_t now_us, bool now)
     int err;
 
     if (n == 0 && w->pending.n_doubtful == 0 && w->writers.n == 0 && !work_keep_unsynced(w)) return;
-    if (now_us - w->sync_us < w->sync_every_us && !now && !work_due(w)) return;
+    if (now_us - w->sync_us < w->sync_every_us && !now && !many_pending(w)) return;
     w->sync_us = now_us;
     w->stuck = w->unsynced = true;
     err = sync_storage(w);
@@ -287,7 +292,7 @@ static void mend(struct work *w, usec_t now_us)
 
 bool work_due(const struct work *w)
 {
-    return w->pending.n_sure >= PENDING_COMMIT && w->indexer.ix && !w->stuck;
+    return many_pending(w) || w->events.n == WORK_EVENTS_MAX;
 }
 
 /* What was being written when a syncfs failed is read back, once another has gone well. What is not as its
@@ -403,6 +408,7 @@ static void open_storage(struct work *w, usec_t now_us)
     }
     log_note(w->storage.fresh ? "storage-init" : "storage-open", "storage=%s path=%s uuid=%s state=%s",
         w->conf->name, log_q(span_of(w->conf->path)), w->storage.uuid, storage_state_name(w->storage.state));
+    work_fill_opened(w);
     w->sync_us = now_us;
     w->reopen_us = now_us; /* the index, at once */
 }
@@ -592,7 +598,6 @@ void work_done(struct work *w, usec_t now_us)
     (void)work_events_tick(w, now_us);
     work_events_done(w);
     work_ask_end(w);
-    work_fill_end(w);
     close_all(w, w->pending.n_sure + w->pending.n_doubtful == 0);
     map_drop(&w->writers, mem_free);
     work_keep_done(&w->keep);

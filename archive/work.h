@@ -95,7 +95,8 @@ struct work {
 
 void work_init(struct work *w, const struct disk_conf *conf, const struct work_ops *ops, void *arg);
 void work_job(struct work *w, const struct job *j);
-/* Once a second (as often as sync_every_us, when that is less), and when work_due. */
+/* Once a second (as often as sync_every_us, when that is less), and when work_due: before more can be taken.
+ */
 void work_tick(struct work *w, usec_t now_us);
 bool work_due(const struct work *w);
 /* What waits for the index goes into it now, behind a syncfs. */

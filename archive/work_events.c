@@ -27,7 +27,7 @@ void work_event(struct work *w, const struct job *j)
     add(w, j->data);
 }
 
-static int put(struct work *w)
+int work_events_put(struct work *w)
 {
     struct work_events *ev = &w->events;
     int err = INDEX_OK;
@@ -137,7 +137,7 @@ static int drop_old(struct work *w, usec_t now_us)
 
 int work_events_tick(struct work *w, usec_t now_us)
 {
-    int err = put(w);
+    int err = work_events_put(w);
 
     if (!w->indexer.ix) {
         w->events.walk = (struct index_event_at){.n = 0};

@@ -8,7 +8,7 @@
 #include "archive/index.h"
 #include "archive/keep.h"
 
-#define WORK_EVENTS_MAX 64 /* of a batch */
+#define WORK_EVENTS_MAX 256 /* of a batch: one more, and it is put at once */
 
 struct work;
 struct job;
@@ -22,6 +22,8 @@ struct work_events {
 };
 
 void work_event(struct work *w, const struct job *j);
+/* What has come is in the index now. As work_events_tick. */
+int work_events_put(struct work *w);
 /* It goes on by the index, and the master does not know of it: its server was killed. It ends with the
  * footage that its stream had at the time j->id. */
 void work_event_over(struct work *w, const struct job *j);

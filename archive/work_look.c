@@ -92,6 +92,18 @@ bool work_look_ranges(struct work *w, struct answer *a)
     return n == RANGES_PAGE;
 }
 
+bool work_look_cover(struct work *w, struct answer *a)
+{
+    const struct work_look *at = a->state;
+    usec_t from_us, to_us;
+    struct look l;
+
+    if (!at->begun && look_of(&a->ask, &l))
+        for (size_t i = 0; work_fill_refused(w, l.uid, i, &from_us, &to_us); i++)
+            if (from_us < l.to_us && to_us > l.from_us) range_row(&l, a, from_us, to_us);
+    return work_look_ranges(w, a);
+}
+
 /* --- segments --- */
 
 static void segment_row(

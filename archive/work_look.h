@@ -17,6 +17,9 @@ struct keeper;
 /* `begin` of both: the arguments are such. */
 int keeper_ask_look(struct keeper *k, struct answer *a);
 bool work_look_ranges(struct work *w, struct answer *a);
+/* archive cover UID FROM TO, of the master alone: as archive ranges, with what another node has offered and
+ * the stream's own policy does not keep here. Nothing is missing there. */
+bool work_look_cover(struct work *w, struct answer *a);
 bool work_look_segments(struct work *w, struct answer *a);
 
 #endif

@@ -80,7 +80,7 @@ static void commit_first(struct work *w, struct work_delete *s, struct answer *a
 {
     if (s->begun) return;
     s->begun = true;
-    work_fill_deleted(w, q->uid, q->from_us, q->to_us);
+    work_fill_deleted(w, q->uid, q->from_us, q->to_us, a->ask.act.stamp.term > 0);
     if (pending_has(&w->pending, a->ask.args[0])) work_commit(w);
     if (w->scanning || pending_has(&w->pending, a->ask.args[0]))
         answer_fail(a, CTL_FAILED, "storage %s: what was recorded there is still being read in, ask again",

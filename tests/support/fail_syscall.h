@@ -7,5 +7,7 @@
 
 /* nr: SYS_*; err: positive errno. false: this kernel does not let us. */
 bool fail_syscall(long nr, int err);
+/* openat with this flag alone, as on file systems that do not know it. */
+bool fail_open_flag(int flag, int err);
 
 #endif

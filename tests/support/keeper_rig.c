@@ -189,6 +189,7 @@ bool rig_start(struct rig *r)
             dup2(s[1], CHILD_CONTROL_FD);
         if (r->as_limit) setrlimit(RLIMIT_AS, &(struct rlimit){r->as_limit, r->as_limit});
         if (r->fail_nr && !fail_syscall(r->fail_nr, r->fail_err)) _exit(99);
+        if (r->fail_flag && !fail_open_flag(r->fail_flag, r->fail_err)) _exit(99);
         execve(path, argv, env);
         _exit(98);
     }
@@ -246,6 +247,16 @@ void rig_keep(struct rig *r, const char *uid, usec_t duration_us, uint64_t capac
     pack_kv_text(p, "uid", uid);
     pack_kv_i64(p, "duration_us", duration_us);
     pack_kv_u64(p, "capacity_bytes", capacity);
+    channel_end(r->ch, NULL, 0);
+}
+
+void rig_keep_events(struct rig *r, const char *uid, usec_t duration_us, usec_t event_duration_us)
+{
+    struct packer *p = channel_begin(r->ch, MSG_KEEP_STREAM, 3);
+
+    pack_kv_text(p, "uid", uid);
+    pack_kv_i64(p, "duration_us", duration_us);
+    pack_kv_i64(p, "event_duration_us", event_duration_us);
     channel_end(r->ch, NULL, 0);
 }
 

@@ -48,6 +48,7 @@ struct rig {
     bool closed;
     long fail_nr;      /* this system call fails in the keepers to come, 0: none */
     int fail_err;      /* with this */
+    int fail_flag;     /* openat with it fails with fail_err, 0: none */
     uint64_t as_limit; /* bytes of address space they have, 0: no limit */
 };
 
@@ -77,6 +78,7 @@ void rig_failed(struct rig_worker *w, int err);
 
 /* KEEP_STREAM; capacity in bytes. */
 void rig_keep(struct rig *r, const char *uid, usec_t duration_us, uint64_t capacity);
+void rig_keep_events(struct rig *r, const char *uid, usec_t duration_us, usec_t event_duration_us);
 /* A question with its arguments, NULL behind the last; its id. rig_answer waits for the end of the newest,
  * and gives its code. */
 uint64_t rig_question(struct rig *r, const char *cmd, ...) __attribute__((sentinel));

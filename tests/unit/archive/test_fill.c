@@ -6,9 +6,11 @@
 #include "common/base/mem.h"
 #include "common/base/wr.h"
 #include "common/ipc/ctl.h"
+#include "common/ipc/event.h"
 #include "tests/support/segments.h"
 #include "tests/support/tool.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -263,14 +265,20 @@ static void given_up(void **state)
     fill(p);
 }
 
+/* What the master has said so far is known: the keeper answers it. */
+static void is_heard(struct place *p)
+{
+    rig_question(&p->rig, "archive locks", NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+}
+
 static void older_than_is_kept(void **state)
 {
     struct place *p = *state;
 
     start(p);
     rig_keep(&p->rig, UID, 3600 * US_PER_S, 0);
-    rig_question(&p->rig, "archive locks", NULL); /* answered: what came before it is known */
-    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    is_heard(p);
     assert_int_equal(open_file(p), ENOSPC);
 }
 
@@ -293,6 +301,218 @@ static void deleted_meanwhile(void **state)
     fill(p); /* what is decided later holds */
 }
 
+/* What a decided act deletes other nodes may still have, for a moment: it does not come back from them. */
+static void deleted_by_an_act(void **state)
+{
+    struct place *p = *state;
+    const struct rig_act by = {.stamp = {1, 1, 1}, .id = 7};
+    char from[24], to[24];
+
+    start(p);
+    snprintf(from, sizeof(from), "%lld", (long long)p->s.start_us);
+    snprintf(to, sizeof(to), "%lld", (long long)p->s.end_us);
+    rig_question_by(&p->rig, &by, "archive delete", UID, from, to, NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    ask(p, &p->s);
+    assert_int_equal(wait_answer(p), EAGAIN);
+    p->s.start_us -= US_PER_S; /* it begins before what was deleted */
+    assert_int_equal(open_file(p), 0);
+}
+
+/* --- what is older than is kept --- */
+
+static void is_covered(struct place *p, bool it)
+{
+    char from[24], to[24], want[64];
+
+    snprintf(from, sizeof(from), "%lld", (long long)p->s.start_us);
+    snprintf(to, sizeof(to), "%lld", (long long)p->s.end_us);
+    snprintf(want, sizeof(want), "from_us=%s to_us=%s", from, to);
+    rig_question(&p->rig, "archive cover", UID, from, to, NULL);
+    assert_int_equal(rig_answer(&p->rig), CTL_OK);
+    assert_int_equal(strstr(p->rig.rows, want) != NULL, it);
+}
+
+static void send_event(struct place *p, uint64_t id, usec_t start_us)
+{
+    const struct event e = {.id = id,
+        .uid = UID,
+        .kind = "motion",
+        .source = "call",
+        .start_us = start_us,
+        .end_us = start_us + US_PER_S};
+
+    event_pack(channel_begin(p->keeper, MSG_FILL_EVENT, EVENT_KEYS), &e);
+    channel_end(p->keeper, NULL, 0);
+}
+
+/* It is not kept by anything: who offers it hears that nothing is missing here. */
+static void refused_by_its_policy(void **state)
+{
+    struct place *p = *state;
+
+    start(p);
+    rig_keep(&p->rig, UID, 3600 * US_PER_S, 0);
+    is_heard(p);
+    is_covered(p, false);
+    assert_int_equal(open_file(p), ENOSPC);
+    is_covered(p, true);
+    rig_keep(&p->rig, UID, 0, p->s.bytes); /* all that the stream may have is this one */
+    is_heard(p);
+    fill(p);
+}
+
+static void older_but_locked(void **state)
+{
+    struct place *p = *state;
+    struct packer *m;
+
+    start(p);
+    rig_keep(&p->rig, UID, 3600 * US_PER_S, 1);
+    is_heard(p);
+    m = channel_begin(p->keeper, MSG_FILL_LOCK, 5);
+    pack_kv_text(m, "uid", UID);
+    pack_kv_u64(m, "id", 9);
+    pack_kv_i64(m, "start_us", p->s.start_us);
+    pack_kv_i64(m, "end_us", p->s.end_us);
+    pack_kv_i64(m, "version_us", p->s.end_us);
+    channel_end(p->keeper, NULL, 0);
+    fill(p);
+    index_has(p, true);
+}
+
+static void older_but_of_an_event(void **state)
+{
+    struct place *p = *state;
+
+    start(p);
+    rig_keep_events(&p->rig, UID, 3600 * US_PER_S, 100 * 365 * 86400ll * US_PER_S);
+    is_heard(p);
+    send_event(p, 1, p->s.start_us);
+    fill(p);
+    index_has(p, true);
+}
+
+#define EVENTS 700 /* more than a batch has */
+
+struct counted {
+    struct place *p;
+    size_t n;
+};
+
+static bool all_events(void *arg)
+{
+    struct counted *c = arg;
+    const struct event_query q = {.uid = UID, .to_us = INT64_MAX};
+    struct event *page = mem_new_n(64, sizeof(*page));
+    struct index_event_at at = {0};
+    struct index *ix;
+    size_t n;
+
+    c->n = 0;
+    assert_int_equal(index_open_ro(rig_store(&c->p->rig, "a")->index, &ix), 0);
+    while (!at.end) {
+        assert_int_equal(index_events(ix, &q, &at, page, 64, &n), INDEX_OK);
+        c->n += n;
+    }
+    index_close(ix);
+    mem_free(page);
+    return c->n == EVENTS;
+}
+
+static void events_come_all_at_once(void **state)
+{
+    struct counted c = {.p = *state};
+
+    start(c.p);
+    for (size_t i = 0; i < EVENTS; i++) send_event(c.p, i + 1, c.p->s.start_us + (usec_t)i);
+    assert_int_equal(open_file(c.p), 0); /* those before it are in the index */
+    assert_true(all_events(&c));
+}
+
+static bool is_indexed(void *arg)
+{
+    struct place *p = arg;
+    struct seg_info *info = NEW(struct seg_info);
+    struct index *ix;
+    bool is;
+
+    assert_int_equal(index_open_ro(rig_store(&p->rig, "a")->index, &ix), 0);
+    is = index_get(ix, UID, p->s.id, info) == INDEX_OK;
+    index_close(ix);
+    mem_free(info);
+    return is;
+}
+
+/* --- whose it is --- */
+
+static void keeper_ends(struct place *p)
+{
+    channel_free(p->keeper);
+    p->keeper = NULL;
+    assert_int_equal(rig_stop(&p->rig), 0);
+}
+
+/* An index that is built anew from the files knows it too. */
+static void origin_outlives_the_index(void **state)
+{
+    struct place *p = *state;
+    char path[256];
+
+    start(p);
+    fill(p);
+    keeper_ends(p);
+    snprintf(path, sizeof(path), "%s/.index", p->storage);
+    tool_rmdir(path);
+    start(p);
+    assert_true(rig_wait(&p->rig, is_indexed, p));
+    index_has(p, true);
+}
+
+/* --- a file system without files without a name --- */
+
+static size_t parts(const struct place *p)
+{
+    char path[256];
+    size_t n = 0;
+    DIR *d;
+
+    snprintf(path, sizeof(path), "%s/.fill", p->storage);
+    d = opendir(path);
+    assert_non_null(d);
+    for (struct dirent *e = readdir(d); e; e = readdir(d)) n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+static void a_file_with_a_name(void **state)
+{
+    struct place *p = *state;
+
+    p->rig.fail_flag = O_TMPFILE & ~O_DIRECTORY;
+    p->rig.fail_err = EOPNOTSUPP;
+    start(p);
+    assert_int_equal(open_file(p), 0);
+    assert_int_equal(parts(p), 1);
+    copy(p, p->s.bytes - 1, SIZE_MAX);
+    assert_int_equal(done(p, 0), EBADMSG);
+    assert_int_equal(parts(p), 0);
+    assert_int_equal(open_file(p), 0);
+    copy(p, p->s.bytes / 2, SIZE_MAX);
+    rig_kill(&p->rig, SIGKILL);
+    channel_free(p->keeper);
+    p->keeper = NULL;
+    assert_int_equal(parts(p), 1);
+    start(p);
+    assert_int_equal(parts(p), 0); /* what the crash left */
+    assert_false(segments_there(p->storage, &p->s));
+    fill(p);
+    assert_int_equal(parts(p), 0);
+    assert_true(segments_there(p->storage, &p->s));
+    index_has(p, true);
+    assert_int_equal(open_file(p), EEXIST);
+}
+
 /* Half a file, and the keeper dies: nothing of it is left, and the next one takes it whole. */
 static void the_keeper_dies(void **state)
 {
@@ -308,20 +528,6 @@ static void the_keeper_dies(void **state)
     start(p);
     fill(p);
     index_has(p, true);
-}
-
-static bool is_indexed(void *arg)
-{
-    struct place *p = arg;
-    struct seg_info *info = NEW(struct seg_info);
-    struct index *ix;
-    bool is;
-
-    assert_int_equal(index_open_ro(rig_store(&p->rig, "a")->index, &ix), 0);
-    is = index_get(ix, UID, p->s.id, info) == INDEX_OK;
-    index_close(ix);
-    mem_free(info);
-    return is;
 }
 
 /* It had its name, and the index did not know of it yet. */
@@ -371,6 +577,13 @@ int main(void)
         T(given_up),
         T(older_than_is_kept),
         T(deleted_meanwhile),
+        T(deleted_by_an_act),
+        T(refused_by_its_policy),
+        T(older_but_locked),
+        T(older_but_of_an_event),
+        T(events_come_all_at_once),
+        T(origin_outlives_the_index),
+        T(a_file_with_a_name),
         T(the_keeper_dies),
         T(a_name_without_a_record),
         T(nonsense),
