@@ -152,8 +152,6 @@ struct index_event_at {
     size_t n;
     bool end; /* there is no more */
 };
-/* Behind that one, whether it is there or not. false: no such uid. */
-bool index_events_behind(struct index_event_at *ret, const char *uid, usec_t start_us, uint64_t id);
 /* In the order of uid and start, at most max; may give none before the end. A damaged one is left out:
  * INDEX_E_DAMAGED. */
 int index_events(struct index *ix, const struct event_query *q, struct index_event_at *at, struct event *out,

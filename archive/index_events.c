@@ -84,16 +84,6 @@ int index_events_restore(struct index *ix, const struct event *list, size_t n)
     return index_each(ix, list, n, sizeof(*list), restore_one);
 }
 
-bool index_events_behind(struct index_event_at *ret, const char *uid, usec_t start_us, uint64_t id)
-{
-    struct key k;
-
-    if (!index_key_pair(&k, uid, start_us, id) || k.v.mv_size > sizeof(ret->key)) return false;
-    *ret = (struct index_event_at){.n = k.v.mv_size};
-    memcpy(ret->key, k.mem, ret->n);
-    return true;
-}
-
 int index_events(struct index *ix, const struct event_query *q, struct index_event_at *at, struct event *out,
     size_t max, size_t *ret_n)
 {

@@ -7,6 +7,7 @@
 
 #define STATE_US     US_PER_S
 #define MASTER_QUEUE (1u << 20) /* bytes that the master has not read: no more is taken for it */
+#define LEFT_ROWS    500        /* of a message */
 
 /* One process is one courier: what it holds stands here to its end. */
 static struct courier courier;
@@ -150,6 +151,49 @@ static void pack_state(struct courier *c, struct packer *p, struct peer *peer)
     pack_kv_u64(p, "failed", n->failed);
 }
 
+/* A page of COURIER_LEFT. */
+struct left_page {
+    struct courier *c;
+    struct buf rows;
+    uint32_t n;
+};
+
+static void send_left(struct left_page *l)
+{
+    struct packer *p;
+
+    if (l->n == 0) return;
+    p = channel_begin(master(l->c), MSG_COURIER_LEFT, 1);
+    pack_key(p, "rows");
+    pack_array(p, l->n);
+    p->bad = p->bad || !buf_put(p->to, buf_span(&l->rows));
+    channel_end(master(l->c), NULL, 0);
+    buf_clear(&l->rows);
+    l->n = 0;
+}
+
+static void put_left(void *arg, const char *uid, uint64_t left, uint64_t bytes)
+{
+    struct left_page *l = arg;
+    struct packer p = packer_of(&l->rows);
+
+    pack_array(&p, 3);
+    pack_str(&p, span_of(uid));
+    pack_u64(&p, left);
+    pack_u64(&p, bytes);
+    if (++l->n == LEFT_ROWS) send_left(l);
+}
+
+static void tell_left(struct courier *c)
+{
+    struct left_page l = {.c = c};
+
+    buf_init(&l.rows, LEFT_ROWS * 64);
+    fill_tell_left(c->fill, put_left, &l);
+    send_left(&l);
+    buf_done(&l.rows);
+}
+
 static void tell_state(struct loop_timer *t)
 {
     struct courier *c = t->arg;
@@ -160,6 +204,7 @@ static void tell_state(struct loop_timer *t)
     pack_array(p, (uint32_t)c->nodes->n);
     for (size_t i = 0; i < c->nodes->n; i++) pack_state(c, p, c->nodes->v[i]);
     channel_end(master(c), NULL, 0);
+    tell_left(c);
 }
 
 /* --- messages between masters --- */

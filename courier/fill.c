@@ -53,14 +53,14 @@ static struct list *place_of(struct fill *f, const struct fill_want *w)
     return at;
 }
 
-void fill_add_want(struct fill *f, const struct fill_want *w, struct span info)
+bool fill_add_want(struct fill *f, const struct fill_want *w, struct span info)
 {
     struct fill_want *one;
     struct list *at;
 
-    if (fill_refused(f, w->uid, w->segment) || fill_copy_has(f, w->uid, w->segment)) return;
-    at = place_of(f, w);
-    if (!at || (f->n_wants >= FILL_WANTS_MAX && at == &f->wants)) return;
+    if (fill_held(f, w) || fill_refused(f, w->uid, w->segment)) return false;
+    at = fill_copy_has(f, w->uid, w->segment) ? NULL : place_of(f, w);
+    if (!at || (f->n_wants >= FILL_WANTS_MAX && at == &f->wants)) return true; /* or it is found again */
     if (f->n_wants >= FILL_WANTS_MAX) drop_want(f, LIST_ITEM(f->wants.prev, struct fill_want, link));
     one = mem_new(sizeof(*one) + info.n);
     *one = *w;
@@ -68,6 +68,7 @@ void fill_add_want(struct fill *f, const struct fill_want *w, struct span info)
     memcpy(one->info, info.p, info.n);
     list_push(at, &one->link); /* before it */
     f->n_wants++;
+    return true;
 }
 
 static void drop_wants(struct fill *f, const char *uid)
@@ -80,27 +81,41 @@ static void drop_wants(struct fill *f, const char *uid)
     }
 }
 
-bool fill_held(const struct fill *f, uint16_t node)
+bool fill_held(const struct fill *f, const struct fill_want *w)
 {
-    for (size_t i = 0; i < f->n_held; i++)
-        if (f->held[i] == node) return true;
+    for (size_t i = 0; i < f->n_holds; i++) {
+        const struct fill_hold *h = &f->holds[i];
+
+        if (h->node == w->node && w->start_us >= h->from_us && w->end_us <= h->to_us &&
+            (!h->uid[0] || strcmp(h->uid, w->uid) == 0))
+            return true;
+    }
     return false;
 }
 
 void fill_hold(struct fill *f, const struct packed *body)
 {
-    const struct packed *nodes = packed_get(body, "nodes");
+    const struct packed *rows = packed_get(body, "rows");
 
-    f->n_held = 0;
-    for (size_t i = 0; i < packed_n(nodes) && f->n_held < NODES_MAX; i++)
-        f->held[f->n_held++] = (uint16_t)packed_as_u64(packed_at(nodes, i), 0);
+    mem_free(f->holds);
+    f->holds = mem_new_n(FILL_HOLDS_MAX, sizeof(*f->holds));
+    f->n_holds = 0;
+    for (size_t i = 0; i < packed_n(rows) && f->n_holds < FILL_HOLDS_MAX; i++) {
+        const struct packed *row = packed_at(rows, i);
+        struct fill_hold *h = &f->holds[f->n_holds];
+
+        *h = (struct fill_hold){.node = (uint16_t)packed_as_u64(packed_at(row, 0), 0),
+            .from_us = packed_as_i64(packed_at(row, 2), 0),
+            .to_us = packed_as_i64(packed_at(row, 3), INT64_MAX)};
+        if (span_copy(packed_as_str(packed_at(row, 1)), h->uid, sizeof(h->uid))) f->n_holds++;
+    }
     LIST_EACH(&f->wants, link)
     {
         struct fill_want *w = LIST_ITEM(link, struct fill_want, link);
 
-        if (fill_held(f, w->node)) drop_want(f, w);
+        if (fill_held(f, w)) drop_want(f, w);
     }
-    if (f->n_held > 0) fill_round_stop(f);
+    fill_copy_hold(f);
 }
 
 /* --- counts --- */
@@ -109,6 +124,14 @@ struct fill_counts *fill_counts_of(struct peer *p)
 {
     if (!p->fill) p->fill = NEW(struct fill_counts);
     return p->fill;
+}
+
+static void count(void *arg, const struct fill_want *w)
+{
+    struct fill_counts *n = arg;
+
+    n->left++;
+    n->left_bytes += w->bytes;
 }
 
 const struct fill_counts *fill_counts(struct fill *f, struct peer *p)
@@ -120,12 +143,43 @@ const struct fill_counts *fill_counts(struct fill *f, struct peer *p)
     {
         const struct fill_want *w = LIST_ITEM(link, struct fill_want, link);
 
-        if (w->node != p->node) continue;
-        n->left++;
-        n->left_bytes += w->bytes;
+        if (w->node == p->node) count(n, w);
     }
-    fill_copy_count(f, p->node, n);
+    fill_copy_each(f, p->node, count, n);
     return n;
+}
+
+static void count_of_stream(void *arg, const struct fill_want *w)
+{
+    const struct fill *f = arg;
+    struct fill_stream *s = map_get(&f->streams, span_of(w->uid));
+
+    if (!s) return;
+    s->left++;
+    s->left_bytes += w->bytes;
+}
+
+void fill_tell_left(
+    struct fill *f, void (*tell)(void *arg, const char *uid, uint64_t left, uint64_t bytes), void *arg)
+{
+    struct fill_stream *s;
+    struct map_slot slot;
+    size_t at = 0;
+
+    while (map_next(&f->streams, &at, &slot)) {
+        s = slot.value;
+        s->left = s->left_bytes = 0;
+    }
+    LIST_EACH(&f->wants, link) count_of_stream(f, LIST_ITEM(link, struct fill_want, link));
+    fill_copy_each(f, 0, count_of_stream, f);
+    at = 0;
+    while (map_next(&f->streams, &at, &slot)) {
+        s = slot.value;
+        if (s->left == s->told && s->left_bytes == s->told_bytes) continue;
+        s->told = s->left;
+        s->told_bytes = s->left_bytes;
+        tell(arg, s->uid, s->left, s->left_bytes);
+    }
 }
 
 /* --- streams --- */
@@ -157,6 +211,7 @@ void fill_stream(struct fill *f, const struct packed *body)
     s->fill = packed_bool(body, "fill", false);
     s->first = first;
     s->duration_us = packed_i64(body, "duration_us", 0);
+    s->event_duration_us = packed_i64(body, "event_duration_us", 0);
     s->due_us = 0;
     if (!s->fill) drop_wants(f, s->uid);
     tell_known(f, s);
@@ -221,6 +276,7 @@ static void pace(struct loop_timer *t)
     struct fill_stream *s = f->round || !f->keeper || !any_there(f) ? NULL : due(f);
 
     if (f->n_copies > 0) fill_copy_pace(f);
+    fill_round_pace(f);
     if (s) fill_round_begin(f, s);
 }
 
@@ -230,6 +286,13 @@ static void tick(struct loop_timer *t)
 
     fill_copy_watch(f);
     fill_copy_next(f);
+}
+
+void fill_soon(struct fill *f, const char *uid)
+{
+    struct fill_stream *s = map_get(&f->streams, span_of(uid));
+
+    if (s) s->due_us = MIN(s->due_us, loop_now_us(f->loop) + FILL_AT_ONCE_US);
 }
 
 /* --- from outside --- */
@@ -265,6 +328,9 @@ void fill_keeper(struct fill *f, struct channel *keeper)
     struct map_slot slot;
     size_t at = 0;
 
+    /* what another one was told of events and locks may not have come to be kept: all is looked at anew */
+    fill_round_stop(f);
+    drop_wants(f, NULL);
     fill_copy_stop(f);
     f->keeper = keeper;
     while (keeper && map_next(&f->streams, &at, &slot)) {
@@ -304,6 +370,7 @@ void fill_free(struct fill *f)
     drop_wants(f, NULL);
     map_drop(&f->streams, mem_free);
     pool_free(f->writer);
+    mem_free(f->holds);
     for (size_t i = 0; i < f->nodes->n; i++) {
         mem_free(f->nodes->v[i]->fill);
         f->nodes->v[i]->fill = NULL;

@@ -1,6 +1,7 @@
 /* A segment on its way: a file of the keeper's, filled with what another node sends, written by a thread,
  * given back. Several may wait for the keeper, one is fetched at a time. */
 #include "courier/fill_impl.h"
+#include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
@@ -27,7 +28,9 @@ struct fill_copy {
     struct list link;
     struct fill *fill;
     struct fill_want *want;
-    uint64_t id, got, owed; /* owed: room that may be given back when the rate lets it */
+    uint64_t id, got;
+    uint64_t owed,
+        rest; /* room that may be given when the rate lets it; bytes for which none was given yet */
     enum step step;
     usec_t until_us;
     int fd;
@@ -98,16 +101,20 @@ static void over(struct fill_copy *c, int err)
     fill_copy_next(f);
 }
 
-static void give_up(struct fill_copy *c, int err)
+static void tell_done(const struct fill *f, uint64_t id, int err)
 {
     struct packer *p;
 
-    if (c->fill->keeper && c->step != OPENING) {
-        p = channel_begin(c->fill->keeper, MSG_FILL_DONE, 2);
-        pack_kv_u64(p, "id", c->id);
-        pack_kv_u64(p, "err", (uint64_t)err);
-        channel_end(c->fill->keeper, NULL, 0);
-    }
+    if (!f->keeper) return;
+    p = channel_begin(f->keeper, MSG_FILL_DONE, 2);
+    pack_kv_u64(p, "id", id);
+    pack_kv_u64(p, "err", (uint64_t)err);
+    channel_end(f->keeper, NULL, 0);
+}
+
+static void give_up(struct fill_copy *c, int err)
+{
+    if (c->step != OPENING) tell_done(c->fill, c->id, err);
     over(c, err);
 }
 
@@ -115,8 +122,6 @@ static void give_up(struct fill_copy *c, int err)
 
 static void finish(struct fill_copy *c)
 {
-    struct packer *p;
-
     if (!c->ended || c->writing > 0) return;
     fd_close(&c->fd);
     c->step = STORING;
@@ -125,10 +130,7 @@ static void finish(struct fill_copy *c)
         over(c, EAGAIN);
         return;
     }
-    p = channel_begin(c->fill->keeper, MSG_FILL_DONE, 2);
-    pack_kv_u64(p, "id", c->id);
-    pack_kv_u64(p, "err", 0);
-    channel_end(c->fill->keeper, NULL, 0);
+    tell_done(c->fill, c->id, 0);
     fill_copy_next(c->fill);
 }
 
@@ -226,6 +228,7 @@ static void fetch(struct fill_copy *c)
     pack_kv_u64(p, "room", 0);
     call_send(&c->call);
     c->owed = ROOM;
+    c->rest = c->want->bytes;
     fill_copy_pace(c->fill);
 }
 
@@ -242,11 +245,13 @@ void fill_copy_pace(struct fill *f)
     LIST_EACH(&f->copies, link)
     {
         struct fill_copy *c = LIST_ITEM(link, struct fill_copy, link);
-        uint64_t n = f->rate > 0 ? MIN(c->owed, (uint64_t)MAX(f->budget, 0)) : c->owed;
+        uint64_t n = MIN(c->owed, c->rest);
 
+        if (f->rate > 0) n = MIN(n, (uint64_t)MAX(f->budget, 0));
         if (c->over || c->step != FETCHING || n == 0) continue;
         call_more(&c->call, n);
         c->owed -= n;
+        c->rest -= n;
         if (f->rate > 0) f->budget -= (int64_t)n;
     }
 }
@@ -258,8 +263,10 @@ void fill_copy_file(struct fill *f, struct incoming *in)
     struct fill_copy *c = find(f, packed_u64(in->body, "id", 0));
     int err = (int)MIN(packed_u64(in->body, "err", EPROTO), 4095);
 
+    if (!c && err == 0) tell_done(f, packed_u64(in->body, "id", 0), ECANCELED); /* given up meanwhile */
     if (!c || c->step != OPENING) return;
     if (err == 0 && in->n_fds != 1) err = EPROTO;
+    if (err == EAGAIN) fill_soon(f, c->want->uid);
     if (err != 0) {
         over(c, err);
         return;
@@ -276,6 +283,18 @@ void fill_copy_stored(struct fill *f, const struct packed *body)
     if (c && c->step == STORING) over(c, (int)MIN(packed_u64(body, "err", EPROTO), 4095));
 }
 
+/* The log says how long after its return. */
+static void tell_begin(const struct fill *f, const struct fill_want *w)
+{
+    struct peer *p = nodes_find(f->nodes, w->node);
+    struct fill_counts *n = p ? fill_counts_of(p) : NULL;
+
+    if (!n || n->began_us >= p->since_us) return;
+    n->began_us = clock_wall_us();
+    log_note("fill-begin", "node=%u uid=%s known=%zu after_ms=%lld", w->node, w->uid, f->n_wants + 1,
+        (long long)(MAX(n->began_us - p->since_us, 0) / US_PER_MS));
+}
+
 static void begin(struct fill *f, struct fill_want *w)
 {
     struct fill_copy *c = NEW(struct fill_copy);
@@ -283,6 +302,7 @@ static void begin(struct fill *f, struct fill_want *w)
 
     list_remove(&w->link);
     f->n_wants--;
+    tell_begin(f, w);
     *c = (struct fill_copy){.fill = f, .want = w, .id = ++f->last_copy, .fd = -1};
     c->until_us = loop_now_us(f->loop) + KEEPER_US;
     list_push(&f->copies, &c->link);
@@ -318,6 +338,19 @@ void fill_copy_watch(struct fill *f)
     }
 }
 
+/* What the keeper has got already it does not take: the delete is done here too. */
+void fill_copy_hold(struct fill *f)
+{
+    LIST_EACH(&f->copies, link)
+    {
+        struct fill_copy *c = LIST_ITEM(link, struct fill_copy, link);
+
+        if (c->over || c->step == STORING || !fill_held(f, c->want)) continue;
+        give_up(c, ECANCELED);
+        break; /* one alone is fetched at a time, and the next one is none of these */
+    }
+}
+
 void fill_copy_stop(struct fill *f)
 {
     LIST_EACH(&f->copies, link)
@@ -341,14 +374,13 @@ bool fill_copy_has(const struct fill *f, const char *uid, uint64_t segment)
     return false;
 }
 
-void fill_copy_count(const struct fill *f, uint16_t node, struct fill_counts *to)
+void fill_copy_each(
+    const struct fill *f, uint16_t node, void (*fn)(void *arg, const struct fill_want *w), void *arg)
 {
     LIST_EACH(&f->copies, link)
     {
         const struct fill_copy *c = LIST_ITEM(link, struct fill_copy, link);
 
-        if (c->over || c->want->node != node) continue;
-        to->left++;
-        to->left_bytes += c->want->bytes;
+        if (!c->over && (node == 0 || c->want->node == node)) fn(arg, c->want);
     }
 }

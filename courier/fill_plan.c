@@ -19,6 +19,12 @@ void fill_spans_done(struct fill_spans *s)
     *s = (struct fill_spans){.n = 0};
 }
 
+void fill_spans_cut(struct fill_spans *s, usec_t end_us)
+{
+    while (s->n > 0 && s->v[s->n - 1].start_us >= end_us) s->n--;
+    if (s->n > 0) s->v[s->n - 1].end_us = MIN(s->v[s->n - 1].end_us, end_us);
+}
+
 static int by_start(const void *a, const void *b)
 {
     const struct index_range *x = a, *y = b;

@@ -16,6 +16,7 @@ struct fill_spans {
 void fill_spans_add(struct fill_spans *s, usec_t start_us, usec_t end_us);
 void fill_spans_settle(struct fill_spans *s);
 void fill_spans_done(struct fill_spans *s);
+void fill_spans_cut(struct fill_spans *s, usec_t end_us); /* a settled one: what lies behind goes */
 /* What of theirs lies outside ours, FILL_SLACK_US or longer: the newest first, at most max. Both settled. */
 size_t fill_gaps(
     const struct fill_spans *ours, const struct fill_spans *theirs, struct index_range *out, size_t max);

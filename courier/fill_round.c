@@ -9,30 +9,39 @@
 
 #include <errno.h>
 
-#define PATIENCE_US (10 * US_PER_S)
-#define STEP        256 /* ranges read at a time */
-#define PAGES_MAX   64  /* of one node's spans */
-#define MARKS_PAGES 256 /* of the events and locks of one gap */
+#define PATIENCE_US  (10 * US_PER_S)
+#define STEP         256        /* ranges read at a time */
+#define PAGES_MAX    64         /* of one node's spans, */
+#define EVENTS_MAX   4096       /* and of a gap's events */
+#define KEEPER_QUEUE (1u << 20) /* bytes that it has not taken: no more events are asked for */
 
 struct fill_round {
     struct fill *fill;
     char uid[40];
-    usec_t from_us, now_us;
-    unsigned left; /* storages that have not answered */
+    usec_t now_us;
+    usec_t kept_us;  /* what ended before is fetched only where a lock or an event keeps it; */
+    usec_t event_us; /* an event, what ended behind this */
+    unsigned left;   /* storages that have not answered */
     struct fill_spans ours, theirs;
     uint16_t nodes[NODES_MAX]; /* to be asked */
     size_t n_nodes, node;
     struct index_range gaps[FILL_GAPS_MAX];
     size_t n_gaps, gap;
-    uint64_t after;           /* segments of this gap: behind this one */
-    uint8_t at[SERVE_AT_MAX]; /* its events and locks: where the next page begins */
-    size_t at_n, marks_pages;
+    struct fill_spans held;   /* what is kept of this gap, where it is so old */
+    uint8_t at[SERVE_AT_MAX]; /* events and locks of this gap: where the next page begins */
+    size_t at_n;
+    unsigned event_pages;
+    usec_t rest_us;  /* not 0: events go on then */
+    uint64_t after;  /* segments of this gap: behind this one */
     uint64_t cut;    /* every storage of the node has said them up to this one; UINT64_MAX: all, */
     usec_t cut_us;   /* and what spans it has up to there; INT64_MAX: all */
     usec_t spans_us; /* asked for from there */
     unsigned pages;  /* of spans */
+    usec_t until_us; /* the oldest of the node's that is missing here; or the end of what it has */
+    size_t wants;    /* that were found in these gaps, and may come */
     bool unsure;     /* the node has not said all that it has */
     bool missing, stopped;
+    bool blind; /* not all of this node's own storages could be read */
     struct call call;
 };
 /* What one storage of this node has. */
@@ -40,7 +49,6 @@ struct part {
     struct shelf_read read;
     struct fill_round *r;
     char uid[40];
-    usec_t from_us;
     bool failed;
     struct fill_spans spans;
 };
@@ -55,15 +63,20 @@ static void round_free(struct fill_round *r)
     call_drop(&r->call);
     fill_spans_done(&r->ours);
     fill_spans_done(&r->theirs);
+    fill_spans_done(&r->held);
     mem_free(r);
 }
 
-static void round_over(struct fill_round *r, bool whole)
+static void round_over(struct fill_round *r)
 {
     struct fill *f = r->fill;
     struct fill_stream *s = map_get(&f->streams, span_of(r->uid));
 
-    if (s) s->due_us = loop_now_us(f->loop) + (r->missing || !whole ? FILL_SOON_US : FILL_SELDOM_US);
+    if (s)
+        s->due_us = loop_now_us(f->loop) +
+            (r->blind            ? FILL_AT_ONCE_US
+                    : r->missing ? FILL_SOON_US
+                                 : FILL_SELDOM_US);
     f->round = NULL;
     round_free(r);
     fill_copy_next(f);
@@ -81,7 +94,29 @@ void fill_round_stop(struct fill *f)
     if (r->left == 0) round_free(r);
 }
 
+static void next_node(struct fill_round *r)
+{
+    r->node++;
+    ask_node(r);
+}
+
+/* The others may have what this one does not say now. */
+static void node_failed(struct fill_round *r)
+{
+    r->missing = true;
+    next_node(r);
+}
+
 /* --- the segments of a gap --- */
+
+static bool is_held(const struct fill_round *r, usec_t start_us, usec_t end_us)
+{
+    bool is = false;
+
+    for (size_t i = 0; i < r->held.n && !is; i++)
+        is = r->held.v[i].start_us < end_us && r->held.v[i].end_us > start_us;
+    return is;
+}
 
 static void take_infos(struct fill_round *r, const struct wire_frame *f)
 {
@@ -98,10 +133,12 @@ static void take_infos(struct fill_round *r, const struct wire_frame *f)
         if (!seg_info_read(bytes, info) || strcmp(info->uid, r->uid) != 0) continue;
         last = MAX(last, info->id);
         if (info->flags & SEG_OPEN || !fill_wanted(&r->gaps[r->gap], info->start_us, info->end_us)) continue;
+        if (info->end_us < r->kept_us && !is_held(r, info->start_us, info->end_us)) continue;
         w.segment = info->id;
         w.bytes = info->bytes;
         w.start_us = info->start_us;
-        fill_add_want(r->fill, &w, bytes);
+        w.end_us = info->end_us;
+        r->wants += fill_add_want(r->fill, &w, bytes);
     }
     if (packed_bool(f->body, "more", false)) r->cut = MIN(r->cut, last);
 }
@@ -109,11 +146,74 @@ static void take_infos(struct fill_round *r, const struct wire_frame *f)
 static void next_gap(struct fill_round *r)
 {
     r->gap++;
-    r->after = 0;
-    r->at_n = r->marks_pages = 0;
     fill_copy_next(r->fill);
     ask_gap(r);
 }
+
+static void not_all(struct fill_round *r, const struct wire_frame *end)
+{
+    bool failed = packed_u64(end->body, "err", 0) != 0;
+
+    r->unsure |= failed;
+    r->missing |= failed; /* it is asked again soon */
+}
+
+/* The pairs of the question are then the caller's to pack; call_send. NULL: the node is not there. */
+static struct packer *ask(struct fill_round *r, enum wire_type type, uint32_t pairs,
+    void (*fn)(struct call *c, const struct wire_frame *f, int err))
+{
+    struct peer *peer = nodes_find(r->fill->nodes, r->nodes[r->node]);
+    struct packer *p;
+
+    r->call = (struct call){.fn = fn, .arg = r};
+    p = peer ? call_begin(peer, &r->call, type, pairs + 1, PATIENCE_US) : NULL;
+    if (!p)
+        r->call.peer = NULL;
+    else
+        pack_kv_text(p, "uid", r->uid);
+    return p;
+}
+
+static void on_found(struct call *c, const struct wire_frame *f, int err);
+
+static void find_segments(struct fill_round *r)
+{
+    struct packer *p = ask(r, WIRE_FIND, 4, on_found);
+
+    if (!p) {
+        node_failed(r);
+        return;
+    }
+    r->cut = UINT64_MAX;
+    pack_kv_i64(p, "from_us", r->gaps[r->gap].start_us);
+    pack_kv_i64(p, "to_us", r->gaps[r->gap].end_us);
+    pack_kv_u64(p, "after", r->after);
+    pack_kv_u64(p, "most", 1024);
+    call_send(&r->call);
+}
+
+static void on_found(struct call *c, const struct wire_frame *f, int err)
+{
+    struct fill_round *r = c->arg;
+
+    (void)err;
+    if (f && f->type == WIRE_FOUND) take_infos(r, f);
+    if (f && f->type != WIRE_END) return;
+    if (!f) {
+        node_failed(r);
+        return;
+    }
+    not_all(r, f);
+    if (r->cut > r->after && r->cut != UINT64_MAX) {
+        r->after = r->cut;
+        find_segments(r);
+    } else {
+        next_gap(r);
+    }
+}
+
+/* --- its events and locks: they are here before the first segment, so that nothing is deleted that they
+ * keep, and none is forgotten when somebody dies in between --- */
 
 static void pass_on(struct fill_round *r, enum message type, const struct packed *body)
 {
@@ -130,95 +230,90 @@ static void pass_on(struct fill_round *r, enum message type, const struct packed
     channel_end(r->fill->keeper, NULL, 0);
 }
 
-static void not_all(struct fill_round *r, const struct wire_frame *end)
+static void hold_event(struct fill_round *r, const struct packed *body)
 {
-    bool failed = packed_u64(end->body, "err", 0) != 0;
+    CLEANUP(mem_freep) struct event *e = NEW(struct event);
 
-    r->unsure |= failed;
-    r->missing |= failed; /* it is asked again soon */
+    if (event_read(body, e))
+        fill_spans_add(&r->held, MAX(e->start_us - e->before_us, r->event_us), event_footage_end_us(e));
 }
 
-static bool is_of(const struct fill_round *r, const struct packed *body)
+static void take_kept(struct fill_round *r, const struct wire_frame *f)
 {
-    return span_is(packed_str(body, "uid"), r->uid);
-}
+    bool old = r->gaps[r->gap].start_us < r->kept_us;
 
-/* false: it is not there. */
-static bool ask(struct fill_round *r, enum wire_type type, usec_t from_us, usec_t to_us,
-    void (*fn)(struct call *c, const struct wire_frame *f, int err))
-{
-    struct peer *peer = nodes_find(r->fill->nodes, r->nodes[r->node]);
-    struct packer *p;
-
-    r->call = (struct call){.fn = fn, .arg = r};
-    p = peer ? call_begin(peer, &r->call, type, 6, PATIENCE_US) : NULL;
-    if (!p) {
-        r->call.peer = NULL;
-        return false;
+    if (!span_is(packed_str(f->body, "uid"), r->uid)) return;
+    if (f->type == WIRE_EVENT) {
+        pass_on(r, MSG_FILL_EVENT, f->body);
+        if (old) hold_event(r, f->body);
+    } else if (f->type == WIRE_LOCK) {
+        pass_on(r, MSG_FILL_LOCK, f->body);
+        if (old && packed_i64(f->body, "released_us", 0) == 0)
+            fill_spans_add(&r->held, packed_i64(f->body, "start_us", 0), packed_i64(f->body, "end_us", 0));
     }
-    pack_kv_text(p, "uid", r->uid);
-    pack_kv_i64(p, "from_us", from_us);
-    pack_kv_i64(p, "to_us", to_us);
-    pack_kv_u64(p, "after", r->after);
-    pack_kv_u64(p, "most", 1024);
-    pack_kv_bin(p, "at", span(r->at, r->at_n));
-    call_send(&r->call);
-    return true;
 }
 
-static void on_events(struct call *c, const struct wire_frame *f, int err);
-
-static bool ask_events(struct fill_round *r)
+static void events_over(struct fill_round *r)
 {
-    return ask(r, WIRE_EVENTS, r->gaps[r->gap].start_us, r->gaps[r->gap].end_us, on_events);
-}
+    const struct index_range *gap = &r->gaps[r->gap];
 
-/* The next page of them, or the next gap. */
-static void events_end(struct fill_round *r, const struct wire_frame *end)
-{
-    struct span at = packed_str(end->body, "at");
-    bool more = at.n > 0 && at.n <= sizeof(r->at) && ++r->marks_pages < MARKS_PAGES;
-
-    not_all(r, end);
-    if (more) memcpy(r->at, at.p, r->at_n = at.n);
-    if (!more)
+    if (gap->end_us < r->kept_us && r->held.n == 0) {
         next_gap(r);
-    else if (!ask_events(r))
-        round_over(r, false);
+        return;
+    }
+    r->missing = true;
+    r->until_us = r->held.n > 0 ? gap->start_us : MAX(gap->start_us, r->kept_us);
+    find_segments(r);
 }
 
 static void on_events(struct call *c, const struct wire_frame *f, int err)
 {
     struct fill_round *r = c->arg;
+    struct span at = f ? packed_str(f->body, "at") : SPAN_NONE;
 
     (void)err;
-    if (f && f->type == WIRE_EVENT && is_of(r, f->body)) pass_on(r, MSG_FILL_EVENT, f->body);
-    if (f && f->type == WIRE_LOCK && is_of(r, f->body)) pass_on(r, MSG_FILL_LOCK, f->body);
-    if (f && f->type == WIRE_END) events_end(r, f);
-    if (!f) round_over(r, false);
-}
-
-static void on_found(struct call *c, const struct wire_frame *f, int err)
-{
-    struct fill_round *r = c->arg;
-
-    (void)err;
-    if (f && f->type == WIRE_FOUND) take_infos(r, f);
-    if (f && f->type != WIRE_END) return;
-    if (f) not_all(r, f);
-    if (f && r->cut > r->after && r->cut != UINT64_MAX) {
-        r->after = r->cut;
-        ask_gap(r);
+    if (f && f->type != WIRE_END) {
+        take_kept(r, f);
         return;
     }
-    if (!f || !ask_events(r)) round_over(r, false);
+    if (!f || at.n > sizeof(r->at) || ++r->event_pages > EVENTS_MAX) {
+        node_failed(r);
+        return;
+    }
+    not_all(r, f);
+    if (at.n == 0) {
+        events_over(r);
+        return;
+    }
+    memcpy(r->at, at.p, r->at_n = at.n);
+    r->rest_us = loop_now_us(r->fill->loop) + FILL_EVENTS_US;
 }
 
-static void next_node(struct fill_round *r)
+static void ask_events(struct fill_round *r)
 {
-    r->node++;
-    ask_node(r);
+    struct packer *p = ask(r, WIRE_EVENTS, 3, on_events);
+
+    if (!p) {
+        node_failed(r);
+        return;
+    }
+    pack_kv_i64(p, "from_us", r->gaps[r->gap].start_us);
+    pack_kv_i64(p, "to_us", r->gaps[r->gap].end_us);
+    pack_kv_bin(p, "at", span(r->at, r->at_n));
+    call_send(&r->call);
 }
+
+void fill_round_pace(struct fill *f)
+{
+    struct fill_round *r = f->round;
+
+    if (!r || r->rest_us == 0 || loop_now_us(f->loop) < r->rest_us) return;
+    if (f->keeper && channel_queued(f->keeper) > KEEPER_QUEUE) return;
+    r->rest_us = 0;
+    ask_events(r);
+}
+
+/* --- what is said to it --- */
 
 /* The first node of a stream says how far what is there is here too: what is newer that node lets go last. */
 static void on_known(struct call *c, const struct wire_frame *f, int err)
@@ -232,38 +327,45 @@ static void on_known(struct call *c, const struct wire_frame *f, int err)
 /* Of a node that has not said all nothing is said: what it was told before still holds. */
 static void say_known(struct fill_round *r)
 {
-    struct peer *peer = nodes_find(r->fill->nodes, r->nodes[r->node]);
-    usec_t until_us;
     struct packer *p;
+    usec_t until_us;
 
     if (r->unsure) {
         next_node(r);
         return;
     }
-    until_us = r->theirs.n > 0 ? MIN(r->now_us, r->theirs.v[r->theirs.n - 1].end_us) : r->from_us;
-    if (r->n_gaps > 0) until_us = r->gaps[r->n_gaps - 1].start_us;
-    if (r->n_gaps == FILL_GAPS_MAX) until_us = r->theirs.v[0].start_us; /* there may be older ones */
-    r->call = (struct call){.fn = on_known, .arg = r};
-    p = peer ? call_begin(peer, &r->call, WIRE_KNOWN, 2, PATIENCE_US) : NULL;
+    /* there may be older ones: */
+    until_us = r->n_gaps == FILL_GAPS_MAX ? r->theirs.v[0].start_us : r->until_us;
+    p = ask(r, WIRE_KNOWN, 1, on_known);
     if (!p) {
-        r->call.peer = NULL;
-        round_over(r, false);
+        node_failed(r);
         return;
     }
-    pack_kv_text(p, "uid", r->uid);
     pack_kv_i64(p, "until_us", until_us);
     call_send(&r->call);
 }
 
+/* The next gaps, of what is older than those before, whose segments nobody could want: all were refused, or
+ * are held. */
+static bool older_gaps(struct fill_round *r)
+{
+    if (r->n_gaps < FILL_GAPS_MAX || r->wants > 0) return false;
+    fill_spans_cut(&r->theirs, r->gaps[r->n_gaps - 1].start_us);
+    r->n_gaps = fill_gaps(&r->ours, &r->theirs, r->gaps, FILL_GAPS_MAX);
+    r->gap = 0;
+    return r->n_gaps > 0;
+}
+
 static void ask_gap(struct fill_round *r)
 {
-    const struct index_range *gap = &r->gaps[r->gap];
-
-    r->cut = UINT64_MAX;
-    if (r->gap == r->n_gaps)
+    fill_spans_done(&r->held);
+    r->after = 0;
+    r->at_n = 0;
+    r->event_pages = 0;
+    if (r->gap < r->n_gaps || older_gaps(r))
+        ask_events(r);
+    else
         say_known(r);
-    else if (!ask(r, WIRE_FIND, gap->start_us, gap->end_us, on_found))
-        round_over(r, false);
 }
 
 /* --- what the other has --- */
@@ -275,7 +377,7 @@ static void take_spans(struct fill_round *r, const struct packed *body)
 
     for (size_t i = 0; i + 1 < packed_n(spans); i += 2) {
         end_us = MAX(end_us, packed_as_i64(packed_at(spans, i + 1), 0));
-        fill_spans_add(&r->theirs, MAX(packed_as_i64(packed_at(spans, i), 0), r->from_us),
+        fill_spans_add(&r->theirs, MAX(packed_as_i64(packed_at(spans, i), 0), 0),
             MIN(packed_as_i64(packed_at(spans, i + 1), 0), r->now_us));
     }
     if (packed_bool(body, "more", false)) r->cut_us = MIN(r->cut_us, end_us);
@@ -285,32 +387,38 @@ static void on_spans(struct call *c, const struct wire_frame *f, int err);
 
 static bool ask_spans(struct fill_round *r, usec_t from_us)
 {
+    struct packer *p = ask(r, WIRE_RANGES, 2, on_spans);
+
+    if (!p) return false;
     r->spans_us = from_us;
     r->cut_us = INT64_MAX;
-    return ask(r, WIRE_RANGES, from_us, r->now_us, on_spans);
+    pack_kv_i64(p, "from_us", from_us);
+    pack_kv_i64(p, "to_us", r->now_us);
+    call_send(&r->call);
+    return true;
 }
 
 static void on_spans(struct call *c, const struct wire_frame *f, int err)
 {
     struct fill_round *r = c->arg;
+
     (void)err;
     if (f && f->type == WIRE_SPANS) take_spans(r, f->body);
     if (f && f->type != WIRE_END) return;
     if (!f) {
-        round_over(r, false);
+        node_failed(r);
         return;
     }
     not_all(r, f);
     fill_spans_settle(&r->theirs);
     if (r->cut_us > r->spans_us && r->cut_us < r->now_us && ++r->pages < PAGES_MAX) {
-        if (!ask_spans(r, r->cut_us)) round_over(r, false);
+        if (!ask_spans(r, r->cut_us)) node_failed(r);
         return;
     }
     r->unsure |= r->cut_us < r->now_us;
+    if (r->theirs.n > 0) r->until_us = MIN(r->now_us, r->theirs.v[r->theirs.n - 1].end_us);
     r->n_gaps = fill_gaps(&r->ours, &r->theirs, r->gaps, FILL_GAPS_MAX);
-    r->missing |= r->n_gaps > 0;
     r->gap = 0;
-    r->after = 0;
     ask_gap(r);
 }
 
@@ -318,11 +426,15 @@ static void ask_node(struct fill_round *r)
 {
     fill_spans_done(&r->theirs);
     r->n_gaps = 0;
-    r->after = 0;
     r->pages = 0;
+    r->wants = 0;
+    r->until_us = 0;
     r->unsure = false;
-    while (r->node < r->n_nodes && !ask_spans(r, r->from_us)) r->node++;
-    if (r->node == r->n_nodes) round_over(r, true);
+    while (r->node < r->n_nodes && !ask_spans(r, 0)) {
+        r->missing = true;
+        r->node++;
+    }
+    if (r->node == r->n_nodes) round_over(r);
 }
 
 /* --- what this node has --- */
@@ -330,7 +442,7 @@ static void ask_node(struct fill_round *r)
 static void work_ours(struct shelf_read *read, struct index *ix)
 {
     struct part *p = CONTAINER(read, struct part, read);
-    struct index_query q = {.uid = p->uid, .from_us = p->from_us, .to_us = INT64_MAX};
+    struct index_query q = {.uid = p->uid, .to_us = INT64_MAX};
     struct index_range page[STEP];
     CLEANUP(mem_freep) struct seg_info *info = NEW(struct seg_info);
     size_t n = STEP;
@@ -358,14 +470,14 @@ static void done_ours(struct shelf_read *read)
 
     for (size_t i = 0; i < p->spans.n; i++)
         fill_spans_add(&r->ours, p->spans.v[i].start_us, p->spans.v[i].end_us);
-    r->missing |= p->failed;
+    r->blind |= p->failed;
     fill_spans_done(&p->spans);
     mem_free(p);
     if (--r->left > 0) return;
     if (r->stopped) {
         round_free(r);
-    } else if (r->missing) {
-        round_over(r, false);
+    } else if (r->blind) {
+        round_over(r);
     } else {
         fill_spans_settle(&r->ours);
         ask_node(r);
@@ -377,14 +489,13 @@ static void read_shelf(struct fill_round *r, struct shelf *shelf)
     struct part *p = NEW(struct part);
 
     p->r = r;
-    p->from_us = r->from_us;
     memcpy(p->uid, r->uid, sizeof(p->uid));
     p->read.work = work_ours;
     p->read.done = done_ours;
     if (shelf_read(shelf, &p->read)) {
         r->left++;
     } else {
-        r->missing = true;
+        r->blind = true;
         mem_free(p);
     }
 }
@@ -395,13 +506,15 @@ void fill_round_begin(struct fill *f, struct fill_stream *s)
 
     r->fill = f;
     r->now_us = clock_wall_us();
-    r->from_us = s->duration_us > 0 ? MAX(r->now_us - s->duration_us, 0) : 0;
+    r->kept_us = s->duration_us > 0 ? MAX(r->now_us - s->duration_us, 0) : 0;
+    r->event_us = s->event_duration_us > 0 ? MAX(r->now_us - s->event_duration_us, 0) : INT64_MAX;
     memcpy(r->uid, s->uid, sizeof(r->uid));
     for (size_t i = 0; i < f->nodes->n; i++)
-        if (f->nodes->v[i]->there && !fill_held(f, f->nodes->v[i]->node))
-            r->nodes[r->n_nodes++] = f->nodes->v[i]->node;
+        if (f->nodes->v[i]->there) r->nodes[r->n_nodes++] = f->nodes->v[i]->node;
     f->round = r;
     s->due_us = loop_now_us(f->loop) + FILL_SELDOM_US;
     for (size_t i = 0; i < f->shelves->n; i++) read_shelf(r, f->shelves->v[i]);
-    if (r->left == 0) round_over(r, false);
+    if (r->left > 0) return;
+    r->blind = true;
+    round_over(r);
 }

@@ -335,6 +335,12 @@ static int on_courier_state(struct service *s, struct incoming *in)
     return 0;
 }
 
+static int on_courier_left(struct service *s, struct incoming *in)
+{
+    courier_on_left(s->m, in->body);
+    return 0;
+}
+
 static int on_keep_row(struct service *s, struct incoming *in)
 {
     control_keep_row(s->m, in->body);
@@ -534,6 +540,7 @@ static const struct {
     {MSG_NET_SENT, on_net_sent},
     {MSG_NET_GOT, on_net_got},
     {MSG_COURIER_STATE, on_courier_state},
+    {MSG_COURIER_LEFT, on_courier_left},
     {MSG_ETCD_BEGIN, on_etcd},
     {MSG_ETCD_ROW, on_etcd},
     {MSG_ETCD_READY, on_etcd},

@@ -189,11 +189,12 @@ enum {
        when anything of it has changed */ \
     MESSAGE(COURIER_CONF, 120, TO_MASTER, TO_COURIER, 65536, 0) \
     /* uid, fill (bool: this node is the first of its nodes, so that it gets here what others recorded), nodes (array: the others of its order, the \
-       best first), duration_us (older footage is not copied; 0: any) */ \
+       best first), duration_us (older footage is not copied but where a lock or an event keeps it; 0: any), event_duration_us (so long does an event; 0: no longer) */ \
     MESSAGE(COURIER_STREAM, 121, TO_MASTER, TO_COURIER, 1024, 0) \
     MESSAGE(COURIER_STREAM_GONE, 122, TO_MASTER, TO_COURIER, 128, 0) /* uid */ \
-    /* nodes (array): a delete that was decided waits for these, so that nothing is copied from them now; whenever it changes, and first */ \
-    MESSAGE(COURIER_HOLD, 129, TO_MASTER, TO_COURIER, 4096, 0) \
+    /* rows: array of node, uid ("": all), from_us, to_us: deletes that were decided and wait for that node, so that nothing of that time is copied from it \
+       now; all there are, whenever they change, and first */ \
+    MESSAGE(COURIER_HOLD, 129, TO_MASTER, TO_COURIER, 65536, 0) \
     /* id (never 0; rises), node, kind, body (at most NET_BODY_MAX bytes, which the courier does not read): from this master to that one. To be sent again by \
        whoever has no NET_SENT of it after a courier's death */ \
     MESSAGE(NET_SEND, 123, TO_MASTER, TO_COURIER, 65536, 0) \
@@ -203,6 +204,7 @@ enum {
     /* refused (connections of strangers), nodes: array of node, there (bool), since_us (wall clock), in, out (bytes), why (it is not there), left, left_bytes (to be filled \
        from it), filled, filled_bytes, failed: every second */ \
     MESSAGE(COURIER_STATE, 126, TO_COURIER, TO_MASTER, 65536, 0) \
+    MESSAGE(COURIER_LEFT, 147, TO_COURIER, TO_MASTER, 65536, 0) /* rows: array of uid, left, bytes (segments that are known to be missing here): of streams with fill, when it has changed, once a second */ \
     MESSAGE(COURIER_SOCK, 127, TO_MASTER, TO_HTTPD | TO_KEEPER, 64, 1) /* the courier's; after start, and after a new courier */ \
     MESSAGE(COURIER_PEER, 128, TO_MASTER, TO_COURIER, 64, 1)  /* role (httpd, keeper): its socket, in place of the one before */ \
     /* id (never 0), node (it is asked alone; 0: all), uid, from_us, to_us, after (id of the segment before; 0), most (of each node and storage; 0: 12): what other nodes have, the closed \

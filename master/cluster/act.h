@@ -157,6 +157,7 @@ void acts_waits_tick(struct acts *a, usec_t now_us);
 bool acts_renew(struct acts *a, const struct act *act, uint16_t node, usec_t now_us);
 size_t acts_waiting(const struct acts *a, uint16_t node);
 size_t acts_deletes(const struct acts *a, uint16_t node); /* of these */
+void acts_each_delete(const struct acts *a, void (*fn)(void *arg, const struct act_wait *w), void *arg);
 /* What waits for nodes that are none of the cluster any more will never be done: how many of them went. */
 size_t acts_waits_nodes(struct acts *a);
 

@@ -139,3 +139,13 @@ size_t acts_deletes(const struct acts *a, uint16_t node)
     }
     return n;
 }
+
+void acts_each_delete(const struct acts *a, void (*fn)(void *arg, const struct act_wait *w), void *arg)
+{
+    LIST_EACH(&a->waits, link)
+    {
+        const struct act_wait *w = LIST_ITEM(link, struct act_wait, link);
+
+        if (w->act.kind == ACT_DELETE) fn(arg, w);
+    }
+}

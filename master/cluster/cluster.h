@@ -73,7 +73,6 @@ struct cluster_node {
     struct log_rate clock_rate;
     uint64_t sent, heard;
     struct courier_seen courier;
-    bool held; /* the courier copies nothing from it (COURIER_HOLD) */
     /* revocations.c: so many rows it has, from the first on; some are on their way */
     size_t revoked_told;
     bool revoked_asked;
@@ -101,9 +100,10 @@ struct cluster_stream {
     bool was_good;
     usec_t taken_us; /* from another: since then; 0: it was not */
     int64_t taken_from;
-    bool courier_told; /* of it; also when nothing is left to tell */
-    bool key_wanted;   /* of this node, in the site's etcd; */
-    uint64_t key_term; /* it is ours, since that revision; 0: it is not */
+    bool courier_told;                   /* of it; also when nothing is left to tell */
+    uint64_t fill_left, fill_left_bytes; /* segments that are known to be missing here (COURIER_LEFT) */
+    bool key_wanted;                     /* of this node, in the site's etcd; */
+    uint64_t key_term;                   /* it is ours, since that revision; 0: it is not */
 };
 
 struct cluster {
@@ -113,6 +113,7 @@ struct cluster {
     struct list net_waits; /* net.c: messages without an answer */
     size_t net_waiting;
     uint64_t net_id, net_unknown, channel_refused;
+    uint64_t holds; /* hash of what the courier was told (COURIER_HOLD) */
     struct loop_timer beat;
     struct heartbeat_key keys[2]; /* the first seals */
     size_t n_keys;

@@ -1,6 +1,7 @@
 #include "master/cluster/courier.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
+#include "common/base/map.h"
 #include "common/conf/nodes.h"
 #include "common/net/listener.h"
 #include "common/wire/crypto.h"
@@ -10,7 +11,9 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#define BACKLOG 64
+#define BACKLOG     64
+#define HOLDS_MAX   700 /* deletes that are told by their time */
+#define HOLDS_BYTES 65000
 
 /* --- the listener --- */
 
@@ -113,7 +116,7 @@ void courier_conf(struct master *m)
 static void tell_stream(struct channel *ch, const struct stream *s)
 {
     const struct cluster_stream *v = s->cluster;
-    struct packer *p = channel_begin(ch, MSG_COURIER_STREAM, 4);
+    struct packer *p = channel_begin(ch, MSG_COURIER_STREAM, 5);
     size_t n = v->place.n > 1 ? v->place.n : 0;
     uint32_t others = 0;
 
@@ -121,6 +124,7 @@ static void tell_stream(struct channel *ch, const struct stream *s)
     pack_kv_text(p, "uid", s->uid);
     pack_kv_bool(p, "fill", n > 0 && s->conf->record && v->place.me == 0);
     pack_kv_i64(p, "duration_us", s->conf->dvr_duration_us);
+    pack_kv_i64(p, "event_duration_us", s->conf->dvr_event_duration_us);
     pack_key(p, "nodes");
     pack_array(p, others);
     for (size_t i = 0; i < n; i++)
@@ -156,7 +160,66 @@ void courier_stream_gone(const struct stream *s)
 
 /* --- meetings --- */
 
-static void hold(struct master *m, bool always);
+struct holds {
+    struct packer p;
+    uint32_t n;
+    bool many;
+};
+
+static void pack_hold(struct holds *h, uint16_t node, const char *uid, usec_t from_us, usec_t to_us)
+{
+    pack_array(&h->p, 4);
+    pack_u64(&h->p, node);
+    pack_str(&h->p, span_of(uid));
+    pack_i64(&h->p, from_us);
+    pack_i64(&h->p, to_us);
+    h->n++;
+}
+
+static void hold_one(void *arg, const struct act_wait *w)
+{
+    struct holds *h = arg;
+    usec_t from_us = 0, to_us = INT64_MAX;
+
+    h->many |= h->n == HOLDS_MAX;
+    if (h->many) return;
+    (void)span_i64(span_of(w->act.from), &from_us);
+    (void)span_i64(span_of(w->act.to), &to_us);
+    pack_hold(h, w->node, w->act.uid, from_us, to_us);
+}
+
+/* Where there are too many nothing at all comes from the nodes that they wait for. */
+static void hold_nodes(struct holds *h, const struct cluster *c)
+{
+    for (size_t i = 0; i < c->n_nodes; i++)
+        if (singular_deletes(c, c->nodes[i].member.id) > 0)
+            pack_hold(h, c->nodes[i].member.id, "", 0, INT64_MAX);
+}
+
+void courier_hold(struct master *m, bool always)
+{
+    struct channel *ch = services_channel(m, SERVICE_COURIER);
+    struct holds h = {.n = 0};
+    struct packer *p;
+    struct buf b;
+    uint64_t hash;
+
+    if (!ch || !m->cluster) return;
+    buf_init(&b, HOLDS_BYTES);
+    h.p = packer_of(&b);
+    singular_each_delete(m->cluster, hold_one, &h);
+    if (h.many) hold_nodes(&h, m->cluster);
+    hash = hash_fnv1a(buf_span(&b));
+    if (always || hash != m->cluster->holds) {
+        m->cluster->holds = hash;
+        p = channel_begin(ch, MSG_COURIER_HOLD, 1);
+        pack_key(p, "rows");
+        pack_array(p, h.n);
+        p->bad = p->bad || h.p.bad || !buf_put(p->to, buf_span(&b));
+        channel_end(ch, NULL, 0);
+    }
+    buf_done(&b);
+}
 
 static void listen_on(struct channel *ch, const struct cluster *c)
 {
@@ -166,13 +229,26 @@ static void listen_on(struct channel *ch, const struct cluster *c)
     channel_end(ch, &c->listen_fd, 1);
 }
 
+static void forget_left(struct master *m)
+{
+    struct map_slot slot;
+    size_t at = 0;
+
+    while (map_next(&m->fleet.by_uid, &at, &slot)) {
+        const struct stream *s = slot.value;
+
+        if (s->cluster) s->cluster->fill_left = s->cluster->fill_left_bytes = 0;
+    }
+}
+
 void courier_begin(struct master *m)
 {
     struct channel *ch = services_channel(m, SERVICE_COURIER);
 
     if (!ch || !m->cluster) return;
+    forget_left(m);
     courier_conf(m);
-    hold(m, true);
+    courier_hold(m, true);
     listen_on(ch, m->cluster);
     records_begin(m->cluster);
     courier_streams(m);
@@ -218,28 +294,18 @@ static void take_state(struct cluster *c, const struct packed *row)
     s->failed = packed_u64(row, "failed", 0);
 }
 
-/* What a node has still to delete may not come here from it again. */
-static void hold(struct master *m, bool always)
+void courier_on_left(struct master *m, const struct packed *body)
 {
-    struct channel *ch = services_channel(m, SERVICE_COURIER);
-    struct cluster *c = m->cluster;
-    uint32_t n = 0;
-    struct packer *p;
+    const struct packed *rows = packed_get(body, "rows");
 
-    for (size_t i = 0; i < c->n_nodes; i++) {
-        bool held = singular_deletes(c, c->nodes[i].member.id) > 0;
+    for (size_t i = 0; i < packed_n(rows); i++) {
+        const struct packed *row = packed_at(rows, i);
+        const struct stream *st = fleet_stream(m, packed_as_str(packed_at(row, 0)));
 
-        always |= held != c->nodes[i].held;
-        c->nodes[i].held = held;
-        n += held;
+        if (!st || !st->cluster) continue;
+        st->cluster->fill_left = packed_as_u64(packed_at(row, 1), 0);
+        st->cluster->fill_left_bytes = packed_as_u64(packed_at(row, 2), 0);
     }
-    if (!ch || !always) return;
-    p = channel_begin(ch, MSG_COURIER_HOLD, 1);
-    pack_key(p, "nodes");
-    pack_array(p, n);
-    for (size_t i = 0; i < c->n_nodes; i++)
-        if (c->nodes[i].held) pack_u64(p, c->nodes[i].member.id);
-    channel_end(ch, NULL, 0);
 }
 
 void courier_on_state(struct master *m, const struct packed *body)
@@ -248,5 +314,4 @@ void courier_on_state(struct master *m, const struct packed *body)
 
     if (m->cluster) m->cluster->channel_refused = packed_u64(body, "refused", 0);
     for (size_t i = 0; m->cluster && i < packed_n(nodes); i++) take_state(m->cluster, packed_at(nodes, i));
-    if (m->cluster) hold(m, false);
 }

@@ -28,6 +28,10 @@ void courier_meets(struct master *m, enum service_id id); /* keeper or httpd, if
 void courier_conf(struct master *m);                      /* nodes, their addresses, keys */
 void courier_streams(struct master *m);                   /* their places */
 void courier_stream_gone(const struct stream *s);
+/* Deletes that wait for other nodes: at once, whenever they are others than were told; always: in any case.
+ */
+void courier_hold(struct master *m, bool always);
 void courier_on_state(struct master *m, const struct packed *body);
+void courier_on_left(struct master *m, const struct packed *body);
 
 #endif

@@ -264,6 +264,7 @@ static void changed(void *arg)
 
     g->unsaved = true;
     if (g->acts.n_waits <= WRITE_NOW && g->file) save(g);
+    courier_hold(g->c->m, false);
 }
 
 static const struct act_ops ops = {say, keep, answer, holder, there, next_term, changed};
@@ -375,6 +376,11 @@ size_t singular_waiting(const struct cluster *c, uint16_t node)
 size_t singular_deletes(const struct cluster *c, uint16_t node)
 {
     return c->singular ? acts_deletes(&c->singular->acts, node) : 0;
+}
+
+void singular_each_delete(const struct cluster *c, void (*fn)(void *arg, const struct act_wait *w), void *arg)
+{
+    if (c->singular) acts_each_delete(&c->singular->acts, fn, arg);
 }
 
 void singular_metrics(const struct cluster *c, struct metrics *to)

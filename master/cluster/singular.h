@@ -24,6 +24,8 @@ bool singular_reach(const struct cluster *c, char *text);
 /* Acts that wait for a node. */
 size_t singular_waiting(const struct cluster *c, uint16_t node);
 size_t singular_deletes(const struct cluster *c, uint16_t node); /* of these */
+void singular_each_delete(
+    const struct cluster *c, void (*fn)(void *arg, const struct act_wait *w), void *arg);
 /* Of another master. */
 void singular_got(struct master *m, uint16_t node, uint64_t boot, struct span body);
 

@@ -19,8 +19,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define UID   "cam-1"
-#define SPANS 4000
+#define UID     "cam-1"
+#define SPANS   4000
+#define EVENTS  (2 * SERVE_EVENTS_MAX + 100) /* and as many locks: three pages of each */
+#define HOUR_US (3600 * US_PER_S)
 
 static struct {
     char own_dir[128];
@@ -37,6 +39,13 @@ static struct {
     uint64_t order[64];
     size_t n_opened, n_stored, die_at; /* die_at: before it has stored so many; 0: never */
     bool died;
+    usec_t refuse_from_us; /* only what begins there or later */
+    bool silent;           /* the keeper does not answer FILL_OPEN: */
+    uint64_t asked;        /* that is its id */
+    size_t given_up;
+    bool events[EVENTS], locks[EVENTS]; /* by id - 1 */
+    size_t n_events, n_locks;
+    size_t n_before; /* of events and locks, when the first FILL_OPEN came */
 } rig;
 
 /* --- the nodes --- */
@@ -104,20 +113,36 @@ static void say(enum message type, uint64_t id, int err, int fd)
 
 static int on_open(const struct packed *body)
 {
+    int refuse;
+
     assert_true(seg_info_read(packed_str(body, "info"), &rig.open));
     assert_int_equal(packed_u64(body, "node", 0), 2);
+    if (rig.n_opened == 0) rig.n_before = rig.n_events + rig.n_locks;
     rig.order[rig.n_opened++ % ARRAY_N(rig.order)] = rig.open.id;
+    rig.asked = packed_u64(body, "id", 0);
+    if (rig.silent) return 0;
+    refuse = rig.open.start_us >= rig.refuse_from_us ? rig.refuse : 0;
     fd_close(&rig.fd);
-    if (!rig.refuse) rig.fd = memfd_create("fill", MFD_CLOEXEC);
-    say(MSG_FILL_FILE, packed_u64(body, "id", 0), rig.refuse, rig.refuse ? -1 : rig.fd);
+    if (!refuse) rig.fd = memfd_create("fill", MFD_CLOEXEC);
+    say(MSG_FILL_FILE, rig.asked, refuse, refuse ? -1 : rig.fd);
     return 0;
+}
+
+static void once(bool *had, size_t *n, uint64_t id)
+{
+    assert_in_range(id, 1, EVENTS);
+    *n += !had[id - 1];
+    had[id - 1] = true;
 }
 
 static int on_done(const struct packed *body)
 {
     const struct seg_info *list[] = {&rig.open};
 
-    if (packed_u64(body, "err", 0) != 0) return 0;
+    if (packed_u64(body, "err", 0) != 0) {
+        rig.given_up++;
+        return 0;
+    }
     if (rig.die_at > 0 && rig.n_stored + 1 == rig.die_at && !rig.died) {
         rig.died = true;
         return -ECONNRESET;
@@ -133,6 +158,8 @@ static int on_message(struct channel *ch, struct incoming *in)
 {
     (void)ch;
     if (in->type == MSG_FILL_OPEN) return on_open(in->body);
+    if (in->type == MSG_FILL_EVENT) once(rig.events, &rig.n_events, packed_u64(in->body, "id", 0));
+    if (in->type == MSG_FILL_LOCK) once(rig.locks, &rig.n_locks, packed_u64(in->body, "id", 0));
     return in->type == MSG_FILL_DONE ? on_done(in->body) : 0;
 }
 
@@ -176,15 +203,16 @@ static void on_suspect(void *arg, const char *name)
     (void)name;
 }
 
-static void tell_stream(void)
+static void tell_stream_of(usec_t duration_us, usec_t event_duration_us)
 {
     struct buf b;
-    struct packer p = pair_pack(&b, 4);
+    struct packer p = pair_pack(&b, 5);
     struct unpack *u;
 
     pack_kv_text(&p, "uid", UID);
     pack_kv_bool(&p, "fill", true);
-    pack_kv_i64(&p, "duration_us", 0);
+    pack_kv_i64(&p, "duration_us", duration_us);
+    pack_kv_i64(&p, "event_duration_us", event_duration_us);
     pack_key(&p, "nodes");
     pack_array(&p, 1);
     pack_u64(&p, 2);
@@ -192,6 +220,11 @@ static void tell_stream(void)
     fill_stream(rig.fill, unpack_root(u));
     unpack_done(u);
     buf_done(&b);
+}
+
+static void tell_stream(void)
+{
+    tell_stream_of(0, 0);
 }
 
 static int set_up(void **state)
@@ -354,32 +387,258 @@ static void a_storage_that_is_not_open(void **state)
     pair_wait(all_known);
 }
 
-static void hold(uint16_t node)
+/* --- events and locks --- */
+
+static void put_events(usec_t at_us, size_t n)
+{
+    struct event *list = mem_new_n(EVENTS, sizeof(*list));
+    struct index_lock *locks = mem_new_n(EVENTS, sizeof(*locks));
+
+    for (size_t i = 0; i < n; i++) {
+        list[i] = (struct event){.id = i + 1,
+            .uid = UID,
+            .kind = "motion",
+            .source = "call",
+            .start_us = at_us + (usec_t)i / 2, /* pages end between two of the same begin */
+            .end_us = at_us + US_PER_S};
+        locks[i] = (struct index_lock){.uid = UID,
+            .id = i + 1,
+            .start_us = list[i].start_us,
+            .end_us = list[i].end_us,
+            .version_us = at_us};
+    }
+    assert_int_equal(index_events_put(rig.disk.ix, list, n), 0);
+    assert_int_equal(index_locks_put(rig.disk.ix, locks, n), 0);
+    mem_free(list);
+    mem_free(locks);
+}
+
+/* All of them, whatever a page has, and before the first segment. */
+static void more_events_than_a_page_has(void **state)
+{
+    (void)state;
+    put_events(rig.disk.infos[DISK_SEGMENTS - 1].start_us, EVENTS);
+    pair_meet("x", "x");
+    pair_wait(all_stored);
+    assert_int_equal(rig.n_events, EVENTS);
+    assert_int_equal(rig.n_locks, EVENTS);
+    assert_int_equal(rig.n_before, 2 * EVENTS);
+}
+
+static bool a_page_of_events(void)
+{
+    return rig.n_events >= SERVE_EVENTS_MAX;
+}
+
+/* Node 2 goes when it has said a page of them: nothing is fetched without the rest. */
+static void a_donor_that_dies_between(void **state)
+{
+    (void)state;
+    put_events(rig.disk.infos[DISK_SEGMENTS - 1].start_us, EVENTS);
+    pair_meet("x", "x");
+    pair_wait(a_page_of_events);
+    pair_conf(pair.a, 1, "x", 0, 0);
+    pair_wait(at_rest);
+    assert_in_range(rig.n_events, SERVE_EVENTS_MAX, EVENTS - 1);
+    assert_int_equal(rig.n_opened, 0);
+    pair_meet("x", "x");
+    tell_stream(); /* a round at once */
+    pair_wait(all_stored);
+    assert_int_equal(rig.n_before, 2 * EVENTS);
+}
+
+static bool two_stored(void)
+{
+    return rig.n_stored == 2;
+}
+
+/* What is older than the stream is kept comes where a lock or an event keeps it, and nothing else. */
+static void only_what_is_kept(void **state)
+{
+    const struct seg_info *locked = &rig.disk.infos[1], *of_event = &rig.disk.infos[3];
+    const struct index_lock locks[] = {{.uid = UID,
+                                           .id = 1,
+                                           .start_us = locked->start_us + US_PER_S,
+                                           .end_us = locked->start_us + 2 * US_PER_S,
+                                           .version_us = 1},
+        {.uid = UID,
+            .id = 2,
+            .start_us = rig.disk.infos[4].start_us,
+            .end_us = rig.disk.infos[4].end_us,
+            .version_us = 2,
+            .released_us = 2}};
+    const struct event e = {.id = 1,
+        .uid = UID,
+        .kind = "motion",
+        .source = "call",
+        .start_us = of_event->start_us + US_PER_S,
+        .end_us = of_event->start_us + 2 * US_PER_S};
+
+    (void)state;
+    assert_int_equal(index_locks_put(rig.disk.ix, locks, ARRAY_N(locks)), 0);
+    assert_int_equal(index_events_put(rig.disk.ix, &e, 1), 0);
+    tell_stream_of(HOUR_US, 0);
+    pair_meet("x", "x");
+    pair_wait(one_opened);
+    assert_int_equal(rig.order[0], locked->id);
+    tell_stream_of(HOUR_US, 100 * 365 * 24 * HOUR_US); /* events keep theirs so long */
+    pair_wait(two_stored);
+    assert_int_equal(rig.order[1], of_event->id);
+    rig.known_us = 0;
+    tell_stream_of(HOUR_US, 100 * 365 * 24 * HOUR_US);
+    pair_wait(all_known); /* another round finds nothing that is missing */
+    assert_int_equal(rig.n_opened, 2);
+}
+
+static bool gaps_refused(void)
+{
+    return fill_counts(rig.fill, pair_of_a())->failed >= FILL_GAPS_MAX;
+}
+
+/* A round's gaps are all of segments that were refused: the older ones have their turn all the same. */
+static void behind_what_was_refused(void **state)
+{
+    (void)state;
+    rig.refuse_from_us = DISK_T0 + HOUR_US;
+    segments_scatter(rig.disk.ix, &rig.disk.infos[0], rig.refuse_from_us, FILL_GAPS_MAX);
+    rig.refuse = ENOSPC;
+    pair_meet("x", "x");
+    pair_wait(gaps_refused);
+    tell_stream(); /* a round at once */
+    pair_wait(all_stored);
+    assert_true(rig.n_opened >= FILL_GAPS_MAX + DISK_SEGMENTS);
+}
+
+/* --- deletes that wait for the other node --- */
+
+static void hold(uint16_t node, const char *uid, usec_t from_us, usec_t to_us)
 {
     struct buf b;
     struct packer p = pair_pack(&b, 1);
     struct unpack *u;
 
-    pack_key(&p, "nodes");
+    pack_key(&p, "rows");
     pack_array(&p, node != 0);
-    if (node != 0) pack_u64(&p, node);
+    if (node != 0) {
+        pack_array(&p, 4);
+        pack_u64(&p, node);
+        pack_str(&p, span_of(uid));
+        pack_i64(&p, from_us);
+        pack_i64(&p, to_us);
+    }
     u = pair_unpack(&b);
     fill_hold(rig.fill, unpack_root(u));
     unpack_done(u);
     buf_done(&b);
 }
 
-/* It has still to delete what was deleted while it was away. */
+static bool all_but_one(void)
+{
+    return rig.n_stored == DISK_SEGMENTS - 1;
+}
+
+/* It has still to delete what was deleted while it was away: of that time nothing comes, all else does. */
+static void a_time_that_is_held(void **state)
+{
+    const struct seg_info *held = &rig.disk.infos[1];
+
+    (void)state;
+    hold(2, UID, held->start_us, held->end_us);
+    pair_meet("x", "x");
+    pair_wait(all_but_one);
+    tell_stream(); /* a round at once */
+    rig.known_us = 0;
+    while (rig.known_us == 0) pair_wait(at_rest);
+    assert_int_equal(rig.n_opened, DISK_SEGMENTS - 1);
+    for (size_t i = 0; i < rig.n_opened; i++) assert_true(rig.order[i] != held->id);
+    assert_true(rig.known_us < held->end_us);
+    hold(2, "other", 0, INT64_MAX);
+    tell_stream();
+    pair_wait(all_stored);
+}
+
 static void a_node_that_is_held(void **state)
 {
     (void)state;
-    hold(2);
+    hold(2, "", 0, INT64_MAX);
     pair_meet("x", "x");
-    pair_wait(at_rest);
+    while (rig.known_us == 0) pair_wait(at_rest);
     assert_int_equal(rig.n_opened, 0);
-    hold(0);
+    hold(0, NULL, 0, 0);
     tell_stream();
     pair_wait(all_stored);
+}
+
+static bool was_given_up(void)
+{
+    return rig.given_up == 1;
+}
+
+/* The keeper has been asked for its file when the delete is decided: it gets that back, and the others come.
+ */
+static void held_on_its_way(void **state)
+{
+    const struct seg_info *newest = &rig.disk.infos[DISK_SEGMENTS - 1];
+
+    (void)state;
+    rig.silent = true;
+    pair_meet("x", "x");
+    pair_wait(one_opened);
+    assert_int_equal(rig.order[0], newest->id);
+    rig.silent = false;
+    rig.fd = memfd_create("fill", MFD_CLOEXEC);
+    say(MSG_FILL_FILE, rig.asked, 0, rig.fd);
+    hold(2, UID, newest->start_us, newest->end_us);
+    pair_wait(was_given_up);
+    pair_wait(all_but_one);
+    hold(0, NULL, 0, 0);
+    tell_stream();
+    pair_wait(all_stored);
+}
+
+/* --- what is left --- */
+
+static uint64_t left_told;
+static size_t left_times;
+
+static void take_left(void *arg, const char *uid, uint64_t left, uint64_t bytes)
+{
+    (void)arg;
+    assert_string_equal(uid, UID);
+    assert_int_equal(bytes > 0, left > 0);
+    left_told = left;
+    left_times++;
+}
+
+static bool all_left(void)
+{
+    fill_tell_left(rig.fill, take_left, NULL);
+    return left_told == DISK_SEGMENTS;
+}
+
+static bool none_left(void)
+{
+    fill_tell_left(rig.fill, take_left, NULL);
+    return left_told == 0;
+}
+
+/* By stream, once for each number. */
+static void what_is_left_is_told(void **state)
+{
+    (void)state;
+    left_told = left_times = 0;
+    rig.silent = true;
+    pair_meet("x", "x");
+    pair_wait(all_left);
+    fill_tell_left(rig.fill, take_left, NULL);
+    left_times = 0;
+    fill_tell_left(rig.fill, take_left, NULL);
+    assert_int_equal(left_times, 0);
+    rig.silent = false;
+    rig.fd = memfd_create("fill", MFD_CLOEXEC);
+    say(MSG_FILL_FILE, rig.asked, 0, rig.fd);
+    pair_wait(all_stored);
+    pair_wait(none_left);
 }
 
 int main(void)
@@ -392,7 +651,14 @@ int main(void)
         T(more_gaps_than_a_round_has),
         T(spans_in_pages),
         T(a_storage_that_is_not_open),
+        T(more_events_than_a_page_has),
+        T(a_donor_that_dies_between),
+        T(only_what_is_kept),
+        T(behind_what_was_refused),
+        T(a_time_that_is_held),
         T(a_node_that_is_held),
+        T(held_on_its_way),
+        T(what_is_left_is_told),
     };
 
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
