@@ -1,9 +1,13 @@
 #include "master/cluster/cover.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "master/master.h"
+#include "common/conf/conf.h"
+#include "common/ipc/ctl.h"
 
 #include <stdlib.h>
+
+#define AHEAD_US  (86400 * US_PER_S) /* of clocks that differ, and of footage that is still written */
+#define WORD_MOST 60000              /* bytes of spans */
 
 struct spans {
     struct cover_span *v;
@@ -14,8 +18,12 @@ struct spans {
 struct cover {
     char uid[CONF_UID_MAX + 1];
     uint16_t node;
+    bool looking;
+    struct cover_span window; /* that is being looked at */
+    usec_t end_us;            /* of the last one */
     struct spans ours, theirs;
-    usec_t asked_us, looked_us, found_us; /* somebody has asked; it was begun; it was found to be so */
+    usec_t asked_us, looked_us,
+        found_us; /* somebody has asked; the window was begun; all was found to be there */
 };
 /* A question to our keeper. */
 struct look {
@@ -23,12 +31,13 @@ struct look {
     uint64_t id;
     char uid[CONF_UID_MAX + 1];
     uint16_t to; /* another node wants it; 0: we do */
+    struct cover_span window;
     struct spans spans;
     usec_t until_us;
 };
 struct covers {
     struct master *m;
-    cover_tell_fn *tell;
+    const struct cover_ops *ops;
     struct cover v[COVERS_MAX];
     size_t n;
     struct list looks;
@@ -78,12 +87,12 @@ static void spans_add(struct spans *s, usec_t from_us, usec_t to_us)
     s->v[s->n++] = (struct cover_span){from_us, to_us};
 }
 
-struct covers *covers_new(struct master *m, cover_tell_fn *tell)
+struct covers *covers_new(struct master *m, const struct cover_ops *ops)
 {
     struct covers *c = NEW(struct covers);
 
     c->m = m;
-    c->tell = tell;
+    c->ops = ops;
     list_init(&c->looks);
     return c;
 }
@@ -106,28 +115,31 @@ void covers_free(struct covers *c)
     mem_free(c);
 }
 
-static void look(struct covers *c, const char *uid, uint16_t to, usec_t now_us)
+static bool same(const struct cover_span *a, const struct cover_span *b)
+{
+    return a->from_us == b->from_us && a->to_us == b->to_us;
+}
+
+/* One at a time for each that wants it: another window takes the place of the one before. */
+static void look(
+    struct covers *c, const char *uid, uint16_t to, const struct cover_span *window, usec_t now_us)
 {
     struct look *l;
     uint64_t id;
-    usec_t until_us = clock_wall_us() + 86400 * US_PER_S;
-    char until[24];
 
     LIST_EACH(&c->looks, link)
     {
         l = LIST_ITEM(link, struct look, link);
-        if (now_us >= l->until_us)
-            look_free(l);
-        else if (l->to == to && strcmp(l->uid, uid) == 0)
-            return; /* it is being asked */
+        if (now_us < l->until_us && (l->to != to || strcmp(l->uid, uid) != 0)) continue;
+        if (now_us < l->until_us && same(&l->window, window)) return; /* it is being asked */
+        look_free(l);
     }
-    snprintf(until, sizeof(until), "%lld", (long long)until_us);
-    id = control_keeper(c->m, "archive ranges", "transfer",
-        (const struct span[]){span_of(uid), SPAN_LIT("0"), span_of(until)}, 3);
+    id = c->ops->look(c->m, uid, window);
     if (id == 0) return;
     l = NEW(struct look);
     l->id = id;
     l->to = to;
+    l->window = *window;
     l->until_us = now_us + COVER_LATE_US;
     span_copy(span_of(uid), l->uid, sizeof(l->uid));
     list_push(&c->looks, &l->link);
@@ -144,6 +156,19 @@ static struct cover *cover_of(struct covers *c, const char *uid, uint16_t node)
     return c->n < COVERS_MAX ? NULL : oldest;
 }
 
+static void look_at(struct covers *c, struct cover *v, usec_t from_us, usec_t to_us)
+{
+    const struct cover_word word = {.want = true, .window = {from_us, to_us}};
+
+    v->looking = true;
+    v->window = word.window;
+    v->looked_us = clock_mono_us();
+    spans_done(&v->ours);
+    spans_done(&v->theirs);
+    look(c, v->uid, 0, &word.window, v->looked_us);
+    c->ops->tell(c->m, v->node, v->uid, &word);
+}
+
 bool covers_ask(struct covers *c, const char *uid, uint16_t node, usec_t now_us)
 {
     struct cover *v = cover_of(c, uid, node);
@@ -156,74 +181,93 @@ bool covers_ask(struct covers *c, const char *uid, uint16_t node, usec_t now_us)
         span_copy(span_of(uid), v->uid, sizeof(v->uid));
     }
     v->asked_us = now_us;
-    if (v->looked_us == 0 || now_us - v->looked_us >= COVER_EVERY_US) {
-        v->looked_us = now_us;
-        look(c, uid, 0, now_us);
-        c->tell(c->m, node, uid, SPAN_NONE, true);
+    if (v->looked_us == 0 || now_us - v->looked_us >= (v->looking ? COVER_LATE_US : COVER_EVERY_US)) {
+        v->end_us = clock_wall_us() + AHEAD_US;
+        look_at(c, v, 0, v->end_us);
     }
     return v->found_us > 0 && now_us - v->found_us < COVER_FRESH_US;
 }
 
-/* Both are known: laid over each other, and asked anew the next time. */
-static void compare(struct cover *v)
+/* Both are known. What is more than can be told is looked at in halves; behind a window in which nothing is
+ * missing comes the next one, twice as wide, which begins so early that no hole lies on the border. */
+static void compare(struct covers *c, struct cover *v)
 {
+    const struct cover_span w = v->window;
+    usec_t length_us = w.to_us - w.from_us;
     bool holds;
 
     if (!v->ours.known || !v->theirs.known) return;
-    holds = !v->ours.many && !v->theirs.many && cover_holds(v->ours.v, v->ours.n, v->theirs.v, v->theirs.n);
-    v->found_us = holds ? clock_mono_us() : 0;
-    spans_done(&v->ours);
-    spans_done(&v->theirs);
+    if (v->ours.many || (v->theirs.many && v->ours.n > 0)) {
+        v->looking = length_us > COVER_LEAST_US;
+        if (v->looking) look_at(c, v, w.from_us, w.from_us + MAX(length_us / 2, COVER_LEAST_US));
+        return;
+    }
+    holds = cover_holds(v->ours.v, v->ours.n, v->theirs.v, v->theirs.n);
+    v->looking = holds && w.to_us < v->end_us;
+    if (v->looking)
+        look_at(c, v, w.to_us - 2 * COVER_SLACK_US, MIN(w.to_us + 2 * length_us, v->end_us));
+    else
+        v->found_us = holds ? clock_mono_us() : 0;
 }
 
 /* --- what comes --- */
 
-static void take_ours(struct covers *c, const char *uid, struct spans *spans)
+static void take_ours(struct covers *c, const struct look *l)
 {
     for (size_t i = 0; i < c->n; i++) {
         struct cover *v = &c->v[i];
 
-        if (strcmp(v->uid, uid) != 0) continue;
+        if (!v->looking || strcmp(v->uid, l->uid) != 0 || !same(&v->window, &l->window)) continue;
         spans_done(&v->ours);
-        v->ours = *spans;
-        v->ours.v = spans->n > 0 ? mem_dup(spans->v, spans->n * sizeof(*spans->v)) : NULL;
+        v->ours = l->spans;
+        v->ours.v = l->spans.n > 0 ? mem_dup(l->spans.v, l->spans.n * sizeof(*l->spans.v)) : NULL;
         v->ours.known = true;
-        compare(v);
+        compare(c, v);
     }
 }
 
 static void answer(const struct covers *c, const struct look *l)
 {
+    struct cover_word word = {.window = l->window, .many = l->spans.many};
+    size_t n = word.many ? 0 : l->spans.n;
     struct packer p;
     struct buf b;
 
-    buf_init(&b, 60000);
+    buf_init(&b, WORD_MOST);
     p = packer_of(&b);
-    pack_array(&p, (uint32_t)l->spans.n * 2);
-    for (size_t i = 0; i < l->spans.n; i++) {
+    pack_array(&p, (uint32_t)n * 2);
+    for (size_t i = 0; i < n; i++) {
         pack_i64(&p, l->spans.v[i].from_us);
         pack_i64(&p, l->spans.v[i].to_us);
     }
-    if (!p.bad && !l->spans.many) c->tell(c->m, l->to, l->uid, buf_span(&b), false);
+    word.packed = buf_span(&b);
+    if (!p.bad) c->ops->tell(c->m, l->to, l->uid, &word);
     buf_done(&b);
 }
 
-void covers_heard(struct covers *c, uint16_t node, const char *uid, const struct packed *spans, bool want)
+static void take_theirs(struct covers *c, struct cover *v, const struct cover_word *word)
 {
-    if (want) {
-        look(c, uid, node, clock_mono_us());
+    spans_done(&v->theirs);
+    for (size_t k = 0; k + 1 < packed_n(word->spans); k += 2)
+        spans_add(&v->theirs, packed_as_i64(packed_at(word->spans, k), -1),
+            packed_as_i64(packed_at(word->spans, k + 1), -1));
+    v->theirs.many |= word->many;
+    v->theirs.known = true;
+    compare(c, v);
+}
+
+void covers_heard(struct covers *c, uint16_t node, const char *uid, const struct cover_word *word)
+{
+    if (word->window.from_us < 0 || word->window.to_us <= word->window.from_us) return;
+    if (word->want) {
+        look(c, uid, node, &word->window, clock_mono_us());
         return;
     }
     for (size_t i = 0; i < c->n; i++) {
         struct cover *v = &c->v[i];
 
-        if (v->node != node || strcmp(v->uid, uid) != 0) continue;
-        spans_done(&v->theirs);
-        for (size_t k = 0; k + 1 < packed_n(spans); k += 2)
-            spans_add(&v->theirs, packed_as_i64(packed_at(spans, k), -1),
-                packed_as_i64(packed_at(spans, k + 1), -1));
-        v->theirs.known = true;
-        compare(v);
+        if (v->looking && v->node == node && strcmp(v->uid, uid) == 0 && same(&v->window, &word->window))
+            take_theirs(c, v, word);
     }
 }
 
@@ -257,8 +301,10 @@ bool covers_keep_end(struct covers *c, const struct packed *body)
     struct look *l = look_of(c, body);
 
     if (!l) return false;
+    list_remove(&l->link); /* what follows from it may be the next look */
+    list_init(&l->link);
     if (packed_u64(body, "code", CTL_FAILED) == CTL_OK && l->to == 0)
-        take_ours(c, l->uid, &l->spans);
+        take_ours(c, l);
     else if (packed_u64(body, "code", CTL_FAILED) == CTL_OK)
         answer(c, l);
     look_free(l);

@@ -228,7 +228,7 @@ int transfers_open(struct cluster *c)
     int err;
 
     t->c = c;
-    t->covers = covers_new(c->m, transfer_tell_cover);
+    t->covers = covers_new(c->m, &transfer_cover_ops);
     t->file = state_file_new(c->m->state_dir, TRANSFER_FILE_NAME);
     err = t->file ? transfers_load(t, c->m->state_dir) : -EMFILE;
     if (err < 0)

@@ -68,6 +68,6 @@ void transfer_ask_sides(struct transfers *t, struct transfer *x, usec_t now_us);
  * so. */
 void transfer_ask_free(
     struct transfers *t, const struct transfer *x, uint16_t node, const struct stamp *stamp);
-void transfer_tell_cover(struct master *m, uint16_t node, const char *uid, struct span spans, bool want);
+extern const struct cover_ops transfer_cover_ops;
 
 #endif

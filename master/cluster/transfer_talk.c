@@ -51,9 +51,9 @@ static struct side state_here(const struct transfers *t, const char *uid, uint16
     ret.ready = (s->is.flags & HEARTBEAT_READY) || (ret.runs && s->place.n == 1);
     if (first == 0) return ret;
     if (first != transfers_self(t)) ret.covered = covers_ask(t->covers, uid, first, now_us) && !ret.runs;
-    for (size_t i = 0; first == transfers_self(t) && i < t->c->n_nodes; i++) {
-        ret.left += t->c->nodes[i].courier.left;
-        ret.left_bytes += t->c->nodes[i].courier.left_bytes;
+    if (first == transfers_self(t)) {
+        ret.left = s->fill_left;
+        ret.left_bytes = s->fill_left_bytes;
     }
     return ret;
 }
@@ -183,15 +183,26 @@ static void on_freed(struct transfers *t, uint16_t from, const char *uid, const 
     set_freed(t, uid, from);
 }
 
+static struct cover_word cover_word(const struct packed *word, bool want)
+{
+    return (struct cover_word){.want = want,
+        .many = packed_bool(word, "many", false),
+        .window = {packed_i64(word, "from_us", 0), packed_i64(word, "to_us", 0)},
+        .spans = packed_get(word, "spans")};
+}
+
 static void on_want(struct transfers *t, uint16_t from, const char *uid, const struct packed *word)
 {
-    (void)word;
-    covers_heard(t->covers, from, uid, NULL, true);
+    const struct cover_word w = cover_word(word, true);
+
+    covers_heard(t->covers, from, uid, &w);
 }
 
 static void on_spans(struct transfers *t, uint16_t from, const char *uid, const struct packed *word)
 {
-    covers_heard(t->covers, from, uid, packed_get(word, "spans"), false);
+    const struct cover_word w = cover_word(word, false);
+
+    covers_heard(t->covers, from, uid, &w);
 }
 
 void transfers_got(struct master *m, uint16_t node, uint64_t boot, struct span body)
@@ -219,19 +230,35 @@ void transfers_got(struct master *m, uint16_t node, uint64_t boot, struct span b
     unpack_done(u);
 }
 
-/* Of covers. */
-void transfer_tell_cover(struct master *m, uint16_t node, const char *uid, struct span spans, bool want)
+/* --- of covers --- */
+
+static uint64_t look(struct master *m, const char *uid, const struct cover_span *window)
+{
+    char from[24], to[24];
+
+    snprintf(from, sizeof(from), "%lld", (long long)window->from_us);
+    snprintf(to, sizeof(to), "%lld", (long long)window->to_us);
+    return control_keeper(
+        m, "archive cover", "transfer", (const struct span[]){span_of(uid), span_of(from), span_of(to)}, 3);
+}
+
+static void tell_cover(struct master *m, uint16_t node, const char *uid, const struct cover_word *word)
 {
     struct packer p;
     struct buf b;
 
-    p = begin(&b, want ? MOVE_WANT : MOVE_SPANS, uid, want ? 0 : 1);
-    if (!want) {
+    p = begin(&b, word->want ? MOVE_WANT : MOVE_SPANS, uid, word->want ? 2 : 4);
+    pack_kv_i64(&p, "from_us", word->window.from_us);
+    pack_kv_i64(&p, "to_us", word->window.to_us);
+    if (!word->want) {
+        pack_kv_bool(&p, "many", word->many);
         pack_key(&p, "spans");
-        pack_ready(&p, spans);
+        pack_ready(&p, word->packed);
     }
     tell(transfers_of(m), node, &b, &p);
 }
+
+const struct cover_ops transfer_cover_ops = {look, tell_cover};
 
 /* --- what is asked --- */
 
