@@ -200,6 +200,7 @@ static void stop_hub(struct hub *hub, void *arg)
 
 void server_stop(struct server *s)
 {
+    pool_stop(s->passwords); /* before the loops that it tells what it found */
     server_each(s, stop_hub, NULL);
     for (unsigned i = 0; i < s->n_hubs; i++) pthread_join(s->hubs[i].thread, NULL);
 }

@@ -75,14 +75,20 @@ struct pool *pool_new(unsigned threads, size_t queue_max)
     return p;
 }
 
-void pool_free(struct pool *p)
+void pool_stop(struct pool *p)
 {
-    if (!p) return;
     pthread_mutex_lock(&p->lock);
     p->stop = true;
     pthread_cond_broadcast(&p->more);
     pthread_mutex_unlock(&p->lock);
     for (unsigned i = 0; i < p->n_threads; i++) pthread_join(p->threads[i], NULL);
+    p->n_threads = 0;
+}
+
+void pool_free(struct pool *p)
+{
+    if (!p) return;
+    pool_stop(p);
     pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->more);
     mem_free(p);

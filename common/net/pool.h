@@ -19,7 +19,10 @@ struct job {
 
 struct pool;
 struct pool *pool_new(unsigned threads, size_t queue_max);
-/* Waits for jobs that run; those that wait are dropped. */
+/* Takes no more, drops those that wait, and waits for those that run: their loops have been told of them
+ * then. */
+void pool_stop(struct pool *p);
+/* Stops it, too. */
 void pool_free(struct pool *p);
 /* false: the queue is full; the job stays the caller's. */
 bool pool_put(struct pool *p, struct job *j);

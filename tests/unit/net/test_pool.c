@@ -67,6 +67,33 @@ static void test_full_queue_refuses(void **state)
     sem_destroy(&running);
 }
 
+/* What ran has been told to its loop, which may go then; nothing more is taken. */
+static void test_stopped(void **state)
+{
+    struct loop *loop = loop_new();
+    struct pool *p = pool_new(1, 4);
+    struct counted c[2];
+    sem_t gate, running;
+    unsigned n = 0;
+
+    (void)state;
+    sem_init(&gate, 0, 0);
+    sem_init(&running, 0, 0);
+    for (size_t i = 0; i < ARRAY_N(c); i++)
+        c[i] = (struct counted){{work, done, loop, NULL}, &gate, &running, &n, 1, pthread_self(), false};
+    assert_true(pool_put(p, &c[0].job));
+    sem_wait(&running);
+    sem_post(&gate);
+    pool_stop(p);
+    assert_false(pool_put(p, &c[1].job));
+    loop_run(loop);
+    assert_int_equal(n, 1);
+    loop_free(loop);
+    pool_free(p);
+    sem_destroy(&gate);
+    sem_destroy(&running);
+}
+
 static void test_storages_by_archive(void **state)
 {
     struct storages *s = storages_new();
@@ -143,6 +170,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full_queue_refuses),
+        cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_storages_by_archive),
         cmocka_unit_test(test_nodes_of_a_stream_come_first),
         cmocka_unit_test(test_no_index_before_it_is_ready),
