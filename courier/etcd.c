@@ -2,6 +2,7 @@
 #include "common/base/buf.h"
 #include "common/base/list.h"
 #include "common/base/mem.h"
+#include "common/base/secret.h"
 
 #include <curl/curl.h>
 
@@ -34,6 +35,8 @@ struct etcd {
     char urls[ETCD_ENDPOINTS_MAX][ETCD_URL_MAX];
     size_t n_urls, at;
     char *token; /* "Authorization: ...", or NULL */
+    struct secret authority, cert, key;
+    usec_t answered_us;
 };
 
 /* --- a call --- */
@@ -55,6 +58,7 @@ static size_t on_body(char *p, size_t one, size_t n, void *arg)
 {
     struct call *c = arg;
 
+    c->e->answered_us = loop_now_us(c->e->loop);
     c->large = !buf_put(&c->answer, span(p, one * n));
     if (c->follows) loop_defer(c->e->loop, &c->e->settle, settle);
     return c->large ? 0 : one * n;
@@ -66,6 +70,24 @@ static bool add_field(struct call *c, const char *line)
 
     if (more) c->fields = more;
     return more != NULL;
+}
+
+static bool set_blob(CURL *h, CURLoption option, const struct secret *s)
+{
+    struct span text = secret_reveal(s);
+    /* libcurl reads it only */
+    struct curl_blob blob = {.data = (void *)(uintptr_t)text.p, .len = text.n, .flags = CURL_BLOB_NOCOPY};
+
+    return !secret_set(s) || curl_easy_setopt(h, option, &blob) == CURLE_OK;
+}
+
+/* With an authority of the site those of the machine count for nothing. */
+static bool set_tls(CURL *h, const struct etcd *e)
+{
+    if (secret_set(&e->authority) && curl_easy_setopt(h, CURLOPT_CAPATH, NULL) != CURLE_OK) return false;
+    return curl_easy_setopt(h, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
+        set_blob(h, CURLOPT_CAINFO_BLOB, &e->authority) && set_blob(h, CURLOPT_SSLCERT_BLOB, &e->cert) &&
+        set_blob(h, CURLOPT_SSLKEY_BLOB, &e->key);
 }
 
 static bool set_up(struct call *c, const char *url, struct span body)
@@ -88,7 +110,7 @@ static bool set_up(struct call *c, const char *url, struct span body)
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(h, CURLOPT_WRITEDATA, c);
     curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
-    return curl_easy_setopt(h, CURLOPT_URL, url) == CURLE_OK &&
+    return set_tls(h, c->e) && curl_easy_setopt(h, CURLOPT_URL, url) == CURLE_OK &&
         curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
         curl_easy_setopt(h, CURLOPT_COPYPOSTFIELDS, body.p) == CURLE_OK;
 }
@@ -139,10 +161,45 @@ static int err_of(const struct call *c)
     return c->code == CURLE_OPERATION_TIMEDOUT ? ETCD_E_LATE : ETCD_E_CONNECT;
 }
 
+/* The site has named who is to be believed: then that is where to look. */
+static const char *untrusted(const struct call *c)
+{
+    if (secret_set(&c->e->authority))
+        return "its certificate is not one that cluster-store-ca has signed for this host";
+    return "its certificate is not one that an authority of this machine has signed for this host: name the "
+           "site's as cluster-store-ca";
+}
+
+/* Who refuses a client's certificate says so behind the handshake, and resets: what libcurl makes of that
+ * differs from time to time. */
+static bool turned_away(const struct call *c)
+{
+    static const CURLcode codes[] = {CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CERTPROBLEM, CURLE_SEND_ERROR,
+        CURLE_RECV_ERROR, CURLE_GOT_NOTHING};
+    const char *url = NULL;
+
+    if (status_of(c) != 0 || curl_easy_getinfo(c->easy, CURLINFO_EFFECTIVE_URL, &url) != CURLE_OK || !url ||
+        strncmp(url, "https:", 6) != 0)
+        return false;
+    for (size_t i = 0; i < ARRAY_N(codes); i++)
+        if (c->code == codes[i]) return true;
+    return false;
+}
+
+static const char *not_believed(const struct call *c)
+{
+    return secret_set(&c->e->cert)
+        ? "it ends the connection without an answer: it may not believe the certificate of cluster-store-cert"
+        : "it ends the connection without an answer: it may ask for a certificate, and cluster-store-cert "
+          "names none";
+}
+
 static const char *why_of(const struct call *c, int err)
 {
     if (err == ETCD_E_LARGE) return "its answer is too large";
     if (err == ETCD_E_END) return "it has ended the watch";
+    if (c->code == CURLE_PEER_FAILED_VERIFICATION) return untrusted(c);
+    if (turned_away(c)) return not_believed(c);
     return c->why[0] ? c->why : curl_easy_strerror(c->code);
 }
 
@@ -323,6 +380,9 @@ void etcd_free(struct etcd *e)
     loop_timer_stop(&e->timer);
     loop_defer_stop(e->loop, &e->settle);
     etcd_token(e, "");
+    secret_done(&e->authority);
+    secret_done(&e->cert);
+    secret_done(&e->key);
     mem_free(e);
 }
 
@@ -333,6 +393,22 @@ void etcd_endpoints(struct etcd *e, const char *const *urls, size_t n)
     e->n_urls = e->at = 0;
     for (size_t i = 0; i < n && e->n_urls < ETCD_ENDPOINTS_MAX; i++)
         e->n_urls += span_copy(span_of(urls[i]), e->urls[e->n_urls], ETCD_URL_MAX);
+}
+
+void etcd_tls(struct etcd *e, struct span authority, struct span cert, struct span key)
+{
+    etcd_drop(e);
+    secret_done(&e->authority);
+    secret_done(&e->cert);
+    secret_done(&e->key);
+    e->authority = secret_of(authority);
+    e->cert = secret_of(cert);
+    e->key = secret_of(key);
+}
+
+usec_t etcd_answered_us(const struct etcd *e)
+{
+    return e->answered_us;
 }
 
 const char *etcd_endpoint(const struct etcd *e)

@@ -1,8 +1,9 @@
 /* A client of etcd's JSON gateway, by libcurl's multi interface on the courier's loop: its only door here.
  * Several endpoints, one of which is asked at a time; who asks decides when it is the next one's turn.
  * Questions have one answer within ETCD_PATIENCE_US; a watch has lines until it ends. http and https only,
- * no redirect is followed, no proxy of the environment is used, certificates are checked against the
- * machine's. Tests: tests/unit/courier/test_etcd.c, against a real etcd-server. */
+ * no redirect is followed, no proxy of the environment is used, certificates are checked against the site's
+ * authority, or the machine's where none is named. Tests: tests/unit/courier/test_etcd.c, against a real
+ * etcd-server. */
 #ifndef COURIER_ETCD_H
 #define COURIER_ETCD_H
 
@@ -40,6 +41,10 @@ struct etcd *etcd_new(struct loop *l); /* NULL: libcurl has no memory */
 void etcd_free(struct etcd *e);        /* NULL too; nobody is called */
 /* "http://host:2379" or https, each; drops what is under way, and the token. The first one is asked. */
 void etcd_endpoints(struct etcd *e, const char *const *urls, size_t n);
+/* For https: PEM of the authority that signs for endpoints (empty: the machine's), and of what this node
+ * shows (empty: nothing). Copied; drops what is under way. */
+void etcd_tls(struct etcd *e, struct span authority, struct span cert, struct span key);
+usec_t etcd_answered_us(const struct etcd *e);   /* CLOCK_MONOTONIC, when bytes last came; 0: never */
 const char *etcd_endpoint(const struct etcd *e); /* "": none */
 /* Drops what is under way, whose fn is not called, and asks the next endpoint from now on. true: it is the
  * first one again. */

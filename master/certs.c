@@ -19,6 +19,16 @@ static const struct {
     [CERT_MODULE] = {"server/module/ssl-cert", "server/module/ssl-key", offsetof(struct conf, module.tls)},
     [CERT_CLUSTER] = {"server/cluster-cert", "server/cluster-cert-key",
         offsetof(struct conf, server.cluster_tls)},
+    [CERT_STORE] = {"server/cluster-store-cert", "server/cluster-store-cert-key",
+        offsetof(struct conf, server.cluster_store_tls)},
+};
+
+/* An authority that stands beside a certificate. */
+struct authority {
+    const char *name; /* of the key */
+    const char *file;
+    unsigned line;
+    const struct cert *own;
 };
 
 /* --- reading --- */
@@ -130,31 +140,45 @@ static void check_kernel(const struct conf *c, struct conf_report *r)
             "this kernel shows no TLS of its own (module tls): untested, and without effect until it does");
 }
 
-static void authority_wrong(const struct conf *c, struct conf_report *r, const char *why)
+static void authority_wrong(
+    const struct conf *c, struct conf_report *r, const struct authority *a, const char *why)
 {
-    report_add(r, CONF_MISTAKE, c->file, c->server.cluster_ca_line, "server/cluster-ca", "%s: %s",
-        c->server.cluster_ca, why);
+    report_add(r, CONF_MISTAKE, c->file, a->line, a->name, "%s: %s", a->file, why);
 }
 
-static bool read_authority(const struct conf *c, struct conf_report *r, struct certs *made)
+static bool read_authority(
+    const struct conf *c, struct conf_report *r, const struct authority *a, struct secret *ret)
 {
-    const struct cert *own = &made->v[CERT_CLUSTER];
-    size_t n = 0, all = secret_reveal(&own->cert).n + secret_reveal(&own->key).n;
+    size_t n = 0, all = secret_reveal(&a->own->cert).n + secret_reveal(&a->own->key).n;
     uint8_t *p;
-    int err = fd_read_file(AT_FDCWD, c->server.cluster_ca, TLS_CERT_MAX, &p, &n), why;
+    int err = fd_read_file(AT_FDCWD, a->file, TLS_CERT_MAX, &p, &n), why;
 
     if (err < 0) {
-        authority_wrong(c, r, err_text(err));
+        authority_wrong(c, r, a, err_text(err));
         return false;
     }
     why = tls_authority_check(span(p, n));
-    made->authority = secret_of(span(p, n));
+    *ret = secret_of(span(p, n));
     mem_free(p);
     if (why != 0)
-        authority_wrong(c, r, "it is no authority's certificate");
-    else if (all + n > CERTS_CLUSTER_MAX)
-        authority_wrong(c, r, "this node's certificate, key and authority are longer than 40 KiB");
-    return why == 0 && all + n <= CERTS_CLUSTER_MAX;
+        authority_wrong(c, r, a, "it is no authority's certificate");
+    else if (all + n > CERTS_COURIER_MAX)
+        authority_wrong(c, r, a, "this node's certificate, key and authority are longer than 40 KiB");
+    return why == 0 && all + n <= CERTS_COURIER_MAX;
+}
+
+static bool read_authorities(const struct conf *c, struct conf_report *r, struct certs *made)
+{
+    const struct conf_server *s = &c->server;
+    const struct authority nodes = {"server/cluster-ca", s->cluster_ca, s->cluster_ca_line,
+                               &made->v[CERT_CLUSTER]},
+                           store = {"server/cluster-store-ca", s->cluster_store_ca, s->cluster_store_ca_line,
+                               &made->v[CERT_STORE]};
+    bool ok = true;
+
+    if (s->cluster_tls.used) ok = read_authority(c, r, &nodes, &made->authority);
+    if (s->cluster_store_ca[0]) ok &= read_authority(c, r, &store, &made->store_authority);
+    return ok;
 }
 
 bool certs_read(const struct conf *c, usec_t wall_us, struct conf_report *r, struct certs *ret)
@@ -168,7 +192,7 @@ bool certs_read(const struct conf *c, usec_t wall_us, struct conf_report *r, str
 
         if (tls->used) ok &= read_pair(&rd, wall_us / US_PER_S, &made.v[i]);
     }
-    if (c->server.cluster_tls.used) ok &= read_authority(c, r, &made);
+    ok &= read_authorities(c, r, &made);
     check_kernel(c, r);
     if (!ok) certs_done(&made);
     *ret = made;
@@ -182,6 +206,7 @@ void certs_done(struct certs *c)
         secret_done(&c->v[i].key);
     }
     secret_done(&c->authority);
+    secret_done(&c->store_authority);
     *c = (struct certs){.told_us = 0};
 }
 
@@ -192,7 +217,8 @@ bool certs_same(const struct certs *a, const struct certs *b)
             !span_eq(secret_reveal(&a->v[i].key), secret_reveal(&b->v[i].key)) ||
             a->v[i].kernel != b->v[i].kernel)
             return false;
-    return span_eq(secret_reveal(&a->authority), secret_reveal(&b->authority));
+    return span_eq(secret_reveal(&a->authority), secret_reveal(&b->authority)) &&
+        span_eq(secret_reveal(&a->store_authority), secret_reveal(&b->store_authority));
 }
 
 /* --- telling --- */

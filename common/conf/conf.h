@@ -123,9 +123,9 @@ struct conf_server { /* [server] */
     int64_t cluster_id;
     struct secret cluster_controller, cluster_controller_secret; /* a URL, maybe with a password; signs */
     struct secret cluster_key, cluster_key_also, cluster_store;  /* the last: conf_store_read */
-    struct conf_tls cluster_tls;                                 /* of this node, between nodes */
-    char *cluster_ca;                                            /* file; "": the keys alone */
-    unsigned cluster_ca_line;
+    struct conf_tls cluster_tls, cluster_store_tls; /* of this node: between nodes; to the site's etcd */
+    char *cluster_ca, *cluster_store_ca;            /* files; "": the keys alone; the machine's */
+    unsigned cluster_ca_line, cluster_store_ca_line;
     int64_t cluster_port, cluster_max_streams;
     int64_t cluster_max_bitrate, cluster_fill_rate; /* Mbit/s */
     bool cluster_redirect, cluster_push;

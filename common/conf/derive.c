@@ -121,6 +121,27 @@ static void derive_cluster_tls(struct load *l)
             "has no effect without cluster-ca");
 }
 
+/* To the site's etcd: a certificate and its key, or neither; an authority with or without them. */
+static void derive_store_tls(struct load *l)
+{
+    struct conf_server *s = &l->c->server;
+    struct conf_tls *t = &s->cluster_store_tls;
+    bool tls = secret_set(&s->cluster_store) && span_istarts(secret_reveal(&s->cluster_store), "etcds://");
+
+    t->cert_line = line_of(l, "server", "cluster-store-cert");
+    t->key_line = line_of(l, "server", "cluster-store-cert-key");
+    s->cluster_store_ca_line = line_of(l, "server", "cluster-store-ca");
+    t->used = t->cert[0] != '\0' || t->key[0] != '\0';
+    if (t->used && (!t->cert[0] || !t->key[0]))
+        report_add(l->r, CONF_MISTAKE, l->c->file, t->cert[0] ? t->cert_line : t->key_line,
+            t->cert[0] ? "server/cluster-store-cert-key" : "server/cluster-store-cert",
+            "is missing: cluster-store-cert and cluster-store-cert-key belong together");
+    if (!tls && (t->used || s->cluster_store_ca[0]))
+        report_add(l->r, CONF_WARNING, l->c->file, t->used ? t->cert_line : s->cluster_store_ca_line,
+            t->used ? "server/cluster-store-cert" : "server/cluster-store-ca",
+            "has no effect: cluster-store does not begin with etcds://");
+}
+
 /* The first listener that speaks TLS beside the plain ones; NULL: none. */
 static const char *tls_beside(const struct conf_delivery *d)
 {
@@ -196,6 +217,7 @@ void derive_server(struct load *l)
     derive_ring(l);
     check_zone(l);
     derive_cluster_tls(l);
+    derive_store_tls(l);
     derive_tls(l, "server/stream", tls_beside(&c->delivery), &c->delivery.tls);
     c->delivery.tls.kernel_line = line_of(l, "server/stream", "tls-kernel");
     derive_tls(l, "server/module", NULL, &c->module.tls);

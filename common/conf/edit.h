@@ -43,6 +43,9 @@ struct conf_draft {
 };
 int conf_load_as(const char *file, const struct conf_draft *drafts, size_t n_drafts, struct conf **ret,
     struct conf_report *r);
+/* Is this the file of one stream, this one, and no other? NULL, or why not; what else is wrong with it
+ * conf_load_as says. */
+const char *conf_text_refused(struct span text, struct span uid);
 /* Where the file of a new stream goes: in the folder of the first pattern of [streams] that it fits. false:
  * there is none that takes <uid>.ini, or the path is too long. */
 bool conf_stream_path(const struct conf *c, struct span uid, char *dst, size_t cap);

@@ -95,6 +95,23 @@ static void stream_file(struct load *l, const char *file)
     source_done(&s);
 }
 
+const char *conf_text_refused(struct span text, struct span uid)
+{
+    struct conf_report unheard = {0};
+    size_t streams = 0, found = 0;
+    struct source s;
+
+    source_parse(&s, "", mem_dup(text.p, MAX(text.n, 1)), text.n, SOURCE_BARE_KEYS, &unheard);
+    for (size_t i = 0; i < s.n; i++) {
+        streams += strchr(s.sections[i].path, '/') == NULL;
+        found += span_is(uid, s.sections[i].path);
+    }
+    source_done(&s);
+    conf_report_done(&unheard);
+    if (found == 0) return "it holds no section of that name";
+    return streams > 1 ? "it holds more than one stream" : NULL;
+}
+
 static int by_uid(const void *a, const void *b)
 {
     return strcmp((*(struct conf_stream *const *)a)->uid, (*(struct conf_stream *const *)b)->uid);

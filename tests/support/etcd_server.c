@@ -32,7 +32,12 @@ static uint16_t free_port(void)
 
 static _Noreturn void run(const struct etcd_server *s)
 {
-    char peer[64], cluster[80];
+    char peer[64], cluster[80], ca[96], cert[96], key[96];
+    const char *words[24] = {PROGRAM, "--data-dir", s->dir, "--listen-client-urls", s->url,
+        "--advertise-client-urls", s->url, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+        "--initial-cluster", cluster};
+    const char *tls[] = {
+        "--client-cert-auth", "--trusted-ca-file", ca, "--cert-file", cert, "--key-file", key};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -41,9 +46,11 @@ static _Noreturn void run(const struct etcd_server *s)
     dup2(null, 2);
     snprintf(peer, sizeof(peer), "http://127.0.0.1:%u", s->peer_port);
     snprintf(cluster, sizeof(cluster), "default=%s", peer);
-    execl(PROGRAM, PROGRAM, "--data-dir", s->dir, "--listen-client-urls", s->url, "--advertise-client-urls",
-        s->url, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster",
-        cluster, (char *)NULL);
+    snprintf(ca, sizeof(ca), "%s/ca.pem", s->pki ? s->pki : "");
+    snprintf(cert, sizeof(cert), "%s/server.pem", s->pki ? s->pki : "");
+    snprintf(key, sizeof(key), "%s/server.key", s->pki ? s->pki : "");
+    if (s->pki) memcpy(words + 13, tls, sizeof(tls));
+    execv(PROGRAM, (char *const *)(uintptr_t)words);
     _exit(127);
 }
 
@@ -64,10 +71,15 @@ void etcd_server_kill(struct etcd_server *s)
 
 int etcd_server_up(void **state)
 {
+    (void)state;
+    return etcd_server_up_tls(NULL);
+}
+
+int etcd_server_up_tls(const char *pki)
+{
     struct etcd_server *s = &etcd_server;
 
-    (void)state;
-    *s = (struct etcd_server){.pid = 0};
+    *s = (struct etcd_server){.pki = pki};
     if (access(PROGRAM, X_OK) != 0) {
         print_message("no " PROGRAM ": scripts/deps test installs it\n");
         return -1;
@@ -75,7 +87,7 @@ int etcd_server_up(void **state)
     tool_tmpdir(s->dir, sizeof(s->dir));
     s->port = free_port();
     s->peer_port = free_port();
-    snprintf(s->url, sizeof(s->url), "http://127.0.0.1:%u", s->port);
+    snprintf(s->url, sizeof(s->url), "%s://127.0.0.1:%u", pki ? "https" : "http", s->port);
     etcd_server_start(s);
     return 0;
 }

@@ -10,6 +10,8 @@
 struct etcd_server {
     pid_t pid; /* 0: it does not run */
     char dir[64], url[64];
+    const char *pki; /* a folder with ca.pem, server.pem and server.key: it speaks TLS, and asks clients for a
+                        certificate of that authority. NULL: plain */
     uint16_t port, peer_port;
 };
 
@@ -17,6 +19,7 @@ struct etcd_server {
  * the group fails: scripts/deps test installs it. Whether it answers already is not known. */
 extern struct etcd_server etcd_server;
 int etcd_server_up(void **state);
+int etcd_server_up_tls(const char *pki);
 int etcd_server_down(void **state);
 
 void etcd_server_start(struct etcd_server *s); /* again, with the data that it had */
