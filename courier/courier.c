@@ -100,6 +100,18 @@ static int on_etcd_own(struct courier *c, struct incoming *in)
     return 0;
 }
 
+static int on_etcd_change(struct courier *c, struct incoming *in)
+{
+    changes_add(&c->store.changes, in->body);
+    return 0;
+}
+
+static int on_etcd_commit(struct courier *c, struct incoming *in)
+{
+    store_commit(&c->store, in->body);
+    return 0;
+}
+
 static int on_peer(struct courier *c, struct incoming *in);
 
 static const struct {
@@ -118,6 +130,8 @@ static const struct {
     {MSG_INDEX_READY, on_index},
     {MSG_ETCD_CONF, on_etcd_conf},
     {MSG_ETCD_OWN, on_etcd_own},
+    {MSG_ETCD_CHANGE, on_etcd_change},
+    {MSG_ETCD_COMMIT, on_etcd_commit},
 };
 
 static int on_message(struct child *ch, struct incoming *in)
@@ -194,6 +208,22 @@ static void tell_left(struct courier *c)
     buf_done(&l.rows);
 }
 
+static void tell_store(const struct courier *c)
+{
+    const struct store *s = &c->store;
+    struct packer *p;
+
+    if (!s->etcd) return;
+    p = channel_begin(master(c), MSG_ETCD_STATE, 6);
+    pack_kv_bool(p, "there", s->there);
+    pack_kv_text(p, "at", etcd_endpoint(s->etcd));
+    pack_kv_text(p, "why", s->why);
+    pack_kv_u64(p, "revision", s->revision);
+    pack_kv_u64(p, "cluster", s->cluster);
+    pack_kv_i64(p, "answered_us", etcd_answered_us(s->etcd));
+    channel_end(master(c), NULL, 0);
+}
+
 static void tell_state(struct loop_timer *t)
 {
     struct courier *c = t->arg;
@@ -205,6 +235,7 @@ static void tell_state(struct loop_timer *t)
     for (size_t i = 0; i < c->nodes->n; i++) pack_state(c, p, c->nodes->v[i]);
     channel_end(master(c), NULL, 0);
     tell_left(c);
+    tell_store(c);
 }
 
 /* --- messages between masters --- */
@@ -259,12 +290,30 @@ static void etcd_row(void *arg, const struct store_row *r)
     channel_end(master(c), NULL, 0);
 }
 
-static void etcd_ready(void *arg, uint64_t revision)
+static void etcd_ready(void *arg, uint64_t revision, uint64_t cluster)
 {
     const struct courier *c = arg;
-    struct packer *p = channel_begin(master(c), MSG_ETCD_READY, 1);
+    struct packer *p = channel_begin(master(c), MSG_ETCD_READY, 2);
 
     pack_kv_u64(p, "revision", revision);
+    pack_kv_u64(p, "cluster", cluster);
+    channel_end(master(c), NULL, 0);
+}
+
+static void etcd_turned(void *arg)
+{
+    tell_store(arg);
+}
+
+static void etcd_changed(void *arg, const struct change_done *d)
+{
+    const struct courier *c = arg;
+    struct packer *p = channel_begin(master(c), MSG_ETCD_CHANGED, 4);
+
+    pack_kv_u64(p, "id", d->id);
+    pack_kv_u64(p, "how", d->how);
+    pack_kv_u64(p, "revision", d->revision);
+    pack_kv_text(p, "why", d->why);
     channel_end(master(c), NULL, 0);
 }
 
@@ -295,7 +344,7 @@ static size_t etcd_queued(void *arg)
 }
 
 static const struct store_ops store_ops = {
-    etcd_begin, etcd_row, etcd_ready, etcd_held, etcd_owns, etcd_queued};
+    etcd_begin, etcd_row, etcd_ready, etcd_turned, etcd_changed, etcd_held, etcd_owns, etcd_queued};
 
 /* --- the other nodes --- */
 

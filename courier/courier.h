@@ -12,7 +12,8 @@
  *   fill.c      what others recorded for this node: fill_round.c finds it, fill_copy.c fetches it,
  * fill_plan.c compares serve.c     what others ask about footage that is here; shelves.c: the storages,
  * look.c: what is on one
- *   store.c     records of a site's etcd, and keys of it by a lease (lease.c)
+ *   store.c     records of a site's etcd, and keys of it by a lease (lease.c); change.c: records that are
+ * changed
  */
 #ifndef COURIER_COURIER_H
 #define COURIER_COURIER_H

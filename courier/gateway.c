@@ -284,3 +284,28 @@ bool gateway_yield(struct buf *to, struct span key, uint64_t created)
     return put_created(to, key, created) && buf_text(to, "\"success\":[{\"request_delete_range\":{") &&
         put_bytes(to, "key", key, 0) && buf_text(to, "}}]}");
 }
+
+static bool put_was(struct buf *to, const struct gateway_change *c)
+{
+    return buf_text(to, "{\"target\":\"MOD\",\"result\":\"EQUAL\",") && put_bytes(to, "key", c->key, 0) &&
+        buf_fmt(to, ",\"mod_revision\":\"%llu\"}", (unsigned long long)c->was);
+}
+
+static bool put_new(struct buf *to, const struct gateway_change *c)
+{
+    if (c->gone)
+        return buf_text(to, "{\"request_delete_range\":{") && put_bytes(to, "key", c->key, 0) &&
+            buf_text(to, "}}");
+    return buf_text(to, "{\"request_put\":{") && put_bytes(to, "key", c->key, 0) && buf_text(to, ",") &&
+        put_bytes(to, "value", c->value, 0) && buf_text(to, "}}");
+}
+
+bool gateway_change(struct buf *to, const struct gateway_change *v, size_t n)
+{
+    bool ok = buf_text(to, "{\"compare\":[");
+
+    for (size_t i = 0; i < n && ok; i++) ok = buf_text(to, i > 0 ? "," : "") && put_was(to, &v[i]);
+    ok = ok && buf_text(to, "],\"success\":[");
+    for (size_t i = 0; i < n && ok; i++) ok = buf_text(to, i > 0 ? "," : "") && put_new(to, &v[i]);
+    return ok && buf_text(to, "]}");
+}

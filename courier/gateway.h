@@ -60,6 +60,15 @@ bool gateway_delete(struct buf *to, struct span key);
 /* Puts the key, under the lease, if it is not there. Succeeded: its revision is the answer's; else the answer
  * has the record as it is. */
 bool gateway_claim(struct buf *to, struct span key, struct span value, uint64_t lease);
+/* All of them, or none where one is not as it is said to be: of this mod_revision, 0: not there. At least
+ * one. */
+struct gateway_change {
+    struct span key, value;
+    uint64_t was;
+    bool gone; /* it is deleted */
+};
+#define GATEWAY_CHANGES_MAX 128 /* of a transaction (etcd's max-txn-ops) */
+bool gateway_change(struct buf *to, const struct gateway_change *v, size_t n);
 /* Deletes the key if it was made at this revision. */
 bool gateway_yield(struct buf *to, struct span key, uint64_t created);
 

@@ -39,6 +39,7 @@ static void away(struct store *s)
     etcd_drop(s->etcd);
     lease_away(&s->lease);
     s->there = false;
+    changes_away(&s->changes);
 }
 
 static void failed(void *arg, const char *why)
@@ -51,6 +52,8 @@ static void failed(void *arg, const char *why)
 
     span_copy(span_of(why), text, sizeof(text)); /* it may be of an answer that goes */
     away(s);
+    span_copy(span_of(text), s->why, sizeof(s->why));
+    if (was) s->ops->turned(s->arg);
     if (log_limited(&s->rate, now_us, &more))
         log_warn("store-lost", "at=%s why=%s more=%u", log_q(span_of(etcd_endpoint(s->etcd))),
             log_q(span_of(text)), more);
@@ -91,9 +94,11 @@ static void anew(struct store *s)
 static void is_there(struct store *s)
 {
     s->there = true;
+    s->why[0] = 0;
     s->pause_us = STORE_FIRST_US;
     log_note("store", "at=%s revision=%llu", log_q(span_of(etcd_endpoint(s->etcd))),
         (unsigned long long)s->revision);
+    s->ops->turned(s->arg);
     lease_there(&s->lease);
 }
 
@@ -171,7 +176,7 @@ static void on_page(void *arg, const struct etcd_reply *r)
     } else {
         s->revision = MAX(s->reading, 1);
         s->cluster = a.cluster;
-        s->ops->ready(s->arg, s->revision);
+        s->ops->ready(s->arg, s->revision, s->cluster);
         watch(s);
     }
 }
@@ -252,16 +257,25 @@ static void on_owns(void *arg, const char *uid, uint64_t term)
     s->ops->owns(s->arg, uid, term);
 }
 
+static void on_changed(void *arg, const struct change_done *d)
+{
+    const struct store *s = arg;
+
+    s->ops->changed(s->arg, d);
+}
+
 static const struct lease_ops lease_ops = {failed, on_held, on_owns};
 
 void store_init(struct store *s, struct loop *l, const struct store_ops *ops, void *arg)
 {
     *s = (struct store){.loop = l, .ops = ops, .arg = arg};
     lease_init(&s->lease, l, &lease_ops, s);
+    changes_init(&s->changes, on_changed, s);
 }
 
-static bool take_endpoints(struct store *s, const struct packed *urls)
+static bool take_endpoints(struct store *s, const struct packed *body)
 {
+    const struct packed *urls = packed_get(body, "urls");
     char text[ETCD_ENDPOINTS_MAX][ETCD_URL_MAX];
     const char *v[ETCD_ENDPOINTS_MAX];
     size_t n = 0;
@@ -274,6 +288,8 @@ static bool take_endpoints(struct store *s, const struct packed *urls)
     if (s->etcd) etcd_drop(s->etcd);
     if (n > 0 && !s->etcd) s->etcd = etcd_new(s->loop);
     if (s->etcd) etcd_endpoints(s->etcd, v, n);
+    if (s->etcd)
+        etcd_tls(s->etcd, packed_str(body, "authority"), packed_str(body, "cert"), packed_str(body, "key"));
     return n > 0 && s->etcd;
 }
 
@@ -290,7 +306,8 @@ void store_conf(struct store *s, const struct packed *body)
     span_copy(packed_str(body, "user"), s->user, sizeof(s->user));
     secret_done(&s->password);
     s->password = secret_of(packed_str(body, "password"));
-    any = take_endpoints(s, packed_get(body, "urls"));
+    any = take_endpoints(s, body);
+    changes_away(&s->changes);
     snprintf(folder, sizeof(folder), "%s/owners/", s->prefix);
     span_copy(packed_str(body, "self"), self, sizeof(self));
     lease_conf(&s->lease, s->etcd, folder, self, packed_u64(body, "ttl_s", LEASE_TTL_MIN_S));
@@ -302,9 +319,15 @@ void store_own(struct store *s, const char *uid, bool wanted)
     lease_want(&s->lease, uid, wanted);
 }
 
+void store_commit(struct store *s, const struct packed *body)
+{
+    changes_commit(&s->changes, s->there ? s->etcd : NULL, s->prefix, body);
+}
+
 void store_done(struct store *s)
 {
     loop_timer_stop(&s->again);
+    changes_done(&s->changes);
     lease_done(&s->lease);
     etcd_free(s->etcd);
     s->etcd = NULL;

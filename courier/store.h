@@ -16,6 +16,7 @@
 #include "common/base/secret.h"
 #include "common/ipc/messages.h"
 #include "common/ipc/pack.h"
+#include "courier/change.h"
 #include "courier/etcd.h"
 #include "courier/gateway.h"
 #include "courier/lease.h"
@@ -38,7 +39,9 @@ struct store_row {
 struct store_ops {
     void (*begin)(void *arg); /* all is said anew: what is not said until ready is not there */
     void (*row)(void *arg, const struct store_row *r);
-    void (*ready)(void *arg, uint64_t revision);
+    void (*ready)(void *arg, uint64_t revision, uint64_t cluster);
+    void (*turned)(void *arg); /* it is there, or away */
+    void (*changed)(void *arg, const struct change_done *d);
     void (*held)(void *arg, usec_t until_us);
     void (*owns)(void *arg, const char *uid, uint64_t term);
     size_t (*queued)(void *arg);
@@ -50,6 +53,7 @@ struct store {
     void *arg;
     struct etcd *etcd; /* NULL: there is no store */
     struct lease lease;
+    struct changes changes;
     char prefix[STORE_PREFIX_MAX], user[STORE_USER_MAX];
     struct secret password;
     struct loop_timer again; /* to begin, or the next page */
@@ -59,6 +63,7 @@ struct store {
     uint64_t page;
     uint8_t after[GATEWAY_KEY_MAX]; /* of the last page */
     size_t after_n;
+    char why[ETCD_WHY_MAX]; /* it is not there; "": it is, or was not asked yet */
     struct log_rate rate;
 };
 
@@ -67,5 +72,6 @@ void store_done(struct store *s);
 /* ETCD_CONF: all begins anew. */
 void store_conf(struct store *s, const struct packed *body);
 void store_own(struct store *s, const char *uid, bool wanted);
+void store_commit(struct store *s, const struct packed *body); /* ETCD_COMMIT; changes.h gathers them */
 
 #endif

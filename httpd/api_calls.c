@@ -133,8 +133,9 @@ static void call_server(const struct lua_call *c, const struct packed *args)
 {
     static const char *const reads[] = {"status", "api streams", "api stream", "api config", "config show",
         "api revisions", "api revision", "api exports", "cluster", "cluster streams", "cluster acts",
-        "cluster files", "transfers", "api audit", "api server", "api history", "api keys", "storage list",
-        "logs", "events", "archive list", "archive locks", "archive ranges", "archive segments"};
+        "cluster files", "cluster store", "cluster refused", "transfers", "api audit", "api server",
+        "api history", "api keys", "storage list", "logs", "events", "archive list", "archive locks",
+        "archive ranges", "archive segments"};
 
     for (size_t i = 0; i < ARRAY_N(reads); i++)
         if (span_is(packed_str(args, "cmd"), reads[i])) {

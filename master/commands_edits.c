@@ -49,6 +49,17 @@ static int refuse(struct session *s, int code, const char *text)
     return code;
 }
 
+/* What was not done has no new etags. */
+static void take_late(struct session *s, int code, uint64_t revision)
+{
+    struct outcome *o = s->data;
+
+    o->result.revision = revision;
+    if (code == CTL_OK) return;
+    mem_free(o->result.etags);
+    o->result.etags = NULL;
+}
+
 static int apply(struct session *s, struct outcome *o, const char *why)
 {
     char by[CONTROL_BY_MAX];
@@ -57,12 +68,14 @@ static int apply(struct session *s, struct outcome *o, const char *why)
         .dry = o->dry,
         .remote = s->api,
         .unsure = !s->caller.confirmed,
+        .who = control_act(s),
         .by = control_by(s, by),
         .why = why};
     int code = edits_apply(s->m, &order, &o->report, &o->result);
 
+    s->late = take_late;
     span_copy(span_of(o->result.text), s->text, sizeof(s->text));
-    return code;
+    return code == EDITS_LATER ? control_wait_act(s) : code;
 }
 
 static void pack_whole(const struct edits_result *r, struct packer *p)

@@ -15,8 +15,13 @@ static int apply(struct session *s, struct stream_edit *edit, size_t words, bool
 {
     struct conf_set set[CONTROL_ARGS_MAX];
     char by[CONTROL_BY_MAX];
-    const struct edits_order order = {
-        .v = edit, .n = 1, .dry = dry, .remote = s->api, .by = control_by(s, by), .why = ""};
+    const struct edits_order order = {.v = edit,
+        .n = 1,
+        .dry = dry,
+        .remote = s->api,
+        .who = control_act(s),
+        .by = control_by(s, by),
+        .why = ""};
     struct edits_result result;
     int code;
 
@@ -28,7 +33,7 @@ static int apply(struct session *s, struct stream_edit *edit, size_t words, bool
     code = edits_apply(s->m, &order, s->data, &result);
     span_copy(span_of(result.text), s->text, sizeof(s->text));
     edits_result_done(&result);
-    return code;
+    return code == EDITS_LATER ? control_wait_act(s) : code;
 }
 
 static int run_edit(struct session *s, enum edit_kind kind, bool dry)

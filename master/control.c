@@ -132,6 +132,18 @@ void control_wait(struct session *s)
     loop_timer_set(s->m->loop, &s->timer, CONTROL_ANSWER_US, too_late, s);
 }
 
+uint64_t control_act(struct session *s)
+{
+    if (s->act_id == 0) s->act_id = ++s->m->control.asks;
+    return s->act_id;
+}
+
+int control_wait_act(struct session *s)
+{
+    control_wait(s);
+    return CONTROL_WAITS;
+}
+
 struct session *control_acting(const struct master *m, uint64_t act_id)
 {
     for (size_t i = 0; act_id > 0 && i < CONTROL_SESSIONS_MAX; i++)

@@ -54,7 +54,9 @@ struct session {
     struct loop_timer timer;
     uint64_t keep_id;     /* of what the keeper was asked; 0: it is not */
     const char *keep_cmd; /* what the keeper is asked; NULL: the command's own name */
-    uint64_t act_id;      /* of a singular act that it waits for; 0: for none */
+    uint64_t act_id;      /* of a singular act, a push or an edit that it waits for; 0: for none */
+    /* Of an edit that the site's etcd has answered, before its rows; revision: of this node. */
+    void (*late)(struct session *s, int code, uint64_t revision);
     void (*keep_rows)(struct session *s, const struct packed *rows); /* sees its rows; NULL: nobody does */
 };
 
@@ -83,6 +85,8 @@ int control_ask_keeper(struct session *s);
 /* Of a command that waits for something else, and then its answer: rows, a msgpack array of maps, or
  * SPAN_NONE. */
 void control_wait(struct session *s);
+uint64_t control_act(struct session *s); /* its act_id, a new one where it has none */
+int control_wait_act(struct session *s); /* waits; CONTROL_WAITS */
 struct session *control_acting(const struct master *m, uint64_t act_id); /* NULL: it has gone */
 void control_answer_late(struct session *s, int code, const char *text, struct span rows);
 /* KEEP_ROW, KEEP_END; and the keeper has died: those who wait are told. */

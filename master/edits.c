@@ -4,6 +4,7 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "master/cluster/records.h"
 #include "master/edits_impl.h"
 #include "master/master.h"
 #include "master/reload.h"
@@ -37,7 +38,7 @@ int edits_refuse(struct edits_work *w, int code, const char *fmt, ...)
 
 /* --- would it be a configuration? --- */
 
-static int judge(struct edits_work *w, struct conf **ret, struct conf_report *r)
+int edits_judge(struct edits_work *w, struct conf **ret, struct conf_report *r)
 {
     struct conf_draft *as = mem_renew(NULL, MAX(w->n, 1) * sizeof(*as));
     size_t mistakes = r->n;
@@ -141,7 +142,7 @@ static int put_in_place(struct edits_work *w, size_t *ret_at)
     return 0;
 }
 
-static int store(struct edits_work *w)
+int edits_store(struct edits_work *w)
 {
     bool many = w->n > SINGLE_SYNCS;
     size_t at = 0;
@@ -168,18 +169,20 @@ static int store(struct edits_work *w)
     return CTL_OK;
 }
 
-static void drafts_done(struct edits_work *w)
+void edits_draft_done(struct draft *d)
 {
-    for (size_t i = 0; i < w->n; i++) {
-        struct draft *d = &w->drafts[i];
+    if (d->next) unlink(d->next);
+    mem_free(d->next);
+    mem_free(d->file);
+    mem_free(d->real);
+    mem_free(d->was);
+    buf_done(&d->text);
+    *d = (struct draft){.file = NULL};
+}
 
-        if (d->next) unlink(d->next);
-        mem_free(d->next);
-        mem_free(d->file);
-        mem_free(d->real);
-        mem_free(d->was);
-        buf_done(&d->text);
-    }
+void edits_drafts_done(struct edits_work *w)
+{
+    for (size_t i = 0; i < w->n; i++) edits_draft_done(&w->drafts[i]);
     mem_free(w->drafts);
 }
 
@@ -212,6 +215,33 @@ static bool may_change(const struct edits_work *w)
 
     for (size_t i = 0; i < w->n; i++) streams |= is_stream(&w->v[i]);
     return !streams || files_may_edit(w->m, w->ret->text);
+}
+
+/* --- what the site's etcd keeps --- */
+
+/* RECORDS_STORE: all of it is kept there. false: some is, and some is not. */
+static bool home_of(const struct edits_work *w, enum records_home *ret)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < w->n; i++)
+        n += is_stream(&w->v[i]) && records_home(w->m, w->v[i].uid) == RECORDS_STORE;
+    *ret = n > 0 ? RECORDS_STORE : RECORDS_FILE;
+    return n == 0 || n == w->n;
+}
+
+static int put(struct edits_work *w, const struct edits_order *order)
+{
+    struct records_change *v = mem_renew(NULL, w->n * sizeof(*v));
+    const struct records_order o = {.v = v, .n = w->n, .who = order->who, .by = order->by, .why = order->why};
+    const char *why;
+
+    for (size_t i = 0; i < w->n; i++)
+        v[i] = (struct records_change){
+            w->v[i].uid, w->drafts[i].gone ? SPAN_NONE : buf_span(&w->drafts[i].text)};
+    why = records_change(w->m, &o);
+    mem_free(v);
+    return why ? edits_refuse(w, CTL_BUSY, "%s", why) : EDITS_LATER;
 }
 
 static void keep_revision(struct edits_work *w, const struct edits_order *order)
@@ -265,6 +295,19 @@ void edits_result_done(struct edits_result *r)
     *r = (struct edits_result){.at = 0};
 }
 
+static int do_it(
+    struct edits_work *w, const struct edits_order *order, struct conf *after, struct conf_report *r)
+{
+    int code = edits_store(w);
+
+    if (code != CTL_OK) return conf_free(after), code;
+    keep_revision(w, order);
+    code = reload_take(w->m, after, r, w->ret->text, EDITS_HTTPD_US) ? CTL_OK : CTL_FAILED;
+    if (code == CTL_OK) say(w);
+    if (code == CTL_OK && !order->pushed) tell_nodes(w);
+    return code;
+}
+
 int edits_apply(
     struct master *m, const struct edits_order *order, struct conf_report *r, struct edits_result *ret)
 {
@@ -275,26 +318,31 @@ int edits_apply(
         .unsure = order->unsure && !order->dry,
         .ret = ret};
     struct conf *after = NULL;
+    enum records_home home = RECORDS_FILE;
     int code;
 
     *ret = (struct edits_result){.at = 0};
     if (w.n == 0 || w.n > EDITS_MAX) return edits_refuse(&w, CTL_USAGE, "1 to %d streams at once", EDITS_MAX);
+    if (!order->pushed && !home_of(&w, &home))
+        return edits_refuse(&w, CTL_FAILED,
+            "not done: the site's etcd keeps some of these streams, and this node others: change them apart");
     w.drafts = mem_new_n(w.n, sizeof(*w.drafts));
     memset(w.drafts, 0, w.n * sizeof(*w.drafts));
-    if (!order->dry && !order->pushed && !may_change(&w)) return CTL_BUSY;
+    if (!order->dry && !order->pushed && home == RECORDS_FILE && !may_change(&w)) {
+        edits_drafts_done(&w);
+        return CTL_BUSY;
+    }
     code = edits_drafts(&w);
-    if (code == CTL_OK) code = judge(&w, &after, r);
+    if (code == CTL_OK) code = edits_judge(&w, &after, r);
     if (code == CTL_OK) note_effects(&w, after);
     if (code == CTL_OK) tag_all(&w);
-    if (code == CTL_OK && !order->dry) code = store(&w);
-    if (code == CTL_OK && !order->dry) {
-        keep_revision(&w, order);
-        code = reload_take(m, after, r, ret->text, EDITS_HTTPD_US) ? CTL_OK : CTL_FAILED;
+    if (code == CTL_OK && !order->dry && home == RECORDS_FILE) {
+        code = do_it(&w, order, after, r);
         after = NULL;
+    } else if (code == CTL_OK && !order->dry) {
+        code = put(&w, order);
     }
-    if (code == CTL_OK && !order->dry) say(&w);
-    if (code == CTL_OK && !order->dry && !order->pushed) tell_nodes(&w);
     conf_free(after);
-    drafts_done(&w);
+    edits_drafts_done(&w);
     return code;
 }

@@ -2,8 +2,9 @@
  * files, durably, and in what runs; all of it or nothing. The files keep their order and comments
  * (common/conf/edit.h), their owner and mode. What would be stored is read as a configuration first: one
  * mistake refuses everything and nothing is written. Like a reload it also takes over what somebody else has
- * changed in the files meanwhile. What was done is a revision that can be undone (revisions.h). Tests:
- * tests/e2e/test_edits.py. */
+ * changed in the files meanwhile. What was done is a revision that can be undone (revisions.h). Streams that
+ * the site's etcd keeps (cluster/records.h) are put there instead, and come back from there. Tests:
+ * tests/e2e/test_edits.py, tests/cluster/test_store.py. */
 #ifndef MASTER_EDITS_H
 #define MASTER_EDITS_H
 
@@ -61,14 +62,16 @@ void edits_result_done(struct edits_result *r);
 struct edits_order {
     const struct stream_edit *v;
     size_t n;
-    bool dry;    /* judged, and not done */
-    bool remote; /* keys of KEY_LOCAL stay as they are */
-    bool unsure; /* secrets and keys of KEY_TRUST too: CTL_CONFIRM */
-    bool pushed; /* by another node: it has been told already */
+    bool dry;     /* judged, and not done */
+    bool remote;  /* keys of KEY_LOCAL stay as they are */
+    bool unsure;  /* secrets and keys of KEY_TRUST too: CTL_CONFIRM */
+    bool pushed;  /* by another node: it has been told already */
+    uint64_t who; /* act_id of a session that can wait for the site's etcd; 0: nobody can */
     const char *by, *why;
 };
-/* Each uid at most once. r: what reading found, added to. A code of ctl.h; CTL_CHANGED: an etag is another.
- */
+#define EDITS_LATER (-1) /* the etcd is asked: the session's answer comes from there (records.h) */
+/* Each uid at most once. r: what reading found, added to. A code of ctl.h, or EDITS_LATER; CTL_CHANGED: an
+ * etag is another. */
 int edits_apply(
     struct master *m, const struct edits_order *order, struct conf_report *r, struct edits_result *ret);
 

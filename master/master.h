@@ -52,6 +52,7 @@ struct master {
     const char *file; /* of the configuration, as given */
     const char *version, *build, *revision;
     struct conf *conf;
+    uint64_t conf_changes;                /* how often conf became another */
     uint64_t started_with[CONF_ROWS_MAX]; /* conf_hashes of what it was started with */
     struct roles roles;
     struct births births;

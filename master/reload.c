@@ -88,6 +88,7 @@ static void apply(struct master *m, struct conf *after, const struct conf_diff *
     struct conf *before = m->conf;
 
     m->conf = after;
+    m->conf_changes++;
     host_check_fds(after->n_streams);
     listeners_done(&m->listeners);
     m->listeners = *listeners;

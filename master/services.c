@@ -501,6 +501,8 @@ static const struct {
     {MSG_ETCD_BEGIN, records_on_begin},
     {MSG_ETCD_ROW, records_on_row},
     {MSG_ETCD_READY, records_on_ready},
+    {MSG_ETCD_STATE, records_on_state},
+    {MSG_ETCD_CHANGED, records_on_changed},
     {MSG_ETCD_OWNS, records_on_owns},
     {MSG_ETCD_HELD, records_on_held},
 };
@@ -544,6 +546,8 @@ static const struct {
     {MSG_ETCD_BEGIN, on_etcd},
     {MSG_ETCD_ROW, on_etcd},
     {MSG_ETCD_READY, on_etcd},
+    {MSG_ETCD_STATE, on_etcd},
+    {MSG_ETCD_CHANGED, on_etcd},
     {MSG_ETCD_OWNS, on_etcd},
     {MSG_ETCD_HELD, on_etcd},
 };

@@ -139,6 +139,11 @@
  * since_s u, term u, why t.
  * - cluster files: a row for each stream's file that was pushed. uid t, term u, by u (node), gone b, has t
  * (nodes that have this version), refused_by u, why t.
+ * - cluster store: one row, of the site's etcd. state t (up, reading, away), at t (its endpoint), why t (it
+ * is away), revision u, cluster t (its cluster_id, hexadecimal), answered_ms i (since it said anything; -1:
+ * never), streams u (records), nodes u, refused u, kept u (it does not name them any more), keys u (that this
+ * node holds). cluster refused: a row for each of its records that is refused. uid t, revision u, why t.
+ * CTL_FAILED: there is no store.
  * - config push [UID]: a row for each other node. node u, there b, has u (of the pushed files), files u,
  * refuses t (a uid), why t. CTL_BUSY: too few nodes are there.
  * - transfer UID NODES [keep|free]: the row of it. NODES: numbers or hosts with commas, the first to record

@@ -245,15 +245,22 @@ enum {
     MESSAGE(FILL_KNOWN, 146, TO_COURIER, TO_KEEPER, 128, 0) \
     /* --- courier and master: the site's etcd (docs/decisions/034) ----------------------------------------------- */ \
     /* urls (array of text: endpoints; none: there is no store), prefix (of its keys), user, password, ttl_s (of the lease), self (value of keys that \
-       this node holds): at the start, and when it is another */ \
-    MESSAGE(ETCD_CONF, 150, TO_MASTER, TO_COURIER, 8192, 0) \
+       this node holds), authority, cert, key (PEM, may be empty): at the start, and when it is another */ \
+    MESSAGE(ETCD_CONF, 150, TO_MASTER, TO_COURIER, 65536, 0) \
     MESSAGE(ETCD_BEGIN, 151, TO_COURIER, TO_MASTER, 64, 0)    /* all records are said anew: those that are not said before ETCD_READY are not there */ \
     /* kind (of enum etcd_kind), name, revision, [text], gone (bool), large (bool: the text is longer than 56 KiB, and not here): as it was read, unjudged */ \
     MESSAGE(ETCD_ROW, 152, TO_COURIER, TO_MASTER, 65536, 0) \
-    MESSAGE(ETCD_READY, 153, TO_COURIER, TO_MASTER, 64, 0)    /* revision: all was said as it was then */ \
+    MESSAGE(ETCD_READY, 153, TO_COURIER, TO_MASTER, 64, 0)    /* revision: all was said as it was then; cluster: its cluster_id */ \
+    /* there (bool: what is new there is heard), at (the endpoint that is asked), why (it is not there), revision, cluster, answered_us (CLOCK_MONOTONIC, \
+       when it last said anything; 0: never): once a second */ \
+    MESSAGE(ETCD_STATE, 154, TO_COURIER, TO_MASTER, 1024, 0) \
     MESSAGE(ETCD_OWN, 155, TO_MASTER, TO_COURIER, 128, 0)     /* uid, wanted (bool): this node records it, and is to hold its key */ \
     MESSAGE(ETCD_OWNS, 156, TO_COURIER, TO_MASTER, 128, 0)    /* uid, term (revision since which this node holds its key; 0: it does not) */ \
     MESSAGE(ETCD_HELD, 157, TO_COURIER, TO_MASTER, 64, 0)     /* until_us (CLOCK_MONOTONIC): the lease of these keys; 0: it is lost, and with it all of them */ \
+    /* id, uid, was (mod_revision that its record must have, 0: there must be none), [text] (none: it goes): one of the records that ETCD_COMMIT changes */ \
+    MESSAGE(ETCD_CHANGE, 158, TO_MASTER, TO_COURIER, 65536, 0) \
+    MESSAGE(ETCD_COMMIT, 159, TO_MASTER, TO_COURIER, 64, 0)   /* id: all of them at once, or none. Answered by ETCD_CHANGED, once */ \
+    MESSAGE(ETCD_CHANGED, 160, TO_COURIER, TO_MASTER, 512, 0) /* id, how (of enum etcd_changed), revision (done), why (not) */ \
     /* --- msctl: commands and rows stand in ctl.h ---------------------------------------------------------------- */ \
     MESSAGE(CTL, 60, TO_CTL, TO_MASTER, 4096, 0)              /* proto, cmd, args (array of text); of httpd, for whom: [who, role, from, by, cameras, confirmed] */ \
     MESSAGE(CTL_BODY, 64, TO_CTL, TO_MASTER, 65536, 0)        /* data: before CTL, in pieces, for commands that take more than words */ \
@@ -271,6 +278,8 @@ enum message {
 /* Helpers of httpd: ms-picture, ms-luahost, and another ms-luahost for the plug-ins. */
 enum helper_kind { HELPER_PICTURE = 1, HELPER_LUA = 2, HELPER_PLUGINS = 3 };
 enum etcd_kind { ETCD_STREAM = 1, ETCD_NODE, ETCD_OWNER }; /* of ETCD_ROW */
+/* Of ETCD_CHANGED. CONFLICT: a record is not as it was said to be; UNKNOWN: the answer was lost. */
+enum etcd_changed { ETCD_DONE = 0, ETCD_CONFLICT, ETCD_NOT_DONE, ETCD_UNKNOWN };
 
 #define IPC_MESSAGE_MAX  65536
 #define NET_BODY_MAX     61440 /* of NET_SEND */

@@ -7,6 +7,7 @@
 #include "common/conf/nodes.h"
 #include "master/cluster/records.h"
 #include "master/cluster/revocations.h"
+#include "master/cluster/takes.h"
 #include "master/master.h"
 
 #include <errno.h>
@@ -221,6 +222,7 @@ int cluster_open(struct master *m)
     err = singular_open(c);
     if (err == 0) err = files_open(c);
     if (err == 0) err = transfers_open(c);
+    takes_open(c);
     if (err == 0) err = records_start(c);
     if (err < 0) return err;
     err = link_open(&c->link, m->loop, (uint16_t)s->cluster_port, hear_datagram, c);
@@ -265,6 +267,7 @@ void cluster_close(struct master *m)
     singular_close(c);
     files_close(c);
     transfers_close(c);
+    takes_close(c);
     records_stop(c);
     state_file_free(c->file);
     mem_free(c->streams);

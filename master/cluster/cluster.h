@@ -10,7 +10,7 @@
  *   singular.c  deletes and locks of people, by act.c, act_outbox.c, act_word.c, which are pure
  *   files.c     streams' files on all nodes, by spread.c, which is pure
  *   transfer.c  streams that move to other nodes with their archive
- *   records.c   records of the site's etcd
+ *   records.c   records of the site's etcd; takes.c puts them into files
  *
  * Without cluster-enable there is none (struct master's cluster is NULL), and every stream runs. Tests:
  * tests/unit/cluster, tests/cluster. */
@@ -35,6 +35,7 @@ struct singular;
 struct files;
 struct transfers;
 struct records;
+struct takes;
 
 #define CLUSTER_BEAT_US    (200 * US_PER_MS) /* decisions are made so often, however seldom heartbeats go */
 #define CLUSTER_CLOCK_US   (2 * US_PER_S)    /* clocks that differ by more are shown */
@@ -130,6 +131,7 @@ struct cluster {
     struct files *files;
     struct transfers *transfers;
     struct records *records;
+    struct takes *takes;
     usec_t beat_us, told_us, started_us;
     usec_t twice_us; /* when this node's number was seen twice */
     bool drained, leaving, full;

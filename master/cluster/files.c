@@ -15,7 +15,6 @@
 #define FILE_NAME   "files" /* in state-dir: versions, as spread_pack writes them */
 #define FILE_MOST   (4u << 20)
 #define PATH_MAX_   4096
-#define STORE_MOST  500             /* files of the store that are taken at once */
 #define PATIENCE_US (15 * US_PER_S) /* of who pushes; the API waits for 20 s */
 
 /* A file on its way here. */
@@ -154,6 +153,7 @@ static const char *place(const struct files *g, struct coming *x)
     bool shared;
     const char *path = file_of(conf, x->f.uid, &shared);
 
+    if (records_has(g->c->m, x->f.uid)) return "the site's etcd keeps this stream here";
     if (shared) return "its file holds other streams too: give it a file of its own";
     if (path && !span_copy(span_of(path), x->path, sizeof(x->path)))
         return "the path of its file is too long";
@@ -176,19 +176,9 @@ static void say_overruled(const struct files *g, const struct coming *x, uint64_
         (unsigned long long)x->f.stamp.term, (unsigned long long)revision);
 }
 
-/* No node has the number 0. */
-static bool of_store(const struct coming *x)
-{
-    return x->f.stamp.node == 0;
-}
-
 static void done(
     struct files *g, const struct coming *x, const char *etag, const char *why, uint64_t revision)
 {
-    if (of_store(x)) {
-        records_stored(g->c->m, x->f.uid, x->f.stamp.term, why);
-        return;
-    }
     if (why)
         log_event_of(LOG_WARN, x->f.uid, "file-refused", "by_node=%u term=%llu why=%s", x->f.stamp.node,
             (unsigned long long)x->f.stamp.term, log_q(span_of(why)));
@@ -204,14 +194,11 @@ static bool apply(struct files *g, struct coming *const *v, size_t n)
     struct conf_report report = {0};
     struct edits_result result;
     char by[32];
-    const struct edits_order order = {.v = edits,
-        .n = n,
-        .pushed = true,
-        .by = by,
-        .why = of_store(v[0]) ? "from the site's etcd" : "pushed by another node"};
+    const struct edits_order order = {
+        .v = edits, .n = n, .pushed = true, .by = by, .why = "pushed by another node"};
     int code;
 
-    snprintf(by, sizeof(by), of_store(v[0]) ? "etcd" : "node %u", v[0]->f.stamp.node);
+    snprintf(by, sizeof(by), "node %u", v[0]->f.stamp.node);
     for (size_t i = 0; i < n; i++)
         edits[i] = (struct stream_edit){.kind = EDIT_TEXT,
             .uid = v[i]->f.uid,
@@ -236,11 +223,6 @@ static void apply_all(struct files *g, struct coming *const *v, size_t n)
     apply_all(g, v + n / 2, n - n / 2);
 }
 
-static bool as_it_was(const struct coming *x)
-{
-    return x->text && x->was && span_eq(span(x->text, x->n), span(x->was, x->was_n));
-}
-
 static void take_coming(struct files *g)
 {
     struct coming *all = g->coming, **good;
@@ -258,7 +240,7 @@ static void take_coming(struct files *g)
         if (twice) continue; /* it comes again */
         if (why)
             done(g, &all[i], "", why, 0);
-        else if ((!all[i].text && !all[i].was) || (of_store(&all[i]) && as_it_was(&all[i])))
+        else if (!all[i].text && !all[i].was)
             done(g, &all[i], "", NULL, 0); /* there is nothing to be done */
         else
             good[n_good++] = &all[i];
@@ -270,27 +252,6 @@ static void take_coming(struct files *g)
     }
     mem_free(good);
     mem_free(all);
-}
-
-void files_take(struct master *m, const char *uid, uint64_t revision, struct span text)
-{
-    struct files *g = of(m);
-    struct coming *x = NULL;
-
-    for (size_t i = 0; g && i < g->n_coming; i++)
-        if (of_store(&g->coming[i]) && strcmp(g->coming[i].f.uid, uid) == 0) x = &g->coming[i];
-    if (!g) return;
-    if (!x) {
-        if (g->n_coming >= STORE_MOST) take_coming(g);
-        g->coming = mem_renew(g->coming, (g->n_coming + 1) * sizeof(*g->coming));
-        x = &g->coming[g->n_coming++];
-        *x = (struct coming){.n = 0};
-        span_copy(span_of(uid), x->f.uid, sizeof(x->f.uid));
-    }
-    mem_free(x->text);
-    x->f.stamp.term = revision;
-    x->text = text.p ? mem_dup(text.p, MAX(text.n, 1)) : NULL;
-    x->n = text.n;
 }
 
 /* --- its life --- */
@@ -383,7 +344,8 @@ bool files_push(struct master *m, const char *uid)
 {
     struct files *g = of(m);
 
-    return g && spread_push(&g->spread, uid, conf_stream(m->conf, span_of(uid)) == NULL, clock_mono_us());
+    return g && !records_has(m, uid) &&
+        spread_push(&g->spread, uid, conf_stream(m->conf, span_of(uid)) == NULL, clock_mono_us());
 }
 
 void files_edited(struct master *m, const char *uid, bool gone)
@@ -473,13 +435,13 @@ int files_run_push(struct session *s)
         const char *uid = conf->streams[i]->uid;
 
         if (s->n_args > 0 && strcmp(uid, s->args[0]) != 0) continue;
-        if (spread_push(&g->spread, uid, false, clock_mono_us()))
+        if (files_push(s->m, uid))
             n++;
         else
             left++;
     }
     snprintf(s->text, sizeof(s->text), "%zu file%s pushed%s", n, n == 1 ? "" : "s",
-        left > 0 ? "; others hold more than one stream, or are too large" : "");
+        left > 0 ? "; others hold more than one stream, are too large, or are kept by the site's etcd" : "");
     if (n == 0) return CTL_FAILED;
     w = NEW(struct push_wait);
     w->who = s->act_id = ++s->m->control.asks;

@@ -16,9 +16,6 @@ int files_open(struct cluster *c);
 void files_close(struct cluster *c);
 void files_conf(struct cluster *c);
 void files_tick(struct cluster *c, usec_t now_us);
-/* A stream's file as the site's etcd has it, with its revision there; text.p NULL: it goes. No other node is
- * told; what comes of it goes to records_stored. */
-void files_take(struct master *m, const char *uid, uint64_t revision, struct span text);
 void files_got(struct master *m, uint16_t node, uint64_t boot, struct span body);
 
 /* May this node change what all nodes are to have? With cluster-push only where a quorum is there; text: at

@@ -1,88 +1,31 @@
-#include "master/cluster/records.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
-#include "common/base/fd.h"
-#include "common/base/map.h"
 #include "common/base/mem.h"
 #include "common/conf/nodes.h"
-#include "common/conf/report.h"
 #include "common/conf/store.h"
 #include "master/cluster/cluster.h"
+#include "master/cluster/records_impl.h"
+#include "master/cluster/takes.h"
 #include "master/master.h"
-#include "master/reload.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 
-#define FILE_NAME   "records" /* in state-dir: a line a stream, uid, revision, sum of its text, [kept] */
-#define FILE_MOST   (2u << 20)
-#define NODES_MOST  256
-#define HOSTS_MOST  600
-#define UID_MOST    40
+#define FILE_NAME   "records" /* in state-dir: records_kept.c */
 #define TTL_LEAST_S 5
+#define NAMED_BURST 1000              /* refused records that the log names at once, */
+#define NAMED_US    (100 * US_PER_MS) /* and then one in so long */
 
-/* A stream that the store has, or had. */
-struct stored {
-    char uid[UID_MOST];
-    uint64_t revision, sum; /* of the text that was judged last; 0: of none */
-    uint64_t asked, asked_sum;
-    bool ours; /* its file is from there */
-    bool kept; /* the store had lost it: no read takes it away, only a delete that is seen */
-    bool was;  /* before all was read anew */
-    bool seen, gone;
-};
-struct stored_node {
-    char id[8], hosts[HOSTS_MOST];
-    bool kept, was, seen; /* as of a stream */
-};
-struct records {
-    struct cluster *c;
-    struct state_file *file;
-    struct map streams;
-    struct stored_node *nodes;
-    size_t n_nodes;
-    uint64_t told; /* hash of the settings that the courier has; 0: none */
-    bool reading, unsaved, nodes_changed;
-    uint64_t revision; /* highest that the store has said */
-    usec_t until_us;   /* of the lease */
-    struct log_rate rate;
-};
-
-static struct records *of(const struct master *m)
+struct records *records_of(const struct master *m)
 {
     return m->cluster ? m->cluster->records : NULL;
 }
 
-static bool configured(const struct cluster *c)
+bool records_wanted(const struct cluster *c)
 {
     return secret_set(&c->m->conf->server.cluster_store);
 }
 
-/* --- what is kept --- */
-
-static void save(struct records *r)
-{
-    struct map_slot slot;
-    size_t at = 0;
-    struct buf b;
-    bool ok = true;
-
-    buf_init(&b, FILE_MOST);
-    while (map_next(&r->streams, &at, &slot)) {
-        const struct stored *v = slot.value;
-
-        if (v->ours)
-            ok = ok &&
-                buf_fmt(&b, "%s %llu %llu%s\n", v->uid, (unsigned long long)v->revision,
-                    (unsigned long long)v->sum, v->kept ? " kept" : "");
-    }
-    if (ok) state_file_write(r->file, buf_span(&b));
-    buf_done(&b);
-    r->unsaved = false;
-}
-
-static struct stored *record_of(struct records *r, struct span uid, bool make)
+struct stored *records_stream(struct records *r, struct span uid, bool make)
 {
     struct stored *v = map_get(&r->streams, uid);
 
@@ -93,97 +36,21 @@ static struct stored *record_of(struct records *r, struct span uid, bool make)
     return v;
 }
 
-static void load_line(struct records *r, struct span line)
+static void stream_free(void *p)
 {
-    struct span uid, revision, sum;
-    struct stored *v;
-
-    if (!span_split(&line, ' ', &uid) || !span_split(&line, ' ', &revision) ||
-        !span_split(&line, ' ', &sum) || uid.n >= UID_MOST || conf_uid_refused(uid))
-        return;
-    v = record_of(r, uid, true);
-    if (!v) return;
-    v->ours = span_u64(revision, UINT64_MAX, &v->revision) && span_u64(sum, UINT64_MAX, &v->sum);
-    v->kept = span_is(line, "kept");
-    if (v->ours && !v->kept) r->revision = MAX(r->revision, v->revision);
+    mem_free(((struct stored *)p)->why);
+    mem_free(p);
 }
 
-static int load(struct records *r, int state_dir)
-{
-    struct span rest, line;
-    uint8_t *bytes;
-    size_t n;
-    int err = fd_read_file(state_dir, FILE_NAME, FILE_MOST, &bytes, &n);
-
-    if (err < 0) return err == -ENOENT ? 0 : err;
-    rest = span(bytes, n);
-    while (span_split(&rest, '\n', &line)) load_line(r, line);
-    mem_free(bytes);
-    return 0;
-}
-
-static struct stored_node *node_of(struct records *r, struct span id, bool make)
+struct stored_node *records_node(struct records *r, struct span id, bool make)
 {
     for (size_t i = 0; i < r->n_nodes; i++)
         if (span_is(id, r->nodes[i].id)) return &r->nodes[i];
-    if (!make || r->n_nodes == NODES_MOST) return NULL;
+    if (!make || r->n_nodes == RECORDS_NODES_MAX) return NULL;
     r->nodes = mem_renew(r->nodes, (r->n_nodes + 1) * sizeof(*r->nodes));
     r->nodes[r->n_nodes] = (struct stored_node){.seen = false};
     span_copy(id, r->nodes[r->n_nodes].id, sizeof(r->nodes[0].id));
     return &r->nodes[r->n_nodes++];
-}
-
-static void load_nodes_kept(struct records *r, int state_dir)
-{
-    struct span rest, line, id;
-    uint8_t *bytes;
-    size_t n;
-
-    if (fd_read_file(state_dir, CONF_STORE_NODES, FILE_MOST, &bytes, &n) < 0) return;
-    rest = span(bytes, n);
-    while (span_split(&rest, '\n', &line)) {
-        struct stored_node *v;
-
-        if (!span_split(&line, '=', &id)) continue;
-        id = span_trim(id);
-        line = span_trim(line);
-        v = conf_node_ok(id, line) && line.n < HOSTS_MOST ? node_of(r, id, true) : NULL;
-        if (v) span_copy(line, v->hosts, sizeof(v->hosts));
-    }
-    mem_free(bytes);
-}
-
-/* In place, before a configuration is read that finds it. */
-static int write_nodes(const struct records *r)
-{
-    int dir = r->c->m->state_dir, err = 0, fd;
-    struct buf b;
-
-    buf_init(&b, FILE_MOST);
-    for (size_t i = 0; i < r->n_nodes; i++) (void)buf_fmt(&b, "%s = %s\n", r->nodes[i].id, r->nodes[i].hosts);
-    fd = openat(dir, CONF_STORE_NODES ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (fd < 0) err = -errno;
-    if (err == 0) err = fd_write_all(fd, buf_span(&b));
-    if (err == 0 && fsync(fd) < 0) err = -errno;
-    if (fd >= 0) close(fd);
-    if (err == 0 && renameat(dir, CONF_STORE_NODES ".new", dir, CONF_STORE_NODES) < 0) err = -errno;
-    buf_done(&b);
-    return err;
-}
-
-static void apply_nodes(struct records *r)
-{
-    struct conf_report report = {0};
-    char what[RELOAD_TEXT_MAX];
-    int err = write_nodes(r);
-
-    r->nodes_changed = false;
-    if (err < 0) {
-        log_error("state-dir-write", "file=%s err=%s", CONF_STORE_NODES, log_q(span_of(err_text(err))));
-        return;
-    }
-    (void)reload(r->c->m, &report, what); /* it says what came of it */
-    conf_report_done(&report);
 }
 
 /* --- settings --- */
@@ -192,14 +59,15 @@ static void tell_courier(struct records *r)
 {
     struct channel *ch = services_channel(r->c->m, SERVICE_COURIER);
     const struct conf_server *s = &r->c->m->conf->server;
+    const struct certs *certs = &r->c->m->certs;
     struct conf_store store = {.n = 0};
     char self[32];
     struct packer *p;
 
     if (!ch) return;
-    if (configured(r->c)) (void)conf_store_read(secret_reveal(&s->cluster_store), &store);
+    if (records_wanted(r->c)) (void)conf_store_read(secret_reveal(&s->cluster_store), &store);
     snprintf(self, sizeof(self), "%lld %016llx", (long long)s->node_id, (unsigned long long)r->c->boot);
-    p = channel_begin(ch, MSG_ETCD_CONF, 6);
+    p = channel_begin(ch, MSG_ETCD_CONF, 9);
     pack_key(p, "urls");
     pack_array(p, (uint32_t)store.n);
     for (size_t i = 0; i < store.n; i++) pack_str(p, span_of(store.urls[i]));
@@ -208,6 +76,9 @@ static void tell_courier(struct records *r)
     pack_kv_text(p, "password", store.password);
     pack_kv_u64(p, "ttl_s", (uint64_t)MAX(s->cluster_tolerance_us / US_PER_S, TTL_LEAST_S));
     pack_kv_text(p, "self", self);
+    pack_kv_str(p, "authority", secret_reveal(&certs->store_authority));
+    pack_kv_str(p, "cert", secret_reveal(&certs->v[CERT_STORE].cert));
+    pack_kv_str(p, "key", secret_reveal(&certs->v[CERT_STORE].key));
     channel_end(ch, NULL, 0);
     explicit_bzero(&store, sizeof(store));
 }
@@ -215,10 +86,13 @@ static void tell_courier(struct records *r)
 static uint64_t settings(const struct cluster *c)
 {
     const struct conf_server *s = &c->m->conf->server;
+    const struct certs *certs = &c->m->certs;
+    const struct secret *all[] = {
+        &s->cluster_store, &certs->store_authority, &certs->v[CERT_STORE].cert, &certs->v[CERT_STORE].key};
+    uint64_t sum = (uint64_t)s->cluster_tolerance_us;
 
-    return configured(c)
-        ? (hash_fnv1a(secret_reveal(&s->cluster_store)) ^ (uint64_t)s->cluster_tolerance_us) | 1
-        : 0;
+    for (size_t i = 0; i < ARRAY_N(all); i++) sum = sum * 31 ^ hash_fnv1a(secret_reveal(all[i]));
+    return records_wanted(c) ? sum | 1 : 0;
 }
 
 static bool shared(const struct cluster_stream *s)
@@ -246,6 +120,7 @@ void records_begin(struct cluster *c)
     struct records *r = c->records;
 
     forget_keys(r);
+    r->state = (struct store_state){.there = false};
     r->told = settings(c);
     if (r->told) tell_courier(r);
 }
@@ -256,29 +131,51 @@ void records_conf(struct cluster *c)
 
     if (!r || r->told == settings(c)) return;
     forget_keys(r);
+    r->state = (struct store_state){.there = false};
     r->told = settings(c);
     tell_courier(r);
 }
 
 /* --- stream records --- */
 
-static void take_gone(struct records *r, struct stored *v, uint64_t revision)
+void records_take_gone(struct records *r, struct stored *v, uint64_t revision)
 {
     if (v->gone) return;
     v->gone = true;
     v->asked = revision;
     if (v->ours)
-        files_take(r->c->m, v->uid, revision, SPAN_NONE);
+        takes_add(r->c->takes, v->uid, revision, SPAN_NONE);
     else
-        records_stored(r->c->m, v->uid, revision, NULL);
+        records_stored(r->c->m, v->uid, revision, NULL, 0);
 }
 
-static void refuse(struct stored *v, uint64_t revision, const char *why)
+/* Once for each text, and a fleet of them at once; whoever may write to the store could write without end. */
+static void name_refused(struct records *r, struct stored *v)
 {
+    usec_t now_us = clock_mono_us();
+
+    if (v->why_named == v->revision) return;
+    v->why_named = v->revision;
+    if (bucket_peek(&r->named, now_us) > 0) {
+        r->unnamed++;
+        return;
+    }
+    (void)bucket_take(&r->named, now_us);
+    log_event_of(LOG_WARN, v->uid, "record-refused", "revision=%llu why=%s more=%u",
+        (unsigned long long)v->revision, log_q(span_of(v->why)), r->unnamed);
+    r->unnamed = 0;
+}
+
+static void refuse(struct records *r, struct stored *v, uint64_t revision, const char *why)
+{
+    char text[RECORDS_WHY_MAX];
+
+    span_copy(span_sub(span_of(why), 0, sizeof(text) - 1), text, sizeof(text)); /* it may be v's own */
+    mem_free(v->why);
+    v->why = mem_strdup(text);
     v->revision = revision;
+    name_refused(r, v);
     v->asked = 0;
-    log_event_of(LOG_WARN, v->uid, "record-refused", "revision=%llu why=%s", (unsigned long long)revision,
-        log_q(span_of(why)));
 }
 
 /* Names that are none: whoever writes to the store could write many. */
@@ -297,42 +194,48 @@ static void stream_row(struct records *r, const struct packed *row)
     bool gone = packed_bool(row, "gone", false);
     struct stored *v;
 
-    if (uid.n >= UID_MOST || conf_uid_refused(uid)) {
+    if (uid.n >= RECORDS_UID_MAX || conf_uid_refused(uid)) {
         refuse_name(r, "name", uid, "it is no uid of a stream");
         return;
     }
-    v = record_of(r, uid, !gone);
+    v = records_stream(r, uid, !gone);
     if (!v) return;
     v->seen = true;
     r->unsaved |= v->kept;
     v->kept = false;
     if (!r->reading) r->revision = MAX(r->revision, revision);
     if (gone) {
-        take_gone(r, v, revision);
+        records_take_gone(r, v, revision);
     } else if (packed_bool(row, "large", false) || text.n == 0) {
-        refuse(v, revision, text.n == 0 ? "it is empty" : "it is longer than 56 KiB");
-    } else if (v->gone || v->revision != revision || v->sum != sum) {
+        v->ours &= !v->gone; /* it was to go, and goes */
+        v->gone = false;
+        refuse(r, v, revision, text.n == 0 ? "it is empty" : "it is longer than 56 KiB");
+    } else if (v->gone || v->why || v->revision != revision || v->sum != sum) {
         v->gone = false;
         v->asked = revision;
         v->asked_sum = sum;
-        files_take(r->c->m, v->uid, revision, text);
+        takes_add(r->c->takes, v->uid, revision, text);
     }
 }
 
-void records_stored(struct master *m, const char *uid, uint64_t revision, const char *why)
+void records_stored(struct master *m, const char *uid, uint64_t revision, const char *why, uint64_t kept)
 {
-    struct records *r = of(m);
-    struct stored *v = r ? record_of(r, span_of(uid), false) : NULL;
+    struct records *r = records_of(m);
+    struct stored *v = r ? records_stream(r, span_of(uid), false) : NULL;
 
     if (!v || v->asked != revision) return; /* a newer one has come meanwhile */
     if (why) {
-        refuse(v, revision, why);
+        records_change_taken(r, v, why, 0);
+        refuse(r, v, revision, why);
         return;
     }
     r->unsaved = true;
+    records_change_taken(r, v, NULL, kept);
+    mem_free(v->why);
+    v->why = NULL;
     if (v->gone) {
         map_remove(&r->streams, span_of(uid));
-        mem_free(v);
+        stream_free(v);
         return;
     }
     v->ours = true;
@@ -348,19 +251,20 @@ static void node_row(struct records *r, const struct packed *row)
     struct stored_node *v;
 
     if (packed_bool(row, "gone", false)) {
-        v = node_of(r, id, false);
+        v = records_node(r, id, false);
         if (!v) return;
         *v = r->nodes[--r->n_nodes];
-        r->nodes_changed = true;
+        r->nodes_changed = r->unsaved = true;
         return;
     }
-    if (!conf_node_ok(id, hosts) || hosts.n >= HOSTS_MOST) {
+    if (!conf_node_ok(id, hosts) || hosts.n >= RECORDS_HOSTS_MAX) {
         refuse_name(r, "node", id, "it is no line of a nodes file");
         return;
     }
-    v = node_of(r, id, true);
+    v = records_node(r, id, true);
     if (!v) return;
     v->seen = true;
+    r->unsaved |= v->kept;
     v->kept = false;
     if (span_is(hosts, v->hosts)) return;
     span_copy(hosts, v->hosts, sizeof(v->hosts));
@@ -371,7 +275,7 @@ static void node_row(struct records *r, const struct packed *row)
 
 void records_on_begin(struct master *m, const struct packed *body)
 {
-    struct records *r = of(m);
+    struct records *r = records_of(m);
     struct map_slot slot;
     size_t at = 0;
 
@@ -392,25 +296,11 @@ void records_on_begin(struct master *m, const struct packed *body)
 
 void records_on_row(struct master *m, const struct packed *body)
 {
-    struct records *r = of(m);
+    struct records *r = records_of(m);
 
-    if (!r || !configured(r->c)) return;
+    if (!r || !records_wanted(r->c)) return;
     if (packed_u64(body, "kind", 0) == ETCD_STREAM) stream_row(r, body);
     if (packed_u64(body, "kind", 0) == ETCD_NODE) node_row(r, body);
-}
-
-/* Taking one away may end its record: found again each time. */
-static struct stored *next_unseen(const struct records *r)
-{
-    struct map_slot slot;
-    size_t at = 0;
-
-    while (map_next(&r->streams, &at, &slot)) {
-        struct stored *v = slot.value;
-
-        if (!v->seen && !v->gone && !v->kept) return v;
-    }
-    return NULL;
 }
 
 static bool lost(size_t known, size_t left)
@@ -418,11 +308,26 @@ static bool lost(size_t known, size_t left)
     return left * 2 < known;
 }
 
-static void keep_unseen(struct records *r, size_t known, size_t left, uint64_t revision)
+/* Those that are there and were not named: kept, or taken away, which may end a record. */
+static void end_unseen(struct records *r, bool keep, uint64_t revision)
 {
-    struct stored *v;
+    struct stored **v = mem_renew(NULL, (r->streams.n + 1) * sizeof(*v));
+    struct map_slot slot;
+    size_t n = 0, at = 0;
 
-    while ((v = next_unseen(r))) v->kept = r->unsaved = true;
+    while (map_next(&r->streams, &at, &slot)) {
+        v[n] = slot.value;
+        n += !v[n]->seen && !v[n]->gone && !v[n]->kept;
+    }
+    for (size_t i = 0; i < n; i++) {
+        v[i]->kept = keep;
+        if (!keep) records_take_gone(r, v[i], revision);
+    }
+    mem_free(v);
+}
+
+static void say_lost(const struct records *r, size_t known, size_t left, uint64_t revision)
+{
     log_warn(left == 0 ? "store-empty" : "store-lost", "kept=%zu of=%zu revision=%llu before=%llu",
         known - left, known, (unsigned long long)revision, (unsigned long long)r->revision);
 }
@@ -445,29 +350,57 @@ static void take_unseen_nodes(struct records *r, bool doubtful)
     }
 }
 
-/* A store that has lost most of what it had, or was set back to an earlier state, takes nothing away by not
- * naming it: a backup that is not whole must not stop cameras. */
+/* A backup that was restored is a cluster of its own, as is one that somebody has begun anew under the same
+ * address. */
+static bool other_cluster(const struct records *r, uint64_t cluster, uint64_t revision)
+{
+    if (r->cluster == 0 || cluster == 0 || cluster == r->cluster) return false;
+    log_warn("store-other", "cluster=%llx before=%llx revision=%llu before_revision=%llu",
+        (unsigned long long)cluster, (unsigned long long)r->cluster, (unsigned long long)revision,
+        (unsigned long long)r->revision);
+    return true;
+}
+
+/* A store that has lost most of what it had, was set back to an earlier state, or is another one, takes
+ * nothing away by not naming it: a backup that is not whole must not stop cameras. */
 void records_on_ready(struct master *m, const struct packed *body)
 {
-    struct records *r = of(m);
-    uint64_t revision = packed_u64(body, "revision", 0);
+    struct records *r = records_of(m);
+    uint64_t revision = packed_u64(body, "revision", 0), cluster = packed_u64(body, "cluster", 0);
     size_t known = 0, left = 0, at = 0;
     struct map_slot slot;
-    struct stored *v;
     bool doubtful;
 
     if (!r || !r->reading) return;
     r->reading = false;
     while (map_next(&r->streams, &at, &slot)) {
-        v = slot.value;
+        const struct stored *v = slot.value;
+
         known += v->was;
         left += v->was && v->seen;
     }
-    doubtful = lost(known, left) || revision < r->revision;
-    if (doubtful && left < known) keep_unseen(r, known, left, revision);
-    while ((v = next_unseen(r))) take_gone(r, v, revision);
+    doubtful = other_cluster(r, cluster, revision) || lost(known, left) || revision < r->revision;
+    if (doubtful && left < known) say_lost(r, known, left, revision);
+    end_unseen(r, doubtful, revision);
     take_unseen_nodes(r, doubtful);
     r->revision = revision;
+    r->cluster = cluster;
+    r->unsaved = true;
+}
+
+void records_on_state(struct master *m, const struct packed *body)
+{
+    struct records *r = records_of(m);
+    struct store_state *s = r ? &r->state : NULL;
+
+    if (!s || !r->told) return;
+    s->there = packed_bool(body, "there", false);
+    span_copy(span_sub(packed_str(body, "at"), 0, sizeof(s->at) - 1), s->at, sizeof(s->at));
+    span_copy(span_sub(packed_str(body, "why"), 0, sizeof(s->why) - 1), s->why, sizeof(s->why));
+    s->revision = packed_u64(body, "revision", 0);
+    s->cluster = packed_u64(body, "cluster", 0);
+    s->answered_us = packed_i64(body, "answered_us", 0);
+    s->heard_us = clock_mono_us();
 }
 
 /* --- who holds what --- */
@@ -484,7 +417,7 @@ void records_on_owns(struct master *m, const struct packed *body)
 
 void records_on_held(struct master *m, const struct packed *body)
 {
-    struct records *r = of(m);
+    struct records *r = records_of(m);
 
     if (r) r->until_us = packed_i64(body, "until_us", 0);
 }
@@ -493,7 +426,7 @@ usec_t records_until(const struct cluster *c, const char *uid, usec_t until_us)
 {
     const struct stream *s = fleet_stream(c->m, span_of(uid));
 
-    if (!configured(c)) return until_us;
+    if (!records_wanted(c)) return until_us;
     return s && s->cluster && s->cluster->key_term > 0 && c->records->until_us > 0
         ? MIN(until_us, c->records->until_us)
         : 1;
@@ -527,8 +460,9 @@ int records_start(struct cluster *c)
     int err;
 
     r->c = c;
-    err = load(r, c->m->state_dir);
-    load_nodes_kept(r, c->m->state_dir);
+    list_init(&r->changes);
+    r->named = bucket_of(NAMED_US, NAMED_BURST);
+    err = records_load(r, c->m->state_dir);
     r->file = state_file_new(c->m->state_dir, FILE_NAME);
     if (!r->file) err = -EMFILE;
     if (err < 0) log_error("state-dir-read", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
@@ -539,9 +473,10 @@ void records_tick(struct cluster *c)
 {
     struct records *r = c->records;
 
-    if (r->unsaved) save(r);
-    if (r->nodes_changed && !r->reading) apply_nodes(r);
+    if (r->unsaved) records_save(r);
+    if (r->nodes_changed && !r->reading) records_apply_nodes(r);
     if (r->told) want_keys(c);
+    records_change_tick(r, clock_mono_us());
 }
 
 void records_stop(struct cluster *c)
@@ -549,8 +484,9 @@ void records_stop(struct cluster *c)
     struct records *r = c->records;
 
     if (!r) return;
-    if (r->unsaved && r->file) save(r);
-    map_drop(&r->streams, mem_free);
+    if (r->unsaved && r->file) records_save(r);
+    records_change_stop(r);
+    map_drop(&r->streams, stream_free);
     mem_free(r->nodes);
     state_file_free(r->file);
     mem_free(r);

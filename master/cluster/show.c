@@ -1,6 +1,7 @@
 /* What msctl and /metrics show of the cluster; msctl drain. */
 #include "common/base/clock.h"
 #include "common/base/metrics.h"
+#include "master/cluster/records.h"
 #include "master/master.h"
 
 #define PATHS_TEXT 16
@@ -189,6 +190,8 @@ const struct command commands_cluster[] = {
     {"cluster streams", 0, 0, run_cluster, row_streams},
     {"cluster acts", 0, 0, run_cluster, singular_row},
     {"cluster files", 0, 0, run_cluster, files_row},
+    {"cluster store", 0, 0, records_run, records_row},
+    {"cluster refused", 0, 0, records_run, records_row_refused},
     {"transfer", 2, 3, transfers_run, transfers_row},
     {"transfers", 0, 1, transfers_run_list, transfers_row},
     {"config push", 0, 1, files_run_push, files_row_push},
@@ -343,6 +346,7 @@ void cluster_metrics(const struct master *m, struct metrics *to)
         metrics_u64(to, "ms_cluster_refused_total", &l, 1, c->bad[i]);
     }
     singular_metrics(c, to);
+    records_metrics(c, to);
     one(to, "ms_cluster_taken_total", "Streams taken over.", c->taken);
     one(to, "ms_cluster_given_total", "Streams left to another node.", c->returned);
     one(to, "ms_cluster_late_total", "Times that this node's master stood still.", c->late);

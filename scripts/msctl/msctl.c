@@ -106,6 +106,13 @@ static const struct show_column cluster_act_columns[] = {{"node", "NODE", SHOW_N
 static const struct show_column cluster_file_columns[] = {{"uid", "UID", SHOW_TEXT},
     {"term", "TERM", SHOW_NUMBER}, {"by", "BY NODE", SHOW_NUMBER}, {"has", "ON NODES", SHOW_TEXT},
     {"refused_by", "REFUSED BY", SHOW_NUMBER}, {"why", "WHY", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
+static const struct show_column cluster_store_columns[] = {{"state", "state", SHOW_TEXT},
+    {"at", "at", SHOW_TEXT}, {"why", "why", SHOW_TEXT}, {"revision", "revision", SHOW_NUMBER},
+    {"cluster", "cluster", SHOW_TEXT}, {"answered_ms", "answered, ms", SHOW_NUMBER},
+    {"streams", "streams", SHOW_NUMBER}, {"nodes", "nodes", SHOW_NUMBER}, {"refused", "refused", SHOW_NUMBER},
+    {"kept", "kept", SHOW_NUMBER}, {"keys", "keys", SHOW_NUMBER}, {NULL, NULL, SHOW_TEXT}};
+static const struct show_column cluster_refused_columns[] = {{"uid", "UID", SHOW_TEXT},
+    {"revision", "REVISION", SHOW_NUMBER}, {"why", "WHY", SHOW_TEXT}, {NULL, NULL, SHOW_TEXT}};
 static const struct show_column transfer_columns[] = {{"uid", "UID", SHOW_TEXT},
     {"phase", "PHASE", SHOW_TEXT}, {"from", "FROM", SHOW_TEXT}, {"to", "TO", SHOW_TEXT},
     {"keep", "KEEP", SHOW_TEXT}, {"since_s", "SINCE", SHOW_TIME}, {"left", "LEFT", SHOW_NUMBER},
@@ -224,6 +231,16 @@ static void print_cluster_acts(const struct show *s, FILE *out)
 static void print_cluster_files(const struct show *s, FILE *out)
 {
     show_table(s, cluster_file_columns, out);
+}
+
+static void print_cluster_store(const struct show *s, FILE *out)
+{
+    show_list(s, cluster_store_columns, out);
+}
+
+static void print_cluster_refused(const struct show *s, FILE *out)
+{
+    show_table(s, cluster_refused_columns, out);
 }
 
 static void print_transfers(const struct show *s, FILE *out)
@@ -347,6 +364,10 @@ static const struct command {
         print_cluster_acts, NULL},
     {"cluster files", "cluster files", "streams' files that were pushed, and who has them", 0, 0,
         print_cluster_files, NULL},
+    {"cluster store", "cluster store", "the site's etcd, and what is had of it", 0, 0, print_cluster_store,
+        NULL},
+    {"cluster refused", "cluster refused", "records of the site's etcd that are refused, and why", 0, 0,
+        print_cluster_refused, NULL},
     {"cluster", "cluster", "the nodes and how they are", 0, 0, print_cluster, NULL},
     {"transfers", "transfers [UID]", "streams that move between nodes, and how far", 0, 1, print_transfers,
         NULL},

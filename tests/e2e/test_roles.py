@@ -41,7 +41,7 @@ CALLS = {
     "listKeys": "", "rotateKeys": {"body": {"overlap": -1}, "server": True, "ok": (422,)}, "removeKey": {"name": "nokey", "server": True, "ok": (404,)},
     "listLayouts": "", "getLayout": {"name": "wall", "query": "shared=true", "server": True}, "putLayout": {"name": "mine", "body": {"layout": {}}, "server": True},
     "deleteLayout": {"name": "none", "server": True, "ok": (404,)},
-    "listClusterActs": {"server": True, "ok": (200, 409)}, "listClusterFiles": {"server": True, "ok": (200, 409)}, "listTransfers": {"server": True, "ok": (200, 409)},
+    "listClusterActs": {"server": True, "ok": (200, 409)}, "listClusterFiles": {"server": True, "ok": (200, 409)}, "listClusterRefused": {"server": True, "ok": (200, 409)}, "listTransfers": {"server": True, "ok": (200, 409)},
     "getTransfer": {"ok": (200, 404, 409)}, "transferStream": {"body": {"primary": "no-such-node"}, "ok": (404, 409, 422)}, "pushConfig": {"body": {}, "server": True, "ok": (200, 409, 422)},
     "getSession": None, "signIn": None, "signOut": None, "confirmSession": None, "setUp": None, "getDescription": None, "getEventStream": None,
 }

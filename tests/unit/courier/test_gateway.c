@@ -196,6 +196,20 @@ static void test_written(void **state)
     assert_true(gateway_authenticate(&b, SPAN_LIT("r\"t"), SPAN_LIT("\\")));
     assert_written(&b, "{\"name\":\"r\\\"t\",\"password\":\"\\\\\"}");
     buf_done(&b);
+    buf_init(&b, 4096);
+    assert_true(gateway_change(&b,
+        (const struct gateway_change[]){
+            {SPAN_LIT("a"), SPAN_LIT("v"), 7, false}, {.key = SPAN_LIT("b"), .gone = true}},
+        2));
+    assert_written(&b,
+        "{\"compare\":[{\"target\":\"MOD\",\"result\":\"EQUAL\",\"key\":\"YQ==\",\"mod_revision\":\"7\"},"
+        "{\"target\":\"MOD\",\"result\":\"EQUAL\",\"key\":\"Yg==\",\"mod_revision\":\"0\"}],"
+        "\"success\":[{\"request_put\":{\"key\":\"YQ==\",\"value\":\"dg==\"}},"
+        "{\"request_delete_range\":{\"key\":\"Yg==\"}}]}");
+    buf_done(&b);
+    buf_init(&small, 20);
+    assert_false(gateway_change(&small, &(const struct gateway_change){.key = SPAN_LIT("a")}, 1));
+    buf_done(&small);
     buf_init(&small, 20);
     assert_false(gateway_claim(&small, SPAN_LIT("a"), SPAN_LIT("b"), 1));
     buf_done(&small);

@@ -16,6 +16,8 @@ struct side {
     bool gone, large, busy;
     usec_t until_us;
     uint64_t term, old_term;
+    unsigned changed, turns;
+    struct change_done change;
 };
 static struct {
     struct loop *loop;
@@ -44,10 +46,25 @@ static void on_row(void *arg, const struct store_row *r)
     s->large = r->large;
 }
 
-static void on_ready(void *arg, uint64_t revision)
+static void on_ready(void *arg, uint64_t revision, uint64_t cluster)
 {
-    assert_true(revision > 0);
+    assert_true(revision > 0 && cluster > 0);
     ((struct side *)arg)->readies++;
+}
+
+static void on_turned(void *arg)
+{
+    ((struct side *)arg)->turns++;
+}
+
+static void on_changed(void *arg, const struct change_done *d)
+{
+    struct side *s = arg;
+
+    s->changed++;
+    s->change = *d;
+    s->change.why = NULL;
+    assert_true(d->how == ETCD_DONE || d->why[0] != 0);
 }
 
 static void on_held(void *arg, usec_t until_us)
@@ -72,7 +89,8 @@ static size_t queued(void *arg)
     return ((struct side *)arg)->busy ? STORE_QUEUE_MAX + 1 : 0;
 }
 
-static const struct store_ops ops = {on_begin, on_row, on_ready, on_held, on_owns, queued};
+static const struct store_ops ops = {
+    on_begin, on_row, on_ready, on_turned, on_changed, on_held, on_owns, queued};
 
 /* --- the loop --- */
 
@@ -375,6 +393,111 @@ static void test_anew(void **state)
     wait_for(a_anew);
 }
 
+/* --- records that are changed --- */
+
+static void change(uint64_t id, const char *uid, uint64_t was, struct span text)
+{
+    struct unpack *u;
+    struct packer p;
+    struct buf b;
+
+    buf_init(&b, 1u << 20);
+    p = packer_of(&b);
+    pack_map(&p, text.p ? 4 : 3);
+    pack_kv_u64(&p, "id", id);
+    pack_kv_text(&p, "uid", uid);
+    pack_kv_u64(&p, "was", was);
+    if (text.p) pack_kv_bin(&p, "text", text);
+    assert_int_equal(unpack_new(buf_span(&b), &u), 0);
+    changes_add(&rig.a.store.changes, unpack_root(u));
+    unpack_done(u);
+    buf_done(&b);
+}
+
+static bool a_changed(void)
+{
+    return rig.a.changed > 0;
+}
+
+static enum etcd_changed commit(uint64_t id)
+{
+    struct unpack *u;
+    struct packer p;
+    struct buf b;
+
+    buf_init(&b, 64);
+    p = packer_of(&b);
+    pack_map(&p, 1);
+    pack_kv_u64(&p, "id", id);
+    assert_int_equal(unpack_new(buf_span(&b), &u), 0);
+    rig.a.changed = 0;
+    store_commit(&rig.a.store, unpack_root(u));
+    unpack_done(u);
+    buf_done(&b);
+    wait_for(a_changed);
+    assert_int_equal(rig.a.change.id, id);
+    return rig.a.change.how;
+}
+
+static bool a_rows_two(void)
+{
+    return rig.a.rows >= 2;
+}
+
+/* All or none, by the revisions that they had. */
+static void test_changes(void **state)
+{
+    uint8_t *large = mem_new(GATEWAY_VALUE_MAX + 1);
+    uint64_t at;
+
+    (void)state;
+    a_reads();
+    change(1, "u1", 0, SPAN_LIT("new"));
+    change(1, "u2", 0, SPAN_LIT("new"));
+    assert_int_equal(commit(1), ETCD_DONE);
+    at = rig.a.change.revision;
+    wait_for(a_rows_two); /* and it comes back */
+    assert_string_equal(rig.a.last, "1 u2");
+    change(2, "u1", at, SPAN_LIT("other"));
+    change(2, "u2", at - 1, SPAN_LIT("other")); /* that is not what it is */
+    assert_int_equal(commit(2), ETCD_CONFLICT);
+    change(3, "u1", 0, SPAN_LIT("made again"));
+    assert_int_equal(commit(3), ETCD_CONFLICT);
+    rig.a.rows = 0;
+    change(4, "u1", at, SPAN_NONE);
+    change(4, "u2", at, SPAN_LIT("changed"));
+    assert_int_equal(commit(4), ETCD_DONE);
+    wait_for(a_rows_two);
+    assert_int_equal(rig.a.rows, 2);
+    change(5, "u2", rig.a.change.revision, span(large, GATEWAY_VALUE_MAX + 1));
+    assert_int_equal(commit(5), ETCD_NOT_DONE);
+    assert_int_equal(commit(6), ETCD_NOT_DONE); /* of nothing */
+    for (int i = 0; i <= GATEWAY_CHANGES_MAX; i++) change(7, "u3", 0, SPAN_LIT("x"));
+    assert_int_equal(commit(7), ETCD_NOT_DONE);
+    for (uint64_t i = 100; i <= 100 + CHANGES_MAX; i++) change(i, "u3", 0, SPAN_LIT("x"));
+    assert_int_equal(commit(100 + CHANGES_MAX), ETCD_NOT_DONE); /* too many at once */
+    mem_free(large);
+}
+
+/* Nobody is there: at once. It goes while it is asked: nobody knows. */
+static void test_changes_without_it(void **state)
+{
+    (void)state;
+    change(1, "v1", 0, SPAN_LIT("x"));
+    assert_int_equal(commit(1), ETCD_NOT_DONE);
+    a_reads();
+    etcd_server_kill(&etcd_server);
+    change(2, "v1", 0, SPAN_LIT("x"));
+    assert_int_equal(commit(2), ETCD_UNKNOWN);
+    wait_for(a_away);
+    assert_true(rig.a.store.why[0] != 0);
+    assert_int_equal(rig.a.turns, 2); /* there, and away */
+    etcd_server_start(&etcd_server);
+    rig.a.readies = 0;
+    wait_for(a_there);
+    assert_string_equal(rig.a.store.why, "");
+}
+
 static void test_password(void **state)
 {
     (void)state;
@@ -399,6 +522,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_anew, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_changes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_changes_without_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_password, set_up, tear_down), /* the last: it asks from now on */
     };
 

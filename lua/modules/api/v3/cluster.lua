@@ -22,6 +22,15 @@ local function node_of(row)
     }
 end
 
+-- The site's etcd; null where the nodes' files say all.
+local function store_of(row)
+    return {
+        state = row.state, at = row.at, why = row.why, revision = row.revision, cluster = row.cluster,
+        answered = row.answered_ms >= 0 and seconds(row.answered_ms) or ms.null, streams = row.streams, nodes = row.nodes,
+        refused = row.refused, kept = row.kept, keys = row.keys,
+    }
+end
+
 -- A node that works alone knows itself.
 local function cluster(request)
     local _, wrong = http.query(request, {})
@@ -30,9 +39,13 @@ local function cluster(request)
     if not server then return busy end
     local rows, silent = rows_of("cluster")
     if silent then return silent end
+    local store, dumb = rows_of("cluster store")
+    if dumb then return dumb end
     local nodes = ms.array()
     for i, row in ipairs(rows or {}) do nodes[i] = node_of(row) end
-    return http.answer(200, { enabled = rows ~= nil, node = server[1].node, nodes = nodes })
+    return http.answer(200, {
+        enabled = rows ~= nil, node = server[1].node, nodes = nodes, store = store and store[1] and store_of(store[1]) or ms.null,
+    })
 end
 
 local HOW = { [""] = "ready", ["+"] = "begins", ["!"] = "unwell" }
@@ -122,6 +135,7 @@ end
 return {
     { "GET", "/cluster/acts", listed("cluster acts"), id = "listClusterActs", right = "operate" },
     { "GET", "/cluster/files", listed("cluster files"), id = "listClusterFiles", right = "operate" },
+    { "GET", "/cluster/refused", listed("cluster refused"), id = "listClusterRefused", right = "operate" },
     { "POST", "/cluster/push", push, id = "pushConfig", right = "server" },
     { "GET", "/cluster/transfers", listed("transfers", transfer_of), id = "listTransfers", right = "operate" },
     { "GET", "/streams/{uid}/transfer", get_transfer, id = "getTransfer", right = "operate" },
