@@ -37,8 +37,10 @@ struct follow {
 static void tell_demand(struct follow *f)
 {
     uint32_t n = MAX(f->n_viewers + (f->window.watched ? 1u : 0u), 1u);
+    uint32_t pace_us = f->n_viewers > 0 && !f->window.watched ? UINT32_MAX : 0;
 
-    stream_demand(f->s, DEMAND_FOLLOW, n);
+    LIST_EACH(&f->viewers, at) pace_us = MIN(pace_us, LIST_ITEM(at, struct viewer, link)->pace_us);
+    stream_demand(f->s, DEMAND_FOLLOW, n, pace_us);
 }
 
 static void count_viewers(struct follow *f, int more)
@@ -293,7 +295,7 @@ void follow_end(struct stream *s)
     s->next_msn = f->window.next_msn;
     s->discont_seq = f->window.discont_seq + 1;
     watched(f, false);
-    stream_demand(s, DEMAND_FOLLOW, 0);
+    stream_demand(s, DEMAND_FOLLOW, 0, 0);
     cursor_stop(&f->cursor);
     loop_timer_stop(&f->leave);
     cutter_drop(&f->cutter);

@@ -30,6 +30,7 @@ struct viewer {
                                          for FOLLOW_UNFED_US */
     bool takes_changes;               /* goes on with other tracks: its next fragment's init says which */
     usec_t fed_us;                    /* last fragment that was not passed over */
+    uint32_t pace_us;                 /* fragments may come so late, some at once; 0: each as it is there */
 };
 
 /* Starts following, when need be; counts as being watched. NULL: the stream has no ring. */

@@ -15,6 +15,7 @@
 #define TRACKS_MAX    32 /* bytes of a choice of tracks: "v1a1" */
 #define TOKEN_MAX     2048
 #define FROM_MAX      32
+#define PACE_MOST_MS  1000
 
 struct mse_live {
     struct ws ws;
@@ -294,15 +295,29 @@ static bool origin_ok(const struct http *h)
     return answer_origin_named(h, origin) || ws_origin_own(origin, h->ask->req.host);
 }
 
+/* pace=MS: frames may come so late, some at once. false: this is no such time. */
+static bool take_pace(const struct http *h, uint32_t *ret_us)
+{
+    char text[FROM_MAX];
+    uint64_t ms = 0;
+
+    if (url_query_get(h->ask->req.query, "pace", text, sizeof(text)) &&
+        !span_u64(span_of(text), PACE_MOST_MS, &ms))
+        return false;
+    *ret_us = (uint32_t)(ms * US_PER_MS);
+    return true;
+}
+
 static const struct ws_ops ops = {on_text, on_end};
 
-static void begin(struct http *h, struct follow *f, const char *accept)
+static void begin(struct http *h, struct follow *f, const char *accept, uint32_t pace_us)
 {
     struct mse_live *m = NEW(struct mse_live);
 
     m->viewer.on_fragment = on_fragment;
     m->viewer.on_end = on_gone;
     m->viewer.takes_changes = true;
+    m->viewer.pace_us = pace_us;
     url_query_get(h->ask->req.query, "tracks", m->chosen, sizeof(m->chosen));
     if (mask_of(m->chosen, follow_init(f)) == 0) m->chosen[0] = '\0';
     ws_begin(&m->ws, h, &ops, accept);
@@ -313,6 +328,7 @@ static void begin(struct http *h, struct follow *f, const char *accept)
 void serve_mse(struct http *h)
 {
     char accept[WS_ACCEPT_MAX], from[FROM_MAX];
+    uint32_t pace_us;
     struct follow *f;
 
     if (!ws_asked(h, accept)) return;
@@ -324,10 +340,14 @@ void serve_mse(struct http *h)
         answer_error(h, 501, "this is live only; the archive: archive-<from>-now.m3u8");
         return;
     }
+    if (!take_pace(h, &pace_us)) {
+        answer_error(h, 400, "pace: 0 to 1000 milliseconds");
+        return;
+    }
     f = live_follow(h);
     if (!f) return;
     if (!follow_init(f) || !follow_live(f) || !follow_can_join(f))
         live_wait(h);
     else
-        begin(h, f, accept);
+        begin(h, f, accept, pace_us);
 }

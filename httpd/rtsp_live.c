@@ -306,7 +306,7 @@ static const struct cursor_ops cursor_ops = {want, frame, broken, turned, true, 
 
 static void tell_demand(struct rtsp_live *l)
 {
-    stream_demand(l->s, DEMAND_RTSP, l->running ? MAX(l->n_viewers, 1u) : 0);
+    stream_demand(l->s, DEMAND_RTSP, l->running ? MAX(l->n_viewers, 1u) : 0, 0);
 }
 
 static void stop(struct rtsp_live *l)

@@ -182,20 +182,31 @@ static uint32_t pace_of(const struct hub *hub)
     return (uint32_t)(CLAMP(us, 0, STREAM_PACE_MOST_US) / step_us * step_us);
 }
 
+/* As long as whoever waits least. */
+static uint32_t own_pace(const struct stream *s)
+{
+    uint32_t least = UINT32_MAX;
+
+    for (size_t i = 0; i < DEMAND_ROADS; i++)
+        if (s->follows[i] > 0) least = MIN(least, s->paces_us[i]);
+    return least < UINT32_MAX ? least : 0;
+}
+
 static void tell_demand(struct stream *s)
 {
-    uint32_t n = 0, pace = pace_of(s->hub);
+    uint32_t n = 0, hub_pace = pace_of(s->hub), pace = MAX(hub_pace, own_pace(s)), untold = hub_pace > 0;
     uint64_t one = 1;
 
     for (size_t i = 0; i < DEMAND_ROADS; i++) n += s->follows[i];
     if ((n > 0) != s->followed) s->hub->followed += n > 0 ? 1u : -1u;
     s->followed = n > 0;
-    cursors_pull_together(s->hub, pace > 0);
+    cursors_pull_together(s->hub, untold);
     if (!s->has_ring) return;
     if (atomic_load(&s->demand->followers) == n && atomic_load(&s->demand->wanted) == n &&
-        (n == 0 || atomic_load(&s->demand->pace_us) == pace))
+        (n == 0 || (atomic_load(&s->demand->pace_us) == pace && atomic_load(&s->demand->untold) == untold)))
         return;
     atomic_store(&s->demand->pace_us, pace);
+    atomic_store(&s->demand->untold, untold);
     atomic_store(&s->demand->followers, n);
     atomic_store(&s->demand->wanted, n);
     atomic_store(&s->demand->last_mono_us, clock_mono_us());
@@ -216,8 +227,9 @@ void streams_pace(struct hub *hub)
     }
 }
 
-void stream_demand(struct stream *s, enum demand_road road, uint32_t n)
+void stream_demand(struct stream *s, enum demand_road road, uint32_t n, uint32_t pace_us)
 {
     s->follows[road] = n;
+    s->paces_us[road] = pace_us;
     tell_demand(s);
 }

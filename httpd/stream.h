@@ -54,7 +54,8 @@ struct stream {
     struct view_ring ring;
     const struct ring_status *status; /* mapped, NULL without a ring */
     struct demand *demand;
-    uint32_t follows[DEMAND_ROADS];
+    uint32_t follows[DEMAND_ROADS],
+        paces_us[DEMAND_ROADS]; /* how many, and how long frames may wait for them */
     bool followed;
     struct follow *follow;       /* NULL: nobody watches */
     struct camera_entry *camera; /* NULL: of no camera */
@@ -90,8 +91,10 @@ void stream_now(const struct stream *s, struct stream_now *ret);
 /* Does waiting for a picture make sense? In the other states it was said why there is none. */
 bool stream_may_come(const struct stream *s);
 
-/* Tells the worker how many follow on this road: then it signals every frame, and connects on demand. */
-void stream_demand(struct stream *s, enum demand_road road, uint32_t n);
+/* Tells the worker how many follow on this road: then it signals every frame, and connects on demand.
+ * pace_us: frames may wait so long for each other, as far as those of the other roads can wait too; 0: each
+ * at once. */
+void stream_demand(struct stream *s, enum demand_road road, uint32_t n, uint32_t pace_us);
 /* Each frame told of wakes a worker and this hub: a hub that follows many streams lets their frames wait for
  * each other, a little for each stream above STREAM_PACE_FROM, and then looks at all of them together
  * (cursor.h). */

@@ -119,9 +119,8 @@ static void signal_followers(struct worker *w, uint64_t frames)
 
     if (frames == w->signalled) return;
     w->signalled = frames;
-    /* Who lets frames wait for each other looks by itself. */
     if (w->set.demand && atomic_load_explicit(&w->set.demand->followers, memory_order_relaxed) > 0 &&
-        atomic_load_explicit(&w->set.demand->pace_us, memory_order_relaxed) == 0 &&
+        atomic_load_explicit(&w->set.demand->untold, memory_order_relaxed) == 0 &&
         write(w->set.frames_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
         log_debug("frame-signal", "errno=%d", errno);
 }

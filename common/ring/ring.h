@@ -156,6 +156,7 @@ struct demand {
     _Atomic uint32_t wanted;      /* viewers or requests that want the camera connected (on-demand) */
     _Atomic int64_t last_mono_us; /* of the last change */
     _Atomic uint32_t pace_us; /* frames may wait so long to be taken and told of together; 0: each at once */
+    _Atomic uint32_t untold;  /* httpd looks by itself: it is told of none */
 };
 int demand_create(int *ret_fd);
 int demand_map(int fd, bool writable, struct demand **ret);

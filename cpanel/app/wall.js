@@ -13,6 +13,8 @@ import { compare, t } from './text.js';
 
 const TILES_MOST = 64;
 const AGAIN_MS = 3000;
+const PACE_MS = 100; /* frames of a tile may come so late: two thirds of what a wall costs the server are wake-ups (docs/decisions/041) */
+const LEAST = 0.25; /* s behind the newest frame, then */
 const PICTURE_MS = 2000; /* of a camera whose codec the browser has not */
 const COLUMNS = [1, 2, 3, 4, 5, 6, 8];
 
@@ -67,11 +69,11 @@ class Tile {
       this.showPictures();
       return;
     }
-    this.socket = new Socket(this.video, mediaPath(this.stream, 'mse_ld'), {
+    this.socket = new Socket(this.video, mediaPath(this.stream, `mse_ld?pace=${PACE_MS}`), {
       opened: () => this.video.play().catch(() => {}),
       failed: ({ codec }) => { this.socket = null; codec ? this.showPictures(codec) : this.later(); },
       closed: () => { this.socket = null; this.later(); },
-    });
+    }, { least: LEAST });
   }
 
   later() {

@@ -15,11 +15,11 @@ const HIDDEN_MS = 15000; /* a page that nobody sees */
 const CALM_MS = 20000; /* without a wait: a little nearer to the newest frame */
 
 export class Socket {
-  /* on: {opened(), failed({codec}), closed()}. failed: it never played, another way is needed. */
-  constructor(video, url, on) {
-    Object.assign(this, { video, on, url });
+  /* on: {opened(), failed({codec}), closed()}. failed: it never played, another way is needed. least: s behind the newest frame. */
+  constructor(video, url, on, { least = LEAST } = {}) {
+    Object.assign(this, { video, on, url, least });
     this.buffers = new Map();
-    this.behind = LEAST;
+    this.behind = least;
     this.calm = Date.now();
     this.media = false; /* something has come */
     this.ears = { waiting: () => this.waited(), pause: () => this.rest(true), play: () => this.rest(false) };
@@ -200,7 +200,7 @@ export class Socket {
     const { buffered } = video;
     if (buffered.length === 0 || video.paused) return;
     if (Date.now() - this.calm > CALM_MS) {
-      this.behind = Math.max(this.behind * 0.8, LEAST);
+      this.behind = Math.max(this.behind * 0.8, this.least);
       this.calm = Date.now();
     }
     const start = buffered.start(buffered.length - 1);

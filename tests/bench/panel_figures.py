@@ -16,6 +16,7 @@ CAMERAS = 1000
 PLAYING = 100  # of them: each is a process here, and a simulated camera
 TILES, WALLS = 10, 3  # tiles of a wall; walls at once, so that the difference stands out of the noise
 FPS = 15
+TILE = "mse_ld?pace=100"  # as cpanel/app/wall.js asks
 
 # In the page, from its first line on: when the list is drawn with every camera, and when a letter in the search has narrowed it.
 EARLY = """
@@ -86,7 +87,7 @@ class Wall:
     """Tiles as browsers have them: WebSockets that are read and thrown away."""
 
     def __init__(self, server, uids):
-        self.clients = [ws.Client(server, f"{uid}/mse_ld") for uid in uids]
+        self.clients = [ws.Client(server, f"{uid}/{TILE}") for uid in uids]
         self.poll = selectors.DefaultSelector()
         for c in self.clients:
             c.socket.setblocking(False)
@@ -134,7 +135,7 @@ def walls(scale):
             found.append({"core": sum(more.values()), "by_process": more, "without": sum(without.values()) / WALLS, "bits": got * 8 / scale.window_s / n})
             time.sleep(5)  # until nobody is watched any more
     s = measure.spread([f["core"] for f in found])
-    line(f"ten tiles, {FPS} fps, {found[0]['bits'] / 1000:.0f} kbit/s each: {s['median'] * 100:.2f} % of a core (min {s['min'] * 100:.2f}, max {s['max'] * 100:.2f}; without them the ten streams take {found[0]['without'] * 100:.2f} %; {', '.join(f'{k} {v * 100:.2f}' for k, v in found[-1]['by_process'].items() if v > 0.0005)})")
+    line(f"ten tiles ({TILE}), {FPS} fps, {found[0]['bits'] / 1000:.0f} kbit/s each: {s['median'] * 100:.2f} % of a core (min {s['min'] * 100:.2f}, max {s['max'] * 100:.2f}; without them the ten streams take {found[0]['without'] * 100:.2f} %; {', '.join(f'{k} {v * 100:.2f}' for k, v in found[-1]['by_process'].items() if v > 0.0005)})")
     return {**s, "windows": found}
 
 

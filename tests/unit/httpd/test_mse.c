@@ -355,6 +355,46 @@ static void behind_is_dropped_to_a_key_frame(void **state)
     httpd_camera_stop(&help, &cam, "slow");
 }
 
+static void until_pace(const struct httpd_camera *c, uint32_t pace_us)
+{
+    usec_t until = clock_mono_us() + WAIT_MS * US_PER_MS;
+
+    while (atomic_load(&c->demand->pace_us) != pace_us && clock_mono_us() < until) usleep(1000);
+    assert_int_equal(atomic_load(&c->demand->pace_us), pace_us);
+    assert_int_equal(atomic_load(&c->demand->untold), 0);
+}
+
+/* Frames wait for each other as long as whoever waits least. */
+static void each_viewer_says_how_late(void **state)
+{
+    static const char *const wrong[] = {"1001", "x", "", "-1", "99999999999999999999"};
+    struct client tile, other, now;
+    struct httpd_camera cam;
+
+    (void)state;
+    camera(&cam, "paced");
+    for (size_t i = 0; i < ARRAY_N(wrong); i++) {
+        char target[64];
+
+        snprintf(target, sizeof(target), "/paced/mse_ld?pace=%s", wrong[i]);
+        assert_int_equal(open_with(&now, target, ""), 400);
+        hang_up(&now);
+    }
+    assert_int_equal(open_with(&tile, "/paced/mse_ld?pace=1000", ""), 101);
+    until_pace(&cam, 1000000);
+    assert_int_equal(open_with(&other, "/paced/mse_ld?pace=40", ""), 101);
+    until_pace(&cam, 40000);
+    assert_int_equal(open_with(&now, "/paced/mse_ld", ""), 101);
+    until_pace(&cam, 0);
+    hang_up(&now);
+    until_pace(&cam, 40000);
+    hang_up(&other);
+    until_pace(&cam, 1000000);
+    hang_up(&tile);
+    until_pace(&cam, 0);
+    httpd_camera_stop(&help, &cam, "paced");
+}
+
 static void clients_that_break_the_rules(void **state)
 {
     static const struct {
@@ -438,6 +478,7 @@ int main(void)
         cmocka_unit_test(commands_of_the_player),
         cmocka_unit_test(other_tracks_are_told),
         cmocka_unit_test(behind_is_dropped_to_a_key_frame),
+        cmocka_unit_test(each_viewer_says_how_late),
         cmocka_unit_test(clients_that_break_the_rules),
         cmocka_unit_test(what_is_no_upgrade),
         cmocka_unit_test(pages_of_this_host),
