@@ -168,7 +168,8 @@ void fill_tell_left(
 
     while (map_next(&f->streams, &at, &slot)) {
         s = slot.value;
-        s->left = s->left_bytes = 0;
+        s->left = s->late.node != 0 && loop_now_us(f->loop) < s->late.until_us;
+        s->left_bytes = 0;
     }
     LIST_EACH(&f->wants, link) count_of_stream(f, LIST_ITEM(link, struct fill_want, link));
     fill_copy_each(f, 0, count_of_stream, f);
@@ -214,6 +215,7 @@ void fill_stream(struct fill *f, const struct packed *body)
     s->event_duration_us = packed_i64(body, "event_duration_us", 0);
     s->due_us = 0;
     if (!s->fill) drop_wants(f, s->uid);
+    if (!s->fill) s->late.node = 0;
     tell_known(f, s);
 }
 
@@ -306,6 +308,18 @@ void fill_there(struct fill *f, struct peer *p)
     while (map_next(&f->streams, &at, &slot)) ((struct fill_stream *)slot.value)->due_us = 0;
 }
 
+static void forget_late(struct fill *f, uint16_t node)
+{
+    struct map_slot slot;
+    size_t at = 0;
+
+    while (map_next(&f->streams, &at, &slot)) {
+        struct fill_stream *s = slot.value;
+
+        if (s->late.node == node) s->late.node = 0;
+    }
+}
+
 void fill_gone(struct fill *f, struct peer *p)
 {
     LIST_EACH(&f->wants, link)
@@ -314,6 +328,7 @@ void fill_gone(struct fill *f, struct peer *p)
 
         if (w->node == p->node) drop_want(f, w);
     }
+    forget_late(f, p->node);
     mem_free(p->fill);
     p->fill = NULL;
 }

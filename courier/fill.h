@@ -12,14 +12,15 @@
 #include "courier/nodes.h"
 #include "courier/shelves.h"
 
-#define FILL_SOON_US    (5 * US_PER_S)   /* between two rounds of a stream of which something is missing, */
-#define FILL_AT_ONCE_US US_PER_S         /* where this node itself was not ready: it has just started */
-#define FILL_SELDOM_US  (30 * US_PER_S)  /* and of one of which nothing is */
-#define FILL_WANTS_MAX  10000            /* segments that are known to be missing; more are found later */
-#define FILL_GAPS_MAX   256              /* of a round */
-#define FILL_UNDER_WAY  4                /* files that the keeper has not put into the index yet */
-#define FILL_AGAIN_US   (600 * US_PER_S) /* before what was refused, or was broken, is tried again */
-#define FILL_HOLDS_MAX  1000             /* of COURIER_HOLD */
+#define FILL_SOON_US    (5 * US_PER_S)    /* between two rounds of a stream of which something is missing, */
+#define FILL_AT_ONCE_US US_PER_S          /* where this node itself was not ready: it has just started */
+#define FILL_SELDOM_US  (30 * US_PER_S)   /* and of one of which nothing is */
+#define FILL_WANTS_MAX  10000             /* segments that are known to be missing; more are found later */
+#define FILL_GAPS_MAX   256               /* of a round */
+#define FILL_UNDER_WAY  4                 /* files that the keeper has not put into the index yet */
+#define FILL_AGAIN_US   (600 * US_PER_S)  /* before what was refused, or was broken, is tried again */
+#define FILL_LATE_US    (3600 * US_PER_S) /* a segment is written so long at most */
+#define FILL_HOLDS_MAX  1000              /* of COURIER_HOLD */
 #define FILL_EVENTS_US                                                                                       \
     (200 * US_PER_MS) /* between two pages of events: no more than the keeper's disks take */
 

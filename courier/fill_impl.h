@@ -4,11 +4,21 @@
 
 #include "courier/fill.h"
 
+/* A segment of another node that was still being written when it was found to have something that is missing
+ * here. What lies before it may come first, and what is missing then be too short to be seen: it is asked for
+ * once it is closed. */
+struct fill_late {
+    uint16_t node; /* 0: there is none */
+    uint64_t segment;
+    struct index_range missing;
+    usec_t until_us; /* then it is given up */
+};
 struct fill_stream {
     char uid[40];
     bool fill;      /* this node is its first */
     uint16_t first; /* else who is; 0: nobody */
     usec_t duration_us, event_duration_us, due_us;
+    struct fill_late late;
     usec_t known_us;           /* what the first has of ours (FILL_KNOWN) */
     uint64_t left, left_bytes; /* segments that are missing here */
     uint64_t told, told_bytes; /* as the master was told */

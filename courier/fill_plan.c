@@ -79,5 +79,5 @@ bool fill_wanted(const struct index_range *gap, usec_t start_us, usec_t end_us)
 {
     usec_t from_us = MAX(gap->start_us, start_us), to_us = MIN(gap->end_us, end_us);
 
-    return to_us - from_us >= MIN(FILL_SLACK_US, end_us - start_us) / 2;
+    return to_us - from_us >= MIN(FILL_FRAME_US, (end_us - start_us) / 2);
 }

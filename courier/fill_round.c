@@ -118,6 +118,25 @@ static bool is_held(const struct fill_round *r, usec_t start_us, usec_t end_us)
     return is;
 }
 
+static struct fill_stream *stream_of(const struct fill_round *r)
+{
+    return map_get(&r->fill->streams, span_of(r->uid));
+}
+
+/* One that is still written: remembered; closed: it is a segment like any other. */
+static void note_late(struct fill_round *r, const struct seg_info *info)
+{
+    struct fill_stream *s = stream_of(r);
+    const struct index_range *gap = &r->gaps[r->gap];
+
+    if (!s) return;
+    if (info->flags & SEG_OPEN)
+        s->late = (struct fill_late){r->nodes[r->node], info->id,
+            {MAX(gap->start_us, info->start_us), gap->end_us}, loop_now_us(r->fill->loop) + FILL_LATE_US};
+    else if (s->late.segment == info->id)
+        s->late.node = 0;
+}
+
 static void take_infos(struct fill_round *r, const struct wire_frame *f)
 {
     const struct packed *infos = packed_get(f->body, "infos");
@@ -132,7 +151,9 @@ static void take_infos(struct fill_round *r, const struct wire_frame *f)
 
         if (!seg_info_read(bytes, info) || strcmp(info->uid, r->uid) != 0) continue;
         last = MAX(last, info->id);
-        if (info->flags & SEG_OPEN || !fill_wanted(&r->gaps[r->gap], info->start_us, info->end_us)) continue;
+        if (!fill_wanted(&r->gaps[r->gap], info->start_us, info->end_us)) continue;
+        note_late(r, info);
+        if (info->flags & SEG_OPEN) continue;
         if (info->end_us < r->kept_us && !is_held(r, info->start_us, info->end_us)) continue;
         w.segment = info->id;
         w.bytes = info->bytes;
@@ -385,6 +406,21 @@ static void take_spans(struct fill_round *r, const struct packed *body)
 
 static void on_spans(struct call *c, const struct wire_frame *f, int err);
 
+/* What is missing of a segment that was still written, and is none of the gaps: it is the first. */
+static void add_late(struct fill_round *r)
+{
+    struct fill_stream *s = stream_of(r);
+    const struct index_range *m = s ? &s->late.missing : NULL;
+
+    if (!s || s->late.node != r->nodes[r->node]) return;
+    if (loop_now_us(r->fill->loop) >= s->late.until_us) s->late.node = 0;
+    for (size_t i = 0; i < r->n_gaps && s->late.node != 0; i++)
+        if (r->gaps[i].start_us < m->end_us && r->gaps[i].end_us > m->start_us) return;
+    if (s->late.node == 0 || r->n_gaps == FILL_GAPS_MAX) return;
+    memmove(r->gaps + 1, r->gaps, r->n_gaps++ * sizeof(r->gaps[0]));
+    r->gaps[0] = *m;
+}
+
 static bool ask_spans(struct fill_round *r, usec_t from_us)
 {
     struct packer *p = ask(r, WIRE_RANGES, 2, on_spans);
@@ -418,6 +454,7 @@ static void on_spans(struct call *c, const struct wire_frame *f, int err)
     r->unsure |= r->cut_us < r->now_us;
     if (r->theirs.n > 0) r->until_us = MIN(r->now_us, r->theirs.v[r->theirs.n - 1].end_us);
     r->n_gaps = fill_gaps(&r->ours, &r->theirs, r->gaps, FILL_GAPS_MAX);
+    add_late(r);
     r->gap = 0;
     ask_gap(r);
 }

@@ -164,19 +164,21 @@ static void step_take(struct transfers *t, struct transfer *x, usec_t now_us)
     transfer_enter(t, x, TRANSFER_FILL, "");
 }
 
+/* Stretches a second apart are one: of what is missing for less long the new node itself knows. */
 static void step_fill(struct transfers *t, struct transfer *x, usec_t now_us)
 {
     const struct stream *st = fleet_stream(t->c->m, span_of(x->uid));
+    const struct side *first = &x->to[0];
     bool all = true;
 
     for (size_t i = 0; i < x->n_from && st && st->conf->record; i++) {
         const struct side *s = &x->from[i];
 
-        if (side_fresh(s, now_us) && s->covered) continue;
+        if (side_fresh(s, now_us) && s->covered && side_fresh(first, now_us) && first->left == 0) continue;
         all = false;
         snprintf(x->text, sizeof(x->text),
             side_fresh(s, now_us) ? "node %u fetches what node %u has" : "node %u waits for node %u",
-            x->to[0].node, s->node);
+            first->node, s->node);
     }
     if (all) transfer_enter(t, x, TRANSFER_SETTLE, "");
 }

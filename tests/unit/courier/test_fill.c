@@ -40,6 +40,7 @@ static struct {
     size_t n_opened, n_stored, die_at; /* die_at: before it has stored so many; 0: never */
     bool died;
     usec_t refuse_from_us; /* only what begins there or later */
+    bool written;          /* what node 2 says of its segments first: the last of the four is still written */
     bool silent;           /* the keeper does not answer FILL_OPEN: */
     uint64_t asked;        /* that is its id */
     size_t given_up;
@@ -62,9 +63,35 @@ static void on_gone(void *arg, struct peer *p)
     if (rig.fill) fill_gone(rig.fill, p);
 }
 
+static void say_written(struct trunk *t, uint64_t id)
+{
+    struct packer *p = trunk_begin(t, WIRE_FOUND, id, 3);
+
+    rig.written = false;
+    pack_kv_text(p, "storage", "disk");
+    pack_key(p, "infos");
+    pack_array(p, DISK_SEGMENTS - 1);
+    for (size_t i = 0; i < DISK_SEGMENTS - 1; i++) {
+        struct seg_info info = rig.disk.infos[i];
+        uint8_t bytes[SEG_INFO_WIRE_MAX];
+        struct wr w = wr_of(bytes, sizeof(bytes));
+
+        if (i == DISK_SEGMENTS - 2) info.flags |= SEG_OPEN;
+        seg_info_write(&w, &info);
+        pack_bin(p, wr_span(&w));
+    }
+    pack_kv_bool(p, "more", false);
+    trunk_send(t);
+    serve_say_end(t, id, 0);
+}
+
 static void on_question(void *arg, struct trunk *t, const struct wire_frame *f)
 {
     (void)arg;
+    if (f->type == WIRE_FIND && rig.written) {
+        say_written(t, f->id);
+        return;
+    }
     if (f->type == WIRE_KNOWN) {
         rig.known_us = packed_i64(f->body, "until_us", -1);
         serve_say_end(t, f->id, 0);
@@ -509,6 +536,41 @@ static void behind_what_was_refused(void **state)
     assert_true(rig.n_opened >= FILL_GAPS_MAX + DISK_SEGMENTS);
 }
 
+static bool three_stored(void)
+{
+    return rig.n_stored == DISK_SEGMENTS - 2;
+}
+
+static bool four_stored(void)
+{
+    return rig.n_stored == DISK_SEGMENTS - 1;
+}
+
+/* This node's own recording begins 0.4 s after node 2 began another segment, which that still writes: when
+ * the one before has come, what is missing is shorter than ranges show. */
+static void a_segment_that_was_still_written(void **state)
+{
+    const struct seg_info *last = &rig.disk.infos[DISK_SEGMENTS - 2],
+                          *list[2] = {&rig.disk.infos[DISK_SEGMENTS - 1]};
+    struct seg_info own = *last;
+
+    (void)state;
+    own.start_us += 400 * US_PER_MS;
+    own.id = (uint64_t)(own.start_us / US_PER_MS) << 8;
+    list[1] = &own;
+    assert_int_equal(index_put(rig.own, list, 2), 0);
+    rig.written = true;
+    pair_meet("x", "x");
+    pair_wait(three_stored);
+    tell_stream(); /* a round at once */
+    pair_wait(four_stored);
+    assert_int_equal(rig.open.id, last->id);
+    rig.known_us = 0;
+    tell_stream();
+    pair_wait(all_known);
+    assert_int_equal(rig.n_opened, DISK_SEGMENTS - 1);
+}
+
 /* --- deletes that wait for the other node --- */
 
 static void hold(uint16_t node, const char *uid, usec_t from_us, usec_t to_us)
@@ -655,6 +717,7 @@ int main(void)
         T(a_donor_that_dies_between),
         T(only_what_is_kept),
         T(behind_what_was_refused),
+        T(a_segment_that_was_still_written),
         T(a_time_that_is_held),
         T(a_node_that_is_held),
         T(held_on_its_way),

@@ -103,7 +103,9 @@ static void wanted(void **state)
     assert_true(fill_wanted(&gap, 0, 11 * S));
     assert_true(fill_wanted(&gap, 12 * S, 12 * S + S / 10));
     assert_false(fill_wanted(&gap, 0, 10 * S));
-    assert_false(fill_wanted(&gap, 0, 10 * S + S / 4));
+    assert_true(
+        fill_wanted(&gap, 0, 10 * S + FILL_FRAME_US)); /* what one node gave up and the other one began */
+    assert_false(fill_wanted(&gap, 0, 10 * S + FILL_FRAME_US - 1));
     assert_false(fill_wanted(&gap, 20 * S, 30 * S));
 }
 
