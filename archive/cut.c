@@ -17,6 +17,23 @@ usec_t seg_wall_us(const struct seg_table *t, size_t sample)
     return t->info.start_us + ticks_us((struct ticks){since, t->tracks.t[s->track].clock_hz});
 }
 
+/* How much later than it is decoded a key frame of that track is shown. */
+static int32_t delay_of(const struct seg_table *t, uint8_t track)
+{
+    if (t->tracks.t[track].kind != TRACK_VIDEO) return 0;
+    for (size_t i = 0; i < t->n; i++)
+        if (t->s[i].track == track && t->s[i].flags & FRAME_KEY) return t->s[i].cts;
+    return 0;
+}
+
+usec_t seg_shown_us(const struct seg_table *t, size_t sample)
+{
+    const struct mp4_sample *s = &t->s[sample];
+    int64_t later = (int64_t)s->cts - delay_of(t, s->track);
+
+    return seg_wall_us(t, sample) + ticks_us((struct ticks){later, t->tracks.t[s->track].clock_hz});
+}
+
 static uint8_t primary(const struct seg_table *t)
 {
     return seg_primary(&t->tracks, mp4_mask(&t->tracks, MP4_ALL));
@@ -153,20 +170,27 @@ int seg_cut_listed(const struct seg_table *t, size_t from, size_t to, unsigned m
     return seg_cut(t, from, to, mask, ret);
 }
 
-struct seg_table *seg_table_part(const struct seg_table *t, usec_t from_us, usec_t until_us, size_t *number)
+/* One without samples, and room for all of them. */
+static struct seg_table *table_like(const struct seg_table *t)
 {
     struct seg_table *part = mem_try(sizeof(*part));
-    size_t before = number ? *number : 0, at = 0;
 
     if (!part) return NULL;
     *part = *t;
     part->s = mem_try(MAX(t->n, 1) * sizeof(*part->s));
     part->cap = t->n;
     part->n = 0;
-    if (!part->s) {
-        mem_free(part);
-        return NULL;
-    }
+    if (part->s) return part;
+    mem_free(part);
+    return NULL;
+}
+
+struct seg_table *seg_table_part(const struct seg_table *t, usec_t from_us, usec_t until_us, size_t *number)
+{
+    struct seg_table *part = table_like(t);
+    size_t before = number ? *number : 0, at = 0;
+
+    if (!part) return NULL;
     for (size_t i = 0; i < t->n; i++) {
         usec_t us = seg_wall_us(t, i);
 
@@ -175,6 +199,26 @@ struct seg_table *seg_table_part(const struct seg_table *t, usec_t from_us, usec
         part->s[part->n++] = t->s[i];
     }
     part->info.end_us = MIN(t->info.end_us, until_us);
+    if (number) *number = at;
+    return part;
+}
+
+struct seg_table *seg_table_shown(const struct seg_table *t, usec_t to_us, size_t *number)
+{
+    struct seg_table *part = table_like(t);
+    size_t before = number ? *number : 0, at = 0;
+    bool over[TRACK_MAX] = {false};
+
+    if (!part) return NULL;
+    for (size_t i = 0; i < t->n; i++) {
+        bool *ended = &over[t->s[i].track];
+
+        *ended |= seg_shown_us(t, i) >= to_us;
+        if (*ended) continue;
+        if (i < before) at++;
+        part->s[part->n++] = t->s[i];
+    }
+    part->info.end_us = MIN(t->info.end_us, to_us);
     if (number) *number = at;
     return part;
 }

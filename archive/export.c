@@ -176,6 +176,12 @@ static bool shown_before_end(const struct export *x, const struct seg_table *t, 
         tr->start + (int64_t)tr->shown;
 }
 
+size_t export_seen_key(const struct export_setup *s, const struct seg_table *t, size_t key)
+{
+    while (key < t->n && seg_wall_us(t, key) < s->see_from_us) key = seg_key_next(t, key);
+    return key < t->n && s->see_to_us > 0 && seg_wall_us(t, key) >= s->see_to_us ? t->n : key;
+}
+
 /* false: nothing of it can be shown. */
 static bool place(const struct export *x, const struct seg_table *t, const struct wanted *w, struct place *p)
 {
@@ -189,7 +195,8 @@ static bool place(const struct export *x, const struct seg_table *t, const struc
     p->joined = same_line && base_us - x->media_end_us <= JOIN_US && !shown_before_end(x, t, w);
     if (p->joined) return t->n > 0;
     p->key = seg_key_at(t, first ? x->setup.from_us : INT64_MIN);
-    if (!leads(t, p->key, w)) return false;
+    if (first) p->key = export_seen_key(&x->setup, t, p->key);
+    if (p->key == t->n || !leads(t, p->key, w)) return false;
     if (!first) {
         at_us =
             movie_end_us(x, scale_i64(t->s[p->key].cts, 1000000, t->tracks.t[t->s[p->key].track].clock_hz));
@@ -201,6 +208,13 @@ static bool place(const struct export *x, const struct seg_table *t, const struc
 }
 
 /* --- which samples --- */
+
+static bool before_end(const struct export *x, const struct seg_table *t, size_t i)
+{
+    const struct export_setup *s = &x->setup;
+
+    return seg_wall_us(t, i) < s->to_us && (s->see_to_us == 0 || seg_shown_us(t, i) < s->see_to_us);
+}
 
 /* The first sample wanted of a track, and how many. */
 static void pick(const struct export *x, const struct seg_table *t, const struct place *p, uint8_t src,
@@ -217,7 +231,7 @@ static void pick(const struct export *x, const struct seg_table *t, const struct
         i = export_sample(t, src, i + 1);
     ret->first = (uint32_t)i;
     ret->source_n = 0;
-    for (; i < t->n && seg_wall_us(t, i) < x->setup.to_us; i = export_sample(t, src, i + 1)) ret->source_n++;
+    for (; i < t->n && before_end(x, t, i); i = export_sample(t, src, i + 1)) ret->source_n++;
 }
 
 /* Frames that last as long as the sound they are made of: to the nearest one, and over joined segments in

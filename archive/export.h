@@ -6,11 +6,12 @@
  *   export_new, export_add for each segment in the order of time, export_end: length and tag are known
  *   export_seek, export_next: pieces; export_fixed, export_rows, export_ranges: what is in them
  *
- * It begins with the key frame at or before from_us. Tracks of one kind and number are one track, whatever
- * the codec: another form is another sample entry. What a segment repeats of the one before is left out;
- * where no frame leads to it, what lies before its first key frame too. Tracks that MP4 players do not know
- * are left out, or replaced by `made`. Source: ISO 14496-12. Laid out, it may be read by several threads.
- * Tests: tests/unit/archive/test_export.c, tests/fuzz/fuzz_export.c. */
+ * It begins with the key frame at or before from_us (in a viewer's window: with the first one there). Tracks
+ * of one kind and number are one track, whatever the codec: another form is another sample entry. What a
+ * segment repeats of the one before is left out; where no frame leads to it, what lies before its first key
+ * frame too. Tracks that MP4 players do not know are left out, or replaced by `made`. Source: ISO 14496-12.
+ * Laid out, it may be read by several threads. Tests: tests/unit/archive/test_export.c,
+ * tests/fuzz/fuzz_export.c. */
 #ifndef ARCHIVE_EXPORT_H
 #define ARCHIVE_EXPORT_H
 
@@ -35,6 +36,9 @@ struct export_made {
 };
 struct export_setup {
     usec_t from_us, to_us; /* wall clock */
+    /* The viewer's window: it begins with the first key frame inside, and nothing in it is shown at see_to_us
+     * or later; 0: open. */
+    usec_t see_from_us, see_to_us;
     bool no_sound;
     bool keep_gaps; /* the last picture stands as long as footage is missing; else the next follows */
     usec_t gap_us;  /* the longest gap that will be met; counts where they are kept */
@@ -58,6 +62,8 @@ void export_free(struct export *x);                          /* NULL too */
 /* The next segment; source: the caller's number for it. One of which nothing is wanted adds nothing.
  * EXPORT_OK, EXPORT_E_MANY, -ENOMEM. */
 int export_add(struct export *x, uint32_t source, const struct seg_table *t);
+/* The key frame `key` of the segment, or the first behind it that the viewer may see; t->n: there is none. */
+size_t export_seen_key(const struct export_setup *s, const struct seg_table *t, size_t key);
 /* One video sample alone, shown for show_us: pictures of a strip. Not together with export_add. */
 int export_still(struct export *x, uint32_t source, const struct seg_table *t, size_t sample, usec_t show_us);
 /* EXPORT_OK, EXPORT_E_NONE, EXPORT_E_MANY, -ENOMEM. */

@@ -47,8 +47,11 @@ void seg_table_free(struct seg_table *t); /* NULL too */
 /* Sound of which nothing comes in the first SEG_QUIET_US, a bit each track: it is only announced. */
 unsigned seg_quiet(const struct seg_table *t);
 
-/* Wall clock of a sample. */
+/* Wall clock of a sample: of its decoding, which is its capture where pictures come in the order of their
+ * capture. */
 usec_t seg_wall_us(const struct seg_table *t, size_t sample);
+/* Of its capture in any order: when it is shown, key frames at the time of their decoding. */
+usec_t seg_shown_us(const struct seg_table *t, size_t sample);
 /* The key frame (video; of any track where there is no video) at or before that time; the first one if there
  * is none. Where the segment has none at all: 0. */
 size_t seg_key_at(const struct seg_table *t, usec_t wall_us);
@@ -78,6 +81,9 @@ int seg_cut_listed(const struct seg_table *t, size_t from, size_t to, unsigned m
 /* The samples that were captured in [from_us, until_us), of all tracks, as a table of its own; *number, a
  * sample's, becomes what it is there (NULL: none is asked). NULL: memory is out. */
 struct seg_table *seg_table_part(const struct seg_table *t, usec_t from_us, usec_t until_us, size_t *number);
+/* The same without all that is shown at to_us or later, and what may need it: of each track what is decoded
+ * before the first such sample. */
+struct seg_table *seg_table_shown(const struct seg_table *t, usec_t to_us, size_t *number);
 /* Where a piece at the end of a segment that is still written may end, and stay what it is however the
  * segment goes on: at no sample that a later piece may begin with, since such a piece has the other tracks up
  * to its time. */

@@ -501,18 +501,12 @@ void access_release(struct access_hold *hold)
     hold->session = NULL;
 }
 
-bool access_window(const struct access_hold *hold, usec_t from_us, usec_t to_us)
+struct sight access_sight(const struct access_hold *hold)
 {
-    return access_held(hold) && (!hold->session || inside(&hold->session->grant, from_us, to_us));
-}
+    const struct session *s = hold->session;
 
-void access_clip(const struct access_hold *hold, usec_t *from_us, usec_t *to_us)
-{
-    const struct grant *g = hold->session ? &hold->session->grant : NULL;
-
-    if (g && g->from_us > 0) *from_us = MAX(*from_us, g->from_us);
-    if (g && g->to_us > 0) *to_us = MIN(*to_us, g->to_us);
-    *to_us = MAX(*to_us, *from_us);
+    if (!access_held(hold)) return SIGHT_NOTHING;
+    return s ? (struct sight){s->grant.from_us, s->grant.to_us} : (struct sight){0, 0};
 }
 
 bool access_open(const struct hub *hub, const struct stream *s)

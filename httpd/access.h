@@ -11,6 +11,7 @@
 #include "common/base/list.h"
 #include "common/base/span.h"
 #include "common/net/addr.h"
+#include "httpd/sight.h"
 
 #define ACCESS_USER_MAX  64
 #define ACCESS_TOKEN_MAX 2048 /* bytes; a longer one is none */
@@ -91,10 +92,8 @@ static inline bool access_held(const struct access_hold *hold)
     return hold->link.next != NULL;
 }
 void access_release(struct access_hold *hold); /* harmless when it is not held */
-/* May this time of the archive be shown to who holds it? */
-bool access_window(const struct access_hold *hold, usec_t from_us, usec_t to_us);
-/* What of this time may be shown; from_us > to_us becomes an empty one. */
-void access_clip(const struct access_hold *hold, usec_t *from_us, usec_t *to_us);
+/* What of the archive may be shown to who holds it; nothing where it is not held. */
+struct sight access_sight(const struct access_hold *hold);
 
 /* One question. It is its asker's, and stays until done or access_cancel; so do the spans. */
 struct access_ask {

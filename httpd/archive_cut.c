@@ -18,11 +18,12 @@ static int open_file(struct storage *st, const struct cut_key *k, int *ret_fd, s
     return err;
 }
 
-/* It ends where another node's footage goes on. */
+/* It ends where another node's footage goes on, or with what a viewer may see. */
 static int cut_until(const struct cut_key *k, const struct seg_table *t, unsigned mask, struct seg_cut *ret)
 {
     size_t from = k->from;
-    struct seg_table *part = seg_table_part(t, INT64_MIN, k->until_us, &from);
+    struct seg_table *part =
+        k->shown ? seg_table_shown(t, k->until_us, &from) : seg_table_part(t, INT64_MIN, k->until_us, &from);
     int err = part ? seg_cut_listed(part, from, part->n, mask, ret) : -ENOMEM;
 
     seg_table_free(part);

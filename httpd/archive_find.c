@@ -114,6 +114,8 @@ static void finish(struct archive_job *j)
     j->holder = holder_of(s);
     fold(&s->key, (uint64_t)a->from_us);
     fold(&s->key, (uint64_t)a->to_us);
+    fold(&s->key, (uint64_t)a->sight.from_us);
+    fold(&s->key, (uint64_t)a->sight.to_us);
     fold(&s->key,
         (uint64_t)a->pictures << 8 | (uint64_t)a->make_sound << 2 | (uint64_t)a->keep_gaps << 1 |
             a->no_sound);
@@ -170,15 +172,24 @@ static void go_on(struct archive_job *j)
     film_walk(h, a);
 }
 
+/* What of it may be shown; of a picture's moment all or nothing. false: it was answered. */
+static bool film_clip(struct http *h, enum film_kind kind, usec_t *from_us, usec_t *to_us)
+{
+    return kind == FILM_PICTURE ? http_may_show(h, *from_us) : http_clip(h, from_us, to_us);
+}
+
 void film_find(struct http *h, const struct film_ask *ask)
 {
     struct search *s;
 
-    if (!http_may_show(h, ask->from_us, ask->to_us)) return;
+    usec_t from_us = ask->from_us, to_us = ask->to_us;
+
+    if (!film_clip(h, ask->kind, &from_us, &to_us)) return;
     s = NEW(struct search);
     s->ask = *ask;
-    s->j.from_us = ask->from_us;
-    s->j.to_us = ask->to_us;
+    s->ask.sight = http_sight(h);
+    s->ask.from_us = s->j.from_us = from_us;
+    s->ask.to_us = s->j.to_us = to_us;
     s->j.read = find;
     s->j.finish = finish;
     s->j.answer = go_on;

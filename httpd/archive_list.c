@@ -33,6 +33,7 @@ struct catalogue {
     struct plan plan; /* of all storages */
     bool too_long;
     bool young; /* there are pieces, and none that is listed yet */
+    struct sight sight;
     struct body body;
     char prefix[HTTP_PREFIX_MAX]; /* where this viewer finds what is named */
 };
@@ -81,11 +82,38 @@ static void read_tracks(struct archive_visit *v, const struct seg_info *info)
     seg_table_free(t);
 }
 
+/* The index lists key frames seconds apart; where a viewer's window begins between two, the segment's table
+ * knows which is the first inside. */
+static void find_entry(const struct archive_visit *v, const struct seg_info *info, struct plan_span *span)
+{
+    usec_t from_us = span->sight.from_us;
+    CLEANUP(fd_close) int fd = -1;
+    struct seg_table *t = NULL;
+    size_t key;
+
+    if (from_us <= info->start_us || from_us >= info->end_us) return;
+    if (records_file(v->st, v->j->uid, info->id, &fd) != 0 || seg_table_any(fd, INT64_MAX, &t) != SEG_OK)
+        return;
+    key = seg_key_at(t, from_us);
+    while (key < t->n && seg_wall_us(t, key) < from_us) key = seg_key_next(t, key);
+    if (key < t->n) {
+        span->entry = (uint32_t)key;
+        span->entry_us = seg_wall_us(t, key);
+    }
+    seg_table_free(t);
+}
+
 static void add_as(struct archive_visit *v, const struct seg_info *info, bool open, bool writes)
 {
-    struct plan_span span = {v->j->from_us, v->j->to_us, v->n, open, writes};
+    struct plan_span span = {.from_us = v->j->from_us,
+        .to_us = v->j->to_us,
+        .sight = catalogue_of(v)->sight,
+        .storage = v->n,
+        .open = open,
+        .writes = writes};
     struct found *f = found_of(v);
 
+    find_entry(v, info, &span);
     if (!plan_add(&f->plan, info, &span)) f->too_long = true;
 }
 
@@ -207,10 +235,21 @@ static usec_t newest_us(const struct plan *p)
     return us;
 }
 
+/* All that this viewer may see is over: listed, or as long ago as a camera would need to come back. */
+static bool is_seen(const struct catalogue *c)
+{
+    const struct piece_of *last = c->plan.n > 0 ? &c->plan.v[c->plan.n - 1] : NULL;
+
+    if (c->sight.to_us == 0) return false;
+    return (last && last->start_us + last->dur_us >= c->sight.to_us) ||
+        c->j.now_us - c->sight.to_us > LIST_STOPPED_US;
+}
+
 /* Nothing is written, and nothing is to be expected: at once where nothing shall be recorded, otherwise
  * after a time in which a camera would have come back. */
 static bool has_ended(const struct catalogue *c)
 {
+    if (is_seen(c)) return true;
     if (c->j.open.id != 0) return false;
     for (size_t i = 0; i < c->j.n; i++)
         if (c->j.used & 1u << i && c->j.v[i].writes) return false;
@@ -221,13 +260,13 @@ static void make_plan(struct catalogue *c, struct plan_view *ret)
 {
     const struct list_want *w = &c->want;
 
+    if (!plan_merge(&c->plan) || !plan_sort(&c->plan)) c->too_long = true;
     *ret = (struct plan_view){.kind = w->kind,
         .ended = has_ended(c),
         .from_start = w->from_start,
         .edge_us = w->to_us,
         .window_us = w->window_us,
         .gop_us = c->gop_us};
-    if (!plan_merge(&c->plan) || !plan_sort(&c->plan)) c->too_long = true;
     if (w->kind != PLAN_VOD) plan_settle(&c->plan, c->j.now_us - HOLE_US);
     if (w->gaps && !plan_fill_gaps(&c->plan)) c->too_long = true;
     c->young = c->plan.n > 0 && plan_listed(&c->plan, ret) == 0;
@@ -318,11 +357,12 @@ static void answer_playlist(struct archive_job *j)
 void archive_list(struct http *h, const struct list_want *want)
 {
     const struct stream *s = h->ask->stream;
+    usec_t from_us = want->from_us;
     usec_t to_us = want->kind == PLAN_GROWING ? clock_wall_us() + AHEAD_US : want->to_us;
     struct catalogue *c;
 
-    if (!http_may_show(h, want->from_us, MIN(to_us, clock_wall_us()))) return;
-    if (to_us - want->from_us > ARCHIVE_SPAN_MOST_US + AHEAD_US) {
+    if (!http_clip(h, &from_us, &to_us)) return;
+    if (to_us - from_us > ARCHIVE_SPAN_MOST_US + AHEAD_US) {
         answer_error(
             h, 413, "at most %d days in one playlist", (int)(ARCHIVE_SPAN_MOST_US / US_PER_S / 86400));
         return;
@@ -337,7 +377,8 @@ void archive_list(struct http *h, const struct list_want *want)
     c->j.finish = finish_playlist;
     c->j.answer = answer_playlist;
     c->j.free = free_catalogue;
-    c->j.from_us = want->from_us;
+    c->sight = http_sight(h);
+    c->j.from_us = from_us;
     c->j.to_us = to_us;
     archive_start(h, &c->j);
 }

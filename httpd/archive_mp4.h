@@ -11,6 +11,7 @@
 #include "httpd/films.h"
 #include "httpd/lend.h"
 #include "httpd/pictures.h"
+#include "httpd/sight.h"
 
 #define STRIP_MOST    200 /* pictures */
 #define STRIP_SHOW_S  1
@@ -21,6 +22,7 @@ enum film_kind { FILM_WHOLE, FILM_PICTURE, FILM_STRIP, FILM_STRIP_LIST };
 struct film_ask {
     enum film_kind kind;
     usec_t from_us, to_us;
+    struct sight sight;
     unsigned pictures;
     bool keep_gaps, no_sound, make_sound;
 };

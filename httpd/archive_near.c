@@ -1,5 +1,6 @@
 /* Where the viewer could go instead, when nothing is recorded in the time that was asked for. */
 #include "httpd/archive.h"
+#include "httpd/http_access.h"
 #include "common/base/mem.h"
 
 #define EXTRA_MAX 64
@@ -62,8 +63,11 @@ int64_t archive_nearest_s(const struct archive_job *j)
 
 void archive_answer_nothing(struct archive_job *j)
 {
+    struct sight sight = http_sight(j->h);
     int64_t nearest = archive_nearest_s(j);
     char extra[EXTRA_MAX];
+
+    if (!sight_at(&sight, nearest * US_PER_S)) nearest = 0; /* nor is the viewer told of it */
 
     /* It may lie where nobody could look. */
     if (j->missing > 0 || (nearest == 0 && j->damaged)) {

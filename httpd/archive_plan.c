@@ -62,6 +62,25 @@ static usec_t key_us(const struct seg_info *s, unsigned i)
     return i < s->n_keys ? s->start_us + (usec_t)s->keys[i].at_ms * US_PER_MS : s->end_us;
 }
 
+/* Leaves what may be seen of a piece. false: nothing may. */
+static bool see(struct piece_of *x, const struct plan_span *span)
+{
+    const struct sight *s = &span->sight;
+    usec_t end_us = x->start_us + x->dur_us;
+
+    if (x->start_us < s->from_us && span->entry_us < end_us && span->entry > x->from && span->entry < x->to) {
+        x->from = span->entry;
+        x->start_us = span->entry_us;
+        x->dur_us = end_us - span->entry_us;
+        x->inside = false;
+    }
+    if (x->start_us < s->from_us || (s->to_us > 0 && x->start_us >= s->to_us)) return false;
+    if (s->to_us == 0 || end_us <= s->to_us) return true;
+    x->until_us = s->to_us;
+    x->dur_us = s->to_us - x->start_us;
+    return true;
+}
+
 bool plan_add(struct plan *p, const struct seg_info *s, const struct plan_span *span)
 {
     unsigned n = MAX(s->n_keys, 1u) - (span->open ? 1 : 0);
@@ -89,6 +108,7 @@ bool plan_add(struct plan *p, const struct seg_info *s, const struct plan_span *
 
         if (piece.dur_us <= 0 || piece.to <= piece.from || start_us >= span->to_us || end_us <= span->from_us)
             continue;
+        if (!see(&piece, span)) continue;
         if (!plan_put(p, &piece)) return false;
     }
     seg.n = p->n - seg.first;

@@ -11,6 +11,7 @@
 #define HTTPD_ARCHIVE_PLAN_H
 
 #include "archive/seginfo.h"
+#include "httpd/sight.h"
 #include "httpd/text.h"
 
 #define PLAN_PIECES_MAX   200000
@@ -55,9 +56,13 @@ void plan_done(struct plan *p);
 bool plan_put(struct plan *p, const struct piece_of *piece);
 bool plan_put_segment(struct plan *p, const struct plan_segment *s);
 /* Adds the pieces of a segment that overlap [from_us, to_us). open: what lies behind its
- * last listed key frame is left out, since it will be longer. false: too many, or memory is out. */
+ * last listed key frame is left out, since it will be longer. Of what the viewer may see: pieces that begin
+ * there, the last one up to its end. false: too many, or memory is out. */
 struct plan_span {
     usec_t from_us, to_us;
+    struct sight sight;
+    usec_t entry_us; /* its first key frame that may be seen, where a piece has others before; 0: none has */
+    uint32_t entry;  /* that one's number */
     uint8_t storage;
     bool open, writes; /* it is being written */
 };

@@ -15,6 +15,7 @@
 #define TYPE_SEGMENT "video/mp4"
 #define ANSWER_MAX   4096 /* of the answer's head */
 #define CACHE_DAY    "public, max-age=86400"
+#define ROUNDED_US   US_PER_MS /* playlists know key frames by milliseconds */
 
 struct play {
     struct lent lent; /* its job and h are used for the work before, too */
@@ -143,19 +144,24 @@ static void lent_free(struct lent *l)
 
 static const struct lent_ops ops = {open_cut, write_cut, look_again, lent_free};
 
+/* Only all of it: playlists name pieces that end where a viewer's window does (archive_plan.h). */
+static bool may_see(struct http *h, const struct seg_cut *media)
+{
+    return http_may_show(h, media->start_us + ROUNDED_US) && http_may_show(h, media->end_us - ROUNDED_US);
+}
+
 static void send_answer(struct http *h, struct play *p)
 {
     struct answer a = {.status = 200, .type = TYPE_SEGMENT, .cache = CACHE_DAY};
     uint64_t head = buf_n(&p->cut->head), whole = head + p->cut->media.bytes;
     char extra[ANSWER_EXTRA_MAX], etag[ETAG_MAX];
 
-    /* A piece reaches over what was asked for by up to its length. */
-    if (p->key.to > 0 && !http_may_show(h, p->cut->media.end_us - 1, p->cut->media.start_us)) {
+    if (p->key.to > 0 && !may_see(h, &p->cut->media)) {
         play_free(p);
         return;
     }
-    snprintf(etag, sizeof(etag), "\"%llx-%x-%x-%llx-%llx\"", (unsigned long long)p->key.id, p->key.from,
-        p->key.to, (unsigned long long)p->key.until_us, (unsigned long long)whole);
+    snprintf(etag, sizeof(etag), "\"%llx-%x-%x-%llx-%llx%s\"", (unsigned long long)p->key.id, p->key.from,
+        p->key.to, (unsigned long long)p->key.until_us, (unsigned long long)whole, p->key.shown ? "s" : "");
     a.v.etag = span_of(etag);
     if (!answer_range(h, &a, whole, extra, sizeof(extra), &p->range)) {
         play_free(p);
@@ -249,6 +255,7 @@ static void start(struct http *h, struct play *p, struct span tag)
         return;
     }
     span_copy(span_of(h->ask->stream->v.uid), p->key.uid, sizeof(p->key.uid));
+    p->key.shown = p->key.until_us != 0 && p->key.until_us == http_sight(h).to_us;
     archive_open_segment(h->ask->stream, &p->open);
     p->cut = cuts_get(p->st->cuts, &p->key);
     if (p->cut)

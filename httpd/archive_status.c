@@ -1,6 +1,7 @@
 /* recording_status.json: what is recorded when. */
 #include "httpd/archive.h"
 #include "httpd/handlers.h"
+#include "httpd/http_access.h"
 #include "httpd/json.h"
 #include "archive/stretches.h"
 #include "common/base/clock.h"
@@ -152,6 +153,7 @@ void serve_recording_status(struct http *h)
 {
     struct span query = h->ask->req.query;
     usec_t now_us = clock_wall_us(), from_us, to_us;
+    struct sight sight;
     struct status *s;
 
     if (!bound(query, "from", now_us, 0, &from_us) ||
@@ -159,7 +161,8 @@ void serve_recording_status(struct http *h)
         answer_error(h, 400, "expected from and to in unix seconds");
         return;
     }
-    access_clip(&h->ask->hold, &from_us, &to_us);
+    sight = http_sight(h);
+    if (!sight_clip(&sight, &from_us, &to_us)) to_us = from_us;
     s = NEW(struct status);
     s->pack = http_accepts_coding(&h->ask->req.head, "gzip") > 0;
     s->j.from_us = from_us;

@@ -101,11 +101,12 @@ static int load(struct film_answer *a, size_t i)
 static int add_picture(struct film_answer *a, usec_t at_us)
 {
     struct film *f = a->film;
-    size_t key = seg_key_at(a->t, at_us);
+    const struct export_setup seen = {.see_from_us = a->ask.sight.from_us, .see_to_us = a->ask.sight.to_us};
+    size_t key = export_seen_key(&seen, a->t, seg_key_at(a->t, at_us));
     usec_t taken_us;
     int err;
 
-    if (a->t->n == 0 || a->t->tracks.t[a->t->s[key].track].kind != TRACK_VIDEO ||
+    if (key == a->t->n || a->t->tracks.t[a->t->s[key].track].kind != TRACK_VIDEO ||
         !(a->t->s[key].flags & FRAME_KEY))
         return EXPORT_OK;
     taken_us = seg_wall_us(a->t, key);
@@ -131,6 +132,8 @@ static int begin(struct film_answer *a)
     struct film *f = a->film;
     struct export_setup setup = {.from_us = a->ask.from_us,
         .to_us = a->ask.to_us,
+        .see_from_us = a->ask.sight.from_us,
+        .see_to_us = a->ask.sight.to_us,
         .keep_gaps = a->ask.keep_gaps,
         .no_sound = a->ask.no_sound};
 

@@ -22,6 +22,7 @@ struct cut_key {
     uint64_t id;
     uint32_t from, to;
     usec_t until_us; /* what was captured before; 0: all of it */
+    bool shown;      /* nor what is shown later: until_us is where a viewer's window ends */
 };
 struct cut {
     struct buf head;

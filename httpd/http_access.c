@@ -92,11 +92,29 @@ bool http_may_run(struct http *h)
     return false;
 }
 
-bool http_may_show(struct http *h, usec_t from_us, usec_t to_us)
+struct sight http_sight(const struct http *h)
 {
-    if (access_window(&h->ask->hold, from_us, to_us)) return true;
-    answer_error(h, 403, "this time is not open to this request");
-    return false;
+    return access_sight(&h->ask->hold);
+}
+
+static bool shown_or_refused(struct http *h, bool may)
+{
+    if (!may) answer_error(h, 403, "this time is not open to this request");
+    return may;
+}
+
+bool http_clip(struct http *h, usec_t *from_us, usec_t *to_us)
+{
+    struct sight s = http_sight(h);
+
+    return shown_or_refused(h, sight_clip(&s, from_us, to_us));
+}
+
+bool http_may_show(struct http *h, usec_t at_us)
+{
+    struct sight s = http_sight(h);
+
+    return shown_or_refused(h, sight_at(&s, at_us));
 }
 
 const char *http_prefix(const struct http *h, char dst[HTTP_PREFIX_MAX])

@@ -10,8 +10,12 @@
 struct span http_session_id(struct span *path);
 /* false: it is refused (and answered), or not decided yet: serve is run again. */
 bool http_may_run(struct http *h);
-/* false: the time lies outside of what was granted, and that was answered. */
-bool http_may_show(struct http *h, usec_t from_us, usec_t to_us);
+/* What of the archive this request may be shown. */
+struct sight http_sight(const struct http *h);
+/* Leaves of a time what may be shown. false: nothing may, and that was answered (403). */
+bool http_clip(struct http *h, usec_t *from_us, usec_t *to_us);
+/* May the picture of this moment be shown? false: it was answered (403). */
+bool http_may_show(struct http *h, usec_t at_us);
 /* Where a playlist's names lie for this viewer, from its own URL: "../s/<id>/<uid>/". "": where they are. */
 #define HTTP_PREFIX_MAX 160
 const char *http_prefix(const struct http *h, char dst[HTTP_PREFIX_MAX]);

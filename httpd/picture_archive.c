@@ -26,6 +26,7 @@ enum seek_err {
 struct seek {
     struct moment_job mj;
     bool exact;
+    struct sight sight;
     uint16_t width;
     bool last;    /* whatever was recorded last; `why` is said where there is none */
     bool found_s; /* its second is known */
@@ -73,22 +74,54 @@ static int64_t since_us(const struct seg_table *t, const struct mp4_sample *key,
     return ticks_us((struct ticks){ticks - key->dts, t->tracks.t[key->track].clock_hz});
 }
 
+/* Is more than the key frame decoded: for the picture of that very time, and where the key frame is of before
+ * what may be seen? */
+static bool goes_through(const struct seek *k)
+{
+    return k->exact || k->wall_us < k->sight.from_us;
+}
+
+static int64_t pts_of(const struct seg_table *t, const struct mp4_sample *key, const struct mp4_sample *s)
+{
+    return since_us(t, key, s->dts + s->cts - key->cts);
+}
+
+/* The picture of the group that stands at that time; where that may not be seen, the first one that may.
+ * false: none may. */
+static bool want(struct seek *k, const struct seg_table *t, size_t at, size_t end)
+{
+    int64_t *best = &k->src->ask.want_pts, asked = k->mj.at_us - k->wall_us;
+    bool any = false;
+
+    *best = 0;
+    for (size_t i = at; i < end; i++) {
+        int64_t pts = pts_of(t, &t->s[at], &t->s[i]);
+        usec_t us = k->wall_us + pts;
+
+        if (t->s[i].track != t->s[at].track || us < k->sight.from_us) continue;
+        if (k->sight.to_us > 0 && us >= k->sight.to_us) continue;
+        if (!any || (pts <= asked ? pts > *best || *best > asked : pts < *best)) *best = pts;
+        any = true;
+    }
+    return any;
+}
+
 /* In decode order. Pictures are presented key->cts later than they could be decoded; that delay is taken off,
  * so that the key frame is at its own time. What is decoded later than the picture that is wanted is
  * presented is not needed for it. */
 static enum seek_err add_units(struct seek *k, const struct seg_table *t, size_t at, int fd)
 {
     const struct mp4_sample *key = &t->s[at];
-    size_t end = k->exact ? seg_key_next(t, at) : at + 1;
+    size_t end = goes_through(k) ? seg_key_next(t, at) : at + 1;
     enum seek_err err = SEEK_OK;
 
-    k->src->ask.want_pts = k->exact ? MAX(k->mj.at_us - k->wall_us, 0) : 0;
+    if (!want(k, t, at, end)) return SEEK_E_NONE;
     for (size_t i = at; err == SEEK_OK && i < end; i++) {
         const struct mp4_sample *s = &t->s[i];
 
         if (s->track != key->track) continue;
         if (since_us(t, key, s->dts - key->cts) > k->src->ask.want_pts) break;
-        err = add_unit(k->src, fd, s, since_us(t, key, s->dts + s->cts - key->cts));
+        err = add_unit(k->src, fd, s, pts_of(t, key, s));
     }
     return err;
 }
@@ -144,11 +177,12 @@ static void start_shot(struct http *h, struct seek *k)
 
 static void answer_seek(struct archive_job *j);
 
-static struct seek *new_seek(usec_t at_us, uint16_t width)
+static struct seek *new_seek(struct http *h, usec_t at_us, uint16_t width)
 {
     struct seek *k = NEW(struct seek);
 
     moment_init(&k->mj, at_us);
+    k->sight = http_sight(h);
     k->width = width;
     k->mj.j.finish = finish_seek;
     k->mj.j.answer = answer_seek;
@@ -158,7 +192,7 @@ static struct seek *new_seek(usec_t at_us, uint16_t width)
 
 static void seek_last(struct http *h, usec_t at_us, uint16_t width, const char *why, bool found_s)
 {
-    struct seek *k = new_seek(at_us, width);
+    struct seek *k = new_seek(h, at_us, width);
 
     k->last = true;
     k->found_s = found_s;
@@ -211,8 +245,8 @@ static void start_seek(struct http *h, usec_t at_us)
     uint16_t width;
     char exact[2];
 
-    if (!shot_width(h, &width) || !http_may_show(h, at_us, at_us)) return;
-    k = new_seek(at_us, width);
+    if (!shot_width(h, &width) || !http_may_show(h, at_us)) return;
+    k = new_seek(h, at_us, width);
     k->exact = url_query_get(h->ask->req.query, "exact", exact, sizeof(exact)) && exact[0] == '1';
     archive_start(h, &k->mj.j);
 }

@@ -99,11 +99,17 @@ static void fail_to_open(struct rtsp_dvr *d)
 
 static void opened(struct rtsp_dvr *d)
 {
+    const struct sight *sight = &d->way.sight;
     struct describe say;
 
+    d->start_us = reel_start_us(d->reel);
+    if (sight->to_us > 0 && d->start_us >= sight->to_us) {
+        d->turned = REEL_NONE;
+        fail_to_open(d);
+        return;
+    }
     turn_to(d, DVR_IDLE);
     loop_timer_stop(&d->patience);
-    d->start_us = reel_start_us(d->reel);
     rtsp_dvr_describe(d, &say);
     d->ops->opened(d->arg, 200, &say);
 }
@@ -151,6 +157,20 @@ static void take_batch(struct rtsp_dvr *d)
     memcpy(d->pay, reel_pays(d->reel), sizeof(d->pay));
 }
 
+static void go_later(struct loop_timer *t)
+{
+    go(t->arg);
+}
+
+/* Nothing has come of it yet. */
+static void go_again(struct rtsp_dvr *d)
+{
+    if (d->turned == REEL_WAIT)
+        loop_timer_set(d->hub->loop, &d->timer, WAIT_US, go_later, d);
+    else
+        go(d);
+}
+
 static void done(struct job *j)
 {
     struct rtsp_dvr *d = CONTAINER(j, struct rtsp_dvr, job);
@@ -173,7 +193,7 @@ static void done(struct job *j)
         else if (over)
             fail_to_open(d);
         else
-            go(d);
+            go_again(d);
         return;
     }
     if (d->state == DVR_IDLE) return; /* paused */
@@ -181,7 +201,7 @@ static void done(struct job *j)
         if (over)
             fail_to_play(d);
         else
-            go(d);
+            go_again(d);
         return;
     }
     d->ended = over;
@@ -191,11 +211,6 @@ static void done(struct job *j)
         free_now(d);
     else if (d->arg && d->state == DVR_PLAYING)
         pump(d);
-}
-
-static void go_later(struct loop_timer *t)
-{
-    go(t->arg);
 }
 
 static void go(struct rtsp_dvr *d)
@@ -269,13 +284,11 @@ static void end(struct rtsp_dvr *d)
     d->ops->ended(d->arg);
 }
 
-/* The next one. false: the viewer sees no more. */
-static bool send_first(struct rtsp_dvr *d)
+static void send_first(struct rtsp_dvr *d)
 {
     struct reel_frame *f = &d->last;
     struct rtp_frame out;
     usec_t now_us = loop_now_us(d->hub->loop);
-    bool more;
 
     *f = d->ready[d->first];
     out = (struct rtp_frame){.track = f->track, .entry = f->entry, .seq = f->seq, .ts = f->ts, .c = f->c};
@@ -283,13 +296,12 @@ static bool send_first(struct rtsp_dvr *d)
         d->reported_us = now_us;
         report(d, f, false);
     }
-    more = d->ops->frame(d->arg, &out, f->wall_us);
+    d->ops->frame(d->arg, &out, f->wall_us);
     chunk_unref(out.alt);
     chunk_unref(f->c);
     f->c = NULL;
     d->first = (d->first + 1) % READY_MAX;
     d->n--;
-    return more;
 }
 
 static void due(struct loop_timer *t)
@@ -306,10 +318,7 @@ static usec_t send_due(struct rtsp_dvr *d, usec_t now_us)
         if (!d->ops->room(d->arg)) return now_us + ROOM_US;
         if (!d->no_rate && at_us > now_us) return at_us;
         if (now_us - at_us > SLIP_US) d->t0_us += now_us - at_us;
-        if (!send_first(d)) {
-            drop_ready(d);
-            d->ended = true;
-        }
+        send_first(d);
     }
     return 0;
 }
@@ -366,8 +375,12 @@ void rtsp_dvr_free(struct rtsp_dvr *d)
 
 void rtsp_dvr_open(struct rtsp_dvr *d)
 {
-    d->way = (struct reel_way){.at_us = d->at_us, .scale_milli = 1000, .strict = d->at_us > 0};
-    start(d, DVR_OPENING);
+    d->way = (struct reel_way){.sight = d->ops->sight(d->arg), .scale_milli = 1000, .strict = d->at_us > 0};
+    d->way.at_us = MAX(d->at_us, d->way.sight.from_us);
+    if (d->way.sight.to_us > 0 && d->way.at_us >= d->way.sight.to_us)
+        d->ops->opened(d->arg, 403, NULL);
+    else
+        start(d, DVR_OPENING);
 }
 
 void rtsp_dvr_describe(const struct rtsp_dvr *d, struct describe *ret)
@@ -406,12 +419,35 @@ static int32_t scale_of(const struct rtsp_dvr *d, const struct rtsp_play *p)
     return v < 0 ? -CLAMP(-v, DVR_SCALE_LEAST, DVR_SCALE_MOST) : CLAMP(v, DVR_SCALE_LEAST, DVR_SCALE_MOST);
 }
 
+/* Leaves of a way what may be seen of it. false: nothing may. */
+static bool clip_way(struct reel_way *w)
+{
+    bool back = w->scale_milli < 0;
+    usec_t from_us = back ? w->to_us : w->at_us;
+    usec_t to_us = back ? w->at_us + 1 : w->to_us > 0 ? w->to_us : INT64_MAX;
+
+    if (from_us >= to_us) return true; /* empty as it was asked for */
+    if (!sight_clip(&w->sight, &from_us, &to_us)) return false;
+    w->at_us = back ? to_us - 1 : from_us;
+    w->to_us = back ? from_us : to_us < INT64_MAX ? to_us : 0;
+    return true;
+}
+
 void rtsp_dvr_play(struct rtsp_dvr *d, const struct rtsp_play *p)
 {
-    d->way = (struct reel_way){
-        .at_us = place_of(d, p), .scale_milli = scale_of(d, p), .replay = p->replay, .cseq = p->cseq};
-    if (p->has_range && p->range.to_us > 0) d->way.to_us = wall_of(d, &p->range, p->range.to_us);
-    d->way.keys = p->intra || d->way.scale_milli < 0 || d->way.scale_milli > DVR_SCALE_ALL;
+    struct reel_way way = {.sight = d->ops->sight(d->arg),
+        .at_us = place_of(d, p),
+        .scale_milli = scale_of(d, p),
+        .replay = p->replay,
+        .cseq = p->cseq};
+
+    if (p->has_range && p->range.to_us > 0) way.to_us = wall_of(d, &p->range, p->range.to_us);
+    way.keys = p->intra || way.scale_milli < 0 || way.scale_milli > DVR_SCALE_ALL;
+    if (!clip_way(&way)) { /* what plays goes on */
+        d->ops->played(d->arg, 403, NULL);
+        return;
+    }
+    d->way = way;
     d->no_rate = p->no_rate;
     d->stated = p->has_range && (p->range.clock || p->range.from_us != 0);
     d->has_scale = p->has_scale || d->way.scale_milli != 1000;

@@ -6,6 +6,7 @@
 
 #include "httpd/rtsp/server.h"
 #include "httpd/rtsp_live.h"
+#include "httpd/sight.h"
 
 #define DVR_SCALE_LEAST 250 /* thousandths */
 #define DVR_SCALE_MOST  32000
@@ -16,9 +17,9 @@ struct rtsp_dvr_ops {
     void (*opened)(void *arg, unsigned status, const struct describe *d);
     /* NULL: not at all, by the status. */
     void (*played)(void *arg, unsigned status, const struct rtsp_played *p);
-    bool (*room)(void *arg); /* may more be sent? */
-    /* false: this is as far as the viewer may see. */
-    bool (*frame)(void *arg, struct rtp_frame *f, usec_t wall_us);
+    struct sight (*sight)(void *arg); /* what may be seen of it */
+    bool (*room)(void *arg);          /* may more be sent? */
+    void (*frame)(void *arg, struct rtp_frame *f, usec_t wall_us);
     void (*report)(void *arg, unsigned track, struct span compound);
     void (*ended)(void *arg); /* there is no more */
 };

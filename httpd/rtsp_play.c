@@ -217,14 +217,20 @@ static bool dvr_room(void *arg)
     return queued(arg) < RTSP_DVR_QUEUE;
 }
 
-static bool dvr_frame(void *arg, struct rtp_frame *f, usec_t wall_us)
+static struct sight dvr_sight(void *arg)
+{
+    struct rtsp_conn *r = arg;
+
+    return access_sight(&r->hold);
+}
+
+static void dvr_frame(void *arg, struct rtp_frame *f, usec_t wall_us)
 {
     struct rtsp_conn *r = arg;
     const struct rtsp_lane *lane = &r->server.lane[f->track];
 
-    if (f->entry && !access_window(&r->hold, wall_us, wall_us)) return false;
+    (void)wall_us;
     if (lane->set) send_frame(r, lane, f);
-    return true;
 }
 
 static void dvr_report(void *arg, unsigned track, struct span compound)
@@ -241,7 +247,7 @@ static void dvr_ended(void *arg)
 }
 
 static const struct rtsp_dvr_ops dvr_ops = {
-    dvr_opened, dvr_played, dvr_room, dvr_frame, dvr_report, dvr_ended};
+    dvr_opened, dvr_played, dvr_sight, dvr_room, dvr_frame, dvr_report, dvr_ended};
 
 bool rtsp_dvr_time(struct span query, usec_t *ret_us)
 {

@@ -244,17 +244,28 @@ static usec_t place_us(const struct reel *r)
     return r->at.from_us > r->at.start_us ? r->at.from_us : INT64_MIN;
 }
 
+/* The key frame to begin with: the first that may be seen, where the one that leads to at_us may not. t->n:
+ * there is none yet. */
+static size_t entry_at(const struct reel *r, usec_t at_us)
+{
+    size_t key = seg_key_at(r->t, at_us);
+
+    if (reel_backward(r)) return key;
+    while (key < r->t->n && seg_wall_us(r->t, key) < r->way.sight.from_us) key = seg_key_next(r->t, key);
+    return key;
+}
+
 static void place(struct reel *r)
 {
     size_t from = reel_backward(r) ? r->t->n - 1 : 0, key;
     usec_t at_us = place_us(r);
 
     if (at_us != INT64_MIN) {
-        key = seg_key_at(r->t, at_us);
-        for (from = 0; from + 1 < r->t->n && r->order[from] != key;) from++;
+        key = entry_at(r, at_us);
+        for (from = 0; from < r->t->n && r->order[from] != key;) from++;
     }
-    r->i = step_to(r, from);
-    r->placed = true;
+    r->placed = from < r->t->n;
+    r->i = r->placed ? step_to(r, from) : from;
 }
 
 /* Between the segment at hand and the next one. */
@@ -400,10 +411,12 @@ static bool make_frame(struct reel *r, size_t i, bool end, struct reel_frame *re
     return true;
 }
 
+/* What is shown is decoded at that time or before. */
 static bool over(const struct reel *r)
 {
     usec_t wall_us = wall_at(r, r->i);
 
+    if (r->way.sight.to_us > 0 && seg_shown_us(r->t, r->order[r->i]) >= r->way.sight.to_us) return true;
     if (r->way.to_us == 0) return false;
     return reel_backward(r) ? wall_us < r->way.to_us : wall_us >= r->way.to_us;
 }
@@ -456,7 +469,8 @@ enum reel_state reel_turn(struct reel *r, struct reel_frame *out, size_t most, s
     }
     if (r->joint && !r->cut && !cut_end(r)) return leave(r);
     if (!r->placed) place(r);
-    return most > 0 ? read_some(r, out, most, ret_n) : REEL_MORE;
+    if (r->placed) return most > 0 ? read_some(r, out, most, ret_n) : REEL_MORE;
+    return r->next_known ? leave(r) : look_ahead(r);
 }
 
 usec_t reel_start_us(const struct reel *r)

@@ -11,6 +11,7 @@
 #include "common/net/chunk.h"
 #include "httpd/archive.h"
 #include "httpd/rtsp/pay.h"
+#include "httpd/sight.h"
 
 #define REEL_FRAMES   64           /* of one turn; ... */
 #define REEL_BYTES    (512u << 10) /* ... about so many bytes; ... */
@@ -27,6 +28,7 @@ enum reel_state {
 
 /* How it is read. */
 struct reel_way {
+    struct sight sight;  /* no frame of before or behind */
     usec_t at_us;        /* from there on, by the key frame at or before it; 0: from the first footage */
     usec_t to_us;        /* up to there; 0: open */
     int32_t scale_milli; /* negative: backwards */

@@ -16,7 +16,7 @@ from rtsp import Reader, Rtsp, Tunnel
 from rtsp import watch as rtsp_watch
 from server import MediaServer, need_server
 from test_tls import pair
-from test_rtsp_dvr import at as clock, replay, until_bye
+from test_rtsp_dvr import NTP, at as clock, replay, until_bye
 from tools import wait_for
 
 PROXY = b"\r\n\r\n\0\r\nQUIT\n"
@@ -303,23 +303,26 @@ def test_what_is_refused_is_not_open(site):
 
 
 def test_a_window_of_the_archive(site):
-    """A token for a stretch of time shows that, and a range beside it shows nothing, on one connection."""
+    """A token for a stretch of time shows that, to the frame, and a range beside it is refused, on one connection."""
     status = f"door/recording_status.json?token={token(site, 'door')['token']}"
     begin = wait_for("footage", lambda: (r := json.loads(site.text(status))[0]["ranges"]) and r[0]["duration"] >= 8 and r[0], timeout=40)["from"]
-    start, end, group = int(begin) + 3, int(begin) + 5, 2
+    start, end = int(begin) + 3, int(begin) + 6
     made = token(site, "door", "--ops", "dvr", "--from", str(start), "--to", str(end))
-    with Rtsp(url(site, f"dvr/door/?token={made['token']}&timestamp={end}"), timeout=15) as c:
-        c.describe()
+    with Rtsp(url(site, f"dvr/door/?token={made['token']}"), timeout=15) as c:
+        assert start <= int(c.describe().split("t=")[1].split()[0]) - NTP < end
         assert c.setup(0).status == 200
-        for since, shown in ((end - 0.1, True), (end + group + 0.1, False), (begin, False), (end - 0.1, True)):
-            headers = {"Range": f"clock={clock(since)}-", "Rate-Control": "no", "Require": "onvif-replay"}
-            assert c.request("PLAY", c.base, headers).status == 200
-            packets = until_bye(c)
-            assert bool(packets) == shown
-            assert all(start <= e[0] < end + group for p in packets if (e := replay(p)))
+        for since, until, status in ((begin, "", 200), (end, "", 403), (begin, start, 403), (begin, end + 60, 200), (end + 3600, "", 403), (end - 1, "", 200)):
+            headers = {"Range": f"clock={clock(since)}-{until and clock(until)}", "Rate-Control": "no", "Require": "onvif-replay"}
+            r = c.request("PLAY", c.base, headers)
+            assert r.status == status, (since - begin, until)
+            if status == 200:
+                assert r["Range"].endswith(f"-{clock(end)}")
+                walls = [e[0] for p in until_bye(c) if (e := replay(p))]
+                assert len(walls) > 10 and start <= walls[0] < end and all(start <= w < end for w in walls) and walls[-1] > end - 0.3
             c.frames.clear()
-    with Rtsp(url(site, f"dvr/door/?token={made['token']}&timestamp={end + 1}")) as c:
-        assert c.request("DESCRIBE").status == 403
+    for moment in (start - 1, end, end + 1):
+        with Rtsp(url(site, f"dvr/door/?token={made['token']}&timestamp={moment}")) as c:
+            assert c.request("DESCRIBE").status == 403
 
 
 def test_from_the_archive_to_live(site):

@@ -26,7 +26,7 @@ static struct {
     int32_t said_milli;
     unsigned frames, sound, reports, byes, ended;
     usec_t first_us, last_us; /* of what was captured */
-    usec_t until_us;          /* the viewer may see so far; 0: all */
+    struct sight sight;       /* what the viewer may see */
     bool full;                /* it takes no more */
     bool leaves;              /* once it plays */
 } T;
@@ -59,10 +59,15 @@ static bool has_room(void *arg)
     return !T.full;
 }
 
-static bool on_frame(void *arg, struct rtp_frame *f, usec_t wall_us)
+static struct sight may_see(void *arg)
 {
     (void)arg;
-    if (T.until_us > 0 && wall_us >= T.until_us) return false;
+    return T.sight;
+}
+
+static void on_frame(void *arg, struct rtp_frame *f, usec_t wall_us)
+{
+    (void)arg;
     assert_true(T.reports > 0);
     if (T.frames + T.sound == 0) T.first_us = wall_us;
     T.last_us = wall_us;
@@ -70,7 +75,6 @@ static bool on_frame(void *arg, struct rtp_frame *f, usec_t wall_us)
         T.frames++;
     else
         T.sound++;
-    return true;
 }
 
 static void on_report(void *arg, unsigned track, struct span compound)
@@ -90,7 +94,8 @@ static void on_ended(void *arg)
     T.ended++;
 }
 
-static const struct rtsp_dvr_ops ops = {on_opened, on_played, has_room, on_frame, on_report, on_ended};
+static const struct rtsp_dvr_ops ops = {
+    on_opened, on_played, may_see, has_room, on_frame, on_report, on_ended};
 
 static struct hub *home(void)
 {
@@ -170,14 +175,20 @@ static void until(const unsigned *what)
     assert_true(peeked != 0);
 }
 
-static unsigned open_at(usec_t at_us)
+static unsigned open_seeing(usec_t at_us, struct sight sight)
 {
     memset(&T, 0, sizeof(T));
+    T.sight = sight;
     T.at_us = at_us;
     T.scale_milli = 1000;
     in_hub(do_open);
     until(&T.opened);
     return T.opened;
+}
+
+static unsigned open_at(usec_t at_us)
+{
+    return open_seeing(at_us, (struct sight){0, 0});
 }
 
 static unsigned play(const struct rtsp_play *p)
@@ -292,18 +303,98 @@ static void described_again(void **state)
     assert_true(T.first_us <= T0 + 4 * US_PER_S && T.frames >= 2 * 25);
 }
 
-/* A token's window ends what is shown. */
+#define S(ms) (T0 + (ms)*US_PER_MS)
+
+/* Of a token's window: ranges that reach over its edges are cut there, ranges outside are refused. The
+ * footage has a key frame each second. */
 static void no_further_than_allowed(void **state)
 {
-    struct rtsp_play p = range(T0, T0 + 12 * US_PER_S);
+    static const struct {
+        usec_t see_from_us, see_to_us; /* the window */
+        usec_t from_us, to_us;         /* of the PLAY */
+        int32_t scale_milli;
+        unsigned status;
+        usec_t first_us, end_us; /* first frame, and before when the last is */
+        unsigned frames;         /* two less where what comes last is shown late */
+    } rows[] = {
+        {S(2500), S(6200), S(0), S(12000), 1000, 200, S(3000), S(6200), 80},
+        {S(2500), S(6200), S(0), 0, 1000, 200, S(3000), S(6200), 80},
+        {S(2500), S(6200), S(4000), S(5000), 1000, 200, S(4000), S(5000), 25},
+        {S(2500), S(6200), S(2600), S(5000), 1000, 200, S(3000), S(5000), 50},
+        {S(3000), S(6000), S(3000), S(6000), 1000, 200, S(3000), S(6000), 75},
+        {S(3000) + 1, 0, S(0), S(6000), 1000, 200, S(4000), S(6000), 50},
+        {0, S(6200), S(5000), 0, 1000, 200, S(5000), S(6200), 30},
+        {S(2500), S(6200), S(0), S(2500), 1000, 403, 0, 0, 0},
+        {S(2500), S(6200), S(6200), S(7000), 1000, 403, 0, 0, 0},
+        {S(2500), S(6200), S(6200), 0, 1000, 403, 0, 0, 0},
+        {S(2500), S(6200), S(100000), 0, 1000, 403, 0, 0, 0},
+        {S(2500), S(6200), S(12000), 0, -1000, 200, S(6000), S(6200), 4}, /* backwards: 6, 5, 4, 3 s */
+        {S(2500), S(6200), S(12000), S(4500), -1000, 200, S(6000), S(6200), 2},
+        {S(2500), S(6200), S(12000), S(7000), -1000, 403, 0, 0, 0},
+        {S(2500), S(6200), S(2000), 0, -1000, 403, 0, 0, 0},
+    };
 
     (void)state;
     site_need_footage();
-    assert_int_equal(open_at(T0), 200);
-    T.until_us = T0 + 6 * US_PER_S;
+    for (size_t i = 0; i < ARRAY_N(rows); i++) {
+        struct rtsp_play p = range(rows[i].from_us, rows[i].to_us);
+
+        p.has_scale = rows[i].scale_milli != 1000;
+        p.scale_milli = rows[i].scale_milli;
+        assert_int_equal(open_seeing(0, (struct sight){rows[i].see_from_us, rows[i].see_to_us}), 200);
+        assert_true(T.start_us >= rows[i].see_from_us);
+        if (play(&p) != rows[i].status) fail_msg("row %zu: %u", i, T.played);
+        if (T.played == 200) {
+            until(&T.ended);
+            if (T.first_us != rows[i].first_us || MAX(T.first_us, T.last_us) >= rows[i].end_us ||
+                T.frames > rows[i].frames || T.frames + 2 < rows[i].frames ||
+                MIN(T.first_us, T.last_us) < rows[i].see_from_us)
+                fail_msg("row %zu: %u frames, %.3f to %.3f s", i, T.frames, (double)(T.first_us - T0) / 1e6,
+                    (double)(T.last_us - T0) / 1e6);
+        }
+        if (i + 1 < ARRAY_N(rows)) in_hub(do_free);
+    }
+}
+
+/* A seek to where nothing may be seen is refused, and what plays goes on. */
+static void refused_while_it_plays(void **state)
+{
+    struct rtsp_play p = {.scale_milli = 1000}, outside = range(S(9000), 0);
+
+    (void)state;
+    site_need_footage();
+    assert_int_equal(open_seeing(S(2000), (struct sight){S(2000), S(8000)}), 200);
     assert_int_equal(play(&p), 200);
-    until(&T.ended);
-    assert_true(T.last_us < T0 + 6 * US_PER_S && T.frames >= 5 * 25);
+    until(&T.frames);
+    assert_int_equal(play(&outside), 403);
+    until(&T.frames);
+    assert_int_equal(T.ended, 0);
+}
+
+/* The window decides where what names no moment begins; before and behind all footage there is nothing. */
+static void opened_in_a_window(void **state)
+{
+    static const struct {
+        usec_t at_us;
+        struct sight sight;
+        unsigned status;
+        usec_t start_us;
+    } rows[] = {
+        {0, {S(2500), S(6200)}, 200, S(3000)},
+        {0, {S(50000), S(60000)}, 204, 0},
+        {0, {S(2400), S(2900)}, 204, 0},
+        {S(6200), {S(2500), S(6200)}, 403, 0},
+        {S(4500), {S(2500), S(6200)}, 200, S(4000)},
+        {0, {S(50000), 0}, 200, S(116000)},
+    };
+
+    (void)state;
+    site_need_footage();
+    for (size_t i = 0; i < ARRAY_N(rows); i++) {
+        if (open_seeing(rows[i].at_us, rows[i].sight) != rows[i].status || T.start_us != rows[i].start_us)
+            fail_msg("row %zu: %u, %.3f s", i, T.opened, (double)(T.start_us - T0) / 1e6);
+        if (i + 1 < ARRAY_N(rows)) in_hub(do_free);
+    }
 }
 
 static void paces_are_bounded(void **state)
@@ -356,6 +447,8 @@ int main(void)
         cmocka_unit_test_teardown(freed_by_its_answer, end),
         cmocka_unit_test_teardown(described_again, end),
         cmocka_unit_test_teardown(no_further_than_allowed, end),
+        cmocka_unit_test_teardown(refused_while_it_plays, end),
+        cmocka_unit_test_teardown(opened_in_a_window, end),
         cmocka_unit_test_teardown(paces_are_bounded, end),
         cmocka_unit_test_teardown(where_nothing_is, end),
     };
