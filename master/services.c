@@ -64,8 +64,9 @@ void services_push_conf(struct master *m)
     struct packer *p;
 
     if (!ch) return;
-    p = channel_begin(ch, MSG_PUSH_CONF, 1);
+    p = channel_begin(ch, MSG_PUSH_CONF, 2);
     pack_kv_text(p, "whitelist", m->conf->delivery.whitelist_publishers.text);
+    pack_kv_text(p, "proxies", m->conf->delivery.trusted_proxies.text);
     channel_end(ch, NULL, 0);
     listeners_send_push(&m->listeners, ch);
 }

@@ -8,6 +8,7 @@
 #include "common/net/addr.h"
 #include "common/net/listener.h"
 #include "common/wire/head.h"
+#include "common/wire/proxy.h"
 #include "common/wire/url.h"
 
 #include <errno.h>
@@ -34,7 +35,7 @@ struct push {
     struct door door[PUSH_LISTEN_MAX];
     size_t n_doors;
     bool everybody;
-    struct cidrs whitelist;
+    struct cidrs whitelist, proxies;
     struct list waiting; /* struct caller */
     size_t n_waiting;
     struct log_rate refused;
@@ -47,7 +48,8 @@ struct caller {
     struct loop_timer timer;
     struct addr addr;
     int fd;
-    bool inside; /* inside TLS: fd leads to httpd */
+    bool proxy; /* a trusted one: whose connection it is has not been said yet */
+    bool told;  /* addr was told: it is not the peer of fd, which leads to httpd or to a proxy */
     unsigned options;
     bool refused; /* only waits until it has read that */
     char base[BASE_MAX];
@@ -122,6 +124,42 @@ static void read_away(struct caller *c)
     if (n == 0 || errno != EAGAIN) caller_free(c);
 }
 
+/* --- who may --- */
+
+/* Others that wait, of that address. Of a proxy's it is not known yet. */
+static size_t callers_of(const struct push *p, const struct addr *addr, const struct caller *but)
+{
+    struct addr source = addr_source(addr);
+    size_t n = 0;
+
+    LIST_EACH(&p->waiting, at)
+    {
+        const struct caller *c = LIST_ITEM(at, struct caller, link);
+        struct addr other = addr_source(&c->addr);
+
+        n += c != but && !c->proxy && addr_eq(&other, &source);
+    }
+    return n;
+}
+
+/* NULL: welcome. */
+static const char *unwelcome(const struct push *p, const struct addr *addr, const struct caller *but)
+{
+    if (!p->everybody && !cidrs_has(&p->whitelist, addr)) return "not in whitelist-publishers";
+    return callers_of(p, addr, but) >= PUSH_CONNS_ONE ? "too many connections of this address" : NULL;
+}
+
+/* false: c is gone. */
+static bool is_welcome(struct caller *c)
+{
+    const char *why = unwelcome(c->push, &c->addr, c);
+
+    if (!why) return true;
+    say_refused(c->push, &c->addr, SPAN_NONE, why);
+    caller_free(c);
+    return false;
+}
+
 /* --- the request --- */
 
 static bool number(struct span s)
@@ -168,7 +206,7 @@ static void give(struct caller *c, struct span uid, struct span cseq)
     enum peer_push got;
 
     epoll_ctl(c->push->epfd, EPOLL_CTL_DEL, c->fd, NULL);
-    got = peers_push(c->push->peers, uid, c->fd, c->inside ? &c->addr : NULL);
+    got = peers_push(c->push->peers, uid, c->fd, c->told ? &c->addr : NULL);
     if (got != PEER_PUSH_OK) {
         refuse(c, refusals[got].status, cseq, uid, refusals[got].why);
         if (!watch(c)) caller_free(c);
@@ -196,6 +234,39 @@ static bool on_head(struct caller *c, struct span head)
     return false;
 }
 
+static struct addr addr_said(const struct proxy_said *s)
+{
+    struct addr a;
+
+    if (!s->v6) return addr_of_v4(s->address);
+    memcpy(a.b, s->address, sizeof(a.b));
+    return a;
+}
+
+/* What a trusted proxy says first. true: to be done again. */
+static bool look_for_proxy(struct caller *c, struct span in, bool ended)
+{
+    struct proxy_said said;
+    size_t need = 0;
+    int err = proxy_read(in, &said, &need);
+
+    if (err == PROXY_E_MORE && !ended) return false;
+    if (err == PROXY_E_MORE || err == PROXY_E_BAD) {
+        caller_free(c);
+        return false;
+    }
+    c->proxy = false;
+    if (err == 0 && recv(c->fd, loop_scratch(c->push->loop), said.n, MSG_DONTWAIT) != (ssize_t)said.n) {
+        caller_free(c);
+        return false;
+    }
+    if (err == 0 && !said.local) {
+        c->addr = addr_said(&said);
+        c->told = true;
+    }
+    return is_welcome(c);
+}
+
 /* What has come, as far as it goes; ended: nothing more will. true: to be done again. */
 static bool look(struct caller *c, bool ended)
 {
@@ -212,6 +283,7 @@ static bool look(struct caller *c, bool ended)
         caller_free(c);
         return false;
     }
+    if (c->proxy) return look_for_proxy(c, span(scratch, (size_t)n), ended);
     err = head_find(&find, span(scratch, (size_t)n), &limits, &head_n);
     if (err == 0) {
         char copy[PUSH_HEAD_MAX]; /* the scratch is used again */
@@ -245,31 +317,13 @@ static void ready(struct loop_io *io, unsigned events)
 
 /* --- the listener --- */
 
-static size_t callers_of(const struct push *p, const struct addr *addr)
+/* Takes fd. told: somebody who knows has said whose it is. */
+static void receive(struct push *p, int fd, const struct addr *addr, const char *base, bool told)
 {
-    size_t n = 0;
-
-    LIST_EACH(&p->waiting, at)
-    {
-        if (addr_eq(&LIST_ITEM(at, struct caller, link)->addr, addr)) n++;
-    }
-    return n;
-}
-
-/* NULL: welcome. */
-static const char *unwelcome(const struct push *p, const struct addr *addr)
-{
-    struct addr source = addr_source(addr);
-
-    if (!p->everybody && !cidrs_has(&p->whitelist, addr)) return "not in whitelist-publishers";
-    if (p->n_waiting >= PUSH_CONNS_MAX) return "too many connections that say nothing";
-    return callers_of(p, &source) >= PUSH_CONNS_ONE ? "too many connections of this address" : NULL;
-}
-
-/* Takes fd. */
-static void receive(struct push *p, int fd, const struct addr *addr, const char *base, bool inside)
-{
-    const char *why = unwelcome(p, addr);
+    bool proxy = !told && cidrs_has(&p->proxies, addr);
+    const char *why = p->n_waiting >= PUSH_CONNS_MAX ? "too many connections that say nothing"
+        : proxy                                      ? NULL
+                                                     : unwelcome(p, addr, NULL);
     struct caller *c;
 
     if (why) {
@@ -278,7 +332,7 @@ static void receive(struct push *p, int fd, const struct addr *addr, const char 
         return;
     }
     c = NEW(struct caller);
-    *c = (struct caller){.push = p, .fd = fd, .inside = inside, .addr = addr_source(addr)};
+    *c = (struct caller){.push = p, .fd = fd, .told = told, .proxy = proxy, .addr = *addr};
     span_copy(span_of(base), c->base, sizeof(c->base));
     list_push(&p->waiting, &c->link);
     p->n_waiting++;
@@ -326,6 +380,9 @@ void push_conf(struct push *p, const struct packed *body)
 
     close_doors(p);
     cidrs_done(&p->whitelist);
+    cidrs_done(&p->proxies);
+    if (cidrs_parse(packed_str(body, "proxies"), PUSH_CIDRS_MAX, &p->proxies) < 0)
+        log_error("push-proxies", "effect=\"no proxy is believed\"");
     p->everybody = list.n == 0;
     if (cidrs_parse(list, PUSH_CIDRS_MAX, &p->whitelist) < 0)
         log_error("push-whitelist", "effect=\"nobody may push\"");
@@ -368,5 +425,6 @@ void push_free(struct push *p)
     loop_io_stop(&p->io);
     fd_close(&p->epfd);
     cidrs_done(&p->whitelist);
+    cidrs_done(&p->proxies);
     mem_free(p);
 }

@@ -1,11 +1,11 @@
 /* The publish listener: takes connections of cameras that push, looks at the first request of each without
  * taking it out of the socket (MSG_PEEK), and hands the connection to the worker of the stream that its URL
  * names: "rtsp://host:7554/<uid>/...", below the listener's base. Who comes from elsewhere than
- * whitelist-publishers is closed at once. What is no RTSP request within PUSH_HEAD_US or PUSH_HEAD_MAX bytes
- * is 400, a stream that takes no pushes 404, one whose worker is away, or that is asked too often, 503;
- * "OPTIONS *" is answered here. Bounded in connections, of all and of one address; log lines are
- * rate-limited. Never watched by the loop's own set (loop.h). Tests: tests/unit/connector/test_push.c,
- * tests/e2e/test_push.py. */
+ * whitelist-publishers is closed at once; a trusted proxy may say first whose connection it is
+ * (common/wire/proxy.h). What is no RTSP request within PUSH_HEAD_US or PUSH_HEAD_MAX bytes is 400, a stream
+ * that takes no pushes 404, one whose worker is away, or that is asked too often, 503; "OPTIONS *" is
+ * answered here. Bounded in connections, of all and of one address; log lines are rate-limited. Never watched
+ * by the loop's own set (loop.h). Tests: tests/unit/connector/test_push.c, tests/e2e/test_push.py. */
 #ifndef CONNECTOR_PUSH_H
 #define CONNECTOR_PUSH_H
 

@@ -82,10 +82,13 @@ static void fill_peer(struct packer *p, const char *uid)
     pack_kv_text(p, "deny", "");
 }
 
+static const char *proxies = "";
+
 static void fill_conf(struct packer *p, const char *whitelist)
 {
-    pack_map(p, 1);
+    pack_map(p, 2);
     pack_kv_text(p, "whitelist", whitelist);
+    pack_kv_text(p, "proxies", proxies);
 }
 
 static void fill_listen(struct packer *p, const char *base)
@@ -132,6 +135,7 @@ static int start(void **state)
 {
     (void)state;
     W = (struct world){.loop = loop_new(), .fd = -1};
+    proxies = "";
     W.peers = peers_new(W.loop, NULL);
     W.push = push_new(W.loop, W.peers);
     stream("cam-1", &W.worker);
@@ -415,6 +419,79 @@ static void silent_ones_of_one_address(void **state)
     for (size_t i = 0; i < ARRAY_N(fd); i++) close(fd[i]);
 }
 
+/* A header of the PROXY protocol, version 2: TCP over IPv4 from 203.0.113.<last>, port 4711; in pieces. Who
+ * is closed meanwhile need not take it. */
+static void say_proxied(int fd, uint8_t command, uint8_t last)
+{
+    const uint8_t head[] = {0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a, command,
+        0x11, 0, 12, 203, 0, 113, last, 127, 0, 0, 1, 0x12, 0x67, 0x1d, 0x82};
+
+    for (size_t i = 0; i < sizeof(head); i++) {
+        (void)!send(fd, head + i, 1, MSG_NOSIGNAL);
+        if (i % 9 == 0) turn();
+    }
+}
+
+/* The address that a trusted proxy says is the camera's: for the whitelist, and for the worker. The worker
+ * reads from its request on. */
+static void behind_a_proxy(void **state)
+{
+    static const struct {
+        const char *proxies;
+        uint8_t command, last;
+        const char *addr; /* that the worker is told; NULL: closed without a word */
+    } rows[] = {
+        {"127.0.0.0/8", 0x21, 9, "203.0.113.9"}, {"127.0.0.0/8", 0x21, 200, NULL}, /* not in the whitelist */
+        {"127.0.0.0/8", 0x20, 9, NULL}, /* the proxy itself asks, and is not in it */
+        {"127.0.0.0/8", 0x31, 9, NULL}, /* no version that there is */
+        {"10.0.0.0/8", 0x21, 9, NULL},  /* nobody's word counts */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_N(rows); i++) {
+        struct heard h;
+        char text[sizeof(ANNOUNCE)] = "";
+        unsigned before = W.pushed;
+
+        proxies = rows[i].proxies;
+        listen_at("/", "203.0.113.0/28");
+        h = (struct heard){.fd = call()};
+        say_proxied(h.fd, rows[i].command, rows[i].last);
+        if (rows[i].addr) {
+            say(h.fd, ANNOUNCE);
+            until_pushed(before + 1);
+            assert_string_equal(W.addr, rows[i].addr);
+            assert_int_equal(recv(W.fd, text, sizeof(text), MSG_DONTWAIT), sizeof(ANNOUNCE) - 1);
+            assert_string_equal(text, ANNOUNCE);
+        } else {
+            until(is_closed, &h);
+            assert_string_equal(h.text, "");
+            assert_int_equal(W.pushed, before);
+        }
+        close(h.fd);
+    }
+}
+
+/* A proxy may pass on nothing but the connection; and many cameras behind it are not one address. */
+static void a_proxy_with_many(void **state)
+{
+    int fd[PUSH_CONNS_ONE + 4];
+
+    (void)state;
+    proxies = "127.0.0.1";
+    listen_at("/", "");
+    for (size_t i = 0; i < ARRAY_N(fd); i++) fd[i] = call();
+    turn();
+    say(fd[0], ANNOUNCE);
+    until_pushed(1);
+    assert_int_equal(strncmp(W.addr, "127.0.0.1:", 10), 0);
+    say_proxied(fd[ARRAY_N(fd) - 1], 0x21, 1);
+    say(fd[ARRAY_N(fd) - 1], ANNOUNCE);
+    until_pushed(2);
+    assert_string_equal(W.addr, "203.0.113.1");
+    for (size_t i = 0; i < ARRAY_N(fd); i++) close(fd[i]);
+}
+
 static void a_stream_that_is_asked_too_often(void **state)
 {
     struct heard h = {.fd = -1};
@@ -478,6 +555,8 @@ int main(void)
         TEST(a_worker_that_is_away),
         TEST(options_of_the_server),
         TEST(only_those_of_the_whitelist),
+        TEST(behind_a_proxy),
+        TEST(a_proxy_with_many),
         TEST(silent_ones_of_one_address),
         TEST(a_stream_that_is_asked_too_often),
         TEST(ports_of_a_connection),
