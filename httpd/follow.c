@@ -2,6 +2,7 @@
 #include "httpd/camera.h"
 #include "httpd/cursor.h"
 #include "httpd/http.h"
+#include "httpd/hush.h"
 #include "httpd/quiet.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
@@ -21,6 +22,7 @@ struct follow {
     bool unplayable; /* nothing in it that MP4 players can play */
     struct init *init;
     struct quiet quiet;
+    struct hush hush;
     unsigned joining; /* tracks whose next frame may say again that media time was joined */
     struct cutter cutter;
     struct gop gop;
@@ -88,6 +90,7 @@ static void broken(void *arg)
 
     cutter_finish(&f->cutter);
     gop_drop(&f->gop);
+    hush_break(&f->hush);
     f->s->ts.discont = true;
     tell_waiting(f, window_break(&f->window));
     f->need_key = true;
@@ -184,7 +187,31 @@ static int want(void *arg, const struct frame *fr)
     note_sound(f, fr);
     if (!(f->init->mask & 1u << fr->track)) return RING_E_GEN;
     note_discont(f, fr);
-    return f->need_key && !is_entry(f, fr) ? RING_E_GEN : RING_OK;
+    if (f->need_key && !is_entry(f, fr)) return RING_E_GEN;
+    return fr->track == f->init->video || hush_heard(&f->hush, &f->init->tracks, fr) ? RING_OK : RING_E_GEN;
+}
+
+/* Sound that pauses must not stop the picture. false: memory is out. */
+static bool fill_pauses(struct follow *f, const struct frame *picture)
+{
+    const struct track_set *tracks = &f->init->tracks;
+    struct frame fr;
+    bool ok = true;
+
+    hush_picture(&f->hush, tracks, f->init->mask, picture);
+    for (unsigned i = 0; i < tracks->n; i++) {
+        for (unsigned n = 0; ok && n < HUSH_MOST && hush_next(&f->hush, tracks, i, &fr); n++) {
+            struct span bytes = hush_silence(&tracks->t[i]);
+            struct chunk *c = chunk_new(bytes.n);
+
+            if (!c) return false;
+            memcpy(c->data, bytes.p, bytes.n);
+            fr.wall_us =
+                picture->wall_us + ticks_us((struct ticks){fr.dts, tracks->t[i].clock_hz}) - f->hush.main_us;
+            ok = cutter_add(&f->cutter, &fr, c);
+        }
+    }
+    return ok;
 }
 
 static void frame(void *arg, const struct frame *fr, struct chunk *data)
@@ -192,6 +219,11 @@ static void frame(void *arg, const struct frame *fr, struct chunk *data)
     struct follow *f = arg;
 
     f->need_key = false;
+    if (fr->track == f->init->video && !fill_pauses(f, fr)) {
+        chunk_unref(data);
+        broken(f);
+        return;
+    }
     if (!cutter_add(&f->cutter, fr, data)) broken(f);
 }
 

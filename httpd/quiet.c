@@ -1,4 +1,5 @@
 #include "httpd/quiet.h"
+#include "httpd/hush.h"
 
 static int64_t us_of(const struct track_set *tracks, const struct frame *f)
 {
@@ -31,7 +32,9 @@ unsigned quiet_now(const struct quiet *q, const struct track_set *tracks)
         unsigned bit = 1u << i;
 
         if (!is_sound(tracks, i)) continue;
-        if (!(out & bit) && (!q->t[i].any || q->main_us - q->t[i].last_us > QUIET_AFTER_US)) out |= bit;
+        if (!(out & bit) && !hush_can(&tracks->t[i]) &&
+            (!q->t[i].any || q->main_us - q->t[i].last_us > QUIET_AFTER_US))
+            out |= bit;
         if (out & bit && q->t[i].any && q->main_us - q->t[i].last_us < QUIET_BACK_US &&
             q->t[i].last_us - q->t[i].since_us >= QUIET_BACK_US)
             out &= ~bit;

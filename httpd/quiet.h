@@ -1,14 +1,14 @@
 /* Sound that a camera announces and does not send. A player's buffer is what all its tracks have together, so
  * a sound track without frames stops the picture: such tracks are left out of what viewers get, and come when
- * their sound does. Only beside video; media time decides, but for a deadline at the start. Tests:
- * tests/unit/httpd/test_quiet.c. */
+ * their sound does. What stops later goes on as silence (hush.h). Only beside video; media time decides, but
+ * for a deadline at the start. Tests: tests/unit/httpd/test_quiet.c. */
 #ifndef HTTPD_QUIET_H
 #define HTTPD_QUIET_H
 
 #include "common/ring/ring.h"
 
 #define QUIET_US       (2 * US_PER_S)    /* of video without a frame of sound, at the start */
-#define QUIET_AFTER_US (4 * US_PER_S)    /* and later: it has stopped */
+#define QUIET_AFTER_US (4 * US_PER_S)    /* and later, of sound whose silence is not known: it has stopped */
 #define QUIET_BACK_US  (500 * US_PER_MS) /* of sound: it is back */
 #define QUIET_LATE_US  (3 * US_PER_S)    /* arrival: by then it is decided */
 

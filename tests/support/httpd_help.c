@@ -145,7 +145,8 @@ void httpd_camera_until(struct httpd_camera *c, usec_t wall_us)
         f.wall_us = at_us;
         f.arrival_us = clock_mono_us() - (clock_wall_us() - at_us);
         f.gen = c->tracks.gen;
-        must(ring_put(c->w, &f, &piece, 1, &seq) == RING_OK);
+        if (!c->mute || c->tracks.t[f.track].kind == TRACK_VIDEO)
+            must(ring_put(c->w, &f, &piece, 1, &seq) == RING_OK);
         any = true;
         if (++c->at < c->file->n) continue;
         c->at = 0;

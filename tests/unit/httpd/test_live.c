@@ -11,12 +11,14 @@
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
+#include "common/base/rd.h"
 #include "httpd/follow.h"
 #include "tests/support/live_site.h"
 #include "tests/support/playlist.h"
 #include "tests/support/tool.h"
 
 #define FOOTAGE_S 8
+#define AAC_FRAME 1024 /* samples */
 #define WAIT_US   (60 * US_PER_S)
 
 static char out[128];
@@ -286,6 +288,84 @@ static void test_live_mp4(void **state)
     close(fd);
 }
 
+/* Of a file that goes on: up to the end of the last fragment that is whole. */
+static struct span whole_fragments(struct span s)
+{
+    size_t at = 0, end = 0;
+
+    while (s.n - at >= 8) {
+        struct rd r = rd_of(span_from(s, at));
+        size_t n = rd_u32(&r);
+        bool media = span_is(rd_bytes(&r, 4), "mdat");
+
+        if (n < 8 || n > s.n - at) break;
+        at += n;
+        if (media) end = at;
+    }
+    return span_sub(s, 0, end);
+}
+
+static double last_s(const struct media_file *f, enum track_kind kind)
+{
+    double s = 0;
+
+    for (size_t i = 0; i < f->n; i++) {
+        const struct track *t = &f->movie.tracks.t[f->s[i].track];
+
+        if (t->kind == kind) s = MAX(s, (double)(f->s[i].dts + f->s[i].dur) / t->clock_hz);
+    }
+    return s;
+}
+
+/* Silence goes on where the sound has stopped, so that no player waits for it: decodable, frame behind frame,
+ * as far as the picture. Then the sound comes again. */
+static void test_sound_that_stops(void **state)
+{
+    static const char request[] = "GET /mute/live.mp4 HTTP/1.1\r\nHost: t\r\n\r\n";
+    const char *decode[] = {"ffmpeg", "-v", "error", "-xerror", "-err_detect", "explode", "-i", out, "-map",
+        "0:a", "-f", "null", "-", NULL};
+    struct httpd_camera c;
+    struct http_reply r;
+    usec_t now = clock_wall_us();
+    struct media_file f;
+    struct buf file;
+    unsigned want = 0;
+    int fd;
+
+    (void)state;
+    live_need_footage();
+    camera(&c, "mute", 3);
+    fd = httpd_help_connect(&live.help);
+    assert_true(http_help_ask(fd, SPAN_LIT(request), 1, &r));
+    buf_init(&file, 64 << 20);
+    buf_put(&file, span_from(buf_span(&r.all), r.head.n));
+    for (unsigned i = 0; i < 3; i++) {
+        c.mute = i < 2;
+        now += 5 * US_PER_S;
+        want += 5 * 25;
+        httpd_camera_until(&c, now);
+        while (file.limit > 0 && playlist_count(buf_span(&file), "moof") < want) receive(fd, &file);
+        save(whole_fragments(buf_span(&file)));
+        assert_int_equal(media_file_load(out, &f), MP4_OK);
+        if (c.mute && last_s(&f, TRACK_VIDEO) - last_s(&f, TRACK_AUDIO) > 0.4)
+            fail_msg("at %u s the sound ends %.3f s before the picture", 5 * (i + 1),
+                last_s(&f, TRACK_VIDEO) - last_s(&f, TRACK_AUDIO));
+        for (size_t k = 0, before = f.n; k < f.n; k++) { /* the file begins anew within a frame */
+            if (f.movie.tracks.t[f.s[k].track].kind != TRACK_AUDIO) continue;
+            if (before < f.n)
+                assert_in_range(f.s[before].dts + f.s[before].dur + AAC_FRAME - f.s[k].dts, 0, 2 * AAC_FRAME);
+            before = k;
+        }
+        media_file_done(&f);
+    }
+    assert_int_equal(tool_run(decode, NULL), 0);
+    assert_int_equal(playlist_count(buf_span(&file), "moov"), 1);
+    httpd_camera_stop(&live.help, &c, "mute");
+    buf_done(&file);
+    http_reply_done(&r);
+    close(fd);
+}
+
 static void test_preview(void **state)
 {
     struct httpd_camera c;
@@ -452,6 +532,7 @@ int main(void)
         cmocka_unit_test(test_playlists_have_tags_and_are_packed),
         cmocka_unit_test(test_window_rules),
         cmocka_unit_test(test_live_mp4),
+        cmocka_unit_test(test_sound_that_stops),
         cmocka_unit_test(test_preview),
         cmocka_unit_test(test_no_picture_says_why),
         cmocka_unit_test(test_on_demand_waits),
