@@ -1,4 +1,4 @@
-/* Who is signed in, and what they may (as lua/modules/api/v3/rights.lua). Roles: guest and user look, admin operates cameras,
+/* Who is signed in, and what they may (as lua/modules/api/v3/rights.lua). Roles: guests look at what is live, users at the archive too, admin operates cameras,
  * root the server too. What tells of every camera (whole) and the server are for nobody who is held to some cameras. */
 import { get, post, remove, setCsrf } from './api.js';
 

@@ -76,8 +76,9 @@ def test_changed_and_taken_back(site):
     assert seen["changes"][0]["uid"] == "" and seen["changes"][0]["after"]["server/stream/web-login"] == "true" and "a # secret" not in json.dumps(seen)
     line = a.call("audit?limit=2")["items"][1]
     assert line["what"] == "api edit" and "server/stream/web-login=true" in line["args"] and "auth-secret=***" in line["args"] and line["result"] == "done"
-    for key in ("secure-link-key", "auth-backend"):  # who asks by a token or Basic shows what he has with every call
-        assert a.call("config?validate=true", "PATCH", {"server/stream": {key: "http://127.0.0.1/x"}})["valid"] is True
+    for section, key in (("stream", "secure-link-key"), ("stream", "auth-backend"), ("stream", "auth-module"), ("module", "api-module"), ("module", "cpanel-module")):
+        # who asks by a token or Basic shows what he has with every call
+        assert a.call("config?validate=true", "PATCH", {f"server/{section}": {key: "http://127.0.0.1/x"}})["valid"] is True
     a.call(f"revisions/{changed.json['revision']}/undo", "POST")
     assert ini(server) == before and a.ask("config").headers["ETag"] == tag
 

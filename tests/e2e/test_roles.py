@@ -16,7 +16,7 @@ from tools import wait_for
 # name: level, held to the stream "yard". What others have is "hidden".
 PEOPLE = {"vera": (1, True), "anna": (2, True), "bert": (3, True), "dora": (3, False), "carl": (4, True), "boss": (4, False)}
 ROLES = {1: "guest", 2: "user", 3: "admin", 4: "root"}
-NEEDS = {"view": 1, "share": 2, "operate": 3, "whole": 3, "configure": 3, "server": 4}
+NEEDS = {"view": 1, "archive": 2, "share": 2, "operate": 3, "whole": 3, "configure": 3, "server": 4}
 FOREIGN = re.compile("hidden|Geheim")
 
 # Of each call: what its path and body name. {uid}: the camera; ids are of things of it. "": it names none, and what it
@@ -160,6 +160,13 @@ def test_tokens_of_the_first_api(site, who):
         assert site.get(f"hidden/index.m3u8?token={token}", status=None).status == 403
     for uid in ("*", "hidden"):
         mint(who["dora"], uid, 200)
+
+
+def test_ranges_of_the_first_api(site, who):
+    """Guests see what is live."""
+    for name, right in (("vera", 403), ("anna", 200), ("bert", 200)):
+        r, said = who[name].ask("GET", "/api/streams/yard/ranges/")
+        assert r.status == right, f"{name}: {r.status} {said}"
 
 
 def test_an_export_of_ones_own(site, who, things):

@@ -59,7 +59,7 @@ end
 
 -- --- from a request to its function --------------------------------------------------------------------------------
 
--- open: without a token of the API.
+-- open: without a token of the API; archive: not for guests, who see what is live.
 local routes = {
     { "POST", "/auth/token/api/", token_api, open = true },
     { "POST", "/auth/token/access/", token_access },
@@ -69,7 +69,7 @@ local routes = {
     { "POST", "/streams/{uid}/", streams.create },
     { "DELETE", "/streams/{uid}/", streams.delete },
     { "GET", "/streams/{uid}/ping/", streams.ping },
-    { "GET", "/streams/{uid}/ranges/", streams.ranges },
+    { "GET", "/streams/{uid}/ranges/", streams.ranges, archive = true },
     { "PUT", "/streams/{uid}/restart/", streams.restart },
     { "PUT", "/streams/{uid}/enable/", streams.enable },
     { "PUT", "/streams/{uid}/ondemand/", streams.ondemand },
@@ -94,15 +94,15 @@ local function find(request)
     return nil, nil, others
 end
 
-local function may(request)
+local function may(request, route)
     local user = request.user
-    if not user then return false end
+    if not user or (user.role == "guest" and route and route.archive) then return false end
     return user.role == "root" or user.role == "admin" or request.method == "GET" or request.method == "HEAD"
 end
 
 return function(request)
     local route, uid, others = find(request)
-    if not (route and route.open or may(request)) then return fail(403, "a token of the API is needed") end
+    if not (route and route.open or may(request, route)) then return fail(403, "a token of the API is needed") end
     if route then return route[3](request, uid) end
     if #others == 0 then return fail(404, "there is no such call") end
     local refused = fail(405, "not by this method")

@@ -52,6 +52,15 @@ static void secrets_need_a_password(void **state)
          "http://h/a\n[[module]]\n[[[users]]]\nroot = "
          "boss:word\n",
             "cluster-key"},
+        {"[server]\n[[stream]]\nauth-secret = old\nauth-backend = http://h/a\nauth-module = other.lua\n"
+         "[[module]]\n[[[users]]]\nroot = boss:word\n",
+            "auth-module"},
+        {"[server]\n[[stream]]\nauth-secret = old\nauth-backend = http://h/a\n"
+         "[[module]]\napi-module = other.lua\n[[[users]]]\nroot = boss:word\n",
+            "api-module"},
+        {"[server]\n[[stream]]\nauth-secret = old\nauth-backend = http://h/a\n"
+         "[[module]]\ncpanel-module = other.lua\n[[[users]]]\nroot = boss:word\n",
+            "cpanel-module"},
     };
     struct edits_result ret;
 

@@ -194,14 +194,14 @@ local function delete_footage(request, path)
 end
 
 return {
-    { "GET", "/streams/{uid}/ranges", ranges, id = "getRanges", right = "view" },
-    { "GET", "/streams/{uid}/segments", segments, id = "getSegments", right = "view" },
-    { "GET", "/streams/{uid}/events", events, id = "getStreamEvents", right = "view" },
+    { "GET", "/streams/{uid}/ranges", ranges, id = "getRanges", right = "archive" },
+    { "GET", "/streams/{uid}/segments", segments, id = "getSegments", right = "archive" },
+    { "GET", "/streams/{uid}/events", events, id = "getStreamEvents", right = "archive" },
     { "POST", "/streams/{uid}/events", add_event, id = "addEvent", right = "operate" },
-    { "GET", "/events", all_events, id = "listEvents", right = "view" },
-    { "GET", "/streams/{uid}/locks", locks, id = "getStreamLocks", right = "view" },
+    { "GET", "/events", all_events, id = "listEvents", right = "archive" },
+    { "GET", "/streams/{uid}/locks", locks, id = "getStreamLocks", right = "archive" },
     { "POST", "/streams/{uid}/locks", add_lock, id = "addLock", right = "operate" },
     { "DELETE", "/streams/{uid}/locks/{id}", delete_lock, id = "deleteLock", right = "operate" },
-    { "GET", "/locks", all_locks, id = "listLocks", right = "view" },
+    { "GET", "/locks", all_locks, id = "listLocks", right = "archive" },
     { "DELETE", "/streams/{uid}/footage", delete_footage, id = "deleteFootage", right = "configure" },
 }

@@ -6,10 +6,10 @@ local M = {}
 
 local LEVELS = { guest = 1, user = 2, admin = 3, root = 4 }
 
--- view: look at streams and footage; share: give others a link to what one sees; operate: restart, pause, record,
--- lock, probe; configure: make, change and take away streams; whole: what tells of every stream; server: its settings,
--- accounts, keys.
-local NEEDS = { view = 1, share = 2, operate = 3, configure = 3, whole = 3, server = 4 }
+-- view: look at streams; archive: at what was recorded, and when something happened; share: give others a link to what
+-- one sees; operate: restart, pause, record, lock, probe; configure: make, change and take away streams; whole: what tells
+-- of every stream; server: its settings, accounts, keys.
+local NEEDS = { view = 1, archive = 2, share = 2, operate = 3, configure = 3, whole = 3, server = 4 }
 
 -- Whoever has a token of the API may do everything.
 function M.user(request)
