@@ -9,11 +9,12 @@ import pytest
 import gst
 import tools
 from camera import Camera
-from rtsp import Rtsp, h264_units
+from rtsp import Packet, Rtsp, h264_units
 from server import MediaServer, need_server
 
 NTP = 2208988800
 SHORT_S = 6  # of footage before the gap
+GROUP_S = 1.1  # its key frames are a second apart
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,26 @@ def replay(p):
         return None
     ntp, flags, cseq = struct.unpack(">QBB", p.data[16:26])
     return ntp / 2**32 - NTP, flags, cseq
+
+
+def report(data):
+    """(wall clock, RTP timestamp) of a sender report, None of anything else."""
+    if data[1] != 200:
+        return None
+    ntp, ts = struct.unpack(">QI", data[8:20])
+    return ntp / 2**32 - NTP, ts
+
+
+def begun(c):
+    """What came first on the picture's channels: (its sender report, its first packet)."""
+    said = first = None
+    while said is None or first is None:
+        ch, data = c.frame()
+        if ch == 1:
+            said = said or report(data)
+        elif ch == 0 and first is None:
+            first = Packet(ch, data)
+    return said, first
 
 
 def until_bye(c, channel=0):
@@ -132,6 +153,72 @@ def test_backwards_by_key_frames(site):
     assert len(walls) >= 5 and all(a > b for a, b in zip(walls, walls[1:]))
     assert walls[-1] < ranges[0][0] + 2 and all(flags & 0x80 for _, flags, _ in seen)
     assert any(flags & 0x20 for _, flags, _ in seen[1:])  # the gap
+
+
+PLACES = {
+    "timestamp": (lambda b: (f"?timestamp={int(b) + 3}", "npt=0.000-"), lambda b: int(b) + 3),
+    "time": (lambda b: (f"?time={datetime.datetime.fromtimestamp(int(b) + 3, datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}", "npt=0.000-"), lambda b: int(b) + 3),
+    "clock": (lambda b: ("", f"clock={at(b + 3.4)}-"), lambda b: b + 3.4),
+    "npt": (lambda b: ("", "npt=2.5-"), lambda b: b + 2.5),
+    "npt behind a place": (lambda b: (f"?timestamp={int(b) + 2}", "npt=1.5-"), lambda b: None),
+}
+
+
+@pytest.mark.parametrize("scale", ["1", "-1"])
+@pytest.mark.parametrize("place", PLACES)
+def test_where_it_begins(site, place, scale):
+    """The key frame at or before what was asked for, however it is said: by the answer, the extension, the sender report, RTP-Info."""
+    server, ranges = site
+    query, wanted = PLACES[place][0](ranges[0][0]), PLACES[place][1](ranges[0][0])
+    with Rtsp(url(server, query[0]), timeout=15) as c:
+        r = play(c, {"Range": query[1], "Scale": scale, "Require": "onvif-replay"})
+        assert r.status == 200
+        described = next(line for line in c.sdp.splitlines() if line.startswith("a=range:clock="))[14:].rstrip("-")
+        start = datetime.datetime.strptime(described, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=datetime.timezone.utc).timestamp()
+        wanted = wanted if wanted is not None else start + 1.5
+        said, first = begun(c)
+        wall = replay(first)[0]
+        assert wanted - GROUP_S <= wall <= wanted + 0.001, (wall - ranges[0][0], wanted - ranges[0][0])
+        assert r["Range"].startswith(f"clock={at(wall + 0.0002)}-") or r["Range"].startswith(f"clock={at(wall)}-")
+        assert f"seq={first.seq};rtptime={first.ts}" in r["RTP-Info"]
+        assert abs(said[0] - wall) < 0.001 and said[1] == first.ts
+        if "?" in query[0] and query[1] == "npt=0.000-":
+            assert abs(wall - start) < 0.001 and int(c.sdp.split("t=")[1].split()[0]) - NTP == int(start)
+
+
+@pytest.mark.parametrize("scale", [-1, -2, -8, 8])
+def test_key_frames_run_by_the_scale(site, scale):
+    """What lies between the captures of two key frames lies between their timestamps, by the scale."""
+    server, ranges = site
+    first, last = ranges[0][0], ranges[0][0] + ranges[0][1]
+    begin, end = (last - 0.5, first + 0.5) if scale < 0 else (first + 0.5, last - 0.5)
+    with Rtsp(url(server), timeout=15) as c:
+        r = play(c, {"Range": f"clock={at(begin)}-{at(end)}", "Scale": str(scale), "Require": "onvif-replay", "Rate-Control": "no"})
+        assert r.status == 200 and float(r["Scale"]) == scale
+        seen = [(e[0], p.ts) for p in until_bye(c) if (e := replay(p))]
+    assert len(seen) >= 4 and begin - GROUP_S <= seen[0][0] <= begin
+    assert all(min(begin, end) - GROUP_S <= w <= max(begin, end) for w, _ in seen)
+    for (w1, t1), (w2, t2) in zip(seen, seen[1:]):
+        assert abs((w2 - w1) / scale - ((t2 - t1) % 2**32) / 90000) < 0.002 and (w2 - w1) * scale > 0
+
+
+def test_reports_tell_capture_by_timestamp(site):
+    """At PLAY, and five seconds later; both fit every frame before and between them."""
+    server, ranges = site
+    reports, frames = [], []
+    with Rtsp(url(server, f"?timestamp={int(ranges[0][0]) + 1}"), timeout=15) as c:
+        assert play(c, {"Range": "npt=0.000-", "Require": "onvif-replay"}).status == 200
+        while len(reports) < 2:
+            ch, data = c.frame()
+            if ch == 1 and report(data):
+                reports.append(report(data))
+            elif ch == 0:
+                frames.append(Packet(ch, data))
+    (ntp, ts), (later, later_ts) = reports
+    assert 4.9 < later - ntp < 5 + 2 * tools.SLOW
+    assert abs((later_ts - ts) % 2**32 / 90000 - (later - ntp)) < 0.002
+    shown = [(e[0], p.ts) for p in frames if (e := replay(p))]
+    assert len(shown) > 50 and all(abs(w - ntp - ((t - ts + 2**31) % 2**32 - 2**31) / 90000) < 0.002 for w, t in shown)
 
 
 def test_fast_forward_is_key_frames(site):
