@@ -7,6 +7,11 @@ def growth(r):
     return r[many]["median"] / r[few]["median"]
 
 
+def refusals_apart(r):
+    """Of tokens that are refused: a right one takes longer, and is not."""
+    return max(abs(x["a_ns"] - x["b_ns"]) for x in r["timing"] if x["b"] != "right")
+
+
 # figure, what, from its result, most, unit
 BARS = (
     ("ingest", "CPU for capturing", lambda r: r["frame"]["median"], 0.22, "CPU s/Gbit"),
@@ -53,6 +58,8 @@ BARS = (
     ("panel", "ten live tiles, of the server", lambda r: r["wall"]["median"] * 100, 1, "% of a core"),
     ("fanout", "archive HLS to 500, CPU against nginx", lambda r: r["archive"]["ratio"]["median"], 1.5, "times"),
     ("access", "wrong first or last byte of a MAC, dudect's t", lambda r: r["timing"][0]["t"], 4.5, ""),
+    ("access", "MAC of nobody against one wrong byte, dudect's t", lambda r: r["timing"][1]["t"], 4.5, ""),
+    ("access", "refusals by what is wrong, means farthest apart", refusals_apart, 50, "ns"),
     ("access", "errors of sessions while a key is changed", lambda r: r["rotation"]["errors"], 0, ""),
     ("access", "sessions of a key behind its end, longest", lambda r: r["rotation"]["dead_after_s"]["max"], 1, "s"),
     ("access", "taking back, longest of all roads", lambda r: max(r["taking_back_s"].values()), 2, "s"),
