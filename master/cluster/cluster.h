@@ -134,7 +134,7 @@ struct cluster {
     struct takes *takes;
     usec_t beat_us, told_us, started_us;
     usec_t twice_us; /* when this node's number was seen twice */
-    bool drained, leaving, full;
+    bool drained, leaving, full, tight;
     uint64_t rate, rate_taken; /* bit/s of the cameras that this node has; of those it has taken over */
     struct log_rate bad_rate, twice_rate;
     uint64_t bad[CLUSTER_BADS], taken, returned, late;

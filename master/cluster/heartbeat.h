@@ -39,7 +39,8 @@ enum {
     HEARTBEAT_WARMING = 1,  /* takes nothing over yet */
     HEARTBEAT_DRAINING = 2, /* gives away what it records */
     HEARTBEAT_FULL = 4,     /* takes nothing more over */
-    HEARTBEAT_LEAVING = 8   /* ends now */
+    HEARTBEAT_LEAVING = 8,  /* ends now */
+    HEARTBEAT_TIGHT = 16    /* what it might take over has no room here but that of what is to stay */
 };
 /* Of another node, as the sender sees it. */
 enum { HEARTBEAT_TWICE = 1 /* two servers have its number */ };

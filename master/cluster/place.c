@@ -148,19 +148,20 @@ static bool is_served(const struct place *p, const struct place_here *h, size_t 
 }
 
 /* Those before us that could take it each have a turn; a drained node is behind all others, and one that
- * would have to delete what is to stay behind all other backups, in their order. */
+ * would have to delete what is to stay (and says so) behind all other backups, in their order. */
 static usec_t turns_us(const struct place *p, const struct place_here *h)
 {
     bool last = h->draining || h->tight;
-    usec_t us = h->tight && p->me > 1 ? (usec_t)(p->me - 1) * PLACE_TURN_US : 0;
+    usec_t us = 0;
 
     for (size_t i = h->draining ? 0 : 1; i < (last ? p->n : p->me); i++) {
         const struct member *m = node(p, i);
         bool could = m && !(m->flags & (HEARTBEAT_DRAINING | HEARTBEAT_WARMING | HEARTBEAT_FULL));
+        bool tight = could && (m->flags & HEARTBEAT_TIGHT);
 
         could = could && !says(p, i, HEARTBEAT_RUNS); /* who runs it has had a turn, and nothing came of it */
-        /* it may itself be giving us a turn first */
-        if (could && m->state != NODE_UNAVAILABLE) us += h->tight ? 2 * PLACE_TURN_US : PLACE_TURN_US;
+        if (!could || m->state == NODE_UNAVAILABLE || (tight && (!h->tight || i > p->me))) continue;
+        us += h->tight && !tight ? 2 * PLACE_TURN_US : PLACE_TURN_US; /* it may be giving us a turn first */
     }
     return us;
 }

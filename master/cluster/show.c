@@ -27,6 +27,7 @@ static const char *flags_text(uint8_t flags, char dst[64])
 
     add_word(&w, flags & HEARTBEAT_DRAINING, "drained");
     add_word(&w, flags & HEARTBEAT_FULL, "full");
+    add_word(&w, flags & HEARTBEAT_TIGHT, "tight");
     add_word(&w, flags & HEARTBEAT_LEAVING, "ending");
     return wr_cstr(&w);
 }
@@ -40,6 +41,7 @@ static void pack_self(const struct cluster *c, struct packer *p, usec_t now_us)
 
     add_word(&w, c->drained, "drained");
     add_word(&w, c->full, "full");
+    add_word(&w, c->tight, "tight");
     add_word(&w, true, "self");
     pack_map(p, 8);
     pack_kv_i64(p, "node", s->node_id);

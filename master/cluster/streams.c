@@ -289,6 +289,7 @@ static void decide(struct cluster *c, struct cluster_stream *s, usec_t now_us)
         .twice = cluster_twice(c, now_us)};
 
     here.full = !here.runs && !has_room(c, s, &here.tight);
+    c->tight |= here.tight && !here.full;
     s->why = place_decide(&s->place, &here, &s->by);
     if (s->why != was || s->by != by || !s->text[0]) say_why(s);
     if (here.runs && !place_runs(s->why)) say_given(c, s, now_us);
@@ -340,6 +341,7 @@ static void ask_full_camera(struct cluster_stream *s, usec_t now_us)
 void streams_tick(struct cluster *c, usec_t now_us)
 {
     c->full = is_full(c);
+    c->tight = false;
     c->rate = c->rate_taken = 0;
     for (size_t i = 0; i < c->n_streams; i++) {
         const struct cluster_stream *s = c->streams[i];

@@ -22,6 +22,7 @@ static void fill_head(const struct cluster *c, struct heartbeat *h, usec_t now_u
     if (cluster_warming(c, now_us)) h->flags |= HEARTBEAT_WARMING;
     if (c->drained) h->flags |= HEARTBEAT_DRAINING;
     if (c->full) h->flags |= HEARTBEAT_FULL;
+    if (c->tight) h->flags |= HEARTBEAT_TIGHT;
     if (c->leaving) h->flags |= HEARTBEAT_LEAVING;
 }
 

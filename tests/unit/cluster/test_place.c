@@ -161,8 +161,23 @@ static void without_room_behind_all_others(void **state)
     here.tight = true;
     nodes[0].state = NODE_DOWN;
     assert_int_equal(decide(), PLACE_TIGHT);
-    assert_int_equal(later(3 * PLACE_TURN_US - 1), PLACE_TIGHT); /* the other may have no room either */
+    assert_int_equal(later(2 * PLACE_TURN_US - 1), PLACE_TIGHT);
     assert_int_equal(later(1), PLACE_TAKEN);
+    situation(2);
+    here.tight = true;
+    nodes[0].state = NODE_DOWN;
+    nodes[1].flags = HEARTBEAT_TIGHT; /* nor has the other: as if both had it */
+    assert_int_equal(decide(), PLACE_TIGHT);
+    assert_int_equal(later(PLACE_TURN_US), PLACE_TAKEN);
+    situation(1);
+    here.tight = true;
+    nodes[0].state = NODE_DOWN;
+    nodes[2].flags = HEARTBEAT_TIGHT;
+    assert_int_equal(decide(), PLACE_TAKEN);
+    situation(2);
+    nodes[0].state = NODE_DOWN;
+    nodes[1].flags = HEARTBEAT_TIGHT; /* it lets us go first */
+    assert_int_equal(decide(), PLACE_TAKEN);
     situation(1);
     here.tight = true;
     nodes[0].state = NODE_DOWN;
