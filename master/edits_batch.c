@@ -1,4 +1,5 @@
 #include "master/edits_batch.h"
+#include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
@@ -251,12 +252,14 @@ static void keep_revision(struct edits_batch *b)
 static void take_over(struct edits_batch *b)
 {
     struct conf *after = b->after;
+    usec_t began_us = clock_mono_us();
     char why[EDITS_TEXT_MAX + 32];
 
     b->after = NULL;
     if (after && reload_take(b->m, after, &b->report, b->result.text, EDITS_HTTPD_US)) {
-        log_note("files-stored", "by=%s files=%zu of=%zu revision=%llu", log_q(span_of(b->by)), b->w.n, b->n,
-            (unsigned long long)b->result.revision);
+        log_note("files-stored", "by=%s files=%zu of=%zu revision=%llu loop_ms=%lld", log_q(span_of(b->by)),
+            b->w.n, b->n, (unsigned long long)b->result.revision,
+            (long long)((clock_mono_us() - began_us) / US_PER_MS));
         for (size_t i = 0; i < b->w.n; i++)
             if (!b->w.drafts[i].is_new) hooks_edited(b->m, b->edits[i].uid, b->result.revision);
         return;

@@ -10,7 +10,7 @@
 struct edits_batch;
 struct pool;
 
-#define EDITS_BATCH_MAX   500
+#define EDITS_BATCH_MAX   200
 #define EDITS_BATCH_BYTES ((size_t)8u << 20) /* of texts */
 
 typedef void edits_batch_fn(void *arg, struct edits_batch *b);

@@ -49,6 +49,9 @@ bool records_by(const struct master *m, const char *uid, struct records_by *ret)
 
 /* Where a stream is changed: in its file here, or, where it is kept or new, in the store. */
 enum records_home { RECORDS_FILE, RECORDS_STORE };
+#define RECORDS_NOBODY UINT64_MAX /* of records_order.who: it is asked, and nobody is answered */
+/* Of the record by which this node's file is; 0: there is none, or what is there now is refused. */
+uint64_t records_revision(const struct master *m, const char *uid);
 bool records_has(const struct master *m, const char *uid); /* it is kept there, as far as is known */
 enum records_home records_home(const struct master *m, const char *uid);
 struct records_change {

@@ -37,6 +37,14 @@ bool records_has(const struct master *m, const char *uid)
     return v && !v->gone;
 }
 
+uint64_t records_revision(const struct master *m, const char *uid)
+{
+    struct records *r = records_of(m);
+    const struct stored *v = r ? records_stream(r, span_of(uid), false) : NULL;
+
+    return v && v->ours && !v->gone && !v->kept && !v->why ? v->revision : 0;
+}
+
 /* A stream that stands in a file here and has no record stays this node's own. */
 enum records_home records_home(const struct master *m, const char *uid)
 {

@@ -3,11 +3,13 @@
 #include "common/base/err.h"
 #include "common/base/mem.h"
 #include "common/conf/report.h"
+#include "master/cluster/records.h"
 #include "master/edits.h"
 
 #include <errno.h>
 
-#define HEARD_US (5 * US_PER_S) /* what a node said holds for so long */
+#define HEARD_US     (5 * US_PER_S) /* what a node said holds for so long */
+#define PUT_AGAIN_US (15 * US_PER_S)
 
 const char *transfer_phase_word(enum transfer_phase phase)
 {
@@ -48,6 +50,19 @@ struct side *transfer_side(struct transfer *x, uint16_t node)
     return NULL;
 }
 
+/* No node has the number 0. */
+bool transfer_version(const struct transfers *t, const char *uid, struct stamp *ret)
+{
+    const struct spread_file *f = files_version(t->c->m, uid);
+
+    if (records_has(t->c->m, uid)) {
+        *ret = (struct stamp){.term = records_revision(t->c->m, uid)};
+        return ret->term > 0;
+    }
+    if (f) *ret = f->stamp;
+    return f != NULL;
+}
+
 bool side_fresh(const struct side *s, usec_t now_us)
 {
     return s->heard_us > 0 && now_us - s->heard_us < HEARD_US;
@@ -71,15 +86,18 @@ void sides_text(struct wr *w, const struct side *v, size_t n)
     for (size_t i = 0; i < n; i++) wr_fmt(w, "%s%u", w->n > 0 ? "," : "", v[i].node);
 }
 
-/* The stream's file gets this order, here and on all nodes. NULL, or what is wrong. */
+/* The stream's file gets this order, here and on all nodes; where the site's etcd keeps it, there. NULL, or
+ * what is wrong. */
 static const char *push_order(struct transfers *t, struct transfer *x, bool with_old, char *text)
 {
+    bool stored = records_has(t->c->m, x->uid);
     char first[8], others[96];
     struct wr w = wr_of(others, sizeof(others));
     const struct conf_set set[] = {
         {.key = "primary-node", .value = first}, {.key = "secondary-node", .value = others}};
     struct stream_edit edit = {.kind = EDIT_SET, .uid = x->uid, .set = set, .n = ARRAY_N(set)};
-    const struct edits_order order = {.v = &edit, .n = 1, .pushed = true, .by = x->by, .why = "transfer"};
+    const struct edits_order order = {
+        .v = &edit, .n = 1, .pushed = !stored, .who = RECORDS_NOBODY, .by = x->by, .why = "transfer"};
     struct conf_report report = {0};
     struct edits_result result;
     int code;
@@ -91,6 +109,7 @@ static const char *push_order(struct transfers *t, struct transfer *x, bool with
     code = edits_apply(t->c->m, &order, &report, &result);
     mem_free(result.etags);
     conf_report_done(&report);
+    if (code == EDITS_LATER) return NULL;
     if (code != CTL_OK) {
         snprintf(text, TRANSFER_TEXT_MAX, "%.180s", result.text);
         return text;
@@ -98,6 +117,27 @@ static const char *push_order(struct transfers *t, struct transfer *x, bool with
     return files_push(t->c->m, x->uid)
         ? NULL
         : "its file holds other streams too, or is too large: it cannot be pushed";
+}
+
+/* Its record has come back with this order; the other nodes have it from there too. */
+static bool is_ordered(const struct transfers *t, const struct transfer *x, bool with_old)
+{
+    const struct stream *st = fleet_stream(t->c->m, span_of(x->uid));
+    const struct cluster_stream *s = st ? st->cluster : NULL;
+
+    if (!s || s->place.n != x->n_to + (with_old ? x->n_from : 0)) return false;
+    for (size_t i = 0; i < s->place.n; i++)
+        if (s->nodes[i] != (i < x->n_to ? x->to[i].node : x->from[i - x->n_to].node)) return false;
+    return true;
+}
+
+/* While etcd is away, and where somebody has changed the record meanwhile, it is put there again. */
+static bool is_stored(const struct transfers *t, struct transfer *x, bool with_old, usec_t now_us)
+{
+    if (is_ordered(t, x, with_old)) return true;
+    snprintf(x->text, sizeof(x->text), "waits for the site's etcd");
+    if (now_us - x->put_us > PUT_AGAIN_US) x->pushed = false;
+    return false;
 }
 
 /* The first of the new nodes has this version of the file, and the old ones that are there. */
@@ -128,14 +168,15 @@ static void step_push(struct transfers *t, struct transfer *x, usec_t now_us)
     char text[TRANSFER_TEXT_MAX];
     const char *wrong = NULL;
 
-    (void)now_us;
     if (!x->pushed) {
         wrong = push_order(t, x, !settle, text);
-        x->pushed = !wrong;
-        if (wrong) transfer_enter(t, x, TRANSFER_FAILED, wrong);
+        /* what was begun with etcd waits for it */
+        x->pushed = !wrong || (x->put_us > 0 && records_has(t->c->m, x->uid));
+        x->put_us = now_us;
+        if (!x->pushed) transfer_enter(t, x, TRANSFER_FAILED, wrong);
         return;
     }
-    if (!is_spread(t, x, x->text)) return;
+    if (records_has(t->c->m, x->uid) ? !is_stored(t, x, !settle, now_us) : !is_spread(t, x, x->text)) return;
     if (!settle)
         transfer_enter(t, x, TRANSFER_TAKE, "");
     else
@@ -185,16 +226,16 @@ static void step_fill(struct transfers *t, struct transfer *x, usec_t now_us)
 
 static void step_free(struct transfers *t, struct transfer *x, usec_t now_us)
 {
-    const struct spread_file *f = files_version(t->c->m, x->uid);
-    bool all = true;
+    struct stamp version;
+    bool known = transfer_version(t, x->uid, &version), all = true;
 
-    for (size_t i = 0; f && i < x->n_from; i++) {
+    for (size_t i = 0; known && i < x->n_from; i++) {
         if (x->from[i].freed) continue;
         all = false;
         snprintf(x->text, sizeof(x->text), "waits for node %u to let its copies go", x->from[i].node);
-        if (x->asked_us == now_us) transfer_ask_free(t, x, x->from[i].node, &f->stamp);
+        if (x->asked_us == now_us) transfer_ask_free(t, x, x->from[i].node, &version);
     }
-    if (f && all) transfer_enter(t, x, TRANSFER_DONE, "");
+    if (known && all) transfer_enter(t, x, TRANSFER_DONE, "");
 }
 
 void transfers_tick(struct cluster *c, usec_t now_us)

@@ -28,7 +28,7 @@ struct transfer {
     size_t n_to, n_from;
     bool keep, pushed;         /* pushed: the file of this phase */
     usec_t began_us, since_us; /* wall clock */
-    usec_t asked_us;
+    usec_t asked_us, put_us;   /* CLOCK_MONOTONIC; put_us: into the site's etcd; 0: it is not begun */
 };
 /* The keeper lets copies go, for another node's transfer or our own. */
 struct freeing {
@@ -52,6 +52,9 @@ uint16_t transfers_self(const struct transfers *t);
 struct transfer *transfers_find(const struct transfers *t, struct span uid);
 bool transfer_is_over(const struct transfer *x);
 struct side *transfer_side(struct transfer *x, uint16_t node); /* NULL: it is not of it; x NULL too */
+/* What of the stream's order this node goes by: the version that was pushed, or of the record in the site's
+ * etcd (node 0). false: neither. */
+bool transfer_version(const struct transfers *t, const char *uid, struct stamp *ret);
 bool side_fresh(const struct side *s, usec_t now_us);          /* what it said last holds */
 void sides_text(struct wr *w, const struct side *v, size_t n); /* "3,2" */
 const char *transfer_phase_word(enum transfer_phase phase);

@@ -113,11 +113,12 @@ static void freed(struct transfers *t, uint16_t for_node, const char *uid)
 /* Only what this node's own file says: the stream is no longer its. */
 static bool may_free(const struct transfers *t, const char *uid, const struct stamp *stamp)
 {
-    const struct spread_file *f = files_version(t->c->m, uid);
     const struct stream *st = fleet_stream(t->c->m, span_of(uid));
+    struct stamp ours;
 
-    return f && stamp_cmp(&f->stamp, stamp) >= 0 && st && st->cluster &&
-        st->cluster->place.me == st->cluster->place.n && !st->proc.wanted && st->proc.state == PROC_OFF;
+    return transfer_version(t, uid, &ours) && (ours.node == 0) == (stamp->node == 0) &&
+        stamp_cmp(&ours, stamp) >= 0 && st && st->cluster && st->cluster->place.me == st->cluster->place.n &&
+        !st->proc.wanted && st->proc.state == PROC_OFF;
 }
 
 static void free_copies(
