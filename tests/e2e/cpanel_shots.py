@@ -15,6 +15,7 @@ PAGES = {
     "wall": ("/wall", [{"wait": 6000}]),
     "server": ("/server", [{"until": "document.querySelectorAll('.uplot canvas').length === 5", "ms": 20000}, {"wait": 5000}]),
     "cluster": ("/server/cluster", [{"text": ".server-body", "has": "Main gate"}]),
+    "move": ("", [{"until": "import('/cpanel/app/feed.js').then((m) => m.server !== null)", "ms": 15000}, {"click": ".row[data-uid=gate] .c-more button"}, {"click": "[role=menu] >> text=Move to another node"}, {"text": "dialog", "has": "Cannot take it"}]),
     "sessions": ("/server/sessions", [{"wait": 1500}]),
     "changes": ("/server/changes", [{"wait": 1500}]),
     "log": ("/server/log", [{"text": ".server-body pre", "has": "httpd"}]),
