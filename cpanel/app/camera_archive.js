@@ -16,7 +16,7 @@ const EVENTS_MOST = 500;
 export class CameraArchive {
   /* on: { seek(t) } */
   constructor(uid, on) {
-    Object.assign(this, { uid, on, ranges: [], events: [], locks: [], cut: null, at: null });
+    Object.assign(this, { uid, on, ranges: [], events: [], locks: [], missing: [], cut: null, at: null });
     this.build();
     const view = calm(VIEW_MS, () => this.load());
     this.line = new CameraLine(this.canvas, this.tip, { onSeek: (at) => on.seek(at), onView: () => { this.showSpan(); view(); }, onScrub: (at) => this.preview(at), onCut: (cut) => this.setCut(cut) });
@@ -51,9 +51,11 @@ export class CameraArchive {
   async load() {
     const from = Math.floor(this.line.start - this.line.span * 0.5);
     const to = Math.ceil(this.line.end);
-    const ask = (what) => get(streamPath(this.uid, what), { from, to, limit: what === '/ranges' ? undefined : EVENTS_MOST }).then((x) => x.items, () => null);
-    const [ranges, events, locks] = await Promise.all([ask('/ranges'), ask('/events'), ask('/locks')]);
+    const ask = (what) => get(streamPath(this.uid, what), { from, to, limit: what === '/ranges' ? undefined : EVENTS_MOST }).catch(() => null);
+    const said = await Promise.all([ask('/ranges'), ask('/events'), ask('/locks')]);
     if (this.closed) return;
+    const [ranges, events, locks] = said.map((x) => x?.items);
+    this.missing = [...new Set(said.flatMap((x) => x?.missing ?? []))].sort((a, b) => a - b);
     if (ranges) this.ranges = ranges.map((r) => ({ from: r.from, to: r.to ?? r.from + r.duration })).sort((a, b) => a.from - b.from);
     if (events) this.events = events.map((e) => ({ ...e, from: e.from ?? e.start ?? e.at, to: e.to ?? e.end ?? undefined, text: e.kind })).filter((e) => e.from);
     if (locks) this.locks = locks.map((l) => ({ ...l, text: l.note }));
@@ -64,7 +66,8 @@ export class CameraArchive {
     const total = this.ranges.reduce((sum, r) => sum + Math.max(0, Math.min(r.to, this.line.end) - Math.max(r.from, this.line.start)), 0);
     this.line.setRanges(this.ranges);
     this.line.setMarks(this.events, this.locks);
-    say(this.note, total > 0 ? t('line.total', { time: duration(total) }) : t('line.nothing'));
+    const found = total > 0 ? t('line.total', { time: duration(total) }) : t('line.nothing');
+    say(this.note, this.missing.length > 0 ? `${found} · ${t('line.missing', { nodes: this.missing.join(', ') })}` : found);
     this.onMarks?.(this.events, this.locks);
   }
 
