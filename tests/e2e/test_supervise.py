@@ -214,7 +214,7 @@ def test_a_master_that_stood_still_kills_nobody(server, camera):
     wait_for("its word", lambda: " stood-still " in s.log(), timeout=10)
     resumed = time.monotonic()
     wait_for("the judgement", lambda: time.monotonic() - resumed > 3, timeout=20)
-    assert s.family() == pids
+    assert pids.items() <= s.family().items()  # what was born meanwhile was wanted
     assert " hangs " not in s.log()
     assert cam.stats("cam")["sessions_opened"] == 1
 
