@@ -98,6 +98,15 @@ static void say_hello(struct trunk *l)
 
 /* --- in --- */
 
+/* A certificate speaks for one node; the key, which all have, for any. */
+static bool speaks_for(const struct trunk *l, uint64_t node)
+{
+    char name[32];
+
+    snprintf(name, sizeof(name), "node-%llu", (unsigned long long)node);
+    return l->key_id != 0 || strcmp(l->name, name) == 0;
+}
+
 /* Whoever was dialled says whom it answers; whoever dials says whom it means. */
 static const char *hello(struct trunk *l, const struct packed *body)
 {
@@ -107,6 +116,7 @@ static const char *hello(struct trunk *l, const struct packed *body)
     if (packed_u64(body, "proto", 0) != WIRE_PROTO) return "it speaks another version";
     if (packed_u64(body, "cluster", UINT64_MAX) != l->self->cluster) return "it is of another cluster";
     if (node == 0 || node > UINT16_MAX) return "it has no number";
+    if (!speaks_for(l, node)) return "its certificate is of another node";
     if (node == l->self->node) return "it has our number";
     if (l->dials && node != l->to) return "it is another node than the one that was dialled";
     if (!l->dials && to != l->self->node) return "it took us for another node";
@@ -210,6 +220,7 @@ static void met(void *arg, struct tls *t, const char *why)
         return;
     }
     l->key_id = tls_key_id(t);
+    if (!tls_common_name(t, l->name, sizeof(l->name))) l->name[0] = 0;
     l->conn = conn_new_on(l->loop, conn_over_tls(t), &conn_ops, &limits, l);
     l->heard_us = l->said_us = loop_now_us(l->loop);
     loop_timer_every(l->loop, &l->tick, TICK_US, tick, l);

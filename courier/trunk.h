@@ -38,7 +38,8 @@ struct trunk {
     uint16_t to;   /* dialled; 0: not known before its HELLO */
     uint16_t node; /* as it said */
     uint64_t boot, run;
-    uint32_t key_id; /* tls_key_id */
+    uint32_t key_id; /* tls_key_id; 0: it has shown a certificate, */
+    char name[32];   /* of that name; "": of none that we know */
     char addr[64];
     struct tls_meeting *meeting;
     struct conn *conn;

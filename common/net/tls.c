@@ -140,6 +140,22 @@ uint32_t tls_key_id(const struct tls *t)
     return t->key_id;
 }
 
+bool tls_common_name(const struct tls *t, char *dst, size_t max)
+{
+    const X509 *x = SSL_get0_peer_certificate(t->ssl);
+    const X509_NAME *names = x ? X509_get_subject_name(x) : NULL;
+    int at = names ? X509_NAME_get_index_by_NID(names, NID_commonName, -1) : -1, n;
+    unsigned char *text;
+    bool ok;
+
+    if (at < 0 || X509_NAME_get_index_by_NID(names, NID_commonName, at) >= 0) return false;
+    n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(names, at)));
+    if (n < 0) return false;
+    ok = !memchr(text, 0, (size_t)n) && span_copy(span(text, (size_t)n), dst, max);
+    OPENSSL_free(text);
+    return ok;
+}
+
 const uint8_t *tls_note_identity(struct tls *t, struct span identity)
 {
     mem_free(t->identity);

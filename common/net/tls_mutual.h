@@ -29,6 +29,9 @@ void tls_mutual_unref(struct tls_mutual *m); /* NULL too */
 bool tls_mutual_believes(const struct tls_mutual *m, uint32_t key_id);
 /* Which key the other has proven to have; 0: he has shown a certificate. */
 uint32_t tls_key_id(const struct tls *t);
+/* The common name of the certificate that it has shown. false: it has shown none, or that has not one name.
+ */
+bool tls_common_name(const struct tls *t, char *dst, size_t max);
 
 /* A handshake over a connected socket, which it owns until done is called, once, from the loop: t (the
  * caller's then), or NULL and why. */

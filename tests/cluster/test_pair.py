@@ -56,14 +56,20 @@ def test_certificates_instead_of_the_key(pair):
 
     ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     openssl("req", "-x509", *ec, "-days", "30", "-subj", "/CN=cameras", "-keyout", "ca.key", "-out", "ca.pem")
-    for node in pair.nodes.values():
-        openssl("req", *ec, "-subj", f"/CN=node-{node.number}", "-keyout", node.path / "node.key", "-out", "node.csr")
+    def certify(node, number):
+        openssl("req", *ec, "-subj", f"/CN=node-{number}", "-keyout", node.path / "node.key", "-out", "node.csr")
         openssl("x509", "-req", "-in", "node.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "20", "-out", node.path / "node.pem")
+
+    for node in pair.nodes.values():
+        certify(node, node.number if node.number == 1 else 3)
         node.sections["server"].update({"cluster-ca": str(pair[1].path / "ca.pem"), "cluster-cert": "node.pem", "cluster-cert-key": "node.key"})
         node.write_ini()
         node.reload()
-        there = node.number == 2
-        wait_for("they meet again" if there else "they part", lambda there=there: all(n.cluster()[3 - n.number]["channel"] is there for n in pair.nodes.values()), 30)
+        wait_for("they part", lambda: not any(n.cluster()[3 - n.number]["channel"] for n in pair.nodes.values()), 30)
+    wait_for("that of another node speaks for no other", lambda: "certificate is of another node" in pair[1].cluster()[2]["channel_why"], 30)
+    certify(pair[2], 2)
+    pair[2].reload()
+    wait_for("they meet again", lambda: all(n.cluster()[3 - n.number]["channel"] for n in pair.nodes.values()), 30)
 
 
 def test_viewers_are_sent_to_who_has_it(pair):

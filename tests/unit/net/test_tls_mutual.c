@@ -226,10 +226,16 @@ static void certificates(void **state)
                  foreign = paper("foreign", &theirs);
     struct paper *all[] = {&ours, &theirs, &one, &other, &foreign};
     struct end a, b;
+    char name[16];
 
     (void)state;
     meet(with_paper(&one, &ours), with_paper(&other, &ours), &a, &b);
     met(&a, &b, 0);
+    assert_true(tls_common_name(a.t, name, sizeof(name)));
+    assert_string_equal(name, "other");
+    assert_true(tls_common_name(b.t, name, sizeof("one")));
+    assert_string_equal(name, "one");
+    assert_false(tls_common_name(b.t, name, sizeof("one") - 1)); /* too long for us */
     tls_free(a.t);
     tls_free(b.t);
     meet(with_paper(&one, &ours), with_paper(&foreign, &theirs), &a, &b);
