@@ -2,10 +2,13 @@
 #include "common/base/mem.h"
 #include "common/base/wr.h"
 #include "common/ipc/ctl.h"
+#include "master/cluster/quorum.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#define TWICE "not done: two servers have this node's number: look at node-id on both"
 
 enum run_state {
     RUN_WAITS = 0, /* another act on the stream is being decided, or this node has just started */
@@ -82,7 +85,7 @@ bool acts_quorum(const struct acts *a, uint64_t of)
     size_t n = 0;
 
     for (size_t i = 0; i < a->n_nodes; i++) n += of >> i & 1;
-    return n * 2 > a->n_nodes || (n > 0 && n * 2 == a->n_nodes && (of & 1));
+    return quorum(n, a->n_nodes, of & 1);
 }
 
 static uint64_t bit_of(const struct acts *a, uint16_t node)
@@ -215,6 +218,10 @@ bool acts_reach(const struct acts *a, char text[static ACT_TEXT_MAX])
     uint64_t there = 0;
     size_t n = 0;
 
+    if (a->ops->twice(a->arg)) {
+        snprintf(text, ACT_TEXT_MAX, TWICE);
+        return false;
+    }
     for (size_t i = 0; i < a->n_nodes; i++)
         if (a->nodes[i] == a->self || a->ops->there(a->arg, a->nodes[i])) {
             there |= UINT64_C(1) << i;
@@ -286,7 +293,7 @@ static void start_next(struct acts *a, const char *uid, usec_t now_us)
 static void decide(struct acts *a, struct act_run *r, usec_t now_us)
 {
     if (!(r->promised & bit_of(a, a->self)) || !acts_quorum(a, r->promised)) return;
-    if (now_us >= r->until_us) return; /* the tick ends it */
+    if (now_us >= r->until_us || a->ops->twice(a->arg)) return; /* the tick ends it */
     if (r->only != 0) {
         acts_wait(a, &r->act, r->only, now_us);
         release(a, &r->act);
@@ -385,13 +392,15 @@ void acts_recover(struct acts *a, const struct act *act, usec_t now_us)
 void acts_ask(struct acts *a, const struct act *act, uint64_t who, usec_t now_us)
 {
     uint16_t holder = a->ops->holder(a->arg, act->uid);
-    struct act_run *r = acts_room(a) ? run_new(a, act, now_us) : NULL;
+    bool twice = a->ops->twice(a->arg);
+    struct act_run *r = acts_room(a) && !twice ? run_new(a, act, now_us) : NULL;
     struct act_word w = {.kind = ACT_ASK, .act = *act};
 
     if (!r) {
         a->ops->answer(a->arg, who, CTL_BUSY,
-            acts_room(a) ? "too many acts at once: ask again"
-                         : "not done: a node has been away for so long that too many acts wait for it",
+            twice              ? TWICE
+                : acts_room(a) ? "too many acts at once: ask again"
+                               : "not done: a node has been away for so long that too many acts wait for it",
             SPAN_NONE);
         return;
     }
@@ -435,21 +444,19 @@ static struct act_run *run_of(const struct acts *a, const struct act *act)
     return NULL;
 }
 
-static void say(struct acts *a, uint16_t node, enum act_word_kind kind, const struct act *act, int code,
-    const struct stamp *held)
+static void say(struct acts *a, const struct act_work *x, int code, const struct stamp *held, usec_t now_us)
 {
-    struct act_word w = {.kind = kind, .act = *act, .code = code};
+    struct act_word w = {.kind = x->kind == ACT_DO ? ACT_DONE : ACT_PROMISED, .act = x->act, .code = code};
 
     if (held) w.held = *held;
-    if (node != a->self)
-        a->ops->tell(a->arg, node, &w);
-    else if (kind == ACT_DONE)
-        acts_waits_heard(a, node, &w, a->started_us);
+    if (x->from != a->self)
+        a->ops->tell(a->arg, x->from, &w);
+    else if (x->kind == ACT_DO)
+        acts_waits_heard(a, a->self, &w, now_us);
 }
 
-static void work(struct acts *a, uint16_t from, const struct act_word *w)
+static void work(struct acts *a, uint16_t from, const struct act_word *w, usec_t now_us)
 {
-    enum act_word_kind back = w->kind == ACT_DO ? ACT_DONE : ACT_PROMISED;
     struct act_work *x;
 
     LIST_EACH(&a->works, link)
@@ -468,7 +475,7 @@ static void work(struct acts *a, uint16_t from, const struct act_word *w)
     if (a->ops->keep(a->arg, x->ref, w->kind == ACT_DO ? ACT_KEEP_DO : ACT_KEEP_PROMISE, &w->act, 0)) return;
     list_remove(&x->link);
     a->n_works--;
-    say(a, from, back, &x->act, CTL_FAILED, NULL);
+    say(a, x, CTL_FAILED, NULL, now_us);
     mem_free(x);
 }
 
@@ -493,12 +500,12 @@ static void step_back(struct acts *a, const struct act *before, usec_t now_us)
 static void on_promise(struct acts *a, uint16_t from, const struct act_word *w, usec_t now_us)
 {
     step_back(a, &w->act, now_us);
-    if (warming(a, now_us) || taken(a, &w->act, now_us)) {
-        say(a, from, ACT_PROMISED, &w->act, CTL_BUSY, NULL);
+    if (warming(a, now_us) || a->ops->twice(a->arg) || taken(a, &w->act, now_us)) {
+        say(a, &(struct act_work){.from = from, .kind = w->kind, .act = w->act}, CTL_BUSY, NULL, now_us);
         return;
     }
     grant(a, &w->act, now_us);
-    work(a, from, w);
+    work(a, from, w, now_us);
 }
 
 static void on_promised(struct acts *a, uint16_t from, const struct act_word *w, usec_t now_us)
@@ -516,9 +523,8 @@ static void on_promised(struct acts *a, uint16_t from, const struct act_word *w,
 
 static void on_do(struct acts *a, uint16_t from, const struct act_word *w, usec_t now_us)
 {
-    (void)now_us;
     release(a, &w->act);
-    work(a, from, w);
+    work(a, from, w, now_us);
 }
 
 static void on_done(struct acts *a, uint16_t from, const struct act_word *w, usec_t now_us)
@@ -609,12 +615,12 @@ static void run_kept(struct acts *a, struct act_run *r, const struct act_kept *k
     }
 }
 
-static void work_kept(struct acts *a, struct act_work *x, const struct act_kept *k)
+static void work_kept(struct acts *a, struct act_work *x, const struct act_kept *k, usec_t now_us)
 {
     list_remove(&x->link);
     a->n_works--;
     if (k->code == CTL_CHANGED) a->older++;
-    say(a, x->from, x->kind == ACT_DO ? ACT_DONE : ACT_PROMISED, &x->act, k->code, &k->held);
+    say(a, x, k->code, &k->held, now_us);
     mem_free(x);
 }
 
@@ -625,7 +631,7 @@ void acts_kept(struct acts *a, const struct act_kept *k, usec_t now_us)
         struct act_work *x = LIST_ITEM(link, struct act_work, link);
 
         if (x->ref != k->ref) continue;
-        work_kept(a, x, k);
+        work_kept(a, x, k, now_us);
         return;
     }
     LIST_EACH(&a->runs, link)

@@ -7,11 +7,10 @@
  * stamp that every keeper holds against what it has promised, in the transaction that does it. Then it goes
  * to the others, until each has done it (act_outbox.c).
  *
- *   quorum   more than half of the cluster's nodes; or half of them with the lowest number among them, so
- * that of two nodes that do not hear each other the lower one acts, and the other refuses. lease    a promise
- * is for one proposer: no other one gets it before ACT_LEASE_US are over, or the act is. The proposer counts
- * from before it asked, and stops ACT_SLACK_US earlier. A node that has just started promises nothing for so
- * long: it may have promised.
+ * The quorum is that of quorum.h. A promise is a lease, for one proposer: no other one gets it before
+ * ACT_LEASE_US are over, or the act is. The proposer counts from before it asked, and stops ACT_SLACK_US
+ * earlier. A node that has just started promises nothing for so long: it may have promised. Nor does one
+ * whose number another server has too.
  *
  * Tests: tests/unit/cluster/test_act.c, test_act_simulation.c. */
 #ifndef CLUSTER_ACT_H
@@ -87,6 +86,7 @@ struct act_ops {
     void (*answer)(void *arg, uint64_t who, int code, const char *text, struct span rows);
     uint16_t (*holder)(void *arg, const char *uid); /* as far as it is known here; 0: nobody who is there */
     bool (*there)(void *arg, uint16_t node);
+    bool (*twice)(void *arg); /* another server has this node's number: neither speaks for it */
     uint64_t (*next_term)(void *arg, uint64_t above);
     void (*changed)(void *arg); /* what waits in the outbox, or is being decided: to be kept */
 };

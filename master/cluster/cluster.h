@@ -113,7 +113,7 @@ struct cluster {
     int listen_fd;         /* of the courier; -1 */
     struct list net_waits; /* net.c: messages without an answer */
     size_t net_waiting;
-    uint64_t net_id, net_unknown, channel_refused;
+    uint64_t net_id, net_ignored, channel_refused;
     uint64_t holds; /* hash of what the courier was told (COURIER_HOLD) */
     struct loop_timer beat;
     struct heartbeat_key keys[2]; /* the first seals */

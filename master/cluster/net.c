@@ -1,6 +1,7 @@
 #include "master/cluster/net.h"
-#include "master/cluster/happened.h"
+#include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "master/cluster/happened.h"
 #include "master/cluster/revocations.h"
 #include "master/master.h"
 
@@ -79,26 +80,37 @@ void net_courier_gone(struct master *m)
 
 static const struct {
     enum net_kind kind;
+    bool decides; /* what is done once depends on who says it; and it is said again where it was lost */
     void (*fn)(struct master *m, uint16_t node, uint64_t boot, struct span body);
 } kinds[] = {
-    {NET_KIND_ACT, singular_got},
-    {NET_KIND_FILES, files_got},
-    {NET_KIND_MOVE, transfers_got},
-    {NET_KIND_REVOKED, revocations_got},
-    {NET_KIND_EVENT, happened_got},
+    {NET_KIND_ACT, true, singular_got},
+    {NET_KIND_FILES, true, files_got},
+    {NET_KIND_MOVE, true, transfers_got},
+    {NET_KIND_REVOKED, false, revocations_got},
+    {NET_KIND_EVENT, false, happened_got},
 };
+
+/* While two servers have a number, this node's or the other's, neither of them is the node: what one has
+ * promised the other does not know. */
+static bool is_doubtful(const struct cluster *c, uint16_t node)
+{
+    const struct cluster_node *n = cluster_node(c, node);
+
+    return !n || n->member.state == NODE_INVALID || cluster_twice(c, clock_mono_us());
+}
 
 void net_on_got(struct master *m, const struct packed *body)
 {
     uint64_t kind = packed_u64(body, "kind", 0);
     uint16_t node = (uint16_t)packed_u64(body, "node", 0);
 
+    if (!m->cluster) return;
     for (size_t i = 0; i < ARRAY_N(kinds); i++)
-        if (kinds[i].kind == kind) {
+        if (kinds[i].kind == kind && !(kinds[i].decides && is_doubtful(m->cluster, node))) {
             kinds[i].fn(m, node, packed_u64(body, "boot", 0), packed_str(body, "body"));
             return;
         }
-    if (m->cluster) m->cluster->net_unknown++;
+    m->cluster->net_ignored++;
 }
 
 void net_done(struct master *m)

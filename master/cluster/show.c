@@ -340,6 +340,8 @@ void cluster_metrics(const struct master *m, struct metrics *to)
     of_channels(c, to);
     one(to, "ms_cluster_channel_refused_total", "Connections of strangers, or of broken nodes.",
         c->channel_refused);
+    one(to, "ms_cluster_channel_ignored_total",
+        "Messages of a later version, or of a number that two servers have.", c->net_ignored);
     metrics_family(
         to, "ms_cluster_refused_total", METRICS_COUNTER, "Heartbeats that changed nothing, by why.");
     for (unsigned i = 0; i < CLUSTER_BADS; i++) {

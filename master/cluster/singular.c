@@ -250,6 +250,13 @@ static bool there(void *arg, uint16_t node)
     return is_there(arg, node);
 }
 
+static bool twice(void *arg)
+{
+    const struct singular *g = arg;
+
+    return cluster_twice(g->c, clock_mono_us());
+}
+
 static uint64_t next_term(void *arg, uint64_t above)
 {
     const struct singular *g = arg;
@@ -267,7 +274,7 @@ static void changed(void *arg)
     courier_hold(g->c->m, false);
 }
 
-static const struct act_ops ops = {say, keep, answer, holder, there, next_term, changed};
+static const struct act_ops ops = {say, keep, answer, holder, there, twice, next_term, changed};
 
 /* --- its life --- */
 

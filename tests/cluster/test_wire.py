@@ -182,6 +182,11 @@ def test_two_servers_of_one_number():
         for node in (c[1], twin):
             wait_for("it says so itself", lambda node=node: node.cluster()[1]["state"] == "invalid", 20)
         wait_for("node 2 says it in its log", lambda: "node-twice" in c[2].log(), 5)
+        # nor is either of them asked for what is done once, or believed in it
+        for node, why in ((c[1], "two servers have this node's number"), (twin, "two servers have this node's number"), (c[2], "1 of 3 nodes are reachable")):
+            for words in (("archive", "lock", UID, "1600000000", "1600000010"), ("config", "push", UID)):
+                no = node.msctl(*words, ok=False, timeout=25)
+                assert no.returncode == 7 and why in no.stdout + no.stderr, (node.number, words, no)
         c[2].kill_all()
         for node in (c[1], twin):
             node.sees(2, "down")

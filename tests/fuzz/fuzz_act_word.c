@@ -42,6 +42,12 @@ static bool there(void *arg, uint16_t node)
     return node != 3;
 }
 
+static bool twice(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
 static uint64_t next_term(void *arg, uint64_t above)
 {
     (void)arg;
@@ -53,7 +59,7 @@ static void changed(void *arg)
     (void)arg;
 }
 
-static const struct act_ops ops = {say, keep, answer, holder, there, next_term, changed};
+static const struct act_ops ops = {say, keep, answer, holder, there, twice, next_term, changed};
 
 static void round_trip(const struct act_word *w)
 {

@@ -16,6 +16,7 @@ struct site {
     usec_t now_us;
     uint16_t holder;
     bool away[4]; /* nodes 1 to 3 */
+    bool twice;
     uint64_t term;
     struct act_word said[64];
     uint16_t to[64];
@@ -72,6 +73,13 @@ static bool there(void *arg, uint16_t node)
     return !s->away[node];
 }
 
+static bool twice(void *arg)
+{
+    const struct site *s = arg;
+
+    return s->twice;
+}
+
 static uint64_t next_term(void *arg, uint64_t above)
 {
     struct site *s = arg;
@@ -85,7 +93,7 @@ static void changed(void *arg)
     (void)arg;
 }
 
-static const struct act_ops ops = {say, keep, answer, holder, there, next_term, changed};
+static const struct act_ops ops = {say, keep, answer, holder, there, twice, next_term, changed};
 static const uint16_t three[] = {3, 1, 2}, two[] = {2, 1};
 static const struct act an_act = {
     .id = 5, .kind = ACT_DELETE, .uid = "cam", .from = "1", .to = "2", .by = "api", .at_us = 1};
@@ -268,6 +276,30 @@ static void who_has_just_started_promises_nothing(void **state)
     acts_done(&s.acts);
 }
 
+/* Neither of two servers of one number is that node: what one has promised the other does not know. */
+static void two_of_one_number_do_nothing(void **state)
+{
+    struct act_word a = promise_of(2, 5);
+    struct site s;
+
+    (void)state;
+    open_site(&s, 1, two, 2); /* alone it would decide */
+    s.twice = true;
+    ask(&s);
+    assert_int_equal(s.code, CTL_BUSY);
+    assert_non_null(strstr(s.text, "two servers have this node's number"));
+    acts_heard(&s.acts, 2, &a, s.now_us);
+    assert_int_equal(last(&s, 2)->code, CTL_BUSY);
+    assert_int_equal(s.kept, 0);
+    s.twice = false;
+    ask(&s);
+    assert_int_equal(s.what, ACT_KEEP_PROMISE);
+    s.twice = true; /* seen meanwhile */
+    kept(&s, CTL_OK, "");
+    assert_int_equal(s.what, ACT_KEEP_PROMISE);
+    acts_done(&s.acts);
+}
+
 /* Refused there as too old: done there by a new stamp, that a quorum has promised, and not again here. */
 static void what_came_too_late_gets_a_new_stamp(void **state)
 {
@@ -349,6 +381,7 @@ int main(void)
         cmocka_unit_test(who_was_stopped_for_too_long_does_nothing),
         cmocka_unit_test(one_at_a_time_is_promised_to),
         cmocka_unit_test(who_has_just_started_promises_nothing),
+        cmocka_unit_test(two_of_one_number_do_nothing),
         cmocka_unit_test(what_came_too_late_gets_a_new_stamp),
         cmocka_unit_test(too_many_that_wait_are_refused),
         cmocka_unit_test(a_node_that_was_taken_out),

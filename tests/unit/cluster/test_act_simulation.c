@@ -154,6 +154,12 @@ static bool sim_there(void *arg, uint16_t node)
     return k == n->i || (n->w->nodes[k].up && !n->w->cut[n->i][k]);
 }
 
+static bool sim_twice(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
 static uint64_t sim_term(void *arg, uint64_t above)
 {
     struct sim_node *n = arg;
@@ -173,7 +179,7 @@ static void sim_changed(void *arg)
 }
 
 static const struct act_ops ops = {
-    sim_send, sim_keep, sim_answer, sim_holder, sim_there, sim_term, sim_changed};
+    sim_send, sim_keep, sim_answer, sim_holder, sim_there, sim_twice, sim_term, sim_changed};
 
 /* --- a node --- */
 
