@@ -26,8 +26,10 @@ struct state_file {
     pthread_cond_t wake;
     char *next; /* guarded by lock; NULL: nothing to write */
     size_t next_n;
+    uint64_t last; /* guarded: the number of the newest write */
     bool end, abandoned;
     _Atomic int err;
+    _Atomic uint64_t kept;
 };
 
 static int write_file(const struct state_file *f, struct span content)
@@ -72,12 +74,13 @@ static int append_file(const struct state_file *f, struct span content)
 }
 
 /* What is to be written next; false: nothing, and the end. */
-static bool take(struct state_file *f, char **ret, size_t *ret_n)
+static bool take(struct state_file *f, char **ret, size_t *ret_n, uint64_t *ret_number)
 {
     pthread_mutex_lock(&f->lock);
     while (!f->next && !f->end) pthread_cond_wait(&f->wake, &f->lock);
     *ret = f->next;
     *ret_n = f->next_n;
+    *ret_number = f->last;
     f->next = NULL;
     pthread_mutex_unlock(&f->lock);
     return *ret != NULL;
@@ -96,13 +99,17 @@ static void *run(void *arg)
 {
     struct state_file *f = arg;
     bool abandoned;
+    uint64_t number;
     char *content;
     size_t n;
 
-    while (take(f, &content, &n)) {
+    while (take(f, &content, &n, &number)) {
         int err = f->most > 0 ? append_file(f, span(content, n)) : write_file(f, span(content, n));
 
-        if (err < 0) atomic_store(&f->err, err);
+        if (err < 0)
+            atomic_store(&f->err, err);
+        else
+            atomic_store(&f->kept, number);
         mem_free(content);
     }
     pthread_mutex_lock(&f->lock);
@@ -155,15 +162,24 @@ struct state_file *state_file_log(int dir, const char *name, size_t most)
     return f;
 }
 
-void state_file_write(struct state_file *f, struct span content)
+uint64_t state_file_write(struct state_file *f, struct span content)
 {
+    uint64_t number;
+
     if (!f->started) start(f);
     pthread_mutex_lock(&f->lock);
     mem_free(f->next);
     f->next = mem_dup(content.p, content.n); /* any bytes: span_dup is for texts */
     f->next_n = content.n;
+    number = ++f->last;
     pthread_cond_signal(&f->wake);
     pthread_mutex_unlock(&f->lock);
+    return number;
+}
+
+uint64_t state_file_kept(const struct state_file *f)
+{
+    return atomic_load(&f->kept);
 }
 
 bool state_file_add(struct state_file *f, struct span content)

@@ -20,7 +20,9 @@ struct state_file *state_file_private(int dir, const char *name);
 struct state_file *state_file_log(int dir, const char *name, size_t most);
 /* Of such a file. false: too much waits, it is not written. */
 bool state_file_add(struct state_file *f, struct span content);
-void state_file_write(struct state_file *f, struct span content);
+/* A number above those before; state_file_kept says which writes are durable: it and all older ones. */
+uint64_t state_file_write(struct state_file *f, struct span content);
+uint64_t state_file_kept(const struct state_file *f);
 /* -errno of a write that failed since the last call, or 0. */
 int state_file_failed(struct state_file *f);
 /* Waits for what was handed over, half a second at most: a disk that hangs is left behind, with the old file.

@@ -15,16 +15,26 @@
 #define FILE_NAME   "files" /* in state-dir: versions, as spread_pack writes them */
 #define FILE_MOST   (4u << 20)
 #define PATH_MAX_   4096
+#define LATER_MOST  1000            /* words that wait for the disk: more are asked for again */
 #define PATIENCE_US (15 * US_PER_S) /* of who pushes; the API waits for 20 s */
 
 /* A file on its way here. */
 struct coming {
     struct spread_file f;
-    uint8_t *text; /* NULL: it goes */
+    uint64_t number; /* of the write of state-dir that it waits for; 0: that has not begun */
+    uint8_t *text;   /* NULL: it goes */
     size_t n;
     char path[PATH_MAX_];
     uint8_t *was;
     size_t was_n;
+};
+/* A word that is said when what it says is durable. */
+struct later {
+    struct list link;
+    uint64_t number; /* of the write that it waits for; 0: that has not begun */
+    uint16_t node;
+    size_t n;
+    uint8_t word[];
 };
 /* Somebody waits until all have said what they do. */
 struct push_wait {
@@ -38,7 +48,8 @@ struct files {
     struct state_file *file;
     struct coming *coming;
     size_t n_coming;
-    struct list waits;
+    struct list waits, laters;
+    size_t n_laters;
     bool unsaved;
 };
 
@@ -61,6 +72,20 @@ static void tell(void *arg, uint16_t node, struct span word)
     const struct files *g = arg;
 
     net_send(g->c->m, node, NET_KIND_FILES, word, was_sent, NULL);
+}
+
+static void tell_kept(void *arg, uint16_t node, struct span word)
+{
+    struct files *g = arg;
+    struct later *x;
+
+    if (g->n_laters == LATER_MOST) return;
+    x = mem_new(sizeof(*x) + word.n);
+    *x = (struct later){.node = node, .n = word.n};
+    memcpy(x->word, word.p, word.n);
+    list_push(&g->laters, &x->link);
+    g->n_laters++;
+    g->unsaved = true;
 }
 
 static bool is_there(const struct files *g, uint16_t node)
@@ -133,6 +158,7 @@ static void store(void *arg, const struct spread_file *f, struct span text)
     g->coming = mem_renew(g->coming, (g->n_coming + 1) * sizeof(*g->coming));
     x = &g->coming[g->n_coming++];
     *x = (struct coming){.f = *f, .text = text.p ? mem_dup(text.p, MAX(text.n, 1)) : NULL, .n = text.n};
+    g->unsaved = true;
 }
 
 static void changed(void *arg)
@@ -142,7 +168,29 @@ static void changed(void *arg)
     g->unsaved = true;
 }
 
-static const struct spread_ops ops = {tell, there, next_term, look, read_text, store, changed};
+static const char *agreed(void *arg, const struct spread_file *f)
+{
+    const struct files *g = arg;
+
+    return transfers_agreed(g->c->m, f->uid, f->based);
+}
+
+/* What came of a push of this node: for the record, as keepers' lines of acts are. */
+static void pushed(void *arg, const struct spread_file *f, const char *lost)
+{
+    const struct stamp *s = &f->decided;
+
+    (void)arg;
+    if (lost)
+        log_event_of(LOG_WARN, f->uid, "file-not-pushed", "why=%s", log_q(span_of(lost)));
+    else
+        log_event_of(LOG_NOTE, f->uid, "file-pushed", "term=%llu node=%u boot=%016llx base=%llu mono_us=%lld",
+            (unsigned long long)s->term, s->node, (unsigned long long)s->boot,
+            (unsigned long long)f->decided_base.term, (long long)clock_mono_us());
+}
+
+static const struct spread_ops ops = {
+    tell, tell_kept, there, next_term, look, read_text, store, changed, agreed, pushed};
 
 /* --- storing what came --- */
 
@@ -165,12 +213,15 @@ static const char *place(const struct files *g, struct coming *x)
     return NULL;
 }
 
-/* It was changed here since it was pushed last. The edits keep what it was. */
-static void say_overruled(const struct files *g, const struct coming *x, uint64_t revision)
+/* For the record; and where it was changed here since it was pushed last: the edits keep what it was. */
+static void say_taken(const struct files *g, const struct coming *x, uint64_t revision)
 {
     const struct spread_file *was = spread_file(&g->spread, x->f.uid);
     char etag[SPREAD_ETAG_MAX];
 
+    log_event_of(LOG_NOTE, x->f.uid, "file-taken", "term=%llu node=%u boot=%016llx mono_us=%lld",
+        (unsigned long long)x->f.stamp.term, x->f.stamp.node, (unsigned long long)x->f.stamp.boot,
+        (long long)clock_mono_us());
     if (!x->was || strcmp(edits_etag(span(x->was, x->was_n), etag), was ? was->etag : "") == 0) return;
     log_event_of(LOG_WARN, x->f.uid, "file-overruled", "by_node=%u term=%llu revision=%llu", x->f.stamp.node,
         (unsigned long long)x->f.stamp.term, (unsigned long long)revision);
@@ -183,7 +234,7 @@ static void done(
         log_event_of(LOG_WARN, x->f.uid, "file-refused", "by_node=%u term=%llu why=%s", x->f.stamp.node,
             (unsigned long long)x->f.stamp.term, log_q(span_of(why)));
     else
-        say_overruled(g, x, revision);
+        say_taken(g, x, revision);
     spread_stored(&g->spread, x->f.uid, &x->f.stamp, etag, why);
 }
 
@@ -223,21 +274,56 @@ static void apply_all(struct files *g, struct coming *const *v, size_t n)
     apply_all(g, v + n / 2, n - n / 2);
 }
 
+static void coming_done(struct coming *x)
+{
+    mem_free(x->text);
+    mem_free(x->was);
+}
+
+/* It is durable that nothing older is to be taken: what was pushed by a node may be stored. */
+static bool may_take(const struct files *g, const struct coming *x)
+{
+    return x->number > 0 && x->number <= state_file_kept(g->file);
+}
+
+/* A newer one is wanted by now, or our own is newer: it comes again, should that one be lost. */
+static bool is_outdone(const struct files *g, const struct coming *x)
+{
+    const struct spread_file *f = spread_file(&g->spread, x->f.uid);
+
+    return !f || stamp_cmp(&f->wanted, &x->f.stamp) != 0 || spread_pushing(&g->spread, x->f.uid);
+}
+
+/* Those that may be stored now; the caller's. */
+static struct coming *take_ready(struct files *g, size_t *ret_n)
+{
+    struct coming *all = mem_renew(NULL, (g->n_coming + 1) * sizeof(*all));
+    size_t left = 0;
+
+    *ret_n = 0;
+    for (size_t i = 0; i < g->n_coming; i++)
+        if (may_take(g, &g->coming[i]))
+            all[(*ret_n)++] = g->coming[i];
+        else
+            g->coming[left++] = g->coming[i];
+    g->n_coming = left;
+    return all;
+}
+
 static void take_coming(struct files *g)
 {
-    struct coming *all = g->coming, **good;
-    size_t n = g->n_coming, n_good = 0;
+    size_t n, n_good = 0;
+    struct coming *all, **good;
 
-    if (n == 0) return;
-    g->coming = NULL;
-    g->n_coming = 0;
-    good = mem_renew(NULL, n * sizeof(struct coming *));
+    if (g->n_coming == 0) return;
+    all = take_ready(g, &n);
+    good = mem_renew(NULL, (n + 1) * sizeof(struct coming *));
     for (size_t i = 0; i < n; i++) {
         const char *why = place(g, &all[i]);
         bool twice = false;
 
         for (size_t k = 0; k < n_good; k++) twice |= strcmp(good[k]->f.uid, all[i].f.uid) == 0;
-        if (twice) continue; /* it comes again */
+        if (twice || is_outdone(g, &all[i])) continue;
         if (why)
             done(g, &all[i], "", why, 0);
         else if (!all[i].text && !all[i].was)
@@ -246,10 +332,7 @@ static void take_coming(struct files *g)
             good[n_good++] = &all[i];
     }
     apply_all(g, good, n_good);
-    for (size_t i = 0; i < n; i++) {
-        mem_free(all[i].text);
-        mem_free(all[i].was);
-    }
+    for (size_t i = 0; i < n; i++) coming_done(&all[i]);
     mem_free(good);
     mem_free(all);
 }
@@ -258,15 +341,58 @@ static void take_coming(struct files *g)
 
 static void save(struct files *g)
 {
+    uint64_t number = 0;
     struct buf b;
     struct packer p;
 
     buf_init(&b, FILE_MOST);
     p = packer_of(&b);
     spread_pack(&g->spread, &p);
-    if (!p.bad) state_file_write(g->file, buf_span(&b));
+    if (!p.bad) number = state_file_write(g->file, buf_span(&b));
     buf_done(&b);
     g->unsaved = false;
+    LIST_EACH(&g->laters, link)
+    {
+        struct later *x = LIST_ITEM(link, struct later, link);
+
+        if (x->number == 0) x->number = number;
+    }
+    for (size_t i = 0; i < g->n_coming; i++)
+        if (g->coming[i].number == 0) g->coming[i].number = number;
+}
+
+static void later_free(struct files *g, struct later *x)
+{
+    list_remove(&x->link);
+    g->n_laters--;
+    mem_free(x);
+}
+
+/* What is durable now is said; where the disk does not take it nothing is, and it is asked for again. */
+static void tell_laters(struct files *g, bool failed)
+{
+    uint64_t kept = state_file_kept(g->file);
+    usec_t now_us = clock_mono_us();
+    struct list due;
+
+    list_init(&due);
+    LIST_EACH(&g->laters, link)
+    {
+        struct later *x = LIST_ITEM(link, struct later, link);
+
+        if (x->number == 0 || (x->number > kept && !failed)) continue;
+        list_remove(&x->link);
+        list_push(&due, &x->link);
+    }
+    while (!list_empty(&due)) {
+        struct later *x = LIST_ITEM(due.next, struct later, link);
+
+        if (x->number <= kept && x->node == g->spread.self)
+            spread_heard(&g->spread, x->node, span(x->word, x->n), now_us);
+        else if (x->number <= kept)
+            tell(g, x->node, span(x->word, x->n));
+        later_free(g, x);
+    }
 }
 
 static int load(struct files *g, int state_dir)
@@ -290,6 +416,7 @@ int files_open(struct cluster *c)
 
     g->c = c;
     list_init(&g->waits);
+    list_init(&g->laters);
     spread_init(&g->spread, &ops, g, (uint16_t)c->m->conf->server.node_id, c->boot);
     files_conf(c);
     err = load(g, c->m->state_dir);
@@ -306,7 +433,8 @@ void files_close(struct cluster *c)
     if (!g) return;
     if (g->unsaved && g->file) save(g);
     LIST_EACH(&g->waits, link) mem_free(LIST_ITEM(link, struct push_wait, link));
-    for (size_t i = 0; i < g->n_coming; i++) mem_free(g->coming[i].text);
+    LIST_EACH(&g->laters, link) later_free(g, LIST_ITEM(link, struct later, link));
+    for (size_t i = 0; i < g->n_coming; i++) coming_done(&g->coming[i]);
     mem_free(g->coming);
     spread_done(&g->spread);
     state_file_free(g->file);
@@ -329,8 +457,12 @@ void files_conf(struct cluster *c)
 
 void files_got(struct master *m, uint16_t node, uint64_t boot, struct span body)
 {
+    struct files *g = of(m);
+
     (void)boot; /* stamps have it */
-    if (of(m)) spread_heard(&of(m)->spread, node, body, clock_mono_us());
+    if (!g) return;
+    spread_heard(&g->spread, node, body, clock_mono_us());
+    if (g->unsaved) save(g); /* who asks for a promise waits for the disk */
 }
 
 /* --- who pushes --- */
@@ -340,12 +472,24 @@ bool files_may_edit(const struct master *m, char *text)
     return !of(m) || !m->conf->server.cluster_push || singular_reach(m->cluster, text);
 }
 
-bool files_push(struct master *m, const char *uid)
+bool files_push(struct master *m, const char *uid, const struct stamp *base)
 {
     struct files *g = of(m);
 
-    return g && !records_has(m, uid) &&
-        spread_push(&g->spread, uid, conf_stream(m->conf, span_of(uid)) == NULL, clock_mono_us());
+    const struct spread_how how = {
+        .gone = conf_stream(m->conf, span_of(uid)) == NULL, .keep = true, .base = *base};
+
+    return g && !records_has(m, uid) && spread_push(&g->spread, uid, &how, clock_mono_us());
+}
+
+bool files_pushing(const struct master *m, const char *uid)
+{
+    return of(m) && spread_pushing(&of(m)->spread, uid);
+}
+
+const char *files_lost(const struct master *m, const char *uid)
+{
+    return of(m) ? spread_lost(&of(m)->spread, uid) : "";
 }
 
 void files_edited(struct master *m, const char *uid, bool gone)
@@ -353,7 +497,7 @@ void files_edited(struct master *m, const char *uid, bool gone)
     struct files *g = of(m);
 
     if (!g || !m->conf->server.cluster_push) return;
-    if (!spread_push(&g->spread, uid, gone, clock_mono_us()))
+    if (!spread_push(&g->spread, uid, &(struct spread_how){.gone = gone, .keep = true}, clock_mono_us()))
         log_event_of(LOG_WARN, uid, "file-not-pushed", "why=\"it is not a file of its own, or too large\"");
 }
 
@@ -383,6 +527,26 @@ static bool all_settled(const struct files *g, const struct session *s)
     return true;
 }
 
+/* Of those that s has pushed: the first that came to nothing, and how many. */
+static int result(const struct files *g, struct session *s)
+{
+    const struct conf *conf = g->c->m->conf;
+    const char *first = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < conf->n_streams; i++) {
+        const char *uid = conf->streams[i]->uid;
+        bool one = (s->n_args == 0 || strcmp(uid, s->args[0]) == 0) && spread_lost(&g->spread, uid)[0];
+
+        n += one;
+        if (one && !first) first = uid;
+    }
+    if (!first) return CTL_OK;
+    snprintf(s->text, sizeof(s->text), "not done, %zu file%s: %s: %s", n, n == 1 ? "" : "s", first,
+        spread_lost(&g->spread, first));
+    return CTL_BUSY;
+}
+
 static void follow_waits(struct files *g, usec_t now_us)
 {
     LIST_EACH(&g->waits, link)
@@ -395,7 +559,7 @@ static void follow_waits(struct files *g, usec_t now_us)
         mem_free(w);
         if (!s) continue;
         s->act_id = 0;
-        control_answer_late(s, CTL_OK, s->text, SPAN_NONE);
+        control_answer_late(s, result(g, s), s->text, SPAN_NONE);
     }
 }
 
@@ -411,6 +575,7 @@ void files_tick(struct cluster *c, usec_t now_us)
     if (g->unsaved) save(g);
     err = state_file_failed(g->file);
     if (err < 0) log_error("state-dir-write", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
+    tell_laters(g, err < 0);
 }
 
 /* --- msctl --- */
@@ -435,7 +600,8 @@ int files_run_push(struct session *s)
         const char *uid = conf->streams[i]->uid;
 
         if (s->n_args > 0 && strcmp(uid, s->args[0]) != 0) continue;
-        if (files_push(s->m, uid))
+        if (!records_has(s->m, uid) &&
+            spread_push(&g->spread, uid, &(struct spread_how){.gone = false}, clock_mono_us()))
             n++;
         else
             left++;
@@ -458,6 +624,7 @@ bool files_row_push(struct session *s, struct packer *p)
     size_t has = 0, all = 0;
     const struct spread_file *wrong = NULL;
     struct map_slot slot;
+    char why[SPREAD_WHY_MAX + 24];
     uint16_t node;
     size_t at = 0;
 
@@ -469,7 +636,7 @@ bool files_row_push(struct session *s, struct packer *p)
         if (f->stamp.term == 0 || (s->n_args > 0 && strcmp(f->uid, s->args[0]) != 0)) continue;
         all++;
         has += f->has >> s->at & 1;
-        if ((f->refused >> s->at & 1) && f->why_node == node) wrong = f;
+        if (f->refused >> s->at & 1) wrong = f;
     }
     s->at++;
     pack_map(p, wrong ? 6 : 4);
@@ -479,7 +646,9 @@ bool files_row_push(struct session *s, struct packer *p)
     pack_kv_u64(p, "files", all);
     if (!wrong) return true;
     pack_kv_text(p, "refuses", wrong->uid);
-    pack_kv_text(p, "why", wrong->why);
+    /* the last reason is kept: mostly they all have the same one */
+    snprintf(why, sizeof(why), "node %u says: %s", wrong->why_node, wrong->why);
+    pack_kv_text(p, "why", wrong->why_node == node ? wrong->why : why);
     return true;
 }
 

@@ -23,8 +23,11 @@ void files_got(struct master *m, uint16_t node, uint64_t boot, struct span body)
 bool files_may_edit(const struct master *m, char *text);
 /* Streams' files were changed here by call: with cluster-push, everywhere. */
 void files_edited(struct master *m, const char *uid, bool gone);
-/* Whatever cluster-push says. false: it cannot be pushed. */
-bool files_push(struct master *m, const char *uid);
+/* Whatever cluster-push says; base: spread.h. false: it cannot be pushed. */
+bool files_push(struct master *m, const char *uid, const struct stamp *base);
+bool files_pushing(const struct master *m, const char *uid); /* it is not decided yet */
+const char *files_lost(
+    const struct master *m, const char *uid); /* why the last push from here was not, or "" */
 /* How a stream's file is elsewhere; NULL: it was never pushed. */
 const struct spread_file *files_version(const struct master *m, const char *uid);
 /* Another node has this version; it does not take it. */

@@ -1,5 +1,5 @@
-#include "master/cluster/spread.h"
 #include "common/base/mem.h"
+#include "master/cluster/spread_impl.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +29,8 @@ void spread_nodes(struct spread *s, const uint16_t *others, size_t n)
     while (map_next(&s->files, &at, &slot)) {
         struct spread_file *f = slot.value;
 
-        f->has = f->refused = 0;
+        f->has = f->refused = f->agreed = 0;
+        f->asked_us = 0;
     }
 }
 
@@ -45,7 +46,7 @@ const struct spread_file *spread_file(const struct spread *s, const char *uid)
     return map_get(&s->files, span_of(uid));
 }
 
-static struct spread_file *file_of(struct spread *s, const char *uid)
+struct spread_file *spread_file_of(struct spread *s, const char *uid)
 {
     struct spread_file *f = map_get(&s->files, span_of(uid));
 
@@ -64,7 +65,7 @@ static void settle(struct spread *s, struct spread_file *f)
     f->wrong = false;
 }
 
-static void set_version(struct spread *s, struct spread_file *f, const struct stamp *stamp, const char *etag)
+void spread_set_version(struct spread *s, struct spread_file *f, const struct stamp *stamp, const char *etag)
 {
     settle(s, f);
     f->stamp = *stamp;
@@ -77,15 +78,6 @@ static void set_version(struct spread *s, struct spread_file *f, const struct st
 
 /* --- words --- */
 
-/* One that is being filled with rows. */
-struct rows {
-    struct spread *s;
-    uint16_t to;
-    enum spread_word_kind kind;
-    struct buf b;
-    uint32_t n;
-};
-
 static void begin(struct packer *p, enum spread_word_kind kind, uint32_t more)
 {
     pack_map(p, 2 + more);
@@ -93,7 +85,7 @@ static void begin(struct packer *p, enum spread_word_kind kind, uint32_t more)
     pack_kv_u64(p, "kind", kind);
 }
 
-static void flush(struct rows *r)
+void spread_rows_flush(struct spread_rows *r)
 {
     struct packer p;
     struct buf word;
@@ -104,27 +96,28 @@ static void flush(struct rows *r)
     begin(&p, r->kind, 1);
     pack_key(&p, "rows");
     pack_array(&p, r->n);
-    if (!p.bad && buf_put(&word, buf_span(&r->b))) r->s->ops->tell(r->s->arg, r->to, buf_span(&word));
+    if (!p.bad && buf_put(&word, buf_span(&r->b)))
+        (r->kept ? r->s->ops->tell_kept : r->s->ops->tell)(r->s->arg, r->to, buf_span(&word));
     buf_done(&word);
     buf_clear(&r->b);
     r->n = 0;
 }
 
-static struct rows rows_to(struct spread *s, uint16_t to, enum spread_word_kind kind)
+struct spread_rows spread_rows_to(struct spread *s, uint16_t to, enum spread_word_kind kind, bool kept)
 {
-    struct rows r = {.s = s, .to = to, .kind = kind};
+    struct spread_rows r = {.s = s, .to = to, .kind = kind, .kept = kept};
 
     buf_init(&r.b, WORD_MAX);
     return r;
 }
 
-static void rows_end(struct rows *r)
+void spread_rows_end(struct spread_rows *r)
 {
-    flush(r);
+    spread_rows_flush(r);
     buf_done(&r->b);
 }
 
-static void row(struct rows *r, const struct spread_file *f)
+static void row(struct spread_rows *r, const struct spread_file *f)
 {
     struct packer p = packer_of(&r->b);
 
@@ -133,7 +126,7 @@ static void row(struct rows *r, const struct spread_file *f)
     stamp_pack(&p, &f->stamp);
     pack_str(&p, span_of(f->etag));
     pack_bool(&p, f->gone);
-    if (++r->n == SPREAD_ROWS_MAX) flush(r);
+    if (++r->n == SPREAD_ROWS_MAX) spread_rows_flush(r);
 }
 
 static void tell_refused(
@@ -175,7 +168,7 @@ static void tell_file(struct spread *s, uint16_t node, const struct spread_file 
 /* What this node may lack. */
 static void tell_have(struct spread *s, size_t i, usec_t now_us)
 {
-    struct rows r = rows_to(s, s->nodes[i], SPREAD_HAVE);
+    struct spread_rows r = spread_rows_to(s, s->nodes[i], SPREAD_HAVE, false);
     uint64_t bit = UINT64_C(1) << i;
     bool again = ++s->rounds[i] % SPREAD_ROUNDS == 0;
     struct map_slot slot;
@@ -187,24 +180,10 @@ static void tell_have(struct spread *s, size_t i, usec_t now_us)
 
         if (f->stamp.term > 0 && !((f->has | (again ? 0 : f->refused)) & bit)) row(&r, f);
     }
-    rows_end(&r);
+    spread_rows_end(&r);
 }
 
 /* --- this node --- */
-
-bool spread_push(struct spread *s, const char *uid, bool gone, usec_t now_us)
-{
-    char etag[SPREAD_ETAG_MAX] = "";
-    struct spread_file *f;
-    struct stamp stamp;
-
-    if (!gone && (!s->ops->look(s->arg, uid, etag) || !etag[0])) return false;
-    f = file_of(s, uid);
-    stamp = (struct stamp){s->ops->next_term(s->arg, MAX(f->stamp.term, f->wanted.term)), s->self, s->boot};
-    set_version(s, f, &stamp, etag);
-    for (size_t i = 0; i < s->n_nodes; i++) s->told_us[i] = now_us - SPREAD_AGAIN_US; /* with the next tick */
-    return true;
-}
 
 void spread_stored(
     struct spread *s, const char *uid, const struct stamp *stamp, const char *etag, const char *why)
@@ -214,13 +193,13 @@ void spread_stored(
     if (!f || stamp_cmp(&f->wanted, stamp) != 0) return; /* a newer one came meanwhile */
     if (!why) {
         s->taken++;
-        set_version(s, f, stamp, etag);
+        spread_set_version(s, f, stamp, etag);
         for (size_t i = 0; i < s->n_nodes; i++)
             if (s->ops->there(s->arg, s->nodes[i])) {
-                struct rows r = rows_to(s, s->nodes[i], SPREAD_HAS);
+                struct spread_rows r = spread_rows_to(s, s->nodes[i], SPREAD_HAS, false);
 
                 row(&r, f);
-                rows_end(&r);
+                spread_rows_end(&r);
             }
         return;
     }
@@ -236,47 +215,41 @@ void spread_stored(
 
 /* --- the others --- */
 
-static bool uid_of(struct span text, char dst[static SPREAD_UID_MAX])
+bool spread_uid_of(struct span text, char dst[static SPREAD_UID_MAX])
 {
     return text.n > 0 && !memchr(text.p, 0, text.n) && span_copy(text, dst, SPREAD_UID_MAX);
 }
 
-struct heard {
-    struct spread *s;
-    uint16_t from;
-    uint64_t bit;
-    usec_t now_us;
-    struct rows has, have, want;
-};
-
 static bool row_read(const struct packed *v, struct spread_file *ret)
 {
     *ret = (struct spread_file){.gone = packed_as_bool(packed_at(v, 3), false)};
-    return uid_of(packed_as_str(packed_at(v, 0)), ret->uid) && stamp_read(packed_at(v, 1), &ret->stamp) &&
+    return spread_uid_of(packed_as_str(packed_at(v, 0)), ret->uid) &&
+        stamp_read(packed_at(v, 1), &ret->stamp) &&
         span_copy(packed_as_str(packed_at(v, 2)), ret->etag, sizeof(ret->etag)) &&
         ret->gone == (ret->etag[0] == 0);
 }
 
-static void want(struct heard *h, const struct spread_file *f)
+static void want(struct spread_heard *h, const struct spread_file *f)
 {
     struct packer p = packer_of(&h->want.b);
 
     pack_str(&p, span_of(f->uid));
-    if (++h->want.n == SPREAD_ROWS_MAX) flush(&h->want);
+    if (++h->want.n == SPREAD_ROWS_MAX) spread_rows_flush(&h->want);
 }
 
 /* Somebody has a newer one. */
-static void newer(struct heard *h, struct spread_file *f, const struct spread_file *theirs)
+static void newer(struct spread_heard *h, struct spread_file *f, const struct spread_file *theirs)
 {
     struct spread *s = h->s;
     char etag[SPREAD_ETAG_MAX] = "";
     int way = stamp_cmp(&theirs->stamp, &f->wanted);
 
-    if (way < 0) return;
+    spread_overtaken(s, f, &theirs->stamp);
+    if (way < 0 || f->mine.term > 0) return; /* ours is newer still: its text lies in the file */
     if (way == 0 && f->wanted_us > 0 && h->now_us - f->wanted_us < SPREAD_AGAIN_US) return;
     if (way > 0) settle(s, f);
     if (s->ops->look(s->arg, f->uid, etag) && strcmp(etag, theirs->etag) == 0) { /* it lies here already */
-        set_version(s, f, &theirs->stamp, theirs->etag);
+        spread_set_version(s, f, &theirs->stamp, theirs->etag);
         f->has |= h->bit;
         row(&h->has, f);
         return;
@@ -284,6 +257,7 @@ static void newer(struct heard *h, struct spread_file *f, const struct spread_fi
     if (!theirs->gone && s->fetching >= SPREAD_FILES_MAX) return; /* he says it again */
     f->wanted = theirs->stamp;
     f->wrong = false;
+    s->ops->changed(s->arg); /* nothing older is taken from here on, over a restart too */
     if (theirs->gone) {
         s->ops->store(s->arg, theirs, SPAN_NONE);
         return;
@@ -293,7 +267,7 @@ static void newer(struct heard *h, struct spread_file *f, const struct spread_fi
     want(h, f);
 }
 
-static void on_have(struct heard *h, const struct packed *word)
+static void on_have(struct spread_heard *h, const struct packed *word)
 {
     const struct packed *rows = packed_get(word, "rows");
 
@@ -302,7 +276,7 @@ static void on_have(struct heard *h, const struct packed *word)
         int way;
 
         if (!row_read(packed_at(rows, i), &theirs)) continue;
-        f = file_of(h->s, theirs.uid);
+        f = spread_file_of(h->s, theirs.uid);
         way = stamp_cmp(&theirs.stamp, &f->stamp);
         if (way > 0) {
             newer(h, f, &theirs);
@@ -313,7 +287,7 @@ static void on_have(struct heard *h, const struct packed *word)
     }
 }
 
-static void on_has(struct heard *h, const struct packed *word)
+static void on_has(struct spread_heard *h, const struct packed *word)
 {
     const struct packed *rows = packed_get(word, "rows");
 
@@ -327,25 +301,25 @@ static void on_has(struct heard *h, const struct packed *word)
     }
 }
 
-static void on_want(struct heard *h, const struct packed *word)
+static void on_want(struct spread_heard *h, const struct packed *word)
 {
     const struct packed *rows = packed_get(word, "rows");
     char uid[SPREAD_UID_MAX];
 
     for (size_t i = 0; i < MIN(packed_n(rows), SPREAD_FILES_MAX); i++) {
         const struct spread_file *f =
-            uid_of(packed_as_str(packed_at(rows, i)), uid) ? spread_file(h->s, uid) : NULL;
+            spread_uid_of(packed_as_str(packed_at(rows, i)), uid) ? spread_file(h->s, uid) : NULL;
 
         if (f && f->stamp.term > 0 && !f->gone) tell_file(h->s, h->from, f);
     }
 }
 
-static void on_file(struct heard *h, const struct packed *word)
+static void on_file(struct spread_heard *h, const struct packed *word)
 {
     struct span text = packed_str(word, "text");
     struct spread_file v = {.gone = false}, *f = NULL;
 
-    if (uid_of(packed_str(word, "uid"), v.uid)) f = map_get(&h->s->files, span_of(v.uid));
+    if (spread_uid_of(packed_str(word, "uid"), v.uid)) f = map_get(&h->s->files, span_of(v.uid));
     /* only what was asked for */
     if (!f || !stamp_get(word, "stamp", &v.stamp) || stamp_cmp(&v.stamp, &f->wanted) != 0 ||
         f->wanted_us == 0 || f->wrong || !text.p || text.n > SPREAD_TEXT_MAX ||
@@ -354,11 +328,12 @@ static void on_file(struct heard *h, const struct packed *word)
     h->s->ops->store(h->s->arg, &v, text);
 }
 
-static void on_refused(struct heard *h, const struct packed *word)
+static void on_refused(struct spread_heard *h, const struct packed *word)
 {
     struct stamp stamp;
     char uid[SPREAD_UID_MAX];
-    struct spread_file *f = uid_of(packed_str(word, "uid"), uid) ? map_get(&h->s->files, span_of(uid)) : NULL;
+    struct spread_file *f =
+        spread_uid_of(packed_str(word, "uid"), uid) ? map_get(&h->s->files, span_of(uid)) : NULL;
 
     if (!f || !stamp_get(word, "stamp", &stamp) || stamp_cmp(&stamp, &f->stamp) != 0) return;
     f->refused |= h->bit;
@@ -368,27 +343,32 @@ static void on_refused(struct heard *h, const struct packed *word)
 
 void spread_heard(struct spread *s, uint16_t from, struct span word, usec_t now_us)
 {
-    static void (*const on[SPREAD_WORDS])(struct heard * h, const struct packed *word) = {
+    static void (*const on[SPREAD_WORDS])(struct spread_heard * h, const struct packed *word) = {
         [SPREAD_HAVE] = on_have,
         [SPREAD_HAS] = on_has,
         [SPREAD_WANT] = on_want,
         [SPREAD_FILE] = on_file,
-        [SPREAD_REFUSED] = on_refused};
-    struct heard h = {.s = s, .from = from, .bit = spread_bit(s, from), .now_us = now_us};
+        [SPREAD_REFUSED] = on_refused,
+        [SPREAD_PROMISE] = spread_on_promise,
+        [SPREAD_PROMISED] = spread_on_promised};
+    struct spread_heard h = {.s = s, .from = from, .bit = spread_bit(s, from), .now_us = now_us};
     struct unpack *u = NULL;
     const struct packed *v;
     uint64_t kind;
 
-    if (h.bit == 0 || unpack_new(word, &u) != 0) return;
+    if ((h.bit == 0 && from != s->self) || unpack_new(word, &u) != 0) return;
     v = unpack_root(u);
     kind = packed_u64(v, "kind", 0);
-    h.has = rows_to(s, from, SPREAD_HAS);
-    h.have = rows_to(s, from, SPREAD_HAVE);
-    h.want = rows_to(s, from, SPREAD_WANT);
+    if (h.bit == 0 && kind != SPREAD_PROMISED) kind = SPREAD_WORDS;
+    h.has = spread_rows_to(s, from, SPREAD_HAS, false);
+    h.have = spread_rows_to(s, from, SPREAD_HAVE, false);
+    h.want = spread_rows_to(s, from, SPREAD_WANT, false);
+    h.promised = spread_rows_to(s, from, SPREAD_PROMISED, true);
     if (packed_u64(v, "v", 0) == VERSION && kind < SPREAD_WORDS && on[kind]) on[kind](&h, v);
-    rows_end(&h.has);
-    rows_end(&h.have);
-    rows_end(&h.want);
+    spread_rows_end(&h.has);
+    spread_rows_end(&h.have);
+    spread_rows_end(&h.want);
+    spread_rows_end(&h.promised);
     unpack_done(u);
 }
 
@@ -412,6 +392,7 @@ static void forget_fetches(struct spread *s, usec_t now_us)
 void spread_tick(struct spread *s, usec_t now_us)
 {
     forget_fetches(s, now_us);
+    spread_push_tick(s, now_us);
     for (size_t i = 0; i < s->n_nodes; i++) {
         if (!s->ops->there(s->arg, s->nodes[i]))
             s->told_us[i] = 0; /* when it is back: at once */
@@ -424,6 +405,7 @@ bool spread_settled(const struct spread *s, const char *uid)
 {
     const struct spread_file *f = spread_file(s, uid);
 
+    if (spread_pushing(s, uid)) return false;
     for (size_t i = 0; f && i < s->n_nodes; i++)
         if (s->ops->there(s->arg, s->nodes[i]) && !((f->has | f->refused) >> i & 1)) return false;
     return true;
@@ -431,37 +413,69 @@ bool spread_settled(const struct spread *s, const char *uid)
 
 /* --- as they are kept --- */
 
+static bool is_kept(const struct spread_file *f)
+{
+    return f->stamp.term > 0 || f->promised.term > 0 || f->wanted.term > 0;
+}
+
+/* uid, stamp, etag, gone, promised, wanted; and of our push: mine, base, whether it goes. It may have been
+ * decided, and somebody told so: behind a restart it goes on, and replaces what was there when it was asked.
+ */
+static void kept_pack(const struct spread_file *f, struct packer *p)
+{
+    bool mine = f->mine.term > 0;
+
+    pack_array(p, mine ? 9 : 6);
+    pack_str(p, span_of(f->uid));
+    stamp_pack(p, &f->stamp);
+    pack_str(p, span_of(f->etag));
+    pack_bool(p, f->gone);
+    stamp_pack(p, &f->promised);
+    stamp_pack(p, &f->wanted);
+    if (!mine) return;
+    stamp_pack(p, &f->mine);
+    stamp_pack(p, &f->base);
+    pack_bool(p, f->mine_gone);
+}
+
 void spread_pack(const struct spread *s, struct packer *p)
 {
     struct map_slot slot;
     uint32_t n = 0;
     size_t at = 0;
 
-    while (map_next(&s->files, &at, &slot)) n += ((struct spread_file *)slot.value)->stamp.term > 0;
+    while (map_next(&s->files, &at, &slot)) n += is_kept(slot.value);
     pack_array(p, n);
-    for (at = 0; map_next(&s->files, &at, &slot);) {
-        const struct spread_file *f = slot.value;
+    for (at = 0; map_next(&s->files, &at, &slot);)
+        if (is_kept(slot.value)) kept_pack(slot.value, p);
+}
 
-        if (f->stamp.term == 0) continue;
-        pack_array(p, 4);
-        pack_str(p, span_of(f->uid));
-        stamp_pack(p, &f->stamp);
-        pack_str(p, span_of(f->etag));
-        pack_bool(p, f->gone);
-    }
+static bool kept_read(const struct packed *v, struct spread_file *ret)
+{
+    size_t n = packed_n(v);
+
+    *ret = (struct spread_file){.gone = packed_as_bool(packed_at(v, 3), false),
+        .based = n == 9,
+        .keep = n == 9,
+        .mine_gone = packed_as_bool(packed_at(v, 8), false)};
+    (void)stamp_read(packed_at(v, 1), &ret->stamp); /* it was never pushed: only promised */
+    (void)stamp_read(packed_at(v, 4), &ret->promised);
+    (void)stamp_read(packed_at(v, 5), &ret->wanted);
+    (void)stamp_read(packed_at(v, 7), &ret->base);
+    return (n == 6 || (n == 9 && stamp_read(packed_at(v, 6), &ret->mine))) && is_kept(ret) &&
+        spread_uid_of(packed_as_str(packed_at(v, 0)), ret->uid) &&
+        span_copy(packed_as_str(packed_at(v, 2)), ret->etag, sizeof(ret->etag)) &&
+        (ret->stamp.term == 0 || ret->gone == (ret->etag[0] == 0));
 }
 
 bool spread_read(struct spread *s, const struct packed *v)
 {
-    struct spread_file one, *f;
+    struct spread_file one;
 
     if (packed_kind(v) != PACKED_ARRAY) return false;
     for (size_t i = 0; i < packed_n(v); i++) {
-        if (!row_read(packed_at(v, i), &one)) return false;
-        f = file_of(s, one.uid);
-        f->stamp = one.stamp;
-        f->gone = one.gone;
-        memcpy(f->etag, one.etag, sizeof(f->etag));
+        if (!kept_read(packed_at(v, i), &one)) return false;
+        *spread_file_of(s, one.uid) = one;
     }
     return true;
 }

@@ -10,6 +10,7 @@
 
 #define HEARD_US     (5 * US_PER_S) /* what a node said holds for so long */
 #define PUT_AGAIN_US (15 * US_PER_S)
+#define PUSHES_MAX   3 /* of one phase: others push too */
 
 const char *transfer_phase_word(enum transfer_phase phase)
 {
@@ -74,6 +75,7 @@ void transfer_enter(struct transfers *t, struct transfer *x, enum transfer_phase
 {
     x->phase = phase;
     x->pushed = false;
+    x->pushes = 0;
     x->since_us = clock_wall_us();
     span_copy(span_sub(span_of(text), 0, sizeof(x->text) - 1), x->text, sizeof(x->text));
     log_event_of(LOG_NOTE, x->uid, "transfer", "phase=%s text=%s", transfer_phase_word(phase),
@@ -86,9 +88,8 @@ void sides_text(struct wr *w, const struct side *v, size_t n)
     for (size_t i = 0; i < n; i++) wr_fmt(w, "%s%u", w->n > 0 ? "," : "", v[i].node);
 }
 
-/* The stream's file gets this order, here and on all nodes; where the site's etcd keeps it, there. NULL, or
- * what is wrong. */
-static const char *push_order(struct transfers *t, struct transfer *x, bool with_old, char *text)
+/* The stream's file gets this order here; where the site's etcd keeps it, there. NULL, or what is wrong. */
+static const char *set_order(const struct transfers *t, struct transfer *x, bool with_old)
 {
     bool stored = records_has(t->c->m, x->uid);
     char first[8], others[96];
@@ -111,33 +112,53 @@ static const char *push_order(struct transfers *t, struct transfer *x, bool with
     conf_report_done(&report);
     if (code == EDITS_LATER) return NULL;
     if (code != CTL_OK) {
-        snprintf(text, TRANSFER_TEXT_MAX, "%.180s", result.text);
-        return text;
+        snprintf(x->text, sizeof(x->text), "%.180s", result.text);
+        return x->text;
     }
-    return files_push(t->c->m, x->uid)
-        ? NULL
-        : "its file holds other streams too, or is too large: it cannot be pushed";
+    return NULL;
 }
 
-/* Its record has come back with this order; the other nodes have it from there too. */
-static bool is_ordered(const struct transfers *t, const struct transfer *x, bool with_old)
+const char *transfers_agreed(struct master *m, const char *uid, bool based)
+{
+    struct transfers *t = transfers_of(m);
+    struct transfer *x = t ? transfers_find(t, span_of(uid)) : NULL;
+
+    if (!x || !x->pushed || (x->phase != TRANSFER_SPREAD && !(x->phase == TRANSFER_SETTLE && based)))
+        return NULL; /* another push */
+    return set_order(t, x, x->phase == TRANSFER_SPREAD);
+}
+
+/* The stream has the order that this transfer gives it, as far as this node knows. */
+static bool has_order(const struct transfers *t, const struct transfer *x, bool with_old)
 {
     const struct stream *st = fleet_stream(t->c->m, span_of(x->uid));
     const struct cluster_stream *s = st ? st->cluster : NULL;
+    size_t n = x->n_to + (with_old ? x->n_from : 0);
+    bool same = s && s->place.n == n;
 
-    if (!s || s->place.n != x->n_to + (with_old ? x->n_from : 0)) return false;
-    for (size_t i = 0; i < s->place.n; i++)
-        if (s->nodes[i] != (i < x->n_to ? x->to[i].node : x->from[i - x->n_to].node)) return false;
-    return true;
+    for (size_t i = 0; same && i < n; i++)
+        same = s->nodes[i] == (i < x->n_to ? x->to[i].node : x->from[i - x->n_to].node);
+    return same;
 }
 
-/* While etcd is away, and where somebody has changed the record meanwhile, it is put there again. */
-static bool is_stored(const struct transfers *t, struct transfer *x, bool with_old, usec_t now_us)
+/* Its order still stands: what was pushed since has it too. false: another one was given meanwhile, and this
+ * transfer is over. */
+static bool stands(struct transfers *t, struct transfer *x, bool with_old)
 {
-    if (is_ordered(t, x, with_old)) return true;
-    snprintf(x->text, sizeof(x->text), "waits for the site's etcd");
-    if (now_us - x->put_us > PUT_AGAIN_US) x->pushed = false;
-    return false;
+    const struct spread_file *f = files_version(t->c->m, x->uid);
+    unsigned by = f ? f->stamp.node : transfers_self(t);
+    char text[64];
+
+    if (!has_order(t, x, with_old)) {
+        snprintf(text, sizeof(text), "node %u has given the stream another order meanwhile", by);
+        transfer_enter(t, x, TRANSFER_FAILED, text);
+        return false;
+    }
+    if (f && stamp_cmp(&f->stamp, &x->order) > 0) {
+        x->order = f->stamp;
+        transfers_save(t);
+    }
+    return true;
 }
 
 /* The first of the new nodes has this version of the file, and the old ones that are there. */
@@ -162,21 +183,75 @@ static bool is_spread(const struct transfers *t, const struct transfer *x, char 
     return f && all;
 }
 
+/* The first one replaces whatever was pushed before; the second one nothing but the first. */
+static void begin_push(struct transfers *t, struct transfer *x, bool settle)
+{
+    char text[EDITS_TEXT_MAX];
+
+    if (!singular_reach(t->c, text)) {
+        snprintf(x->text, sizeof(x->text), "%.180s", text);
+        return;
+    }
+    /* one that was under way when this node was stopped, or is somebody else's, comes to its end first */
+    x->pushed = files_pushing(t->c->m, x->uid) ||
+        files_push(t->c->m, x->uid, settle ? &x->order : &(struct stamp){.term = 0});
+    if (!x->pushed)
+        transfer_enter(
+            t, x, TRANSFER_FAILED, "its file holds other streams too, or is too large: it cannot be pushed");
+}
+
+/* The order has been put into the site's etcd, and has come back; the other nodes have it from there too.
+ * While etcd is away, and where somebody has changed the record meanwhile, it is put there again. */
+static bool is_stored(struct transfers *t, struct transfer *x, bool settle, usec_t now_us)
+{
+    const char *wrong;
+
+    if (!x->pushed) {
+        wrong = set_order(t, x, !settle);
+        /* what was begun with etcd waits for it */
+        x->pushed = !wrong || x->put_us > 0;
+        x->put_us = now_us;
+        if (!x->pushed) transfer_enter(t, x, TRANSFER_FAILED, wrong);
+        return false;
+    }
+    if (has_order(t, x, !settle)) return true;
+    snprintf(x->text, sizeof(x->text), "waits for the site's etcd");
+    if (now_us - x->put_us > PUT_AGAIN_US) x->pushed = false;
+    return false;
+}
+
+/* The order has been pushed, and the nodes of this transfer have it. */
+static bool is_pushed(struct transfers *t, struct transfer *x, bool settle)
+{
+    const struct spread_file *f;
+
+    if (!x->pushed && settle) x->pushed = x->n_from > 0 && has_order(t, x, false); /* before a restart */
+    if (!x->pushed) {
+        if (!settle || stands(t, x, true)) begin_push(t, x, settle);
+        return false;
+    }
+    if (files_pushing(t->c->m, x->uid)) {
+        snprintf(x->text, sizeof(x->text), "waits for nodes to agree to its new order");
+        return false;
+    }
+    if (!has_order(t, x, !settle)) {
+        x->pushed = false; /* it was another push */
+        if (files_lost(t->c->m, x->uid)[0])
+            transfer_enter(t, x, TRANSFER_FAILED, files_lost(t->c->m, x->uid));
+        else if (++x->pushes == PUSHES_MAX)
+            transfer_enter(t, x, TRANSFER_FAILED, "its file does not take the new order");
+        return false;
+    }
+    f = files_version(t->c->m, x->uid);
+    if (f) x->order = f->stamp;
+    return is_spread(t, x, x->text);
+}
+
 static void step_push(struct transfers *t, struct transfer *x, usec_t now_us)
 {
     bool settle = x->phase == TRANSFER_SETTLE;
-    char text[TRANSFER_TEXT_MAX];
-    const char *wrong = NULL;
 
-    if (!x->pushed) {
-        wrong = push_order(t, x, !settle, text);
-        /* what was begun with etcd waits for it */
-        x->pushed = !wrong || (x->put_us > 0 && records_has(t->c->m, x->uid));
-        x->put_us = now_us;
-        if (!x->pushed) transfer_enter(t, x, TRANSFER_FAILED, wrong);
-        return;
-    }
-    if (records_has(t->c->m, x->uid) ? !is_stored(t, x, !settle, now_us) : !is_spread(t, x, x->text)) return;
+    if (records_has(t->c->m, x->uid) ? !is_stored(t, x, settle, now_us) : !is_pushed(t, x, settle)) return;
     if (!settle)
         transfer_enter(t, x, TRANSFER_TAKE, "");
     else
@@ -187,6 +262,7 @@ static void step_take(struct transfers *t, struct transfer *x, usec_t now_us)
 {
     const struct stream *st = fleet_stream(t->c->m, span_of(x->uid));
 
+    if (!stands(t, x, true)) return;
     if (!st || st->conf->enable == CONF_DISABLED) {
         transfer_enter(t, x, TRANSFER_FILL, ""); /* nobody records it: there is nothing to hand over */
         return;
@@ -212,6 +288,7 @@ static void step_fill(struct transfers *t, struct transfer *x, usec_t now_us)
     const struct side *first = &x->to[0];
     bool all = true;
 
+    if (!stands(t, x, true)) return;
     for (size_t i = 0; i < x->n_from && st && st->conf->record; i++) {
         const struct side *s = &x->from[i];
 
@@ -229,6 +306,7 @@ static void step_free(struct transfers *t, struct transfer *x, usec_t now_us)
     struct stamp version;
     bool known = transfer_version(t, x->uid, &version), all = true;
 
+    if (!stands(t, x, false)) return;
     for (size_t i = 0; known && i < x->n_from; i++) {
         if (x->from[i].freed) continue;
         all = false;

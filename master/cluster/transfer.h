@@ -33,6 +33,9 @@ int transfers_open(struct cluster *c);
 void transfers_close(struct cluster *c);
 void transfers_tick(struct cluster *c, usec_t now_us);
 void transfers_got(struct master *m, uint16_t node, uint64_t boot, struct span body);
+/* A push of the stream's file is agreed upon (spread.h): now the file gets the order that it is pushed for.
+ * based: it replaces the transfer's own first one alone. NULL, or why it could not be changed. */
+const char *transfers_agreed(struct master *m, const char *uid, bool based);
 /* KEEP_ROW, KEEP_END; false: it was not asked here. */
 bool transfers_keep_row(struct master *m, const struct packed *body);
 bool transfers_keep_end(struct master *m, const struct packed *body);

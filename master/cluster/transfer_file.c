@@ -39,7 +39,8 @@ void transfers_save(struct transfers *t)
     for (size_t i = 0; i < t->n; i++) {
         const struct transfer *x = t->v[i];
 
-        pack_map(&p, 9);
+        pack_map(&p, x->order.term > 0 ? 10 : 9);
+        if (x->order.term > 0) stamp_kv(&p, "order", &x->order);
         pack_kv_text(&p, "uid", x->uid);
         pack_kv_text(&p, "by", x->by);
         pack_kv_text(&p, "text", x->text);
@@ -62,6 +63,7 @@ static void load_row(struct transfers *t, const struct packed *row)
     x->n_to = sides_read(packed_get(row, "to"), x->to);
     x->n_from = sides_read(packed_get(row, "from"), x->from);
     x->keep = packed_bool(row, "keep", true);
+    (void)stamp_get(row, "order", &x->order); /* none before its file is pushed */
     x->began_us = packed_i64(row, "began_us", 0);
     x->since_us = packed_i64(row, "since_us", 0);
     (void)packed_text(row, "by", x->by, sizeof(x->by));

@@ -27,6 +27,8 @@ struct transfer {
     struct side to[TRANSFER_SIDES_MAX], from[TRANSFER_SIDES_MAX]; /* from: those that leave */
     size_t n_to, n_from;
     bool keep, pushed;         /* pushed: the file of this phase */
+    unsigned pushes;           /* of this phase */
+    struct stamp order;        /* of the file that has its order; it is over when another one has */
     usec_t began_us, since_us; /* wall clock */
     usec_t asked_us, put_us;   /* CLOCK_MONOTONIC; put_us: into the site's etcd; 0: it is not begun */
 };

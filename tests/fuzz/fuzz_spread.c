@@ -53,7 +53,20 @@ static void changed(void *arg)
     (void)arg;
 }
 
-static const struct spread_ops ops = {tell, there, next_term, look, read_text, store, changed};
+static const char *agreed(void *arg, const struct spread_file *f)
+{
+    (void)arg;
+    return f->uid[1] == 'x' ? "no" : NULL;
+}
+
+static void pushed(void *arg, const struct spread_file *f, const char *lost)
+{
+    (void)arg;
+    if (lost ? f->mine.term > 0 : f->decided.term == 0) __builtin_trap(); /* it is over */
+}
+
+static const struct spread_ops ops = {
+    tell, tell, there, next_term, look, read_text, store, changed, agreed, pushed};
 
 static void round_trip(const struct spread *s)
 {
@@ -80,7 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n > 60000) return 0;
     spread_init(&s, &ops, &at, 1, 7);
     spread_nodes(&s, others, ARRAY_N(others));
-    (void)spread_push(&s, "cam", false, 20 * US_PER_S);
+    (void)spread_push(&s, "cam", &(struct spread_how){.keep = true}, 20 * US_PER_S);
+    spread_heard(&s, 1, span(data, n), 20 * US_PER_S); /* by itself, as what it promises is durable */
     spread_heard(&s, 2, span(data, n), 20 * US_PER_S);
     spread_heard(&s, 2, span(data, n), 21 * US_PER_S); /* again: what was asked for may come */
     spread_tick(&s, 40 * US_PER_S);

@@ -22,6 +22,8 @@ struct node {
     char files[UIDS][32]; /* "": there is none */
     uint64_t term;
     bool up;
+    const char *why; /* a push that is agreed upon is not to be; NULL: it is */
+    size_t decided, lost;
 };
 struct site {
     struct node nodes[N];
@@ -72,6 +74,11 @@ static void tell(void *arg, uint16_t node, struct span word)
     assert_true(buf_put(&s->words[s->n++].word, word));
 }
 
+static void tell_kept(void *arg, uint16_t node, struct span word)
+{
+    tell(arg, node, word);
+}
+
 static uint64_t next_term(void *arg, uint64_t above)
 {
     struct node *n = arg;
@@ -111,7 +118,25 @@ static void changed(void *arg)
     (void)arg;
 }
 
-static const struct spread_ops ops = {tell, there, next_term, look, read_text, store, changed};
+static const char *agreed(void *arg, const struct spread_file *f)
+{
+    (void)f;
+    return ((struct node *)arg)->why;
+}
+
+static void pushed(void *arg, const struct spread_file *f, const char *lost)
+{
+    struct node *n = arg;
+
+    (void)f;
+    if (lost)
+        n->lost++;
+    else
+        n->decided++;
+}
+
+static const struct spread_ops ops = {
+    tell, tell_kept, there, next_term, look, read_text, store, changed, agreed, pushed};
 
 static void nodes_of(struct node *n)
 {
@@ -170,7 +195,13 @@ static void write_file(struct site *s, size_t node, const char *uid, const char 
 static void push(struct site *s, size_t node, const char *uid, const char *text)
 {
     write_file(s, node, uid, text);
-    assert_true(spread_push(&s->nodes[node - 1].spread, uid, !text[0], s->now_us));
+    assert_true(
+        spread_push(&s->nodes[node - 1].spread, uid, &(struct spread_how){.gone = !text[0]}, s->now_us));
+}
+
+static const struct spread_file *version(struct site *s, size_t node, const char *uid)
+{
+    return spread_file(&s->nodes[node - 1].spread, uid);
 }
 
 static void all_have(struct site *s, const char *uid, const char *text)
@@ -194,7 +225,8 @@ static void a_push_is_everywhere(void **state)
     run(s, 5 * US_PER_S);
     all_have(s, "cam0", "");
     assert_true(spread_file(&s->nodes[0].spread, "cam0")->gone);
-    assert_false(spread_push(&s->nodes[0].spread, "cam0", false, s->now_us)); /* there is nothing to push */
+    /* there is nothing to push */
+    assert_false(spread_push(&s->nodes[0].spread, "cam0", &(struct spread_how){.gone = false}, s->now_us));
     site_close(s);
 }
 
@@ -226,10 +258,13 @@ static void of_two_pushes_the_newer_counts(void **state)
     push(s, 1, "cam0", "zero");
     run(s, 5 * US_PER_S);
     s->cut[0][1] = s->cut[1][0] = s->cut[1][2] = s->cut[2][1] = true;
-    push(s, 2, "cam0", "of two"); /* alone */
+    push(s, 2, "cam0", "of two"); /* alone: it never counts */
     push(s, 1, "cam0", "of one");
     push(s, 1, "cam0", "of one, again");
-    run(s, 5 * US_PER_S);
+    run(s, 15 * US_PER_S);
+    assert_int_equal(s->nodes[1].lost, 1);
+    assert_non_null(strstr(spread_lost(&s->nodes[1].spread, "cam0"), "too few nodes"));
+    assert_int_equal(s->nodes[0].decided, 2); /* the first of three, and the last */
     memset(s->cut, 0, sizeof(s->cut));
     run(s, 15 * US_PER_S);
     all_have(s, "cam0", "of one, again");
@@ -273,6 +308,7 @@ static void versions_are_kept(void **state)
 
     (void)state;
     push(s, 2, "cam0", "one");
+    run(s, 2 * US_PER_S);
     buf_init(&b, 65536);
     p = packer_of(&b);
     spread_pack(&n->spread, &p);
@@ -317,16 +353,96 @@ static void whatever_happens(void **state)
             char uid[16];
 
             snprintf(uid, sizeof(uid), "cam%d", u);
-            if (spread_file(&s->nodes[0].spread, uid)) all_have(s, uid, file_of(&s->nodes[0], uid));
+            for (size_t k = 1; version(s, 1, uid) && version(s, 1, uid)->stamp.term > 0 && k < N; k++)
+                assert_int_equal(stamp_cmp(&version(s, 1, uid)->stamp, &version(s, k + 1, uid)->stamp), 0);
+            push(s, 1, uid, "last");
+            run(s, 20 * US_PER_S);
+            all_have(s, uid, "last");
         }
         site_close(s);
     }
 }
 
+/* What was begun before another one was decided does not undo it. */
+static void a_base_is_held_against_what_came(void **state)
+{
+    struct site *s = site_open();
+    struct spread_how how = {.keep = true};
+
+    (void)state;
+    push(s, 1, "cam0", "first");
+    run(s, 5 * US_PER_S);
+    how.base = version(s, 1, "cam0")->stamp;
+    s->cut[0][1] = s->cut[1][0] = s->cut[0][2] = s->cut[2][0] = true; /* the first node is away */
+    push(s, 2, "cam0", "second");
+    run(s, 5 * US_PER_S);
+    write_file(s, 1, "cam0", "late");
+    s->nodes[0].term = 1000; /* a high term helps nobody */
+    assert_true(spread_push(&s->nodes[0].spread, "cam0", &how, s->now_us));
+    run(s, 60 * US_PER_S);
+    assert_true(spread_pushing(&s->nodes[0].spread, "cam0")); /* it is kept */
+    memset(s->cut, 0, sizeof(s->cut));
+    run(s, 30 * US_PER_S);
+    assert_false(spread_pushing(&s->nodes[0].spread, "cam0"));
+    assert_non_null(strstr(spread_lost(&s->nodes[0].spread, "cam0"), "node 2 has pushed"));
+    all_have(s, "cam0", "second");
+    push(s, 1, "cam0", "third"); /* asked for now, it may */
+    run(s, 15 * US_PER_S);
+    all_have(s, "cam0", "third");
+    site_close(s);
+}
+
+/* Asked, with one node there: it goes on behind a restart, and when a second one is there it is decided. */
+static void a_push_goes_on_after_a_restart(void **state)
+{
+    struct site *s = site_open();
+    struct node *n = &s->nodes[0];
+    struct unpack *u = NULL;
+    struct packer p;
+    struct buf b;
+
+    (void)state;
+    s->nodes[1].up = s->nodes[2].up = false;
+    write_file(s, 1, "cam0", "mine");
+    assert_true(spread_push(&n->spread, "cam0", &(struct spread_how){.keep = true}, s->now_us));
+    run(s, 15 * US_PER_S);
+    buf_init(&b, 65536);
+    p = packer_of(&b);
+    spread_pack(&n->spread, &p);
+    spread_done(&n->spread);
+    spread_init(&n->spread, &ops, n, 1, 999);
+    nodes_of(n);
+    assert_int_equal(unpack_new(buf_span(&b), &u), 0);
+    assert_true(spread_read(&n->spread, unpack_root(u)));
+    assert_true(spread_pushing(&n->spread, "cam0"));
+    s->nodes[2].up = true;
+    run(s, 30 * US_PER_S);
+    assert_string_equal(file_of(&s->nodes[2], "cam0"), "mine");
+    unpack_done(u);
+    buf_done(&b);
+    site_close(s);
+}
+
+static void what_cannot_be_made_is_not_pushed(void **state)
+{
+    struct site *s = site_open();
+
+    (void)state;
+    s->nodes[0].why = "it cannot be changed";
+    push(s, 1, "cam0", "one");
+    run(s, 5 * US_PER_S);
+    assert_string_equal(spread_lost(&s->nodes[0].spread, "cam0"), "it cannot be changed");
+    assert_int_equal(version(s, 1, "cam0")->stamp.term, 0);
+    site_close(s);
+}
+
 static void nonsense_changes_nothing(void **state)
 {
     static const char *const words[] = {"", "\xc0", "\x82\xa1v\x01\xa4kind\x09",
-        "\x83\xa1v\x01\xa4kind\x01\xa4rows\x91\xc0", "\x82\xa1v\x01\xa4kind\x04"};
+        "\x83\xa1v\x01\xa4kind\x01\xa4rows\x91\xc0", "\x82\xa1v\x01\xa4kind\x04",
+        ("\x83\xa1v\x01\xa4kind\x06\xa4rows\x91\x93\xa4"
+         "cam0\x93\x05\x03\x01\xc0"), /* of node 3, by 2 */
+        "\x83\xa1v\x01\xa4kind\x07\xa4rows\x91\xc0"};
     struct site *s = site_open();
 
     (void)state;
@@ -346,6 +462,9 @@ int main(void)
         cmocka_unit_test(what_is_refused_is_named),
         cmocka_unit_test(versions_are_kept),
         cmocka_unit_test(whatever_happens),
+        cmocka_unit_test(a_base_is_held_against_what_came),
+        cmocka_unit_test(a_push_goes_on_after_a_restart),
+        cmocka_unit_test(what_cannot_be_made_is_not_pushed),
         cmocka_unit_test(nonsense_changes_nothing),
     };
 
