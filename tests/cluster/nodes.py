@@ -2,6 +2,7 @@
 import os
 import signal
 
+import clock
 import mp4
 import tools
 from camera import Camera
@@ -13,7 +14,7 @@ KEY = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 
 class Node(MediaServer):
-    def __init__(self, number, network, others, streams, server=None):
+    def __init__(self, number, network, others, streams, server=None, clocks=False):
         self.number, self.network = number, network
         sections = {
             "server": {"node-id": number, "node-host": f"h{number}", "cluster-enable": "true", "cluster-key": KEY,
@@ -24,7 +25,8 @@ class Node(MediaServer):
         self.sections["server/stream"].update({"web": f"*:{self.web_port}:/", "rtsp": f"*:{self.rtsp_port}:/"})
         self.write_ini()
         self.write_nodes(others)
-        self.command = [*network.within(number), *self.command]
+        self.clock = clock.Clock(self.path) if clocks and clock.USABLE else None
+        self.command = [*network.within(number), *(self.clock.around(self.command) if self.clock else self.command)]
 
     def write_nodes(self, numbers):
         lines = [f"{n} = {self.network.address(n, 1)}, {self.network.address(n, 2)}" for n in numbers]
@@ -67,16 +69,16 @@ class Node(MediaServer):
 
 
 class Cluster:
-    """Cluster(3, {"cam": dict of keys}) with primary and secondary nodes from the keys; a camera for all of them."""
+    """Cluster(3, {"cam": dict of keys}) with primary and secondary nodes from the keys; a camera for all of them. clocks: each node has one that can be set."""
 
-    def __init__(self, n, streams, server=None, camera=None):
+    def __init__(self, n, streams, server=None, camera=None, clocks=False):
         self.nodes, self.camera, self.network, self.on_close = {}, None, None, []
         try:
             self.network = Network(range(1, n + 1))
             self.camera = Camera({"group": "cam", "streams": len(streams), **(camera or {})}, within=self.network.within(None), address=CAMERAS)
             keys = {uid: {"stream-url": self.camera.url(f"cam{i}"), "stream-tracks": "video", **k} for i, (uid, k) in enumerate(streams.items())}
             for number in range(1, n + 1):
-                self.nodes[number] = Node(number, self.network, range(1, n + 1), keys, server)
+                self.nodes[number] = Node(number, self.network, range(1, n + 1), keys, server, clocks)
         except BaseException:
             self.close()
             raise
