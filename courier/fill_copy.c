@@ -13,6 +13,7 @@
 #define FETCH_US  (10 * US_PER_S) /* without a byte for so long */
 #define KEEPER_US (60 * US_PER_S) /* without a word of the keeper */
 #define ROOM      (1u << 20)      /* bytes that may be on their way */
+#define LEAST     (32u << 10)     /* room that is given at once: a frame has some bytes of its own */
 
 enum step { OPENING, FETCHING, STORING };
 
@@ -245,10 +246,10 @@ void fill_copy_pace(struct fill *f)
     LIST_EACH(&f->copies, link)
     {
         struct fill_copy *c = LIST_ITEM(link, struct fill_copy, link);
-        uint64_t n = MIN(c->owed, c->rest);
+        uint64_t wants = MIN(c->owed, c->rest), n = wants;
 
         if (f->rate > 0) n = MIN(n, (uint64_t)MAX(f->budget, 0));
-        if (c->over || c->step != FETCHING || n == 0) continue;
+        if (c->over || c->step != FETCHING || n == 0 || n < MIN(wants, LEAST)) continue;
         call_more(&c->call, n);
         c->owed -= n;
         c->rest -= n;
