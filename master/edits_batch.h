@@ -1,7 +1,7 @@
 /* Whole files of many streams, stored in a thread and then taken over by the loop, which is never held longer
  * than that takes: they are read, judged, written and synced there. One that is wrong is refused alone, and
  * the others are stored. What somebody changes meanwhile by call or reload counts too: what runs is read
- * again then. Tests: tests/unit/master/test_edits_batch.c, tests/cluster/test_store.py. */
+ * again then. Tests: tests/cluster/test_store.py. */
 #ifndef MASTER_EDITS_BATCH_H
 #define MASTER_EDITS_BATCH_H
 

@@ -1,7 +1,6 @@
 /* Records of the site's etcd on their way into the streams' files, and so into what runs: many at a time, in
- * a thread (edits_batch.h), the newest of each stream. What comes of each goes to records_stored. Pure
- * waiting is all that the loop does for it, and taking over what was stored. Tests:
- * tests/cluster/test_store.py. */
+ * a thread (edits_batch.h), the newest of each stream. What comes of each goes to records_stored. The loop
+ * only gathers them, and takes over what was stored. Tests: tests/cluster/test_store.py. */
 #ifndef CLUSTER_TAKES_H
 #define CLUSTER_TAKES_H
 

@@ -236,6 +236,19 @@ static void test_drafts(void **state)
     conf_files_done(&f);
 }
 
+static void test_one_stream(void **state)
+{
+    const struct span gate = SPAN_LIT("gate");
+
+    (void)state;
+    assert_null(conf_text_refused(SPAN_LIT("# a\n[gate]\nstream-url = rtsp://h/1\n"), gate));
+    assert_null(conf_text_refused(SPAN_LIT("[gate]\n[[x]]\na = b\n"), gate)); /* a section within it */
+    assert_non_null(strstr(conf_text_refused(SPAN_LIT("[gate]\n[yard]\n"), gate), "more than one"));
+    assert_non_null(strstr(conf_text_refused(SPAN_LIT("[yard]\n"), gate), "no section"));
+    assert_non_null(strstr(conf_text_refused(SPAN_LIT(""), gate), "no section"));
+    assert_non_null(strstr(conf_text_refused(SPAN_LIT("\0\xff[[["), gate), "no section"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +263,7 @@ int main(void)
         cmocka_unit_test(test_raw_values),
         cmocka_unit_test(test_site_is_shown),
         cmocka_unit_test(test_drafts),
+        cmocka_unit_test(test_one_stream),
     };
 
     return cmocka_run_group_tests(tests, up, down);

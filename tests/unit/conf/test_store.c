@@ -1,6 +1,7 @@
 /* common/conf/store: cluster-store, right and wrong, and nodes that are kept beside it. */
 #include "common/conf/store.h"
 #include "common/conf/nodes.h"
+#include "tests/support/conf_files.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,12 +60,34 @@ static void test_nodes(void **state)
     assert_false(conf_node_ok(SPAN_LIT("1"), SPAN_LIT("\"a\"")));
 }
 
+/* A pair, or neither; an authority with or without it; only for etcds://. */
+static void test_certificates(void **state)
+{
+    struct conf_files *f = &conf_files;
+#define INI(store, more) "[server]\ncluster-store = " store "\n" more "\n[storages]\na = /a\n"
+
+    (void)state;
+    conf_files_ok(INI("etcds://h/m",
+        "cluster-store-ca = ca.pem\ncluster-store-cert = c.pem\ncluster-store-cert-key = k.pem"));
+    assert_true(f->conf->server.cluster_store_tls.used);
+    assert_false(conf_files_said(f, CONF_WARNING, 0, "server/cluster-store-cert", "no effect"));
+    conf_files_ok(INI("etcds://h/m", "cluster-store-ca = ca.pem"));
+    assert_false(f->conf->server.cluster_store_tls.used);
+    conf_files_bad(INI("etcds://h/m", "cluster-store-cert = c.pem"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 3, "server/cluster-store-cert-key", "is missing"));
+    conf_files_bad(INI("etcds://h/m", "cluster-store-cert-key = k.pem"));
+    assert_true(conf_files_said(f, CONF_MISTAKE, 3, "server/cluster-store-cert", "is missing"));
+    conf_files_ok(INI("etcd://h/m", "cluster-store-ca = ca.pem"));
+    assert_true(conf_files_said(f, CONF_WARNING, 3, "server/cluster-store-ca", "has no effect"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read),
         cmocka_unit_test(test_wrong),
         cmocka_unit_test(test_nodes),
+        cmocka_unit_test_setup_teardown(test_certificates, conf_files_up, conf_files_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
