@@ -38,7 +38,10 @@ def test_made_fetched_and_deleted(site):
     film = server.get(made["url"]).body
     assert [kind for kind, _, _ in mp4.boxes(film)] == ["ftyp", "moov", "mdat"] and len(film) > 10000
     other = made["url"].replace(f"archive-{made['from']}-2", f"archive-{made['from'] - 1}-4")
-    assert server.get(other, status=None).status == 403, "and no other footage"
+    more = server.get(other)
+    first, last = (float(more.headers[f"X-Archive-{w}"]) for w in ("From", "To"))
+    assert made["from"] <= first < last < made["to"] + 0.1, "and no other footage: its last frame began within"
+    assert server.get(made["url"].replace(f"archive-{made['from']}-2", f"archive-{made['from'] - 9}-4"), status=None).status == 403
     assert a.call(f"exports/{made['id']}")["url"].split("?")[0] == made["url"].split("?")[0]
     server.stop()
     server.start()
