@@ -209,7 +209,7 @@ struct flow {
     struct shelf_read read;
     int fd, err;
     bool reading, opened, whole;
-    size_t n; /* of chunk */
+    size_t n; /* of chunk: that are to be read, then those that were; room grows while a thread reads */
     uint8_t chunk[WIRE_CHUNK_MAX];
 };
 
@@ -236,11 +236,10 @@ static void work_open(struct shelf_read *r, struct index *ix)
 static void work_chunk(struct shelf_read *r, struct index *ix)
 {
     struct flow *f = CONTAINER(r, struct flow, read);
-    size_t want = (size_t)MIN(MIN(f->bytes - f->at, f->room), sizeof(f->chunk));
     ssize_t got;
 
     (void)ix;
-    do got = pread(f->fd, f->chunk, want, (off_t)f->at);
+    do got = pread(f->fd, f->chunk, f->n, (off_t)f->at);
     while (got < 0 && errno == EINTR);
     f->err = got < 0 ? errno : got == 0 ? EBADMSG : 0;
     f->n = got > 0 ? (size_t)got : 0;
@@ -267,6 +266,7 @@ static void flow_go(struct flow *f)
     } else if (f->err != 0 || (f->opened && f->at == f->bytes)) {
         flow_over(f);
     } else if (!f->opened || (f->room > 0 && !trunk_full(f->trunk))) {
+        f->n = (size_t)MIN(MIN(f->bytes - f->at, f->room), sizeof(f->chunk));
         f->read.work = f->opened ? work_chunk : work_open;
         f->read.done = flow_done;
         f->reading = shelf_read(f->shelf, &f->read);
