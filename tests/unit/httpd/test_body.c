@@ -33,9 +33,8 @@ static int stop(void **state)
 
 static int dial(void)
 {
-    struct httpd_help module = help.http;
+    struct httpd_help module = {.port = help.module_port}; /* the rest of it is the hubs' */
 
-    module.port = help.module_port;
     return httpd_help_connect(&module);
 }
 
