@@ -3,6 +3,7 @@ The camera has to run by one clock for all its clients (knob start=key)."""
 import mp4
 
 FRAME_S = 0.04  # of footage with 25 frames a second
+STOPS_S = 1.0  # of which a worker that is told to stop may not have read all that the camera sent
 
 
 class Frames:
