@@ -137,6 +137,7 @@ static void disk_that_is_lost(void **state)
     state_file_write(f, SPAN_LIT("x"));
     while (err == 0 && clock_mono_us() - start_us < 60 * US_PER_S) err = state_file_failed(f);
     assert_int_equal(err, -EISDIR);
+    assert_int_equal(state_file_kept(f), 0); /* what has failed is not kept */
     assert_int_equal(state_file_failed(f), 0);
     assert_int_equal(unlinkat(w->fd, "storages.new", AT_REMOVEDIR), 0);
     assert_int_equal(mkfifoat(w->fd, "storages.new", 0600), 0);
@@ -155,10 +156,15 @@ static void any_bytes_are_kept(void **state)
     static const uint8_t bytes[] = {0, 'a', 0, 0xff, 0};
     struct world *w = *state;
     struct state_file *f = state_file_new(w->fd, "bytes");
+    usec_t start_us = clock_mono_us();
+    uint64_t number;
     uint8_t *p;
     size_t n;
 
-    state_file_write(f, span(bytes, sizeof(bytes)));
+    assert_int_equal(state_file_kept(f), 0);
+    number = state_file_write(f, span(bytes, sizeof(bytes)));
+    while (state_file_kept(f) < number && clock_mono_us() - start_us < 60 * US_PER_S) continue;
+    assert_int_equal(state_file_kept(f), number); /* and then it is there */
     state_file_free(f);
     assert_int_equal(fd_read_file(w->fd, "bytes", 100, &p, &n), 0);
     assert_int_equal(n, sizeof(bytes));
