@@ -167,18 +167,20 @@ function showTime() {
   $('mute').setAttribute('aria-label', video.muted ? 'Unmute' : 'Mute');
   $('span').textContent = timeline.spanText;
   showLate(source.mode === 'live' && t !== null ? `${Math.max(now - t, 0).toFixed(1)} s` : '');
-  if (t !== shown.time || video.paused) Object.assign(shown, { time: t, since: Date.now() });
+  if (t !== shown.time || (video.paused && !isEmpty())) Object.assign(shown, { time: t, since: Date.now() });
   showBadge();
   source.pace();
 }
 
-/* Live is said of a picture that moves. */
+const isEmpty = () => video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA;
+
+/* Live is said of a picture that moves; not of a page without one, paused or not. */
 function isStill() {
   return source.mode === 'live' && ((info.state && info.state !== 'active') || Date.now() - shown.since > STILL_MS);
 }
 
 function showBadge() {
-  const empty = video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA;
+  const empty = isEmpty();
   const mode = source.mode === 'archive' ? 'archive' : video.paused && !empty ? 'paused' : isStill() ? 'still' : 'live';
   $('badge').dataset.mode = mode;
   $('badge').textContent = { archive: 'ARCHIVE', paused: 'PAUSED', still: empty ? '' : 'LAST PICTURE', live: 'LIVE' }[mode];
