@@ -11,6 +11,7 @@ struct own {
     bool wanted, asking, giving;
     bool again;          /* while it is asked for: whoever had it has let it go */
     uint64_t made, term; /* the key is ours, since; what was said of it. 0: it is not, as far as is known */
+    uint64_t under;      /* the lease it was asked for with */
 };
 
 static void pump(struct lease *l);
@@ -149,10 +150,10 @@ static void on_kept(void *arg, const struct etcd_reply *r)
     l->asking = false;
     if (why) {
         l->ops->failed(l->arg, why);
-    } else if (a.ttl_s == 0) { /* etcd has let it go */
+    } else if (a.ttl_s == 0 || l->id == 0) { /* etcd has let it go; or the answer came behind its end here */
         lost(l);
         grant(l);
-    } else if (l->id > 0) {
+    } else {
         held(l, &a);
     }
 }
@@ -203,7 +204,8 @@ static void on_answer(void *arg, const struct etcd_reply *r)
         return;
     }
     if (gave) set_made(o, 0);
-    if (!gave && a.succeeded && l->id > 0) set_made(o, a.revision);
+    /* under a lease that has ended here it is nobody's: it goes with that one, which is heard */
+    if (!gave && a.succeeded && o->under == l->id) set_made(o, a.revision);
     if (gave || o->made > 0 || o->again) queue(o); /* another's: until he lets it go */
     o->again = false;
     forget(o);
@@ -220,6 +222,7 @@ static void ask_key(struct own *o)
     snprintf(key, sizeof(key), "%s%s", l->folder, o->uid);
     o->asking = true;
     o->giving = !o->wanted;
+    o->under = l->id;
     l->n_asking++;
     if (o->giving)
         gateway_yield(&b, span_of(key), o->made);

@@ -1,6 +1,7 @@
 /* Which streams this node holds by the word of etcd: a lease, and keys under it that only one can make. The
  * revision at which a key was made is the holder's term: it only rises, whoever makes it next. The lease ends
- * LEASE_SLACK_US before etcd may let it go, by CLOCK_MONOTONIC from before it was asked for. */
+ * LEASE_SLACK_US before etcd may let it go, by CLOCK_MONOTONIC from before it was asked for. Tests:
+ * tests/unit/courier/test_lease.c, and test_store.c against a real etcd-server. */
 #ifndef COURIER_LEASE_H
 #define COURIER_LEASE_H
 
