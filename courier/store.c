@@ -84,8 +84,9 @@ static void keys(
 
 /* --- the watch --- */
 
-static void anew(struct store *s)
+static void anew(struct store *s, const char *why)
 {
+    log_note("store-anew", "why=%s", why);
     away(s);
     s->revision = 0;
     loop_timer_set(s->loop, &s->again, COMPACT_US, start, s);
@@ -115,14 +116,12 @@ static void on_line(void *arg, const struct etcd_reply *r)
     struct store *s = arg;
     struct gateway_answer a = {.failed = true};
 
-    if (r->err != 0 || r->status != 200 || !gateway_read(r->body, note_record, s, &a) || a.failed) {
+    if (r->err == ETCD_E_LARGE) { /* and would be again: pages can be smaller, a line cannot */
+        anew(s, "too-large");
+    } else if (r->err != 0 || r->status != 200 || !gateway_read(r->body, note_record, s, &a) || a.failed) {
         failed(s, r->err != 0 ? r->why : a.why[0] ? a.why : "it has refused the watch");
     } else if (a.canceled || (a.created && (a.cluster != s->cluster || a.revision < s->revision))) {
-        log_note("store-anew", "why=%s",
-            a.compacted > 0  ? "compacted"
-                : a.canceled ? "canceled"
-                             : "another-store");
-        anew(s);
+        anew(s, a.compacted > 0 ? "compacted" : a.canceled ? "canceled" : "another-store");
     } else if (a.created && !s->there) {
         is_there(s);
     }

@@ -393,6 +393,31 @@ static void test_anew(void **state)
     wait_for(a_anew);
 }
 
+/* What was missed is more than a line may have: that line would be the same again. */
+static void test_a_line_that_is_too_large(void **state)
+{
+    size_t n = (size_t)1 << 20;
+    uint8_t *mem = mem_new(n);
+    uint64_t before;
+    char key[32];
+
+    (void)state;
+    a_reads();
+    before = rig.a.store.revision;
+    for (int i = 0; i < 7; i++) {
+        snprintf(key, sizeof(key), "/t/streams/large%d", i);
+        put(key, span(mem, n));
+    }
+    mem_free(mem);
+    etcd_server_kill(&etcd_server);
+    wait_for(a_away);
+    rig.a.store.revision = before;
+    etcd_server_start(&etcd_server);
+    wait_for(a_anew);
+    assert_true(rig.a.store.revision >= before + 7);
+    post("/v3/kv/deleterange", "{\"key\":\"L3Qv\",\"range_end\":\"L3Qw\"}");
+}
+
 /* --- records that are changed --- */
 
 static void change(uint64_t id, const char *uid, uint64_t was, struct span text)
@@ -522,6 +547,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_anew, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_line_that_is_too_large, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_changes_without_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_password, set_up, tear_down), /* the last: it asks from now on */
