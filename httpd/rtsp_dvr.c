@@ -28,6 +28,7 @@ struct rtsp_dvr {
     struct reel_way way;
     bool seek; /* way is to be taken once the job is back */
     bool no_rate, has_scale, ended;
+    bool dropped; /* it played, until this PLAY came */
     /* the job */
     struct job job;
     bool out, answering; /* answering: whoever hears it may say more at once, and free this */
@@ -114,11 +115,25 @@ static void opened(struct rtsp_dvr *d)
     d->ops->opened(d->arg, 200, &say);
 }
 
-static void fail_to_play(struct rtsp_dvr *d)
+static void report(struct rtsp_dvr *d, const struct reel_frame *f, bool bye);
+
+/* What played before was dropped for this PLAY: the tracks end, before anything is asked behind the answer.
+ */
+static void refuse(struct rtsp_dvr *d, unsigned status)
 {
     turn_to(d, DVR_IDLE);
+    if (d->dropped) {
+        d->dropped = false;
+        report(d, &d->last, true);
+        d->ops->ended(d->arg);
+    }
+    d->ops->played(d->arg, status, NULL);
+}
+
+static void fail_to_play(struct rtsp_dvr *d)
+{
     loop_timer_stop(&d->patience);
-    d->ops->played(d->arg, d->stated && d->turned != REEL_FAILED ? 457 : nothing[d->turned], NULL);
+    refuse(d, d->stated && d->turned != REEL_FAILED ? 457 : nothing[d->turned]);
 }
 
 static void begin(struct rtsp_dvr *d)
@@ -141,6 +156,7 @@ static void begin(struct rtsp_dvr *d)
         p.track[g->track].ts = g->ts;
     }
     turn_to(d, DVR_PLAYING);
+    d->dropped = false;
     loop_timer_stop(&d->patience);
     d->t0_us = loop_now_us(d->hub->loop);
     d->play0_us = f->play_us;
@@ -238,17 +254,19 @@ static void too_late(struct loop_timer *t)
     struct rtsp_dvr *d = t->arg;
     bool opening = d->state == DVR_OPENING;
 
-    turn_to(d, DVR_IDLE);
     loop_timer_stop(&d->timer);
-    if (opening)
-        d->ops->opened(d->arg, 503, NULL);
-    else
-        d->ops->played(d->arg, 503, NULL);
+    if (!opening) {
+        refuse(d, 503);
+        return;
+    }
+    turn_to(d, DVR_IDLE);
+    d->ops->opened(d->arg, 503, NULL);
 }
 
 static void start(struct rtsp_dvr *d, enum dvr_state state)
 {
     loop_timer_stop(&d->timer);
+    d->dropped = d->state == DVR_PLAYING;
     turn_to(d, state);
     d->seek = true;
     drop_ready(d);

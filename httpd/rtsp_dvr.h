@@ -21,7 +21,7 @@ struct rtsp_dvr_ops {
     bool (*room)(void *arg);          /* may more be sent? */
     void (*frame)(void *arg, struct rtp_frame *f, usec_t wall_us);
     void (*report)(void *arg, unsigned track, struct span compound);
-    void (*ended)(void *arg); /* there is no more */
+    void (*ended)(void *arg); /* there is no more; before a PLAY is refused that another one made way for */
 };
 
 struct rtsp_dvr;

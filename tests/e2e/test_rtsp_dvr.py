@@ -260,6 +260,19 @@ def test_pause_and_seek(site):
         assert ranges[1][0] <= replay(c.packets(1)[0])[0] <= ranges[1][0] + 5
 
 
+def test_seek_to_nothing_ends_what_plays(site):
+    """The session is no longer playing, by its own word: PAUSE is not for this state, PLAY begins anew."""
+    server, ranges = site
+    with Rtsp(url(server, f"?timestamp={int(ranges[0][0]) + 1}"), timeout=15) as c:
+        assert play(c, {"Range": "npt=0.000-"}).status == 200
+        c.packets(5)
+        assert c.request("PLAY", c.base, {"Range": f"clock={at(time.time() + 3600)}-"}).status == 457
+        until_bye(c)
+        assert c.request("PAUSE").status == 455
+        assert c.request("PLAY", c.base, {"Range": "npt=0.000-"}).status == 200
+        c.packets(5)
+
+
 @pytest.mark.parametrize("where, status", [("gap", 204), ("future", 422), ("before", 204), ("nonsense", 400)])
 def test_where_nothing_is(site, where, status):
     server, ranges = site

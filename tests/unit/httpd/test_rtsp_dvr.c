@@ -371,6 +371,26 @@ static void refused_while_it_plays(void **state)
     assert_int_equal(T.ended, 0);
 }
 
+/* One to where nothing is recorded ends what plays, with a BYE for each track; then it plays again. */
+static void ended_by_a_place_without_footage(void **state)
+{
+    struct rtsp_play p = {.scale_milli = 1000}, empty = range(clock_wall_us() + 3600 * US_PER_S, 0);
+
+    (void)state;
+    site_need_footage();
+    assert_int_equal(open_at(T0), 200);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(play(&p), 200);
+        until(&T.frames);
+        assert_int_equal(play(&empty), 457);
+        assert_int_equal(T.ended, 1);
+        assert_int_equal(T.byes, 2);
+        assert_int_equal(atomic_load(&home()->count.viewers), 0);
+        assert_int_equal(play(&empty), 457); /* nothing plays that could end */
+        assert_int_equal(T.ended + T.byes, 0);
+    }
+}
+
 /* The window decides where what names no moment begins; before and behind all footage there is nothing. */
 static void opened_in_a_window(void **state)
 {
@@ -448,6 +468,7 @@ int main(void)
         cmocka_unit_test_teardown(described_again, end),
         cmocka_unit_test_teardown(no_further_than_allowed, end),
         cmocka_unit_test_teardown(refused_while_it_plays, end),
+        cmocka_unit_test_teardown(ended_by_a_place_without_footage, end),
         cmocka_unit_test_teardown(opened_in_a_window, end),
         cmocka_unit_test_teardown(paces_are_bounded, end),
         cmocka_unit_test_teardown(where_nothing_is, end),
