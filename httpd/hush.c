@@ -55,8 +55,8 @@ bool hush_heard(struct hush *h, const struct track_set *tracks, const struct fra
     if (ticks == 0 || !h->t[f->track].begun) return true;
     if (paused_us > 0) *habit_us -= *habit_us / 8; /* of a portion the first */
     if (paused_us <= HUSH_HABIT_US) *habit_us = MAX(*habit_us, paused_us);
-    h->t[f->track].since_us = h->main_us;
     h->t[f->track].last_us = us_of(tracks, f->track, f->dts);
+    h->t[f->track].since_us = MAX(h->main_us, h->t[f->track].last_us);
     if (filled) return false;
     h->t[f->track].silent = false;
     h->t[f->track].next = f->dts + ticks;

@@ -18,8 +18,8 @@ struct hush {
     usec_t main_us; /* media time of the newest picture */
     struct {
         bool begun, silent; /* silent: what was given last was silence */
-        usec_t since_us;    /* main_us when sound came last */
-        usec_t last_us;     /* media time of that sound */
+        usec_t last_us;     /* media time of the sound that came last */
+        usec_t since_us;    /* main_us when it came; its own time where pictures are further apart */
         usec_t habit_us;    /* how long it usually pauses */
         int64_t next;       /* ticks: where silence goes on */
     } t[TRACK_MAX];

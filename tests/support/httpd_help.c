@@ -131,6 +131,11 @@ static void signal_frames(struct httpd_camera *c)
     if (atomic_load(&c->demand->followers) > 0) (void)!write(c->frame_event, &one, sizeof(one));
 }
 
+static bool shows(struct httpd_camera *c, const struct frame *picture)
+{
+    return c->few == 0 || ((picture->flags & FRAME_KEY) && c->keys++ % c->few == 0);
+}
+
 void httpd_camera_until(struct httpd_camera *c, usec_t wall_us)
 {
     uint64_t seq;
@@ -145,7 +150,7 @@ void httpd_camera_until(struct httpd_camera *c, usec_t wall_us)
         f.wall_us = at_us;
         f.arrival_us = clock_mono_us() - (clock_wall_us() - at_us);
         f.gen = c->tracks.gen;
-        if (!c->mute || c->tracks.t[f.track].kind == TRACK_VIDEO)
+        if (c->tracks.t[f.track].kind == TRACK_VIDEO ? shows(c, &f) : !c->mute)
             must(ring_put(c->w, &f, &piece, 1, &seq) == RING_OK);
         any = true;
         if (++c->at < c->file->n) continue;

@@ -28,7 +28,8 @@ struct httpd_camera {
     size_t at;
     usec_t base_us, length_us; /* wall clock of the file's start in this round; its length */
     struct track_set tracks;
-    bool mute; /* it plays the file without its sound */
+    bool mute;          /* it plays the file without its sound */
+    unsigned few, keys; /* 0, or of its pictures each so-manyth key frame alone; key frames up to here */
 };
 /* A stream that everybody may watch on every road. */
 struct view httpd_view(const char *uid);

@@ -14,10 +14,11 @@
 static struct {
     struct track_set tracks;
     struct hush h;
+    usec_t every_us;             /* between two pictures */
     usec_t picture_us, sound_us; /* what comes next */
     usec_t end_us;               /* of what was given */
     unsigned given, dropped, silent;
-    bool whole; /* nothing of it overlaps */
+    bool whole; /* nothing of it overlaps, no silence is ahead of the picture */
 } T;
 
 static void set_codec(enum codec codec, uint8_t channels, uint8_t object)
@@ -37,6 +38,7 @@ static int set_up(void **state)
     T.tracks.n = 2;
     T.tracks.t[0] = (struct track){.codec = CODEC_H264, .kind = TRACK_VIDEO, .clock_hz = 90000};
     set_codec(CODEC_AAC, 1, AAC_LC);
+    T.every_us = PICTURE;
     T.picture_us = T.sound_us = 1000 * US_PER_S;
     T.whole = true;
     return 0;
@@ -65,9 +67,10 @@ static void picture(void)
     hush_picture(&T.h, &T.tracks, 3, &f);
     while (hush_next(&T.h, &T.tracks, 1, &silence)) {
         take(&silence, ticks_us((struct ticks){silence.dur, T.tracks.t[1].clock_hz}));
+        if (T.end_us > T.picture_us) T.whole = false; /* never ahead of the picture */
         T.silent++;
     }
-    T.picture_us += PICTURE;
+    T.picture_us += T.every_us;
 }
 
 static void sound(void)
@@ -83,13 +86,19 @@ static void sound(void)
     T.sound_us += SOUND;
 }
 
-/* Pictures for so long; with sound, that comes `late` behind them in portions of so many frames. */
+/* Sound up to the next picture; it comes `late` behind in portions of so many frames. */
+static void sounds(unsigned portion, usec_t late_us)
+{
+    while (portion > 0 && T.sound_us + (usec_t)portion * SOUND + late_us <= T.picture_us)
+        for (unsigned i = 0; i < portion; i++) sound();
+}
+
+/* Pictures for so long, with sound. */
 static void play(usec_t us, unsigned portion, usec_t late_us)
 {
     for (usec_t end = T.picture_us + us; T.picture_us < end;) {
         picture();
-        if (portion > 0 && T.sound_us + (usec_t)portion * SOUND + late_us <= T.picture_us)
-            for (unsigned i = 0; i < portion; i++) sound();
+        sounds(portion, late_us);
     }
 }
 
@@ -105,6 +114,52 @@ static void flowing_sound_is_left_alone(void **state)
     play(10 * US_PER_S, 1, 0);
     assert_int_equal(T.silent + T.dropped, 0);
     assert_int_equal(T.given, 10 * US_PER_S / SOUND);
+}
+
+/* However far apart the pictures are: all of it is heard. */
+static void few_pictures(void **state)
+{
+    static const usec_t every_us[] = {US_PER_S, 2500 * MS, 10 * US_PER_S};
+
+    for (size_t i = 0; i < ARRAY_N(every_us); i++) {
+        set_up(state);
+        T.every_us = every_us[i];
+        play(60 * US_PER_S, 1, 0);
+        assert_int_equal(T.silent + T.dropped, 0);
+        assert_int_equal(T.given, 60 * US_PER_S / SOUND);
+        play(20 * US_PER_S, 0, 0); /* and when it stops, silence comes all the same */
+        assert_true(T.silent > 0 && T.whole);
+        assert_true(T.picture_us - T.every_us - T.end_us <= HUSH_US + SOUND);
+    }
+}
+
+/* Late, too: once that is known, no frame of it is lost. */
+static void few_pictures_and_late(void **state)
+{
+    unsigned silent, dropped;
+
+    (void)state;
+    T.every_us = US_PER_S;
+    play(5 * US_PER_S, 1, 500 * MS);
+    silent = T.silent;
+    dropped = T.dropped;
+    play(60 * US_PER_S, 1, 500 * MS);
+    assert_int_equal(T.silent - silent + T.dropped - dropped, 0);
+    assert_true(T.whole);
+}
+
+/* The encoder of the pictures stands, and sound goes on. */
+static void pictures_that_stand(void **state)
+{
+    (void)state;
+    play(5 * US_PER_S, 1, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        T.picture_us += 3 * US_PER_S;
+        sounds(1, 0);
+        play(US_PER_S, 1, 0);
+    }
+    assert_int_equal(T.silent + T.dropped, 0);
+    assert_true(T.whole && T.picture_us - T.end_us < SOUND);
 }
 
 static void late_by_habit(void **state)
@@ -232,6 +287,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(flowing_sound_is_left_alone, set_up),
+        cmocka_unit_test_setup(few_pictures, set_up),
+        cmocka_unit_test_setup(few_pictures_and_late, set_up),
+        cmocka_unit_test_setup(pictures_that_stand, set_up),
         cmocka_unit_test_setup(late_by_habit, set_up),
         cmocka_unit_test_setup(goes_on_as_silence, set_up),
         cmocka_unit_test_setup(comes_after_all, set_up),

@@ -13,6 +13,7 @@
 #include "common/base/fd.h"
 #include "common/base/rd.h"
 #include "httpd/follow.h"
+#include "httpd/hush.h"
 #include "tests/support/live_site.h"
 #include "tests/support/playlist.h"
 #include "tests/support/tool.h"
@@ -366,6 +367,63 @@ static void test_sound_that_stops(void **state)
     close(fd);
 }
 
+/* Of a file's frames of sound: all, and those that are silence of ours. */
+static unsigned sounds(const struct media_file *f, unsigned *ret_silent)
+{
+    unsigned n = 0;
+
+    *ret_silent = 0;
+    for (size_t i = 0; i < f->n; i++) {
+        const struct track *t = &f->movie.tracks.t[f->s[i].track];
+
+        if (t->kind != TRACK_AUDIO) continue;
+        n++;
+        *ret_silent += span_eq(media_file_data(f, i), hush_silence(t));
+    }
+    return n;
+}
+
+/* A camera with a picture a second, or one in three: its sound is heard all the same. */
+static void test_few_pictures(void **state)
+{
+    static const unsigned few[] = {1, 3};
+
+    (void)state;
+    live_need_footage();
+    for (size_t i = 0; i < ARRAY_N(few); i++) {
+        usec_t now = clock_wall_us();
+        struct view v = httpd_view("few");
+        struct httpd_camera c;
+        struct http_reply r;
+        struct media_file f;
+        struct buf file;
+        unsigned silent, n = 0;
+        int fd;
+
+        httpd_camera_start(&live.help, &c, &v, &live.footage, now);
+        c.few = few[i];
+        httpd_camera_until(&c, now + 9 * US_PER_S);
+        fd = httpd_help_connect(&live.help);
+        assert_true(http_help_ask(fd, SPAN_LIT("GET /few/live.mp4 HTTP/1.1\r\nHost: t\r\n\r\n"), 1, &r));
+        buf_init(&file, 64 << 20);
+        buf_put(&file, span_from(buf_span(&r.all), r.head.n));
+        httpd_camera_until(&c, now + 22 * US_PER_S);
+        while (n < 8 * live.footage.movie.tracks.t[1].clock_hz / AAC_FRAME) { /* behind the picture at 9 s */
+            receive(fd, &file);
+            assert_true(file.limit > 0);
+            save(whole_fragments(buf_span(&file)));
+            if (media_file_load(out, &f) != MP4_OK) continue;
+            n = sounds(&f, &silent);
+            media_file_done(&f);
+            assert_int_equal(silent, 0);
+        }
+        httpd_camera_stop(&live.help, &c, "few");
+        buf_done(&file);
+        http_reply_done(&r);
+        close(fd);
+    }
+}
+
 static void test_preview(void **state)
 {
     struct httpd_camera c;
@@ -533,6 +591,7 @@ int main(void)
         cmocka_unit_test(test_window_rules),
         cmocka_unit_test(test_live_mp4),
         cmocka_unit_test(test_sound_that_stops),
+        cmocka_unit_test(test_few_pictures),
         cmocka_unit_test(test_preview),
         cmocka_unit_test(test_no_picture_says_why),
         cmocka_unit_test(test_on_demand_waits),
