@@ -44,6 +44,11 @@ bool caller_changes(const struct caller *c)
     return !c || strcmp(c->role, "root") == 0 || strcmp(c->role, "admin") == 0;
 }
 
+bool caller_looks_back(const struct caller *c)
+{
+    return !c || strcmp(c->role, "guest") != 0;
+}
+
 bool caller_confirmed(const struct caller *c)
 {
     return strcmp(c->by, "session") != 0 || clock_wall_us() / US_PER_S < c->shown_until_s;

@@ -36,6 +36,8 @@ struct caller {
 bool caller_sees(const struct caller *c, struct span uid);
 /* root and admin; NULL too. */
 bool caller_changes(const struct caller *c);
+/* What was recorded, and what happened and was changed when: all but guests; NULL too. */
+bool caller_looks_back(const struct caller *c);
 /* What only who has shown a password a moment ago may do: a cookie that somebody has taken is not enough. */
 bool caller_confirmed(const struct caller *c);
 /* One map, for scripts: name, role, by, [cameras]. */

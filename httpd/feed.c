@@ -154,9 +154,22 @@ static void looked(void *arg, const struct rows *rows)
 
 /* --- to all who want it --- */
 
-/* uid: of the stream that it is about; p NULL: of none. */
-static void tell_all(
-    struct feed *f, unsigned topic, const char *name, struct span data, struct span uid, bool beat)
+struct news {
+    unsigned topic; /* 0: for all */
+    const char *name;
+    struct span data;
+    struct span uid; /* of the stream that it is about; p NULL: of none */
+    bool beat, back; /* back: for those who may look back alone */
+};
+
+static bool is_for(const struct news *n, const struct feed_wish *w)
+{
+    if (n->topic == 0) return true;
+    if (!(w->topics & n->topic) || (n->back && !w->looks_back)) return false;
+    return n->uid.p ? camera_list_has(&w->cameras, n->uid) : w->all;
+}
+
+static void tell_all(struct feed *f, const struct news *n)
 {
     struct feed_text *t = NULL;
     uint64_t told = UINT64_MAX;
@@ -166,16 +179,15 @@ static void tell_all(
     {
         struct listener *l = LIST_ITEM(at, struct listener, link);
 
-        if (topic && !(l->wish.topics & topic)) continue;
-        if (uid.p ? !camera_list_has(&l->wish.cameras, uid) : topic && !l->wish.all) continue;
+        if (!is_for(n, &l->wish)) continue;
         if (told != l->told) {
             feed_text_unref(t);
             told = l->told;
             buf_init(&b, FEED_TEXT_MAX);
-            t = add_event(&b, f, told, name, data) ? text_of(buf_span(&b)) : NULL;
+            t = add_event(&b, f, told, n->name, n->data) ? text_of(buf_span(&b)) : NULL;
             buf_done(&b);
         }
-        if (t) give(l, t, beat);
+        if (t) give(l, t, n->beat);
     }
     feed_text_unref(t);
 }
@@ -185,23 +197,29 @@ static void ping(struct feed *f)
     char data[48];
 
     snprintf(data, sizeof(data), "{\"t\":%.3f}", (double)clock_wall_us() / 1e6);
-    tell_all(f, 0, "ping", span_of(data), SPAN_NONE, true);
+    tell_all(f, &(struct news){.name = "ping", .data = span_of(data), .beat = true});
 }
+
+/* What the archive holds, happened and was changed: guests see what is live. */
+static const char *const back_notices[] = {"camera:event", "segment", "stream:dvr:delete", "stream:edit"};
 
 void feed_notice(struct feed *f, struct span event, struct span data)
 {
     struct json j = json_of(data);
-    struct span uid = SPAN_NONE;
+    struct news n = {.topic = FEED_NOTICES, .name = "notice", .uid = SPAN_NONE};
     struct json_item item;
     struct buf b;
 
     if (f->n == 0) return;
     while (json_next(&j, &item))
-        if (item.depth == 1 && span_is(item.key, "uid") && item.type == JSON_TEXT) uid = item.text;
+        if (item.depth == 1 && span_is(item.key, "uid") && item.type == JSON_TEXT) n.uid = item.text;
+    for (size_t i = 0; i < ARRAY_N(back_notices); i++) n.back |= span_is(event, back_notices[i]);
     buf_init(&b, FEED_TEXT_MAX);
     if (!j.bad && buf_fmt(&b, "{\"t\":%.3f,\"event\":", (double)clock_wall_us() / 1e6) &&
-        json_put_text(&b, event) && buf_text(&b, ",\"data\":") && buf_put(&b, data) && buf_text(&b, "}"))
-        tell_all(f, FEED_NOTICES, "notice", buf_span(&b), uid, false);
+        json_put_text(&b, event) && buf_text(&b, ",\"data\":") && buf_put(&b, data) && buf_text(&b, "}")) {
+        n.data = buf_span(&b);
+        tell_all(f, &n);
+    }
     buf_done(&b);
 }
 
@@ -278,7 +296,7 @@ static void sample_next(struct feed *f, size_t at)
     f->asking = at < ARRAY_N(samples);
     if (!f->asking) {
         if (buf_text(&f->server, "}"))
-            tell_all(f, FEED_SERVER, "server", buf_span(&f->server), SPAN_NONE, false);
+            tell_all(f, &(struct news){.topic = FEED_SERVER, .name = "server", .data = buf_span(&f->server)});
         return;
     }
     s = NEW(struct sampling);

@@ -29,6 +29,7 @@ struct feed_wish {
     unsigned topics; /* enum feed_topic */
     struct camera_list cameras;
     bool all;                                         /* sees what is no stream's: root, admin */
+    bool looks_back;                                  /* sees what happened and was changed (caller.h) */
     char details[FEED_DETAILS_MAX][RING_UID_MAX + 1]; /* stream:<uid> */
     size_t n_details;
     uint64_t boot, since; /* of Last-Event-ID; 0: none */

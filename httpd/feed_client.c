@@ -103,6 +103,7 @@ static bool read_wish(struct http *h, struct feed_wish *w)
 
     w->cameras = c->cameras;
     w->all = caller_changes(c) && c->cameras.n == 0;
+    w->looks_back = caller_looks_back(c);
     if (!url_query_get(h->ask->req.query, "topics", topics, sizeof(topics))) topics[0] = '\0';
     if (!id.p && url_query_get(h->ask->req.query, "last", last, sizeof(last))) id = span_of(last);
     feed_last_id(id, w);

@@ -203,6 +203,29 @@ def read_events(site, p, topics, until):
         c.close()
 
 
+def test_notices_that_guests_are_not_told(site, who, things):
+    """What happened, and what was changed, is for whoever may see the archive. A guest hears what comes behind it."""
+    mark, told = f"Hof of guests {time.time()}", []
+
+    def user_has_it(lines):
+        text = "".join(lines)
+        if not told and "event: streams" in text:
+            told.append(text)
+            site.msctl("event", "yard", "gate")
+            who["boss"].call("streams/yard", "PATCH", {"stream-name": "Hof of users"})
+        return all(f'"event":"{event}"' in text for event in ("camera:event", "stream:edit"))
+
+    def until(lines):
+        if not told and any("event: streams" in line for line in lines):
+            status, text = read_events(site, who["anna"], "streams,notices", user_has_it)
+            assert status == 200 and '"event":"camera:event"' in text and '"event":"stream:edit"' in text
+            site.msctl("stream", "set", "yard", f"stream-name={mark}")
+        return any(mark in line for line in lines)
+
+    status, text = read_events(site, who["vera"], "streams,notices", until)
+    assert status == 200 and mark in text and "camera:event" not in text and "stream:edit" not in text
+
+
 @pytest.mark.parametrize("name", ["vera", "anna", "bert", "carl"])
 def test_the_event_stream(site, who, things, name):
     mark = f"Hof {name} {time.time()}"

@@ -50,7 +50,10 @@ static void roles(void **state)
         assert_true(caller_changes(&(struct caller){.role = may[i]}));
         assert_false(caller_changes(&(struct caller){.role = may_not[i]}));
     }
-    assert_true(caller_changes(NULL) && caller_sees(NULL, SPAN_LIT("cam")));
+    assert_true(caller_changes(NULL) && caller_sees(NULL, SPAN_LIT("cam")) && caller_looks_back(NULL));
+    for (size_t i = 0; i < 2; i++) assert_true(caller_looks_back(&(struct caller){.role = may[i]}));
+    assert_true(caller_looks_back(&(struct caller){.role = "user"}));
+    assert_false(caller_looks_back(&(struct caller){.role = "guest"}));
 }
 
 static void packed(void **state)
