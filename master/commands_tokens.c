@@ -305,7 +305,7 @@ static int run_revoke_minted(struct session *s)
     const char *wrong;
 
     if (!r || !is_theirs(s, r)) return say(s, CTL_NOT_FOUND, "there is no such token");
-    row.until_s = r->until_s;
+    row.until_s = token_good_until(r->until_s);
     span_copy(span_of(r->id), row.name, sizeof(row.name));
     wrong = tokens_revoke(s->m, &row);
     return wrong ? say(s, CTL_FAILED, wrong) : CTL_OK;

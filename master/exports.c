@@ -132,7 +132,8 @@ void exports_acted(struct master *m, uint64_t ask, int code)
 /* Links to it were given. */
 static void end_links(struct master *m, const struct export_row *row)
 {
-    struct revoked_row gone = {.kind = REVOKED_TOKEN, .at_us = clock_wall_us(), .until_s = row->until_s};
+    struct revoked_row gone = {
+        .kind = REVOKED_TOKEN, .at_us = clock_wall_us(), .until_s = token_good_until(row->until_s)};
     struct wr w = wr_of(gone.name, sizeof(gone.name));
     uint8_t id[TOKEN_ID_N];
     const char *wrong;

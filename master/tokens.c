@@ -229,8 +229,12 @@ void tokens_check(struct master *m)
 
     minted_check(&t->minted, now_s);
     if (err < 0) log_error("revoked-unwritten", "err=%s", log_q(span_of(err_text(err))));
-    for (size_t i = 0; i < t->n; i++)
-        if (t->v[i].until_s == 0 || t->v[i].until_s > now_s) t->v[kept++] = t->v[i];
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->v[i].until_s == 0 || t->v[i].until_s > now_s)
+            t->v[kept++] = t->v[i];
+        else
+            revocations_gone(m, kept);
+    }
     if (kept == t->n) return;
     t->n = kept;
     save(t);

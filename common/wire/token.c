@@ -313,6 +313,11 @@ static int64_t earlier(int64_t a, int64_t b)
     return a == 0 ? b : b == 0 ? a : MIN(a, b);
 }
 
+int64_t token_good_until(int64_t not_after_s)
+{
+    return not_after_s > 0 ? not_after_s + TOKEN_SKEW_S : 0;
+}
+
 int token_verify(const struct token_check *c, struct span text, struct token *ret, int64_t *ret_until_s)
 {
     static const uint8_t nobody[CRYPTO_SHA256_N] = {0};
@@ -338,7 +343,7 @@ int token_verify(const struct token_check *c, struct span text, struct token *re
     if (!same || !key || !read) return TOKEN_E_FORGED;
     if (!ours) return TOKEN_E_AUDIENCE;
     *ret = t;
-    *ret_until_s = earlier(t.not_after_s > 0 ? t.not_after_s + TOKEN_SKEW_S : 0, key->not_after_s);
+    *ret_until_s = earlier(token_good_until(t.not_after_s), key->not_after_s);
     return now ? 0 : TOKEN_E_TIME;
 }
 

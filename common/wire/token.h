@@ -86,6 +86,8 @@ struct token_check {
     int64_t now_s;
 };
 int token_verify(const struct token_check *c, struct span text, struct token *ret, int64_t *ret_until_s);
+/* Until when a token with that end is taken: what takes it back must be known for as long. 0: no end. */
+int64_t token_good_until(int64_t not_after_s);
 
 /* By the last key in the list that is good now. ret: TOKEN_TEXT_MAX bytes. false: there is none, or a field
  * cannot be. */

@@ -75,7 +75,7 @@ struct cluster_node {
     uint64_t sent, heard;
     struct courier_seen courier;
     /* revocations.c: so many rows it has, from the first on; some are on their way */
-    size_t revoked_told;
+    size_t revoked_told, revoked_sent; /* rows of tokens.v: it has; it has once it answers */
     bool revoked_asked;
 };
 

@@ -29,7 +29,7 @@ static void told_one(struct master *m, void *arg, int err)
 {
     struct cluster_node *n = m->cluster ? cluster_node(m->cluster, (int64_t)(uintptr_t)arg) : NULL;
 
-    if (n && err != 0) n->revoked_told = 0;
+    if (n && err != 0) n->revoked_told = n->revoked_sent = 0;
 }
 
 static void told_page(struct master *m, void *arg, int err)
@@ -38,7 +38,7 @@ static void told_page(struct master *m, void *arg, int err)
 
     if (!n) return;
     n->revoked_asked = false;
-    n->revoked_told = err == 0 ? n->revoked_told + PAGE_ROWS : 0;
+    n->revoked_told = err == 0 ? n->revoked_sent : 0;
 }
 
 void revocations_add(struct master *m, const struct revoked_row *row)
@@ -47,6 +47,16 @@ void revocations_add(struct master *m, const struct revoked_row *row)
 
     for (size_t i = 0; c && i < c->n_nodes; i++)
         if (c->nodes[i].courier.there) send_rows(m, c->nodes[i].member.id, row, 1, told_one);
+}
+
+void revocations_gone(struct master *m, size_t at)
+{
+    struct cluster *c = m->cluster;
+
+    for (size_t i = 0; c && i < c->n_nodes; i++) {
+        if (at < c->nodes[i].revoked_told) c->nodes[i].revoked_told--;
+        if (at < c->nodes[i].revoked_sent) c->nodes[i].revoked_sent--;
+    }
 }
 
 void revocations_tick(struct cluster *c)
@@ -62,8 +72,8 @@ void revocations_tick(struct cluster *c)
         }
         if (n->revoked_asked || n->revoked_told >= t->n) continue;
         n->revoked_asked = true;
-        send_rows(c->m, n->member.id, &t->v[n->revoked_told], MIN(t->n - n->revoked_told, (size_t)PAGE_ROWS),
-            told_page);
+        n->revoked_sent = MIN(t->n, n->revoked_told + PAGE_ROWS);
+        send_rows(c->m, n->member.id, &t->v[n->revoked_told], n->revoked_sent - n->revoked_told, told_page);
     }
 }
 

@@ -70,10 +70,12 @@ static void round_trip(void **state)
     assert_int_equal(token_verify(&check, span_of(text), &back, &until), 0);
     assert_memory_equal(&t, &back, sizeof(t));
     assert_int_equal(until, NOW + 100 + TOKEN_SKEW_S);
+    assert_int_equal(until, token_good_until(t.not_after_s));
     t.not_after_s = 0;
     assert_true(token_mint(&keys, &t, NOW, text));
     assert_int_equal(token_verify(&check, span_of(text), &back, &until), 0);
     assert_int_equal(until, 0);
+    assert_int_equal(token_good_until(0), 0);
 }
 
 /* At the edge of the skew and one second behind it. */
