@@ -172,7 +172,7 @@ static const char *agreed(void *arg, const struct spread_file *f)
 {
     const struct files *g = arg;
 
-    return transfers_agreed(g->c->m, f->uid, f->based);
+    return transfers_agreed(g->c->m, f);
 }
 
 /* What came of a push of this node: for the record, as keepers' lines of acts are. */

@@ -88,6 +88,14 @@ void sides_text(struct wr *w, const struct side *v, size_t n)
     for (size_t i = 0; i < n; i++) wr_fmt(w, "%s%u", w->n > 0 ? "," : "", v[i].node);
 }
 
+/* From here on another order than that of this version is somebody else's. */
+static void set_version(struct transfers *t, struct transfer *x, const struct stamp *order)
+{
+    if (stamp_cmp(order, &x->order) == 0) return;
+    x->order = *order;
+    transfers_save(t);
+}
+
 /* The stream's file gets this order here; where the site's etcd keeps it, there. NULL, or what is wrong. */
 static const char *set_order(const struct transfers *t, struct transfer *x, bool with_old)
 {
@@ -118,14 +126,19 @@ static const char *set_order(const struct transfers *t, struct transfer *x, bool
     return NULL;
 }
 
-const char *transfers_agreed(struct master *m, const char *uid, bool based)
+/* Once the first order has been agreed upon, what is pushed while it is taken up is somebody else's. */
+const char *transfers_agreed(struct master *m, const struct spread_file *f)
 {
     struct transfers *t = transfers_of(m);
-    struct transfer *x = t ? transfers_find(t, span_of(uid)) : NULL;
+    struct transfer *x = t ? transfers_find(t, span_of(f->uid)) : NULL;
+    bool first = x && x->phase == TRANSFER_SPREAD && x->order.term == 0;
+    const char *why;
 
-    if (!x || !x->pushed || (x->phase != TRANSFER_SPREAD && !(x->phase == TRANSFER_SETTLE && based)))
+    if (!x || !x->pushed || (!first && !(x->phase == TRANSFER_SETTLE && f->based)))
         return NULL; /* another push */
-    return set_order(t, x, x->phase == TRANSFER_SPREAD);
+    why = set_order(t, x, first);
+    if (!why && first) set_version(t, x, &f->mine);
+    return why;
 }
 
 /* The stream has the order that this transfer gives it, as far as this node knows. */
@@ -141,24 +154,43 @@ static bool has_order(const struct transfers *t, const struct transfer *x, bool 
     return same;
 }
 
+/* It is not known by whom where the site's etcd keeps the stream. */
+static void fail_by_other(struct transfers *t, struct transfer *x)
+{
+    const struct spread_file *f = files_version(t->c->m, x->uid);
+    unsigned node = f ? f->stamp.node : transfers_self(t);
+    char by[16] = "somebody", text[64];
+
+    if (!records_has(t->c->m, x->uid)) snprintf(by, sizeof(by), "node %u", node);
+    snprintf(text, sizeof(text), "%s has given the stream another order meanwhile", by);
+    transfer_enter(t, x, TRANSFER_FAILED, text);
+}
+
 /* Its order still stands: what was pushed since has it too. false: another one was given meanwhile, and this
  * transfer is over. */
 static bool stands(struct transfers *t, struct transfer *x, bool with_old)
 {
     const struct spread_file *f = files_version(t->c->m, x->uid);
-    unsigned by = f ? f->stamp.node : transfers_self(t);
-    char text[64];
 
     if (!has_order(t, x, with_old)) {
-        snprintf(text, sizeof(text), "node %u has given the stream another order meanwhile", by);
-        transfer_enter(t, x, TRANSFER_FAILED, text);
+        fail_by_other(t, x);
         return false;
     }
-    if (f && stamp_cmp(&f->stamp, &x->order) > 0) {
-        x->order = f->stamp;
-        transfers_save(t);
-    }
+    if (f && stamp_cmp(&f->stamp, &x->order) > 0) set_version(t, x, &f->stamp);
     return true;
+}
+
+/* The first push was agreed upon. It is lost where this node was killed before that was durable, and somebody
+ * pushed since. */
+static bool is_decided(struct transfers *t, struct transfer *x)
+{
+    const struct spread_file *f = files_version(t->c->m, x->uid);
+    const char *lost = files_lost(t->c->m, x->uid);
+
+    if (f && stamp_cmp(&f->stamp, &x->order) >= 0) return stands(t, x, true);
+    transfer_enter(
+        t, x, TRANSFER_FAILED, lost[0] ? lost : "its new order was not agreed upon: transfer it again");
+    return false;
 }
 
 /* The first of the new nodes has this version of the file, and the old ones that are there. */
@@ -200,21 +232,55 @@ static void begin_push(struct transfers *t, struct transfer *x, bool settle)
             t, x, TRANSFER_FAILED, "its file holds other streams too, or is too large: it cannot be pushed");
 }
 
+/* The order of nodes that the stream has, as far as this node knows; "": none. */
+static void order_text(
+    const struct transfers *t, const struct transfer *x, char dst[static TRANSFER_ORDER_MAX])
+{
+    const struct stream *st = fleet_stream(t->c->m, span_of(x->uid));
+    const struct cluster_stream *s = st ? st->cluster : NULL;
+    struct wr w = wr_of(dst, TRANSFER_ORDER_MAX);
+
+    for (size_t i = 0; s && i < s->place.n; i++)
+        wr_fmt(&w, "%s%lld", i > 0 ? "," : "", (long long)s->nodes[i]);
+    (void)wr_cstr(&w);
+}
+
+/* What is in the site's etcd is what this transfer replaces: the order that there was when it was put there
+ * first; of the last one, its own first. false: somebody has given another one, and this transfer is over. */
+static bool may_put(struct transfers *t, struct transfer *x, bool settle)
+{
+    char now[TRANSFER_ORDER_MAX];
+
+    if (settle) return stands(t, x, true);
+    order_text(t, x, now);
+    if (x->before[0] && strcmp(now, x->before) != 0) {
+        fail_by_other(t, x);
+        return false;
+    }
+    if (x->before[0]) return true;
+    span_copy(span_of(now), x->before, sizeof(x->before));
+    transfers_save(t);
+    return true;
+}
+
 /* The order has been put into the site's etcd, and has come back; the other nodes have it from there too.
- * While etcd is away, and where somebody has changed the record meanwhile, it is put there again. */
+ * While etcd is away, and where somebody has changed something else of the record meanwhile, it is put there
+ * again. */
 static bool is_stored(struct transfers *t, struct transfer *x, bool settle, usec_t now_us)
 {
+    bool begun = x->before[0] != 0;
     const char *wrong;
 
+    if (has_order(t, x, !settle)) return true;
+    if (!may_put(t, x, settle)) return false;
     if (!x->pushed) {
         wrong = set_order(t, x, !settle);
         /* what was begun with etcd waits for it */
-        x->pushed = !wrong || x->put_us > 0;
+        x->pushed = !wrong || begun;
         x->put_us = now_us;
         if (!x->pushed) transfer_enter(t, x, TRANSFER_FAILED, wrong);
         return false;
     }
-    if (has_order(t, x, !settle)) return true;
     snprintf(x->text, sizeof(x->text), "waits for the site's etcd");
     if (now_us - x->put_us > PUT_AGAIN_US) x->pushed = false;
     return false;
@@ -225,7 +291,8 @@ static bool is_pushed(struct transfers *t, struct transfer *x, bool settle)
 {
     const struct spread_file *f;
 
-    if (!x->pushed && settle) x->pushed = x->n_from > 0 && has_order(t, x, false); /* before a restart */
+    if (!x->pushed) /* before a restart */
+        x->pushed = settle ? x->n_from > 0 && has_order(t, x, false) : x->order.term > 0;
     if (!x->pushed) {
         if (!settle || stands(t, x, true)) begin_push(t, x, settle);
         return false;
@@ -234,6 +301,7 @@ static bool is_pushed(struct transfers *t, struct transfer *x, bool settle)
         snprintf(x->text, sizeof(x->text), "waits for nodes to agree to its new order");
         return false;
     }
+    if (!settle && x->order.term > 0) return is_decided(t, x) && is_spread(t, x, x->text);
     if (!has_order(t, x, !settle)) {
         x->pushed = false; /* it was another push */
         if (files_lost(t->c->m, x->uid)[0])
@@ -243,7 +311,7 @@ static bool is_pushed(struct transfers *t, struct transfer *x, bool settle)
         return false;
     }
     f = files_version(t->c->m, x->uid);
-    if (f) x->order = f->stamp;
+    if (f) set_version(t, x, &f->stamp);
     return is_spread(t, x, x->text);
 }
 

@@ -15,6 +15,7 @@
 struct cluster;
 struct master;
 struct session;
+struct spread_file;
 struct transfers;
 
 enum transfer_phase {
@@ -34,8 +35,8 @@ void transfers_close(struct cluster *c);
 void transfers_tick(struct cluster *c, usec_t now_us);
 void transfers_got(struct master *m, uint16_t node, uint64_t boot, struct span body);
 /* A push of the stream's file is agreed upon (spread.h): now the file gets the order that it is pushed for.
- * based: it replaces the transfer's own first one alone. NULL, or why it could not be changed. */
-const char *transfers_agreed(struct master *m, const char *uid, bool based);
+ * f->based: it replaces the transfer's own first one alone. NULL, or why it could not be changed. */
+const char *transfers_agreed(struct master *m, const struct spread_file *f);
 /* KEEP_ROW, KEEP_END; false: it was not asked here. */
 bool transfers_keep_row(struct master *m, const struct packed *body);
 bool transfers_keep_end(struct master *m, const struct packed *body);

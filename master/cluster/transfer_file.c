@@ -39,10 +39,11 @@ void transfers_save(struct transfers *t)
     for (size_t i = 0; i < t->n; i++) {
         const struct transfer *x = t->v[i];
 
-        pack_map(&p, x->order.term > 0 ? 10 : 9);
+        pack_map(&p, x->order.term > 0 ? 11 : 10);
         if (x->order.term > 0) stamp_kv(&p, "order", &x->order);
         pack_kv_text(&p, "uid", x->uid);
         pack_kv_text(&p, "by", x->by);
+        pack_kv_text(&p, "before", x->before);
         pack_kv_text(&p, "text", x->text);
         pack_kv_u64(&p, "phase", x->phase);
         sides_pack(&p, "to", x->to, x->n_to);
@@ -67,6 +68,7 @@ static void load_row(struct transfers *t, const struct packed *row)
     x->began_us = packed_i64(row, "began_us", 0);
     x->since_us = packed_i64(row, "since_us", 0);
     (void)packed_text(row, "by", x->by, sizeof(x->by));
+    (void)packed_text(row, "before", x->before, sizeof(x->before));
     (void)packed_text(row, "text", x->text, sizeof(x->text));
     if (!packed_text(row, "uid", x->uid, sizeof(x->uid)) || phase >= TRANSFER_PHASES || x->n_to == 0) {
         mem_free(x);

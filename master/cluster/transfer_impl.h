@@ -8,6 +8,7 @@
 #include "master/master.h"
 
 #define TRANSFER_SIDES_MAX PLACE_NODES_MAX
+#define TRANSFER_ORDER_MAX 48          /* numbers of as many nodes */
 #define TRANSFER_FILE_NAME "transfers" /* in state-dir */
 #define TRANSFER_ASK_US    US_PER_S    /* each node of it is asked so often how it is */
 
@@ -26,11 +27,12 @@ struct transfer {
     enum transfer_phase phase;
     struct side to[TRANSFER_SIDES_MAX], from[TRANSFER_SIDES_MAX]; /* from: those that leave */
     size_t n_to, n_from;
-    bool keep, pushed;         /* pushed: the file of this phase */
-    unsigned pushes;           /* of this phase */
-    struct stamp order;        /* of the file that has its order; it is over when another one has */
-    usec_t began_us, since_us; /* wall clock */
-    usec_t asked_us, put_us;   /* CLOCK_MONOTONIC; put_us: into the site's etcd; 0: it is not begun */
+    bool keep, pushed;               /* pushed: the file of this phase */
+    unsigned pushes;                 /* of this phase */
+    struct stamp order;              /* of the file that has its order; it is over when another one has */
+    char before[TRANSFER_ORDER_MAX]; /* "1,2": what is replaced in the site's etcd; "": it is not begun */
+    usec_t began_us, since_us;       /* wall clock */
+    usec_t asked_us, put_us;         /* CLOCK_MONOTONIC; put_us: into the site's etcd, last */
 };
 /* The keeper lets copies go, for another node's transfer or our own. */
 struct freeing {
