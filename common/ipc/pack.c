@@ -213,7 +213,7 @@ static uint32_t count_of(struct rd *r, unsigned width)
 
 /* Counts the values of one message; 0 or UNPACK_E_*. Every value is at least one byte: a count that the bytes
  * left cannot hold is refused before it is believed. */
-static int scan(struct span in, uint32_t *ret_items)
+static int scan(struct span in, uint32_t most, uint32_t *ret_items)
 {
     uint32_t left[PACK_DEPTH_MAX + 1] = {1}, items = 0;
     unsigned depth = 0;
@@ -231,7 +231,7 @@ static int scan(struct span in, uint32_t *ret_items)
             depth--;
         }
         left[depth]--;
-        if (++items > PACK_ITEMS_MAX) return UNPACK_E_MANY;
+        if (++items > most) return UNPACK_E_MANY;
         f = form_of(rd_u8(&r), &count);
         if (f.shape != SHAPE_PLAIN && f.width > 0) count = count_of(&r, f.width);
         if (f.shape == SHAPE_PLAIN) rd_skip(&r, f.width);
@@ -264,17 +264,22 @@ static const msgpack_object *object(const struct packed *v)
     return (const msgpack_object *)(const void *)v;
 }
 
-int unpack_new(struct span in, struct unpack **ret)
+/* One chunk that holds all: the pairs of a map take two objects' room, arrays are aligned to eight. */
+static size_t memory_for(uint32_t items)
+{
+    return (size_t)items * (sizeof(msgpack_object) + 8) + 64;
+}
+
+static int unpack_most(struct span in, uint32_t most, size_t memory_most, struct unpack **ret)
 {
     uint32_t items;
     size_t off = 0, memory;
     struct unpack *u;
-    int err = scan(in, &items);
+    int err = scan(in, most, &items);
 
     if (err != 0) return err;
-    /* One chunk that holds all: the pairs of a map take two objects' room, arrays are aligned to eight. */
-    memory = (size_t)items * (sizeof(msgpack_object) + 8) + 64;
-    if (memory > UNPACK_MEMORY_MAX) return UNPACK_E_MANY;
+    memory = memory_for(items);
+    if (memory > memory_most) return UNPACK_E_MANY;
     u = mem_try(sizeof(*u));
     if (!u) return -ENOMEM;
     if (!msgpack_zone_init(&u->zone, memory)) {
@@ -287,6 +292,16 @@ int unpack_new(struct span in, struct unpack **ret)
     }
     *ret = u;
     return 0;
+}
+
+int unpack_new(struct span in, struct unpack **ret)
+{
+    return unpack_most(in, PACK_ITEMS_MAX, UNPACK_MEMORY_MAX, ret);
+}
+
+int unpack_file(struct span in, struct unpack **ret)
+{
+    return unpack_most(in, PACK_FILE_ITEMS_MAX, memory_for(PACK_FILE_ITEMS_MAX), ret);
 }
 
 void unpack_done(struct unpack *u)

@@ -6,8 +6,9 @@
 
 #include "common/base/buf.h"
 
-#define PACK_DEPTH_MAX 8
-#define PACK_ITEMS_MAX 20000
+#define PACK_DEPTH_MAX      8
+#define PACK_ITEMS_MAX      20000
+#define PACK_FILE_ITEMS_MAX 1000000 /* of a file that this node has written */
 
 /* Writing: pack_* onto a buf; bad once the buf's limit is passed. */
 struct packer {
@@ -44,6 +45,7 @@ struct packed; /* a value */
 /* 0 or a positive condition: UNPACK_E_BAD, UNPACK_E_DEEP, UNPACK_E_MANY. */
 enum { UNPACK_E_BAD = 1, UNPACK_E_DEEP = 2, UNPACK_E_MANY = 3 };
 int unpack_new(struct span in, struct unpack **ret);
+int unpack_file(struct span in, struct unpack **ret); /* the same, of a file that this node has written */
 void unpack_done(struct unpack *u);
 const struct packed *unpack_root(const struct unpack *u);
 

@@ -12,8 +12,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#define FILE_NAME   "files" /* in state-dir: versions, as spread_pack writes them */
-#define FILE_MOST   (4u << 20)
+#define FILE_NAME   "files"    /* in state-dir: versions, as spread_pack writes them */
+#define FILE_MOST   (8u << 20) /* 171 bytes a row at most, of SPREAD_UIDS_MAX and of as many streams here */
 #define PATH_MAX_   4096
 #define LATER_MOST  1000            /* words that wait for the disk: more are asked for again */
 #define PATIENCE_US (15 * US_PER_S) /* of who pushes; the API waits for 20 s */
@@ -51,6 +51,8 @@ struct files {
     struct list waits, laters;
     size_t n_laters;
     bool unsaved;
+    uint64_t left_out; /* of spread's, that were logged */
+    struct log_rate left_out_rate, large_rate;
 };
 
 static struct files *of(const struct master *m)
@@ -342,13 +344,18 @@ static void take_coming(struct files *g)
 static void save(struct files *g)
 {
     uint64_t number = 0;
+    uint32_t held;
     struct buf b;
     struct packer p;
 
     buf_init(&b, FILE_MOST);
     p = packer_of(&b);
     spread_pack(&g->spread, &p);
-    if (!p.bad) number = state_file_write(g->file, buf_span(&b));
+    if (!p.bad)
+        number = state_file_write(g->file, buf_span(&b));
+    else if (log_limited(&g->large_rate, clock_mono_us(), &held))
+        log_error("state-dir-write", "file=%s err=\"larger than %u bytes: no push is promised\" uids=%zu",
+            FILE_NAME, FILE_MOST, g->spread.files.n);
     buf_done(&b);
     g->unsaved = false;
     LIST_EACH(&g->laters, link)
@@ -403,7 +410,7 @@ static int load(struct files *g, int state_dir)
     int err = fd_read_file(state_dir, FILE_NAME, FILE_MOST, &bytes, &n);
 
     if (err < 0) return err == -ENOENT ? 0 : err;
-    err = unpack_new(span(bytes, n), &u) == 0 && spread_read(&g->spread, unpack_root(u)) ? 0 : -EBADMSG;
+    err = unpack_file(span(bytes, n), &u) == 0 && spread_read(&g->spread, unpack_root(u)) ? 0 : -EBADMSG;
     unpack_done(u);
     mem_free(bytes);
     return err;
@@ -563,12 +570,24 @@ static void follow_waits(struct files *g, usec_t now_us)
     }
 }
 
+/* Peers name streams without end. */
+static void say_left_out(struct files *g, usec_t now_us)
+{
+    uint32_t held;
+
+    if (g->left_out == g->spread.left_out || !log_limited(&g->left_out_rate, now_us, &held)) return;
+    log_error("files-many", "uids=%zu left_out=%llu", g->spread.files.n,
+        (unsigned long long)(g->spread.left_out - g->left_out));
+    g->left_out = g->spread.left_out;
+}
+
 void files_tick(struct cluster *c, usec_t now_us)
 {
     struct files *g = c->files;
     int err;
 
     if (!g) return;
+    say_left_out(g, now_us);
     take_coming(g);
     spread_tick(&g->spread, now_us);
     follow_waits(g, now_us);

@@ -84,7 +84,7 @@ static void load_rows(struct singular *g, const struct packed *rows)
     usec_t now_us = clock_mono_us();
     struct act act;
 
-    for (size_t i = 0; i < MIN(packed_n(rows), ACT_WAITS_MAX); i++) {
+    for (size_t i = 0; i < MIN(packed_n(rows), ACT_RUNS_MAX + ACT_WAITS_MAX); i++) {
         const struct packed *row = packed_at(rows, i);
         uint64_t node = packed_as_u64(packed_at(row, 0), 0);
 
@@ -104,7 +104,7 @@ static int load(struct singular *g, int state_dir)
     int err = fd_read_file(state_dir, FILE_NAME, FILE_MOST, &bytes, &n);
 
     if (err < 0) return err == -ENOENT ? 0 : err;
-    if (unpack_new(span(bytes, n), &u) != 0 || packed_kind(unpack_root(u)) != PACKED_ARRAY)
+    if (unpack_file(span(bytes, n), &u) != 0 || packed_kind(unpack_root(u)) != PACKED_ARRAY)
         err = -EBADMSG;
     else
         load_rows(g, unpack_root(u));

@@ -57,6 +57,15 @@ struct spread_file *spread_file_of(struct spread *s, const char *uid)
     return f;
 }
 
+struct spread_file *spread_named(struct spread *s, const char *uid)
+{
+    struct spread_file *f = map_get(&s->files, span_of(uid));
+
+    if (f || s->files.n < SPREAD_UIDS_MAX) return f ? f : spread_file_of(s, uid);
+    s->left_out++;
+    return NULL;
+}
+
 static void settle(struct spread *s, struct spread_file *f)
 {
     if (f->wanted.term > 0 && f->wanted_us > 0 && s->fetching > 0) s->fetching--;
@@ -276,7 +285,8 @@ static void on_have(struct spread_heard *h, const struct packed *word)
         int way;
 
         if (!row_read(packed_at(rows, i), &theirs)) continue;
-        f = spread_file_of(h->s, theirs.uid);
+        f = spread_named(h->s, theirs.uid);
+        if (!f) continue;
         way = stamp_cmp(&theirs.stamp, &f->stamp);
         if (way > 0) {
             newer(h, f, &theirs);

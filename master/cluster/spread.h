@@ -19,6 +19,7 @@
 #define SPREAD_ETAG_MAX  17
 #define SPREAD_WHY_MAX   200
 #define SPREAD_ROWS_MAX  300             /* of one word */
+#define SPREAD_UIDS_MAX  20000           /* as many streams are known by what others say, CONF_STREAMS_MAX */
 #define SPREAD_FILES_MAX 50              /* that are fetched at a time */
 #define SPREAD_TEXT_MAX  (56u << 10)     /* of a file: it goes in one message */
 #define SPREAD_AGAIN_US  (10 * US_PER_S) /* a word without an answer */
@@ -100,6 +101,7 @@ struct spread {
     struct map files; /* uid -> struct spread_file */
     size_t fetching;
     uint64_t taken, refused; /* so far */
+    uint64_t left_out;       /* uids that were named when SPREAD_UIDS_MAX were known */
 };
 
 void spread_init(struct spread *s, const struct spread_ops *ops, void *arg, uint16_t self, uint64_t boot);

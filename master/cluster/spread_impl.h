@@ -30,6 +30,7 @@ void spread_on_promised(struct spread_heard *h, const struct packed *word);
 
 bool spread_uid_of(struct span text, char dst[static SPREAD_UID_MAX]);
 struct spread_file *spread_file_of(struct spread *s, const char *uid); /* made where there is none */
+struct spread_file *spread_named(struct spread *s, const char *uid); /* by another node; NULL: too many are */
 void spread_set_version(struct spread *s, struct spread_file *f, const struct stamp *stamp, const char *etag);
 /* Somebody has decided a newer version than ours that is being pushed. false: there is none such. */
 void spread_overtaken(struct spread *s, struct spread_file *f, const struct stamp *by);

@@ -247,6 +247,7 @@ void spread_on_promise(struct spread_heard *h, const struct packed *word)
     for (size_t i = 0; i < MIN(packed_n(rows), SPREAD_ROWS_MAX); i++) {
         const struct packed *v = packed_at(rows, i);
         struct stamp stamp, base, held;
+        struct spread_file *f;
         char uid[SPREAD_UID_MAX];
         bool based = packed_n(v) > 2;
 
@@ -255,7 +256,9 @@ void spread_on_promise(struct spread_heard *h, const struct packed *word)
             stamp.node != h->from || (based && packed_kind(packed_at(v, 2)) != PACKED_ARRAY))
             continue;
         (void)stamp_read(packed_at(v, 2), &base); /* of what was never pushed: none */
-        promise(h->s, spread_file_of(h->s, uid), &stamp, based ? &base : NULL, &held);
+        f = spread_named(h->s, uid);
+        if (!f) continue;
+        promise(h->s, f, &stamp, based ? &base : NULL, &held);
         row(&h->promised, uid, &stamp, &held);
     }
 }

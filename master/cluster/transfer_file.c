@@ -86,7 +86,7 @@ int transfers_load(struct transfers *t, int state_dir)
     int err = fd_read_file(state_dir, TRANSFER_FILE_NAME, FILE_MOST, &bytes, &n);
 
     if (err < 0) return err == -ENOENT ? 0 : err;
-    err = unpack_new(span(bytes, n), &u) == 0 ? 0 : -EBADMSG;
+    err = unpack_file(span(bytes, n), &u) == 0 ? 0 : -EBADMSG;
     for (size_t i = 0; err == 0 && i < MIN(packed_n(unpack_root(u)), TRANSFERS_MAX); i++)
         load_row(t, packed_at(unpack_root(u), i));
     unpack_done(u);
