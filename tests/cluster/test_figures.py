@@ -4,9 +4,8 @@ import time
 
 import pytest
 
-from figures import GOP_S, LOOSE_S, give_back, report
+from figures import GOP_S, give_back, report
 from nodes import Cluster
-from tools import wait_for
 
 UID = "cam"
 BEFORE_S = 3.0
@@ -63,21 +62,3 @@ def test_masters_that_are_stopped(pair, rounds):
         give_back(pair, UID)
         times.append((at, time.time()))
     report("stopped whole", gaps_at(pair, times), 6, rounds)
-
-
-def test_drains(pair, rounds):
-    """Not a frame: one node's recording begins before the other's ends."""
-    began = time.time()
-    for _ in range(max(rounds // 5, 1)):
-        pair[1].msctl("drain")
-        wait_for("the second has it", lambda: pair[2].records(UID) and not pair[1].workers(), 30)
-        pair[1].msctl("drain", "off")
-        give_back(pair, UID)
-    until = time.time()  # then they are stopped, one behind the other
-    for node in pair.nodes.values():
-        assert node.stop() == 0
-    spans = [(round(a - began, 3), round(b - began, 3), n) for a, b, n in pair.spans(UID)]
-    gap = pair.gap(UID, began, until)
-    pair.start()
-    print(f"\ndrained and back: longest gap {gap:.3f} s")
-    assert gap == 0.0 if rounds > 1 else gap < LOOSE_S, spans
