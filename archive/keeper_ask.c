@@ -73,12 +73,14 @@ static bool go_on(struct keeper_ask *q)
     return true;
 }
 
+/* The first that is wrong is the answer's code; that the time for it was over counts before that a storage
+ * is not there: what was not done everywhere it could be is not done. */
 static void add_text(struct keeper_ask *q, int code, const char *text)
 {
     struct answer *a = &q->answer;
     size_t n = strlen(a->text);
 
-    if (code != CTL_OK && a->code == CTL_OK) a->code = code;
+    if (code != CTL_OK && (a->code == CTL_OK || (a->code == CTL_FAILED && code == CTL_BUSY))) a->code = code;
     if (!text[0]) return;
     snprintf(a->text + n, sizeof(a->text) - n, "%s%s", n > 0 ? "; " : "", text);
 }

@@ -112,6 +112,21 @@ static void what_comes_too_late_does_nothing(void **state)
     assert_non_null(strstr(p->rig.rows, "segments=1"));
 }
 
+/* Of two storages one is not there: what came too late for the other one was not done for that. */
+static void too_late_counts_before_what_is_missing(void **state)
+{
+    struct place *p = *state;
+    char gone[256];
+
+    start(p);
+    snprintf(gone, sizeof(gone), "%s/gone", p->dir);
+    rig_storage(&p->rig, "0", gone, "", "00000000-0000-4000-8000-000000000000", SYNC_US);
+    assert_true(rig_wait_state(&p->rig, "0", "missing"));
+    for (int i = 0; i < 20; i++) assert_int_equal(act(p, &s6, 1, "archive delete", FROM, TO), CTL_BUSY);
+    assert_non_null(strstr(p->rig.text, "storage 0"));
+    assert_int_equal(act(p, &s6, 0, "archive delete", FROM, TO), CTL_FAILED);
+}
+
 /* The same lock, by the act's id and time, on whatever node: it is released by what another one was told. */
 static void locks_are_the_same_everywhere(void **state)
 {
@@ -150,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_older_than_a_promise_is_refused),
         TEST(what_comes_too_late_does_nothing),
+        TEST(too_late_counts_before_what_is_missing),
         TEST(locks_are_the_same_everywhere),
         TEST(promises_outlive_the_keeper),
     };
