@@ -22,8 +22,10 @@ struct cover {
     struct cover_span window; /* that is being looked at */
     usec_t end_us;            /* of the last one */
     struct spans ours, theirs;
-    usec_t asked_us, looked_us,
-        found_us; /* somebody has asked; the window was begun; all was found to be there */
+    usec_t asked_us, looked_us;      /* somebody has asked; the window was begun */
+    usec_t began_us;                 /* the first window was */
+    usec_t found_us, found_began_us; /* all was found to be there, by a look that was begun then */
+    usec_t anew_us, repeated_us;     /* what a newer look is to answer: asked first, 0: nothing; and last */
 };
 /* A question to our keeper. */
 struct look {
@@ -169,7 +171,7 @@ static void look_at(struct covers *c, struct cover *v, usec_t from_us, usec_t to
     c->ops->tell(c->m, v->node, v->uid, &word);
 }
 
-bool covers_ask(struct covers *c, const char *uid, uint16_t node, usec_t now_us)
+static struct cover *asked(struct covers *c, const char *uid, uint16_t node)
 {
     struct cover *v = cover_of(c, uid, node);
 
@@ -180,12 +182,36 @@ bool covers_ask(struct covers *c, const char *uid, uint16_t node, usec_t now_us)
         *v = (struct cover){.node = node};
         span_copy(span_of(uid), v->uid, sizeof(v->uid));
     }
+    return v;
+}
+
+static bool is_found(struct covers *c, struct cover *v, usec_t now_us)
+{
+    usec_t every_us = v->looking ? COVER_LATE_US : v->began_us < v->anew_us ? 0 : COVER_EVERY_US;
+
     v->asked_us = now_us;
-    if (v->looked_us == 0 || now_us - v->looked_us >= (v->looking ? COVER_LATE_US : COVER_EVERY_US)) {
+    if (v->looked_us == 0 || now_us - v->looked_us >= every_us) {
         v->end_us = clock_wall_us() + AHEAD_US;
+        v->began_us = now_us;
         look_at(c, v, 0, v->end_us);
     }
     return v->found_us > 0 && now_us - v->found_us < COVER_FRESH_US;
+}
+
+bool covers_ask(struct covers *c, const char *uid, uint16_t node, usec_t now_us)
+{
+    return is_found(c, asked(c, uid, node), now_us);
+}
+
+bool covers_ask_anew(struct covers *c, const char *uid, uint16_t node, usec_t now_us)
+{
+    struct cover *v = asked(c, uid, node);
+
+    if (v->anew_us == 0 || now_us - v->repeated_us >= COVER_FRESH_US) v->anew_us = now_us;
+    v->repeated_us = now_us;
+    if (!is_found(c, v, now_us) || v->found_began_us < v->anew_us) return false;
+    v->anew_us = 0;
+    return true;
 }
 
 /* Both are known. What is more than can be told is looked at in halves; behind a window in which nothing is
@@ -204,10 +230,10 @@ static void compare(struct covers *c, struct cover *v)
     }
     holds = cover_holds(v->ours.v, v->ours.n, v->theirs.v, v->theirs.n);
     v->looking = holds && w.to_us < v->end_us;
-    if (v->looking)
-        look_at(c, v, w.to_us - 2 * COVER_SLACK_US, MIN(w.to_us + 2 * length_us, v->end_us));
-    else
-        v->found_us = holds ? clock_mono_us() : 0;
+    if (v->looking) look_at(c, v, w.to_us - 2 * COVER_SLACK_US, MIN(w.to_us + 2 * length_us, v->end_us));
+    if (v->looking) return;
+    v->found_us = holds ? clock_mono_us() : 0;
+    v->found_began_us = v->began_us;
 }
 
 /* --- what comes --- */

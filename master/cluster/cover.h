@@ -43,6 +43,9 @@ struct covers *covers_new(struct master *m, const struct cover_ops *ops);
 void covers_free(struct covers *c);
 /* node has all of the stream that is here, as far as was found lately; looked at again, while it is asked. */
 bool covers_ask(struct covers *c, const char *uid, uint16_t node, usec_t now_us);
+/* The same by a look that was begun behind the question: true once, then it is another question. Asked again
+ * until then; a question that nobody repeats is forgotten. */
+bool covers_ask_anew(struct covers *c, const char *uid, uint16_t node, usec_t now_us);
 void covers_heard(struct covers *c, uint16_t node, const char *uid, const struct cover_word *word);
 bool covers_keep_row(struct covers *c, const struct packed *body);
 bool covers_keep_end(struct covers *c, const struct packed *body);

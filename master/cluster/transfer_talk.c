@@ -138,8 +138,8 @@ static void free_copies(
         if (k->ask == 0 || clock_mono_us() >= k->until_us) f = k;
     }
     if (!f || !may_free(t, uid, stamp)) return; /* he asks again */
-    if (first == 0 || first == transfers_self(t) || !covers_ask(t->covers, uid, first, clock_mono_us()))
-        return;
+    if (first == 0 || first == transfers_self(t)) return;
+    if (!covers_ask_anew(t->covers, uid, first, clock_mono_us())) return; /* he asks again */
     snprintf(until, sizeof(until), "%lld", (long long)until_us);
     ask = control_keeper(m, "archive delete", "transfer",
         (const struct span[]){span_of(uid), SPAN_LIT("1"), span_of(until)}, 3);

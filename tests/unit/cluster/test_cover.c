@@ -256,6 +256,37 @@ static void found_and_not_found(void **state)
     assert_true(is_covered());
 }
 
+/* What was found before the question counts for nothing, nor does a look that was under way then. */
+static void copies_go_by_a_newer_look(void **state)
+{
+    struct covers **c = &nodes[0].covers;
+    usec_t at_us = clock_mono_us(), later_us = at_us + COVER_EVERY_US + US_PER_S;
+
+    assert_false(covers_ask(*c, UID, 2, at_us));
+    settle();
+    assert_true(covers_ask(*c, UID, 2, at_us + 1));
+    nodes[1].n--; /* it has gone there meanwhile */
+    assert_false(covers_ask_anew(*c, UID, 2, at_us + 2));
+    settle();
+    assert_false(covers_ask_anew(*c, UID, 2, at_us + 3));
+    nodes[1].n++;
+    assert_false(covers_ask_anew(*c, UID, 2, later_us));
+    settle();
+    assert_true(covers_ask_anew(*c, UID, 2, later_us + 1));
+    settle();
+    assert_false(covers_ask_anew(*c, UID, 2, later_us + 2)); /* another question */
+    settle();
+    assert_true(covers_ask_anew(*c, UID, 2, later_us + 3));
+    assert_int_equal(tear_down(state) + set_up(state), 0);
+    assert_false(covers_ask(*c, UID, 2, later_us));
+    assert_false(covers_ask_anew(*c, UID, 2, later_us + 1));
+    settle();
+    assert_true(covers_ask(*c, UID, 2, later_us + 2));
+    assert_false(covers_ask_anew(*c, UID, 2, later_us + 3)); /* that one had been begun before */
+    settle();
+    assert_true(covers_ask_anew(*c, UID, 2, later_us + 4));
+}
+
 static void a_keeper_that_does_not_say_all(void **state)
 {
     (void)state;
@@ -325,8 +356,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {cmocka_unit_test(stretches_are_laid_over_each_other),
-        T(found_and_not_found), T(a_keeper_that_does_not_say_all), T(more_than_a_message_has),
-        T(a_hole_among_many), T(a_hole_on_a_border)};
+        T(found_and_not_found), T(copies_go_by_a_newer_look), T(a_keeper_that_does_not_say_all),
+        T(more_than_a_message_has), T(a_hole_among_many), T(a_hole_on_a_border)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
