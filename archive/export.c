@@ -192,10 +192,11 @@ static bool place(const struct export *x, const struct seg_table *t, const struc
 
     *p = (struct place){.apart_us = base_us - t->info.start_us, .line_us = x->line_us};
     same_line = !first && !(t->info.flags & SEG_DISCONT) && magnitude(p->apart_us - x->apart_us) <= JOIN_US;
-    p->joined = same_line && base_us - x->media_end_us <= JOIN_US && !shown_before_end(x, t, w);
+    p->joined = same_line && base_us - x->media_end_us <= JOIN_US &&
+        t->info.start_us >= x->setup.see_from_us && !shown_before_end(x, t, w);
     if (p->joined) return t->n > 0;
-    p->key = seg_key_at(t, first ? x->setup.from_us : INT64_MIN);
-    if (first) p->key = export_seen_key(&x->setup, t, p->key);
+    /* Where the clock was set back the next one may begin before the window, too. */
+    p->key = export_seen_key(&x->setup, t, seg_key_at(t, first ? x->setup.from_us : INT64_MIN));
     if (p->key == t->n || !leads(t, p->key, w)) return false;
     if (!first) {
         at_us =

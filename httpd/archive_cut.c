@@ -18,15 +18,18 @@ static int open_file(struct storage *st, const struct cut_key *k, int *ret_fd, s
     return err;
 }
 
-/* It ends where another node's footage goes on, or with what a viewer may see. */
+/* It ends where another node's footage goes on, and with what a viewer may see. */
 static int cut_until(const struct cut_key *k, const struct seg_table *t, unsigned mask, struct seg_cut *ret)
 {
     size_t from = k->from;
-    struct seg_table *part =
-        k->shown ? seg_table_shown(t, k->until_us, &from) : seg_table_part(t, INT64_MIN, k->until_us, &from);
-    int err = part ? seg_cut_listed(part, from, part->n, mask, ret) : -ENOMEM;
+    struct seg_table *part = NULL, *seen = NULL;
+    int err = -ENOMEM;
 
+    if (k->until_us != k->shown_us) t = part = seg_table_part(t, INT64_MIN, k->until_us, &from);
+    if (t && k->shown_us != 0) t = seen = seg_table_shown(t, k->shown_us, &from);
+    if (t) err = seg_cut_listed(t, from, t->n, mask, ret);
     seg_table_free(part);
+    seg_table_free(seen);
     return err;
 }
 

@@ -14,6 +14,7 @@
 
 #define TYPE_SEGMENT "video/mp4"
 #define ANSWER_MAX   4096 /* of the answer's head */
+#define PIECE_TAG    96   /* of its ETag: six numbers in hex */
 #define CACHE_DAY    "public, max-age=86400"
 #define ROUNDED_US   US_PER_MS /* playlists know key frames by milliseconds */
 
@@ -154,14 +155,15 @@ static void send_answer(struct http *h, struct play *p)
 {
     struct answer a = {.status = 200, .type = TYPE_SEGMENT, .cache = CACHE_DAY};
     uint64_t head = buf_n(&p->cut->head), whole = head + p->cut->media.bytes;
-    char extra[ANSWER_EXTRA_MAX], etag[ETAG_MAX];
+    char extra[ANSWER_EXTRA_MAX], etag[PIECE_TAG];
 
     if (p->key.to > 0 && !may_see(h, &p->cut->media)) {
         play_free(p);
         return;
     }
-    snprintf(etag, sizeof(etag), "\"%llx-%x-%x-%llx-%llx%s\"", (unsigned long long)p->key.id, p->key.from,
-        p->key.to, (unsigned long long)p->key.until_us, (unsigned long long)whole, p->key.shown ? "s" : "");
+    snprintf(etag, sizeof(etag), "\"%llx-%x-%x-%llx-%llx-%llx\"", (unsigned long long)p->key.id, p->key.from,
+        p->key.to, (unsigned long long)p->key.until_us, (unsigned long long)p->key.shown_us,
+        (unsigned long long)whole);
     a.v.etag = span_of(etag);
     if (!answer_range(h, &a, whole, extra, sizeof(extra), &p->range)) {
         play_free(p);
@@ -248,6 +250,10 @@ static void start(struct http *h, struct play *p, struct span tag)
     p->fd = -1;
     p->lent.job.loop = h->hub->loop;
     buf_init(&p->answer, ANSWER_MAX);
+    if (p->key.until_us != 0 && !http_may_show(h, p->key.until_us)) { /* by microseconds, as it is listed */
+        play_free(p);
+        return;
+    }
     p->st = storage_tagged(h, tag);
     if (!p->st) {
         play_free(p);
@@ -255,7 +261,7 @@ static void start(struct http *h, struct play *p, struct span tag)
         return;
     }
     span_copy(span_of(h->ask->stream->v.uid), p->key.uid, sizeof(p->key.uid));
-    p->key.shown = p->key.until_us != 0 && p->key.until_us == http_sight(h).to_us;
+    if (p->key.until_us != 0) p->key.shown_us = http_sight(h).to_us;
     archive_open_segment(h->ask->stream, &p->open);
     p->cut = cuts_get(p->st->cuts, &p->key);
     if (p->cut)

@@ -16,8 +16,8 @@ struct cuts {
 
 static void name_of(const struct cut_key *k, char *dst, size_t cap)
 {
-    snprintf(dst, cap, "%s/%llx/%x/%x/%llx%s", k->uid, (unsigned long long)k->id, k->from, k->to,
-        (unsigned long long)k->until_us, k->shown ? "s" : "");
+    snprintf(dst, cap, "%s/%llx/%x/%x/%llx/%llx", k->uid, (unsigned long long)k->id, k->from, k->to,
+        (unsigned long long)k->until_us, (unsigned long long)k->shown_us);
 }
 
 struct cut *cut_new(const struct cut_key *key)

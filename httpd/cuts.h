@@ -22,7 +22,7 @@ struct cut_key {
     uint64_t id;
     uint32_t from, to;
     usec_t until_us; /* what was captured before; 0: all of it */
-    bool shown;      /* nor what is shown later: until_us is where a viewer's window ends */
+    usec_t shown_us; /* nor what is shown then or later: where a viewer's window ends; 0: it has no end */
 };
 struct cut {
     struct buf head;
@@ -35,7 +35,7 @@ struct cut {
     } file;
     /* the cache's */
     _Atomic uint32_t refs;
-    char name[RING_UID_MAX + 64];
+    char name[RING_UID_MAX + 80];
     struct list link;
     size_t cost;
 };

@@ -235,7 +235,7 @@ static bool cut_end(struct reel *r)
     return part->n > 0 && put_in_order(r);
 }
 
-/* From where it is played, or up to where when it is read backwards. INT64_MIN: all of it. */
+/* From where it is played, or up to where when it is read backwards. INT64_MIN: all that may be seen. */
 static usec_t place_us(const struct reel *r)
 {
     if (!r->begun && r->way.at_us > r->at.start_us) return r->way.at_us;
@@ -260,7 +260,8 @@ static void place(struct reel *r)
     size_t from = reel_backward(r) ? r->t->n - 1 : 0, key;
     usec_t at_us = place_us(r);
 
-    if (at_us != INT64_MIN) {
+    /* Where the clock was set back the next one may begin before the window, too. */
+    if (at_us != INT64_MIN || (!reel_backward(r) && r->at.start_us < r->way.sight.from_us)) {
         key = entry_at(r, at_us);
         for (from = 0; from < r->t->n && r->order[from] != key;) from++;
     }

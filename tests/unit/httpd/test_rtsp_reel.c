@@ -265,6 +265,27 @@ static void a_segment_that_is_not_there(void **state)
     check_sequence(0);
 }
 
+/* The clock was set back: another pass over a time that is recorded. Of both only what may be seen. The last
+ * test: the others do not know of it. */
+static void another_pass_in_a_window(void **state)
+{
+    static const usec_t from_us = T0 + 13500 * US_PER_MS; /* the second pass is 11 s to 19 s */
+    unsigned frames = 0, passes = 1;
+
+    (void)state;
+    site_need_footage();
+    site_put_segment(site.dir, site.ix, T0 + 11 * US_PER_S, true);
+    run(&(struct reel_way){
+        .sight = {from_us, T0 + 60 * US_PER_S}, .at_us = from_us, .scale_milli = 1000, .strict = true});
+    for (size_t i = 0; i < T.n; i++) {
+        if (T.f[i].wall_us < from_us) fail_msg("%.3f s is shown", (double)(T.f[i].wall_us - T0) / 1e6);
+        passes += i > 0 && T.f[i].wall_us < T.f[i - 1].wall_us - US_PER_S;
+        frames += T.f[i].track == 0;
+    }
+    assert_int_equal(passes, 2);
+    assert_int_equal(frames, 2 * 25 + 5 * 25); /* from the key frame at 14 s on, twice */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +295,7 @@ int main(void)
         cmocka_unit_test_teardown(backwards, end),
         cmocka_unit_test_teardown(where_nothing_is, end),
         cmocka_unit_test_teardown(a_segment_that_is_not_there, end),
+        cmocka_unit_test_teardown(another_pass_in_a_window, end),
     };
 
     return cmocka_run_group_tests(tests, site_start, site_stop);

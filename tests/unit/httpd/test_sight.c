@@ -165,6 +165,43 @@ static void expect_pieces(const struct buf *whole)
     expect_frames("HLS", first_us, last_us, n);
 }
 
+/* Another end in the place of that with which the name of a piece ends. */
+static void put_end(char *name, size_t cap, usec_t end_us)
+{
+    char *at = strrchr(name, 'x');
+
+    assert_non_null(at);
+    snprintf(at, cap - (size_t)(at - name), "x%llx.m4s", (unsigned long long)end_us);
+}
+
+/* What a playlist names, after another: the init segment, the pieces. */
+static unsigned read_list(const char *list, char names[][192], unsigned most)
+{
+    struct http_reply r;
+    unsigned n = 1;
+    struct span text;
+
+    if (site_get(list, fields, &r) != 200) fail_msg("%s: %u", edge->what, r.status);
+    http_reply_done(&r);
+    if (playlist_count(span_of(site.text), "#EXTINF") != edge->pieces)
+        fail_msg("%s: %s", edge->what, site.text);
+    text = span_from(span_of(site.text), (size_t)span_find_span(span_of(site.text), SPAN_LIT("URI=\"")) + 5);
+    assert_true(span_copy(span_sub(text, 0, (size_t)span_find(text, '"')), names[0], 192));
+    while (n < most && site_uri(n - 1, names[n], 192)) n++;
+    return n;
+}
+
+static void expect_film_of(char names[][192], unsigned n)
+{
+    struct buf whole;
+
+    buf_init(&whole, 8u << 20);
+    for (unsigned k = 0; k < n; k++)
+        put_file(&whole, strstr(names[k], "/s/") ? strstr(names[k], "/s/") : names[k]);
+    expect_pieces(&whole);
+    buf_done(&whole);
+}
+
 static void test_hls(void **state)
 {
     static const char *const lists[] = {
@@ -175,28 +212,31 @@ static void test_hls(void **state)
     site_need_footage();
     for (size_t i = 0; i < ARRAY_N(edges); i++) {
         use(&edges[i]);
-        for (size_t l = 0; l < ARRAY_N(lists); l++) {
-            struct http_reply r;
-            struct buf whole;
-            unsigned n = 0;
-            char map[192];
-            struct span text;
+        for (size_t l = 0; l < ARRAY_N(lists); l++)
+            expect_film_of(names, read_list(lists[l], names, ARRAY_N(names)));
+    }
+}
 
-            if (site_get(lists[l], fields, &r) != 200) fail_msg("%s: %u", edge->what, r.status);
-            http_reply_done(&r);
-            if (playlist_count(span_of(site.text), "#EXTINF") != edge->pieces)
-                fail_msg("%s: %s", edge->what, site.text);
-            text = span_from(
-                span_of(site.text), (size_t)span_find_span(span_of(site.text), SPAN_LIT("URI=\"")) + 5);
-            assert_true(span_copy(span_sub(text, 0, (size_t)span_find(text, '"')), map, sizeof(map)));
-            while (n < ARRAY_N(names) && site_uri(n, names[n], sizeof(names[n]))) n++;
-            buf_init(&whole, 8u << 20);
-            put_file(&whole, strstr(map, "/s/") ? strstr(map, "/s/") : map);
-            for (unsigned k = 0; k < n; k++)
-                put_file(&whole, strstr(names[k], "/s/") ? strstr(names[k], "/s/") : names[k]);
-            expect_pieces(&whole);
-            buf_done(&whole);
-        }
+/* An end that somebody has written into a piece's name: before the window's nothing that is shown behind it
+ * is in the piece either; by a microsecond behind it is refused. */
+static void test_ends_of_others(void **state)
+{
+    char names[16][192];
+
+    (void)state;
+    site_need_footage();
+    for (unsigned ms = 13040; ms < 14000; ms += 40) {
+        static struct edge e;
+        unsigned n;
+
+        e = (struct edge){"a frame", AT(2500), AT(ms), AT(3000), (ms - 3000) / 40, 4};
+        use(&e);
+        n = read_list("archive-1700000000-16.m3u8", names, ARRAY_N(names));
+        put_end(names[n - 1], sizeof(names[0]), e.to_us - 1);
+        expect_film_of(names, n);
+        put_end(names[n - 1], sizeof(names[0]), e.to_us + 1);
+        assert_int_equal(
+            status_of(strstr(names[n - 1], "/s/") ? strstr(names[n - 1], "/s/") : names[n - 1]), 403);
     }
 }
 
@@ -376,16 +416,40 @@ static void test_growing(void **state)
     http_reply_done(&r);
 }
 
+/* The clock was set back: another pass over a time that is recorded. Of both only what may be seen. The last
+ * test: the others do not know of it. */
+static void test_another_pass(void **state)
+{
+    static const struct edge late = {"two passes", AT(13500), AT(60000), AT(14000), 2 * 25 + 5 * 25, 0};
+    struct http_reply r;
+    struct movie m;
+    char text[32];
+
+    (void)state;
+    site_need_footage();
+    site_put_segment(site.dir, site.ix, AT(11000), true);
+    use(&late);
+    assert_int_equal(site_get("archive-1700000000-60.mp4", fields, &r), 200);
+    assert_true(span_copy(http_reply_field(&r, "X-Archive-From"), text, sizeof(text)));
+    assert_string_equal(text, "1700000014.000");
+    assert_true(movie_read(r.body, &m));
+    assert_int_equal(m.t[0].n, late.frames);
+    movie_done(&m);
+    http_reply_done(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hls),
         cmocka_unit_test(test_names_of_others),
+        cmocka_unit_test(test_ends_of_others),
         cmocka_unit_test(test_film),
         cmocka_unit_test(test_pictures),
         cmocka_unit_test(test_picture_behind_the_edge),
         cmocka_unit_test(test_outside),
         cmocka_unit_test(test_growing),
+        cmocka_unit_test(test_another_pass),
     };
 
     return cmocka_run_group_tests(tests, start, site_stop);
