@@ -1,4 +1,4 @@
-/* recording_status.json: what is recorded when. */
+/* recording_status.json: what is recorded when, and what of that time locks keep. */
 #include "httpd/archive.h"
 #include "httpd/handlers.h"
 #include "httpd/http_access.h"
@@ -17,8 +17,8 @@
 struct status {
     struct archive_job j;
     bool pack, want_ranges, want_locks;
-    struct stretches found[ARCHIVE_STORAGES_MAX];
-    struct stretches all;
+    struct stretches found[ARCHIVE_STORAGES_MAX], locked[ARCHIVE_STORAGES_MAX];
+    struct stretches all, locks;
     struct body body;
 };
 
@@ -26,8 +26,12 @@ static void free_status(struct archive_job *j)
 {
     struct status *s = CONTAINER(j, struct status, j);
 
-    for (size_t i = 0; i < ARCHIVE_STORAGES_MAX; i++) stretches_done(&s->found[i]);
+    for (size_t i = 0; i < ARCHIVE_STORAGES_MAX; i++) {
+        stretches_done(&s->found[i]);
+        stretches_done(&s->locked[i]);
+    }
     stretches_done(&s->all);
+    stretches_done(&s->locks);
     body_done(&s->body);
 }
 
@@ -43,8 +47,9 @@ static void add_fresh(struct archive_visit *v, const struct seg_info *info)
     add(v, info->start_us, info->end_us);
 }
 
-static int read_ranges(struct archive_visit *v)
+static int read_status(struct archive_visit *v)
 {
+    struct status *s = CONTAINER(v->j, struct status, j);
     CLEANUP(mem_freep) struct index_range *page = mem_try(RANGES_PAGE * sizeof(*page));
     struct index_query q = {.uid = v->j->uid, .from_us = v->j->from_us, .to_us = v->j->to_us};
     struct records r;
@@ -59,14 +64,16 @@ static int read_ranges(struct archive_visit *v)
         if (err == 0 && n > 0) q.from_us = page[n - 1].end_us + 1;
     }
     if (err == 0) archive_fresh(v, &r, add_fresh);
+    q.from_us = v->j->from_us;
+    if (err == 0 && s->want_locks) err = archive_index_err(v, records_locks(&r, &q, &s->locked[v->n]));
     return archive_read_end(v, &r, err);
 }
 
-static void write_ranges(const struct stretches *s, struct text *b)
+static void write_stretches(const char *name, const struct stretches *s, struct text *b)
 {
     bool first = true;
 
-    text_put(b, ",\"ranges\":[");
+    text_fmt(b, ",\"%s\":[", name);
     for (size_t i = 0; i < s->n; i++) {
         int64_t from = s->v[i].from_us / US_PER_S, to = (s->v[i].to_us + US_PER_S - 1) / US_PER_S;
 
@@ -77,14 +84,19 @@ static void write_ranges(const struct stretches *s, struct text *b)
     text_put(b, "]");
 }
 
+static bool add_all(const struct stretches *from, struct stretches *to)
+{
+    for (size_t i = 0; i < from->n; i++)
+        if (!stretches_add(to, from->v[i].from_us, from->v[i].to_us)) return false;
+    return true;
+}
+
 /* Of all storages. false: memory is out, or there are too many. */
 static bool gather(struct status *s)
 {
     for (size_t i = 0; i < s->j.n; i++) {
-        const struct stretches *f = &s->found[i];
-
-        for (size_t k = 0; s->j.used & 1u << i && k < f->n; k++)
-            if (!stretches_add(&s->all, f->v[k].from_us, f->v[k].to_us)) return false;
+        if (!(s->j.used & 1u << i)) continue;
+        if (!add_all(&s->found[i], &s->all) || !add_all(&s->locked[i], &s->locks)) return false;
     }
     return s->j.open.id == 0 || stretches_add(&s->all, s->j.open.start_us, s->j.open.end_us);
 }
@@ -96,12 +108,12 @@ static void finish_status(struct archive_job *j)
 
     if (!gather(s)) return;
     stretches_join(&s->all, INDEX_JOIN_US, j->from_us, j->to_us);
+    stretches_join(&s->locks, 0, j->from_us, j->to_us);
     text_init(&b, STATUS_MAX);
     text_put(&b, "[{\"stream\":");
     json_text(&b, span_of(j->uid));
-    if (s->want_ranges) write_ranges(&s->all, &b);
-    /* Nothing can be locked yet. */
-    if (s->want_locks) text_put(&b, ",\"locks\":[]");
+    if (s->want_ranges) write_stretches("ranges", &s->all, &b);
+    if (s->want_locks) write_stretches("locks", &s->locks, &b);
     text_put(&b, "}]\n");
     if (text_ok(&b)) archive_body(&s->body, text_span(&b), s->pack);
     text_done(&b);
@@ -167,7 +179,7 @@ void serve_recording_status(struct http *h)
     s->pack = http_accepts_coding(&h->ask->req.head, "gzip") > 0;
     s->j.from_us = from_us;
     s->j.to_us = to_us;
-    s->j.read = read_ranges;
+    s->j.read = read_status;
     s->j.finish = finish_status;
     s->j.answer = answer_status;
     s->j.free = free_status;

@@ -1,8 +1,11 @@
 #include "httpd/records.h"
 #include "archive/reader.h"
 #include "common/base/mem.h"
+#include "common/ipc/pack.h"
 
 #include <errno.h>
+
+#define LOCKS_PAGE 64
 
 int records_open(struct storage *st, struct records *ret)
 {
@@ -148,6 +151,78 @@ static int away_spans_of(
     return INDEX_OK;
 }
 
+/* A lock as a row for scripts (away_said.h). */
+static int add_row(struct span row, const struct index_query *q, struct stretches *ret)
+{
+    struct unpack *u;
+    const struct packed *lock;
+    usec_t from_us, to_us;
+    bool held, ok = true;
+
+    if (unpack_new(row, &u) != 0) return 0;
+    lock = unpack_root(u);
+    held = !packed_bool(lock, "released", true);
+    from_us = packed_i64(lock, "from_s", 0) * US_PER_S;
+    to_us = packed_i64(lock, "to_s", 0) * US_PER_S;
+    unpack_done(u);
+    if (held && from_us < q->to_us && to_us > q->from_us) ok = stretches_add(ret, from_us, to_us);
+    return ok ? 0 : -ENOMEM;
+}
+
+static int away_locks(struct records *r, const struct index_query *q, struct stretches *ret)
+{
+    const struct away_ask ask = {.uid = q->uid, .from_us = q->from_us, .to_us = q->to_us};
+    struct away_marks *m;
+    int err = shelf_marks(r->st->shelf, &ask, &m);
+
+    if (err != 0) { /* its ranges may be what it has said before */
+        r->stale = true;
+        return 0;
+    }
+    for (size_t i = 0; err == 0 && i < m->n; i++)
+        if (m->v[i].lock) err = add_row(span_sub(buf_span(&m->rows), m->v[i].at, m->v[i].n), q, ret);
+    if (err == 0 && m->partial) err = INDEX_E_DAMAGED;
+    away_marks_free(m);
+    return err;
+}
+
+/* --- this machine --- */
+
+/* All of a page that is of the stream and begins in time. *ret_more: there may be others behind. */
+static int add_page(const struct index_lock *page, size_t n, const struct index_query *q,
+    struct stretches *ret, bool *ret_more)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct index_lock *l = &page[i];
+
+        *ret_more = strcmp(l->uid, q->uid) == 0 && l->start_us < q->to_us;
+        if (!*ret_more) return 0;
+        if (l->released_us == 0 && l->end_us > q->from_us && !stretches_add(ret, l->start_us, l->end_us))
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int own_locks(struct index *ix, const struct index_query *q, struct stretches *ret)
+{
+    CLEANUP(mem_freep) struct index_lock *page = mem_try(LOCKS_PAGE * sizeof(*page));
+    struct index_lock last = {.id = 0}; /* before the first of the stream */
+    bool more = true, damaged = false;
+    size_t n = LOCKS_PAGE;
+
+    if (!page) return -ENOMEM;
+    span_copy(span_of(q->uid), last.uid, sizeof(last.uid));
+    while (more && n == LOCKS_PAGE) {
+        int err = index_locks(ix, &last, page, LOCKS_PAGE, &n);
+
+        damaged |= err == INDEX_E_DAMAGED;
+        if (err >= 0) err = add_page(page, n, q, ret, &more);
+        if (err < 0) return err;
+        if (n > 0) last = page[n - 1];
+    }
+    return damaged ? INDEX_E_DAMAGED : INDEX_OK;
+}
+
 /* --- of both kinds --- */
 
 int records_segments(
@@ -165,6 +240,11 @@ int records_ranges(
     struct records *r, const struct index_query *q, struct index_range *out, size_t max, size_t *ret_n)
 {
     return r->ix ? index_ranges(r->ix, q, out, max, ret_n) : away_spans_of(r, q, out, max, ret_n);
+}
+
+int records_locks(struct records *r, const struct index_query *q, struct stretches *ret)
+{
+    return r->ix ? own_locks(r->ix, q, ret) : away_locks(r, q, ret);
 }
 
 int records_last(struct records *r, const char *uid, struct seg_info *ret)

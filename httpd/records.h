@@ -6,6 +6,7 @@
 #define HTTPD_RECORDS_H
 
 #include "archive/index.h"
+#include "archive/stretches.h"
 #include "httpd/storages.h"
 
 struct records {
@@ -25,6 +26,8 @@ int records_segments(
     struct records *r, const struct index_query *q, struct seg_info *out, size_t max, size_t *ret_n);
 int records_ranges(
     struct records *r, const struct index_query *q, struct index_range *out, size_t max, size_t *ret_n);
+/* What locks keep of [q->from_us, q->to_us), not cut to it: added. A node tells it by the second. */
+int records_locks(struct records *r, const struct index_query *q, struct stretches *ret);
 int records_last(struct records *r, const char *uid, struct seg_info *ret);
 int records_last_by(struct records *r, const char *uid, usec_t at_us, struct seg_info *ret);
 

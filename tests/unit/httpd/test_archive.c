@@ -340,6 +340,40 @@ static void test_segments_nobody_recorded(void **state)
     http_reply_done(&r);
 }
 
+/* What locks keep: joined where they overlap, cut to what is asked for; neither a released one's nor another
+ * stream's. */
+static void test_locks(void **state)
+{
+    struct index_lock list[200] = {
+        {UID, 1, SITE_T0, SITE_T0 + 5 * US_PER_S, 1, 0, "", ""},
+        {UID, 2, SITE_T0 + 3 * US_PER_S, SITE_T0 + 8 * US_PER_S, 1, 0, "", ""},
+        {UID, 3, SITE_T0 + 10 * US_PER_S, SITE_T0 + 12 * US_PER_S, 2, 2, "", ""},
+        {"another", 4, SITE_T0 + 10 * US_PER_S, SITE_T0 + 12 * US_PER_S, 1, 0, "", ""},
+        {UID, 5, SITE_T0 + 200 * US_PER_S, SITE_T0 + 300 * US_PER_S, 1, 0, "", ""},
+    };
+    struct http_reply r;
+
+    (void)state;
+    site_need_footage();
+    for (size_t i = 5; i < ARRAY_N(list); i++) { /* more than a page, before the time that is asked for */
+        list[i] = list[0];
+        list[i].id = 100 + i;
+        list[i].start_us = SITE_T0 - (usec_t)i * 10 * US_PER_S;
+        list[i].end_us = list[i].start_us + US_PER_S;
+    }
+    assert_int_equal(index_locks_put(site.ix, list, ARRAY_N(list)), INDEX_OK);
+    assert_int_equal(
+        site_get("recording_status.json?from=1700000001&to=1700000250&request=locks", NULL, &r), 200);
+    assert_string_equal(site.text,
+        "[{\"stream\":\"" UID
+        "\",\"locks\":[{\"from\":1700000001,\"duration\":7},{\"from\":1700000200,\"duration\":50}]}]\n");
+    http_reply_done(&r);
+    assert_int_equal(
+        site_get("recording_status.json?from=1700000008&to=1700000200&request=locks", NULL, &r), 200);
+    assert_string_equal(site.text, "[{\"stream\":\"" UID "\",\"locks\":[]}]\n");
+    http_reply_done(&r);
+}
+
 static void test_recording_status(void **state)
 {
     struct http_reply r;
@@ -433,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_timeshift),
         cmocka_unit_test(test_segments_nobody_recorded),
         cmocka_unit_test(test_recording_status),
+        cmocka_unit_test(test_locks),
         cmocka_unit_test(test_viewers_who_leave),
         cmocka_unit_test(test_packed_and_tagged),
         cmocka_unit_test(test_closed_a_moment_ago),

@@ -212,6 +212,7 @@ static void row_is(const struct away_marks *m, size_t i, const char *key, const 
 static void events_and_locks(void **state)
 {
     struct away_ask q = {.node = 2, .uid = SITE_UID, .to_us = INT64_MAX};
+    struct http_reply r;
     struct away_marks *m;
 
     (void)state;
@@ -228,6 +229,10 @@ static void events_and_locks(void **state)
     assert_int_equal(away_marks(away_site.away, &q, &m), 0);
     assert_int_equal(m->n, 0);
     away_marks_free(m);
+    assert_int_equal(
+        site_get("recording_status.json?from=0&to=1800000000&request=ranges,locks", NULL, &r), 200);
+    assert_non_null(strstr(site.text, "],\"locks\":[{\"from\":1700000000,\"duration\":1}]}]\n"));
+    http_reply_done(&r);
     away_site.mode = AWAY_ABSENT;
     q.uid = SITE_UID;
     assert_int_equal(away_marks(away_site.away, &q, &m), -EHOSTUNREACH);
