@@ -37,8 +37,8 @@ class Live(threading.Thread):
     def __exit__(self, *_):
         self.end()
 
-    def fragments(self):
-        """[(wall time, samples of the picture)]"""
+    def files(self):
+        """[(wall time, a fragment as a file of its own)]"""
         init, moof, out = b"", b"", []
         for at, box in list(self.pieces):
             kind = box[4:8]
@@ -47,8 +47,29 @@ class Live(threading.Thread):
             elif kind == b"moof":
                 moof = box
             elif kind == b"mdat":
-                out.append((at, mp4.Mp4(init + moof + box).of("vide")))
+                out.append((at, mp4.Mp4(init + moof + box)))
         return out
+
+    def fragments(self):
+        """[(wall time, samples of the picture)]"""
+        return [(at, file.of("vide")) for at, file in self.files()]
+
+    def all_ends(self):
+        """Behind each fragment: handler -> media time up to which it has come, in seconds."""
+        ends = {}
+        for _, file in self.files():
+            for sample in file.samples:
+                track = file.tracks[sample.track]
+                ends[track.handler] = (sample.dts + sample.duration) / track.timescale
+            yield dict(ends)
+
+    def ends(self):
+        """Of all that has come."""
+        return ([{}] + list(self.all_ends()))[-1]
+
+    def behind(self):
+        """The most seconds that sound lay behind the picture."""
+        return max(e["vide"] - e["soun"] for e in self.all_ends() if len(e) == 2)
 
     def samples(self):
         return [s for _, piece in self.fragments() for s in piece]

@@ -10,6 +10,7 @@ import pytest
 import tools
 from camera import Camera
 from chromium import CHROMIUM, PLAYWRIGHT, browse, shot
+from live import Live
 from server import MediaServer, need_server
 from tools import wait_for
 
@@ -21,7 +22,9 @@ pytestmark = [
 ]
 
 
-FEW = 2  # pictures at least: a processor that is busy elsewhere decodes all of them and draws what it can
+def flows(watched):
+    """Of a stream with 25 or 12 pictures a second: a processor that is busy elsewhere decodes all of them and draws what it can."""
+    return watched["frames"] > watched["seconds"] * 2
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,7 @@ def page(site, uid, query=""):
 def test_first_picture_within_two_seconds(site):
     first, = browse(page(site, "roof"), {"playing": 15000})
     print(f"first picture after {first['ms']:.0f} ms")
-    assert first["ms"] < 2000 * tools.SLOW
+    assert first["ms"] < 2000 * tools.SLOW  # a wait, no bar: the two seconds are held by the bench (bars.py, "picture")
 
 
 @pytest.mark.slow
@@ -63,7 +66,7 @@ def test_live_plays_on(site):
     _, watched, name, badge = browse(
         page(site, "gate"), {"playing": 15000}, {"played": 12}, {"text": "#name", "has": "Gate"}, {"text": "#badge", "has": "LIVE"}, shot("live-light")
     )[:4]
-    assert watched["stalled"] <= 3000 * tools.SLOW and watched["frames"] > FEW
+    assert watched["stalled"] <= 3000 * tools.SLOW and flows(watched)
     assert name == "Gate <img src=x onerror=alert(1)>"  # C21: text, not markup
 
 
@@ -80,7 +83,7 @@ def late(seconds):
 def test_roads_of_live(site, road):
     """Each by name; the page says how late it is, and by which road."""
     _, watched, _, title = browse(page(site, "gate", f"?proto={road}"), {"playing": 15000}, {"played": 2.2}, late({"mse": 2, "ll-hls": 4, "hls": 15}[road]), {"eval": LATE})
-    assert watched["frames"] > FEW
+    assert flows(watched)
     assert f" late by {ROADS[road]} (L)" in title
 
 
@@ -94,7 +97,7 @@ def test_roads_that_are_closed(server, camera):
     s = server({"cam": {"stream-url": cam.url(), "stream-proto": "hls"}})
     s.wait_state("cam")
     got = browse(s.url("cam/embed.html"), {"playing": 20000}, {"played": 2}, late(9), {"eval": LATE}, clean=False)
-    assert got[1]["frames"] > FEW and "by low-latency HLS" in got[3]
+    assert flows(got[1]) and "by low-latency HLS" in got[3]
 
 
 def test_pause_leaves_the_stream_and_play_is_live(site):
@@ -105,7 +108,7 @@ def test_pause_leaves_the_stream_and_play_is_live(site):
         page(site, "roof", "?proto=mse"), {"playing": 15000}, {"press": "Space"}, {"text": "#badge", "has": "PAUSED"}, {"wait": 4000}, {"eval": f"window.then = Date.now(), window.was = {video}.currentTime"},
         {"press": "Space"}, {"until": f"{video}.currentTime - window.was - (Date.now() - window.then) / 1000 > 2"}, {"played": 2}, late(3),
     )
-    assert got[7]["frames"] > FEW
+    assert flows(got[7])
     wait_for("it has left", lambda: server.status()["viewers"] <= watching, timeout=20)
 
 
@@ -125,7 +128,7 @@ def test_live_goes_on_when_the_camera_does(server, camera):
         s.url("cam/embed.html?proto=mse"), {"playing": 15000}, {"eval": width}, {"call": lambda: cam.do("rst", name="a0")}, {"eval": "window.had = window.frames_shown"},
         {"until": "window.frames_shown > window.had + 20", "ms": 40000}, {"call": change}, {"until": f"{width} > 0 && {width} < 640", "ms": 60000}, {"played": 3}, clean=False,
     )
-    assert got[1] == 640 and got[7]["frames"] > FEW
+    assert got[1] == 640 and flows(got[7])
 
 
 @pytest.mark.limit(150)
@@ -138,7 +141,7 @@ def test_live_goes_on_when_the_server_does(server, camera):
     asked, ready = "performance.getEntriesByName('asked').length", "document.querySelector('video').readyState"
     got = browse(s.url("cam/embed.html"), {"playing": 15000}, {"call": lambda: os.kill(s.status()["httpd_pid"], signal.SIGKILL)}, {"until": f"{asked} > 1", "ms": 40000},
                  {"until": f"{ready} > 2", "ms": 40000}, {"played": 3}, late(9), {"eval": LATE}, clean=False)
-    assert got[4]["frames"] > FEW and "by WebSocket" in got[6]
+    assert flows(got[4]) and "by WebSocket" in got[6]
 
 
 def test_archive_plays_and_seeks(site):
@@ -162,10 +165,10 @@ def test_archive_plays_and_seeks(site):
         {"text": "#badge", "has": "LIVE"},
         {"played": 4},
     )
-    assert got[3]["frames"] > FEW
+    assert flows(got[3])
     assert start <= got[4] / 1000 < start + 15
     assert 5 < got[7] < 13
-    assert got[12]["frames"] > FEW
+    assert flows(got[12])
 
 
 def time_of(text):
@@ -250,13 +253,13 @@ def test_the_smaller_stream_has_a_codec_that_plays(server, camera):
     if browse(url, {"eval": "MediaSource.isTypeSupported('video/mp4; codecs=\"hvc1.1.6.L93.B0\"')"}, clean=False)[0]:
         pytest.skip("this Chromium plays H.265")
     got = browse(url, {"playing": 20000}, {"played": 2}, {"text": "#facts", "has": "the smaller stream"}, {"eval": "document.getElementById('notice').hidden"}, shot("smaller"), clean=False)
-    assert got[1]["frames"] > FEW and got[3] is True
+    assert flows(got[1]) and got[3] is True
 
 
 def test_sound_that_browsers_have_not(site):
     """G.711 is left out; the picture plays, and the page says which track is missing."""
     got = browse(page(site, "hall"), {"playing": 15000}, {"played": 2}, {"text": "#facts", "has": "not in browsers"})
-    assert got[1]["frames"] > FEW
+    assert flows(got[1])
 
 
 @pytest.mark.limit(150)
@@ -268,11 +271,11 @@ def test_sound_that_is_only_announced(server, camera):
     url = s.url("cam/embed.html")
     sound = "document.querySelector('video').webkitAudioDecodedByteCount"
     live = browse(url, {"playing": 20000}, {"played": 5}, {"eval": sound})
-    assert live[1]["frames"] > FEW and live[2] == 0
+    assert flows(live[1]) and live[2] == 0
     wait_for("an archive", lambda: s.ranges("cam") and s.ranges("cam")[-1][1] >= 12, timeout=60)
     start = int(s.ranges("cam")[-1][0]) + 2
     archive = browse(f"{url}?from={start}", {"playing": 20000}, {"text": "#badge", "has": "ARCHIVE"}, {"played": 4.2})
-    assert archive[2]["frames"] > FEW
+    assert flows(archive[2])
     cam.set("cam0", freeze_audio=0)
     wait_for("sound", lambda: "mp4a" in s.text("cam/index.m3u8"), timeout=30)
     playlist = s.text("cam/video.m3u8")
@@ -287,13 +290,19 @@ def test_sound_that_stops(server, camera, proto):
     cam = camera(dict(source=["small.h264", "audio.aac"]))
     s = server({"cam": cam.url()})
     s.wait_state("cam")
-    standing = """() => { const v = document.querySelector('video'); window.stood = 0; window.shown = 0; let last = performance.now();
-        const next = () => { const now = performance.now(); window.stood = Math.max(window.stood, now - last); last = now; window.shown++; v.requestVideoFrameCallback(next); };
-        v.requestVideoFrameCallback(next); return true; }"""
-    got = browse(
-        s.url(f"cam/embed.html?proto={proto}"), {"playing": 20000}, {"played": 2}, {"call": lambda: cam.set("cam0", freeze_audio=1)},
-        {"eval": f"({standing})()"}, {"played": 6}, {"eval": "[window.stood, window.shown]"})
-    assert got[-1][1] > FEW and got[-1][0] < 2500 * tools.SLOW, got  # it stood for three to five seconds
+    with Live(s, "cam") as live:
+        wait_for("sound", lambda: live.ends().get("soun", 0) > 1, every=0.5)
+        stopped = []
+
+        def stop():
+            cam.set("cam0", freeze_audio=1)
+            stopped.append(live.ends()["vide"])
+
+        got = browse(s.url(f"cam/embed.html?proto={proto}"), {"playing": 20000}, {"played": 2}, {"call": stop}, {"played": 6})
+        assert flows(got[1]) and flows(got[3]), got
+        wait_for("pictures without it", lambda: live.ends()["vide"] > stopped[0] + 5, every=0.5)
+        # By media time, which a busy machine does not stretch: a player shows no more than what it has of both.
+        assert live.behind() < 2, "the sound ends so many seconds before the picture"
     assert "mp4a" in s.text("cam/index.ll.m3u8")
 
 
@@ -350,7 +359,7 @@ def test_camera_that_fails_and_comes_back(site):
     finally:
         cam.reset("roof0")
     server.wait_state("roof", timeout=90)
-    assert browse(url, {"playing": 20000}, {"played": 1.5})[1]["frames"] > FEW
+    assert flows(browse(url, {"playing": 20000}, {"played": 1.5})[1])
 
 
 def test_page_runs_without_inline_script(site):

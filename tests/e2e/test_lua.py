@@ -165,7 +165,7 @@ def test_playback_goes_on(watched, nemesis):
     wait_for("there is one host", lambda: len(hosts(s)) == 1)
     longest = viewer.end()
     print(f"{nemesis}: the next answer after {took * 1000:.0f} ms, the slowest playlist {longest * 1000:.0f} ms")
-    assert took < 5 * tools.SLOW and longest < 2 * tools.SLOW
+    assert took < 5 * tools.SLOW and longest < 2 * tools.SLOW  # that nobody waits for what hangs; the printed figures are those of an idle machine
 
 
 def test_others_do_not_notice_a_bomb(watched):

@@ -388,7 +388,7 @@ def test_the_page_in_chromium_over_http2(site):
     s, _ = site
     steps = {"playing": 20000}, {"played": 1}, {"eval": "performance.getEntriesByType('resource').map((r) => [r.name, r.nextHopProtocol])"}
     first, watched, protocols = test_browser.browse(s.server.url("gate/embed.html?proto=hls"), *steps)
-    assert watched["frames"] > 2
+    assert watched["frames"] > watched["seconds"] * 2
     assert any(".m4s" in name for name, _ in protocols) and all(p == "h2" for name, p in protocols if name.startswith("https:")), protocols
 
 
