@@ -38,6 +38,14 @@ static void drop_want(struct fill *f, struct fill_want *w)
     mem_free(w);
 }
 
+void fill_stored(struct fill *f, const struct fill_want *w)
+{
+    struct fill_stream *s = map_get(&f->streams, span_of(w->uid));
+
+    for (size_t i = 0; s && i < FILL_LATES_MAX; i++)
+        if (s->lates[i].node == w->node && s->lates[i].segment == w->segment) s->lates[i].node = 0;
+}
+
 /* Where it belongs, the newest first. NULL: it is there already. */
 static struct list *place_of(struct fill *f, const struct fill_want *w)
 {
@@ -149,6 +157,19 @@ const struct fill_counts *fill_counts(struct fill *f, struct peer *p)
     return n;
 }
 
+/* That nodes which are there still have to say. */
+static uint64_t lates_of(const struct fill *f, const struct fill_stream *s)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < FILL_LATES_MAX; i++) {
+        const struct peer *p = s->lates[i].node != 0 ? nodes_find(f->nodes, s->lates[i].node) : NULL;
+
+        n += p && p->there && loop_now_us(f->loop) < s->lates[i].until_us;
+    }
+    return n;
+}
+
 static void count_of_stream(void *arg, const struct fill_want *w)
 {
     const struct fill *f = arg;
@@ -168,14 +189,14 @@ void fill_tell_left(
 
     while (map_next(&f->streams, &at, &slot)) {
         s = slot.value;
-        s->left = s->late.node != 0 && loop_now_us(f->loop) < s->late.until_us;
-        s->left_bytes = 0;
+        s->left = s->left_bytes = 0;
     }
     LIST_EACH(&f->wants, link) count_of_stream(f, LIST_ITEM(link, struct fill_want, link));
     fill_copy_each(f, 0, count_of_stream, f);
     at = 0;
     while (map_next(&f->streams, &at, &slot)) {
         s = slot.value;
+        if (s->left == 0) s->left = lates_of(f, s);
         if (s->left == s->told && s->left_bytes == s->told_bytes) continue;
         s->told = s->left;
         s->told_bytes = s->left_bytes;
@@ -215,7 +236,7 @@ void fill_stream(struct fill *f, const struct packed *body)
     s->event_duration_us = packed_i64(body, "event_duration_us", 0);
     s->due_us = 0;
     if (!s->fill) drop_wants(f, s->uid);
-    if (!s->fill) s->late.node = 0;
+    if (!s->fill) memset(s->lates, 0, sizeof(s->lates));
     tell_known(f, s);
 }
 
@@ -308,18 +329,6 @@ void fill_there(struct fill *f, struct peer *p)
     while (map_next(&f->streams, &at, &slot)) ((struct fill_stream *)slot.value)->due_us = 0;
 }
 
-static void forget_late(struct fill *f, uint16_t node)
-{
-    struct map_slot slot;
-    size_t at = 0;
-
-    while (map_next(&f->streams, &at, &slot)) {
-        struct fill_stream *s = slot.value;
-
-        if (s->late.node == node) s->late.node = 0;
-    }
-}
-
 void fill_gone(struct fill *f, struct peer *p)
 {
     LIST_EACH(&f->wants, link)
@@ -328,7 +337,6 @@ void fill_gone(struct fill *f, struct peer *p)
 
         if (w->node == p->node) drop_want(f, w);
     }
-    forget_late(f, p->node);
     mem_free(p->fill);
     p->fill = NULL;
 }

@@ -1,8 +1,9 @@
 /* Back-fill: what other nodes recorded of a stream of which this one is the first comes here too. In rounds,
  * a stream and a node at a time, what both have is compared; what is missing here is fetched, the newest
  * first, a segment at a time and not faster than cluster-fill-rate, into a file that the keeper opens, checks
- * and puts into the index (docs/decisions/031). Nothing is remembered: after a death of either side a round
- * finds what is still missing. Tests: tests/unit/courier/test_fill.c, tests/cluster/test_fill.py. */
+ * and puts into the index (docs/decisions/031). After a death of either side a round finds what is still
+ * missing; nothing is remembered but what is too short to be seen (struct fill_late). Tests:
+ * tests/unit/courier/test_fill.c, tests/cluster/test_fill.py. */
 #ifndef COURIER_FILL_H
 #define COURIER_FILL_H
 
@@ -19,7 +20,7 @@
 #define FILL_GAPS_MAX   256               /* of a round */
 #define FILL_UNDER_WAY  4                 /* files that the keeper has not put into the index yet */
 #define FILL_AGAIN_US   (600 * US_PER_S)  /* before what was refused, or was broken, is tried again */
-#define FILL_LATE_US    (3600 * US_PER_S) /* a segment is written so long at most */
+#define FILL_LATE_US    (3600 * US_PER_S) /* what was still written is looked for since it was seen last */
 #define FILL_HOLDS_MAX  1000              /* of COURIER_HOLD */
 #define FILL_EVENTS_US                                                                                       \
     (200 * US_PER_MS) /* between two pages of events: no more than the keeper's disks take */

@@ -96,6 +96,7 @@ static void over(struct fill_copy *c, int err)
     if (c->over) return;
     c->over = true;
     call_drop(&c->call);
+    if (err == 0 || err == EEXIST) fill_stored(f, c->want);
     if (err != 0 && !passing(err)) fill_refuse(f, c->want->uid, c->want->segment);
     if (err != EEXIST && err != EAGAIN) count(c, err);
     if (c->writing == 0) copy_free(c);

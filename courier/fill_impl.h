@@ -6,19 +6,21 @@
 
 /* A segment of another node that was still being written when it was found to have something that is missing
  * here. What lies before it may come first, and what is missing then be too short to be seen: it is asked for
- * once it is closed. */
+ * until it is here, or that node has it no more. */
 struct fill_late {
     uint16_t node; /* 0: there is none */
     uint64_t segment;
     struct index_range missing;
+    bool seen;       /* in the gap that is asked for */
     usec_t until_us; /* then it is given up */
 };
+#define FILL_LATES_MAX 4 /* of a stream: a new one takes the place of the one not seen for longest */
 struct fill_stream {
     char uid[40];
     bool fill;      /* this node is its first */
     uint16_t first; /* else who is; 0: nobody */
     usec_t duration_us, event_duration_us, due_us;
-    struct fill_late late;
+    struct fill_late lates[FILL_LATES_MAX];
     usec_t known_us;           /* what the first has of ours (FILL_KNOWN) */
     uint64_t left, left_bytes; /* segments that are missing here */
     uint64_t told, told_bytes; /* as the master was told */
@@ -78,6 +80,7 @@ bool fill_held(const struct fill *f, const struct fill_want *w);
 void fill_soon(struct fill *f, const char *uid); /* its keeper is not ready: another round in a moment */
 bool fill_refused(const struct fill *f, const char *uid, uint64_t segment);
 void fill_refuse(struct fill *f, const char *uid, uint64_t segment);
+void fill_stored(struct fill *f, const struct fill_want *w); /* it is here */
 /* One is missing; takes nothing. false: it was refused, or is held: it does not come now. */
 bool fill_add_want(struct fill *f, const struct fill_want *w, struct span info);
 

@@ -123,18 +123,53 @@ static struct fill_stream *stream_of(const struct fill_round *r)
     return map_get(&r->fill->streams, span_of(r->uid));
 }
 
-/* One that is still written: remembered; closed: it is a segment like any other. */
+/* Where this one is, or may be remembered. */
+static struct fill_late *late_of(struct fill_stream *s, uint16_t node, uint64_t segment)
+{
+    struct fill_late *best = s->lates;
+
+    for (size_t i = 0; i < FILL_LATES_MAX; i++) {
+        struct fill_late *l = &s->lates[i];
+
+        if (l->node == node && l->segment == segment) return l;
+        if (best->node != 0 && (l->node == 0 || l->until_us < best->until_us)) best = l;
+    }
+    return best;
+}
+
+/* One that is still written, or was. */
 static void note_late(struct fill_round *r, const struct seg_info *info)
 {
     struct fill_stream *s = stream_of(r);
     const struct index_range *gap = &r->gaps[r->gap];
+    bool open = info->flags & SEG_OPEN;
+    struct index_range missing = {
+        MAX(gap->start_us, info->start_us), open ? gap->end_us : MIN(gap->end_us, info->end_us)};
+    struct fill_late *l = s ? late_of(s, r->nodes[r->node], info->id) : NULL;
+    bool known = l && l->node == r->nodes[r->node] && l->segment == info->id;
 
-    if (!s) return;
-    if (info->flags & SEG_OPEN)
-        s->late = (struct fill_late){r->nodes[r->node], info->id,
-            {MAX(gap->start_us, info->start_us), gap->end_us}, loop_now_us(r->fill->loop) + FILL_LATE_US};
-    else if (s->late.segment == info->id)
-        s->late.node = 0;
+    if (!l || (!known && !open)) return;
+    if (known) missing.start_us = MIN(missing.start_us, l->missing.start_us);
+    if (known) missing.end_us = MAX(missing.end_us, l->missing.end_us);
+    *l = (struct fill_late){
+        r->nodes[r->node], info->id, missing, true, loop_now_us(r->fill->loop) + FILL_LATE_US};
+}
+
+static bool is_in(const struct index_range *r, const struct index_range *gap)
+{
+    return r->start_us >= gap->start_us && r->end_us <= gap->end_us;
+}
+
+/* Of this gap the node has said all that may be wanted: what is not among it is not to come. */
+static void settle_lates(struct fill_round *r)
+{
+    struct fill_stream *s = stream_of(r);
+
+    for (size_t i = 0; s && i < FILL_LATES_MAX; i++) {
+        struct fill_late *l = &s->lates[i];
+
+        if (l->node == r->nodes[r->node] && !l->seen && is_in(&l->missing, &r->gaps[r->gap])) l->node = 0;
+    }
 }
 
 static void take_infos(struct fill_round *r, const struct wire_frame *f)
@@ -152,9 +187,9 @@ static void take_infos(struct fill_round *r, const struct wire_frame *f)
         if (!seg_info_read(bytes, info) || strcmp(info->uid, r->uid) != 0) continue;
         last = MAX(last, info->id);
         if (!fill_wanted(&r->gaps[r->gap], info->start_us, info->end_us)) continue;
+        if (info->end_us < r->kept_us && !is_held(r, info->start_us, info->end_us)) continue;
         note_late(r, info);
         if (info->flags & SEG_OPEN) continue;
-        if (info->end_us < r->kept_us && !is_held(r, info->start_us, info->end_us)) continue;
         w.segment = info->id;
         w.bytes = info->bytes;
         w.start_us = info->start_us;
@@ -229,6 +264,7 @@ static void on_found(struct call *c, const struct wire_frame *f, int err)
         r->after = r->cut;
         find_segments(r);
     } else {
+        if (r->cut == UINT64_MAX && !r->unsure && r->theirs.n > 0) settle_lates(r);
         next_gap(r);
     }
 }
@@ -279,11 +315,12 @@ static void events_over(struct fill_round *r)
     const struct index_range *gap = &r->gaps[r->gap];
 
     if (gap->end_us < r->kept_us && r->held.n == 0) {
+        settle_lates(r);
         next_gap(r);
         return;
     }
     r->missing = true;
-    r->until_us = r->held.n > 0 ? gap->start_us : MAX(gap->start_us, r->kept_us);
+    r->until_us = MIN(r->until_us, r->held.n > 0 ? gap->start_us : MAX(gap->start_us, r->kept_us));
     find_segments(r);
 }
 
@@ -379,6 +416,9 @@ static bool older_gaps(struct fill_round *r)
 
 static void ask_gap(struct fill_round *r)
 {
+    struct fill_stream *s = stream_of(r);
+
+    for (size_t i = 0; s && i < FILL_LATES_MAX; i++) s->lates[i].seen = false;
     fill_spans_done(&r->held);
     r->after = 0;
     r->at_n = 0;
@@ -406,19 +446,23 @@ static void take_spans(struct fill_round *r, const struct packed *body)
 
 static void on_spans(struct call *c, const struct wire_frame *f, int err);
 
-/* What is missing of a segment that was still written, and is none of the gaps: it is the first. */
-static void add_late(struct fill_round *r)
+static void add_late(struct fill_round *r, struct fill_late *l)
+{
+    if (loop_now_us(r->fill->loop) >= l->until_us) l->node = 0;
+    for (size_t i = 0; i < r->n_gaps && l->node != 0; i++)
+        if (is_in(&l->missing, &r->gaps[i])) return;
+    if (l->node == 0 || r->n_gaps == FILL_GAPS_MAX) return;
+    memmove(r->gaps + 1, r->gaps, r->n_gaps++ * sizeof(r->gaps[0]));
+    r->gaps[0] = l->missing;
+}
+
+/* What is missing of segments that were still written, and is in none of the gaps: it goes first. */
+static void add_lates(struct fill_round *r)
 {
     struct fill_stream *s = stream_of(r);
-    const struct index_range *m = s ? &s->late.missing : NULL;
 
-    if (!s || s->late.node != r->nodes[r->node]) return;
-    if (loop_now_us(r->fill->loop) >= s->late.until_us) s->late.node = 0;
-    for (size_t i = 0; i < r->n_gaps && s->late.node != 0; i++)
-        if (r->gaps[i].start_us < m->end_us && r->gaps[i].end_us > m->start_us) return;
-    if (s->late.node == 0 || r->n_gaps == FILL_GAPS_MAX) return;
-    memmove(r->gaps + 1, r->gaps, r->n_gaps++ * sizeof(r->gaps[0]));
-    r->gaps[0] = *m;
+    for (size_t i = 0; s && i < FILL_LATES_MAX; i++)
+        if (s->lates[i].node == r->nodes[r->node]) add_late(r, &s->lates[i]);
 }
 
 static bool ask_spans(struct fill_round *r, usec_t from_us)
@@ -454,7 +498,7 @@ static void on_spans(struct call *c, const struct wire_frame *f, int err)
     r->unsure |= r->cut_us < r->now_us;
     if (r->theirs.n > 0) r->until_us = MIN(r->now_us, r->theirs.v[r->theirs.n - 1].end_us);
     r->n_gaps = fill_gaps(&r->ours, &r->theirs, r->gaps, FILL_GAPS_MAX);
-    add_late(r);
+    add_lates(r);
     r->gap = 0;
     ask_gap(r);
 }

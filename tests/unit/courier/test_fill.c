@@ -548,13 +548,12 @@ static bool four_stored(void)
 
 /* This node's own recording begins 0.4 s after node 2 began another segment, which that still writes: when
  * the one before has come, what is missing is shorter than ranges show. */
-static void a_segment_that_was_still_written(void **state)
+static const struct seg_info *still_written(void)
 {
     const struct seg_info *last = &rig.disk.infos[DISK_SEGMENTS - 2],
                           *list[2] = {&rig.disk.infos[DISK_SEGMENTS - 1]};
     struct seg_info own = *last;
 
-    (void)state;
     own.start_us += 400 * US_PER_MS;
     own.id = (uint64_t)(own.start_us / US_PER_MS) << 8;
     list[1] = &own;
@@ -562,6 +561,14 @@ static void a_segment_that_was_still_written(void **state)
     rig.written = true;
     pair_meet("x", "x");
     pair_wait(three_stored);
+    return last;
+}
+
+static void a_segment_that_was_still_written(void **state)
+{
+    const struct seg_info *last = still_written();
+
+    (void)state;
     tell_stream(); /* a round at once */
     pair_wait(four_stored);
     assert_int_equal(rig.open.id, last->id);
@@ -569,6 +576,40 @@ static void a_segment_that_was_still_written(void **state)
     tell_stream();
     pair_wait(all_known);
     assert_int_equal(rig.n_opened, DISK_SEGMENTS - 1);
+}
+
+static bool four_opened(void)
+{
+    return rig.n_opened >= DISK_SEGMENTS - 1;
+}
+
+/* It is closed and asked for, and does not come: it is remembered until it is here. */
+static void still_written_and_not_taken(void **state)
+{
+    const struct seg_info *last = still_written();
+
+    (void)state;
+    rig.refuse = ECANCELED;
+    tell_stream(); /* a round at once */
+    pair_wait(four_opened);
+    rig.refuse = 0;
+    tell_stream();
+    pair_wait(four_stored);
+    assert_int_equal(rig.open.id, last->id);
+}
+
+/* Nor does it matter that node 2 goes meanwhile. */
+static void still_written_by_one_that_goes(void **state)
+{
+    const struct seg_info *last = still_written();
+
+    (void)state;
+    pair_conf(pair.a, 1, "x", 0, 0);
+    pair_wait(at_rest);
+    pair_meet("x", "x");
+    tell_stream(); /* a round at once */
+    pair_wait(four_stored);
+    assert_int_equal(rig.open.id, last->id);
 }
 
 /* --- deletes that wait for the other node --- */
@@ -594,11 +635,6 @@ static void hold(uint16_t node, const char *uid, usec_t from_us, usec_t to_us)
     buf_done(&b);
 }
 
-static bool all_but_one(void)
-{
-    return rig.n_stored == DISK_SEGMENTS - 1;
-}
-
 /* It has still to delete what was deleted while it was away: of that time nothing comes, all else does. */
 static void a_time_that_is_held(void **state)
 {
@@ -607,7 +643,7 @@ static void a_time_that_is_held(void **state)
     (void)state;
     hold(2, UID, held->start_us, held->end_us);
     pair_meet("x", "x");
-    pair_wait(all_but_one);
+    pair_wait(four_stored);
     tell_stream(); /* a round at once */
     rig.known_us = 0;
     while (rig.known_us == 0) pair_wait(at_rest);
@@ -652,7 +688,7 @@ static void held_on_its_way(void **state)
     say(MSG_FILL_FILE, rig.asked, 0, rig.fd);
     hold(2, UID, newest->start_us, newest->end_us);
     pair_wait(was_given_up);
-    pair_wait(all_but_one);
+    pair_wait(four_stored);
     hold(0, NULL, 0, 0);
     tell_stream();
     pair_wait(all_stored);
@@ -660,15 +696,15 @@ static void held_on_its_way(void **state)
 
 /* --- what is left --- */
 
-static uint64_t left_told;
+static uint64_t left_told, bytes_told;
 static size_t left_times;
 
 static void take_left(void *arg, const char *uid, uint64_t left, uint64_t bytes)
 {
     (void)arg;
     assert_string_equal(uid, UID);
-    assert_int_equal(bytes > 0, left > 0);
     left_told = left;
+    bytes_told = bytes;
     left_times++;
 }
 
@@ -692,6 +728,7 @@ static void what_is_left_is_told(void **state)
     rig.silent = true;
     pair_meet("x", "x");
     pair_wait(all_left);
+    assert_true(bytes_told > 0);
     fill_tell_left(rig.fill, take_left, NULL);
     left_times = 0;
     fill_tell_left(rig.fill, take_left, NULL);
@@ -701,6 +738,29 @@ static void what_is_left_is_told(void **state)
     say(MSG_FILL_FILE, rig.asked, 0, rig.fd);
     pair_wait(all_stored);
     pair_wait(none_left);
+    assert_int_equal(bytes_told, 0);
+}
+
+/* How many bytes it will have nobody knows. */
+static bool late_left(void)
+{
+    fill_tell_left(rig.fill, take_left, NULL);
+    return left_told == 1 && bytes_told == 0;
+}
+
+/* What was still written is left until it has come, or the node has it no more. */
+static void what_was_still_written_is_left(void **state)
+{
+    const struct seg_info *last = still_written();
+    const struct index_ref ref = {.uid = UID, .id = last->id};
+
+    (void)state;
+    left_told = bytes_told = 0;
+    pair_wait(late_left);
+    assert_int_equal(index_drop(rig.disk.ix, &ref, 1), 0);
+    tell_stream(); /* a round at once */
+    pair_wait(none_left);
+    assert_int_equal(rig.n_stored, DISK_SEGMENTS - 2);
 }
 
 int main(void)
@@ -718,10 +778,13 @@ int main(void)
         T(only_what_is_kept),
         T(behind_what_was_refused),
         T(a_segment_that_was_still_written),
+        T(still_written_and_not_taken),
+        T(still_written_by_one_that_goes),
         T(a_time_that_is_held),
         T(a_node_that_is_held),
         T(held_on_its_way),
         T(what_is_left_is_told),
+        T(what_was_still_written_is_left),
     };
 
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
