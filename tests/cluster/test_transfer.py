@@ -98,6 +98,7 @@ def test_it_moves_by_http(three):
     assert call(node, f"streams/{UID}/transfer/", "POST", move_by | {"target_primary": "9"}, token)[0] == 400
     assert call(node, "streams/no-such/transfer/", "POST", move_by, token)[0] == 404
     assert call(node, f"streams/{UID}/transfer/", "POST", move_by)[0] == 403
+    wait_for("node 3 may agree", lambda: (n := node.cluster()[3])["state"] == "active" and n["channel"], 30)
     three[1].stop()
     node.sees(1, "down", "unavailable", timeout=30)
     assert call(node, f"streams/{UID}/transfer/", "POST", move_by, token) == (200, {"uid": UID})
