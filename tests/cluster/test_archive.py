@@ -291,7 +291,7 @@ def test_a_node_that_stops_in_the_middle(joint):
     try:
         wait_for("it is missing", lambda: "X-Archive-Incomplete: 1 of 3" in get(joint[2], name)[1], 20)
         for path in ("events", "locks", "ranges"):
-            assert api(joint[2], f"v3/streams/{UID}/{path}", *by)["missing"] == [1], path
+            wait_for(f"it is missing in {path}", lambda p=path: api(joint[2], f"v3/streams/{UID}/{p}", *by)["missing"] == [1], 20)
         status, head, body = get(joint[2], name)
         assert status == 200 and "no-store" in head and body.count("#EXTINF") == before, head
         # what nobody has heard of: only what is here and on the third node

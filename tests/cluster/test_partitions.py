@@ -165,7 +165,7 @@ def test_every_frame_is_there(three, rounds):
     assert not late
     for uid in ORDERS:
         shown = numbers(frames, uid, *films[uid])
-        had = sorted(n for n in frames.have[uid] if shown[0] <= n <= shown[-1])
+        had = sorted(n for n in frames.have[uid] if min(shown) <= n <= max(shown))  # at a border it may go back a little
         print(f"{uid}: {len(had)} frames, {len(shown)} in the film; {len(set(had) - set(shown))} are not in it, {len(shown) - len(set(shown))} twice")
         borders = BORDER_FRAMES * 2 * len(three.held)
         assert set(shown) <= set(had) and len(had) - len(set(shown)) <= borders and len(shown) - len(set(shown)) <= borders, (shown, had)

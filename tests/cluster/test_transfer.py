@@ -135,10 +135,10 @@ def test_it_moves_by_the_panel(three):
             f"http://127.0.0.1:{three[1].module_port}/cpanel/camera/{UID}", {"fill": ["input[name=user]", "root"]}, {"fill": ["input[name=password]", PASSWORD]}, {"press": "Enter"},
             {"click": ".camera-head >> text=Move to another node", "ms": 20000}, {"count": "dialog input[name=primary]", "is": 3}, {"eval": "document.querySelector('input[name=primary]:checked').value"},
             {"click": "dialog [aria-label='Node 3 records']"}, {"click": "dialog footer .primary"}, {"text": "dialog", "has": "The new node fetches the archive"}, done, {"eval": "document.querySelectorAll('.move-steps [data-done=true]').length"},
-            {"click": "dialog >> text=Move it back"}, {"eval": "[...document.querySelectorAll('dialog :checked')].map((e) => e.value)"}, {"visit": "/cpanel/server/cluster"}, {"count": "tr:has-text('cam'):has-text('Done')", "is": 1},
+            {"click": "dialog >> text=Move it back"}, {"count": "dialog input[name=primary]:checked", "is": 1}, {"eval": "[...document.querySelectorAll('dialog :checked')].map((e) => e.value)"}, {"visit": "/cpanel/server/cluster"}, {"count": "tr:has-text('cam'):has-text('Done')", "is": 1},
             via=driver, timeout=150, expected=EXPECTED,
         )
     finally:
         driver.close()
-    assert got[5] == "1" and got[10] == 5 and got[12] == ["1", "2", "keep"]
+    assert got[5] == "1" and got[10] == 5 and got[13] == ["1", "2", "keep"]
     recorded_by(three, 3)

@@ -1,4 +1,5 @@
 """Tokens by the API: who may make which, what they open, how they are taken back; links to share."""
+import datetime
 import json
 import time
 import urllib.parse
@@ -94,7 +95,10 @@ def test_a_link_to_footage(site, who):
     for kind in ("hls", "mp4", "page"):
         wait_for(f"{kind} opens", lambda: fetch(site, links[kind]).status in (200, 206))
     assert watch(site, "yard", made["token"]) == 403
-    assert fetch(site, links["hls"].replace(f"{start}-3", f"{start - 1}-3")).status == 403, "not a second more"
+    assert fetch(site, links["hls"].replace(f"{start}-3", f"{start - 3}-3")).status == 403, "nothing of it may be seen"
+    more = fetch(site, links["hls"].replace(f"{start}-3", f"{start - 1}-3"))
+    begins = [datetime.datetime.fromisoformat(x.split(":", 1)[1].replace("Z", "+00:00")).timestamp() for x in more.text.splitlines() if x.startswith("#EXT-X-PROGRAM-DATE-TIME:")]
+    assert more.status == 200 and begins and min(begins) >= start - 0.001, "not a second more"
 
 
 def test_taken_back(site, who):
