@@ -16,7 +16,7 @@ const EVENTS_MOST = 500;
 export class CameraArchive {
   /* on: { seek(t) } */
   constructor(uid, on) {
-    Object.assign(this, { uid, on, ranges: [], events: [], locks: [], missing: [], cut: null, at: null });
+    Object.assign(this, { uid, on, ranges: [], events: [], locks: [], missing: [], lost: [], cut: null, at: null });
     this.build();
     const view = calm(VIEW_MS, () => this.load());
     this.line = new CameraLine(this.canvas, this.tip, { onSeek: (at) => on.seek(at), onView: () => { this.showSpan(); view(); }, onScrub: (at) => this.preview(at), onCut: (cut) => this.setCut(cut) });
@@ -55,6 +55,7 @@ export class CameraArchive {
     const said = await Promise.all([ask('/ranges'), ask('/events'), ask('/locks')]);
     if (this.closed) return;
     const [ranges, events, locks] = said.map((x) => x?.items);
+    this.lost = ['ranges', 'events', 'locks'].filter((_, i) => said[i] === null);
     this.missing = [...new Set(said.flatMap((x) => x?.missing ?? []))].sort((a, b) => a - b);
     if (ranges) this.ranges = ranges.map((r) => ({ from: r.from, to: r.to ?? r.from + r.duration })).sort((a, b) => a.from - b.from);
     if (events) this.events = events.map((e) => ({ ...e, from: e.from ?? e.start ?? e.at, to: e.to ?? e.end ?? undefined, text: e.kind })).filter((e) => e.from);
@@ -66,8 +67,9 @@ export class CameraArchive {
     const total = this.ranges.reduce((sum, r) => sum + Math.max(0, Math.min(r.to, this.line.end) - Math.max(r.from, this.line.start)), 0);
     this.line.setRanges(this.ranges);
     this.line.setMarks(this.events, this.locks);
-    const found = total > 0 ? t('line.total', { time: duration(total) }) : t('line.nothing');
-    say(this.note, this.missing.length > 0 ? `${found} · ${t('line.missing', { nodes: this.missing.join(', ') })}` : found);
+    const notes = [total > 0 ? t('line.total', { time: duration(total) }) : t('line.nothing'), ...this.lost.map((what) => t(`line.lost.${what}`))];
+    if (this.missing.length > 0) notes.push(t('line.missing', { nodes: this.missing.join(', ') }));
+    say(this.note, notes.join(' · '));
     this.onMarks?.(this.events, this.locks);
   }
 
@@ -187,7 +189,7 @@ export class CameraArchive {
 
   eventList(events) {
     const newest = [...events].sort((a, b) => b.from - a.from).slice(0, 100);
-    if (newest.length === 0) return el('p.soft', {}, t('event.none'));
+    if (newest.length === 0) return el('p.soft', {}, t(this.lost.includes('events') ? 'line.lost.events' : 'event.none'));
     return el('ul.lines', {}, ...newest.map((e) => el('li', {}, icon('flag'), el('button.text-button', { type: 'button', onclick: () => this.on.seek(e.from - 2) }, momentText(e.from)),
       el('span.grow', {}, e.kind ?? ''), el('span.soft.num', {}, e.to ? duration(e.to - e.from) : ''))), events.length > 100 ? el('li.soft', {}, t('event.more', { n: events.length - 100 })) : null);
   }

@@ -142,6 +142,8 @@ def test_camera_details(site):
         {"click": "#tab-history"}, {"text": "#tab-panel", "has": "step by step"}, {"click": "#tab-setup"}, {"text": "#tab-panel", "has": "gate.ini"}, {"click": "#tab-log"}, {"text": "#tab-panel", "has": "gate"},
         {"click": "text=Cut"}, {"text": ".cut-bar", "has": "Download MP4"}, {"click": ".cut-bar >> text=Lock"}, {"fill": ["dialog input", EVIL]}, {"click": "dialog .button.primary"}, {"text": ".toast:last-child", "has": "locked"},
         {"click": "#tab-marks"}, {"text": "#tab-panel", "has": "Release", "ms": 15000}, HARMLESS, {"click": "#tab-panel >> text=Release"}, {"text": ".toast:last-child", "has": "released"}, {"click": "[aria-label=Calendar]"}, {"until": "document.querySelectorAll('.day[data-some=true]').length > 0", "ms": 10000},
+        {"press": "Escape"}, {"eval": "window.fetch = ((real) => (url, ...rest) => (/\\/events\\?/.test(url) ? Promise.resolve(new Response('{}', { status: 409 })) : real(url, ...rest)))(window.fetch), 0"},
+        {"click": "[aria-label='Show more time']"}, {"text": ".line-tools", "has": "events could not be listed", "ms": 10000},
     )
     assert got[19] == [None, 0, 0]
 
