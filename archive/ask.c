@@ -29,7 +29,8 @@ const struct ask_command ask_commands[] = {
     {"archive restore", 1, 2, NULL, work_restore, sizeof(struct work_restore), NULL, false},
     {"archive vacuum", 0, 3, keeper_ask_complete, work_vacuum, sizeof(struct work_vacuum), NULL, true},
     {"storage clock", 1, 1, NULL, work_clock_accept, 0, NULL, false},
-    {"events", 0, 4, work_events_begin, work_events_step, sizeof(struct work_events_list), NULL, false},
+    {"events", 0, 6, work_events_begin, work_events_step, sizeof(struct work_events_list), work_events_ended,
+        false},
 };
 const size_t ask_commands_n = ARRAY_N(ask_commands);
 

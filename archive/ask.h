@@ -12,8 +12,8 @@
 #include "common/ipc/ctl.h"
 #include "common/ipc/stamp.h"
 
-#define ASK_ARGS_MAX 4
-#define ASK_ARG_MAX  512
+#define ASK_ARGS_MAX 6
+#define ASK_ARG_MAX  656
 #define ASK_BY_MAX   65
 #define ASK_TEXT_MAX 512
 #define ASK_ROWS_MAX 20000 /* of one storage, and of one answer: more are left out, and the text says so */

@@ -10,6 +10,7 @@
 #define DROP_STREAMS  100 /* looked at in a round, */
 #define DROP_RECORDS  200 /* and events of each */
 #define PAGE          32
+#define UNREAD        "storage %s: its index cannot be read"
 /* Where the configuration has no age, events without footage stay so long. */
 #define KEPT_LEAST_US (10 * 86400 * US_PER_S)
 
@@ -184,17 +185,53 @@ int work_events_begin(struct keeper *k, struct answer *a)
     return a->code;
 }
 
+/* One that has gone meanwhile, or is damaged, is left out. */
+static bool say_newest(struct work *w, struct answer *a)
+{
+    struct work_events_list *l = a->state;
+    struct event *e = mem_new(sizeof(*e));
+    int err = INDEX_OK;
+
+    for (unsigned i = 0; i < PAGE && err >= 0 && l->said < l->newest.n; i++) {
+        const struct event_place *at = &l->newest.v[l->said++];
+
+        err = index_event(w->indexer.ix, at->uid, at->start_us, at->id, e);
+        if (err == INDEX_OK) event_row(answer_row(a, EVENT_ROW_KEYS(e)), e);
+    }
+    mem_free(e);
+    if (err < 0) answer_fail(a, CTL_FAILED, UNREAD, w->conf->name);
+    return err >= 0 && l->said < l->newest.n;
+}
+
+static void found(struct work_events_list *l, struct answer *a, const struct event *e)
+{
+    if (!event_query_sees(&l->q, e->uid)) return;
+    if (l->q.limit > 0)
+        event_newest_add(&l->newest, e);
+    else
+        event_row(answer_row(a, EVENT_ROW_KEYS(e)), e);
+}
+
 bool work_events_step(struct work *w, struct answer *a)
 {
     struct work_events_list *l = a->state;
-    struct event *page = mem_new(PAGE * sizeof(*page));
+    struct event *page;
     size_t n;
     int err;
 
+    if (l->at.end) return say_newest(w, a);
     if (!l->begun) l->begun = take_args(&a->ask, &l->q);
+    l->newest.most = l->q.limit;
+    page = mem_new(PAGE * sizeof(*page));
     err = index_events(w->indexer.ix, &l->q, &l->at, page, PAGE, &n);
-    if (err < 0) answer_fail(a, CTL_FAILED, "storage %s: its index cannot be read", w->conf->name);
-    for (size_t i = 0; err >= 0 && i < n; i++) event_row(answer_row(a, EVENT_ROW_KEYS(&page[i])), &page[i]);
+    if (err < 0) answer_fail(a, CTL_FAILED, UNREAD, w->conf->name);
+    for (size_t i = 0; err >= 0 && i < n; i++) found(l, a, &page[i]);
     mem_free(page);
-    return err >= 0 && !l->at.end;
+    if (err >= 0 && l->at.end) event_newest_sort(&l->newest);
+    return err >= 0 && (!l->at.end || l->newest.n > 0);
+}
+
+void work_events_ended(void *state)
+{
+    event_newest_done(&((struct work_events_list *)state)->newest);
 }

@@ -5,6 +5,7 @@
 #define ARCHIVE_WORK_EVENTS_H
 
 #include "archive/ask.h"
+#include "archive/event_newest.h"
 #include "archive/index.h"
 #include "archive/keep.h"
 
@@ -37,13 +38,16 @@ bool work_event_is_old(struct work *w, const struct event *e);
 bool work_event_protects(
     void *arg, const char *uid, const struct keep_policy *p, const struct seg_info *s, usec_t now_us);
 
-/* events [UID] [from=T] [to=T] [kind=K] */
+/* events [UID] [from=T] [to=T] [kind=K] [limit=N] [seen=LIST] */
 struct work_events_list {
     bool begun;
     struct event_query q;
     struct index_event_at at;
+    struct event_newest newest; /* with a limit: all are looked at, then these are said */
+    size_t said;
 };
 int work_events_begin(struct keeper *k, struct answer *a);
 bool work_events_step(struct work *w, struct answer *a);
+void work_events_ended(void *state);
 
 #endif

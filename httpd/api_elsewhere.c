@@ -33,7 +33,7 @@ struct elsewhere {
 
 static void put_row(struct asked_node *a, struct span row)
 {
-    row_pages_put(&a->rows, row);
+    a->missing |= !row_pages_put(&a->rows, row);
     a->n++;
 }
 
@@ -129,9 +129,9 @@ static void answer(struct elsewhere *e)
 
     row_pages_init(&p);
     if (e->n > 0) row_pages_number(&p, "self", e->v[0].st->self);
+    for (size_t i = 0; i < e->n; i++) e->v[i].missing |= !row_pages_join(&p, &e->v[i].rows);
     for (size_t i = 0; i < e->n; i++)
         if (e->v[i].missing) row_pages_number(&p, "missing", e->v[i].st->node);
-    for (size_t i = 0; i < e->n; i++) row_pages_join(&p, &e->v[i].rows);
     row_pages_end(&p);
     e->said(call, &p.answer);
     row_pages_done(&p);

@@ -13,7 +13,8 @@ struct marks {
     struct camera_list cameras; /* of whoever asks */
     char uid[RING_UID_MAX + 1], kind[EVENT_KIND_MAX];
     usec_t from_us, to_us;
-    size_t n, left;
+    bool locks; /* else events */
+    size_t limit, n, left;
     struct asked_node {
         struct job job;
         struct marks *m;
@@ -39,7 +40,7 @@ static void work(struct job *j)
 /* --- on the main loop --- */
 
 struct pick {
-    const struct away_marks *of;
+    struct asked_node *from;
     const struct away_mark *mark;
 };
 
@@ -51,7 +52,7 @@ static int newest_first(const void *a, const void *b)
 }
 
 /* Those of all nodes, in order; an event that two of them have once. */
-static size_t pick_all(const struct marks *m, struct pick **ret)
+static size_t pick_all(struct marks *m, struct pick **ret)
 {
     struct pick *v;
     size_t n = 0, kept = 0;
@@ -63,7 +64,8 @@ static size_t pick_all(const struct marks *m, struct pick **ret)
         const struct away_marks *got = m->v[i].got;
 
         for (size_t k = 0; got && k < got->n; k++)
-            if (camera_list_has(&m->cameras, span_of(got->v[k].uid))) v[n++] = (struct pick){got, &got->v[k]};
+            if (camera_list_has(&m->cameras, span_of(got->v[k].uid)))
+                v[n++] = (struct pick){&m->v[i], &got->v[k]};
     }
     if (n > 1) qsort(v, n, sizeof(*v), newest_first);
     for (size_t i = 0; i < n; i++)
@@ -71,20 +73,35 @@ static size_t pick_all(const struct marks *m, struct pick **ret)
     return kept;
 }
 
+/* Older events than were asked for are not missing; locks that are left out are. */
+static void put_all(const struct marks *m, const struct pick *v, size_t n, struct row_pages *p)
+{
+    size_t put = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct away_mark *mark = v[i].mark;
+
+        if (mark->lock != m->locks || (!m->locks && put == m->limit)) continue;
+        if (put == m->limit ||
+            !row_pages_put(p, span_sub(buf_span(&v[i].from->got->rows), mark->at, mark->n)))
+            v[i].from->missing = true;
+        else
+            put++;
+    }
+}
+
 static void answer(struct marks *m)
 {
     struct lua_call *call = mem_dup(&m->call, sizeof(m->call));
     struct row_pages p;
     struct pick *v;
-    size_t n = pick_all(m, &v), put[2] = {0, 0};
+    size_t n = pick_all(m, &v);
 
     row_pages_init(&p);
     if (m->n > 0) row_pages_number(&p, "self", m->v[0].st->self);
+    put_all(m, v, n, &p);
     for (size_t i = 0; i < m->n; i++)
         if (m->v[i].missing) row_pages_number(&p, "missing", m->v[i].st->node);
-    for (size_t i = 0; i < n; i++)
-        if (put[v[i].mark->lock]++ < MARKS_ROWS_MOST)
-            row_pages_put(&p, span_sub(buf_span(&v[i].of->rows), v[i].mark->at, v[i].mark->n));
     row_pages_end(&p);
     m->said(call, &p.answer);
     row_pages_done(&p);
@@ -137,7 +154,9 @@ void api_marks(struct server *server, struct loop *loop, const struct lua_call *
     *m = (struct marks){.call = *call,
         .said = said,
         .from_us = MAX(packed_i64(args, "from_us", 0), 0),
-        .to_us = packed_i64(args, "to_us", INT64_MAX)};
+        .to_us = packed_i64(args, "to_us", INT64_MAX),
+        .locks = packed_bool(args, "locks", false),
+        .limit = (size_t)CLAMP(packed_i64(args, "limit", MARKS_ROWS_MOST), 0, MARKS_ROWS_MOST)};
     if (call->caller) m->cameras = call->caller->cameras;
     span_copy(uid, m->uid, sizeof(m->uid));
     span_copy(kind, m->kind, sizeof(m->kind));

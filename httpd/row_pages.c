@@ -14,10 +14,24 @@ void row_pages_done(struct row_pages *p)
     buf_done(&p->page);
 }
 
-void row_pages_put(struct row_pages *p, struct span row)
+#define PAGE_HEAD 5 /* bytes before the rows of a page, at most */
+
+static bool has_room(const struct row_pages *p, size_t n)
+{
+    return buf_n(&p->answer.rows) + PAGE_HEAD + buf_n(&p->page) + n <= ROW_PAGES_MOST;
+}
+
+static void put(struct row_pages *p, struct span row)
 {
     if (buf_put(&p->page, row)) p->n++;
     if (p->n == CTL_ROWS_MAX) row_pages_end(p);
+}
+
+bool row_pages_put(struct row_pages *p, struct span row)
+{
+    if (!has_room(p, row.n)) return false;
+    put(p, row);
+    return true;
 }
 
 void row_pages_number(struct row_pages *p, const char *key, uint64_t v)
@@ -29,7 +43,7 @@ void row_pages_number(struct row_pages *p, const char *key, uint64_t v)
     pk = packer_of(&b);
     pack_map(&pk, 1);
     pack_kv_u64(&pk, key, v);
-    if (!pk.bad) row_pages_put(p, buf_span(&b));
+    if (!pk.bad) put(p, buf_span(&b));
     buf_done(&b);
 }
 
@@ -59,7 +73,7 @@ void row_pages_end(struct row_pages *p)
     p->n = 0;
 }
 
-void row_pages_join(struct row_pages *p, const struct row_pages *other)
+bool row_pages_join(struct row_pages *p, const struct row_pages *other)
 {
     size_t at = 0;
 
@@ -67,8 +81,10 @@ void row_pages_join(struct row_pages *p, const struct row_pages *other)
     for (size_t i = 0; i < other->answer.n_pages; i++) {
         size_t end = other->answer.ends[i];
 
-        if (!buf_put(&p->answer.rows, span_sub(buf_span(&other->answer.rows), at, end - at))) return;
+        if (!has_room(p, end - at)) return false;
+        if (!buf_put(&p->answer.rows, span_sub(buf_span(&other->answer.rows), at, end - at))) return false;
         note_end(p);
         at = end;
     }
+    return true;
 }

@@ -103,7 +103,7 @@ static int run_event(struct session *s)
     return CTL_OK;
 }
 
-/* --- events [UID] [from=T] [to=T] [kind=K]: those of the storages, and those that no storage has yet --- */
+/* --- events [UID] [from=T] [to=T] [kind=K] [limit=N]: of the storages, and what none of them has yet --- */
 
 struct waiting {
     uint64_t id;
@@ -176,6 +176,13 @@ static bool row_waiting(struct session *s, struct packer *p)
     return false;
 }
 
+/* Whoever is held to some cameras is given the newest of these. */
+static void only_seen(struct session *s)
+{
+    if (s->caller.cameras[0])
+        snprintf(s->args[s->n_args++], sizeof(s->args[0]), "seen=%s", s->caller.cameras);
+}
+
 static int run_events(struct session *s)
 {
     struct waiting_list *w = NEW(struct waiting_list);
@@ -193,6 +200,7 @@ static int run_events(struct session *s)
         if (st) note_waiting(st, w);
     }
     if (w->n > 0) qsort(w->v, w->n, sizeof(*w->v), by_id);
+    if (ok && w->q.limit > 0) only_seen(s);
     return control_ask_keeper(s); /* which refuses wrong arguments */
 }
 
@@ -268,7 +276,7 @@ static int run_resume(struct session *s)
 
 const struct command commands_events[] = {
     {"event", 2, 7, run_event, row_event},
-    {"events", 0, 4, run_events, row_waiting},
+    {"events", 0, 5, run_events, row_waiting},
     {"record", 2, 4, run_record, NULL},
     {"pause", 1, 2, run_pause, NULL},
     {"resume", 1, 1, run_resume, NULL},

@@ -87,9 +87,10 @@
  *   happens: from start (else now) to end; without an end it goes on, and is renewed by the same call. An end
  *   alone ends the one that goes on, or is a moment. T: unix seconds, with up to six digits behind a dot, a
  *   date and time in UTC, or now. D: a duration.
- * - events [UID] [from=T] [to=T] [kind=K]: a row an event and storage, by stream and start; behind them those
- * that no storage has taken yet. id u, uid t, kind t, source t (call, onvif), start_s u, start_us u, end_s u,
- * end_us u (both only when it is over), before_us u, after_us u, payload t.
+ * - events [UID] [from=T] [to=T] [kind=K] [limit=N]: a row an event and storage, by stream and start, or with
+ * limit (1 to 5000) each storage's newest N, these first; behind them those that no storage has taken yet. id
+ * u, uid t, kind t, source t (call, onvif), start_s u, start_us u, end_s u, end_us u (both only when it is
+ * over), before_us u, after_us u, payload t.
  * - record UID on [SECONDS] [until-restart], record UID off: no row. Of dvr-mode = ondemand; kept over
  *   restarts, unless the call says otherwise.
  * - stream create UID KEY=VALUE..., stream set UID KEY=VALUE|KEY..., stream remove UID: a row a remark, as

@@ -1,4 +1,5 @@
 #include "common/ipc/event.h"
+#include "common/wire/token.h"
 
 #define TIME_MAX (INT64_MAX / 2)
 
@@ -65,6 +66,8 @@ bool event_query_take(struct event_query *q, struct span arg, bool (*time)(struc
     (void)span_split(&arg, '=', &name);
     if (span_is(name, "from")) return time(arg, &q->from_us);
     if (span_is(name, "to")) return time(arg, &q->to_us);
+    if (span_is(name, "limit")) return span_u64(arg, EVENT_LIMIT_MAX, &q->limit) && q->limit > 0;
+    if (span_is(name, "seen")) return span_copy(arg, q->seen, sizeof(q->seen));
     return span_is(name, "kind") && event_kind_ok(arg) && span_copy(arg, q->kind, sizeof(q->kind));
 }
 
@@ -74,6 +77,15 @@ bool event_matches(const struct event *e, const struct event_query *q)
 
     return e->start_us < q->to_us && MAX(end_us, e->start_us + 1) > q->from_us &&
         (!q->kind[0] || strcmp(q->kind, e->kind) == 0);
+}
+
+bool event_query_sees(const struct event_query *q, const char *uid)
+{
+    struct span rest = span_of(q->seen), pattern;
+
+    while (rest.n > 0 && span_split(&rest, ',', &pattern))
+        if (token_pattern_fits(pattern, span_of(uid))) return true;
+    return !q->seen[0];
 }
 
 void event_row(struct packer *p, const struct event *e)

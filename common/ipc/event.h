@@ -12,6 +12,8 @@
 #define EVENT_ROLL_MAX_US   (86400 * US_PER_S) /* of footage before and after it */
 #define EVENT_KEYS          9
 #define EVENT_LENGTH_MAX_US (86400 * US_PER_S)
+#define EVENT_LIMIT_MAX     5000 /* of the newest that are asked for */
+#define EVENT_SEEN_MAX      640  /* a list of all patterns that a token may have, with its NUL */
 
 struct event {
     uint64_t id;
@@ -38,11 +40,14 @@ struct event_query {
     char uid[EVENT_UID_MAX];
     usec_t from_us, to_us;
     char kind[EVENT_KIND_MAX];
+    uint64_t limit;            /* 0: all, by stream and start; else the newest so many, these first */
+    char seen[EVENT_SEEN_MAX]; /* of these streams alone: patterns (wire/token.h) with commas; "": of all */
 };
 #define EVENT_QUERY_ALL ((struct event_query){.to_us = INT64_MAX})
-/* UID, from=T, to=T or kind=K; time reads a T. false: it is none of these. */
+/* UID, from=T, to=T, kind=K, limit=N or seen=LIST; time reads a T. false: it is none of these. */
 bool event_query_take(struct event_query *q, struct span arg, bool (*time)(struct span text, usec_t *ret));
-bool event_matches(const struct event *e, const struct event_query *q); /* its uid apart */
+bool event_matches(const struct event *e, const struct event_query *q); /* its stream apart */
+bool event_query_sees(const struct event_query *q, const char *uid);    /* `seen` */
 /* Pairs of a row of ctl.h, EVENT_ROW_KEYS of them. */
 #define EVENT_ROW_KEYS(e) ((e)->end_us ? 11u : 9u)
 void event_row(struct packer *p, const struct event *e);

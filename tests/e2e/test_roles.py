@@ -115,6 +115,13 @@ def expect(call, row, name, foreign):
     return row.get("ok", (200, 201, 204))
 
 
+def test_the_newest_event_of_what_one_sees(site, who, things):
+    """The limit is that of the answer: newer events of other cameras do not use it up."""
+    assert [e["payload"] for e in who["boss"].call("events?kind=door&limit=1")["items"]] == ["at hidden"]
+    for name in (n for n, (level, held) in PEOPLE.items() if held and level >= NEEDS["archive"]):
+        assert [e["payload"] for e in who[name].call("events?kind=door&limit=1")["items"]] == ["at yard"], name
+
+
 @pytest.mark.parametrize("name", PEOPLE)
 def test_calls(site, who, things, name):
     p, wrong = who[name], []

@@ -131,23 +131,24 @@ static void on_marks(struct incoming *in)
 {
     struct packer *p;
 
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 2 + away_site.events; i++) {
         struct event e = {
             .id = 41, .uid = SITE_UID, .kind = "motion", .source = "onvif", .start_us = SITE_T0};
 
         if (i == 1) e.end_us = SITE_T0 + US_PER_S;
+        if (i > 1) e.start_us += (usec_t)i * US_PER_S;
         mark_begin(in, &p, "event", EVENT_KEYS);
         event_pack(p, &e);
         channel_end(channel, NULL, 0);
     }
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 2 + away_site.locks; i++) {
         mark_begin(in, &p, "lock", 8);
         pack_kv_text(p, "uid", SITE_UID);
         pack_kv_u64(p, "id", 0xa0 + i);
         pack_kv_i64(p, "start_us", SITE_T0);
         pack_kv_i64(p, "end_us", SITE_T0 + US_PER_S);
         pack_kv_i64(p, "version_us", SITE_T0);
-        pack_kv_i64(p, "released_us", i == 0 ? 0 : SITE_T0);
+        pack_kv_i64(p, "released_us", i == 1 ? SITE_T0 : 0);
         pack_kv_text(p, "by", "somebody");
         pack_kv_text(p, "note", "");
         channel_end(channel, NULL, 0);

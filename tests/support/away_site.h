@@ -20,6 +20,7 @@ struct away_site {
     _Atomic unsigned finds, opens, gone; /* questions that came */
     _Atomic unsigned most;               /* segments of one answer */
     _Atomic uint64_t open;               /* the segment that it says it still writes */
+    _Atomic unsigned locks, events;      /* that it says, over those it always has */
 };
 extern struct away_site away_site;
 

@@ -11,6 +11,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "httpd/api_marks.h"
 #include "httpd/rtsp_reel.h"
 #include "tests/support/away_site.h"
 #include "tests/support/playlist.h"
@@ -49,6 +50,7 @@ static int anew(void **state)
     away_site.mode = AWAY_ANSWERS;
     away_site.open = 0;
     away_site.most = 100;
+    away_site.locks = away_site.events = 0;
     away_site_nodes("");
     return 0;
 }
@@ -236,6 +238,95 @@ static void events_and_locks(void **state)
     away_site.mode = AWAY_ABSENT;
     q.uid = SITE_UID;
     assert_int_equal(away_marks(away_site.away, &q, &m), -EHOSTUNREACH);
+}
+
+/* --- the same for scripts --- */
+
+struct told {
+    struct loop *loop;
+    unsigned events, locks, self, missing; /* rows */
+    usec_t newest_us, oldest_us;           /* of events */
+};
+static struct told told;
+
+static void tell(const struct packed *row)
+{
+    told.self += packed_get(row, "self") != NULL;
+    told.missing += packed_u64(row, "missing", 0) == 2;
+    told.locks += packed_get(row, "released") != NULL;
+    if (!packed_get(row, "kind")) return;
+    told.oldest_us = packed_i64(row, "start_us", 0);
+    if (told.events++ == 0) told.newest_us = told.oldest_us;
+}
+
+static void on_told(void *call, struct master_answer *a)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < a->n_pages; at = a->ends[i++]) {
+        struct unpack *u;
+
+        assert_int_equal(unpack_new(span_sub(buf_span(&a->rows), at, a->ends[i] - at), &u), 0);
+        for (size_t k = 0; k < packed_n(unpack_root(u)); k++) tell(packed_at(unpack_root(u), k));
+        unpack_done(u);
+    }
+    mem_free(call);
+    loop_break(told.loop);
+}
+
+static void ask_once(bool locks, int64_t limit)
+{
+    struct lua_call call = {.caller = NULL};
+    struct packer p;
+    struct unpack *u;
+    struct buf b;
+
+    buf_init(&b, 256);
+    p = packer_of(&b);
+    pack_map(&p, 3);
+    pack_kv_text(&p, "uid", SITE_UID);
+    pack_kv_bool(&p, "locks", locks);
+    pack_kv_i64(&p, "limit", limit);
+    assert_int_equal(unpack_new(buf_span(&b), &u), 0);
+    told = (struct told){.loop = loop_new()};
+    api_marks(&site.help.server, told.loop, &call, unpack_root(u), on_told);
+    loop_run(told.loop);
+    loop_free(told.loop);
+    unpack_done(u);
+    buf_done(&b);
+    assert_int_equal(told.self, 1);
+}
+
+/* Where the machine stood still for longer than httpd waits: again, since the node has something. */
+static void ask_marks(bool locks, int64_t limit)
+{
+    ask_once(locks, limit);
+    for (unsigned i = 0; i < 20 && told.events + told.locks == 0; i++) {
+        away_site_nodes("");
+        ask_once(locks, limit);
+    }
+}
+
+/* The newest events are all that was asked for; of locks too many are said not to be all. */
+static void marks_that_are_too_many(void **state)
+{
+    (void)state;
+    site_need_footage();
+    ask_marks(true, MARKS_ROWS_MOST);
+    assert_true(told.locks == 2 && told.events == 0 && told.missing == 0);
+    away_site.locks = MARKS_ROWS_MOST - 2;
+    away_site.events = 30;
+    ask_marks(true, MARKS_ROWS_MOST);
+    assert_true(told.locks == MARKS_ROWS_MOST && told.events == 0 && told.missing == 0);
+    ask_marks(false, 10);
+    assert_true(told.events == 10 && told.locks == 0 && told.missing == 0);
+    assert_int_equal(told.newest_us, T0 + 31 * US_PER_S);
+    assert_int_equal(told.oldest_us, T0 + 22 * US_PER_S);
+    away_site.locks++;
+    ask_marks(true, MARKS_ROWS_MOST);
+    assert_true(told.locks == MARKS_ROWS_MOST && told.missing == 1);
+    ask_marks(false, 10);
+    assert_true(told.events == 10 && told.missing == 0);
 }
 
 /* The other node writes its last one still: what is whole of it is listed and sent. */
@@ -503,6 +594,7 @@ int main(void)
         cmocka_unit_test(piece_names_with_an_end),
         cmocka_unit_test_setup(ranges_join, anew),
         cmocka_unit_test_setup(events_and_locks, anew),
+        cmocka_unit_test_setup(marks_that_are_too_many, anew),
         cmocka_unit_test_setup(a_film_over_both, anew),
         cmocka_unit_test_setup(what_the_other_writes, anew),
         cmocka_unit_test_setup(forwards, anew),

@@ -137,8 +137,8 @@ static struct event_query query(const char *a, const char *b, const char *c)
 
 static void which_are_asked_for(void **state)
 {
-    static const char *const bad[] = {"from=x", "to=", "kind=", "kind=two words", "start=1", "=",
-        "a-uid-that-is-longer-than-any-uid-may-be"};
+    static const char *const bad[] = {"from=x", "to=", "kind=", "kind=two words", "start=1", "=", "limit=0",
+        "limit=5001", "limit=ten", "a-uid-that-is-longer-than-any-uid-may-be"};
     struct event *e = event_at(T0, T0 + 10 * US_PER_S);
     struct event_query q;
 
@@ -148,6 +148,12 @@ static void which_are_asked_for(void **state)
     q = query("cam-1", "kind=door", NULL);
     assert_string_equal(q.uid, "cam-1");
     assert_true(event_matches(e, &q));
+    q = query("limit=5000", "seen=cam-1,yard-*", NULL);
+    assert_int_equal(q.limit, 5000);
+    assert_true(event_query_sees(&q, "cam-1") && event_query_sees(&q, "yard-2"));
+    assert_false(event_query_sees(&q, "cam-11") || event_query_sees(&q, "yard"));
+    q = query("seen=,", NULL, NULL);
+    assert_false(event_query_sees(&q, "cam-1"));
     q = query("kind=doors", NULL, NULL);
     assert_false(event_matches(e, &q));
     q = query("from=1700000009", "to=1700000100", NULL);

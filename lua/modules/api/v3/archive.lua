@@ -83,14 +83,15 @@ local function list_events(request, uid)
         local ok, none = known(uid)
         if not ok then return none end
     end
-    local found, busy = joint.events(uid, args.from, args.to, args.kind)
+    local limit = math.min(args.limit or 1000, 5000)
+    local found, busy = joint.events(uid, limit, args.from, args.to, args.kind)
     if not found then return busy end
     local items = ms.array()
     for _, row in ipairs(found.rows) do
         if rights.sees(request.user, row.uid) then items[#items + 1] = event_of(row) end
     end
     table.sort(items, function(a, b) return a.start > b.start or (a.start == b.start and a.id > b.id) end)
-    for i = #items, math.min(args.limit or 1000, 5000) + 1, -1 do items[i] = nil end
+    for i = #items, limit + 1, -1 do items[i] = nil end
     return http.answer(200, { items = items, missing = found.missing })
 end
 

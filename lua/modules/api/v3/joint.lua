@@ -72,33 +72,30 @@ function M.segments(uid, from, to, limit)
     return { rows = rows, self = others.self, missing = others.missing }
 end
 
--- Events and locks of other nodes, of one stream or (uid nil) of all: { self, missing, events, locks }; or nil and a
--- problem.
-local function marks(uid, from, to, kind)
-    local args = { uid = uid or "", from_us = micros(from or 0), to_us = to and micros(to) or math.maxinteger, kind = kind or "" }
-    local said, busy = others_say("archive.marks", args)
-    if not said then return nil, busy end
-    local out = { self = said.self, missing = said.missing, events = {}, locks = {} }
-    for _, row in ipairs(said.rows) do
-        local list = row.kind and out.events or out.locks
-        list[#list + 1] = row
-    end
-    return out
+-- Events (the newest `limit`) or locks of other nodes, of one stream or (uid nil) of all.
+local function events_elsewhere(uid, limit, from, to, kind)
+    local to_us = to and micros(to) or math.maxinteger
+    return others_say("archive.marks", { uid = uid or "", limit = limit, from_us = micros(from or 0), to_us = to_us, kind = kind or "" })
 end
 
--- Each once, with the node that says it; where one knows its end, that counts: { rows, missing }; or nil and a problem.
--- An event may lie in more than one storage, too.
-function M.events(uid, from, to, kind)
+local function locks_elsewhere(uid)
+    return others_say("archive.marks", { uid = uid or "", locks = true, from_us = 0, to_us = math.maxinteger })
+end
+
+-- The newest `limit` among others, each once, with the node that says it; where one knows its end, that counts: { rows,
+-- missing }; or nil and a problem. An event may lie in more than one storage, too.
+function M.events(uid, limit, from, to, kind)
     local words = { uid }
+    words[#words + 1] = ("limit=%d"):format(math.max(limit, 1))
     if from then words[#words + 1] = ("from=%d"):format(math.floor(from)) end
     if to then words[#words + 1] = ("to=%d"):format(math.floor(to)) end
     if kind then words[#words + 1] = "kind=" .. kind end
     local rows, busy = http.server("events", table.unpack(words))
     if not rows then return nil, busy end
-    local others, late = marks(uid, from, to, kind)
+    local others, late = events_elsewhere(uid, limit, from, to, kind)
     if not others then return nil, late end
     for _, row in ipairs(rows) do row.node = others.self end
-    table.move(others.events, 1, #others.events, #rows + 1, rows)
+    table.move(others.rows, 1, #others.rows, #rows + 1, rows)
     local out, by_id = {}, {}
     for _, row in ipairs(rows) do
         local id = row.uid .. "/" .. row.id .. "/" .. row.source
@@ -116,7 +113,7 @@ end
 -- node; nil: they are not asked for.
 local function held(own, others)
     local out, by_id, released = {}, {}, {}
-    for _, row in ipairs(others.locks) do
+    for _, row in ipairs(others.rows) do
         if row.released then released[row.uid .. "/" .. row.id] = true end
     end
     local function add(row, node)
@@ -129,7 +126,7 @@ local function held(own, others)
         if node then table.insert(by_id[id].nodes, node) end
     end
     for _, row in ipairs(own or {}) do add(row, others.self) end
-    for _, row in ipairs(others.locks) do add(row, row.node) end
+    for _, row in ipairs(others.rows) do add(row, row.node) end
     return out
 end
 
@@ -137,14 +134,14 @@ end
 function M.locks(uid)
     local rows, busy = http.server("archive locks", uid)
     if not rows then return nil, busy end
-    local others, late = marks(uid)
+    local others, late = locks_elsewhere(uid)
     if not others then return nil, late end
     return { rows = held(rows, others), missing = others.missing }
 end
 
 -- The lock of that id, where this node does not have it; nil: nobody says so.
 function M.lock_elsewhere(uid, id)
-    local others = marks(uid)
+    local others = locks_elsewhere(uid)
     for _, row in ipairs(others and held(nil, others) or {}) do
         if row.id == id then return row end
     end
