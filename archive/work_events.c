@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/conf/value.h"
+#include "common/wire/token.h"
 
 #define DROP_EVERY_US (60 * US_PER_S)
 #define WALK_EVERY_US (600 * US_PER_S)
@@ -203,9 +204,18 @@ static bool say_newest(struct work *w, struct answer *a)
     return err >= 0 && l->said < l->newest.n;
 }
 
+static bool is_seen(const struct event_query *q, const char *uid)
+{
+    struct span rest = span_of(q->seen), pattern;
+
+    while (rest.n > 0 && span_split(&rest, ',', &pattern))
+        if (token_pattern_fits(pattern, span_of(uid))) return true;
+    return !q->seen[0];
+}
+
 static void found(struct work_events_list *l, struct answer *a, const struct event *e)
 {
-    if (!event_query_sees(&l->q, e->uid)) return;
+    if (!is_seen(&l->q, e->uid)) return;
     if (l->q.limit > 0)
         event_newest_add(&l->newest, e);
     else

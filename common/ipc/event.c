@@ -1,5 +1,4 @@
 #include "common/ipc/event.h"
-#include "common/wire/token.h"
 
 #define TIME_MAX (INT64_MAX / 2)
 
@@ -77,15 +76,6 @@ bool event_matches(const struct event *e, const struct event_query *q)
 
     return e->start_us < q->to_us && MAX(end_us, e->start_us + 1) > q->from_us &&
         (!q->kind[0] || strcmp(q->kind, e->kind) == 0);
-}
-
-bool event_query_sees(const struct event_query *q, const char *uid)
-{
-    struct span rest = span_of(q->seen), pattern;
-
-    while (rest.n > 0 && span_split(&rest, ',', &pattern))
-        if (token_pattern_fits(pattern, span_of(uid))) return true;
-    return !q->seen[0];
 }
 
 void event_row(struct packer *p, const struct event *e)

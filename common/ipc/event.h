@@ -47,7 +47,6 @@ struct event_query {
 /* UID, from=T, to=T, kind=K, limit=N or seen=LIST; time reads a T. false: it is none of these. */
 bool event_query_take(struct event_query *q, struct span arg, bool (*time)(struct span text, usec_t *ret));
 bool event_matches(const struct event *e, const struct event_query *q); /* its stream apart */
-bool event_query_sees(const struct event_query *q, const char *uid);    /* `seen` */
 /* Pairs of a row of ctl.h, EVENT_ROW_KEYS of them. */
 #define EVENT_ROW_KEYS(e) ((e)->end_us ? 11u : 9u)
 void event_row(struct packer *p, const struct event *e);

@@ -96,6 +96,8 @@ static void the_newest_events_are_said(void **state)
     assert_int_equal(said.n, 6);
     for (size_t i = 0; i < said.n; i++) assert_true(strpbrk(said.uids[i], "12") != NULL);
     assert_int_equal(said.ids[0], MANY - 3);
+    ask_events(p, &said, (const char *const[]){"limit=6", "seen=,"}, 2);
+    assert_int_equal(said.n, 0);
     ask_events(p, &said, (const char *const[]){"cam-9", "limit=5000"}, 2);
     assert_int_equal(said.n, 0);
 }
