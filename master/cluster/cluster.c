@@ -16,6 +16,10 @@
 #define FILE_MAX  64
 #define TURN_LOST (5 * CLUSTER_BEAT_US) /* this process stood still for longer */
 #define LEAVES    3                     /* times that the others are told */
+/* A term a second for 68 years: no cluster counts so far. Of a higher one that is heard only what lies a step
+ * above our own is taken: behind the highest there would be none, for any push or act. */
+#define TERM_FAR  (UINT32_MAX / 2)
+#define TERM_STEP (1u << 20)
 
 /* --- terms --- */
 
@@ -42,9 +46,11 @@ uint32_t cluster_next_term(struct cluster *c)
     return (uint32_t)c->term;
 }
 
-void cluster_heard_term(struct cluster *c, uint64_t term)
+bool cluster_heard_term(struct cluster *c, uint64_t term)
 {
-    c->term = MAX(c->term, MIN(term, UINT32_MAX));
+    if (term > TERM_FAR && (term > UINT32_MAX || term > c->term + TERM_STEP)) return false;
+    c->term = MAX(c->term, term);
+    return true;
 }
 
 /* --- the configuration --- */

@@ -136,7 +136,7 @@ struct cluster {
     usec_t twice_us; /* when this node's number was seen twice */
     bool drained, leaving, full, tight;
     uint64_t rate, rate_taken; /* bit/s of the cameras that this node has; of those it has taken over */
-    struct log_rate bad_rate, twice_rate;
+    struct log_rate bad_rate, twice_rate, term_rate;
     uint64_t bad[CLUSTER_BADS], taken, returned, late;
 };
 
@@ -167,7 +167,8 @@ bool cluster_warming(const struct cluster *c, usec_t now_us);
 bool cluster_twice(const struct cluster *c, usec_t now_us);
 /* A term above all that were heard of, on its way to state-dir. */
 uint32_t cluster_next_term(struct cluster *c);
-void cluster_heard_term(struct cluster *c, uint64_t term);
+/* false: it is none that a cluster gets to, and counts for nothing. */
+bool cluster_heard_term(struct cluster *c, uint64_t term);
 
 void hear_datagram(void *arg, struct span datagram, const struct sockaddr_in6 *from);
 void tell_all(struct cluster *c, usec_t now_us);

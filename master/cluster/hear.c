@@ -66,13 +66,22 @@ static void hear_peers(struct cluster *c, const struct heartbeat *h, usec_t now_
     }
 }
 
+static void say_term(struct cluster *c, const struct heartbeat *h)
+{
+    uint32_t held;
+
+    if (log_limited(&c->term_rate, c->beat_us, &held))
+        log_error("term-refused", "node=%u term=%llu ours=%llu held=%u", h->from, (unsigned long long)h->term,
+            (unsigned long long)c->term, held);
+}
+
 static void believe(struct cluster *c, struct cluster_node *n, const struct heartbeat *h, bool anew)
 {
     usec_t now_us = clock_mono_us();
 
     n->heard++;
     if (anew) streams_forget(c, n);
-    cluster_heard_term(c, h->term);
+    if (!cluster_heard_term(c, h->term)) say_term(c, h);
     hear_peers(c, h, now_us);
     streams_heard(c, n, h, now_us);
 }

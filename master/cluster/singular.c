@@ -261,7 +261,7 @@ static uint64_t next_term(void *arg, uint64_t above)
 {
     const struct singular *g = arg;
 
-    cluster_heard_term(g->c, above);
+    (void)cluster_heard_term(g->c, above);
     return cluster_next_term(g->c);
 }
 

@@ -171,8 +171,9 @@ void streams_heard(struct cluster *c, const struct cluster_node *n, const struct
         struct cluster_stream *s = stream_of(c, v->id);
         struct place_said *said = s ? said_by(s, n->member.id) : NULL;
 
-        if (said) *said = (struct place_said){now_us, v->flags, v->age_100ms, v->rate, v->term};
-        cluster_heard_term(c, v->term);
+        uint32_t term = cluster_heard_term(c, v->term) ? v->term : 0;
+
+        if (said) *said = (struct place_said){now_us, v->flags, v->age_100ms, v->rate, term};
     }
 }
 
