@@ -24,14 +24,20 @@ static bool take_row(const struct packed *v, struct export_row *r)
         span_copy(packed_as_str(packed_at(v, 3)), r->note, sizeof(r->note)) && r->id[0] && r->uid[0];
 }
 
+/* A row that is bad is left out. */
 static int take_rows(struct exports *x, struct span bytes)
 {
     struct unpack *u;
     int err = unpack_new(bytes, &u) == 0 ? 0 : -EBADMSG;
 
-    for (size_t i = 0; err == 0 && i < packed_n(unpack_root(u)); i++)
-        if (x->n == EXPORTS_MAX || !take_row(packed_at(unpack_root(u), i), &x->v[x->n++])) err = -EBADMSG;
-    if (err == 0) unpack_done(u);
+    if (err < 0) return err;
+    for (size_t i = 0; i < packed_n(unpack_root(u)); i++)
+        if (x->n < EXPORTS_MAX && take_row(packed_at(unpack_root(u), i), &x->v[x->n]))
+            x->n++;
+        else
+            err = -EBADMSG;
+    if (packed_kind(unpack_root(u)) != PACKED_ARRAY) err = -EBADMSG;
+    unpack_done(u);
     return err;
 }
 

@@ -276,41 +276,50 @@ static void open_revisions(struct master *m)
     if (err < 0) log_error("state-dir-read", "file=revisions err=%s", log_q(span_of(err_text(err))));
 }
 
+/* 0, or what keeps a server from working at all: no descriptor is left. */
+static int opened(struct master *m, const char *name, int err)
+{
+    if (err == -EMFILE)
+        log_error("state-dir-read", "file=%s err=%s", name, log_q(span_of(err_text(err))));
+    else if (err < 0)
+        state_file_set_aside(m->state_dir, name, err);
+    return err == -EMFILE ? err : 0;
+}
+
+/* Its files are never renamed here: they are evidence, and what comes is added to them. */
+static int open_audit(struct master *m)
+{
+    int err = audit_open(&m->audit, m->state_dir);
+
+    if (err < 0) log_error("state-dir-read", "file=" AUDIT_FILE " err=%s", log_q(span_of(err_text(err))));
+    return err == -EMFILE ? err : 0;
+}
+
 static int open_state(struct master *m)
 {
     const struct conf_server *c = &m->conf->server;
-    int err = host_state_dir(c->state_dir, &m->roles, &m->state_dir);
+    int dir, err = host_state_dir(c->state_dir, &m->roles, &m->state_dir);
 
     if (err < 0) {
         log_error("state-dir", "path=%s err=%s", log_q(span_of(c->state_dir)), log_q(span_of(err_text(err))));
         return err;
     }
     open_key(m);
-    err = storages_open(&m->storages, m->state_dir);
-    if (err < 0) log_error("state-dir-read", "file=storages err=%s", log_q(span_of(err_text(err))));
-    if (err < 0) return err;
-    err = record_open(&m->record, m->state_dir);
-    if (err < 0) log_error("state-dir-read", "file=record err=%s", log_q(span_of(err_text(err))));
-    if (err < 0) return err;
-    err = tokens_open(&m->tokens, m->state_dir);
-    if (err < 0) log_error("state-dir-read", "file=revoked err=%s", log_q(span_of(err_text(err))));
-    if (err < 0) return err;
-    err = layouts_open(&m->layouts, m->state_dir);
-    if (err < 0) log_error("state-dir-read", "file=layouts err=%s", log_q(span_of(err_text(err))));
-    if (err < 0) return err;
-    err = exports_open(&m->exports, m->state_dir);
-    if (err < 0) log_error("state-dir-read", "file=exports err=%s", log_q(span_of(err_text(err))));
+    dir = m->state_dir;
+    err = opened(m, "storages", storages_open(&m->storages, dir));
+    if (err == 0) err = opened(m, "record", record_open(&m->record, dir));
+    if (err == 0) err = opened(m, TOKENS_FILE, tokens_open(&m->tokens, dir));
+    m->tokens.lost |= state_file_is_aside(dir, TOKENS_FILE);
+    if (m->tokens.lost)
+        log_error("tokens-lost",
+            "kept=" TOKENS_FILE
+            ".bad effect=\"no token is taken until it is removed and the server restarted\"");
+    if (err == 0) err = opened(m, "layouts", layouts_open(&m->layouts, dir));
+    if (err == 0) err = opened(m, "exports", exports_open(&m->exports, dir));
     open_revisions(m);
-    if (err < 0) return err;
-    err = secondary_open(&m->secondary, m->state_dir);
-    if (err < 0) log_error("state-dir-read", "file=secondary err=%s", log_q(span_of(err_text(err))));
-    if (err < 0) return err;
-    err = audit_open(&m->audit, m->state_dir);
-    if (err < 0) log_error("state-dir-read", "file=" AUDIT_FILE " err=%s", log_q(span_of(err_text(err))));
-    if (err < 0) return err;
-    err = keeps_open(&m->keeps, m->state_dir);
-    if (err < 0) log_error("state-dir-read", "file=plugins err=%s", log_q(span_of(err_text(err))));
-    return err;
+    if (err == 0) err = opened(m, "secondary", secondary_open(&m->secondary, dir));
+    if (err == 0) err = open_audit(m);
+    return err < 0 ? err : opened(m, "plugins", keeps_open(&m->keeps, dir));
 }
 
 static int open_control(struct master *m)

@@ -130,7 +130,10 @@ int minted_open(struct minted *m, int state_dir)
     if (!m->file) return -EMFILE;
     err = fd_read_file(state_dir, FILE_NAME, FILE_MAX, &p, &n);
     if (err == -ENOENT) return 0;
-    if (err < 0) return err;
+    if (err < 0) {
+        state_file_set_aside(state_dir, FILE_NAME, err); /* those in it stay good: they are not listed */
+        return 0;
+    }
     rest = span(p, n);
     while (span_split(&rest, '\n', &line)) {
         struct minted_row row = {.ops = 0};

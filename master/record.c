@@ -49,10 +49,11 @@ static bool parse_line(struct record *r, struct span line)
 static int parse(struct record *r, struct span text)
 {
     struct span line;
+    int err = 0;
 
     while (span_split(&text, '\n', &line))
-        if (line.n > 0 && !parse_line(r, line)) return -EBADMSG;
-    return 0;
+        if (line.n > 0 && !parse_line(r, line)) err = -EBADMSG; /* the others are read */
+    return err;
 }
 
 int record_open(struct record *r, int state_dir)

@@ -63,12 +63,12 @@ static bool is_text(struct span s)
     return s.n <= CONF_VALUE_MAX && (s.n == 0 || !memchr(s.p, 0, s.n));
 }
 
-void secondary_read(struct secondary *x, struct span bytes)
+bool secondary_read(struct secondary *x, struct span bytes)
 {
     const struct packed *rows;
     struct unpack *u;
 
-    if (unpack_new(bytes, &u) != 0) return;
+    if (unpack_new(bytes, &u) != 0) return false;
     rows = unpack_root(u);
     for (size_t i = 0; i < packed_n(rows) && x->n < SECONDARY_MAX; i++) {
         const struct packed *row = packed_at(rows, i);
@@ -85,6 +85,7 @@ void secondary_read(struct secondary *x, struct span bytes)
         x->n++;
     }
     unpack_done(u);
+    return true;
 }
 
 int secondary_open(struct secondary *x, int state_dir)
@@ -96,9 +97,9 @@ int secondary_open(struct secondary *x, int state_dir)
     *x = (struct secondary){.file = state_file_private(state_dir, FILE_NAME)};
     if (!x->file) return -EMFILE;
     if (err < 0) return err == -ENOENT ? 0 : err;
-    secondary_read(x, span(bytes, n));
+    if (!secondary_read(x, span(bytes, n))) err = -EBADMSG;
     mem_free(bytes);
-    return 0;
+    return err;
 }
 
 void secondary_close(struct secondary *x)

@@ -38,6 +38,6 @@ int secondary_set(struct master *m, const struct secondary_order *o, struct conf
 void secondary_check(struct master *m); /* once a second */
 
 /* The table alone, for tests: what is kept comes back. */
-void secondary_read(struct secondary *x, struct span bytes);
+bool secondary_read(struct secondary *x, struct span bytes); /* false: it is no msgpack */
 
 #endif

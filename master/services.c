@@ -84,11 +84,11 @@ static void tell_keeper(struct service *s)
     courier_meets(s->m, SERVICE_KEEPER);
 }
 
-static void pack_keys(struct packer *p, const struct conf *c)
+static void pack_keys(struct packer *p, const struct master *m)
 {
-    struct token_keys keys;
+    struct token_keys keys = {.n = 0};
 
-    tokens_keys(c, &keys);
+    if (!m->tokens.lost) tokens_keys(m->conf, &keys);
     pack_key(p, "keys");
     pack_array(p, (uint32_t)keys.n);
     for (size_t i = 0; i < keys.n; i++) {
@@ -134,7 +134,7 @@ static void tell_auth(struct master *m, struct channel *ch)
     pack_kv_text(p, "whitelist", d->whitelist_access.text);
     pack_kv_text(p, "proxies", d->trusted_proxies.text);
     pack_kv_text(p, "exempt", d->throttle_exempt.text);
-    pack_keys(p, m->conf);
+    pack_keys(p, m);
     pack_users(p, &m->conf->module);
     pack_kv_text(p, "audience", tokens_audience(m->conf, audience));
     pack_kv_str(p, "link_key", secret_reveal(&d->secure_link_key));

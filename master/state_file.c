@@ -1,6 +1,8 @@
 #include "master/state_file.h"
 #include "common/base/err.h"
+#include "common/base/clock.h"
 #include "common/base/fd.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 
 #include <errno.h>
@@ -29,6 +31,7 @@ struct state_file {
     uint64_t last; /* guarded: the number of the newest write */
     bool end, abandoned;
     _Atomic int err;
+    struct log_rate said;
     _Atomic uint64_t kept;
 };
 
@@ -203,6 +206,62 @@ bool state_file_add(struct state_file *f, struct span content)
 int state_file_failed(struct state_file *f)
 {
     return atomic_exchange(&f->err, 0);
+}
+
+void state_file_too_large(struct state_file *f)
+{
+    atomic_store(&f->err, -EFBIG);
+}
+
+bool state_file_say(struct state_file *f)
+{
+    int err = state_file_failed(f);
+    uint32_t held;
+
+    if (err < 0 && log_limited(&f->said, clock_mono_us(), &held))
+        log_error("state-dir-write", "file=%s err=%s held=%u", f->name, log_q(span_of(err_text(err))), held);
+    return err < 0;
+}
+
+/* --- at the start --- */
+
+#define ASIDE_MAX 64
+
+static const char *aside_of(const char *name, char dst[static ASIDE_MAX])
+{
+    snprintf(dst, ASIDE_MAX, "%s.bad", name);
+    return dst;
+}
+
+void state_file_set_aside(int dir, const char *name, int err)
+{
+    char aside[ASIDE_MAX];
+    bool kept = renameat(dir, name, dir, aside_of(name, aside)) == 0;
+
+    log_error(
+        "state-lost", "file=%s err=%s kept=%s", name, log_q(span_of(err_text(err))), kept ? aside : "no");
+}
+
+bool state_file_is_aside(int dir, const char *name)
+{
+    char aside[ASIDE_MAX];
+
+    return faccessat(dir, aside_of(name, aside), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int state_file_read(int dir, const char *name, size_t most, state_take_fn *fn, void *arg)
+{
+    uint8_t *bytes;
+    size_t n;
+    int err = fd_read_file(dir, name, most, &bytes, &n);
+
+    if (err == -ENOENT) return 0;
+    if (err == 0) {
+        if (!fn(arg, span(bytes, n))) err = -EBADMSG;
+        mem_free(bytes);
+    }
+    if (err < 0) state_file_set_aside(dir, name, err);
+    return err;
 }
 
 static bool ended(struct state_file *f)

@@ -23,10 +23,23 @@ bool state_file_add(struct state_file *f, struct span content);
 /* A number above those before; state_file_kept says which writes are durable: it and all older ones. */
 uint64_t state_file_write(struct state_file *f, struct span content);
 uint64_t state_file_kept(const struct state_file *f);
+/* What is to be kept has outgrown the file: the file before stays, and state_file_failed says -EFBIG. */
+void state_file_too_large(struct state_file *f);
 /* -errno of a write that failed since the last call, or 0. */
 int state_file_failed(struct state_file *f);
+/* The same for who logs it, as state-dir-write: once a minute, while it fails. false: none has failed. */
+bool state_file_say(struct state_file *f);
 /* Waits for what was handed over, half a second at most: a disk that hangs is left behind, with the old file.
  */
 void state_file_free(struct state_file *f); /* NULL is harmless */
+
+/* At the start. No state that cannot be read keeps a server from recording: such a file is set aside as
+ * <name>.bad and logged as an error, and what needs it is refused, or goes on with less. */
+typedef bool state_take_fn(void *arg, struct span bytes);
+/* fn gets what is in it. 0, also where there is none; -errno, -EBADMSG: fn has said false. It is set aside
+ * then; what fn could read of it stays read. */
+int state_file_read(int dir, const char *name, size_t most, state_take_fn *fn, void *arg);
+void state_file_set_aside(int dir, const char *name, int err);
+bool state_file_is_aside(int dir, const char *name); /* until somebody takes it away */
 
 #endif

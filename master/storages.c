@@ -21,15 +21,17 @@ static void remember(struct storages *s, struct span path, struct span uuid)
 static int parse(struct storages *s, struct span text)
 {
     struct span line, uuid;
+    int err = 0;
 
     while (span_split(&text, '\n', &line)) {
         if (line.n == 0) continue;
         if (!span_split(&line, ' ', &uuid) || uuid.n == 0 || uuid.n >= STORAGES_UUID_MAX || line.n == 0 ||
             line.p[0] != '/')
-            return -EBADMSG;
-        remember(s, line, uuid);
+            err = -EBADMSG; /* the others are read */
+        else
+            remember(s, line, uuid);
     }
-    return 0;
+    return err;
 }
 
 int storages_open(struct storages *s, int state_dir)

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 
-#define FILE_NAME "revoked" /* in state-dir: "<kind> <at_us> <until_s> <name>" a line */
 #define FILE_MAX  (2u << 20)
 #define PAGE_ROWS 100
 
@@ -67,20 +66,22 @@ int tokens_open(struct tokens *t, int state_dir)
     size_t n;
     int err;
 
-    *t = (struct tokens){.file = state_file_new(state_dir, FILE_NAME)};
+    *t = (struct tokens){.file = state_file_new(state_dir, TOKENS_FILE)};
     if (!t->file) return -EMFILE;
     err = minted_open(&t->minted, state_dir);
     if (err < 0) return err;
-    err = fd_read_file(state_dir, FILE_NAME, FILE_MAX, &p, &n);
+    err = fd_read_file(state_dir, TOKENS_FILE, FILE_MAX, &p, &n);
     if (err == -ENOENT) return 0;
+    t->lost = err < 0;
     if (err < 0) return err;
     rest = span(p, n);
-    while (err == 0 && span_split(&rest, '\n', &line)) {
+    while (span_split(&rest, '\n', &line)) {
         struct revoked_row row;
 
         /* What cannot be read may have revoked anything: nobody is let in by guessing. */
         if (line.n > 0 && (!parse_line(line, &row) || !put(t, &row))) err = -EBADMSG;
     }
+    t->lost = err < 0;
     mem_free(p);
     return err;
 }

@@ -9,6 +9,7 @@
 #include "master/minted.h"
 #include "master/state_file.h"
 
+#define TOKENS_FILE        "revoked" /* in state-dir: "<kind> <at_us> <until_s> <name>" a line */
 #define TOKENS_REVOKED_MAX 10000
 #define TOKENS_NAME_MAX    64
 
@@ -30,6 +31,7 @@ struct tokens {
     struct state_file *file;
     struct revoked_row *v;
     size_t n;
+    bool lost; /* which are revoked is not known: none is taken */
 };
 
 /* 0 or -errno. */

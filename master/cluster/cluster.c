@@ -1,7 +1,6 @@
 #include "master/cluster/cluster.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
-#include "common/base/fd.h"
 #include "common/base/mem.h"
 #include "common/base/rng.h"
 #include "common/conf/nodes.h"
@@ -12,10 +11,11 @@
 
 #include <errno.h>
 
-#define FILE_NAME "cluster" /* in state-dir: the highest term, in decimal digits */
-#define FILE_MAX  64
-#define TURN_LOST (5 * CLUSTER_BEAT_US) /* this process stood still for longer */
-#define LEAVES    3                     /* times that the others are told */
+#define FILE_NAME   "cluster" /* in state-dir: the highest term, in decimal digits */
+#define FILE_MAX    64
+#define TURN_LOST   (5 * CLUSTER_BEAT_US) /* this process stood still for longer */
+#define PORTS_AGAIN (60 * US_PER_S)
+#define LEAVES      3 /* times that the others are told */
 /* A term a second for 68 years: no cluster counts so far. Of a higher one that is heard only what lies a step
  * above our own is taken: behind the highest there would be none, for any push or act. */
 #define TERM_FAR  (UINT32_MAX / 2)
@@ -23,17 +23,11 @@
 
 /* --- terms --- */
 
-static int read_term(struct cluster *c, int state_dir)
+static bool take_term(void *arg, struct span bytes)
 {
-    uint8_t *p;
-    size_t n;
-    int err = fd_read_file(state_dir, FILE_NAME, FILE_MAX, &p, &n);
+    struct cluster *c = arg;
 
-    if (err == -ENOENT) return 0;
-    if (err < 0) return err;
-    if (!span_u64(span_trim(span(p, n)), UINT32_MAX, &c->term)) err = -EBADMSG;
-    mem_free(p);
-    return err;
+    return span_u64(span_trim(bytes), UINT32_MAX, &c->term);
 }
 
 uint32_t cluster_next_term(struct cluster *c)
@@ -115,6 +109,29 @@ void cluster_conf(struct master *m)
     courier_streams(m);
 }
 
+/* --- ports --- */
+
+/* One that is taken keeps nobody from recording: without it the others are not heard, or not let in, and it
+ * is tried again. */
+static void open_ports(struct cluster *c, usec_t now_us)
+{
+    uint16_t port = (uint16_t)c->m->conf->server.cluster_port;
+    bool was_deaf = c->link.fd < 0 || c->listen_fd < 0;
+    int err = 0;
+
+    if (!was_deaf || (c->ports_us > 0 && now_us - c->ports_us < PORTS_AGAIN)) return;
+    c->ports_us = now_us;
+    if (c->link.fd < 0) err = link_open(&c->link, c->m->loop, port, hear_datagram, c);
+    if (c->listen_fd < 0) {
+        err = MIN(err, courier_open(c));
+        if (c->beat_us > c->started_us) courier_listen(c); /* it has begun without */
+    }
+    if (err < 0)
+        log_error("cluster-port",
+            "port=%u err=%s effect=\"the others are not heard: each records as if alone\"", port,
+            log_q(span_of(err_text(err))));
+}
+
 /* --- the beat --- */
 
 bool cluster_warming(const struct cluster *c, usec_t now_us)
@@ -181,9 +198,9 @@ static void beat(struct loop_timer *t)
 {
     struct cluster *c = t->arg;
     usec_t now_us = clock_mono_us();
-    int err;
 
     forgive(c, now_us);
+    open_ports(c, now_us);
     link_read(&c->link);
     c->beat_us = now_us;
     names_tick(c, now_us);
@@ -198,15 +215,13 @@ static void beat(struct loop_timer *t)
         c->told_us = now_us;
         tell_all(c, now_us);
     }
-    err = state_file_failed(c->file);
-    if (err < 0) log_error("state-dir-write", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
+    (void)state_file_say(c->file);
 }
 
 /* --- its life --- */
 
 int cluster_open(struct master *m)
 {
-    const struct conf_server *s = &m->conf->server;
     struct cluster *c;
     int err;
 
@@ -220,22 +235,16 @@ int cluster_open(struct master *m)
     rng_bytes(c->secret, sizeof(c->secret));
     while (c->boot == 0) rng_bytes(&c->boot, sizeof(c->boot));
     c->file = state_file_new(m->state_dir, FILE_NAME);
-    err = c->file ? read_term(c, m->state_dir) : -EMFILE;
-    if (err < 0) {
-        log_error("state-dir-read", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
-        return err;
-    }
+    if (!c->file) return -EMFILE;
+    /* Lost, it is heard from the others again: stamps have the boot too, and older ones are refused. */
+    (void)state_file_read(m->state_dir, FILE_NAME, FILE_MAX, take_term, c);
     err = singular_open(c);
     if (err == 0) err = files_open(c);
     if (err == 0) err = transfers_open(c);
     takes_open(c);
     if (err == 0) err = records_start(c);
-    if (err < 0) return err;
-    err = link_open(&c->link, m->loop, (uint16_t)s->cluster_port, hear_datagram, c);
-    if (err < 0)
-        log_error(
-            "cluster-port", "port=%lld err=%s", (long long)s->cluster_port, log_q(span_of(err_text(err))));
-    return err < 0 ? err : courier_open(c);
+    if (err == 0) open_ports(c, clock_mono_us());
+    return err;
 }
 
 void cluster_start(struct master *m)

@@ -111,6 +111,7 @@ struct cluster {
     struct master *m;
     struct link link;
     int listen_fd;         /* of the courier; -1 */
+    usec_t ports_us;       /* tried to open, last */
     struct list net_waits; /* net.c: messages without an answer */
     size_t net_waiting;
     uint64_t net_id, net_ignored, channel_refused;

@@ -22,11 +22,7 @@ int courier_open(struct cluster *c)
     const struct conf_server *s = &c->m->conf->server;
     int err = listen_tcp("*", (uint16_t)s->cluster_port, BACKLOG, &c->listen_fd);
 
-    if (err < 0) {
-        c->listen_fd = -1;
-        log_error("cluster-port", "port=%lld protocol=tcp err=%s", (long long)s->cluster_port,
-            log_q(span_of(err_text(err))));
-    }
+    if (err < 0) c->listen_fd = -1;
     return err;
 }
 
@@ -221,10 +217,13 @@ void courier_hold(struct master *m, bool always)
     buf_done(&b);
 }
 
-static void listen_on(struct channel *ch, const struct cluster *c)
+void courier_listen(struct cluster *c)
 {
-    struct packer *p = channel_begin(ch, MSG_LISTEN, 1);
+    struct channel *ch = c->listen_fd >= 0 ? services_channel(c->m, SERVICE_COURIER) : NULL;
+    struct packer *p;
 
+    if (!ch) return;
+    p = channel_begin(ch, MSG_LISTEN, 1);
     pack_kv_text(p, "kind", "node");
     channel_end(ch, &c->listen_fd, 1);
 }
@@ -249,7 +248,7 @@ void courier_begin(struct master *m)
     forget_left(m);
     courier_conf(m);
     courier_hold(m, true);
-    listen_on(ch, m->cluster);
+    courier_listen(m->cluster);
     records_begin(m->cluster);
     courier_streams(m);
 }

@@ -21,7 +21,8 @@ struct courier_seen {
     uint64_t in, out, left, left_bytes, filled, filled_bytes, failed;
 };
 
-int courier_open(struct cluster *c); /* binds the listener. 0 or -errno, which is logged */
+int courier_open(struct cluster *c);    /* binds the listener. 0 or -errno */
+void courier_listen(struct cluster *c); /* tells the courier, if both are there */
 void courier_close(struct cluster *c);
 void courier_begin(struct master *m);                     /* it has shaken hands */
 void courier_meets(struct master *m, enum service_id id); /* keeper or httpd, if both run */

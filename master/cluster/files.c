@@ -1,6 +1,5 @@
 #include "master/cluster/files.h"
 #include "common/base/clock.h"
-#include "common/base/err.h"
 #include "common/base/fd.h"
 #include "common/base/mem.h"
 #include "common/conf/report.h"
@@ -52,7 +51,8 @@ struct files {
     size_t n_laters;
     bool unsaved;
     uint64_t left_out; /* of spread's, that were logged */
-    struct log_rate left_out_rate, large_rate;
+    struct log_rate left_out_rate;
+    bool lost, aside; /* what it had promised; kept as FILE_NAME.bad, until somebody takes that away */
 };
 
 static struct files *of(const struct master *m)
@@ -344,18 +344,16 @@ static void take_coming(struct files *g)
 static void save(struct files *g)
 {
     uint64_t number = 0;
-    uint32_t held;
     struct buf b;
     struct packer p;
 
     buf_init(&b, FILE_MOST);
     p = packer_of(&b);
     spread_pack(&g->spread, &p);
-    if (!p.bad)
+    if (p.bad)
+        state_file_too_large(g->file);
+    else
         number = state_file_write(g->file, buf_span(&b));
-    else if (log_limited(&g->large_rate, clock_mono_us(), &held))
-        log_error("state-dir-write", "file=%s err=\"larger than %u bytes: no push is promised\" uids=%zu",
-            FILE_NAME, FILE_MOST, g->spread.files.n);
     buf_done(&b);
     g->unsaved = false;
     LIST_EACH(&g->laters, link)
@@ -375,6 +373,11 @@ static void later_free(struct files *g, struct later *x)
     mem_free(x);
 }
 
+static bool is_kept(const struct later *x, uint64_t kept)
+{
+    return x->number > 0 && x->number <= kept;
+}
+
 /* What is durable now is said; where the disk does not take it nothing is, and it is asked for again. */
 static void tell_laters(struct files *g, bool failed)
 {
@@ -387,50 +390,66 @@ static void tell_laters(struct files *g, bool failed)
     {
         struct later *x = LIST_ITEM(link, struct later, link);
 
-        if (x->number == 0 || (x->number > kept && !failed)) continue;
+        if (!is_kept(x, kept) && !failed) continue;
         list_remove(&x->link);
         list_push(&due, &x->link);
     }
     while (!list_empty(&due)) {
         struct later *x = LIST_ITEM(due.next, struct later, link);
 
-        if (x->number <= kept && x->node == g->spread.self)
+        if (is_kept(x, kept) && x->node == g->spread.self)
             spread_heard(&g->spread, x->node, span(x->word, x->n), now_us);
-        else if (x->number <= kept)
+        else if (is_kept(x, kept))
             tell(g, x->node, span(x->word, x->n));
         later_free(g, x);
     }
 }
 
-static int load(struct files *g, int state_dir)
+static bool take(void *arg, struct span bytes)
 {
+    struct files *g = arg;
     struct unpack *u = NULL;
-    uint8_t *bytes;
-    size_t n;
-    int err = fd_read_file(state_dir, FILE_NAME, FILE_MOST, &bytes, &n);
+    bool ok = unpack_file(bytes, &u) == 0 && spread_read(&g->spread, unpack_root(u));
 
-    if (err < 0) return err == -ENOENT ? 0 : err;
-    err = unpack_file(span(bytes, n), &u) == 0 && spread_read(&g->spread, unpack_root(u)) ? 0 : -EBADMSG;
     unpack_done(u);
-    mem_free(bytes);
-    return err;
+    return ok;
+}
+
+/* Who does not know what it has promised promises nothing, and pushes nothing: two pushes could both be
+ * decided. It takes what others push. */
+static void load(struct files *g, int state_dir)
+{
+    g->lost = state_file_read(state_dir, FILE_NAME, FILE_MOST, take, g) < 0;
+    g->aside = state_file_is_aside(state_dir, FILE_NAME);
+    g->lost |= g->aside;
+    spread_mute(&g->spread, g->lost);
+    if (g->lost)
+        log_error("files-lost",
+            "kept=%s.bad effect=\"this node pushes no files, and promises none, until that file is removed\"",
+            FILE_NAME);
+}
+
+static void look_aside(struct files *g)
+{
+    if (!g->aside || state_file_is_aside(g->c->m->state_dir, FILE_NAME)) return;
+    g->lost = g->aside = false;
+    spread_mute(&g->spread, false);
+    log_note("files-lost-over", "why=\"%s.bad was removed\"", FILE_NAME);
 }
 
 int files_open(struct cluster *c)
 {
     struct files *g = c->files = NEW(struct files);
-    int err;
 
     g->c = c;
     list_init(&g->waits);
     list_init(&g->laters);
     spread_init(&g->spread, &ops, g, (uint16_t)c->m->conf->server.node_id, c->boot);
     files_conf(c);
-    err = load(g, c->m->state_dir);
     g->file = state_file_new(c->m->state_dir, FILE_NAME);
-    if (!g->file) err = -EMFILE;
-    if (err < 0) log_error("state-dir-read", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
-    return err;
+    if (!g->file) return -EMFILE;
+    load(g, c->m->state_dir);
+    return 0;
 }
 
 void files_close(struct cluster *c)
@@ -474,9 +493,21 @@ void files_got(struct master *m, uint16_t node, uint64_t boot, struct span body)
 
 /* --- who pushes --- */
 
+bool files_may_push(const struct master *m, char *text)
+{
+    const struct files *g = of(m);
+
+    if (!g || !g->lost) return singular_reach(m->cluster, text);
+    snprintf(text, ACT_TEXT_MAX,
+        "this node has lost what it had promised, and pushes nothing until %s/%s.bad is removed "
+        "(docs/cluster.md)",
+        m->conf->server.state_dir, FILE_NAME);
+    return false;
+}
+
 bool files_may_edit(const struct master *m, char *text)
 {
-    return !of(m) || !m->conf->server.cluster_push || singular_reach(m->cluster, text);
+    return !of(m) || !m->conf->server.cluster_push || files_may_push(m, text);
 }
 
 bool files_push(struct master *m, const char *uid, const struct stamp *base)
@@ -584,17 +615,15 @@ static void say_left_out(struct files *g, usec_t now_us)
 void files_tick(struct cluster *c, usec_t now_us)
 {
     struct files *g = c->files;
-    int err;
 
     if (!g) return;
+    look_aside(g);
     say_left_out(g, now_us);
     take_coming(g);
     spread_tick(&g->spread, now_us);
     follow_waits(g, now_us);
     if (g->unsaved) save(g);
-    err = state_file_failed(g->file);
-    if (err < 0) log_error("state-dir-write", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
-    tell_laters(g, err < 0);
+    tell_laters(g, state_file_say(g->file));
 }
 
 /* --- msctl --- */
@@ -610,7 +639,7 @@ int files_run_push(struct session *s)
         span_copy(SPAN_LIT("this node works alone: there is nobody to push to"), s->text, sizeof(s->text));
         return CTL_FAILED;
     }
-    if (!singular_reach(s->m->cluster, s->text)) return CTL_BUSY;
+    if (!files_may_push(s->m, s->text)) return CTL_BUSY;
     if (s->n_args > 0 && !conf_stream(conf, span_of(s->args[0]))) {
         snprintf(s->text, sizeof(s->text), "no such stream: %.256s", s->args[0]);
         return CTL_NOT_FOUND;

@@ -21,6 +21,8 @@ void files_got(struct master *m, uint16_t node, uint64_t boot, struct span body)
 /* May this node change what all nodes are to have? With cluster-push only where a quorum is there; text: at
  * least EDITS_TEXT_MAX. */
 bool files_may_edit(const struct master *m, char *text);
+/* May this node push at all, whatever cluster-push says? text as above. */
+bool files_may_push(const struct master *m, char *text);
 /* Streams' files were changed here by call: with cluster-push, everywhere. */
 void files_edited(struct master *m, const char *uid, bool gone);
 /* Whatever cluster-push says; base: spread.h. false: it cannot be pushed. */

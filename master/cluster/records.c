@@ -1,5 +1,4 @@
 #include "common/base/clock.h"
-#include "common/base/err.h"
 #include "common/base/mem.h"
 #include "common/conf/nodes.h"
 #include "common/conf/store.h"
@@ -457,16 +456,14 @@ static void want_keys(struct cluster *c)
 int records_start(struct cluster *c)
 {
     struct records *r = c->records = NEW(struct records);
-    int err;
 
     r->c = c;
     list_init(&r->changes);
     r->named = bucket_of(NAMED_US, NAMED_BURST);
-    err = records_load(r, c->m->state_dir);
     r->file = state_file_new(c->m->state_dir, FILE_NAME);
-    if (!r->file) err = -EMFILE;
-    if (err < 0) log_error("state-dir-read", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
-    return err;
+    if (!r->file) return -EMFILE;
+    records_load(r, c->m->state_dir);
+    return 0;
 }
 
 void records_tick(struct cluster *c)
@@ -474,6 +471,7 @@ void records_tick(struct cluster *c)
     struct records *r = c->records;
 
     if (r->unsaved) records_save(r);
+    (void)state_file_say(r->file);
     if (r->nodes_changed && !r->reading) records_apply_nodes(r);
     if (r->told) want_keys(c);
     records_change_tick(r, clock_mono_us());

@@ -65,7 +65,7 @@ struct stored *records_stream(struct records *r, struct span uid, bool make);
 struct stored_node *records_node(struct records *r, struct span id, bool make);
 
 /* records_kept.c */
-int records_load(struct records *r, int state_dir);
+void records_load(struct records *r, int state_dir);
 void records_save(struct records *r);
 int records_write_nodes(const struct records *r);
 void records_apply_nodes(struct records *r); /* into state-dir, and into what runs */

@@ -42,7 +42,10 @@ void records_save(struct records *r)
                 buf_fmt(
                     &b, "%s %llu %llu%s\n", v->uid, (ull)v->revision, (ull)v->sum, v->kept ? " kept" : "");
     }
-    if (ok) state_file_write(r->file, buf_span(&b));
+    if (ok)
+        state_file_write(r->file, buf_span(&b));
+    else
+        state_file_too_large(r->file);
     buf_done(&b);
     r->unsaved = false;
 }
@@ -92,27 +95,27 @@ static void load_node(struct records *r, struct span line)
     if (v) span_copy(line, v->hosts, sizeof(v->hosts));
 }
 
-/* 0, also where there is no such file; -errno. */
-static int each_line(
-    struct records *r, int state_dir, const char *name, void (*fn)(struct records *r, struct span line))
+static bool take_nodes(void *arg, struct span bytes)
 {
-    struct span rest, line;
-    uint8_t *bytes;
-    size_t n;
-    int err = fd_read_file(state_dir, name, FILE_MOST, &bytes, &n);
+    struct span line;
 
-    if (err < 0) return err == -ENOENT ? 0 : err;
-    rest = span(bytes, n);
-    while (span_split(&rest, '\n', &line)) fn(r, line);
-    mem_free(bytes);
-    return 0;
+    while (span_split(&bytes, '\n', &line)) load_node(arg, line);
+    return true;
 }
 
-int records_load(struct records *r, int state_dir)
+static bool take_streams(void *arg, struct span bytes)
 {
-    int err = each_line(r, state_dir, CONF_STORE_NODES, load_node);
+    struct span line;
 
-    return err < 0 ? err : each_line(r, state_dir, FILE_NAME, load_line);
+    while (span_split(&bytes, '\n', &line)) load_line(arg, line);
+    return true;
+}
+
+/* What is not in them comes from the etcd again. */
+void records_load(struct records *r, int state_dir)
+{
+    (void)state_file_read(state_dir, CONF_STORE_NODES, FILE_MOST, take_nodes, r);
+    (void)state_file_read(state_dir, FILE_NAME, FILE_MOST, take_streams, r);
 }
 
 /* In place, before a configuration is read that finds it. */

@@ -1,7 +1,5 @@
 #include "master/cluster/singular.h"
 #include "common/base/clock.h"
-#include "common/base/err.h"
-#include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
@@ -74,43 +72,38 @@ static void save(struct singular *g)
 
         save_row(&p, w->node, w->stale, &w->act);
     }
-    if (!p.bad) state_file_write(g->file, buf_span(&b));
+    if (p.bad)
+        state_file_too_large(g->file);
+    else
+        state_file_write(g->file, buf_span(&b));
     buf_done(&b);
     g->unsaved = false;
 }
 
-static void load_rows(struct singular *g, const struct packed *rows)
+static bool load_row(struct singular *g, const struct packed *row)
 {
     usec_t now_us = clock_mono_us();
+    uint64_t node = packed_as_u64(packed_at(row, 0), UINT64_MAX);
     struct act act;
 
-    for (size_t i = 0; i < MIN(packed_n(rows), ACT_RUNS_MAX + ACT_WAITS_MAX); i++) {
-        const struct packed *row = packed_at(rows, i);
-        uint64_t node = packed_as_u64(packed_at(row, 0), 0);
-
-        if (node > UINT16_MAX || !act_read(packed_at(row, 2), &act) || act.stamp.term == 0) continue;
-        if (node == 0)
-            acts_recover(&g->acts, &act, now_us);
-        else
-            acts_wait(&g->acts, &act, (uint16_t)node, now_us);
-    }
+    if (node > UINT16_MAX || !act_read(packed_at(row, 2), &act) || act.stamp.term == 0) return false;
+    if (node == 0)
+        acts_recover(&g->acts, &act, now_us);
+    else
+        acts_wait(&g->acts, &act, (uint16_t)node, now_us);
+    return true;
 }
 
-static int load(struct singular *g, int state_dir)
+static bool load(void *arg, struct span bytes)
 {
     struct unpack *u = NULL;
-    uint8_t *bytes;
-    size_t n;
-    int err = fd_read_file(state_dir, FILE_NAME, FILE_MOST, &bytes, &n);
+    bool ok = unpack_file(bytes, &u) == 0 && packed_kind(unpack_root(u)) == PACKED_ARRAY;
+    size_t n = ok ? packed_n(unpack_root(u)) : 0;
 
-    if (err < 0) return err == -ENOENT ? 0 : err;
-    if (unpack_file(span(bytes, n), &u) != 0 || packed_kind(unpack_root(u)) != PACKED_ARRAY)
-        err = -EBADMSG;
-    else
-        load_rows(g, unpack_root(u));
+    for (size_t i = 0; i < n; i++)
+        if (!load_row(arg, packed_at(unpack_root(u), i))) ok = false; /* the others count */
     unpack_done(u);
-    mem_free(bytes);
-    return err < 0 ? err : 0;
+    return ok;
 }
 
 /* --- what the acts call (struct act_ops) --- */
@@ -281,17 +274,15 @@ static const struct act_ops ops = {say, keep, answer, holder, there, twice, next
 int singular_open(struct cluster *c)
 {
     struct singular *g = c->singular = NEW(struct singular);
-    int err;
 
     g->c = c;
     list_init(&g->asks);
     acts_init(&g->acts, &ops, g, (uint16_t)c->m->conf->server.node_id, c->boot, clock_mono_us());
     singular_conf(c);
-    err = load(g, c->m->state_dir);
-    g->file = state_file_new(c->m->state_dir, FILE_NAME);
-    if (!g->file) err = -EMFILE;
-    if (err < 0) log_error("state-dir-read", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
-    return err;
+    /* The stamps, and with them the order of acts, stand in the index: new ones may be decided without it. */
+    (void)state_file_read(c->m->state_dir, FILE_NAME, FILE_MOST, load, g);
+    g->file = state_file_new(c->m->state_dir, FILE_NAME); /* nothing is written before all is read */
+    return g->file ? 0 : -EMFILE;
 }
 
 static void ask_free(struct keep_ask *q)
@@ -355,7 +346,6 @@ static void kept(struct singular *g, struct keep_ask *q, int code, const char *t
 void singular_tick(struct cluster *c, usec_t now_us)
 {
     struct singular *g = c->singular;
-    int err;
 
     if (!g) return;
     LIST_EACH(&g->asks, link)
@@ -366,8 +356,7 @@ void singular_tick(struct cluster *c, usec_t now_us)
     }
     acts_tick(&g->acts, now_us);
     if (g->unsaved) save(g);
-    err = state_file_failed(g->file);
-    if (err < 0) log_error("state-dir-write", "file=%s err=%s", FILE_NAME, log_q(span_of(err_text(err))));
+    (void)state_file_say(g->file);
 }
 
 bool singular_reach(const struct cluster *c, char *text)

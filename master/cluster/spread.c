@@ -34,6 +34,11 @@ void spread_nodes(struct spread *s, const uint16_t *others, size_t n)
     }
 }
 
+void spread_mute(struct spread *s, bool muted)
+{
+    s->muted = muted;
+}
+
 uint64_t spread_bit(const struct spread *s, uint16_t node)
 {
     for (size_t i = 0; i < s->n_nodes; i++)
@@ -481,11 +486,12 @@ static bool kept_read(const struct packed *v, struct spread_file *ret)
 bool spread_read(struct spread *s, const struct packed *v)
 {
     struct spread_file one;
+    bool ok = packed_kind(v) == PACKED_ARRAY;
 
-    if (packed_kind(v) != PACKED_ARRAY) return false;
-    for (size_t i = 0; i < packed_n(v); i++) {
-        if (!kept_read(packed_at(v, i), &one)) return false;
-        *spread_file_of(s, one.uid) = one;
-    }
-    return true;
+    for (size_t i = 0; i < packed_n(v); i++)
+        if (kept_read(packed_at(v, i), &one))
+            *spread_file_of(s, one.uid) = one;
+        else
+            ok = false; /* the others count */
+    return ok;
 }

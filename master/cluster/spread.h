@@ -100,6 +100,7 @@ struct spread {
     size_t n_nodes;
     struct map files; /* uid -> struct spread_file */
     size_t fetching;
+    bool muted;              /* it does not know what it has promised */
     uint64_t taken, refused; /* so far */
     uint64_t left_out;       /* uids that were named when SPREAD_UIDS_MAX were known */
 };
@@ -107,6 +108,9 @@ struct spread {
 void spread_init(struct spread *s, const struct spread_ops *ops, void *arg, uint16_t self, uint64_t boot);
 void spread_done(struct spread *s);
 void spread_nodes(struct spread *s, const uint16_t *others, size_t n); /* has and refused are asked anew */
+/* A node that has lost what it had promised promises nothing and pushes nothing; it takes what others push.
+ */
+void spread_mute(struct spread *s, bool muted);
 /* --- spread_push.c --- */
 struct spread_how {
     bool gone;         /* no node shall have one */
@@ -134,6 +138,6 @@ const struct spread_file *spread_file(
     const struct spread *s, const char *uid); /* NULL: it was never pushed */
 /* Versions and promises as they are kept. */
 void spread_pack(const struct spread *s, struct packer *p);
-bool spread_read(struct spread *s, const struct packed *v);
+bool spread_read(struct spread *s, const struct packed *v); /* false: some of it is not what it should be */
 
 #endif

@@ -123,7 +123,7 @@ bool spread_push(struct spread *s, const char *uid, const struct spread_how *how
     struct spread_file *f;
     struct stamp known;
 
-    if (!how->gone && (!s->ops->look(s->arg, uid, etag) || !etag[0])) return false;
+    if (s->muted || (!how->gone && (!s->ops->look(s->arg, uid, etag) || !etag[0]))) return false;
     f = spread_file_of(s, uid);
     known = highest(f);
     f->mine_gone = how->gone;
@@ -192,6 +192,7 @@ void spread_push_tick(struct spread *s, usec_t now_us)
     size_t at = 0;
     bool any = false;
 
+    if (s->muted) return;
     while (map_next(&s->files, &at, &slot)) {
         struct spread_file *f = slot.value;
 
@@ -242,7 +243,7 @@ static void promise(struct spread *s, struct spread_file *f, const struct stamp 
 
 void spread_on_promise(struct spread_heard *h, const struct packed *word)
 {
-    const struct packed *rows = packed_get(word, "rows");
+    const struct packed *rows = h->s->muted ? NULL : packed_get(word, "rows");
 
     for (size_t i = 0; i < MIN(packed_n(rows), SPREAD_ROWS_MAX); i++) {
         const struct packed *v = packed_at(rows, i);

@@ -1,6 +1,5 @@
 #include "master/cluster/transfer_impl.h"
 #include "common/base/clock.h"
-#include "common/base/err.h"
 #include "common/base/mem.h"
 #include "common/conf/report.h"
 #include "master/cluster/records.h"
@@ -220,7 +219,7 @@ static void begin_push(struct transfers *t, struct transfer *x, bool settle)
 {
     char text[EDITS_TEXT_MAX];
 
-    if (!singular_reach(t->c, text)) {
+    if (!files_may_push(t->c->m, text)) {
         snprintf(x->text, sizeof(x->text), "%.180s", text);
         return;
     }
@@ -393,7 +392,6 @@ void transfers_tick(struct cluster *c, usec_t now_us)
         [TRANSFER_SETTLE] = step_push,
         [TRANSFER_FREE] = step_free};
     struct transfers *t = c->transfers;
-    int err;
 
     for (size_t i = 0; t && i < t->n; i++) {
         struct transfer *x = t->v[i];
@@ -404,9 +402,7 @@ void transfers_tick(struct cluster *c, usec_t now_us)
         if (!conf_stream(c->m->conf, span_of(x->uid)) && !transfer_is_over(x))
             transfer_enter(t, x, TRANSFER_FAILED, "the stream was removed");
     }
-    err = t ? state_file_failed(t->file) : 0;
-    if (err < 0)
-        log_error("state-dir-write", "file=%s err=%s", TRANSFER_FILE_NAME, log_q(span_of(err_text(err))));
+    if (t) (void)state_file_say(t->file);
 }
 
 /* --- its life --- */
@@ -414,15 +410,13 @@ void transfers_tick(struct cluster *c, usec_t now_us)
 int transfers_open(struct cluster *c)
 {
     struct transfers *t = c->transfers = NEW(struct transfers);
-    int err;
 
     t->c = c;
     t->covers = covers_new(c->m, &transfer_cover_ops);
     t->file = state_file_new(c->m->state_dir, TRANSFER_FILE_NAME);
-    err = t->file ? transfers_load(t, c->m->state_dir) : -EMFILE;
-    if (err < 0)
-        log_error("state-dir-read", "file=%s err=%s", TRANSFER_FILE_NAME, log_q(span_of(err_text(err))));
-    return err;
+    if (!t->file) return -EMFILE;
+    transfers_load(t, c->m->state_dir);
+    return 0;
 }
 
 void transfers_close(struct cluster *c)

@@ -1,8 +1,5 @@
 #include "master/cluster/transfer_impl.h"
-#include "common/base/fd.h"
 #include "common/base/mem.h"
-
-#include <errno.h>
 
 #define FILE_MOST (1u << 20)
 
@@ -52,15 +49,19 @@ void transfers_save(struct transfers *t)
         pack_kv_i64(&p, "began_us", x->began_us);
         pack_kv_i64(&p, "since_us", x->since_us);
     }
-    if (!p.bad) state_file_write(t->file, buf_span(&b));
+    if (p.bad)
+        state_file_too_large(t->file);
+    else
+        state_file_write(t->file, buf_span(&b));
     buf_done(&b);
 }
 
-static void load_row(struct transfers *t, const struct packed *row)
+static bool load_row(struct transfers *t, const struct packed *row)
 {
-    struct transfer *x = NEW(struct transfer);
+    struct transfer *x = t->n < TRANSFERS_MAX ? NEW(struct transfer) : NULL;
     uint64_t phase = packed_u64(row, "phase", TRANSFER_PHASES);
 
+    if (!x) return false;
     x->n_to = sides_read(packed_get(row, "to"), x->to);
     x->n_from = sides_read(packed_get(row, "from"), x->from);
     x->keep = packed_bool(row, "keep", true);
@@ -72,24 +73,27 @@ static void load_row(struct transfers *t, const struct packed *row)
     (void)packed_text(row, "text", x->text, sizeof(x->text));
     if (!packed_text(row, "uid", x->uid, sizeof(x->uid)) || phase >= TRANSFER_PHASES || x->n_to == 0) {
         mem_free(x);
-        return;
+        return false;
     }
     x->phase = (enum transfer_phase)phase;
     t->v[t->n++] = x;
+    return true;
 }
 
-int transfers_load(struct transfers *t, int state_dir)
+static bool take(void *arg, struct span bytes)
 {
     struct unpack *u = NULL;
-    uint8_t *bytes;
-    size_t n;
-    int err = fd_read_file(state_dir, TRANSFER_FILE_NAME, FILE_MOST, &bytes, &n);
+    bool ok = unpack_file(bytes, &u) == 0 && packed_kind(unpack_root(u)) == PACKED_ARRAY;
+    size_t n = ok ? packed_n(unpack_root(u)) : 0;
 
-    if (err < 0) return err == -ENOENT ? 0 : err;
-    err = unpack_file(span(bytes, n), &u) == 0 ? 0 : -EBADMSG;
-    for (size_t i = 0; err == 0 && i < MIN(packed_n(unpack_root(u)), TRANSFERS_MAX); i++)
-        load_row(t, packed_at(unpack_root(u), i));
+    for (size_t i = 0; i < n; i++)
+        if (!load_row(arg, packed_at(unpack_root(u), i))) ok = false; /* the others count */
     unpack_done(u);
-    mem_free(bytes);
-    return err;
+    return ok;
+}
+
+void transfers_load(struct transfers *t, int state_dir)
+{
+    /* Those in it are asked for anew. */
+    (void)state_file_read(state_dir, TRANSFER_FILE_NAME, FILE_MOST, take, t);
 }

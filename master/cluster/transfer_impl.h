@@ -66,7 +66,7 @@ void transfer_enter(struct transfers *t, struct transfer *x, enum transfer_phase
 
 /* --- transfer_file.c --- */
 void transfers_save(struct transfers *t);
-int transfers_load(struct transfers *t, int state_dir); /* 0 or -errno */
+void transfers_load(struct transfers *t, int state_dir);
 
 /* --- transfer_talk.c --- */
 /* Each of its nodes is asked how it is: what they say comes into its sides. */

